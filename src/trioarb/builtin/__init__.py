@@ -1,0 +1,1 @@
+"""The default plugins. They use `trioarb.api` alone, as a plugin of yours would."""

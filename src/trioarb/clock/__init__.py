@@ -1,0 +1,1 @@
+"""Campaign time: real, sped up, or virtual, behind one small service."""

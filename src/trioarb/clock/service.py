@@ -1,0 +1,111 @@
+"""The time service: everything in a campaign that waits, waits here.
+
+Campaign time is integer nanoseconds since the Unix epoch. Under the real clock it is the wall clock of the
+campaign's start plus Trio's monotonic time; in a replay it is the time of the data.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import trio
+
+__all__ = ["SECOND_NS", "Bell", "CampaignTime", "RealTime", "WakeOrder", "seconds_to_ns"]
+
+SECOND_NS = 1_000_000_000
+
+#: Who goes first among those that are due at the same nanosecond: (class, symbol, leg or venue, number).
+WakeOrder = tuple[int, str, str, int]
+
+
+def seconds_to_ns(seconds: object) -> int:
+    """Return a number of seconds (Decimal, int or float) as whole nanoseconds."""
+    return int(seconds * SECOND_NS)  # type: ignore[operator]
+
+
+class Bell(ABC):
+    """What one task waits at until it is rung or a time has come. Rings while nobody waits are kept (once)."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Wake the waiter, or let the next wait return at once."""
+
+    @abstractmethod
+    async def wait(self, until_ns: int | None) -> None:
+        """Return when rung, or at ``until_ns`` (``None``: only when rung). Can be cancelled; a ring isn't lost."""
+
+
+class CampaignTime(ABC):
+    """The one place where a campaign reads the time and waits."""
+
+    @abstractmethod
+    def now_ns(self) -> int:
+        """Return the campaign's time."""
+
+    @abstractmethod
+    def reach(self, at_ns: int) -> bool:
+        """Say whether it is ``at_ns`` already; virtual time steps there if nothing else is due before."""
+
+    @abstractmethod
+    async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
+        """Wait for ``at_ns``. Sleepers due at the same time wake one after the other, in ``order``."""
+
+    @abstractmethod
+    def bell(self, order: WakeOrder) -> Bell:
+        """Make a bell whose waiter wakes at ``order`` among others that are due."""
+
+    @abstractmethod
+    def deadline(self, at_ns: int) -> float:
+        """Return ``at_ns`` on Trio's clock, for the deadline of a cancel scope."""
+
+    @abstractmethod
+    def yield_soon(self) -> None:
+        """Make the next `reach` say no, so that tasks that were just woken get their turn."""
+
+    async def sleep(self, duration_ns: int, order: WakeOrder) -> None:
+        """Wait for ``duration_ns``."""
+        await self.sleep_until(self.now_ns() + duration_ns, order)
+
+
+class RealTime(CampaignTime):
+    """Campaign time that passes with Trio's clock; ``start_ns`` is what it shows when this is made."""
+
+    def __init__(self, start_ns: int) -> None:
+        self._start_ns = start_ns
+        self._start = trio.current_time()
+        self._now: Callable[[], float] = trio.current_time
+
+    def now_ns(self) -> int:
+        return self._start_ns + round((self._now() - self._start) * SECOND_NS)
+
+    def reach(self, at_ns: int) -> bool:
+        return self.now_ns() >= at_ns
+
+    async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
+        await trio.sleep_until(self.deadline(at_ns))
+
+    def bell(self, order: WakeOrder) -> Bell:
+        return _RealBell(self)
+
+    def deadline(self, at_ns: int) -> float:
+        return self._start + (at_ns - self._start_ns) / SECOND_NS
+
+    def yield_soon(self) -> None:
+        pass  # whoever reads a tape in real time lets the others run every few rows anyway
+
+
+class _RealBell(Bell):
+    def __init__(self, time: RealTime) -> None:
+        self._time = time
+        self._rung = trio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def wait(self, until_ns: int | None) -> None:
+        deadline = float("inf") if until_ns is None else self._time.deadline(until_ns)
+        with trio.CancelScope(deadline=deadline):
+            await self._rung.wait()
+        if self._rung.is_set():
+            self._rung = trio.Event()

@@ -1,0 +1,162 @@
+"""Virtual time: a Trio clock with an ordered agenda, which jumps to what is due next when nothing can run."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import Any
+
+import attrs
+import trio
+
+from trioarb.clock.service import SECOND_NS, Bell, CampaignTime, WakeOrder
+
+__all__ = ["VirtualClock", "VirtualTime"]
+
+_NEVER = 2**63 - 1
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """A task that waits on the agenda; ``None`` once it was woken or cancelled."""
+
+    task: trio.lowlevel.Task | None
+
+
+class VirtualClock(trio.abc.Clock):
+    """A clock for `trio.run`: time stands still while any task can run.
+
+    When none can, the clock takes the least (time, order) of its agenda, or the next deadline of a cancel scope if
+    that comes first, sets the time and wakes exactly that one. So what happens does not depend on the order in
+    which Trio runs tasks that are runnable together. Work in threads is not seen: time would jump past it.
+    """
+
+    def __init__(self) -> None:
+        self.elapsed_ns = 0
+        self.horizon_ns = 0
+        self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
+        self._count = itertools.count()
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self.elapsed_ns / SECOND_NS
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """Called by Trio when nothing is runnable, with the earliest deadline of all cancel scopes."""
+        agenda = self._agenda
+        while agenda and agenda[0][3].task is None:
+            heapq.heappop(agenda)
+        if agenda and agenda[0][0] < _NEVER and agenda[0][0] / SECOND_NS < deadline:
+            at_ns, _, _, entry = heapq.heappop(agenda)
+            self.elapsed_ns = max(self.elapsed_ns, at_ns)
+            task, entry.task = entry.task, None
+            if task is not None:
+                trio.lowlevel.reschedule(task)
+            return 0
+        if math.isinf(deadline):
+            return math.inf
+        self.elapsed_ns = max(self.elapsed_ns, math.ceil(deadline * SECOND_NS))
+        while self.current_time() < deadline:
+            self.elapsed_ns += 1
+        return 0
+
+    def park(self, at_ns: int, order: WakeOrder) -> _Entry:
+        """Put the current task on the agenda."""
+        entry = _Entry(trio.lowlevel.current_task())
+        self._push(at_ns, order, entry)
+        return entry
+
+    def move(self, entry: _Entry, order: WakeOrder) -> _Entry:
+        """Let the entry's task wake now instead of when it wanted to."""
+        moved = _Entry(entry.task)
+        entry.task = None
+        self._push(self.elapsed_ns, order, moved)
+        return moved
+
+    def look_ahead(self) -> None:
+        """Note until when time may run on without waking anybody."""
+        agenda = self._agenda
+        while agenda and agenda[0][3].task is None:
+            heapq.heappop(agenda)
+        horizon = agenda[0][0] if agenda else _NEVER
+        to_deadline = trio.lowlevel.current_statistics().seconds_to_next_deadline
+        if not math.isinf(to_deadline):
+            horizon = min(horizon, self.elapsed_ns + math.floor(to_deadline * SECOND_NS))
+        self.horizon_ns = horizon
+
+    def _push(self, at_ns: int, order: WakeOrder, entry: _Entry) -> None:
+        heapq.heappush(self._agenda, (at_ns, order, next(self._count), entry))
+        self.horizon_ns = min(self.horizon_ns, at_ns)
+
+
+class VirtualTime(CampaignTime):
+    """Campaign time on a `VirtualClock`, which must be the clock of the running `trio.run`."""
+
+    def __init__(self, clock: VirtualClock, start_ns: int) -> None:
+        self._clock = clock
+        self._start_ns = start_ns - clock.elapsed_ns
+
+    def now_ns(self) -> int:
+        return self._start_ns + self._clock.elapsed_ns
+
+    def reach(self, at_ns: int) -> bool:
+        elapsed_ns = at_ns - self._start_ns
+        if elapsed_ns >= self._clock.horizon_ns:
+            return False
+        if elapsed_ns > self._clock.elapsed_ns:
+            self._clock.elapsed_ns = elapsed_ns
+        return True
+
+    async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
+        entry = self._clock.park(max(at_ns - self._start_ns, self._clock.elapsed_ns), order)
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            entry.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        self._clock.look_ahead()
+
+    def bell(self, order: WakeOrder) -> Bell:
+        return _VirtualBell(self._clock, self._start_ns, order)
+
+    def deadline(self, at_ns: int) -> float:
+        return (at_ns - self._start_ns) / SECOND_NS
+
+    def yield_soon(self) -> None:
+        self._clock.horizon_ns = -1
+
+
+class _VirtualBell(Bell):
+    def __init__(self, clock: VirtualClock, start_ns: int, order: WakeOrder) -> None:
+        self._clock = clock
+        self._start_ns = start_ns
+        self._order = order
+        self._waiting: _Entry | None = None
+        self._rung = False
+
+    def ring(self) -> None:
+        if self._waiting is not None and self._waiting.task is not None and not self._rung:
+            self._waiting = self._clock.move(self._waiting, self._order)
+        self._rung = True
+
+    async def wait(self, until_ns: int | None) -> None:
+        if self._rung:
+            at_ns = self._clock.elapsed_ns
+        else:
+            at_ns = _NEVER if until_ns is None else max(until_ns - self._start_ns, self._clock.elapsed_ns)
+        self._waiting = self._clock.park(at_ns, self._order)
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            if self._waiting is not None:
+                self._waiting.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        try:
+            await trio.lowlevel.wait_task_rescheduled(abort)
+        finally:
+            self._waiting = None
+        self._rung = False

@@ -1,0 +1,1 @@
+"""From a TOML file to checked settings, with every problem reported at once."""

@@ -1,0 +1,56 @@
+"""Every error that trioarb raises on purpose. A message says what happened, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trioarb.config.problem import Problem
+
+__all__ = [
+    "CampaignError",
+    "ConfigError",
+    "MarketDataError",
+    "OrderRejected",
+    "PluginError",
+    "TrioarbError",
+    "UniverseError",
+    "VenueError",
+]
+
+
+class TrioarbError(Exception):
+    """Base of every error that trioarb raises on purpose."""
+
+
+class ConfigError(TrioarbError):
+    """The configuration can't be used; ``problems`` lists everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PluginError(TrioarbError):
+    """A plugin can't be loaded, or isn't what it says it is. Names the distribution."""
+
+
+class UniverseError(TrioarbError):
+    """No symbols are left to trade, or the selection is contradictory."""
+
+
+class MarketDataError(TrioarbError):
+    """Market data can't be read: missing, damaged, or in a wrong format."""
+
+
+class VenueError(TrioarbError):
+    """A venue did not answer, or its answer makes no sense: what became of the request is unknown."""
+
+
+class OrderRejected(VenueError):
+    """The venue refused the order: it is certain that nothing was and nothing will be filled."""
+
+
+class CampaignError(TrioarbError):
+    """A campaign ended because something failed; the message names what."""

@@ -1,0 +1,1 @@
+"""Values and vocabulary. Nothing here waits, and nothing here imports trio."""

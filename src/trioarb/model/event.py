@@ -1,0 +1,430 @@
+"""The campaign's events: what is recorded in order, and what all state is folded from.
+
+Every event is an immutable value. `Record` puts it at its place (``seq``) and time (``ts_ns``) in the journal.
+Quantities are in base asset, prices in quote asset per base, amounts of money in the asset or unit their name says.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from trioarb.model.number import text
+from trioarb.model.order import Purpose, Side
+from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
+
+__all__ = [
+    "CampaignEnded",
+    "CampaignOpened",
+    "Decided",
+    "DecisionsRepeated",
+    "Deposited",
+    "Event",
+    "FunnelCounted",
+    "GuardTripped",
+    "InstrumentListed",
+    "OrderAcknowledged",
+    "OrderCancelled",
+    "OrderFilled",
+    "OrderRejected",
+    "OrderSubmitted",
+    "OrderUnknown",
+    "PairEnded",
+    "PairOpened",
+    "PhaseEntered",
+    "PositionClosed",
+    "PositionMarked",
+    "PositionOpened",
+    "PositionReduced",
+    "Record",
+    "ResidualLeft",
+    "ResidualResolved",
+    "SymbolQuarantined",
+    "SymbolRestarted",
+    "SymbolRetired",
+    "event_type",
+    "to_json_object",
+]
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """Base of all events."""
+
+
+@attrs.frozen(kw_only=True)
+class CampaignOpened(Event):
+    """The first event. ``fx`` holds USD per unit of each quote asset."""
+
+    campaign_id: str
+    version: str
+    config_digest: str
+    env: str
+    mode: str
+    clock: str
+    seed: int
+    universe_mode: str
+    symbols: tuple[str, ...]
+    venues: tuple[str, ...]
+    fx: Mapping[str, Decimal]
+
+
+@attrs.frozen(kw_only=True)
+class InstrumentListed(Event):
+    symbol: str
+    venue: str
+    native_id: str
+    base: str
+    quote: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_notional: Decimal
+    taker_fee_bps: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class Deposited(Event):
+    """Assets that the campaign starts with (``configured``) or was seeded with (``inventory``)."""
+
+    venue: str
+    asset: str
+    amount: Decimal
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class PhaseEntered(Event):
+    phase: Phase
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Decided(Event):
+    """The guards' answer to an opportunity.
+
+    ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from the others. A STOP that a
+    loss calls, without an opportunity at hand, has no route, quantity or edge.
+    """
+
+    symbol: str
+    answer: Answer
+    buy_venue: str | None = None
+    sell_venue: str | None = None
+    quantity: Decimal | None = None
+    notional_usd: Decimal | None = None
+    edge_bps: Decimal | None = None
+    tier: str | None = None
+    rule: str | None = None
+    value: str | None = None
+    limit: str | None = None
+    pair_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DecisionsRepeated(Event):
+    """The DENY recorded as ``decision_seq`` was given ``count`` more times, nothing else in between."""
+
+    symbol: str
+    answer: Answer
+    tier: str
+    rule: str
+    decision_seq: int
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class PairOpened(Event):
+    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends."""
+
+    pair_id: str
+    trade_id: str
+    kind: PairKind
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+    quantity: Decimal
+    buy_limit: Decimal
+    sell_limit: Decimal
+    reserved_usd: Decimal
+    reason: ExitReason | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OrderSubmitted(Event):
+    """Recorded before the order is sent. ``locked`` of ``locked_asset`` stays locked until the order is done."""
+
+    client_order_id: str
+    pair_id: str
+    purpose: Purpose
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    limit_price: Decimal
+    locked_asset: str
+    locked: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class OrderAcknowledged(Event):
+    client_order_id: str
+    venue_order_id: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderFilled(Event):
+    client_order_id: str
+    fill_id: str
+    venue: str
+    symbol: str
+    side: Side
+    base: str
+    quote: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderCancelled(Event):
+    """The unfilled rest of the order is gone."""
+
+    client_order_id: str
+    unfilled: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class OrderRejected(Event):
+    client_order_id: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class OrderUnknown(Event):
+    """No answer came; the venue is asked by ``client_order_id`` what became of the order."""
+
+    client_order_id: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class PairEnded(Event):
+    """``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
+
+    ``dust`` is an imbalance too small for any venue to trade.
+    """
+
+    pair_id: str
+    trade_id: str
+    symbol: str
+    kind: PairKind
+    outcome: PairOutcome
+    bought: Decimal
+    sold: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal
+    dust: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class PositionOpened(Event):
+    """``cash`` and ``fees`` in quote asset; ``exposure_usd`` = quantity × the higher entry price, in USD."""
+
+    trade_id: str
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+    quantity: Decimal
+    buy_price: Decimal
+    sell_price: Decimal
+    cash: Decimal
+    fees: Decimal
+    realised: Decimal
+    exposure_usd: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class PositionReduced(Event):
+    """An exit closed a part; the figures are those of what stays open."""
+
+    trade_id: str
+    quantity: Decimal
+    cash: Decimal
+    fees: Decimal
+    realised: Decimal
+    exposure_usd: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class PositionClosed(Event):
+    trade_id: str
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+    quantity: Decimal
+    entry_buy_price: Decimal
+    entry_sell_price: Decimal
+    exit_buy_price: Decimal
+    exit_sell_price: Decimal
+    fees_usd: Decimal
+    pnl_usd: Decimal
+    opened_at_ns: int
+    reason: ExitReason
+
+
+@attrs.frozen(kw_only=True)
+class PositionMarked(Event):
+    """What an open position would bring now, at the executable prices net of fees, less what it cost.
+
+    ``unrealised_usd`` is absent where a quote is missing.
+    """
+
+    trade_id: str
+    symbol: str
+    quantity: Decimal
+    unrealised_usd: Decimal | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ResidualLeft(Event):
+    """One-sided quantity that could not be hedged, unwound or completed: long if positive, short if negative.
+
+    ``unknown``: an order's fate could not be learnt, and it may have filled. ``mark_price`` is absent without a quote.
+    """
+
+    residual_id: str
+    pair_id: str
+    trade_id: str
+    symbol: str
+    venue: str
+    asset: str
+    quantity: Decimal
+    average_price: Decimal
+    cost_usd: Decimal
+    exposure_usd: Decimal
+    unknown: bool
+    mark_price: Decimal | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ResidualResolved(Event):
+    """A later order reduced the residual to ``quantity`` (0: gone)."""
+
+    residual_id: str
+    symbol: str
+    quantity: Decimal
+    exposure_usd: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class GuardTripped(Event):
+    """A guard changed its state: a breaker that denies until ``until_ns``, or a latch that stops the campaign."""
+
+    tier: str
+    rule: str
+    answer: Answer
+    value: str
+    limit: str
+    symbol: str | None = None
+    until_ns: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SymbolQuarantined(Event):
+    symbol: str
+    error: str
+    failures: int
+    restart_at_ns: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SymbolRestarted(Event):
+    symbol: str
+    failures: int
+
+
+@attrs.frozen(kw_only=True)
+class SymbolRetired(Event):
+    """The symbol failed too often: its positions are closed and it trades no more."""
+
+    symbol: str
+    failures: int
+
+
+@attrs.frozen(kw_only=True)
+class FunnelCounted(Event):
+    """A symbol's counters since the campaign's start (running totals, not differences)."""
+
+    symbol: str
+    iterations: int
+    seen: int
+    refused: int
+    conflated: int
+    evaluated: int
+    fresh: int
+    edge_positive: int
+    over_threshold: int
+    sized: int
+    not_sized: Mapping[str, int]
+    final: bool
+
+
+@attrs.frozen(kw_only=True)
+class CampaignEnded(Event):
+    """The last event."""
+
+    ended_by: EndedBy
+    error: str = ""
+
+
+@attrs.frozen
+class Record:
+    """An event at its place in the journal."""
+
+    seq: int
+    ts_ns: int
+    event: Event
+
+
+def event_type(cls: type[Event]) -> str:
+    """Return the event's name on the wire: ``PositionOpened`` → ``position_opened``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+@functools.cache
+def _wire(cls: type[Event]) -> tuple[str, tuple[str, ...]]:
+    return event_type(cls), tuple(field.name for field in attrs.fields(cls))
+
+
+def to_json_object(record: Record) -> dict[str, Any]:
+    """Return the record as JSON values: decimals as strings, enums by value, absent fields left out."""
+    name, fields = _wire(type(record.event))
+    row: dict[str, Any] = {"seq": record.seq, "ts_ns": record.ts_ns, "type": name}
+    for field in fields:
+        value = getattr(record.event, field)
+        if value is not None:
+            row[field] = _plain(value)
+    return row
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return text(value)
+        case Enum():
+            return value.value
+        case tuple():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {key: _plain(item) for key, item in value.items()}
+        case _:
+            return value

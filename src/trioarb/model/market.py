@@ -1,0 +1,71 @@
+"""What is traded, where, and at which prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+__all__ = ["Instrument", "Listing", "Quote", "Route", "TradingRules"]
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """A symbol as a source of symbols knows it.
+
+    ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    volume_24h_quote: Decimal | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TradingRules:
+    """A venue's rules for one symbol: price step and size step, least quote value of an order."""
+
+    tick_size: Decimal
+    lot_size: Decimal
+    min_notional: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class Instrument:
+    """A symbol as one venue lists it. Fees in basis points of the traded quote value."""
+
+    symbol: str
+    venue: str
+    native_id: str
+    base: str
+    quote: str
+    rules: TradingRules
+    maker_fee_bps: Decimal
+    taker_fee_bps: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class Quote:
+    """Best bid and ask at one venue, sizes in base asset; ``serial`` numbers the venue's quotes."""
+
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    received_ns: int
+    serial: int
+
+
+@attrs.frozen(kw_only=True, order=True)
+class Route:
+    """Buy the symbol on one venue and sell it on the other."""
+
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+
+    @property
+    def reversed(self) -> Route:
+        """The route that closes what this one opened."""
+        return Route(symbol=self.symbol, buy_venue=self.sell_venue, sell_venue=self.buy_venue)

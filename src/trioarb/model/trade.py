@@ -1,0 +1,132 @@
+"""Opportunities, the guards' answers to them, and the trades that come of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+
+import attrs
+
+from trioarb.model.market import Route
+
+__all__ = [
+    "Account",
+    "Answer",
+    "EndedBy",
+    "ExitReason",
+    "Opportunity",
+    "OrderSize",
+    "PairKind",
+    "PairOutcome",
+    "Phase",
+    "Position",
+    "Refusal",
+]
+
+
+class Account(Enum):
+    """How a venue lets us sell: what we own (spot), or also what we borrow (margin)."""
+
+    SPOT = "spot"
+    MARGIN = "margin"
+
+
+class Answer(Enum):
+    ALLOW = "ALLOW"
+    DENY = "DENY"
+    STOP = "STOP"
+
+
+class PairKind(Enum):
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class PairOutcome(Enum):
+    HEDGED = "hedged"
+    FLAT = "flat"
+    RESIDUAL = "residual"
+
+
+class Phase(Enum):
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    DRAINING = "DRAINING"
+    CLOSED = "CLOSED"
+
+
+class EndedBy(Enum):
+    ITERATIONS = "iterations"
+    RUNTIME = "runtime"
+    SIGNAL = "signal"
+    EMERGENCY_STOP = "emergency_stop"
+    END_OF_DATA = "end_of_data"
+    ERROR = "error"
+
+
+class ExitReason(Enum):
+    EDGE = "edge"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    MAX_HOLDING = "max_holding"
+    CAMPAIGN_END = "campaign_end"
+    EMERGENCY_STOP = "emergency_stop"
+    QUARANTINE = "quarantine"
+
+    @property
+    def forced(self) -> bool:
+        """Whether the position has to go whatever the edge: priced with slippage, stale quotes accepted."""
+        return self is not ExitReason.EDGE and self is not ExitReason.TAKE_PROFIT
+
+
+@attrs.frozen(kw_only=True)
+class OrderSize:
+    """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both."""
+
+    usd: Decimal | None = None
+    base: Decimal | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Opportunity:
+    """A route whose edge passes the threshold, with the very numbers that would be sent.
+
+    ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
+    ``notional_usd`` = quantity × the higher limit.
+    """
+
+    route: Route
+    quantity: Decimal
+    buy_limit: Decimal
+    sell_limit: Decimal
+    edge_bps: Decimal
+    notional_usd: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed."""
+
+    answer: Answer
+    rule: str
+    value: str
+    limit: str
+
+
+@attrs.frozen(kw_only=True)
+class Position:
+    """An open pair: long ``quantity`` on the route's buy venue, short as much on its sell venue.
+
+    ``cash`` (quote asset; buys negative) and ``fees`` (valued in quote asset) are what its open quantity brought
+    and cost so far; ``realised`` is what parts that are closed already earned.
+    """
+
+    trade_id: str
+    route: Route
+    quantity: Decimal
+    buy_price: Decimal
+    sell_price: Decimal
+    cash: Decimal
+    fees: Decimal
+    realised: Decimal
+    opened_ns: int

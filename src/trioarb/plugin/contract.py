@@ -1,0 +1,239 @@
+"""What the engine asks of plugins: the classes that what a plugin opens has to implement.
+
+All of them live inside the campaign's Trio run. Methods that are not ``async`` are called between two quotes or two
+events and must not block. Venue errors are raised as `VenueError` (fate unknown) or `OrderRejected` (certain).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import trio
+
+from trioarb.clock.service import CampaignTime
+from trioarb.model.event import GuardTripped, Record
+from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
+from trioarb.model.order import Order, OrderReport
+from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
+
+__all__ = [
+    "Exchange",
+    "ExchangeContext",
+    "Feed",
+    "GuardContext",
+    "GuardTier",
+    "MarketContext",
+    "MarketData",
+    "QuoteSink",
+    "RiskView",
+    "SourceContext",
+    "Strategy",
+    "StrategyContext",
+    "SymbolSource",
+    "Tape",
+    "TapeRow",
+]
+
+#: (bid, bid_size, ask, ask_size, received_ns): call it with every quote, in the order received.
+QuoteSink = Callable[[float, float, float, float, int], None]
+
+#: (ts_ns, order, symbol, bid, bid_size, ask, ask_size); ``order`` breaks ties of time between tapes.
+TapeRow = tuple[int, int, str, float, float, float, float]
+
+
+class MarketData(ABC):
+    """The quotes of one venue. Implement `Tape` or `Feed`."""
+
+    @abstractmethod
+    def listings(self) -> Sequence[Listing]:
+        """Return the symbols it can quote."""
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        """Return the trading rules that come with the data, where it knows them."""
+        return None
+
+
+class Tape(MarketData):
+    """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time."""
+
+    @property
+    def start_ns(self) -> int | None:
+        """Time of the first row; ``None``: it starts whenever the campaign does."""
+        return None
+
+    @abstractmethod
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
+
+
+class Feed(MarketData):
+    """Market data that comes when it comes."""
+
+    @abstractmethod
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Call the sinks (by symbol) until cancelled; say ``started()`` when subscribed.
+
+        Raises:
+            MarketDataError: the data can't be had; the campaign ends with it.
+        """
+
+
+class SymbolSource(ABC):
+    @abstractmethod
+    async def listings(self) -> Sequence[Listing]:
+        """Return every symbol it knows, in a stable order."""
+
+
+class Exchange(ABC):
+    """One venue to trade at."""
+
+    #: Whether a sell needs the base asset (spot) or may borrow it (margin).
+    account: Account = Account.SPOT
+    #: Margin only: how far the base asset of one symbol may go below zero, in USD.
+    max_borrow_usd: Decimal = Decimal(0)
+
+    @abstractmethod
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        """Return the instruments, by symbol, of those listings that the venue trades."""
+
+    @abstractmethod
+    async def balances(self) -> Mapping[str, Decimal]:
+        """Return what is owned, by asset, free and locked together."""
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
+        """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only."""
+        return Decimal(0)
+
+    @abstractmethod
+    async def submit(self, order: Order) -> OrderReport:
+        """Send an IOC limit order and return its final report.
+
+        When cancelled, the order may have been filled or not: the engine asks `order`.
+
+        Raises:
+            OrderRejected: the venue refused it; nothing was and nothing will be filled.
+            VenueError: no answer, or none that makes sense; the order may have been filled.
+        """
+
+    @abstractmethod
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        """Return the final report of an order, or ``None`` if the venue never got it and never will.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+
+
+class RiskView(ABC):
+    """What guards may know: folded from the journal, reservations of pairs in flight included."""
+
+    @abstractmethod
+    def exposure_usd(self, symbol: str | None = None) -> Decimal:
+        """Return positions, reservations and residuals of a symbol, or of all."""
+
+    @abstractmethod
+    def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        """Return −(realised PnL of the UTC day of ``now_ns``), never below zero."""
+
+    @abstractmethod
+    def open_positions(self, symbol: str | None = None) -> int:
+        """Return how many positions are open."""
+
+
+class GuardTier(ABC):
+    """One tier of risk guards. It answers, it doesn't resize; first refusal wins."""
+
+    @abstractmethod
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        """Return why the entry must not be made, or ``None``. A tier that raises is a DENY."""
+
+    def apply(self, record: Record) -> None:  # noqa: B027  # not every tier has a state
+        """Fold one event into the tier's state. Called for every event, in order; the tier's only source of state."""
+
+    def react(self, record: Record) -> Iterable[GuardTripped]:
+        """Return what trips because of the event just folded. It is recorded; a STOP ends the campaign."""
+        return ()
+
+    def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
+        """Return what is questionable about the limits, given what will be traded."""
+        return ()
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        """Return figures for the summary's ``risk_stats``, under the tier's name."""
+        return {}
+
+
+class Strategy(ABC):
+    """Decides for one symbol when to enter and when to leave. Called at every evaluation; keep it fast."""
+
+    #: Quotes older than this are not acted upon.
+    max_quote_age_ns: int
+    #: Least edge of an entry, checked again with the rounded numbers that would be sent.
+    entry_bps: Decimal
+    #: The edge at which a position is expected to be closed (normally negative): the price of hedging.
+    exit_bps: Decimal
+
+    @abstractmethod
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        """Return how much to trade on the symbol's best route, or ``None``."""
+
+    @abstractmethod
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        """Return why to close the position, or ``None``.
+
+        ``edge_bps``: edge of the reversed route. ``net_bps``: PnL if closed now, fees paid, of the entry notional
+        (quantity × buy price).
+        """
+
+    def wake_at_ns(self, position: Position) -> int | None:
+        """Return when `exit` has to be asked even if no quote comes, or ``None``."""
+        return None
+
+
+@attrs.frozen(kw_only=True)
+class SourceContext:
+    """The markets of the configured venues, by venue."""
+
+    markets: Mapping[str, MarketData]
+
+
+@attrs.frozen(kw_only=True)
+class MarketContext:
+    """``seed`` is the session's; a simulated market must depend on nothing else that varies."""
+
+    venue: str
+    seed: int
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeContext:
+    """``touch(symbol)`` is this venue's latest accepted quote; ``market_rules(symbol)`` what its data says."""
+
+    venue: str
+    seed: int
+    time: CampaignTime
+    touch: Callable[[str], Quote | None]
+    market_rules: Callable[[str], TradingRules | None]
+    fx: Mapping[str, Decimal]
+
+
+@attrs.frozen(kw_only=True)
+class GuardContext:
+    name: str
+    symbols: Sequence[str]
+    risk: RiskView
+
+
+@attrs.frozen(kw_only=True)
+class StrategyContext:
+    """``touch(venue)`` is the symbol's latest accepted quote there."""
+
+    symbol: str
+    routes: Sequence[Route]
+    touch: Callable[[str], Quote | None]

@@ -1,0 +1,57 @@
+"""The hooks, and the two markers. Hooks are plain functions and return specs; they open nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+import pluggy
+
+from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec
+
+__all__ = [
+    "PROJECT",
+    "hookimpl",
+    "trioarb_exchanges",
+    "trioarb_guard_tiers",
+    "trioarb_market_data",
+    "trioarb_strategies",
+    "trioarb_symbol_sources",
+]
+
+PROJECT = "trioarb"
+
+F = TypeVar("F", bound=Callable[..., object])
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+_hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+def hookimpl(function: F) -> F:
+    """Mark a function of a plugin as the implementation of the hook of its name."""
+    return cast(F, _hookimpl(function))
+
+
+@hookspec
+def trioarb_symbol_sources() -> Sequence[SymbolSourceSpec]:  # type: ignore[empty-body]
+    """Return the sources of symbols that ``[universe] source`` may name."""
+
+
+@hookspec
+def trioarb_market_data() -> Sequence[MarketDataSpec]:  # type: ignore[empty-body]
+    """Return the market data that ``[exchanges.NAME] market`` may name."""
+
+
+@hookspec
+def trioarb_exchanges() -> Sequence[ExchangeSpec]:  # type: ignore[empty-body]
+    """Return the exchanges that ``[exchanges.NAME] plugin`` may name."""
+
+
+@hookspec
+def trioarb_guard_tiers() -> Sequence[GuardTierSpec]:  # type: ignore[empty-body]
+    """Return the guard tiers that ``[guards.NAME]`` may name."""
+
+
+@hookspec
+def trioarb_strategies() -> Sequence[StrategySpec]:  # type: ignore[empty-body]
+    """Return the strategies that ``[strategy] plugin`` may name."""

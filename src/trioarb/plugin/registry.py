@@ -1,0 +1,153 @@
+"""Find plugins: entry points of the group ``trioarb``, loaded one by one so that each failure names its package."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+import attrs
+import pluggy
+
+from trioarb.config.problem import Problem, nearest
+from trioarb.errors import ConfigError, PluginError
+from trioarb.plugin import hookspec
+from trioarb.plugin.spec import (
+    ExchangeSpec,
+    GuardTierSpec,
+    MarketDataSpec,
+    PluginSpec,
+    StrategySpec,
+    SymbolSourceSpec,
+)
+
+__all__ = ["Plugins", "Registered", "load_plugins"]
+
+SpecT = TypeVar("SpecT", bound=PluginSpec[Any, Any])
+
+_HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
+    "trioarb_symbol_sources": SymbolSourceSpec,
+    "trioarb_market_data": MarketDataSpec,
+    "trioarb_exchanges": ExchangeSpec,
+    "trioarb_guard_tiers": GuardTierSpec,
+    "trioarb_strategies": StrategySpec,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Registered:
+    """A plugin and where it came from: ``trioarb 0.1.0``, or the name it was registered under by hand."""
+
+    spec: PluginSpec[Any, Any]
+    distribution: str
+
+
+@attrs.frozen
+class Plugins:
+    """Every plugin found, by kind and name."""
+
+    registered: tuple[Registered, ...]
+
+    def names(self, kind: type[PluginSpec[Any, Any]]) -> list[str]:
+        return sorted(item.spec.name for item in self.registered if isinstance(item.spec, kind))
+
+    def get(self, kind: type[SpecT], name: str, *, file: str = "", key: str = "") -> SpecT:
+        """Return the spec of that kind and name.
+
+        Raises:
+            ConfigError: there is none; the problem names ``file`` and ``key`` and what is installed.
+        """
+        for item in self.registered:
+            if isinstance(item.spec, kind) and item.spec.name == name:
+                return item.spec
+        names = self.names(kind)
+        raise ConfigError(
+            [
+                Problem(
+                    file=file,
+                    key=key,
+                    message=f"no {kind.kind} plugin of this name is installed",
+                    value=f'"{name}"',
+                    allowed=", ".join(names),
+                    suggestion=nearest(name, names),
+                )
+            ]
+        )
+
+
+def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
+    """Load every installed plugin, and the modules or objects of ``extra`` (by name) beside them.
+
+    Raises:
+        PluginError: names every distribution whose plugin can't be imported, whose hook is a coroutine
+            function or returns something else than specs, and every name that two plugins claim.
+    """
+    manager = pluggy.PluginManager(hookspec.PROJECT)
+    manager.add_hookspecs(hookspec)
+    problems: list[str] = []
+    distributions: dict[str, str] = {}
+    for name, distribution, load in _sources(extra or {}):
+        try:
+            manager.register(load(), name)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            problems.append(f"{distribution}: {error}")
+        except Exception as error:
+            problems.append(f"{distribution}: plugin {name!r} can't be loaded: {type(error).__name__}: {error}")
+        else:
+            distributions[name] = distribution
+
+    registered: list[Registered] = []
+    for hook, kind in _HOOKS.items():
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            distribution = distributions[implementation.plugin_name]
+            try:
+                specs = _specs(implementation.function, hook, kind)
+            except PluginError as error:
+                problems.append(f"{distribution}: {error}")
+            else:
+                registered += [Registered(spec=spec, distribution=distribution) for spec in specs]
+    problems += _name_clashes(registered)
+    if problems:
+        raise PluginError("\n".join(problems))
+    return Plugins(tuple(registered))
+
+
+def _sources(extra: Mapping[str, object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    points = entry_points(group=hookspec.PROJECT)
+    for point in sorted(points, key=lambda point: (_distribution(point), point.name)):
+        yield f"{point.name} = {point.value}", _distribution(point), point.load
+    for name, module in extra.items():
+        yield name, name, lambda module=module: module  # type: ignore[misc]
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown distribution"
+
+
+def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, Any]]) -> Sequence[PluginSpec[Any, Any]]:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginError(f"hook {hook} is async; hooks are plain functions, only a spec's `open` is async")
+    try:
+        specs = list(function())
+    except Exception as error:
+        raise PluginError(f"hook {hook} raised {type(error).__name__}: {error}") from error
+    for spec in specs:
+        if not isinstance(spec, kind):
+            raise PluginError(f"hook {hook} returned {spec!r}; expected {kind.__name__} objects")
+        if not attrs.has(spec.settings):
+            raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
+    return specs
+
+
+def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:
+    owners: dict[tuple[str, str], list[str]] = {}
+    for item in registered:
+        owners.setdefault((item.spec.kind, item.spec.name), []).append(item.distribution)
+    for (kind, name), distributions in owners.items():
+        if len(distributions) > 1:
+            yield (
+                f"two plugins claim the {kind} {name!r}: {' and '.join(distributions)}; "
+                "uninstall one of them or rename its plugin"
+            )

@@ -1,0 +1,92 @@
+"""What a plugin's hooks return: a name, a settings class, and how to open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Generic, TypeVar
+
+import attrs
+
+from trioarb.plugin.contract import (
+    Exchange,
+    ExchangeContext,
+    GuardContext,
+    GuardTier,
+    MarketContext,
+    MarketData,
+    SourceContext,
+    Strategy,
+    StrategyContext,
+    SymbolSource,
+)
+
+__all__ = [
+    "ExchangeSpec",
+    "GuardTierSpec",
+    "MarketDataSpec",
+    "NoSettings",
+    "PluginSpec",
+    "StrategySpec",
+    "SymbolSourceSpec",
+]
+
+ContextT = TypeVar("ContextT")
+OpenedT = TypeVar("OpenedT")
+
+
+@attrs.frozen(kw_only=True)
+class NoSettings:
+    """Settings of a plugin that has none."""
+
+
+def _no_warnings(settings: Any) -> Iterable[str]:
+    return ()
+
+
+@attrs.frozen(kw_only=True)
+class PluginSpec(Generic[ContextT, OpenedT]):
+    """One plugin: ``open(settings, context)`` is an async context manager that gives the working object.
+
+    ``settings`` is an attrs class whose fields are made with `setting`. ``warnings(settings)`` says what is
+    questionable about valid settings.
+    """
+
+    kind: ClassVar[str]
+
+    name: str
+    doc: str
+    open: Callable[[Any, ContextT], AbstractAsyncContextManager[OpenedT]]
+    settings: type[Any] = NoSettings
+    warnings: Callable[[Any], Iterable[str]] = _no_warnings
+
+
+@attrs.frozen(kw_only=True)
+class SymbolSourceSpec(PluginSpec[SourceContext, SymbolSource]):
+    kind = "symbol source"
+
+
+@attrs.frozen(kw_only=True)
+class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
+    kind = "market data"
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
+    kind = "exchange"
+
+
+@attrs.frozen(kw_only=True)
+class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
+    """``rank`` orders the tiers; the built-in ones stand at 100, 200 and 300."""
+
+    kind = "guard tier"
+
+    rank: int = 1000
+
+
+@attrs.frozen(kw_only=True)
+class StrategySpec(PluginSpec[StrategyContext, Strategy]):
+    """Opened once per symbol."""
+
+    kind = "strategy"
