@@ -27,7 +27,17 @@ from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side
-from trioarb.model.trade import Account, Answer, ExitReason, Opportunity, OrderSize, Position, Refusal
+from trioarb.model.trade import (
+    Account,
+    Answer,
+    ExitReason,
+    Opportunity,
+    OrderSize,
+    PairKind,
+    PairOutcome,
+    Position,
+    Refusal,
+)
 from trioarb.plugin.contract import (
     Exchange,
     ExchangeContext,
@@ -95,6 +105,8 @@ __all__ = [
     "OrderReport",
     "OrderSize",
     "OrderStatus",
+    "PairKind",
+    "PairOutcome",
     "Position",
     "PositiveBps",
     "PositiveCount",

@@ -1,1 +1,273 @@
-"""Being written."""
+"""The dummy market: sample symbols, and quotes computed from the seed. Needs no network, and never ends.
+
+Every price follows from (seed, venue, symbol, step) alone. Random streams are seeded by text, each step takes a fixed
+number of draws from them, and floats meet only + − × ÷, so that every machine computes the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Context, Decimal
+from itertools import chain
+from random import Random
+
+import attrs
+
+from trioarb.api import (
+    Listing,
+    MarketContext,
+    MarketData,
+    MarketDataError,
+    MarketDataSpec,
+    NonNegativeBps,
+    NoSettings,
+    PositiveMilliseconds,
+    PositiveMoney,
+    PositiveSeconds,
+    SourceContext,
+    SymbolSource,
+    SymbolSourceSpec,
+    Tape,
+    TapeRow,
+    TradingRules,
+    hookimpl,
+    setting,
+)
+
+__all__ = ["DummySettings", "trioarb_market_data", "trioarb_symbol_sources"]
+
+#: The price that all venues share moves on this grid, whatever the venues' own steps: they agree about it.
+_COMMON_STEP_NS = 250_000_000
+_LONGEST_STEP_MS = 86_400_000
+_MS_NS = 1_000_000
+_BPS = 0.0001
+#: How far the common price may walk from where it began, up or down.
+_WALK_LIMIT = 20.0
+
+_LN_2 = Decimal("0.693147180559945309417232121458")
+#: exp and sqrt of a decimal are rounded alike everywhere; those of a float are the C library's.
+_PORTABLE = Context(prec=28)
+
+#: Worth of the quote assets, for sizes only.
+_QUOTE_USD = {"USDT": 1.0, "BTC": 65_000.0, "EUR": 1.08, "KRW": 0.00072}
+
+
+@attrs.frozen(kw_only=True)
+class DummySettings:
+    """Settings of the dummy market."""
+
+    step_ms: PositiveMilliseconds = setting(Decimal(250), doc="time between two quotes of a symbol; at most a day")
+    volatility_bps: NonNegativeBps = setting(
+        Decimal(1),
+        doc="how far the price common to all venues moves in a second (standard deviation, scaled per symbol); "
+        "venues with different values drift apart",
+    )
+    basis_bps: NonNegativeBps = setting(
+        Decimal("6.5"), doc="how far the venue's price stands from the common one (standard deviation)"
+    )
+    basis_half_life_seconds: PositiveSeconds = setting(
+        Decimal("2.5"), doc="time in which half of the distance from the common price is gone"
+    )
+    spread_bps: NonNegativeBps = setting(Decimal(1), doc="mean distance of ask and bid; at least one tick")
+    size_usd: PositiveMoney = setting(Decimal(4000), doc="mean size at the best bid and at the best ask")
+
+
+@attrs.frozen
+class _Sample:
+    """A sample symbol: where its price starts, its rules, and how lively it is beside the others."""
+
+    base: str
+    quote: str
+    volume_24h: int | None
+    price: str
+    tick: str
+    lot: str
+    min_notional: str
+    volatility: float
+    basis: float
+
+    @property
+    def symbol(self) -> str:
+        return self.base + self.quote
+
+    @property
+    def listing(self) -> Listing:
+        volume = None if self.volume_24h is None else Decimal(self.volume_24h)
+        return Listing(symbol=self.symbol, base=self.base, quote=self.quote, volume_24h_quote=volume)
+
+    @property
+    def rules(self) -> TradingRules:
+        return TradingRules(
+            tick_size=Decimal(self.tick), lot_size=Decimal(self.lot), min_notional=Decimal(self.min_notional)
+        )
+
+
+# In no order of volume, as a venue would list them.
+_SAMPLES = (
+    _Sample("ADA", "USDT", 310_000_000, "0.4512", "0.0001", "0.1", "5", 1.3, 1.05),
+    _Sample("APT", "USDT", 84_000_000, "8.315", "0.001", "0.01", "5", 1.6, 1.1),
+    _Sample("ATOM", "USDT", 62_000_000, "6.284", "0.001", "0.01", "5", 1.4, 1.1),
+    _Sample("AVAX", "USDT", 265_000_000, "31.42", "0.01", "0.01", "5", 1.5, 1.05),
+    _Sample("BCH", "USDT", 118_000_000, "432.1", "0.1", "0.001", "5", 1.3, 1.05),
+    _Sample("BNB", "BTC", 310, "0.009046", "0.000001", "0.001", "0.0001", 0.8, 1.0),
+    _Sample("BNB", "USDT", 1_450_000_000, "588.1", "0.1", "0.001", "5", 0.9, 0.95),
+    _Sample("BTC", "EUR", 92_000_000, "60185.12", "0.01", "0.00001", "5", 0.8, 0.95),
+    _Sample("BTC", "KRW", 412_000_000_000, "90280000", "1000", "0.00001", "5000", 0.8, 1.0),
+    _Sample("BTC", "USDT", 18_200_000_000, "65012.35", "0.01", "0.00001", "5", 0.8, 0.9),
+    _Sample("BUSD", "USDT", 6_100_000_000, "1.0001", "0.0001", "1", "5", 0.04, 0.1),
+    _Sample("DOGE", "USDT", 640_000_000, "0.12431", "0.00001", "1", "5", 1.6, 1.1),
+    _Sample("DOT", "USDT", 173_000_000, "6.118", "0.001", "0.01", "5", 1.3, 1.05),
+    _Sample("ETC", "USDT", 88_000_000, "23.17", "0.01", "0.01", "5", 1.3, 1.05),
+    _Sample("ETH", "BTC", 4_900, "0.05214", "0.00001", "0.0001", "0.0001", 0.7, 0.95),
+    _Sample("ETH", "EUR", 41_000_000, "3138.54", "0.01", "0.0001", "5", 1.0, 0.95),
+    _Sample("ETH", "USDT", 9_700_000_000, "3390.21", "0.01", "0.0001", "5", 1.0, 0.95),
+    _Sample("FIL", "USDT", 71_000_000, "4.386", "0.001", "0.01", "5", 1.5, 1.1),
+    _Sample("LINK", "USDT", 152_000_000, "13.894", "0.001", "0.01", "5", 1.3, 1.05),
+    _Sample("LTC", "USDT", 228_000_000, "73.42", "0.01", "0.001", "5", 1.1, 1.0),
+    _Sample("MATIC", "USDT", 281_000_000, "0.5633", "0.0001", "0.1", "5", 1.4, 1.05),
+    _Sample("NEAR", "USDT", 97_000_000, "5.217", "0.001", "0.1", "5", 1.7, 1.1),
+    _Sample("PEPE", "USDT", None, "0.00001153", "0.00000001", "1", "5", 2.2, 1.2),
+    _Sample("SHIB", "USDT", 134_000_000, "0.00001744", "0.00000001", "1", "5", 1.6, 1.1),
+    _Sample("SOL", "USDT", 1_180_000_000, "146.27", "0.01", "0.001", "5", 1.4, 1.0),
+    _Sample("TRX", "USDT", 109_000_000, "0.12518", "0.00001", "0.1", "5", 0.7, 1.0),
+    _Sample("UNI", "USDT", 76_000_000, "9.241", "0.001", "0.01", "10", 1.6, 1.1),
+    _Sample("USDC", "USDT", 3_400_000_000, "0.9998", "0.0001", "1", "5", 0.03, 0.1),
+    _Sample("XRP", "USDT", 910_000_000, "0.4871", "0.0001", "0.1", "10", 1.3, 1.0),
+)
+_TABLE: Mapping[str, _Sample] = {sample.symbol: sample for sample in _SAMPLES}
+
+
+class _DummySource(SymbolSource):
+    async def listings(self) -> Sequence[Listing]:
+        return [sample.listing for sample in _SAMPLES]
+
+
+class _DummyTape(Tape):
+    """Quotes of every sample symbol at every step, without an end."""
+
+    def __init__(self, settings: DummySettings, context: MarketContext) -> None:
+        self._settings = settings
+        self._venue = context.venue
+        self._seed = context.seed
+
+    def listings(self) -> Sequence[Listing]:
+        return [sample.listing for sample in _SAMPLES]
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        sample = _TABLE.get(symbol)
+        return None if sample is None else sample.rules
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        """Yield one row per symbol and step, for ever; a symbol that isn't in the table has no rows."""
+        streams = [
+            self._stream(_TABLE[symbol], order, start_ns) for order, symbol in enumerate(symbols) if symbol in _TABLE
+        ]
+        return chain.from_iterable(zip(*streams, strict=False))
+
+    def _stream(self, sample: _Sample, order: int, start_ns: int) -> Iterator[TapeRow]:
+        # Millions of rows a campaign: everything the loop needs is a local, and it calls `random` and `int` only.
+        symbol = sample.symbol
+        settings = self._settings
+        common_draw = Random(f"{self._seed}/{symbol}").random
+        venue_draw = Random(f"{self._seed}/{self._venue}/{symbol}").random
+
+        step_ns = max(1, int(settings.step_ms * _MS_NS))
+        first_price = float(sample.price)
+        lowest, highest = first_price / _WALK_LIMIT, first_price * _WALK_LIMIT
+        # Uniforms are summed three at a time: variance 1/4, near enough to normal.
+        walk_sd = float(settings.volatility_bps) * _BPS * sample.volatility
+        walk_scale = walk_sd * 2 * float(_PORTABLE.sqrt(Decimal(_COMMON_STEP_NS).scaleb(-9)))
+        keep, stir = _decay(Decimal(step_ns).scaleb(-9), settings.basis_half_life_seconds)
+        basis_scale = float(settings.basis_bps) * _BPS * sample.basis * 2
+        stir_scale = basis_scale * stir
+        half_spread = float(settings.spread_bps) * _BPS / 2
+        size_quote = float(settings.size_usd) / _QUOTE_USD[sample.quote]
+        # A whole number over a whole number is the float nearest to the price; a product of floats is not.
+        tick_up, tick_down = _ratio(sample.tick)
+        lot_up, lot_down = _ratio(sample.lot)
+        ticks_per_quote, lots_per_base = tick_down / tick_up, lot_down / lot_up
+
+        price = first_price
+        basis = basis_scale * (venue_draw() + venue_draw() + venue_draw() - 1.5)
+        ts_ns = start_ns
+        next_move_ns = start_ns + _COMMON_STEP_NS
+        while True:
+            while ts_ns >= next_move_ns:
+                moved = price * (1.0 + walk_scale * (common_draw() + common_draw() + common_draw() - 1.5))
+                if lowest < moved < highest:
+                    price = moved
+                next_move_ns += _COMMON_STEP_NS
+
+            middle = price * (1.0 + basis)
+            half = half_spread * (0.5 + venue_draw())
+            bid_ticks = int(middle * (1.0 - half) * ticks_per_quote + 0.5)
+            if bid_ticks < 1:
+                bid_ticks = 1
+            ask_ticks = int(middle * (1.0 + half) * ticks_per_quote + 0.5)
+            if ask_ticks <= bid_ticks:
+                ask_ticks = bid_ticks + 1
+            # 0.1 + 2.7 u² has mean 1: mostly small sizes, some large.
+            lots = size_quote / price * lots_per_base
+            draw = venue_draw()
+            bid_lots = int(lots * (0.1 + 2.7 * draw * draw)) + 1
+            draw = venue_draw()
+            ask_lots = int(lots * (0.1 + 2.7 * draw * draw)) + 1
+            yield (
+                ts_ns,
+                order,
+                symbol,
+                bid_ticks * tick_up / tick_down,
+                bid_lots * lot_up / lot_down,
+                ask_ticks * tick_up / tick_down,
+                ask_lots * lot_up / lot_down,
+            )
+            ts_ns += step_ns
+            basis = keep * basis + stir_scale * (venue_draw() + venue_draw() + venue_draw() - 1.5)
+
+
+def _decay(step_seconds: Decimal, half_life_seconds: Decimal) -> tuple[float, float]:
+    """Return what is kept of a basis over a step, and the share of its standard deviation that is drawn anew.
+
+    An Ornstein-Uhlenbeck process seen at equal steps: b' = a·b + √(1 − a²)·z with a = 2^(−step / half-life).
+    """
+    keep = _PORTABLE.exp(_PORTABLE.divide(_PORTABLE.multiply(-_LN_2, step_seconds), half_life_seconds))
+    stir = _PORTABLE.sqrt(_PORTABLE.subtract(Decimal(1), _PORTABLE.multiply(keep, keep)))
+    return float(keep), float(stir)
+
+
+def _ratio(step: str) -> tuple[int, int]:
+    return Decimal(step).as_integer_ratio()
+
+
+@asynccontextmanager
+async def _open_source(settings: NoSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
+    yield _DummySource()
+
+
+@asynccontextmanager
+async def _open_market(settings: DummySettings, context: MarketContext) -> AsyncIterator[MarketData]:
+    # The common price is walked step by step: a longer step would only be a long wait.
+    if settings.step_ms > _LONGEST_STEP_MS:
+        raise MarketDataError(
+            f"dummy market of {context.venue}: step_ms = {settings.step_ms} is more than a day; "
+            f"set it to {_LONGEST_STEP_MS} or less"
+        )
+    yield _DummyTape(settings, context)
+
+
+@hookimpl
+def trioarb_symbol_sources() -> Sequence[SymbolSourceSpec]:
+    return [SymbolSourceSpec(name="dummy", doc="fixed sample symbols with fixed volumes", open=_open_source)]
+
+
+@hookimpl
+def trioarb_market_data() -> Sequence[MarketDataSpec]:
+    return [
+        MarketDataSpec(
+            name="dummy",
+            doc="prices computed from the seed: a common random walk, and a mean-reverting basis of each venue",
+            open=_open_market,
+            settings=DummySettings,
+        )
+    ]

@@ -1,1 +1,97 @@
-"""Being written."""
+"""The portfolio tier: every symbol may use its share of the capital, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from trioarb.api import (
+    Answer,
+    Fraction,
+    GuardContext,
+    GuardTier,
+    GuardTierSpec,
+    Instrument,
+    Opportunity,
+    PositiveDecimal,
+    PositiveMoney,
+    Refusal,
+    hookimpl,
+    setting,
+)
+
+__all__ = ["PortfolioSettings", "PortfolioTier"]
+
+
+@attrs.frozen(kw_only=True)
+class PortfolioSettings:
+    total_capital_usd: PositiveMoney = setting(Decimal(10_000), doc="capital that is shared out to the symbols")
+    max_symbol_allocation_pct: Fraction = setting(
+        Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction"
+    )
+    weights: Mapping[str, PositiveDecimal] = setting(
+        factory=dict, doc="weight per symbol; a symbol that isn't named weighs 1"
+    )
+
+
+class PortfolioTier(GuardTier):
+    """Allocation = min(capital × w ÷ Σw, capital × ``max_symbol_allocation_pct``); unknown symbols have none."""
+
+    def __init__(self, settings: PortfolioSettings, context: GuardContext) -> None:
+        weights = {symbol: settings.weights.get(symbol, Decimal(1)) for symbol in context.symbols}
+        total = sum(weights.values(), Decimal(0))
+        cap = settings.total_capital_usd * settings.max_symbol_allocation_pct
+        self._risk = context.risk
+        self._unknown = sorted(set(settings.weights) - set(context.symbols))
+        self._allocations = {
+            symbol: min(settings.total_capital_usd * weight / total, cap) for symbol, weight in weights.items()
+        }
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        symbol = opportunity.route.symbol
+        allocation = self._allocations.get(symbol, Decimal(0))
+        exposure = self._risk.exposure_usd(symbol) + opportunity.notional_usd
+        if exposure <= allocation:
+            return None
+        return Refusal(answer=Answer.DENY, rule="allocation", value=f"{exposure:f}", limit=f"{allocation:f}")
+
+    def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
+        for symbol in self._unknown:
+            yield f"weights.{symbol}: this symbol is not in the universe; its weight has no effect"
+        least: dict[str, Decimal] = {}
+        for instrument in instruments:
+            least[instrument.symbol] = max(least.get(instrument.symbol, Decimal(0)), instrument.rules.min_notional)
+        for symbol, allocation in self._allocations.items():
+            if allocation < least.get(symbol, Decimal(0)):
+                yield (
+                    f"{symbol} may use {allocation:f} USD, less than the smallest order of {least[symbol]:f}: "
+                    "it can never trade; raise total_capital_usd or max_symbol_allocation_pct, or take fewer symbols"
+                )
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        return {
+            "total_allocated_capital": sum(self._allocations.values(), Decimal(0)),
+            "symbol_allocations": dict(self._allocations),
+        }
+
+
+@asynccontextmanager
+async def _open(settings: PortfolioSettings, context: GuardContext) -> AsyncIterator[GuardTier]:
+    yield PortfolioTier(settings, context)
+
+
+@hookimpl
+def trioarb_guard_tiers() -> list[GuardTierSpec]:
+    return [
+        GuardTierSpec(
+            name="portfolio",
+            doc="each symbol's share of the capital",
+            settings=PortfolioSettings,
+            open=_open,
+            rank=200,
+        )
+    ]

@@ -1,1 +1,149 @@
-"""Being written."""
+"""The symbol tier: size, number and pace of one symbol's trades, and a circuit breaker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import attrs
+
+from trioarb.api import (
+    SECOND_NS,
+    Answer,
+    Count,
+    GuardContext,
+    GuardTier,
+    GuardTierSpec,
+    GuardTripped,
+    Opportunity,
+    PairKind,
+    PairOutcome,
+    PositiveCount,
+    PositiveMoney,
+    Record,
+    Refusal,
+    Seconds,
+    event,
+    hookimpl,
+    seconds_to_ns,
+    setting,
+)
+
+__all__ = ["SymbolSettings", "SymbolTier"]
+
+_BREAKER = "circuit_breaker"
+
+
+@attrs.frozen(kw_only=True)
+class SymbolSettings:
+    max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
+    max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
+    cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
+    max_symbol_daily_loss_usd: PositiveMoney = setting(
+        Decimal(200), doc="realised loss of a symbol in the UTC day; from it on: DENY"
+    )
+    circuit_breaker_loss_count: Count = setting(3, doc="losses in a row that open the breaker; 0: no breaker")
+    circuit_breaker_duration: Seconds = setting(Decimal(300), doc="how long an open breaker denies")
+
+
+@attrs.define
+class _State:
+    last_allowed_ns: int | None = None
+    losses_in_a_row: int = 0
+    open_until_ns: int | None = None
+
+
+class SymbolTier(GuardTier):
+    """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss."""
+
+    def __init__(self, settings: SymbolSettings, context: GuardContext) -> None:
+        self._settings = settings
+        self._name = context.name
+        self._risk = context.risk
+        self._states = {symbol: _State() for symbol in context.symbols}
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        limits, symbol = self._settings, opportunity.route.symbol
+        state = self._states[symbol]
+        if state.open_until_ns is not None and now_ns < state.open_until_ns:
+            return _deny(_BREAKER, f"open for {(state.open_until_ns - now_ns) / SECOND_NS:.3f} s", "closed")
+        if state.last_allowed_ns is not None:
+            elapsed_ns = now_ns - state.last_allowed_ns
+            if elapsed_ns < seconds_to_ns(limits.cooldown_seconds):
+                return _deny("cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", f"{limits.cooldown_seconds:f} s")
+        if opportunity.notional_usd > limits.max_position_size_usd:
+            return _deny("position_size", f"{opportunity.notional_usd:f}", f"{limits.max_position_size_usd:f}")
+        count = self._risk.open_positions(symbol)
+        if count >= limits.max_position_count:
+            return _deny("position_count", str(count), str(limits.max_position_count))
+        loss = self._risk.daily_loss_usd(now_ns, symbol)
+        if loss >= limits.max_symbol_daily_loss_usd:
+            return _deny("daily_loss", f"{loss:f}", f"{limits.max_symbol_daily_loss_usd:f}")
+        return None
+
+    def apply(self, record: Record) -> None:
+        match record.event:
+            case event.Decided(symbol=symbol, answer=Answer.ALLOW):
+                self._states[symbol].last_allowed_ns = record.ts_ns
+            case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
+                self._states[symbol].open_until_ns = until_ns
+            case event.PositionClosed(symbol=symbol, pnl_usd=pnl_usd):
+                self._count(symbol, pnl_usd, record.ts_ns)
+            case event.PairEnded(symbol=symbol, pnl_usd=pnl_usd) as ended if _unwound(ended):
+                self._count(symbol, pnl_usd, record.ts_ns)
+            case _:
+                pass
+
+    def react(self, record: Record) -> Iterable[GuardTripped]:
+        happened = record.event
+        if not isinstance(happened, event.PositionClosed) and not (
+            isinstance(happened, event.PairEnded) and _unwound(happened)
+        ):
+            return
+        state, limits = self._states[happened.symbol], self._settings
+        is_open = state.open_until_ns is not None and record.ts_ns < state.open_until_ns
+        if is_open or not 0 < limits.circuit_breaker_loss_count <= state.losses_in_a_row:
+            return
+        yield GuardTripped(
+            tier=self._name,
+            rule=_BREAKER,
+            answer=Answer.DENY,
+            symbol=happened.symbol,
+            value=f"{state.losses_in_a_row} losses in a row",
+            limit=str(limits.circuit_breaker_loss_count),
+            until_ns=record.ts_ns + seconds_to_ns(limits.circuit_breaker_duration),
+        )
+
+    def _count(self, symbol: str, pnl_usd: Decimal, now_ns: int) -> None:
+        state = self._states[symbol]
+        if state.open_until_ns is not None and now_ns >= state.open_until_ns:
+            state.open_until_ns, state.losses_in_a_row = None, 0
+        state.losses_in_a_row = state.losses_in_a_row + 1 if pnl_usd < 0 else 0
+
+
+def _unwound(ended: event.PairEnded) -> bool:
+    """Whether an entry cost something without opening a position."""
+    return ended.kind is PairKind.ENTRY and ended.outcome is not PairOutcome.HEDGED and bool(ended.pnl_usd)
+
+
+def _deny(rule: str, value: str, limit: str) -> Refusal:
+    return Refusal(answer=Answer.DENY, rule=rule, value=value, limit=limit)
+
+
+@asynccontextmanager
+async def _open(settings: SymbolSettings, context: GuardContext) -> AsyncIterator[GuardTier]:
+    yield SymbolTier(settings, context)
+
+
+@hookimpl
+def trioarb_guard_tiers() -> list[GuardTierSpec]:
+    return [
+        GuardTierSpec(
+            name="symbol",
+            doc="size, number and pace of a symbol's trades",
+            settings=SymbolSettings,
+            open=_open,
+            rank=300,
+        )
+    ]

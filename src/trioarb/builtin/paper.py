@@ -1,1 +1,257 @@
-"""Being written."""
+"""The paper exchange: fills orders against the venue's quotes, with latency, and keeps its own balances."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal, localcontext
+from enum import Enum
+
+import attrs
+
+from trioarb.api import (
+    BPS,
+    EXACT,
+    ZERO,
+    Account,
+    Amount,
+    Exchange,
+    ExchangeContext,
+    ExchangeSpec,
+    FeeBps,
+    Fill,
+    Instrument,
+    Listing,
+    Milliseconds,
+    Money,
+    Order,
+    OrderRejected,
+    OrderReport,
+    OrderStatus,
+    PositiveDecimal,
+    Probability,
+    Quote,
+    Side,
+    TradingRules,
+    exact_decimal,
+    floor_to,
+    hookimpl,
+    seconds_to_ns,
+    setting,
+)
+
+__all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
+
+
+class FeeAsset(Enum):
+    QUOTE = "quote"
+    RECEIVED = "received"
+
+
+@attrs.frozen(kw_only=True)
+class SymbolRules:
+    tick_size: PositiveDecimal | None = setting(None, doc="price step")
+    lot_size: PositiveDecimal | None = setting(None, doc="size step in base asset")
+    min_notional: Amount | None = setting(None, doc="least quote value of an order")
+
+
+@attrs.frozen(kw_only=True)
+class PaperSettings:
+    account: Account = setting(Account.SPOT, doc="spot: sell what is owned; margin: also what is borrowed")
+    max_borrow_usd: Money = setting(ZERO, doc="margin: how far a symbol's base asset may go below zero")
+    taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value")
+    fee_asset: FeeAsset = setting(FeeAsset.QUOTE, doc="received: a buy's fee is taken in base asset")
+    latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival")
+    reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials")
+    balances: Mapping[str, Amount] = setting(factory=dict, doc="what the account holds at the start, by asset")
+    inventory_usd_per_symbol: Money = setting(
+        ZERO, doc="base asset that is granted at each symbol's first quote, in USD at the mid price"
+    )
+    tick_size: PositiveDecimal = setting(Decimal("0.00000001"), doc="price step where nothing else says it")
+    lot_size: PositiveDecimal = setting(Decimal("0.00000001"), doc="size step where nothing else says it")
+    min_notional: Amount = setting(Decimal(5), doc="least quote value of an order where nothing else says it")
+    instruments: Mapping[str, SymbolRules] = setting(factory=dict, doc="rules by symbol")
+
+
+class PaperExchange(Exchange):
+    """Simulates one venue from its own quotes.
+
+    An order arrives after the latency. What stands at the touch of that moment within its limit is filled, up to
+    the displayed size; that size stays consumed until the venue's next quote for the symbol. The rest is cancelled.
+    An order whose sending is cancelled before it arrived never existed.
+    """
+
+    def __init__(self, settings: PaperSettings, context: ExchangeContext) -> None:
+        self.account = settings.account
+        self.max_borrow_usd = settings.max_borrow_usd
+        self._settings = settings
+        self._context = context
+        self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)
+        self._balances: dict[str, Decimal] = dict(settings.balances)
+        self._instruments: dict[str, Instrument] = {}
+        self._reports: dict[str, OrderReport] = {}
+        self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
+        self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        for listing in listings:
+            self._instruments[listing.symbol] = Instrument(
+                symbol=listing.symbol,
+                venue=self._context.venue,
+                native_id=listing.symbol,
+                base=listing.base,
+                quote=listing.quote,
+                rules=self._rules(listing.symbol),
+                maker_fee_bps=self._settings.taker_fee_bps,
+                taker_fee_bps=self._settings.taker_fee_bps,
+            )
+        return dict(self._instruments)
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        return dict(self._balances)
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
+        mid = (exact_decimal(quote.bid) + exact_decimal(quote.ask)) / 2
+        price_usd = mid * self._context.fx[instrument.quote]
+        granted = floor_to(self._settings.inventory_usd_per_symbol / price_usd, instrument.rules.lot_size)
+        self._credit(instrument.base, granted)
+        return granted
+
+    async def submit(self, order: Order) -> OrderReport:
+        await self._context.time.sleep(self._latency_ns, (1, order.symbol, self._context.venue, 0))
+        if order.client_order_id in self._reports:
+            raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
+        report = self._execute(order)
+        self._reports[order.client_order_id] = report
+        if report.status is OrderStatus.REJECTED:
+            raise OrderRejected(f"{self._context.venue}: {report.reason}")
+        return report
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        return self._reports.get(client_order_id)
+
+    def _rules(self, symbol: str) -> TradingRules:
+        settings, market = self._settings, self._context.market_rules(symbol)
+        own = settings.instruments.get(symbol, SymbolRules())
+        default = market or TradingRules(
+            tick_size=settings.tick_size, lot_size=settings.lot_size, min_notional=settings.min_notional
+        )
+        return TradingRules(
+            tick_size=own.tick_size or default.tick_size,
+            lot_size=own.lot_size or default.lot_size,
+            min_notional=default.min_notional if own.min_notional is None else own.min_notional,
+        )
+
+    def _execute(self, order: Order) -> OrderReport:
+        venue_order_id = f"{self._context.venue}-{len(self._reports) + 1}"
+        problem = self._refuse(order)
+        if problem:
+            return OrderReport(
+                client_order_id=order.client_order_id,
+                venue_order_id=venue_order_id,
+                status=OrderStatus.REJECTED,
+                reason=problem,
+            )
+        fills = tuple(self._fill(order, venue_order_id))
+        complete = sum((fill.quantity for fill in fills), ZERO) == order.quantity
+        return OrderReport(
+            client_order_id=order.client_order_id,
+            venue_order_id=venue_order_id,
+            status=OrderStatus.FILLED if complete else OrderStatus.CANCELLED,
+            fills=fills,
+        )
+
+    def _refuse(self, order: Order) -> str:
+        """Return why a venue would not take the order, or ''."""
+        instrument = self._instruments.get(order.symbol)
+        if self._chance.random() < float(self._settings.reject_rate):
+            return "rejected by reject_rate"
+        if instrument is None:
+            return f"{order.symbol} is not listed"
+        rules = instrument.rules
+        with localcontext(EXACT):
+            if order.quantity <= 0 or order.quantity % rules.lot_size:
+                return f"quantity {order.quantity} is no multiple of the lot size {rules.lot_size}"
+            if order.limit_price <= 0 or order.limit_price % rules.tick_size:
+                return f"limit {order.limit_price} is no multiple of the tick size {rules.tick_size}"
+            value = order.quantity * order.limit_price
+            if value < rules.min_notional:
+                return f"order value {value} is below the minimum of {rules.min_notional}"
+            if order.side is Side.BUY:
+                asset, needed = instrument.quote, value * (BPS + max(instrument.taker_fee_bps, ZERO)) * Decimal("1e-4")
+                available = self._balances.get(asset, ZERO)
+            else:
+                asset, needed = instrument.base, order.quantity
+                available = self._balances.get(asset, ZERO)
+        if order.side is Side.SELL and self.account is Account.MARGIN:
+            available += self.max_borrow_usd / (order.limit_price * self._context.fx[instrument.quote])
+        return f"insufficient {asset}: {needed} needed, {available} available" if needed > available else ""
+
+    def _fill(self, order: Order, venue_order_id: str) -> Iterable[Fill]:
+        quote = self._context.touch(order.symbol)
+        if quote is None:
+            return
+        buying = order.side is Side.BUY
+        price = exact_decimal(quote.ask if buying else quote.bid)
+        if price > order.limit_price if buying else price < order.limit_price:
+            return
+        key = (order.symbol, order.side)
+        serial, consumed = self._consumed.get(key, (0, ZERO))
+        if serial != quote.serial:
+            consumed = ZERO
+        instrument = self._instruments[order.symbol]
+        displayed = exact_decimal(quote.ask_size if buying else quote.bid_size)
+        quantity = min(order.quantity, floor_to(max(displayed - consumed, ZERO), instrument.rules.lot_size))
+        if quantity <= 0:
+            return
+        self._consumed[key] = (quote.serial, consumed + quantity)
+        yield self._book(order.side, instrument, quantity, price, f"{venue_order_id}-1")
+
+    def _book(self, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal, fill_id: str) -> Fill:
+        with localcontext(EXACT):
+            value = quantity * price
+            fee_share = instrument.taker_fee_bps * Decimal("1e-4")
+            if side is Side.BUY:
+                in_base = self._settings.fee_asset is FeeAsset.RECEIVED
+                fee_asset, fee = (
+                    (instrument.base, quantity * fee_share) if in_base else (instrument.quote, value * fee_share)
+                )
+                self._credit(instrument.quote, -value)
+                self._credit(instrument.base, quantity)
+            else:
+                fee_asset, fee = instrument.quote, value * fee_share
+                self._credit(instrument.base, -quantity)
+                self._credit(instrument.quote, value)
+            self._credit(fee_asset, -fee)
+        return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
+
+    def _credit(self, asset: str, amount: Decimal) -> None:
+        if amount:
+            self._balances[asset] = EXACT.add(self._balances.get(asset, ZERO), amount)
+
+
+@asynccontextmanager
+async def _open(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
+    yield PaperExchange(settings, context)
+
+
+def _warnings(settings: PaperSettings) -> Iterable[str]:
+    if settings.account is Account.MARGIN and not settings.max_borrow_usd:
+        yield 'account = "margin" without max_borrow_usd: nothing can be borrowed; set how much in USD'
+    if settings.account is Account.SPOT and settings.max_borrow_usd:
+        yield 'max_borrow_usd has no effect with account = "spot"'
+
+
+@hookimpl
+def trioarb_exchanges() -> list[ExchangeSpec]:
+    return [
+        ExchangeSpec(
+            name="paper",
+            doc="simulated fills against the venue's quotes",
+            settings=PaperSettings,
+            open=_open,
+            warnings=_warnings,
+        )
+    ]

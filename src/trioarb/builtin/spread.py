@@ -1,1 +1,109 @@
-"""Being written."""
+"""The spread strategy: enter when the edge passes a threshold, leave when it has reverted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import attrs
+
+from trioarb.api import (
+    Bps,
+    ExitReason,
+    OrderSize,
+    Position,
+    PositiveBps,
+    PositiveDecimal,
+    PositiveMilliseconds,
+    PositiveMoney,
+    PositiveSeconds,
+    Route,
+    Strategy,
+    StrategyContext,
+    StrategySpec,
+    hookimpl,
+    seconds_to_ns,
+    setting,
+)
+
+__all__ = ["SpreadSettings", "SpreadStrategy"]
+
+
+@attrs.frozen(kw_only=True)
+class SpreadSettings:
+    entry_bps: Bps = setting(Decimal(10), doc="least edge of an entry, net of both taker fees")
+    exit_bps: Bps = setting(Decimal(-6), doc="least edge of the reversed route at which a position is closed")
+    order_size_usd: PositiveMoney | None = setting(
+        None, doc="largest entry in USD; absent, and order_size_base absent too: 500"
+    )
+    order_size_base: PositiveDecimal | None = setting(None, doc="largest entry in base asset")
+    max_quote_age_ms: PositiveMilliseconds = setting(Decimal(2_000), doc="older quotes are not acted upon")
+    take_profit_bps: PositiveBps | None = setting(
+        None, doc="close when this much of the entry notional is earned, fees paid; absent: don't"
+    )
+    stop_loss_bps: PositiveBps | None = setting(
+        None, doc="close when this much of the entry notional is lost, fees paid; absent: don't"
+    )
+    max_holding_seconds: PositiveSeconds | None = setting(None, doc="close after this time; absent: don't")
+
+
+class SpreadStrategy(Strategy):
+    def __init__(self, settings: SpreadSettings) -> None:
+        self.entry_bps = settings.entry_bps
+        self.exit_bps = settings.exit_bps
+        self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
+        default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
+        self._size = OrderSize(usd=settings.order_size_usd or default, base=settings.order_size_base)
+        self._entry = float(settings.entry_bps)
+        self._exit = float(settings.exit_bps)
+        self._take_profit = None if settings.take_profit_bps is None else float(settings.take_profit_bps)
+        self._stop_loss = None if settings.stop_loss_bps is None else -float(settings.stop_loss_bps)
+        self._max_holding_ns = (
+            None if settings.max_holding_seconds is None else seconds_to_ns(settings.max_holding_seconds)
+        )
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        return self._size if edge_bps >= self._entry else None
+
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        if edge_bps >= self._exit:
+            return ExitReason.EDGE
+        if self._take_profit is not None and net_bps >= self._take_profit:
+            return ExitReason.TAKE_PROFIT
+        if self._stop_loss is not None and net_bps <= self._stop_loss:
+            return ExitReason.STOP_LOSS
+        wake_at_ns = self.wake_at_ns(position)
+        if wake_at_ns is not None and now_ns >= wake_at_ns:
+            return ExitReason.MAX_HOLDING
+        return None
+
+    def wake_at_ns(self, position: Position) -> int | None:
+        return None if self._max_holding_ns is None else position.opened_ns + self._max_holding_ns
+
+
+def _warnings(settings: SpreadSettings) -> Iterable[str]:
+    total = settings.entry_bps + settings.exit_bps
+    if total <= 0:
+        yield (
+            f"entry_bps + exit_bps = {total:f}: a trade that enters and leaves at these thresholds can't pay its "
+            "fees; raise one of them"
+        )
+
+
+@asynccontextmanager
+async def _open(settings: SpreadSettings, context: StrategyContext) -> AsyncIterator[Strategy]:
+    yield SpreadStrategy(settings)
+
+
+@hookimpl
+def trioarb_strategies() -> list[StrategySpec]:
+    return [
+        StrategySpec(
+            name="spread",
+            doc="enter over an edge threshold, leave when the edge has reverted",
+            settings=SpreadSettings,
+            open=_open,
+            warnings=_warnings,
+        )
+    ]

@@ -5,24 +5,36 @@ cattrs alone would take ``"false"`` for True and ``1.9`` for 1; these hooks take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from types import GenericAlias, UnionType
+from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
+from trioarb.config.key import join_key
 from trioarb.config.problem import Problem, nearest
 from trioarb.config.types import Bound, describe_type
 from trioarb.errors import ConfigError
 
-__all__ = ["structure", "structure_all"]
+__all__ = ["structure"]
 
 T = TypeVar("T")
+
+#: TOML's own limit; a longer number in a file is a mistake, and costs time wherever it is printed.
+_WHOLE_LIMIT = 2**63
+_SHOWN_CHARACTERS = 80
+
+
+class _Hook(Protocol):
+    """How cattrs calls a structuring hook: with the value and the type."""
+
+    def __call__(self, value: Any, annotation: Any, /) -> Any: ...
 
 
 class _Invalid(ValueError):
@@ -34,8 +46,10 @@ class _Invalid(ValueError):
         self.allowed = allowed
 
 
-def structure(table: Mapping[str, Any], cls: type[T], *, file: str, key: str) -> T:
+def structure(table: Mapping[str, Any], cls: type[T], *, file: str, key: str, beside: Sequence[str] = ()) -> T:
     """Return ``table`` as an instance of the attrs class ``cls``.
+
+    ``beside`` names keys of the same table that someone else reads: an unknown key may have been meant for them.
 
     Raises:
         ConfigError: with every problem of the table, keys prefixed with ``key``.
@@ -43,44 +57,33 @@ def structure(table: Mapping[str, Any], cls: type[T], *, file: str, key: str) ->
     try:
         return _CONVERTER.structure(table, cls)
     except (ClassValidationError, IterableValidationError, _Invalid) as error:
-        raise ConfigError([attrs.evolve(problem, file=file) for problem in _flatten(error, key, cls)]) from None
+        problems = _flatten(error, key, cls, tuple(beside))
+        raise ConfigError([attrs.evolve(problem, file=file) for problem in problems]) from None
 
 
-def structure_all(steps: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-    """Run every step and return the results by name; raise one ConfigError with the problems of all that failed."""
-    results: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for name, step in steps.items():
-        try:
-            results[name] = step()
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    return results
-
-
-def _flatten(error: BaseException, key: str, cls: Any) -> Iterator[Problem]:
+def _flatten(error: BaseException, key: str, cls: Any, beside: tuple[str, ...] = ()) -> Iterator[Problem]:
     match error:
         case ClassValidationError():
             noted, bare = error.group_exceptions()
+            fields = attrs.fields_dict(error.cl)
             for inner, note in noted:
-                yield from _flatten(inner, f"{key}.{note.name}" if key else note.name, note.type)
+                for problem in _flatten(inner, join_key(key, note.name), note.type):
+                    # A secret stays one when it is wrong.
+                    yield problem if fields[note.name].repr else attrs.evolve(problem, value="")
             for inner in bare:
-                yield from _flatten(inner, key, error.cl)
+                yield from _flatten(inner, key, error.cl, beside)
         case IterableValidationError():
             noted_items, bare = error.group_exceptions()
             for inner, item in noted_items:
-                place = f"{key}[{item.index}]" if isinstance(item.index, int) else f"{key}.{item.index}"
+                place = f"{key}[{item.index}]" if isinstance(item.index, int) else join_key(key, str(item.index))
                 yield from _flatten(inner, place, item.type)
             for inner in bare:
                 yield from _flatten(inner, key, cls)
         case ForbiddenExtraKeysError():
-            names = [field.name for field in attrs.fields(error.cl)]
+            names = [*beside, *(field.name for field in attrs.fields(error.cl))]
             for extra in sorted(error.extra_fields):
-                place = f"{key}.{extra}" if key else extra
                 yield Problem(
-                    key=place,
+                    key=join_key(key, extra),
                     message="unknown key",
                     allowed=", ".join(names) or "no keys",
                     suggestion=nearest(extra, names),
@@ -95,6 +98,9 @@ def _flatten(error: BaseException, key: str, cls: Any) -> Iterator[Problem]:
             )
         case KeyError():
             yield Problem(key=key, message="missing; this key has no default", allowed=describe_type(cls))
+        case ValueError() | TypeError() if str(error):
+            # Raised by the settings class itself, which knows best what is wrong.
+            yield Problem(key=key, message=str(error))
         case _:
             yield Problem(key=key, message="wrong value", allowed=describe_type(cls))
 
@@ -102,21 +108,27 @@ def _flatten(error: BaseException, key: str, cls: Any) -> Iterator[Problem]:
 def _show(value: object) -> str:
     match value:
         case str():
-            return f'"{value}"'
+            return _clipped(f'"{value}"')
         case bool():
             return "true" if value else "false"
         case dict():
             return "a table"
         case list():
             return "a list"
+        case int() if abs(value) >= _WHOLE_LIMIT:
+            return "a number of more than 64 bits"
         case _:
-            return str(value)
+            return _clipped(str(value))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _nearest_member(value: object, cls: Any) -> str:
-    if isinstance(value, str) and isinstance(cls, type) and issubclass(cls, Enum):
-        return nearest(value, (str(member.value) for member in cls))
-    return ""
+    enums = [cls, *get_args(cls)] if _origin(cls) in (Union, UnionType) else [cls]
+    members = [str(member.value) for enum in enums if _is_enum(enum) for member in enum]
+    return nearest(value, members) if isinstance(value, str) else ""
 
 
 def _decimal(value: Any, allowed: str) -> Decimal:
@@ -133,18 +145,17 @@ def _decimal(value: Any, allowed: str) -> Decimal:
 
 
 def _whole(value: Any, allowed: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _WHOLE_LIMIT:
         raise _Invalid(value, allowed)
     return value
 
 
-def _bounded(annotation: Any) -> Callable[[Any, Any], Any]:
+def _bounded(annotation: Any) -> _Hook:
     base, allowed = get_args(annotation)[0], describe_type(annotation)
     bound: Bound = annotation.__metadata__[0]
-    read: Callable[[Any, str], Any] = _whole if base is int else _decimal
 
     def hook(value: Any, _: Any) -> Any:
-        number = read(value, allowed)
+        number = _whole(value, allowed) if base is int else _decimal(value, allowed)
         if not bound.allows(number):
             raise _Invalid(value, allowed)
         return number
@@ -152,7 +163,7 @@ def _bounded(annotation: Any) -> Callable[[Any, Any], Any]:
     return hook
 
 
-def _enumerated(cls: type[Enum]) -> Callable[[Any, Any], Enum]:
+def _enumerated(cls: type[Enum]) -> _Hook:
     def hook(value: Any, _: Any) -> Enum:
         for member in cls:
             if member.value == value and isinstance(value, str):
@@ -162,7 +173,7 @@ def _enumerated(cls: type[Enum]) -> Callable[[Any, Any], Enum]:
     return hook
 
 
-def _plain(cls: type) -> Callable[[Any, Any], Any]:
+def _plain(cls: type) -> _Hook:
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not cls:
             raise _Invalid(value, describe_type(cls))
@@ -177,8 +188,8 @@ def _path(value: Any, _: Any) -> Path:
     return Path(value).expanduser()
 
 
-def _list(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    items = list[get_args(annotation)[0]]  # type: ignore[misc]  # a runtime type
+def _list(annotation: Any, converter: cattrs.Converter) -> _Hook:
+    items: Any = GenericAlias(list, get_args(annotation)[:1])
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, list):
@@ -188,7 +199,7 @@ def _list(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
     return hook
 
 
-def _table(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _table(annotation: Any, converter: cattrs.Converter) -> _Hook:
     structure_items = make_mapping_structure_fn(annotation, converter, dict, detailed_validation=True)
 
     def hook(value: Any, cls: Any) -> Any:
@@ -199,7 +210,7 @@ def _table(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any],
     return hook
 
 
-def _settings(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _settings(cls: Any, converter: cattrs.Converter) -> _Hook:
     structure_fields = make_dict_structure_fn(
         cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
     )
@@ -212,18 +223,30 @@ def _settings(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
     return hook
 
 
+def _origin(annotation: Any) -> Any:
+    return get_origin(annotation)
+
+
+def _is_enum(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Enum)
+
+
+def _is_bounded(annotation: Any) -> bool:
+    return _origin(annotation) is Annotated and isinstance(annotation.__metadata__[0], Bound)
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    for cls in (str, bool, int):
+    for cls in (str, bool):
         converter.register_structure_hook(cls, _plain(cls))
+    converter.register_structure_hook(int, lambda value, _: _whole(value, describe_type(int)))
+    converter.register_structure_hook(float, lambda value, _: float(_decimal(value, describe_type(float))))
     converter.register_structure_hook(Decimal, lambda value, _: _decimal(value, describe_type(Decimal)))
     converter.register_structure_hook(Path, _path)
-    converter.register_structure_hook_factory(
-        lambda t: isinstance(t, type) and issubclass(t, Enum), lambda t: _enumerated(t)
-    )
-    converter.register_structure_hook_factory(lambda t: get_origin(t) is Annotated, _bounded)
-    converter.register_structure_hook_factory(lambda t: get_origin(t) is tuple)(_list)
-    converter.register_structure_hook_factory(lambda t: get_origin(t) in (dict, Mapping))(_table)
+    converter.register_structure_hook_factory(_is_enum)(_enumerated)
+    converter.register_structure_hook_factory(_is_bounded)(_bounded)
+    converter.register_structure_hook_factory(lambda t: _origin(t) is tuple)(_list)
+    converter.register_structure_hook_factory(lambda t: _origin(t) in (dict, Mapping))(_table)
     converter.register_structure_hook_factory(attrs.has)(_settings)
     return converter
 

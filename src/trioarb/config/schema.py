@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from trioarb.config.types import (
+    Amount,
     Count,
     Milliseconds,
-    Money,
     NonNegativeBps,
     PositiveCount,
     PositiveDecimal,
@@ -27,10 +27,18 @@ __all__ = [
     "Config",
     "Engine",
     "EngineMode",
+    "ExchangeHead",
+    "ExchangeTables",
     "Execution",
+    "GuardHead",
+    "Log",
+    "LogLevel",
+    "MarketHead",
     "Mode",
     "PluginTable",
     "Session",
+    "StrategyHead",
+    "Tables",
     "Universe",
     "UniverseMode",
 ]
@@ -55,6 +63,13 @@ class UniverseMode(Enum):
 class EngineMode(Enum):
     SINGLE = "single"
     MULTI = "multi"
+
+
+class LogLevel(Enum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +105,7 @@ class Universe:
     base_quote: str = setting("USDT", doc="quote asset of TOP_N and FULL_MARKET")
     whitelist: tuple[str, ...] = setting((), doc="symbols of FIXED_LIST; keeps only these in TOP_N and FULL_MARKET")
     blacklist: tuple[str, ...] = setting((), doc="symbols that are never taken")
-    min_24h_quote_volume: Money | None = setting(
+    min_24h_quote_volume: Amount | None = setting(
         None, doc="least 24 h volume in quote asset; unknown volume is dropped if set"
     )
     settings: Mapping[str, Any] = setting(factory=dict, doc="settings of the source plugin")
@@ -133,6 +148,60 @@ class Execution:
 
 
 @attrs.frozen(kw_only=True)
+class Log:
+    """What is written to the console and to the log file."""
+
+    level: LogLevel = setting(LogLevel.INFO, doc="least level that is written; the flag --log-level wins")
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeHead:
+    """The core's keys of ``[exchanges.NAME]``; all others belong to the exchange plugin."""
+
+    plugin: str = setting("paper", doc="exchange plugin; the table's other keys are its settings")
+    market: Mapping[str, Any] = setting(doc='market data of the venue: { plugin = "…", that plugin\'s settings }')
+
+
+@attrs.frozen(kw_only=True)
+class MarketHead:
+    """The core's key of ``market``; all others belong to the market data plugin."""
+
+    plugin: str = setting(doc="market data plugin; the table's other keys are its settings")
+
+
+@attrs.frozen(kw_only=True)
+class StrategyHead:
+    """The core's key of ``[strategy]``; all others belong to the strategy plugin."""
+
+    plugin: str = setting("spread", doc="strategy plugin; the table's other keys are its settings")
+
+
+@attrs.frozen(kw_only=True)
+class GuardHead:
+    """The core's key of ``[guards.NAME]``; all others belong to the guard tier plugin."""
+
+    plugin: str | None = setting(None, doc="guard tier plugin, NAME if absent; the table's other keys are its settings")
+
+
+@attrs.frozen(kw_only=True)
+class Tables:
+    """The tables of a file. What belongs to plugins is kept as it was read."""
+
+    env: str = setting("development", doc="a label, carried into log and summary")
+    session: Session = setting(factory=Session, doc="how long, and in which time")
+    universe: Universe = setting(factory=Universe, doc="which symbols")
+    engine: Engine = setting(factory=Engine, doc="how symbols run beside each other")
+    execution: Execution = setting(factory=Execution, doc="how two legs become one transaction")
+    fx: Mapping[str, PositiveDecimal] = setting(
+        factory=dict, doc="USD for one unit of a quote asset; USD and USDT are 1 unless told otherwise"
+    )
+    log: Log = setting(factory=Log, doc="what is written")
+    exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
+    strategy: Mapping[str, Any] = setting(factory=dict, doc="when to enter and when to leave")
+    guards: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the tiers of risk guards")
+
+
+@attrs.frozen(kw_only=True)
 class PluginTable:
     """A table that belongs to a plugin: which one, where it stands in the file, and its settings."""
 
@@ -142,26 +211,26 @@ class PluginTable:
 
 
 @attrs.frozen(kw_only=True)
+class ExchangeTables:
+    """One venue: its exchange plugin and its market data plugin."""
+
+    exchange: PluginTable
+    market: PluginTable
+
+
+@attrs.frozen(kw_only=True)
 class Config:
-    """A whole, checked configuration."""
+    """A whole, checked configuration. Venues are in the order of their names, guards in the order they are asked."""
 
     env: str
     session: Session
     universe: Universe
     engine: Engine
     execution: Execution
-    fx: Mapping[str, PositiveDecimal]
+    fx: Mapping[str, Decimal]
     exchanges: Mapping[str, ExchangeTables]
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]
     log_level: str
     digest: str
-
-
-@attrs.frozen(kw_only=True)
-class ExchangeTables:
-    """One venue: its exchange plugin and its market data plugin."""
-
-    exchange: PluginTable
-    market: PluginTable

@@ -1,4 +1,4 @@
-"""Named types of settings. A constraint lives in the type, so that an error can name the key and say what is allowed."""
+"""Named types of settings. The constraint lives in the type: an error can name the key and say what is allowed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Bound:
     @property
     def range(self) -> str:
         limits = [
-            f"{sign} {limit}"
+            f"{sign} {limit:,f}".replace(",", "_")
             for sign, limit in ((">", self.above), ("≥", self.at_least), ("≤", self.at_most))
             if limit is not None
         ]
@@ -82,14 +82,25 @@ PositiveCount = Annotated[int, Bound("", at_least=_ONE)]
 Hour = Annotated[int, Bound("h", at_least=_ZERO, at_most=Decimal(24))]
 
 
-_PLAIN_WORDS = {str: "text", bool: "true or false", int: "whole number", Decimal: "number", Path: "path"}
+_PLAIN_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    Decimal: "number",
+    Path: "path",
+    Any: "anything",
+}
 
 
-def setting(default: Any = attrs.NOTHING, *, doc: str, factory: Any = None) -> Any:
-    """Declare one key of a settings class: its default (none: the key is required) and a line of documentation."""
+def setting(default: Any = attrs.NOTHING, *, doc: str, factory: Any = None, secret: bool = False) -> Any:
+    """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
+
+    A ``secret`` is neither shown nor part of the configuration's digest.
+    """
     if factory is not None:
-        return attrs.field(factory=factory, metadata={"doc": doc})
-    return attrs.field(default=default, metadata={"doc": doc})
+        return attrs.field(factory=factory, metadata={"doc": doc}, repr=not secret)
+    return attrs.field(default=default, metadata={"doc": doc}, repr=not secret)
 
 
 def describe_type(annotation: Any) -> str:
@@ -107,6 +118,8 @@ def describe_type(annotation: Any) -> str:
         return f"list of {describe_type(get_args(annotation)[0])}"
     if origin in (dict, Mapping):
         key, value = get_args(annotation)
+        if value is Any or get_origin(value) in (dict, Mapping):
+            return "table"
         return f"table of {describe_type(key)} = {describe_type(value)}"
     if attrs.has(annotation):
         return "table"

@@ -1,0 +1,1 @@
+"""One campaign: its scope, its symbols' tasks, and its ordered end."""

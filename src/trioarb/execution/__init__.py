@@ -1,0 +1,1 @@
+"""Two legs as one transaction: hedged, flat, or a named residual."""

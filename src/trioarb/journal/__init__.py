@@ -1,0 +1,1 @@
+"""The journal of a campaign, and the state that is folded from it."""

@@ -1,0 +1,1 @@
+"""Market data: the latest quotes, and playing tapes in campaign time."""

@@ -6,7 +6,6 @@ Quantities are in base asset, prices in quote asset per base, amounts of money i
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -44,7 +43,6 @@ __all__ = [
     "PositionReduced",
     "Record",
     "ResidualLeft",
-    "ResidualResolved",
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
@@ -271,8 +269,8 @@ class PositionClosed(Event):
     quantity: Decimal
     entry_buy_price: Decimal
     entry_sell_price: Decimal
-    exit_buy_price: Decimal
-    exit_sell_price: Decimal
+    exit_buy_price: Decimal | None
+    exit_sell_price: Decimal | None
     fees_usd: Decimal
     pnl_usd: Decimal
     opened_at_ns: int
@@ -296,10 +294,10 @@ class PositionMarked(Event):
 class ResidualLeft(Event):
     """One-sided quantity that could not be hedged, unwound or completed: long if positive, short if negative.
 
-    ``unknown``: an order's fate could not be learnt, and it may have filled. ``mark_price`` is absent without a quote.
+    ``cost_usd`` = |quantity| × average price, and counts as exposure. ``unknown``: an order's fate could not be
+    learnt, and it may have filled. ``mark_price`` is absent without a quote.
     """
 
-    residual_id: str
     pair_id: str
     trade_id: str
     symbol: str
@@ -308,21 +306,8 @@ class ResidualLeft(Event):
     quantity: Decimal
     average_price: Decimal
     cost_usd: Decimal
-    exposure_usd: Decimal
     unknown: bool
     mark_price: Decimal | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ResidualResolved(Event):
-    """A later order reduced the residual to ``quantity`` (0: gone)."""
-
-    residual_id: str
-    symbol: str
-    quantity: Decimal
-    exposure_usd: Decimal
-    pnl_usd: Decimal
-    fees_usd: Decimal
 
 
 @attrs.frozen(kw_only=True)
@@ -400,9 +385,14 @@ def event_type(cls: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
-@functools.cache
+_WIRE: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
+
+
 def _wire(cls: type[Event]) -> tuple[str, tuple[str, ...]]:
-    return event_type(cls), tuple(field.name for field in attrs.fields(cls))
+    """Return the type's name and fields, worked out once."""
+    if cls not in _WIRE:
+        _WIRE[cls] = event_type(cls), tuple(field.name for field in attrs.fields(cls))
+    return _WIRE[cls]
 
 
 def to_json_object(record: Record) -> dict[str, Any]:

@@ -232,8 +232,8 @@ class GuardContext:
 
 @attrs.frozen(kw_only=True)
 class StrategyContext:
-    """``touch(venue)`` is the symbol's latest accepted quote there."""
+    """``venues`` list the symbol; ``touch(venue)`` is its latest accepted quote there."""
 
     symbol: str
-    routes: Sequence[Route]
+    venues: Sequence[str]
     touch: Callable[[str], Quote | None]

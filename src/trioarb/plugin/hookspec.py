@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import pluggy
 
@@ -29,7 +29,7 @@ _hookimpl = pluggy.HookimplMarker(PROJECT)
 
 def hookimpl(function: F) -> F:
     """Mark a function of a plugin as the implementation of the hook of its name."""
-    return cast(F, _hookimpl(function))
+    return _hookimpl(function)
 
 
 @hookspec

@@ -1,0 +1,1 @@
+"""Exposure, losses, and the tiers of guards that every entry has to pass."""

@@ -1,0 +1,1 @@
+"""From prices to an opportunity: edge, and size."""

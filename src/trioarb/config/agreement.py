@@ -1,0 +1,76 @@
+"""What the keys of a configuration must agree on, beyond the type of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+
+from trioarb.config.problem import Problem
+from trioarb.config.schema import ClockKind, EngineMode, Tables, UniverseMode
+
+__all__ = ["disagreements"]
+
+_LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
+
+
+def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[..., bool]) -> Iterator[Problem]:
+    """Yield what contradicts itself. ``is_sound(*keys)``: those keys hold what the user meant, not a stand-in."""
+    if is_sound("session.clock", "session.speed"):
+        yield from _session(tables)
+    if is_sound("universe.mode"):
+        yield from (problem for problem in _universe(tables, fx) if is_sound(problem.key))
+    if is_sound("engine.mode", "universe.mode", "universe.top_n"):
+        yield from _engine(tables)
+    if is_sound("exchanges"):
+        yield from _venues(tables)
+
+
+def _session(tables: Tables) -> Iterator[Problem]:
+    session = tables.session
+    if session.clock is ClockKind.VIRTUAL and session.speed != 1:
+        yield Problem(
+            key="session.speed",
+            message='has no meaning with clock = "virtual", which is as fast as the machine can',
+            value=str(session.speed),
+            allowed='1, or clock = "real"',
+        )
+
+
+def _universe(tables: Tables, fx: Mapping[str, Decimal]) -> Iterator[Problem]:
+    universe = tables.universe
+    mode = f'mode = "{universe.mode.value}"'
+    if universe.mode is UniverseMode.SINGLE and not universe.symbol:
+        yield Problem(key="universe.symbol", message=f"missing; {mode} needs it", allowed="text")
+    if universe.mode is UniverseMode.FIXED_LIST and not universe.whitelist:
+        yield Problem(key="universe.whitelist", message=f"empty; {mode} needs it", allowed="list of text")
+    if universe.mode is UniverseMode.TOP_N and universe.top_n is None:
+        yield Problem(key="universe.top_n", message=f"missing; {mode} needs it", allowed="whole number, ≥ 1")
+    if universe.mode in _LISTING_MODES and universe.base_quote not in fx:
+        yield Problem(
+            key="universe.base_quote",
+            message="has no rate in USD",
+            value=f'"{universe.base_quote}"',
+            allowed=f"{', '.join(fx)}, or any asset with a rate under [fx]",
+        )
+
+
+def _engine(tables: Tables) -> Iterator[Problem]:
+    top_n = tables.universe.top_n or 1
+    if tables.engine.mode is EngineMode.SINGLE and tables.universe.mode is UniverseMode.TOP_N and top_n > 1:
+        yield Problem(
+            key="engine.mode",
+            message=f"needs a universe of one symbol, but universe.top_n is {top_n}",
+            value='"single"',
+            allowed='"multi", or universe.top_n = 1',
+        )
+
+
+def _venues(tables: Tables) -> Iterator[Problem]:
+    if len(tables.exchanges) < 2:
+        only = ", ".join(tables.exchanges)
+        yield Problem(
+            key="exchanges",
+            message="one venue only" if only else "no venues",
+            value=only,
+            allowed="two or more tables [exchanges.NAME]",
+        )

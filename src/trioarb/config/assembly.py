@@ -1,0 +1,231 @@
+"""Put a configuration together from its tables, and find everything that is wrong on the way."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import attrs
+
+from trioarb.config.agreement import disagreements
+from trioarb.config.convert import structure
+from trioarb.config.digest import digest
+from trioarb.config.key import join_key, stands_at
+from trioarb.config.override import Overrides
+from trioarb.config.problem import Problem
+from trioarb.config.schema import (
+    Config,
+    ExchangeHead,
+    ExchangeTables,
+    GuardHead,
+    MarketHead,
+    PluginTable,
+    StrategyHead,
+    Tables,
+)
+from trioarb.errors import ConfigError, PluginError
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec, SymbolSourceSpec
+
+__all__ = ["TIERS", "Assembly"]
+
+T = TypeVar("T")
+Spec = PluginSpec[Any, Any]
+
+#: Guard tiers that are asked whether the file names them or not.
+TIERS = ("global", "portfolio", "symbol")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_KNOWN_RATES = {"USD": Decimal(1), "USDT": Decimal(1)}
+
+
+@attrs.define
+class Assembly:
+    """One configuration in the making. ``table`` is changed by `override` and `flag`."""
+
+    table: dict[str, Any]
+    plugins: Plugins
+    file: str
+    warnings: list[str] = attrs.field(factory=list, init=False)
+    _overrides: Overrides = attrs.field(init=False)
+    _problems: list[Problem] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._overrides = Overrides(self.table)
+
+    def override(self, text: str) -> None:
+        """Lay one ``table.key=value`` over the table."""
+        self._try(lambda: self._overrides.apply(text))
+
+    def flag(self, flag: str, names: Sequence[str], value: Any) -> None:
+        """Lay the value of a command line flag over the table; ``None``: the flag wasn't given."""
+        if value is not None:
+            self._try(lambda: self._overrides.set(names, value, flag=flag))
+
+    def finish(self) -> Config:
+        """Return the checked configuration.
+
+        Raises:
+            ConfigError: with every problem, in the order of the file.
+            PluginError: a plugin failed while it looked at its settings.
+        """
+        tables = self._core()
+        fx = {**_KNOWN_RATES, **tables.fx}
+        self._problems += list(disagreements(tables, fx, self._is_sound))
+        source = self._source(tables)
+        exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
+        strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
+        guards = self._guards(tables.guards)
+        if self._problems or source is None or strategy is None:
+            raise ConfigError(self._located())
+        config = Config(
+            env=tables.env,
+            session=tables.session,
+            universe=tables.universe,
+            engine=tables.engine,
+            execution=tables.execution,
+            fx=fx,
+            exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
+            source=source,
+            strategy=strategy,
+            guards=guards,
+            log_level=tables.log.level.value,
+            digest="",
+        )
+        return attrs.evolve(config, digest=_digest(config))
+
+    def _core(self) -> Tables:
+        tables = self._try(lambda: structure(self.table, Tables, file="", key=""))
+        if tables is not None:
+            return tables
+        # Go on with what is right, to find what else is wrong.
+        return structure(_without(self.table, "", {problem.key for problem in self._problems}), Tables, file="", key="")
+
+    def _source(self, tables: Tables) -> PluginTable | None:
+        if not self._is_sound("universe.source"):
+            return None
+        name = tables.universe.source
+        spec = self._try(lambda: self.plugins.get(SymbolSourceSpec, name, key="universe.source"))
+        return self._settings(spec, tables.universe.settings, "universe.settings") if spec else None
+
+    def _exchange(self, name: str, table: Mapping[str, Any]) -> ExchangeTables | None:
+        key = self._named("exchanges", name)
+        exchange = self._headed(ExchangeSpec, ExchangeHead, table, key)
+        market_table = table.get("market")
+        if not isinstance(market_table, dict):
+            return None
+        market = self._headed(MarketDataSpec, MarketHead, market_table, f"{key}.market")
+        return ExchangeTables(exchange=exchange, market=market) if exchange and market else None
+
+    def _guards(self, tables: Mapping[str, Mapping[str, Any]]) -> tuple[PluginTable, ...]:
+        ranked = []
+        for name in sorted({*TIERS, *tables}):
+            key = self._named("guards", name)
+            guard = self._headed(GuardTierSpec, GuardHead, tables.get(name, {}), key, default=name)
+            if guard is not None:
+                ranked.append((self.plugins.get(GuardTierSpec, guard.plugin).rank, name, guard))
+        return tuple(guard for _, _, guard in sorted(ranked, key=lambda item: item[:2]))
+
+    def _named(self, table: str, name: str) -> str:
+        key = join_key(table, name)
+        if not _NAME.fullmatch(name):
+            self._problems.append(Problem(key=key, message="not a name", allowed="letters, digits, _ and -"))
+        return key
+
+    def _headed(
+        self, kind: type[Spec], head: type[Any], table: Mapping[str, Any], key: str, *, default: str | None = None
+    ) -> PluginTable | None:
+        """Check a table whose keys are the core's (``head``) and, for the rest, those of the plugin that it names."""
+        fields = attrs.fields_dict(head)
+        ours = {name: value for name, value in table.items() if name in fields}
+        rest = {name: value for name, value in table.items() if name not in fields}
+        self._try(lambda: self._head(kind, head, ours, key))
+        name = ours.get("plugin", default or fields["plugin"].default)
+        if not isinstance(name, str):
+            return None
+        place = f"{key}.plugin" if "plugin" in ours else key
+        spec = self._try(lambda: self.plugins.get(kind, name, key=place))
+        return self._settings(spec, rest, key, beside=tuple(fields)) if spec else None
+
+    def _head(self, kind: type[Spec], head: type[Any], table: Mapping[str, Any], key: str) -> None:
+        """Check the core's keys; where a plugin is missing or wrong, say which there are."""
+        markets = (f'{{ plugin = "{name}", … }}' for name in self.plugins.names(MarketDataSpec))
+        allowed = {
+            f"{key}.market": " or ".join(markets),
+            f"{key}.plugin": " or ".join(f'"{name}"' for name in self.plugins.names(kind)),
+        }
+        try:
+            structure(table, head, file="", key=key)
+        except ConfigError as error:
+            raise ConfigError(
+                [attrs.evolve(found, allowed=allowed.get(found.key) or found.allowed) for found in error.problems]
+            ) from None
+
+    def _settings(
+        self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = ()
+    ) -> PluginTable | None:
+        settings = self._try(lambda: structure(table, spec.settings, file="", key=key, beside=beside))
+        if settings is None:
+            return None
+        try:
+            self.warnings += [f"{key}: {warning}" for warning in spec.warnings(settings)]
+        except Exception as error:
+            raise PluginError(
+                f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {type(error).__name__}: {error}"
+            ) from error
+        return PluginTable(plugin=spec.name, key=key, settings=settings)
+
+    def _try(self, step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except ConfigError as error:
+            self._problems += error.problems
+            return None
+
+    def _is_sound(self, *keys: str) -> bool:
+        return not any(
+            stands_at(problem.key, keys) or any(stands_at(key, [problem.key]) for key in keys)
+            for problem in self._problems
+        )
+
+    def _located(self) -> list[Problem]:
+        places = {place: index for index, place in enumerate(_places(self.table, ""))}
+
+        def position(problem: Problem) -> tuple[bool, float]:
+            # A key that is missing stands where its table does; what is deeper comes later, so the last hit is it.
+            hits = (index for place, index in places.items() if stands_at(problem.key, [place]))
+            return problem.file != self.file, max(hits, default=math.inf)
+
+        located = [
+            attrs.evolve(problem, file=problem.file or self._overrides.origin(problem.key) or self.file)
+            for problem in self._problems
+        ]
+        return sorted(located, key=position)
+
+
+def _without(table: Mapping[str, Any], key: str, bad: set[str]) -> dict[str, Any]:
+    kept = {}
+    for name, value in table.items():
+        place = join_key(key, name)
+        if place in bad or any(problem.startswith(f"{place}[") for problem in bad):
+            continue
+        kept[name] = _without(value, place, bad) if isinstance(value, dict) else value
+    return kept
+
+
+def _places(table: Mapping[str, Any], key: str) -> Iterator[str]:
+    for name, value in table.items():
+        place = join_key(key, name)
+        yield place
+        if isinstance(value, dict):
+            yield from _places(value, place)
+
+
+def _digest(config: Config) -> str:
+    # The source's settings stand checked in `source`; the log level changes nothing that happens.
+    parts = attrs.asdict(config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level"))
+    parts["universe"] = attrs.evolve(config.universe, settings={})
+    return digest(parts)

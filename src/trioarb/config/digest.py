@@ -1,0 +1,55 @@
+"""A configuration's fingerprint: equal for files that mean the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import attrs
+
+__all__ = ["canonical", "digest"]
+
+#: Settings are bounded far below; a number beyond comes from a plugin's unchecked table and is not written out.
+_LONGEST_EXPONENT = 60
+
+
+def digest(effective: Mapping[str, Any]) -> str:
+    """Return the SHA-256, in hex, of the canonical JSON of ``effective``; secrets are left out."""
+    text = json.dumps(canonical(effective), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: Any) -> Any:
+    """Return ``value`` in JSON's types, equal for equal meanings: numbers as plain decimal text."""
+    match value:
+        case None | bool() | str():
+            return value
+        case int() | Decimal():
+            return _plain(Decimal(value))
+        case float():
+            return _plain(Decimal(repr(value)))
+        case Enum():
+            return canonical(value.value)
+        case Mapping():
+            return {str(key): canonical(item) for key, item in value.items()}
+        case list() | tuple():
+            return [canonical(item) for item in value]
+        case _ if attrs.has(type(value)):
+            return {
+                field.name: canonical(getattr(value, field.name)) for field in attrs.fields(type(value)) if field.repr
+            }
+        case _:
+            return str(value)
+
+
+def _plain(number: Decimal) -> str:
+    if not number.is_finite() or abs(number.adjusted()) > _LONGEST_EXPONENT:
+        return str(number)
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

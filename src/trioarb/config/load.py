@@ -1,0 +1,111 @@
+"""Read a configuration: a TOML file, and what the command line lays over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path, PurePath
+from typing import Any
+
+import attrs
+import tomli
+
+from trioarb.config.assembly import Assembly
+from trioarb.config.problem import Problem
+from trioarb.config.schema import Config
+from trioarb.errors import ConfigError
+from trioarb.plugin.registry import Plugins
+
+__all__ = ["Loaded", "load_config", "load_table"]
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """A checked configuration, and what is questionable about it."""
+
+    config: Config
+    warnings: tuple[str, ...]
+
+
+def load_config(
+    path: Path,
+    plugins: Plugins,
+    *,
+    overrides: Sequence[str] = (),
+    iterations: int | None = None,
+    runtime_seconds: Decimal | None = None,
+    log_level: str | None = None,
+) -> Loaded:
+    """Read the file, lay ``overrides`` (``table.key=value``) and flags over it, and check everything.
+
+    Raises:
+        ConfigError: with every problem that was found.
+        PluginError: a plugin failed while its settings were looked at.
+    """
+    return load_table(
+        _read(path),
+        plugins,
+        file=str(path),
+        overrides=overrides,
+        iterations=iterations,
+        runtime_seconds=runtime_seconds,
+        log_level=log_level,
+    )
+
+
+def load_table(
+    table: Mapping[str, Any],
+    plugins: Plugins,
+    *,
+    file: str = "<config>",
+    overrides: Sequence[str] = (),
+    iterations: int | None = None,
+    runtime_seconds: Decimal | None = None,
+    log_level: str | None = None,
+) -> Loaded:
+    """Check a configuration that is already a table; as `load_config`. ``table`` stays as it is."""
+    assembly = Assembly(_owned(table), plugins, file)
+    for text in overrides:
+        assembly.override(text)
+    assembly.flag("--iterations", ("session", "max_iterations"), iterations)
+    assembly.flag("--runtime", ("session", "max_runtime_seconds"), runtime_seconds)
+    assembly.flag("--log-level", ("log", "level"), log_level)
+    config = assembly.finish()
+    return Loaded(config=config, warnings=tuple(assembly.warnings))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    def refuse(message: str) -> ConfigError:
+        return ConfigError([Problem(file=str(path), message=message)])
+
+    try:
+        # Editors on Windows put a byte order mark in front, which TOML doesn't know.
+        return tomli.loads(path.read_bytes().decode("utf-8-sig"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise refuse("no such file") from None
+    except IsADirectoryError:
+        raise refuse("a directory, not a configuration file") from None
+    except OSError as error:
+        raise refuse(f"can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise refuse(f"not UTF-8 text (at line {line})") from None
+    except tomli.TOMLDecodeError as error:
+        raise refuse(f"not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"not a readable configuration: {error}") from None
+
+
+def _owned(value: Any) -> Any:
+    """Return a copy that can be changed, in the types that TOML would have given."""
+    match value:
+        case Mapping():
+            return {str(key): _owned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_owned(item) for item in value]
+        case float():
+            return Decimal(repr(value))
+        case PurePath():
+            return str(value)
+        case _:
+            return value

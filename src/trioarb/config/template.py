@@ -1,0 +1,129 @@
+"""A commented configuration to start from."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from trioarb.config.assembly import TIERS
+from trioarb.config.keydoc import KeyDoc, key_docs, toml_literal
+from trioarb.config.schema import (
+    Engine,
+    ExchangeHead,
+    Execution,
+    Log,
+    Session,
+    StrategyHead,
+    Tables,
+    Universe,
+)
+from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec
+
+__all__ = ["render_template"]
+
+_WIDTH = 110
+
+_HEAD = """\
+# A campaign for trioarb:  trioarb check FILE  says what would run,  trioarb run FILE  runs it.
+# A key behind a # is at its default; one with nothing after the = is absent unless given.
+"""
+
+_VENUE: Mapping[str, Any] = {
+    "plugin": "paper",
+    "market": {"plugin": "dummy"},
+    "account": "spot",
+    "taker_fee_bps": Decimal(4),
+    "latency_ms": Decimal(40),
+    "inventory_usd_per_symbol": Decimal(5_000),
+    "balances": {"USDT": "100000"},
+}
+
+#: What the default campaign says aloud, whether it is a default or not.
+_SPOKEN: Mapping[str, Mapping[str, Any]] = {
+    "session": {"max_runtime_seconds": 120, "max_iterations": 50, "loop_interval_ms": 500, "seed": 7},
+    "universe": {"source": "dummy", "mode": "TOP_N", "top_n": 10, "base_quote": "USDT", "blacklist": ()},
+    "engine": {"mode": "multi", "max_concurrent_pairs": 10},
+    "strategy": {"plugin": "spread", "order_size_usd": 500, "entry_bps": 10, "exit_bps": -6},
+}
+
+
+def render_template(plugins: Plugins | None = None) -> str:
+    """Return a complete configuration: two paper venues with dummy markets, each key with its unit and meaning.
+
+    ``plugins`` are those installed unless given.
+
+    Raises:
+        PluginError: an installed plugin can't be loaded.
+        ConfigError: a plugin that the default campaign needs isn't installed.
+    """
+    found = plugins or load_plugins()
+    exchange = found.get(ExchangeSpec, "paper")
+    market = found.get(MarketDataSpec, "dummy")
+    strategy = found.get(StrategySpec, "spread")
+    top = {key.name: key for key in key_docs(Tables)}
+
+    venue_keys = [*key_docs(ExchangeHead), *key_docs(exchange.settings)]
+    tables = [
+        _HEAD,
+        _lines([top["env"]], {"env": "development"}),
+        _table("session", Session.__doc__, key_docs(Session), _SPOKEN["session"]),
+        _table("universe", Universe.__doc__, key_docs(Universe), _SPOKEN["universe"]),
+        _table("exchanges.a", "A venue; two or more, under any names.", venue_keys, _VENUE),
+        _market_keys(key_docs(market.settings)),
+        _again("exchanges.b", "The same keys as above.", _VENUE),
+        _table("strategy", f"Strategy: {strategy.doc}.", _strategy_keys(strategy.settings), _SPOKEN["strategy"]),
+    ]
+    for name in TIERS:
+        tier = found.get(GuardTierSpec, name)
+        keys = list(key_docs(tier.settings))
+        tables.append(_table(f"guards.{name}", f"Guard tier: {tier.doc}.", keys, _defaults(tier.settings)))
+    tables += [
+        _table("engine", Engine.__doc__, key_docs(Engine), _SPOKEN["engine"]),
+        _table("execution", Execution.__doc__, key_docs(Execution), {}),
+        _comment(top["fx"].doc) + "[fx]\n# USDT = 1\n",
+        _table("log", Log.__doc__, key_docs(Log), {}),
+    ]
+    return "\n".join(tables)
+
+
+def _strategy_keys(settings: type[Any]) -> list[KeyDoc]:
+    return [*key_docs(StrategyHead), *key_docs(settings)]
+
+
+def _defaults(settings: type[Any]) -> dict[str, Any]:
+    return {name: value for name, value in attrs.asdict(settings(), recurse=False).items() if value is not None}
+
+
+def _table(table: str, doc: str | None, keys: Iterable[KeyDoc], spoken: Mapping[str, Any]) -> str:
+    return f"{_comment(doc or '')}[{table}]\n{_lines(keys, spoken)}"
+
+
+def _again(table: str, doc: str, spoken: Mapping[str, Any]) -> str:
+    values = "".join(f"{name} = {toml_literal(value)}\n" for name, value in spoken.items())
+    return f"{_comment(doc)}[{table}]\n{values}"
+
+
+def _lines(keys: Iterable[KeyDoc], spoken: Mapping[str, Any]) -> str:
+    lines = []
+    for key in keys:
+        lines.append(_comment(f"{key.doc} ({key.type})"))
+        if key.name in spoken:
+            lines.append(f"{key.name} = {toml_literal(spoken[key.name])}\n")
+        else:
+            lines.append(f"# {key.name} = {key.default}".rstrip() + "\n")
+    return "".join(lines)
+
+
+def _market_keys(keys: Iterable[KeyDoc]) -> str:
+    head = _comment('Inside the braces of market may stand, of plugin = "dummy":')
+    return head + "".join(_comment(f"{key.name} = {key.default}: {key.doc} ({key.type})", indent=2) for key in keys)
+
+
+def _comment(text: str, *, indent: int = 0) -> str:
+    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    return "".join(f"# {' ' * (indent if number == 0 else 2 * indent)}{line}\n" for number, line in enumerate(lines))

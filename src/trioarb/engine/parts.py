@@ -1,0 +1,44 @@
+"""What all tasks of a campaign share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from trioarb.clock.service import CampaignTime
+from trioarb.engine.latency import LatencyHistogram
+from trioarb.execution.executor import Executor
+from trioarb.journal.journal import Journal
+from trioarb.journal.ledger import Ledger
+from trioarb.journal.trades import Trades
+from trioarb.plugin.contract import Exchange
+from trioarb.risk.guards import Guards
+
+__all__ = ["Limits", "Parts"]
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """How often a symbol is evaluated: every ``interval_ns`` (0: at every quote), ``max_iterations`` times.
+
+    ``slippage_bps``: how far beyond the touch a forced exit may trade.
+    """
+
+    interval_ns: int
+    max_iterations: int | None
+    slippage_bps: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    journal: Journal
+    ledger: Ledger
+    trades: Trades
+    guards: Guards
+    executor: Executor
+    venues: Mapping[str, Exchange]
+    time: CampaignTime
+    limits: Limits
+    latency: LatencyHistogram

@@ -1,0 +1,351 @@
+"""One symbol: from its quotes to a decision, synchronously; and the task that executes what was decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
+from time import perf_counter_ns
+
+import attrs
+
+from trioarb.engine.parts import Parts
+from trioarb.execution.executor import Market
+from trioarb.model.event import Deposited, FunnelCounted, PairOpened
+from trioarb.model.market import Route
+from trioarb.model.number import BPS, EXACT
+from trioarb.model.trade import ExitReason, Opportunity, Position
+from trioarb.plugin.contract import QuoteSink, Strategy
+from trioarb.strategy.edge import edge_bps
+from trioarb.strategy.sizing import LegMarket, NotSized, size_entry, size_exit
+
+__all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
+
+#: Symbol tasks wake after market data and orders that are due at the same nanosecond.
+SYMBOL_ORDER = 2
+
+_RETRY_CLOSE_NS = 200_000_000
+
+
+@attrs.define
+class Funnel:
+    """Where a symbol's quotes and evaluations went."""
+
+    iterations: int = 0
+    seen: int = 0
+    refused: int = 0
+    conflated: int = 0
+    evaluated: int = 0
+    fresh: int = 0
+    edge_positive: int = 0
+    over_threshold: int = 0
+    sized: int = 0
+    not_sized: Counter[str] = attrs.field(factory=Counter)
+
+    def event(self, symbol: str, *, final: bool) -> FunnelCounted:
+        """Return the counters as they are now."""
+        counts = {field.name: getattr(self, field.name) for field in attrs.fields(Funnel)}
+        counts["not_sized"] = dict(sorted(self.not_sized.items()))
+        return FunnelCounted(symbol=symbol, final=final, **counts)
+
+
+@attrs.frozen
+class _Exit:
+    position: Position
+    plan: Opportunity
+    reason: ExitReason
+
+
+@attrs.frozen
+class _Path:
+    """A route and what its edge is made of: indices of the venues, fees as factors."""
+
+    route: Route
+    buy: int
+    sell: int
+    cost_buy: float
+    keep_sell: float
+
+
+class SymbolTask:
+    """State of one symbol. Quotes come in through `sink`; `run` is its task.
+
+    At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
+    decided meanwhile. ``entries_open`` is lowered while the symbol may only close what it holds.
+    """
+
+    def __init__(self, *, market: Market, strategy: Strategy, parts: Parts, on_done: Callable[[], None]) -> None:
+        self.symbol = market.symbol
+        self.market = market
+        self.funnel = Funnel()
+        self.entries_open = True
+        self.best_edge_bps: float | None = None
+        self._parts = parts
+        self._strategy = strategy
+        self._on_done = on_done
+        self._board = market.board
+        self._paths = _paths(market)
+        self._path_of = {path.route: path for path in self._paths}
+        self._every_quote = parts.limits.interval_ns == 0
+        self._unread = [False] * len(market.board.venues)
+        self._work: PairOpened | _Exit | None = None
+        self._executing = False
+        self._failure: Exception | None = None
+        self._active = True
+        self.retired = False
+        self._bell = parts.time.bell((SYMBOL_ORDER, market.symbol, "", 0))
+
+    @property
+    def limit_reached(self) -> bool:
+        limit = self._parts.limits.max_iterations
+        return limit is not None and self.funnel.iterations >= limit
+
+    @property
+    def done(self) -> bool:
+        """Whether no entry will come any more, and no pair is in flight."""
+        return self.retired or (self.limit_reached and self._work is None and not self._executing)
+
+    def sink(self, venue: str) -> QuoteSink:
+        """Return what a venue's market data calls with every quote of this symbol."""
+        index = self._board.venues.index(venue)
+
+        def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+            funnel = self.funnel
+            funnel.seen += 1
+            if not self._board.accept(index, bid, bid_size, ask, ask_size, received_ns):
+                funnel.refused += 1
+                return
+            if self._board.serial[index] == 1:
+                self._seed_inventory(venue, index)
+            if not self._active:
+                return
+            if self._every_quote:
+                try:
+                    self.evaluate(received_ns)
+                except Exception as error:  # the symbol's fault, not the feed's
+                    self._failure = error
+                    self._active = False
+                    self._bell.ring()
+            elif self._unread[index]:
+                funnel.conflated += 1
+            else:
+                self._unread[index] = True
+
+        return on_quote
+
+    async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
+        """Evaluate and execute until ``until_ns``, or until cancelled; without ``entries`` only exits.
+
+        Raises:
+            Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
+        """
+        self.entries_open, self._failure, self._active = entries, None, True
+        interval_ns, time = self._parts.limits.interval_ns, self._parts.time
+        next_ns = time.now_ns()
+        while until_ns is None or time.now_ns() < until_ns:
+            if self._work is not None:
+                await self._execute()
+                if self.done:
+                    self._on_done()
+                continue
+            if self._failure is not None:
+                raise self._failure
+            now_ns = time.now_ns()
+            wake_ns = self._exit_due_ns()
+            if interval_ns and now_ns >= next_ns:
+                next_ns += interval_ns * ((now_ns - next_ns) // interval_ns + 1)
+                self._unread = [False] * len(self._unread)
+                self.evaluate(now_ns)
+                continue
+            if wake_ns is not None and now_ns >= wake_ns:
+                self._decide_exit(now_ns)
+                wake_ns = now_ns + _RETRY_CLOSE_NS
+                if self._work is not None:
+                    continue
+            candidates = (next_ns if interval_ns else None, wake_ns, until_ns)
+            await self._bell.wait(min((at for at in candidates if at is not None), default=None))
+
+    def stop(self) -> PairOpened | None:
+        """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
+        self._active = False
+        work, self._work = self._work, None
+        return work if isinstance(work, PairOpened) else None
+
+    async def close_positions(self, reason: ExitReason) -> None:
+        """Close everything, trying until it is closed or the caller is cancelled (between two pairs)."""
+        await self.take_turn()
+        while positions := self._parts.trades.positions(self.symbol):
+            for position in positions:
+                plan = self._plan_exit(position, reason)
+                if isinstance(plan, Opportunity):
+                    await self._parts.executor.exit(self.market, position, plan, reason)
+            if self._parts.trades.positions(self.symbol):
+                await self.take_turn(after_ns=_RETRY_CLOSE_NS)
+
+    async def take_turn(self, *, after_ns: int = 0) -> None:
+        """Wait until it is this symbol's turn among all that are due after ``after_ns``."""
+        await self._parts.time.sleep(after_ns, (SYMBOL_ORDER, self.symbol, "", 0))
+
+    def evaluate(self, now_ns: int) -> None:
+        """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""
+        started_ns = perf_counter_ns()
+        if self._work is None and not self._executing:
+            self._decide_exit(now_ns)
+        if self.entries_open and not self.limit_reached:
+            self._decide_entry(now_ns)
+            if self.done:
+                self._on_done()
+        self._parts.latency.add(perf_counter_ns() - started_ns)
+
+    def _decide_entry(self, now_ns: int) -> None:
+        funnel, board = self.funnel, self._board
+        funnel.iterations += 1
+        funnel.evaluated += 1
+        oldest_ns = now_ns - self._strategy.max_quote_age_ns
+        best: _Path | None = None
+        best_edge = 0.0
+        bids, asks, received_ns, serial = board.bid, board.ask, board.received_ns, board.serial
+        for path in self._paths:
+            buy, sell = path.buy, path.sell
+            if not serial[buy] or not serial[sell]:
+                continue
+            if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
+                continue
+            edge = edge_bps(bids[sell], path.keep_sell, asks[buy], path.cost_buy)
+            if best is None or edge > best_edge:
+                best, best_edge = path, edge
+        if best is None:
+            self.best_edge_bps = None
+            return
+        self.best_edge_bps = best_edge
+        funnel.fresh += 1
+        if best_edge > 0:
+            funnel.edge_positive += 1
+        wanted = self._strategy.entry(best.route, best_edge, now_ns)
+        if wanted is None:
+            return
+        funnel.over_threshold += 1
+        if self._work is not None or self._executing:
+            funnel.not_sized["pair_in_flight"] += 1
+            return
+        opportunity = size_entry(
+            best.route,
+            wanted,
+            self._leg(best.route.buy_venue),
+            self._leg(best.route.sell_venue),
+            entry_bps=self._strategy.entry_bps,
+            usd_per_quote=self.market.usd_per_quote,
+        )
+        if isinstance(opportunity, NotSized):
+            funnel.not_sized[opportunity.reason] += 1
+            return
+        funnel.sized += 1
+        decision = self._parts.guards.decide(opportunity, now_ns)
+        if isinstance(decision, PairOpened):
+            self._work = decision
+            self._bell.ring()
+
+    def _decide_exit(self, now_ns: int) -> None:
+        for position in self._parts.trades.positions(self.symbol):
+            reason = self._exit_reason(position, now_ns)
+            if reason is None:
+                continue
+            plan = self._plan_exit(position, reason)
+            if isinstance(plan, Opportunity):
+                self._work = _Exit(position, plan, reason)
+                self._bell.ring()
+                return
+
+    def _exit_reason(self, position: Position, now_ns: int) -> ExitReason | None:
+        board, path = self._board, self._path_of[position.route.reversed]
+        long, short = path.sell, path.buy
+        edge = edge_bps(board.bid[long], path.keep_sell, board.ask[short], path.cost_buy)
+        reason = self._strategy.exit(position, edge, self._net_bps(position), now_ns)
+        oldest_ns = now_ns - self._strategy.max_quote_age_ns
+        fresh = board.received_ns[long] >= oldest_ns and board.received_ns[short] >= oldest_ns
+        return reason if fresh or reason is ExitReason.MAX_HOLDING else None
+
+    def _net_bps(self, position: Position) -> float:
+        """Return PnL if closed at the touch, fees paid, of quantity × entry buy price."""
+        board, path = self._board, self._path_of[position.route.reversed]
+        quantity = float(position.quantity)
+        mark = board.bid[path.sell] * path.keep_sell - board.ask[path.buy] * path.cost_buy
+        return 1e4 * (float(position.cash - position.fees) + quantity * mark) / (quantity * float(position.buy_price))
+
+    def unrealised_usd(self, position: Position) -> Decimal | None:
+        """Return PnL if closed at the touch, fees paid, to the last digit; ``None`` without quotes."""
+        long, short = self._board.touch(position.route.buy_venue), self._board.touch(position.route.sell_venue)
+        if long is None or short is None:
+            return None
+        instruments = self.market.instruments
+        with localcontext(EXACT):
+            received = long.bid * (BPS - instruments[position.route.buy_venue].taker_fee_bps)
+            paid = short.ask * (BPS + instruments[position.route.sell_venue].taker_fee_bps)
+            mark = position.quantity * (received - paid) / BPS
+            return (mark + position.cash - position.fees) * self.market.usd_per_quote
+
+    def _plan_exit(self, position: Position, reason: ExitReason) -> Opportunity | NotSized:
+        route = position.route.reversed
+        return size_exit(
+            position.quantity,
+            self._leg(route.buy_venue),
+            self._leg(route.sell_venue),
+            slippage_bps=self._parts.limits.slippage_bps if reason.forced else None,
+        )
+
+    def _exit_due_ns(self) -> int | None:
+        due = (self._strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))
+        return min((at_ns for at_ns in due if at_ns is not None), default=None)
+
+    async def _execute(self) -> None:
+        work, self._work, self._executing = self._work, None, True
+        try:
+            if isinstance(work, PairOpened):
+                await self._parts.executor.enter(self.market, work)
+            elif work is not None:
+                await self._parts.executor.exit(self.market, work.position, work.plan, work.reason)
+        finally:
+            self._executing = False
+
+    def _leg(self, venue: str) -> LegMarket:
+        exchange, instrument = self._parts.venues[venue], self.market.instruments[venue]
+        touch = self._board.touch(venue)
+        if touch is None:
+            raise AssertionError(f"{self.symbol}: {venue} is priced before its first quote")
+        ledger = self._parts.ledger
+        return LegMarket(
+            instrument=instrument,
+            touch=touch,
+            free_base=ledger.free(venue, instrument.base),
+            free_quote=ledger.free(venue, instrument.quote),
+            account=exchange.account,
+            max_borrow_usd=exchange.max_borrow_usd,
+        )
+
+    def _seed_inventory(self, venue: str, index: int) -> None:
+        quote, instrument = self._board.quote(index), self.market.instruments.get(venue)
+        if quote is None or instrument is None:
+            return
+        granted = self._parts.venues[venue].seed_inventory(instrument, quote)
+        if granted:
+            self._parts.journal.record(
+                Deposited(venue=venue, asset=instrument.base, amount=granted, reason="inventory")
+            )
+
+
+def _paths(market: Market) -> Sequence[_Path]:
+    """Return every ordered pair of venues that list the symbol."""
+    venues = market.board.venues
+    listed = [venue for venue in venues if venue in market.instruments]
+    return tuple(
+        _Path(
+            route=Route(symbol=market.symbol, buy_venue=buy, sell_venue=sell),
+            buy=venues.index(buy),
+            sell=venues.index(sell),
+            cost_buy=float(1 + market.instruments[buy].taker_fee_bps / BPS),
+            keep_sell=float(1 - market.instruments[sell].taker_fee_bps / BPS),
+        )
+        for buy in listed
+        for sell in listed
+        if buy != sell
+    )

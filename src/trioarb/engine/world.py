@@ -1,0 +1,171 @@
+"""Open what a configuration names: markets, symbols, venues and instruments."""
+
+from __future__ import annotations
+
+import time as wall
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+import attrs
+
+from trioarb.clock.service import CampaignTime, RealTime
+from trioarb.clock.virtual import VirtualClock, VirtualTime
+from trioarb.config.problem import Problem
+from trioarb.config.schema import Config, EngineMode, PluginTable
+from trioarb.errors import CampaignError, ConfigError, TrioarbError, UniverseError
+from trioarb.market.book import QuoteBoard
+from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.plugin.contract import Exchange, ExchangeContext, MarketContext, MarketData, SourceContext, Tape
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
+from trioarb.universe.select import Selection, select, stablecoin_warning
+
+__all__ = ["World", "open_plugin", "open_world"]
+
+ContextT = TypeVar("ContextT")
+OpenedT = TypeVar("OpenedT")
+
+#: Where virtual time starts when no recorded data says it: 2025-01-01 00:00 UTC.
+_VIRTUAL_START_NS = 1_735_689_600_000_000_000
+
+
+@attrs.frozen(kw_only=True)
+class World:
+    """Everything outside the campaign that it works with; open as long as the scope of `open_world`."""
+
+    time: CampaignTime
+    start_ns: int
+    selection: Selection
+    markets: Mapping[str, MarketData]
+    exchanges: Mapping[str, Exchange]
+    symbols: tuple[Listing, ...]
+    instruments: Mapping[str, Mapping[str, Instrument]]
+    boards: Mapping[str, QuoteBoard]
+    warnings: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | None) -> AsyncIterator[World]:
+    """Open markets, source and venues, and choose the symbols.
+
+    ``clock`` is the clock of the running Trio loop if it is virtual.
+
+    Raises:
+        TrioarbError: something can't be opened, or there is nothing to trade.
+    """
+    async with AsyncExitStack() as stack:
+        markets = {
+            name: await open_plugin(
+                stack, plugins, MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed)
+            )
+            for name, tables in config.exchanges.items()
+        }
+        source = await open_plugin(stack, plugins, SymbolSourceSpec, config.source, SourceContext(markets=markets))
+        selection = select(await source.listings(), config.universe)
+        _check_quotes(config, selection.symbols)
+
+        start_ns = _start_ns(markets, clock)
+        time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
+        boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
+        exchanges: dict[str, Exchange] = {}
+        instruments: dict[str, dict[str, Instrument]] = {}
+        for name, tables in config.exchanges.items():
+            context = ExchangeContext(
+                venue=name,
+                seed=config.session.seed,
+                time=time,
+                touch=_touch(boards, name),
+                market_rules=markets[name].rules,
+                fx=config.fx,
+            )
+            exchanges[name] = await open_plugin(stack, plugins, ExchangeSpec, tables.exchange, context)
+            quoted = {listing.symbol for listing in markets[name].listings()}
+            offered = [listing for listing in selection.symbols if listing.symbol in quoted]
+            for symbol, instrument in (await exchanges[name].instruments(offered)).items():
+                instruments.setdefault(symbol, {})[name] = instrument
+        symbols, warnings = _routed(selection, instruments)
+        if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
+            raise UniverseError(
+                f'engine.mode is "single", but the universe has {len(symbols)} symbols; '
+                'set engine.mode = "multi", or universe.mode = "SINGLE" and universe.symbol'
+            )
+        stablecoins = stablecoin_warning(symbols, config.universe)
+        yield World(
+            time=time,
+            start_ns=start_ns,
+            selection=selection,
+            markets=markets,
+            exchanges=exchanges,
+            symbols=symbols,
+            instruments=instruments,
+            boards=boards,
+            warnings=(*warnings, *([stablecoins] if stablecoins else [])),
+        )
+
+
+async def open_plugin(
+    stack: AsyncExitStack,
+    plugins: Plugins,
+    kind: type[PluginSpec[ContextT, OpenedT]],
+    table: PluginTable,
+    context: ContextT,
+) -> OpenedT:
+    """Open a plugin on the stack. What it raises that is not trioarb's own is reported with the table's key."""
+    spec: PluginSpec[Any, Any] = plugins.get(kind, table.plugin, key=table.key)
+    try:
+        opened: OpenedT = await stack.enter_async_context(spec.open(table.settings, context))
+    except TrioarbError:
+        raise
+    except Exception as error:
+        raise CampaignError(
+            f"[{table.key}]: the {spec.kind} {table.plugin!r} failed to open: {type(error).__name__}: {error}"
+        ) from error
+    return opened
+
+
+def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None) -> int:
+    starts = [market.start_ns for market in markets.values() if isinstance(market, Tape)]
+    known = [start_ns for start_ns in starts if start_ns is not None]
+    if known:
+        return min(known)
+    return wall.time_ns() if clock is None else _VIRTUAL_START_NS
+
+
+def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
+    def touch(symbol: str) -> Quote | None:
+        return boards[symbol].quote_at(venue)
+
+    return touch
+
+
+def _check_quotes(config: Config, symbols: Sequence[Listing]) -> None:
+    missing = sorted({listing.quote for listing in symbols} - set(config.fx))
+    if missing:
+        raise ConfigError(
+            [
+                Problem(
+                    key=f"fx.{asset}",
+                    message=f"missing; what one {asset} is worth in USD, to value symbols quoted in it",
+                    allowed="number, > 0",
+                )
+                for asset in missing
+            ]
+        )
+
+
+def _routed(
+    selection: Selection, instruments: Mapping[str, Mapping[str, Instrument]]
+) -> tuple[tuple[Listing, ...], list[str]]:
+    """Keep the symbols that at least two venues list."""
+    kept, warnings = [], []
+    for listing in selection.symbols:
+        venues = list(instruments.get(listing.symbol, {}))
+        if len(venues) > 1:
+            kept.append(listing)
+        else:
+            listed = f"only at {venues[0]}" if venues else "at no venue"
+            warnings.append(f"{listing.symbol} is listed {listed}; it takes two venues to trade it")
+    if not kept:
+        raise UniverseError("no chosen symbol is listed at two venues:\n" + "\n".join(warnings))
+    return tuple(kept), warnings

@@ -1,0 +1,288 @@
+"""Account for a pair that has ended: the position it opened or closed, what it realised, what it left.
+
+Every quote-asset amount of a pair is either kept with the open position or realised, so over a trade's life
+realised PnL = Σ cash flows − fees (+ residuals and dust at their mark), to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from decimal import Decimal, localcontext
+
+import attrs
+
+from trioarb.execution.pair import Finish
+from trioarb.journal.trades import PairFlows, TradeTotals
+from trioarb.model.event import (
+    Event,
+    PairEnded,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    ResidualLeft,
+)
+from trioarb.model.number import EXACT, ZERO, per_unit, share
+from trioarb.model.order import Order, Side
+from trioarb.model.trade import ExitReason, Position
+
+__all__ = ["Marks", "settle_entry", "settle_exit"]
+
+
+@attrs.frozen(kw_only=True)
+class Marks:
+    """Where a one-sided quantity could be traded away now: the touch of each venue (bid and ask), if known."""
+
+    buy_bid: Decimal | None
+    buy_ask: Decimal | None
+    sell_bid: Decimal | None
+    sell_ask: Decimal | None
+
+
+@attrs.frozen(kw_only=True)
+class _Left:
+    """A one-sided quantity: long on one venue if positive, short if negative; and what it is worth.
+
+    ``unknown``: an order there never got an answer. ``possible``: it may not even exist, and has no value.
+    """
+
+    venue: str
+    quantity: Decimal
+    average_price: Decimal
+    mark: Decimal | None
+    unknown: bool = False
+    possible: bool = False
+
+    @property
+    def value(self) -> Decimal:
+        if self.possible:
+            return ZERO
+        return EXACT.multiply(self.quantity, self.average_price if self.mark is None else self.mark)
+
+
+def settle_entry(
+    flows: PairFlows,
+    finish: Finish,
+    marks: Marks,
+    *,
+    unknown: Sequence[Order],
+    base: str,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the events that end an entry, in the order in which they are to be recorded.
+
+    ``unknown``: orders whose fate could not be learnt.
+    """
+    opened, buy, sell = flows.opened, flows.buy, flows.sell
+    hedged = max(ZERO, min(flows.bought, flows.sold))
+    left = [*_entry_imbalance(flows, finish, marks), *map(_possible, unknown)]
+    with localcontext(EXACT):
+        kept_cash = kept_fees = ZERO
+        if hedged:
+            kept_cash = share(sell.sell_value, hedged, sell.sold) - share(buy.buy_value, hedged, buy.bought)
+            kept_fees = share(sell.sell_fees, hedged, sell.sold) + share(buy.buy_fees, hedged, buy.bought)
+        fees = buy.fees + sell.fees
+        realised = (buy.cash + sell.cash - fees) - (kept_cash - kept_fees)
+        realised += sum((one.value for one in left), ZERO)
+    events: list[Event] = []
+    if hedged:
+        buy_price = per_unit(buy.buy_value, buy.bought)
+        sell_price = per_unit(sell.sell_value, sell.sold)
+        events.append(
+            PositionOpened(
+                trade_id=opened.trade_id,
+                symbol=opened.symbol,
+                buy_venue=opened.buy_venue,
+                sell_venue=opened.sell_venue,
+                quantity=hedged,
+                buy_price=buy_price,
+                sell_price=sell_price,
+                cash=kept_cash,
+                fees=kept_fees,
+                realised=realised,
+                exposure_usd=_exposure(hedged, max(buy_price, sell_price), usd_per_quote),
+            )
+        )
+    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote)]
+
+
+def settle_exit(
+    position: Position,
+    totals: TradeTotals,
+    flows: PairFlows,
+    finish: Finish,
+    marks: Marks,
+    *,
+    unknown: Sequence[Order],
+    reason: ExitReason,
+    least_tradable: Decimal,
+    base: str,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the events that end an exit.
+
+    A rest below ``least_tradable`` is closed with it, as dust on both legs. With an order of ``unknown`` fate no
+    further exit can be sent safely: whatever is not known to be closed becomes residuals, one for each leg.
+    """
+    buy, sell = flows.buy, flows.sell
+    if unknown:
+        closed = position.quantity
+        left = _both_legs(position, flows, marks, {order.venue for order in unknown})
+    else:
+        closed = max(flows.bought, flows.sold)
+        left = _exit_imbalance(flows, finish, marks)
+    rest = EXACT.subtract(position.quantity, closed)
+    dust_value = ZERO
+    if ZERO < rest < least_tradable and closed:
+        if marks.sell_bid is not None and marks.buy_ask is not None:
+            dust_value = EXACT.multiply(rest, EXACT.subtract(marks.sell_bid, marks.buy_ask))
+        rest, dust, closed = ZERO, rest, position.quantity
+    else:
+        dust = ZERO
+    with localcontext(EXACT):
+        closed_cash = share(position.cash, closed, position.quantity)
+        closed_fees = share(position.fees, closed, position.quantity)
+        fees = buy.fees + sell.fees
+        realised = closed_cash - closed_fees + buy.cash + sell.cash - fees + dust_value
+        realised += sum((one.value for one in left), ZERO)
+        realised_so_far = position.realised + realised
+    events: list[Event] = []
+    if rest and closed:
+        events.append(
+            PositionReduced(
+                trade_id=position.trade_id,
+                quantity=rest,
+                cash=EXACT.subtract(position.cash, closed_cash),
+                fees=EXACT.subtract(position.fees, closed_fees),
+                realised=realised_so_far,
+                exposure_usd=_exposure(rest, max(position.buy_price, position.sell_price), usd_per_quote),
+            )
+        )
+    elif not rest:
+        events.append(
+            PositionClosed(
+                trade_id=position.trade_id,
+                symbol=position.route.symbol,
+                buy_venue=position.route.buy_venue,
+                sell_venue=position.route.sell_venue,
+                quantity=position.quantity,
+                entry_buy_price=position.buy_price,
+                entry_sell_price=position.sell_price,
+                exit_buy_price=_average(totals.exit_buy.buy_value, totals.exit_buy.bought),
+                exit_sell_price=_average(totals.exit_sell.sell_value, totals.exit_sell.sold),
+                fees_usd=EXACT.multiply(totals.fees, usd_per_quote),
+                pnl_usd=EXACT.multiply(realised_so_far, usd_per_quote),
+                opened_at_ns=position.opened_ns,
+                reason=reason,
+            )
+        )
+    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote, dust=dust)]
+
+
+def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
+    opened, amount = flows.opened, finish.imbalance
+    if amount > 0:
+        price = per_unit(flows.buy.buy_value, flows.buy.bought)
+        return [_Left(venue=opened.buy_venue, quantity=amount, average_price=price, mark=marks.buy_bid)]
+    if amount < 0:
+        price = per_unit(flows.sell.sell_value, flows.sell.sold)
+        return [_Left(venue=opened.sell_venue, quantity=amount, average_price=price, mark=marks.sell_ask)]
+    return []
+
+
+def _exit_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
+    """More bought back than sold leaves the rest of the long leg, on the exit's sell venue; and the reverse."""
+    opened, amount = flows.opened, finish.imbalance
+    if amount > 0:
+        price = per_unit(flows.buy.buy_value, flows.buy.bought)
+        return [_Left(venue=opened.sell_venue, quantity=amount, average_price=price, mark=marks.sell_bid)]
+    if amount < 0:
+        price = per_unit(flows.sell.sell_value, flows.sell.sold)
+        return [_Left(venue=opened.buy_venue, quantity=amount, average_price=price, mark=marks.buy_ask)]
+    return []
+
+
+def _both_legs(position: Position, flows: PairFlows, marks: Marks, unknown_at: Set[str]) -> list[_Left]:
+    long = EXACT.subtract(position.quantity, flows.sold)
+    short = EXACT.subtract(flows.bought, position.quantity)
+    long_venue, short_venue = position.route.buy_venue, position.route.sell_venue
+    legs = (
+        _Left(
+            venue=long_venue,
+            quantity=long,
+            average_price=position.buy_price,
+            mark=marks.sell_bid,
+            unknown=long_venue in unknown_at,
+        ),
+        _Left(
+            venue=short_venue,
+            quantity=short,
+            average_price=position.sell_price,
+            mark=marks.buy_ask,
+            unknown=short_venue in unknown_at,
+        ),
+    )
+    return [leg for leg in legs if leg.quantity]
+
+
+def _possible(order: Order) -> _Left:
+    quantity = order.quantity if order.side is Side.BUY else -order.quantity
+    return _Left(
+        venue=order.venue,
+        quantity=quantity,
+        average_price=order.limit_price,
+        mark=None,
+        unknown=True,
+        possible=True,
+    )
+
+
+def _ending(
+    flows: PairFlows,
+    finish: Finish,
+    left: Sequence[_Left],
+    realised: Decimal,
+    fees: Decimal,
+    base: str,
+    usd_per_quote: Decimal,
+    dust: Decimal = ZERO,
+) -> list[Event]:
+    opened = flows.opened
+    events: list[Event] = [
+        ResidualLeft(
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            venue=one.venue,
+            asset=base,
+            quantity=one.quantity,
+            average_price=one.average_price,
+            mark_price=one.mark,
+            cost_usd=_exposure(abs(one.quantity), one.average_price, usd_per_quote),
+            unknown=one.unknown,
+        )
+        for one in left
+        if not finish.is_dust
+    ]
+    events.append(
+        PairEnded(
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            kind=opened.kind,
+            outcome=finish.outcome,
+            bought=flows.bought,
+            sold=flows.sold,
+            pnl_usd=EXACT.multiply(realised, usd_per_quote),
+            fees_usd=EXACT.multiply(fees, usd_per_quote),
+            dust=abs(finish.imbalance) if finish.is_dust else dust,
+        )
+    )
+    return events
+
+
+def _average(value: Decimal, quantity: Decimal) -> Decimal | None:
+    return per_unit(value, quantity) if quantity else None
+
+
+def _exposure(quantity: Decimal, price: Decimal, usd_per_quote: Decimal) -> Decimal:
+    return EXACT.multiply(EXACT.multiply(quantity, price), usd_per_quote)

@@ -1,0 +1,85 @@
+"""The latest quote of one symbol at every venue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from math import inf
+
+import attrs
+
+from trioarb.model.market import Quote
+from trioarb.model.number import exact_decimal
+
+__all__ = ["QuoteBoard", "Touch"]
+
+
+@attrs.frozen(kw_only=True)
+class Touch:
+    """Best prices and sizes as exact decimals."""
+
+    bid: Decimal
+    bid_size: Decimal
+    ask: Decimal
+    ask_size: Decimal
+
+
+class QuoteBoard:
+    """Columns of the latest accepted quotes, by index of the venue. A quote costs no object."""
+
+    __slots__ = ("ask", "ask_size", "bid", "bid_size", "received_ns", "serial", "venues")
+
+    def __init__(self, venues: Sequence[str]) -> None:
+        count = len(venues)
+        self.venues = tuple(venues)
+        self.bid = [0.0] * count
+        self.bid_size = [0.0] * count
+        self.ask = [0.0] * count
+        self.ask_size = [0.0] * count
+        self.received_ns = [-1] * count
+        self.serial = [0] * count
+
+    def accept(self, venue: int, bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> bool:
+        """Store a quote, unless it is no number, not positive, crossed, or older than the one before."""
+        if not (
+            0.0 < bid <= ask < inf
+            and 0.0 < bid_size < inf
+            and 0.0 < ask_size < inf
+            and received_ns >= self.received_ns[venue]
+        ):
+            return False
+        self.bid[venue] = bid
+        self.bid_size[venue] = bid_size
+        self.ask[venue] = ask
+        self.ask_size[venue] = ask_size
+        self.received_ns[venue] = received_ns
+        self.serial[venue] += 1
+        return True
+
+    def quote(self, venue: int) -> Quote | None:
+        """Return the latest quote of a venue, or ``None`` before the first."""
+        if not self.serial[venue]:
+            return None
+        return Quote(
+            bid=self.bid[venue],
+            bid_size=self.bid_size[venue],
+            ask=self.ask[venue],
+            ask_size=self.ask_size[venue],
+            received_ns=self.received_ns[venue],
+            serial=self.serial[venue],
+        )
+
+    def quote_at(self, venue: str) -> Quote | None:
+        return self.quote(self.venues.index(venue))
+
+    def touch(self, venue: str) -> Touch | None:
+        """Return the latest quote in exact decimals, or ``None`` before the first."""
+        index = self.venues.index(venue)
+        if not self.serial[index]:
+            return None
+        return Touch(
+            bid=exact_decimal(self.bid[index]),
+            bid_size=exact_decimal(self.bid_size[index]),
+            ask=exact_decimal(self.ask[index]),
+            ask_size=exact_decimal(self.ask_size[index]),
+        )

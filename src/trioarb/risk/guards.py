@@ -1,0 +1,155 @@
+"""Ask the guard tiers in order, and reserve what they allow in the same step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+import structlog
+
+from trioarb.journal.journal import Journal
+from trioarb.journal.trades import Trades
+from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, PairOpened, Record
+from trioarb.model.trade import Answer, Opportunity, PairKind, Refusal
+from trioarb.plugin.contract import GuardTier
+
+__all__ = ["Guards"]
+
+_ENGINE = "engine"
+
+
+@attrs.define
+class _Streak:
+    """A DENY that was recorded once, and how often it was given since."""
+
+    key: tuple[object, ...]
+    decision: Decided
+    seq: int
+    count: int = 0
+
+
+class Guards:
+    """The tiers of one campaign, in order. Nothing here waits, so nothing comes between check and reservation."""
+
+    def __init__(
+        self, *, journal: Journal, trades: Trades, tiers: Mapping[str, GuardTier], max_concurrent_pairs: int
+    ) -> None:
+        self._journal = journal
+        self._trades = trades
+        self._tiers = tiers
+        self._max_concurrent_pairs = max_concurrent_pairs
+        self._streaks: dict[str, _Streak] = {}
+        self._log = structlog.get_logger("trioarb.guards")
+
+    def decide(self, opportunity: Opportunity, now_ns: int) -> PairOpened | Decided:
+        """Return the opened pair, its exposure reserved, or the recorded DENY or STOP."""
+        tier, refusal = self._ask(opportunity, now_ns)
+        route = opportunity.route
+        pair_number = self._trades.pairs_opened + 1
+        decision = Decided(
+            symbol=route.symbol,
+            buy_venue=route.buy_venue,
+            sell_venue=route.sell_venue,
+            quantity=opportunity.quantity,
+            notional_usd=opportunity.notional_usd,
+            edge_bps=opportunity.edge_bps,
+            answer=Answer.ALLOW if refusal is None else refusal.answer,
+            tier=None if refusal is None else tier,
+            rule=None if refusal is None else refusal.rule,
+            value=None if refusal is None else refusal.value,
+            limit=None if refusal is None else refusal.limit,
+            pair_id=f"p{pair_number}" if refusal is None else None,
+        )
+        self._record(decision)
+        if refusal is not None:
+            return decision
+        opened = PairOpened(
+            pair_id=f"p{pair_number}",
+            trade_id=f"t{pair_number}",
+            kind=PairKind.ENTRY,
+            symbol=route.symbol,
+            buy_venue=route.buy_venue,
+            sell_venue=route.sell_venue,
+            quantity=opportunity.quantity,
+            buy_limit=opportunity.buy_limit,
+            sell_limit=opportunity.sell_limit,
+            reserved_usd=opportunity.notional_usd,
+        )
+        self._journal.record(opened)
+        return opened
+
+    def react(self, record: Record) -> Iterable[Event]:
+        """Let the tiers trip because of an event. What stops the campaign is a decision too."""
+        for tier in self._tiers.values():
+            for tripped in tier.react(record):
+                yield tripped
+                if tripped.answer is Answer.STOP:
+                    yield _stop(tripped, record)
+
+    def flush(self, symbols: Sequence[str]) -> None:
+        """Record how often the current refusals of ``symbols`` were repeated."""
+        for symbol in symbols:
+            streak = self._streaks.get(symbol)
+            if streak is not None and streak.count:
+                self._record_repeats(streak)
+
+    def _ask(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
+        in_flight = self._trades.entries_in_flight
+        if in_flight >= self._max_concurrent_pairs:
+            return _ENGINE, Refusal(
+                answer=Answer.DENY,
+                rule="max_concurrent_pairs",
+                value=str(in_flight),
+                limit=str(self._max_concurrent_pairs),
+            )
+        for name, tier in self._tiers.items():
+            try:
+                refusal = tier.check(opportunity, now_ns)
+            except Exception as error:
+                self._log.exception("guard tier raised; denied", tier=name, symbol=opportunity.route.symbol)
+                return name, Refusal(
+                    answer=Answer.DENY, rule="error", value=f"{type(error).__name__}: {error}", limit="an answer"
+                )
+            if refusal is not None:
+                return name, refusal
+        return "", None
+
+    def _record(self, decision: Decided) -> None:
+        """Record a decision; a DENY that repeats the one before is only counted."""
+        key = (decision.answer, decision.tier, decision.rule, decision.buy_venue, decision.sell_venue)
+        streak = self._streaks.get(decision.symbol)
+        if streak is not None and streak.key == key:
+            streak.count += 1
+            return
+        if streak is not None:
+            del self._streaks[decision.symbol]
+            if streak.count:
+                self._record_repeats(streak)
+        seq = self._journal.record(decision).seq
+        if decision.answer is Answer.DENY:
+            self._streaks[decision.symbol] = _Streak(key, decision, seq)
+
+    def _record_repeats(self, streak: _Streak) -> None:
+        decision = streak.decision
+        count, streak.count = streak.count, 0
+        self._journal.record(
+            DecisionsRepeated(
+                symbol=decision.symbol,
+                answer=decision.answer,
+                tier=decision.tier or "",
+                rule=decision.rule or "",
+                decision_seq=streak.seq,
+                count=count,
+            )
+        )
+
+
+def _stop(tripped: GuardTripped, cause: Record) -> Decided:
+    return Decided(
+        symbol=tripped.symbol or str(getattr(cause.event, "symbol", "")),
+        answer=Answer.STOP,
+        tier=tripped.tier,
+        rule=tripped.rule,
+        value=tripped.value,
+        limit=tripped.limit,
+    )

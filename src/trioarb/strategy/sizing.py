@@ -1,0 +1,153 @@
+"""The border between quotes and money: how much to trade, at which limits, and why not."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+
+import attrs
+
+from trioarb.market.book import Touch
+from trioarb.model.market import Instrument, Route
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
+from trioarb.model.trade import Account, Opportunity, OrderSize
+from trioarb.strategy.edge import exact_edge_bps
+
+__all__ = ["LegMarket", "NotSized", "common_lots", "size_entry", "size_exit", "tradable"]
+
+
+@attrs.frozen(kw_only=True)
+class LegMarket:
+    """One venue of a route: its instrument, its prices, and what can be spent there."""
+
+    instrument: Instrument
+    touch: Touch
+    free_base: Decimal
+    free_quote: Decimal
+    account: Account
+    max_borrow_usd: Decimal
+
+
+@attrs.frozen
+class NotSized:
+    """Why an edge over the threshold could not be sized; ``reason`` is a key to count under."""
+
+    reason: str
+
+
+def size_entry(
+    route: Route, wanted: OrderSize, buy: LegMarket, sell: LegMarket, *, entry_bps: Decimal, usd_per_quote: Decimal
+) -> Opportunity | NotSized:
+    """Return the opportunity with the numbers that would be sent, or what is in the way.
+
+    Quantity is the least of what is wanted, displayed, and can be paid; rounded down to both venues' lots. The buy
+    limit is rounded down to the tick and the sell limit up, and the edge is checked again at these limits.
+    """
+    buy_limit = floor_to(buy.touch.ask, buy.instrument.rules.tick_size)
+    sell_limit = ceil_to(sell.touch.bid, sell.instrument.rules.tick_size)
+    if buy_limit <= 0:
+        return NotSized("tick_size")
+    edge = exact_edge_bps(
+        sell_price=sell_limit,
+        sell_fee_bps=sell.instrument.taker_fee_bps,
+        buy_price=buy_limit,
+        buy_fee_bps=buy.instrument.taker_fee_bps,
+    )
+    if edge < entry_bps:
+        return NotSized("edge_after_rounding")
+    higher = max(buy_limit, sell_limit)
+    bounds = [
+        (buy.touch.ask_size, f"displayed_size.{route.buy_venue}"),
+        (sell.touch.bid_size, f"displayed_size.{route.sell_venue}"),
+        (_affordable(buy, buy_limit), f"balance.{route.buy_venue}.{buy.instrument.quote}"),
+        (_sellable(sell, higher * usd_per_quote), f"balance.{route.sell_venue}.{sell.instrument.base}"),
+    ]
+    if wanted.usd is not None:
+        bounds.append((wanted.usd / (higher * usd_per_quote), "order_size"))
+    if wanted.base is not None:
+        bounds.append((wanted.base, "order_size"))
+    available, scarce = min(bounds)
+    quantity = common_lots(available, buy.instrument, sell.instrument)
+    if not tradable(quantity, buy_limit, buy.instrument) or not tradable(quantity, sell_limit, sell.instrument):
+        return NotSized(f"{scarce}.below_minimum")
+    return Opportunity(
+        route=route,
+        quantity=quantity,
+        buy_limit=buy_limit,
+        sell_limit=sell_limit,
+        edge_bps=edge,
+        notional_usd=EXACT.multiply(EXACT.multiply(quantity, higher), usd_per_quote),
+    )
+
+
+def size_exit(
+    quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bps: Decimal | None
+) -> Opportunity | NotSized:
+    """Return how to close ``quantity``: buy back on one venue, sell on the other.
+
+    Without ``slippage_bps`` both legs trade at the touch, at most what is displayed there, unless the rest would be
+    too small to close; with it, all of it, up to that far beyond the touch.
+    """
+    route = Route(symbol=buy.instrument.symbol, buy_venue=buy.instrument.venue, sell_venue=sell.instrument.venue)
+    if sell.account is Account.SPOT:
+        quantity = min(quantity, common_lots(sell.free_base, buy.instrument, sell.instrument))
+    if slippage_bps is None:
+        buy_limit = floor_to(buy.touch.ask, buy.instrument.rules.tick_size)
+        sell_limit = ceil_to(sell.touch.bid, sell.instrument.rules.tick_size)
+        displayed = common_lots(min(buy.touch.ask_size, sell.touch.bid_size), buy.instrument, sell.instrument)
+        if displayed < quantity and all(
+            tradable(part, price, side.instrument)
+            for part in (displayed, quantity - displayed)
+            for price, side in ((buy_limit, buy), (sell_limit, sell))
+        ):
+            quantity = displayed
+    else:
+        buy_limit, sell_limit = (
+            ceil_to(buy.touch.ask * (BPS + slippage_bps) / BPS, buy.instrument.rules.tick_size),
+            floor_to(sell.touch.bid * (BPS - slippage_bps) / BPS, sell.instrument.rules.tick_size),
+        )
+    if not tradable(quantity, buy_limit, buy.instrument) or not tradable(quantity, sell_limit, sell.instrument):
+        return NotSized("below_minimum")
+    return Opportunity(
+        route=route,
+        quantity=quantity,
+        buy_limit=buy_limit,
+        sell_limit=sell_limit,
+        edge_bps=exact_edge_bps(
+            sell_price=sell_limit,
+            sell_fee_bps=sell.instrument.taker_fee_bps,
+            buy_price=buy_limit,
+            buy_fee_bps=buy.instrument.taker_fee_bps,
+        ),
+        notional_usd=ZERO,
+    )
+
+
+def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Decimal:
+    """Return the largest quantity, not above the given one, that is whole lots on both venues."""
+    lots = sorted((first.rules.lot_size, second.rules.lot_size))
+    step = _least_common_multiple(*lots)
+    return floor_to(max(quantity, ZERO), step)
+
+
+def _least_common_multiple(a: Decimal, b: Decimal) -> Decimal:
+    with localcontext(EXACT):
+        x, y = a, b
+        while y:
+            x, y = y, x % y
+        return a * (b / x).to_integral_value()
+
+
+def _affordable(side: LegMarket, price: Decimal) -> Decimal:
+    """Return how much base the free quote asset pays for, fee included."""
+    return side.free_quote * BPS / (price * (BPS + max(side.instrument.taker_fee_bps, ZERO)))
+
+
+def _sellable(side: LegMarket, usd_per_base: Decimal) -> Decimal:
+    if side.account is Account.SPOT:
+        return side.free_base
+    return side.free_base + side.max_borrow_usd / usd_per_base
+
+
+def tradable(quantity: Decimal, price: Decimal, instrument: Instrument) -> bool:
+    """Return whether a venue takes an order of this size at this price."""
+    return quantity > 0 and price > 0 and quantity * price >= instrument.rules.min_notional
