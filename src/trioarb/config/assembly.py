@@ -92,7 +92,7 @@ class Assembly:
             source=source,
             strategy=strategy,
             guards=guards,
-            log_level=tables.log.level.value,
+            log_level=tables.log.level,
             digest="",
         )
         return attrs.evolve(config, digest=_digest(config))

@@ -232,5 +232,5 @@ class Config:
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]
-    log_level: str
+    log_level: LogLevel
     digest: str

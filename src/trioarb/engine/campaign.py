@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
 import attrs
@@ -48,7 +48,7 @@ from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.exposure import Exposure
 from trioarb.risk.guards import Guards
 
-__all__ = ["Campaign", "run_campaign"]
+__all__ = ["Campaign", "open_campaign", "run_campaign"]
 
 _LAST: WakeOrder = (9, "", "", 0)
 _COUNT_EVERY_NS = 60 * SECOND_NS
@@ -104,6 +104,21 @@ class Campaign:
             self.parts.time.yield_soon()
 
 
+@asynccontextmanager
+async def open_campaign(
+    config: Config, plugins: Plugins, *, clock: VirtualClock | None = None, warnings: Sequence[str] = ()
+) -> AsyncIterator[Campaign]:
+    """Open everything that a campaign needs, without starting it.
+
+    ``clock`` is the clock of the running Trio loop if it is virtual; ``warnings`` are kept for the reports.
+
+    Raises:
+        TrioarbError: something can't be opened, or there is nothing to trade.
+    """
+    async with open_world(config, plugins, clock) as world, AsyncExitStack() as stack:
+        yield await _assemble(config, plugins, world, stack, warnings)
+
+
 async def run_campaign(
     config: Config,
     plugins: Plugins,
@@ -116,17 +131,16 @@ async def run_campaign(
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
-    ``clock`` is the clock of the running Trio loop if it is virtual. ``observers`` see every record; one that raises
-    `OSError` (a full disk, say) ends the campaign with an error. ``on_open`` is called once everything is open.
-    With ``handle_signals`` (main thread only) SIGINT and SIGTERM end the campaign as its runtime limit does.
+    ``observers`` see every record; one that raises `OSError` (a full disk, say) ends the campaign with an error.
+    ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
+    the campaign as its runtime limit does. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
     Raises:
         TrioarbError: something can't be opened; nothing was traded.
     """
-    async with open_world(config, plugins, clock) as world, AsyncExitStack() as stack:
-        campaign = await _assemble(config, plugins, world, stack, warnings)
+    async with open_campaign(config, plugins, clock=clock, warnings=warnings) as campaign:
         campaign.parts.journal.attach(
             observers=[_stop_observer(campaign), *(_guarded(campaign, observe) for observe in observers)]
         )

@@ -12,11 +12,11 @@ import attrs
 from trioarb.clock.service import CampaignTime, RealTime
 from trioarb.clock.virtual import VirtualClock, VirtualTime
 from trioarb.config.problem import Problem
-from trioarb.config.schema import Config, EngineMode, PluginTable
+from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
 from trioarb.errors import CampaignError, ConfigError, TrioarbError, UniverseError
 from trioarb.market.book import QuoteBoard
 from trioarb.model.market import Instrument, Listing, Quote
-from trioarb.plugin.contract import Exchange, ExchangeContext, MarketContext, MarketData, SourceContext, Tape
+from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
 from trioarb.universe.select import Selection, select, stablecoin_warning
@@ -61,6 +61,7 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
             )
             for name, tables in config.exchanges.items()
         }
+        _check_clock(config, markets)
         source = await open_plugin(stack, plugins, SymbolSourceSpec, config.source, SourceContext(markets=markets))
         selection = select(await source.listings(), config.universe)
         _check_quotes(config, selection.symbols)
@@ -137,6 +138,23 @@ def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         return boards[symbol].quote_at(venue)
 
     return touch
+
+
+def _check_clock(config: Config, markets: Mapping[str, MarketData]) -> None:
+    """Live data comes in real time only."""
+    session = config.session
+    if session.clock is ClockKind.REAL and session.speed == 1:
+        return
+    live = [name for name, market in markets.items() if isinstance(market, Feed)]
+    if live:
+        wrong = (
+            ("session.clock", '"virtual"', '"real"')
+            if session.speed == 1
+            else ("session.speed", str(session.speed), "1")
+        )
+        raise ConfigError(
+            [Problem(key=wrong[0], message=f"{live[0]} has live market data", value=wrong[1], allowed=wrong[2])]
+        )
 
 
 def _check_quotes(config: Config, symbols: Sequence[Listing]) -> None:

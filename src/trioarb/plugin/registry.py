@@ -34,6 +34,8 @@ _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
     "trioarb_strategies": StrategySpec,
 }
 
+_SHOWN_CHARACTERS = 80
+
 
 @attrs.frozen(kw_only=True)
 class Registered:
@@ -80,23 +82,30 @@ def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
     """Load every installed plugin, and the modules or objects of ``extra`` (by name) beside them.
 
     Raises:
-        PluginError: names every distribution whose plugin can't be imported, whose hook is a coroutine
-            function or returns something else than specs, and every name that two plugins claim.
+        PluginError: names every distribution whose plugin can't be imported, implements no hook or one that
+            doesn't exist, has a hook that is async, raises or returns something else than specs, and every name
+            that two plugins claim. One problem a line.
     """
     manager = pluggy.PluginManager(hookspec.PROJECT)
     manager.add_hookspecs(hookspec)
     problems: list[str] = []
     distributions: dict[str, str] = {}
-    for name, distribution, load in _sources(extra or {}):
+    for number, (name, distribution, load) in enumerate(_sources(extra or {})):
         try:
-            manager.register(load(), name)
-            manager.check_pending()
+            plugin = load()
+            problems += [f"{distribution}: plugin {name!r} {flaw}" for flaw in _flaws(manager, plugin, distributions)]
+            # pluggy's own name only has to be unique: two distributions may well choose the same entry point.
+            if manager.get_name(plugin) is None:
+                manager.register(plugin, str(number))
+                distributions[str(number)] = distribution
         except pluggy.PluginValidationError as error:
-            problems.append(f"{distribution}: {error}")
-        except Exception as error:
-            problems.append(f"{distribution}: plugin {name!r} can't be loaded: {type(error).__name__}: {error}")
-        else:
-            distributions[name] = distribution
+            reason = " ".join(str(error).splitlines()[1:])
+            problems.append(f"{distribution}: plugin {name!r} doesn't fit its hook: {reason}")
+        # A module that calls sys.exit when imported must not end the program without a word.
+        except (Exception, SystemExit) as error:
+            problems.append(
+                f"{distribution}: plugin {name!r} can't be loaded: {_describe(error)}; repair or uninstall it"
+            )
 
     registered: list[Registered] = []
     for hook, kind in _HOOKS.items():
@@ -126,19 +135,64 @@ def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown distribution"
 
 
+def _flaws(manager: pluggy.PluginManager, plugin: object, distributions: Mapping[str, str]) -> Iterator[str]:
+    """Yield what pluggy would pass over, or report without saying whose it is."""
+    known = manager.get_name(plugin)
+    if known is not None:
+        yield f"is the one that {distributions[known]} registers already; register it once"
+        return
+    options = {name: manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
+    marked = {one.get("specname") or name for name, one in options.items() if one is not None}
+    for name in sorted(marked - _HOOKS.keys()):
+        suggestion = nearest(name, _HOOKS)
+        hint = f"did you mean {suggestion!r}?" if suggestion else f"the hooks are {', '.join(_HOOKS)}"
+        yield f"implements an unknown hook {name!r}; {hint}"
+    unmarked = [name for name in _HOOKS if name not in marked and callable(getattr(plugin, name, None))]
+    for name in unmarked:
+        yield f"has a function {name} that is not marked; put @hookimpl of trioarb.api before it"
+    if not marked and not unmarked:
+        yield f"implements no hook; the hooks are {', '.join(_HOOKS)}"
+
+
 def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, Any]]) -> Sequence[PluginSpec[Any, Any]]:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginError(f"hook {hook} is async; hooks are plain functions, only a spec's `open` is async")
     try:
-        specs = list(function())
+        returned = function()
+        # Taken apart here, because a generator raises only when it is read.
+        specs = list(returned) if isinstance(returned, Iterable) and not isinstance(returned, str | bytes) else None
     except Exception as error:
-        raise PluginError(f"hook {hook} raised {type(error).__name__}: {error}") from error
+        raise PluginError(f"hook {hook} raised {_describe(error)}") from error
+    if specs is None:
+        if inspect.iscoroutine(returned):
+            returned.close()
+        raise PluginError(f"hook {hook} returned {_shown(returned)}; expected a list of {kind.__name__} objects")
     for spec in specs:
         if not isinstance(spec, kind):
-            raise PluginError(f"hook {hook} returned {spec!r}; expected {kind.__name__} objects")
-        if not attrs.has(spec.settings):
-            raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
+            raise PluginError(f"hook {hook} returned {_shown(spec)}; expected {kind.__name__} objects")
+        _check(spec, hook)
     return specs
+
+
+def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
+    if not isinstance(spec.name, str) or not spec.name:
+        raise PluginError(f"hook {hook}: a plugin's name must be text, not {_shown(spec.name)}")
+    if not isinstance(spec.settings, type) or not attrs.has(spec.settings):
+        raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
+    if not callable(spec.open) or inspect.iscoroutinefunction(spec.open) or inspect.isasyncgenfunction(spec.open):
+        raise PluginError(
+            f"hook {hook}: `open` of {spec.name!r} must return an async context manager; "
+            "write an async generator and put @contextlib.asynccontextmanager before it"
+        )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:

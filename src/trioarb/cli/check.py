@@ -1,0 +1,108 @@
+"""`trioarb check`: validate a configuration and show what would run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trioarb.cli.opened import look_at
+from trioarb.cli.options import AsJson, ConfigFile, Overrides
+from trioarb.cli.output import print_json
+from trioarb.config.load import Loaded
+from trioarb.engine.campaign import Campaign
+from trioarb.errors import ConfigError, TrioarbError
+from trioarb.model.number import text
+
+__all__ = ["check"]
+
+
+def check(config: ConfigFile, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
+    """Validate a configuration, its plugins and their data included, and print what would run.
+
+    Everything is opened as for a run, and closed again; nothing is traded.
+    """
+    try:
+        plan = look_at(config, overrides, _plan)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "problems": [_problem(problem) for problem in error.problems]})
+        return 2
+    except TrioarbError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "problems": [{"message": str(error)}]})
+        return 2
+    if as_json:
+        print_json({"ok": True} | plan)
+    else:
+        _print(Console(), plan)
+    return 0
+
+
+def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
+    config, session = loaded.config, loaded.config.session
+    return {
+        "config_digest": config.digest,
+        "env": config.env,
+        "mode": session.mode.value,
+        "clock": session.clock.value,
+        "max_runtime_seconds": None if session.max_runtime_seconds is None else text(session.max_runtime_seconds),
+        "max_iterations": session.max_iterations,
+        "loop_interval_ms": text(session.loop_interval_ms),
+        "strategy": config.strategy.plugin,
+        "guards": [table.key.removeprefix("guards.") for table in config.guards],
+        "venues": {
+            name: {"plugin": tables.exchange.plugin, "market": tables.market.plugin}
+            for name, tables in config.exchanges.items()
+        },
+        "symbols": {
+            symbol: {
+                venue: {
+                    "tick_size": text(instrument.rules.tick_size),
+                    "lot_size": text(instrument.rules.lot_size),
+                    "min_notional": text(instrument.rules.min_notional),
+                    "taker_fee_bps": text(instrument.taker_fee_bps),
+                }
+                for venue, instrument in task.market.instruments.items()
+            }
+            for symbol, task in campaign.symbols.items()
+        },
+        "warnings": list(campaign.warnings),
+    }
+
+
+def _problem(problem: Any) -> dict[str, str]:
+    names = ("message", "file", "key", "value", "allowed", "suggestion")
+    return {name: value for name in names if (value := getattr(problem, name))}
+
+
+def _print(console: Console, plan: dict[str, Any]) -> None:
+    for warning in plan["warnings"]:
+        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    limits = [
+        f"{plan['max_runtime_seconds']} s" if plan["max_runtime_seconds"] else "",
+        f"{plan['max_iterations']} iterations a symbol" if plan["max_iterations"] else "",
+    ]
+    interval = plan["loop_interval_ms"]
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("Campaign", f"{plan['mode']}, {plan['clock']} clock, env {plan['env']}"),
+        ("Ends after", " or ".join(filter(None, limits)) or "Ctrl-C, or the end of the data"),
+        ("Evaluates", "at every quote" if interval == "0" else f"every {interval} ms"),
+        ("Strategy", plan["strategy"]),
+        ("Guards", " → ".join(plan["guards"])),
+        ("Venues", ", ".join(f"{name} ({one['plugin']} on {one['market']})" for name, one in plan["venues"].items())),
+    ):
+        facts.add_row(name, value)
+    console.print(facts)
+    table = Table("symbol", "venue", title=f"{len(plan['symbols'])} symbols", title_justify="left")
+    for heading in ("tick size", "lot size", "min. notional", "taker fee bps"):
+        table.add_column(heading, justify="right")
+    for symbol, venues in plan["symbols"].items():
+        for number, (venue, rules) in enumerate(venues.items()):
+            table.add_row("" if number else symbol, venue, *rules.values())
+    console.print(table)
+    console.print("The configuration is valid.")

@@ -1,0 +1,31 @@
+"""`trioarb init`: write a configuration to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trioarb.config.problem import Problem
+from trioarb.config.template import render_template
+from trioarb.errors import ConfigError
+
+__all__ = ["init"]
+
+
+def init(
+    path: Annotated[Path, Parameter(help="File to write.")] = Path("trioarb.toml"),
+    *,
+    force: Annotated[bool, Parameter(negative="", help="Replace the file if there is one.")] = False,
+) -> int:
+    """Write a commented configuration: every key, its default and its unit."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(render_template())
+    except FileExistsError:
+        raise ConfigError([Problem(file=str(path), message="exists already; --force replaces it")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(file=str(path), message=f"can't be written ({error.strerror})")]) from None
+    print(f"{path} written; next: trioarb check {path}, trioarb run {path}")
+    return 0

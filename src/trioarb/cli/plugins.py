@@ -1,0 +1,51 @@
+"""`trioarb plugins`: what is installed."""
+
+from __future__ import annotations
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from trioarb.cli.options import AsJson
+from trioarb.cli.output import print_json
+from trioarb.config.keydoc import KeyDoc, key_docs
+from trioarb.plugin.registry import load_plugins
+
+__all__ = ["plugins"]
+
+
+def plugins(*, as_json: AsJson = False) -> int:
+    """List the installed plugins: kind, name, the distribution they come from, and their settings."""
+    registered = sorted(load_plugins().registered, key=lambda item: (item.spec.kind, item.spec.name))
+    if as_json:
+        rows = [
+            {
+                "kind": item.spec.kind,
+                "name": item.spec.name,
+                "doc": item.spec.doc,
+                "distribution": item.distribution,
+                "settings": [attrs.asdict(key) for key in key_docs(item.spec.settings)],
+            }
+            for item in registered
+        ]
+        print_json(rows)
+        return 0
+    console = Console()
+    table = Table("kind", "name", "distribution", "what it is")
+    for item in registered:
+        table.add_row(item.spec.kind, item.spec.name, item.distribution, item.spec.doc)
+    console.print(table)
+    for item in registered:
+        keys = list(key_docs(item.spec.settings))
+        if keys:
+            console.print(f"\n[bold]{item.spec.kind} {item.spec.name}[/]")
+            console.print(_settings(keys))
+    return 0
+
+
+def _settings(keys: list[KeyDoc]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    for key in keys:
+        default = "required" if key.required else f"default {key.default}" if key.default else "absent"
+        grid.add_row(f"  {key.name}", key.type, default, key.doc)
+    return grid

@@ -1,0 +1,117 @@
+"""Tell the campaign's events in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trioarb.model.event import (
+    CampaignEnded,
+    CampaignOpened,
+    Decided,
+    GuardTripped,
+    OrderRejected,
+    OrderUnknown,
+    PairEnded,
+    PhaseEntered,
+    PositionClosed,
+    PositionOpened,
+    Record,
+    ResidualLeft,
+    SymbolQuarantined,
+    SymbolRestarted,
+    SymbolRetired,
+    to_json_object,
+)
+from trioarb.model.number import text
+from trioarb.model.trade import Answer, PairKind, PairOutcome
+
+__all__ = ["narrate"]
+
+
+def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
+    """Return an observer that logs what a user wants to follow at INFO and, ``in_detail``, the rest at DEBUG."""
+
+    def observe(record: Record) -> None:
+        match record.event:
+            case CampaignOpened() as opened:
+                log.info(
+                    "campaign opened",
+                    campaign=opened.campaign_id,
+                    env=opened.env,
+                    mode=opened.mode,
+                    clock=opened.clock,
+                    symbols=len(opened.symbols),
+                    venues=",".join(opened.venues),
+                )
+            case PhaseEntered(phase=phase, reason=reason):
+                log.info(phase.value.lower(), **({"because": reason} if reason else {}))
+            case Decided(answer=Answer.STOP) as stop:
+                log.error(
+                    "emergency stop",
+                    rule=f"{stop.tier}.{stop.rule}",
+                    value=stop.value,
+                    limit=stop.limit,
+                    symbol=stop.symbol,
+                )
+            case PositionOpened() as position:
+                log.info(
+                    "position opened",
+                    symbol=position.symbol,
+                    trade=position.trade_id,
+                    quantity=text(position.quantity),
+                    buy=f"{position.buy_venue}@{text(position.buy_price)}",
+                    sell=f"{position.sell_venue}@{text(position.sell_price)}",
+                )
+            case PositionClosed() as closed:
+                log.info(
+                    "position closed",
+                    symbol=closed.symbol,
+                    trade=closed.trade_id,
+                    reason=closed.reason.value,
+                    pnl_usd=text(closed.pnl_usd),
+                )
+            case PairEnded(kind=PairKind.ENTRY, outcome=PairOutcome.FLAT, pnl_usd=pnl_usd) as ended if pnl_usd:
+                log.warning("entry unwound", symbol=ended.symbol, trade=ended.trade_id, pnl_usd=text(pnl_usd))
+            case ResidualLeft() as residual:
+                log.error(
+                    "residual left",
+                    symbol=residual.symbol,
+                    venue=residual.venue,
+                    quantity=f"{text(residual.quantity)} {residual.asset}",
+                    cost_usd=text(residual.cost_usd),
+                    unknown=residual.unknown,
+                )
+            case GuardTripped(answer=Answer.DENY) as tripped:
+                log.warning(
+                    "guard tripped",
+                    rule=f"{tripped.tier}.{tripped.rule}",
+                    symbol=tripped.symbol,
+                    value=tripped.value,
+                    limit=tripped.limit,
+                )
+            case OrderRejected(client_order_id=order, reason=reason):
+                log.warning("order rejected", order=order, reason=reason)
+            case OrderUnknown(client_order_id=order, reason=reason):
+                log.warning("order unanswered; asking the venue", order=order, reason=reason)
+            case SymbolQuarantined() as quarantined:
+                log.error(
+                    "symbol quarantined",
+                    symbol=quarantined.symbol,
+                    failures=quarantined.failures,
+                    error=quarantined.error,
+                )
+            case SymbolRestarted(symbol=symbol, failures=failures):
+                log.info("symbol restarted", symbol=symbol, failures=failures)
+            case SymbolRetired(symbol=symbol, failures=failures):
+                log.error("symbol retired; it trades no more", symbol=symbol, failures=failures)
+            case CampaignEnded(ended_by=ended_by, error=error):
+                log.info("campaign ended", by=ended_by.value, **({"error": error} if error else {}))
+            case _ if in_detail:
+                row = to_json_object(record)
+                row.pop("ts_ns")
+                log.debug(row.pop("type").replace("_", " "), **row)
+            case _:
+                pass
+
+    return observe
