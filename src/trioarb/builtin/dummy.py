@@ -64,7 +64,7 @@ class DummySettings:
         "venues with different values drift apart",
     )
     basis_bps: NonNegativeBps = setting(
-        Decimal("6.5"), doc="how far the venue's price stands from the common one (standard deviation)"
+        Decimal(10), doc="how far the venue's price stands from the common one (standard deviation)"
     )
     basis_half_life_seconds: PositiveSeconds = setting(
         Decimal("2.5"), doc="time in which half of the distance from the common price is gone"
@@ -159,20 +159,29 @@ class _DummyTape(Tape):
         return None if sample is None else sample.rules
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
-        """Yield one row per symbol and step, for ever; a symbol that isn't in the table has no rows."""
+        """Yield one row per symbol and step, for ever; a symbol that isn't in the table has no rows.
+
+        Every symbol of a venue has a phase of its own within the step: real venues don't quote in unison.
+        """
+        step_ns = max(1, int(self._settings.step_ms * _MS_NS))
+        phases = sorted(
+            (int(Random(f"{self._seed}/{self._venue}/{symbol}/phase").random() * step_ns), order, symbol)
+            for order, symbol in enumerate(symbols)
+            if symbol in _TABLE
+        )
         streams = [
-            self._stream(_TABLE[symbol], order, start_ns) for order, symbol in enumerate(symbols) if symbol in _TABLE
+            self._stream(_TABLE[symbol], order, start_ns, start_ns + phase_ns, step_ns)
+            for phase_ns, order, symbol in phases
         ]
         return chain.from_iterable(zip(*streams, strict=False))
 
-    def _stream(self, sample: _Sample, order: int, start_ns: int) -> Iterator[TapeRow]:
+    def _stream(self, sample: _Sample, order: int, start_ns: int, first_ns: int, step_ns: int) -> Iterator[TapeRow]:
         # Millions of rows a campaign: everything the loop needs is a local, and it calls `random` and `int` only.
         symbol = sample.symbol
         settings = self._settings
         common_draw = Random(f"{self._seed}/{symbol}").random
         venue_draw = Random(f"{self._seed}/{self._venue}/{symbol}").random
 
-        step_ns = max(1, int(settings.step_ms * _MS_NS))
         first_price = float(sample.price)
         lowest, highest = first_price / _WALK_LIMIT, first_price * _WALK_LIMIT
         # Uniforms are summed three at a time: variance 1/4, near enough to normal.
@@ -190,7 +199,7 @@ class _DummyTape(Tape):
 
         price = first_price
         basis = basis_scale * (venue_draw() + venue_draw() + venue_draw() - 1.5)
-        ts_ns = start_ns
+        ts_ns = first_ns
         next_move_ns = start_ns + _COMMON_STEP_NS
         while True:
             while ts_ns >= next_move_ns:

@@ -135,7 +135,7 @@ class Execution:
         Decimal(5), doc="wait for a venue's answer to an order; then the venue is asked what became of it"
     )
     hedge_deadline_seconds: PositiveSeconds = setting(
-        Decimal(5), doc="how long an unequal pair is hedged, unwound or completed before it is a residual"
+        Decimal(10), doc="how long an unequal pair is hedged, unwound or completed before it is a residual"
     )
     hedge_retry_ms: PositiveMilliseconds = setting(Decimal(100), doc="pause between two tries that filled nothing")
     unwind_slippage_bps: NonNegativeBps = setting(

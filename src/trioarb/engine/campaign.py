@@ -82,7 +82,7 @@ class Campaign:
         """0: ended as planned; 1: an error of ours; 3: emergency stop, residual, or a position that couldn't close."""
         if self.error:
             return 1
-        if self.ended_by is EndedBy.EMERGENCY_STOP or self.statistics.residuals or self.problems:
+        if self.statistics.decisions[Answer.STOP] or self.statistics.residuals or self.problems:
             return 3
         return 0
 
@@ -235,23 +235,30 @@ class _Run:
         if deadline_seconds is not None:
             at_ns = campaign.world.start_ns + seconds_to_ns(deadline_seconds)
             campaign.scope.deadline = campaign.parts.time.deadline(at_ns)
-        async with trio.open_nursery() as services:
-            if self.handle_signals:
-                await services.start(self._watch_signals)
-            try:
-                with campaign.scope:
-                    await self._start_market(services)
-                    services.start_soon(self._count_periodically)
-                    self._enter(Phase.RUNNING)
-                    async with trio.open_nursery() as symbols:
-                        for task in campaign.symbols.values():
-                            symbols.start_soon(self._supervise, task)
-                if campaign.scope.cancelled_caught:
-                    campaign.end(EndedBy.RUNTIME)
-            finally:
-                await self._drain()
-                services.cancel_scope.cancel()
-        await self._close()
+        try:
+            async with trio.open_nursery() as services:
+                if self.handle_signals:
+                    await services.start(self._watch_signals)
+                try:
+                    await self._trade(services)
+                finally:
+                    await self._drain()
+                    services.cancel_scope.cancel()
+        finally:
+            await self._close()
+
+    async def _trade(self, services: trio.Nursery) -> None:
+        """Run market data (which outlives this call) and the symbols, until the campaign's scope is cancelled."""
+        campaign = self.campaign
+        with campaign.scope:
+            await self._start_market(services)
+            services.start_soon(self._count_periodically)
+            self._enter(Phase.RUNNING)
+            async with trio.open_nursery() as symbols:
+                for task in campaign.symbols.values():
+                    symbols.start_soon(self._supervise, task)
+        if campaign.scope.cancelled_caught:
+            campaign.end(EndedBy.RUNTIME)
 
     async def _open(self) -> None:
         campaign, config, world = self.campaign, self.campaign.config, self.campaign.world
@@ -330,11 +337,14 @@ class _Run:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
+        status = _StartedOnce(task_status)
+
         async def run_feed() -> None:
-            await feed.run(sinks, task_status=task_status)
-            self._fail(f"market data of {venue}", EOFError("it ended"))
+            await feed.run(sinks, task_status=status)
+            raise EOFError("it ended by itself")
 
         await self._serve(f"market data of {venue}", run_feed)
+        status.started()
 
     def _fail(self, what: str, error: Exception) -> None:
         structlog.get_logger("trioarb.engine").error("campaign fails", what=what, exc_info=error)
@@ -491,6 +501,19 @@ class _Run:
         self.campaign.phase = phase
         ended_by = self.campaign.ended_by
         self.campaign.parts.journal.record(PhaseEntered(phase=phase, reason=ended_by.value if ended_by else ""))
+
+
+class _StartedOnce(trio.TaskStatus[None]):
+    """Passes ``started`` on once, so that a feed that failed before it can still let its caller go on."""
+
+    def __init__(self, status: trio.TaskStatus[None]) -> None:
+        self._status = status
+        self._is_started = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._status.started()
 
 
 def _end_if_all_done(campaign: Campaign) -> None:

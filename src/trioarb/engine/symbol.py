@@ -11,13 +11,13 @@ import attrs
 
 from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Market
-from trioarb.model.event import Deposited, FunnelCounted, PairOpened
+from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, size_entry, size_exit
+from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
 
 __all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
 
@@ -72,6 +72,9 @@ class SymbolTask:
 
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
     decided meanwhile. ``entries_open`` is lowered while the symbol may only close what it holds.
+
+    ``best_edge_bps`` is that of the last evaluation, ``highest_edge_bps`` the most that was ever seen, and
+    ``last_refusals`` (by ``tier.rule``) the guards' latest answers: telemetry, which nothing is decided by.
     """
 
     def __init__(self, *, market: Market, strategy: Strategy, parts: Parts, on_done: Callable[[], None]) -> None:
@@ -80,6 +83,8 @@ class SymbolTask:
         self.funnel = Funnel()
         self.entries_open = True
         self.best_edge_bps: float | None = None
+        self.highest_edge_bps: float | None = None
+        self.last_refusals: dict[str, Decided] = {}
         self._parts = parts
         self._strategy = strategy
         self._on_done = on_done
@@ -176,9 +181,11 @@ class SymbolTask:
         await self.take_turn()
         while positions := self._parts.trades.positions(self.symbol):
             for position in positions:
-                plan = self._plan_exit(position, reason)
-                if isinstance(plan, Opportunity):
+                plan, is_tradable = self._plan_exit(position, reason)
+                if is_tradable:
                     await self._parts.executor.exit(self.market, position, plan, reason)
+                else:
+                    self._parts.executor.write_off(self.market, position, plan, reason)
             if self._parts.trades.positions(self.symbol):
                 await self.take_turn(after_ns=_RETRY_CLOSE_NS)
 
@@ -218,6 +225,8 @@ class SymbolTask:
             self.best_edge_bps = None
             return
         self.best_edge_bps = best_edge
+        if self.highest_edge_bps is None or best_edge > self.highest_edge_bps:
+            self.highest_edge_bps = best_edge
         funnel.fresh += 1
         if best_edge > 0:
             funnel.edge_positive += 1
@@ -244,14 +253,16 @@ class SymbolTask:
         if isinstance(decision, PairOpened):
             self._work = decision
             self._bell.ring()
+        else:
+            self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
 
     def _decide_exit(self, now_ns: int) -> None:
         for position in self._parts.trades.positions(self.symbol):
             reason = self._exit_reason(position, now_ns)
             if reason is None:
                 continue
-            plan = self._plan_exit(position, reason)
-            if isinstance(plan, Opportunity):
+            plan, is_tradable = self._plan_exit(position, reason)
+            if is_tradable:
                 self._work = _Exit(position, plan, reason)
                 self._bell.ring()
                 return
@@ -284,14 +295,13 @@ class SymbolTask:
             mark = position.quantity * (received - paid) / BPS
             return (mark + position.cash - position.fees) * self.market.usd_per_quote
 
-    def _plan_exit(self, position: Position, reason: ExitReason) -> Opportunity | NotSized:
+    def _plan_exit(self, position: Position, reason: ExitReason) -> tuple[Opportunity, bool]:
+        """Return how to close the position, and whether both venues would take it."""
         route = position.route.reversed
-        return size_exit(
-            position.quantity,
-            self._leg(route.buy_venue),
-            self._leg(route.sell_venue),
-            slippage_bps=self._parts.limits.slippage_bps if reason.forced else None,
-        )
+        buy, sell = self._leg(route.buy_venue), self._leg(route.sell_venue)
+        slippage_bps = self._parts.limits.slippage_bps if reason.forced else None
+        plan = size_exit(position.quantity, buy, sell, slippage_bps=slippage_bps)
+        return plan, both_tradable(plan, buy, sell)
 
     def _exit_due_ns(self) -> int | None:
         due = (self._strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))

@@ -31,7 +31,7 @@ from trioarb.model.event import (
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose, Side
-from trioarb.model.trade import ExitReason, Opportunity, PairKind, Position
+from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
 
 __all__ = ["Executor", "Market"]
@@ -109,6 +109,7 @@ class Executor:
             finish,
             self._marks(pair),
             unknown=tuple(pair.unanswered.values()),
+            least_tradable=_least_tradable(market, opened),
             base=market.base,
             usd_per_quote=market.usd_per_quote,
         ):
@@ -116,6 +117,16 @@ class Executor:
 
     async def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
         """Close the planned quantity of a position. Not ended by cancellation of the caller."""
+        pair = self._open_exit(market, position, plan, reason)
+        finish = await self._run(pair)
+        self._settle_exit(pair, position, finish, reason)
+
+    def write_off(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
+        """Close a position that is too small for its venues to trade as dust, without an order."""
+        pair = self._open_exit(market, position, plan, reason)
+        self._settle_exit(pair, position, Finish(PairOutcome.FLAT, ZERO, False), reason)
+
+    def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> _Pair:
         opened = PairOpened(
             pair_id=f"p{self._trades.pairs_opened + 1}",
             trade_id=position.trade_id,
@@ -130,17 +141,19 @@ class Executor:
             reason=reason,
         )
         self._journal.record(opened)
-        pair = _Pair(market, opened)
-        finish = await self._run(pair)
+        return _Pair(market, opened)
+
+    def _settle_exit(self, pair: _Pair, position: Position, finish: Finish, reason: ExitReason) -> None:
+        market = pair.market
         for event in settle_exit(
             position,
             self._trades.totals[position.trade_id],
-            self._trades.pairs[opened.pair_id],
+            self._trades.pairs[pair.opened.pair_id],
             finish,
             self._marks(pair),
             unknown=tuple(pair.unanswered.values()),
             reason=reason,
-            least_tradable=_least_tradable(market, plan),
+            least_tradable=_least_tradable(market, pair.opened),
             base=market.base,
             usd_per_quote=market.usd_per_quote,
         ):
@@ -359,12 +372,12 @@ def _rejection(order: Order, reason: str) -> OrderReport:
     )
 
 
-def _least_tradable(market: Market, plan: Opportunity) -> Decimal:
-    """Return the smallest quantity that both venues would take at the plan's limits."""
+def _least_tradable(market: Market, opened: PairOpened) -> Decimal:
+    """Return the smallest quantity that both venues would take at the pair's limits."""
     return max(
         max(instrument.rules.lot_size, instrument.rules.min_notional / price)
         for instrument, price in (
-            (market.instruments[plan.route.buy_venue], plan.buy_limit),
-            (market.instruments[plan.route.sell_venue], plan.sell_limit),
+            (market.instruments[opened.buy_venue], opened.buy_limit),
+            (market.instruments[opened.sell_venue], opened.sell_limit),
         )
     )

@@ -23,7 +23,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.number import EXACT, ZERO, per_unit, share
 from trioarb.model.order import Order, Side
-from trioarb.model.trade import ExitReason, Position
+from trioarb.model.trade import ExitReason, PairOutcome, Position
 
 __all__ = ["Marks", "settle_entry", "settle_exit"]
 
@@ -65,15 +65,19 @@ def settle_entry(
     marks: Marks,
     *,
     unknown: Sequence[Order],
+    least_tradable: Decimal,
     base: str,
     usd_per_quote: Decimal,
 ) -> list[Event]:
     """Return the events that end an entry, in the order in which they are to be recorded.
 
-    ``unknown``: orders whose fate could not be learnt.
+    ``unknown``: orders whose fate could not be learnt. A hedged quantity below ``least_tradable`` could never be
+    closed: it is dust on both legs, not a position.
     """
     opened, buy, sell = flows.opened, flows.buy, flows.sell
-    hedged = max(ZERO, min(flows.bought, flows.sold))
+    hedged, dust = max(ZERO, min(flows.bought, flows.sold)), ZERO
+    if hedged < least_tradable:
+        hedged, dust = ZERO, hedged
     left = [*_entry_imbalance(flows, finish, marks), *map(_possible, unknown)]
     with localcontext(EXACT):
         kept_cash = kept_fees = ZERO
@@ -82,6 +86,7 @@ def settle_entry(
             kept_fees = share(sell.sell_fees, hedged, sell.sold) + share(buy.buy_fees, hedged, buy.bought)
         fees = buy.fees + sell.fees
         realised = (buy.cash + sell.cash - fees) - (kept_cash - kept_fees)
+        realised += _hedged_value(dust, bid=marks.buy_bid, ask=marks.sell_ask)
         realised += sum((one.value for one in left), ZERO)
     events: list[Event] = []
     if hedged:
@@ -102,7 +107,7 @@ def settle_entry(
                 exposure_usd=_exposure(hedged, max(buy_price, sell_price), usd_per_quote),
             )
         )
-    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote)]
+    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote, dust=dust)]
 
 
 def settle_exit(
@@ -131,18 +136,15 @@ def settle_exit(
         closed = max(flows.bought, flows.sold)
         left = _exit_imbalance(flows, finish, marks)
     rest = EXACT.subtract(position.quantity, closed)
-    dust_value = ZERO
-    if ZERO < rest < least_tradable and closed:
-        if marks.sell_bid is not None and marks.buy_ask is not None:
-            dust_value = EXACT.multiply(rest, EXACT.subtract(marks.sell_bid, marks.buy_ask))
+    dust = ZERO
+    if rest < least_tradable:
         rest, dust, closed = ZERO, rest, position.quantity
-    else:
-        dust = ZERO
     with localcontext(EXACT):
         closed_cash = share(position.cash, closed, position.quantity)
         closed_fees = share(position.fees, closed, position.quantity)
         fees = buy.fees + sell.fees
-        realised = closed_cash - closed_fees + buy.cash + sell.cash - fees + dust_value
+        realised = closed_cash - closed_fees + buy.cash + sell.cash - fees
+        realised += _hedged_value(dust, bid=marks.sell_bid, ask=marks.buy_ask)
         realised += sum((one.value for one in left), ZERO)
         realised_so_far = position.realised + realised
     events: list[Event] = []
@@ -246,7 +248,9 @@ def _ending(
     usd_per_quote: Decimal,
     dust: Decimal = ZERO,
 ) -> list[Event]:
-    opened = flows.opened
+    opened, outcome = flows.opened, finish.outcome
+    if dust and outcome is PairOutcome.HEDGED:
+        outcome = PairOutcome.FLAT
     events: list[Event] = [
         ResidualLeft(
             pair_id=opened.pair_id,
@@ -269,15 +273,22 @@ def _ending(
             trade_id=opened.trade_id,
             symbol=opened.symbol,
             kind=opened.kind,
-            outcome=finish.outcome,
+            outcome=outcome,
             bought=flows.bought,
             sold=flows.sold,
             pnl_usd=EXACT.multiply(realised, usd_per_quote),
             fees_usd=EXACT.multiply(fees, usd_per_quote),
-            dust=abs(finish.imbalance) if finish.is_dust else dust,
+            dust=EXACT.add(abs(finish.imbalance), dust) if finish.is_dust else dust,
         )
     )
     return events
+
+
+def _hedged_value(quantity: Decimal, *, bid: Decimal | None, ask: Decimal | None) -> Decimal:
+    """Return what a long and a short leg would bring together, at the long one's bid and the short one's ask."""
+    if bid is None or ask is None:
+        return ZERO
+    return EXACT.multiply(quantity, EXACT.subtract(bid, ask))
 
 
 def _average(value: Decimal, quantity: Decimal) -> Decimal | None:

@@ -34,6 +34,7 @@ _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
     "trioarb_strategies": StrategySpec,
 }
 
+_PREFIX = "trioarb_"
 _SHOWN_CHARACTERS = 80
 
 
@@ -144,8 +145,9 @@ def _flaws(manager: pluggy.PluginManager, plugin: object, distributions: Mapping
     options = {name: manager.parse_hookimpl_opts(plugin, name) for name in dir(plugin)}
     marked = {one.get("specname") or name for name, one in options.items() if one is not None}
     for name in sorted(marked - _HOOKS.keys()):
-        suggestion = nearest(name, _HOOKS)
-        hint = f"did you mean {suggestion!r}?" if suggestion else f"the hooks are {', '.join(_HOOKS)}"
+        # Without the prefix, which would make any two hooks look alike.
+        suggestion = nearest(name.removeprefix(_PREFIX), [hook.removeprefix(_PREFIX) for hook in _HOOKS])
+        hint = f"did you mean '{_PREFIX}{suggestion}'?" if suggestion else f"the hooks are {', '.join(_HOOKS)}"
         yield f"implements an unknown hook {name!r}; {hint}"
     unmarked = [name for name in _HOOKS if name not in marked and callable(getattr(plugin, name, None))]
     for name in unmarked:

@@ -1,0 +1,1 @@
+"""What a campaign shows: log, live view, summary, and why it did not trade."""

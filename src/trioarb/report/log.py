@@ -80,12 +80,10 @@ def configure_logging(level: LogLevel, console: Console, file: LogFile) -> None:
     """Send what is logged from now on, from ``level`` up, to the console and to the file."""
 
     def to_file(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
-        error = row.pop("exc_info", None)
+        error, full = row.pop("exc_info", None), row
         if isinstance(error, BaseException):
             row["error"] = f"{type(error).__name__}: {error}"
             full = {**row, "traceback": "".join(traceback.format_exception(error))}
-        else:
-            full = row
         if not file.write(full):
             console.print(f"the log file can't be written: {file.describe()}", style="red", markup=False)
         return row

@@ -12,7 +12,7 @@ from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.trade import Account, Opportunity, OrderSize
 from trioarb.strategy.edge import exact_edge_bps
 
-__all__ = ["LegMarket", "NotSized", "common_lots", "size_entry", "size_exit", "tradable"]
+__all__ = ["LegMarket", "NotSized", "both_tradable", "common_lots", "size_entry", "size_exit", "tradable"]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,10 +79,10 @@ def size_entry(
     )
 
 
-def size_exit(
-    quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bps: Decimal | None
-) -> Opportunity | NotSized:
+def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bps: Decimal | None) -> Opportunity:
     """Return how to close ``quantity``: buy back on one venue, sell on the other.
+
+    It may be too small to be taken; see `both_tradable`.
 
     Without ``slippage_bps`` both legs trade at the touch, at most what is displayed there, unless the rest would be
     too small to close; with it, all of it, up to that far beyond the touch.
@@ -105,8 +105,6 @@ def size_exit(
             ceil_to(buy.touch.ask * (BPS + slippage_bps) / BPS, buy.instrument.rules.tick_size),
             floor_to(sell.touch.bid * (BPS - slippage_bps) / BPS, sell.instrument.rules.tick_size),
         )
-    if not tradable(quantity, buy_limit, buy.instrument) or not tradable(quantity, sell_limit, sell.instrument):
-        return NotSized("below_minimum")
     return Opportunity(
         route=route,
         quantity=quantity,
@@ -119,6 +117,13 @@ def size_exit(
             buy_fee_bps=buy.instrument.taker_fee_bps,
         ),
         notional_usd=ZERO,
+    )
+
+
+def both_tradable(plan: Opportunity, buy: LegMarket, sell: LegMarket) -> bool:
+    """Return whether both venues would take their leg of the plan."""
+    return tradable(plan.quantity, plan.buy_limit, buy.instrument) and tradable(
+        plan.quantity, plan.sell_limit, sell.instrument
     )
 
 

@@ -1,0 +1,261 @@
+"""Loading plugins: what is found, and what is said of packages that are broken. The packages are real ones, made here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trioarb.api import NoSettings, hookimpl
+from trioarb.errors import ConfigError, PluginError
+from trioarb.plugin.registry import load_plugins
+from trioarb.plugin.spec import GuardTierSpec, SymbolSourceSpec
+
+Install = Callable[..., None]
+
+HEAD = """
+    from contextlib import asynccontextmanager
+    from trioarb.api import ExchangeSpec, GuardTierSpec, SymbolSourceSpec, hookimpl
+
+    @asynccontextmanager
+    async def open_it(settings, context):
+        yield None
+"""
+
+SOURCE = """
+    @hookimpl
+    def trioarb_symbol_sources():
+        return [SymbolSourceSpec(name="papaya", doc="a test", open=open_it)]
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install a distribution of one module: its metadata and entry points, found as those of any package are."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(
+        distribution: str, body: str | None, *, module: str = "", points: Mapping[str, str] | None = None
+    ) -> None:
+        module = module or distribution.replace("-", "_")
+        if body is not None:
+            (tmp_path / f"{module}.py").write_text(dedent(HEAD) + dedent(body))
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        lines = [f"{name} = {value}" for name, value in (points or {"main": module}).items()]
+        (info / "entry_points.txt").write_text("\n".join(["[trioarb]", *lines, ""]))
+        # Modules of one name are made by several tests.
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return install
+
+
+def problems() -> list[str]:
+    with pytest.raises(PluginError) as caught:
+        load_plugins()
+    return str(caught.value).splitlines()
+
+
+def test_a_package_is_found_by_its_entry_point(install: Install) -> None:
+    install("acme-fruit", SOURCE)
+    plugins = load_plugins()
+    assert plugins.get(SymbolSourceSpec, "papaya").name == "papaya"
+    assert [one.distribution for one in plugins.registered if one.spec.name == "papaya"] == ["acme-fruit 1.2"]
+    assert {"dummy", "recorded"} < set(plugins.names(SymbolSourceSpec))
+
+
+def test_an_entry_point_may_name_an_object(install: Install) -> None:
+    body = "class Fruit:\n    @hookimpl\n    def trioarb_symbol_sources(self):\n"
+    body += '        return [SymbolSourceSpec(name="papaya", doc="a test", open=open_it)]\nfruit = Fruit()\n'
+    install("acme-fruit", body, points={"fruit": "acme_fruit:fruit"})
+    assert "papaya" in load_plugins().names(SymbolSourceSpec)
+
+
+def test_a_name_may_be_used_once_per_kind(install: Install) -> None:
+    install(
+        "acme-fruit",
+        SOURCE
+        + """
+    @hookimpl
+    def trioarb_guard_tiers():
+        return [GuardTierSpec(name="papaya", doc="a test", open=open_it)]
+""",
+    )
+    plugins = load_plugins()
+    assert plugins.get(GuardTierSpec, "papaya") is not plugins.get(SymbolSourceSpec, "papaya")
+
+
+def test_entry_points_of_one_name_in_two_packages(install: Install) -> None:
+    install("acme-fruit", SOURCE)
+    install("bolt-fruit", SOURCE.replace("papaya", "mango"))
+    assert {"papaya", "mango"} <= set(load_plugins().names(SymbolSourceSpec))
+
+
+def test_a_generator_is_a_list_too(install: Install) -> None:
+    install("acme-fruit", SOURCE.replace("return [", "yield from ["))
+    assert "papaya" in load_plugins().names(SymbolSourceSpec)
+
+
+def test_an_unknown_name_says_what_there_is(install: Install) -> None:
+    install("acme-fruit", SOURCE)
+    with pytest.raises(ConfigError, match=r"no symbol source plugin .*dummy, papaya, recorded.*did you mean 'papaya'"):
+        load_plugins().get(SymbolSourceSpec, "papya")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import module_that_is_not_there", "ModuleNotFoundError: No module named 'module_that_is_not_there'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("def broken(:", "SyntaxError"),
+    ],
+)
+def test_a_package_that_can_not_be_imported_is_named(install: Install, body: str, said: str) -> None:
+    install("acme-fruit", body)
+    (problem,) = problems()
+    assert problem.startswith("acme-fruit 1.2: plugin 'main = acme_fruit' can't be loaded: ")
+    assert said in problem
+    assert problem.endswith("; repair or uninstall it")
+
+
+def test_an_entry_point_that_leads_nowhere(install: Install) -> None:
+    install("acme-fruit", None)
+    install("bolt-fruit", SOURCE, points={"main": "bolt_fruit:missing"})
+    first, second = problems()
+    assert first.startswith("acme-fruit 1.2: plugin 'main = acme_fruit' can't be loaded: ModuleNotFoundError")
+    assert second.startswith("bolt-fruit 1.2: plugin 'main = bolt_fruit:missing' can't be loaded: AttributeError")
+
+
+def test_two_plugins_of_one_name_name_both_packages(install: Install) -> None:
+    install("acme-fruit", SOURCE)
+    install("bolt-fruit", SOURCE)
+    assert problems() == [
+        "two plugins claim the symbol source 'papaya': acme-fruit 1.2 and bolt-fruit 1.2; "
+        "uninstall one of them or rename its plugin"
+    ]
+
+
+def test_a_built_in_name_can_not_be_taken(install: Install) -> None:
+    install("acme-fruit", SOURCE.replace("papaya", "dummy"))
+    (problem,) = problems()
+    assert "acme-fruit 1.2 and trioarb " in problem
+
+
+def test_one_module_registered_by_two_packages(install: Install) -> None:
+    install("acme-fruit", SOURCE)
+    install("bolt-fruit", None, points={"fruit": "acme_fruit"})
+    assert problems() == [
+        "bolt-fruit 1.2: plugin 'fruit = acme_fruit' is the one that acme-fruit 1.2 registers already; register it once"
+    ]
+
+
+TIER = "[GuardTierSpec(name='papaya', doc='a test', open=open_it)]"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (f"async def trioarb_guard_tiers(): return {TIER}", "trioarb_guard_tiers is async; hooks are plain functions"),
+        (f"async def trioarb_guard_tiers(): yield {TIER}", "trioarb_guard_tiers is async; hooks are plain functions"),
+        ("def trioarb_guard_tiers(): return 1 / 0", "hook trioarb_guard_tiers raised ZeroDivisionError"),
+        ("def trioarb_guard_tiers(): yield 1 / 0", "hook trioarb_guard_tiers raised ZeroDivisionError"),
+        ("def trioarb_guard_tiers(): return None", "returned None; expected a list of GuardTierSpec objects"),
+        ("def trioarb_guard_tiers(): return 'papaya'", "returned 'papaya'; expected a list of GuardTierSpec objects"),
+        (f"def trioarb_guard_tiers(): return {TIER}[0]", "expected a list of GuardTierSpec objects"),
+        ("def trioarb_guard_tiers(): return open_it(1, 2).__aenter__()", "expected a list of GuardTierSpec objects"),
+        ("def trioarb_guard_tiers(): return [3]", "returned 3; expected GuardTierSpec objects"),
+        (f"def trioarb_exchanges(): return {TIER}", "expected ExchangeSpec objects"),
+        (f"def trioarb_guard_tiers(config): return {TIER}", "doesn't fit its hook"),
+        (
+            "def trioarb_guard_tiers(): return [GuardTierSpec(name='papaya', doc='', open=open_it, settings=dict)]",
+            "the settings of 'papaya' must be an attrs class",
+        ),
+        (
+            "def trioarb_guard_tiers(): return [GuardTierSpec(name='', doc='', open=open_it)]",
+            "a plugin's name must be text, not ''",
+        ),
+        (
+            "def trioarb_guard_tiers():\n"
+            "    return [GuardTierSpec(name='papaya', doc='', open=open_it.__wrapped__)]",
+            "put @contextlib.asynccontextmanager before it",
+        ),
+    ],
+)
+def test_a_hook_that_is_wrong_is_named_with_its_package(install: Install, body: str, said: str) -> None:
+    install("acme-fruit", f"@hookimpl\n{body}\n")
+    (problem,) = problems()
+    assert problem.startswith("acme-fruit 1.2: ")
+    assert said in problem
+
+
+def test_an_unknown_hook_is_named_and_the_right_one_proposed(install: Install) -> None:
+    install("acme-fruit", "@hookimpl\ndef trioarb_exchange(): return []\n")
+    assert problems() == [
+        "acme-fruit 1.2: plugin 'main = acme_fruit' implements an unknown hook 'trioarb_exchange'; "
+        "did you mean 'trioarb_exchanges'?"
+    ]
+
+
+def test_an_unknown_hook_is_blamed_on_its_own_package_only(install: Install) -> None:
+    install("acme-fruit", SOURCE + "    @hookimpl\n    def trioarb_weather(): return []\n")
+    install("bolt-fruit", SOURCE.replace("papaya", "mango"))
+    (problem,) = problems()
+    assert problem.startswith("acme-fruit 1.2: ")
+    assert "'trioarb_weather'; the hooks are trioarb_symbol_sources, " in problem
+
+
+def test_a_hook_without_its_marker_is_not_passed_over(install: Install) -> None:
+    install("acme-fruit", SOURCE.replace("@hookimpl", ""))
+    assert problems() == [
+        "acme-fruit 1.2: plugin 'main = acme_fruit' has a function trioarb_symbol_sources that is not marked; "
+        "put @hookimpl of trioarb.api before it"
+    ]
+
+
+def test_a_package_without_hooks_is_not_passed_over(install: Install) -> None:
+    install("acme-fruit", "")
+    (problem,) = problems()
+    assert problem.startswith("acme-fruit 1.2: plugin 'main = acme_fruit' implements no hook; ")
+
+
+def test_all_problems_are_reported_at_once(install: Install) -> None:
+    install("acme-fruit", "1 / 0")
+    install("bolt-fruit", "@hookimpl\ndef trioarb_exchange(): return []\n")
+    install("cord-fruit", "@hookimpl\nasync def trioarb_guard_tiers(): return []\n")
+    install("dual-fruit", SOURCE)
+    install("echo-fruit", SOURCE)
+    found = "\n".join(problems())
+    assert found.count("\n") == 3
+    for name in ("acme-fruit 1.2", "bolt-fruit 1.2", "cord-fruit 1.2", "dual-fruit 1.2 and echo-fruit 1.2"):
+        assert name in found
+
+
+def guard_plugin(name: str) -> Any:
+    @asynccontextmanager
+    async def open_it(settings: NoSettings, context: Any) -> Any:
+        yield None
+
+    @hookimpl
+    def trioarb_guard_tiers() -> list[GuardTierSpec]:
+        return [GuardTierSpec(name=name, doc="a test", open=open_it)]
+
+    return SimpleNamespace(trioarb_guard_tiers=trioarb_guard_tiers)
+
+
+def test_plugins_by_hand_stand_beside_the_installed_ones() -> None:
+    plugins = load_plugins({"mine": guard_plugin("papaya")})
+    assert {"global", "papaya"} <= set(plugins.names(GuardTierSpec))
+    assert "papaya" not in load_plugins().names(GuardTierSpec)
+
+
+def test_a_plugin_by_hand_is_named_by_its_key() -> None:
+    with pytest.raises(PluginError, match="'global': trioarb .* and mine; "):
+        load_plugins({"mine": guard_plugin("global")})

@@ -1,0 +1,159 @@
+"""The shape of the house: who may import whom, and what is loaded when."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import trioarb
+from trioarb.builtin import dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
+from trioarb.plugin import hookspec
+
+ROOT = Path(trioarb.__file__).parent
+REPOSITORY = Path(__file__).parent.parent
+
+#: The way of a quote. Each may import itself and what stands before it.
+LAYERS = (
+    "model",
+    "errors",
+    "clock",
+    "config",
+    "plugin",
+    "universe",
+    "market",
+    "journal",
+    "strategy",
+    "risk",
+    "execution",
+    "engine",
+    "report",
+    "cli",
+)
+FACADES = ("api", "testing")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def layer(module: str) -> str:
+    """Return what stands after ``trioarb.``: a folder, or a module beside the folders."""
+    return (module.split(".") + [""])[1]
+
+
+CORE = [name for name in MODULES if layer(name) not in ("builtin", *FACADES)]
+BUILTIN = [name for name in MODULES if layer(name) == "builtin"]
+
+
+def imports(module: str) -> Iterator[str]:
+    """Yield the modules that a module imports anywhere in its code, except for type checkers."""
+    path = MODULES[module]
+    yield from _imported(ast.parse(path.read_text()), module if path.stem == "__init__" else module.rpartition(".")[0])
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+            children = iter(node.orelse)
+        case ast.Import():
+            yield from (alias.name for alias in node.names)
+            return
+        case ast.ImportFrom():
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            for alias in node.names:
+                # ``from trioarb import errors`` imports a module as well.
+                yield f"{source}.{alias.name}" if f"{source}.{alias.name}" in MODULES else source
+            return
+        case _:
+            children = ast.iter_child_nodes(node)
+    for child in children:
+        yield from _imported(child, package)
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def run_python(code: str) -> str:
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+def test_every_folder_has_its_place() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert folders <= {*LAYERS, "builtin"}
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_imports_no_default_plugin(module: str) -> None:
+    assert not [name for name in imports(module) if within(name, "trioarb.builtin")]
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_does_not_lean_on_what_is_for_plugin_authors(module: str) -> None:
+    assert not [name for name in imports(module) if layer(name) in FACADES and within(name, "trioarb")]
+
+
+@pytest.mark.parametrize("module", BUILTIN)
+def test_default_plugins_need_the_public_api_only(module: str) -> None:
+    assert {name for name in imports(module) if within(name, "trioarb")} <= {"trioarb.api"}
+
+
+@pytest.mark.parametrize("module", [name for name in CORE if layer(name) in LAYERS])
+def test_imports_point_one_way(module: str) -> None:
+    used = {layer(name) for name in imports(module) if within(name, "trioarb")} & set(LAYERS)
+    later = {name for name in used if LAYERS.index(name) > LAYERS.index(layer(module))}
+    assert not later, f"{module} is part of {layer(module)} and imports from {', '.join(sorted(later))}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if layer(name) == "model"])
+def test_the_model_never_imports_trio(module: str) -> None:
+    assert not [name for name in imports(module) if within(name, "trio")]
+
+
+def test_the_command_line_starts_without_what_only_recordings_need() -> None:
+    module = "trioarb.cli.main" if "trioarb.cli.main" in MODULES else "trioarb.engine.campaign"
+    loaded = run_python(
+        f"import sys, {module}, trioarb.plugin.registry as registry\n"
+        "registry.load_plugins()\n"
+        "print(*sorted({'numpy', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert loaded == ""
+
+
+def test_the_core_stands_without_any_plugin() -> None:
+    modules = [name for name in CORE if name != "trioarb.__main__"]
+    loaded = run_python(
+        "import importlib, importlib.metadata, sys\n"
+        "importlib.metadata.entry_points = lambda **_: ()\n"
+        f"for name in {modules}: importlib.import_module(name)\n"
+        "from trioarb.plugin.registry import load_plugins\n"
+        "assert load_plugins().registered == ()\n"
+        "print(*(name for name in sys.modules if name.startswith('trioarb.builtin')))"
+    )
+    assert loaded == ""
+
+
+HOOKS = [name for name in hookspec.__all__ if name.startswith("trioarb_")]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented(hook: str) -> None:
+    assert f"`{hook}`" in (REPOSITORY / "docs" / "plugins.md").read_text()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_implemented_by_a_default_plugin(hook: str) -> None:
+    plugins = (dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
+    assert [plugin for plugin in plugins if hasattr(plugin, hook)]
