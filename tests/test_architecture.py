@@ -20,11 +20,12 @@ REPOSITORY = Path(__file__).parent.parent
 
 #: The way of a quote. Each may import itself and what stands before it.
 LAYERS = (
-    "model",
     "errors",
-    "clock",
+    "model",
     "config",
+    "clock",
     "plugin",
+    "config files",
     "universe",
     "market",
     "journal",
@@ -37,6 +38,9 @@ LAYERS = (
 )
 FACADES = ("api", "testing")
 
+#: Plugins are made of settings, and a whole configuration is made of plugins: config is two layers in one folder.
+CONFIG_FILES = {f"trioarb.config.{name}" for name in ("assembly", "load", "reference", "template")}
+
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
@@ -48,7 +52,9 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 def layer(module: str) -> str:
     """Return what stands after ``trioarb.``: a folder, or a module beside the folders."""
-    return (module.split(".") + [""])[1]
+    if module in CONFIG_FILES:
+        return "config files"
+    return f"{module}.".split(".")[1]
 
 
 CORE = [name for name in MODULES if layer(name) not in ("builtin", *FACADES)]
@@ -62,6 +68,7 @@ def imports(module: str) -> Iterator[str]:
 
 
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    children: Iterator[ast.AST]
     match node:
         case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
             children = iter(node.orelse)

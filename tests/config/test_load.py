@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from trioarb.config.convert import structure
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.problem import Problem
-from trioarb.config.schema import ClockKind, UniverseMode
+from trioarb.config.schema import ClockKind, LogLevel, UniverseMode
 from trioarb.config.types import Amount, Count, FeeBps, PositiveMoney, setting
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.registry import Plugins, Registered
@@ -138,7 +138,7 @@ def keys(found: Iterable[Problem]) -> list[str]:
 def test_absent_tables_have_defaults() -> None:
     config = load().config
 
-    assert (config.env, config.log_level) == ("development", "INFO")
+    assert (config.env, config.log_level) == ("development", LogLevel.INFO)
     assert config.session.loop_interval_ms == 500
     assert config.universe.mode is UniverseMode.TOP_N
     assert config.fx == {"USD": 1, "USDT": 1}
@@ -361,7 +361,7 @@ def test_the_last_override_wins_and_flags_win_over_overrides() -> None:
 
     assert loaded.config.session.max_iterations == 7
     assert loaded.config.session.max_runtime_seconds == Decimal("1.5")
-    assert loaded.config.log_level == "DEBUG"
+    assert loaded.config.log_level is LogLevel.DEBUG
     assert load(GOOD, "env=a", "env=b").config.env == "b"
 
 

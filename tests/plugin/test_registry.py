@@ -1,4 +1,4 @@
-"""Loading plugins: what is found, and what is said of packages that are broken. The packages are real ones, made here."""
+"""Loading plugins: what is found, and what is said of broken packages. The packages are real ones, made here."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def test_a_name_may_be_used_once_per_kind(install: Install) -> None:
 """,
     )
     plugins = load_plugins()
-    assert plugins.get(GuardTierSpec, "papaya") is not plugins.get(SymbolSourceSpec, "papaya")
+    assert plugins.get(GuardTierSpec, "papaya").kind == "guard tier"
+    assert plugins.get(SymbolSourceSpec, "papaya").kind == "symbol source"
 
 
 def test_entry_points_of_one_name_in_two_packages(install: Install) -> None:
@@ -183,8 +184,7 @@ TIER = "[GuardTierSpec(name='papaya', doc='a test', open=open_it)]"
             "a plugin's name must be text, not ''",
         ),
         (
-            "def trioarb_guard_tiers():\n"
-            "    return [GuardTierSpec(name='papaya', doc='', open=open_it.__wrapped__)]",
+            "def trioarb_guard_tiers():\n    return [GuardTierSpec(name='papaya', doc='', open=open_it.__wrapped__)]",
             "put @contextlib.asynccontextmanager before it",
         ),
     ],
@@ -257,5 +257,5 @@ def test_plugins_by_hand_stand_beside_the_installed_ones() -> None:
 
 
 def test_a_plugin_by_hand_is_named_by_its_key() -> None:
-    with pytest.raises(PluginError, match="'global': trioarb .* and mine; "):
+    with pytest.raises(PluginError, match=r"'global': trioarb .* and mine; "):
         load_plugins({"mine": guard_plugin("global")})

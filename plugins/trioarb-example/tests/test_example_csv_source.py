@@ -101,7 +101,7 @@ async def test_a_missing_file(tmp_path: Path) -> None:
 
 
 async def test_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(UniverseError, match="can't be read: .*; path must name a CSV file"):
+    with pytest.raises(UniverseError, match=r"can't be read: .*; path must name a CSV file"):
         await listings(tmp_path)
 
 

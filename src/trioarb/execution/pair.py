@@ -118,15 +118,16 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
         rules = venue.instrument.rules
         quantity = floor_to(abs(imbalance), rules.lot_size)
         if side is Side.SELL:
-            price = venue.touch.bid
+            price, displayed = venue.touch.bid, venue.touch.bid_size
             limit = floor_to(price * (BPS - slippage_bps) / BPS, rules.tick_size)
             cost = -price * (BPS - venue.instrument.taker_fee_bps) / BPS
         else:
-            price = venue.touch.ask
+            price, displayed = venue.touch.ask, venue.touch.ask_size
             limit = ceil_to(price * (BPS + slippage_bps) / BPS, rules.tick_size)
             cost = price * (BPS + venue.instrument.taker_fee_bps) / BPS
         if purpose is Purpose.HEDGE:
             cost -= price * exit_bps / BPS
+        quantity = _leave_no_crumb(quantity, limit, displayed, venue.instrument)
         if tradable(quantity, limit, venue.instrument):
             yield _Remedy(
                 order=Send(
@@ -135,6 +136,15 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
                 refusals=state.refusals.get(venue.instrument.venue, 0),
                 cost=cost,
             )
+
+
+def _leave_no_crumb(quantity: Decimal, price: Decimal, displayed: Decimal, instrument: Instrument) -> Decimal:
+    """Return how much to send so that, if no more than ``displayed`` fills, the rest is still large enough to trade."""
+    if displayed >= quantity or tradable(quantity - displayed, price, instrument):
+        return quantity
+    rules = instrument.rules
+    smaller = floor_to(quantity - max(rules.lot_size, rules.min_notional / price), rules.lot_size)
+    return smaller if tradable(smaller, price, instrument) else quantity
 
 
 def _is_dust(state: PairState, quantity: Decimal) -> bool:

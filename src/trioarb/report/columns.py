@@ -24,6 +24,7 @@ class Column:
     """Cells of a column. Of two columns, the one of the lower ``rank`` stays where there is no room for both.
 
     ``header`` may have several lines. ``footer`` is the total.
+    ``least`` is a width that keeps the column from changing it all the time.
     """
 
     header: str
@@ -31,11 +32,12 @@ class Column:
     footer: str | Text = ""
     rank: int = 0
     left: bool = False
+    least: int = 0
 
     @property
     def width(self) -> int:
         lines = (*self.header.split("\n"), *(_plain(cell) for cell in (*self.cells, self.footer)))
-        return max(cell_len(line) for line in lines)
+        return max(self.least, *(cell_len(line) for line in lines))
 
 
 def fitted_table(columns: Sequence[Column], width: int) -> Table:
@@ -58,7 +60,12 @@ def fitted_table(columns: Sequence[Column], width: int) -> Table:
     for column in shown:
         justify: JustifyMethod = "left" if column.left else "right"
         table.add_column(
-            Text(column.header, justify=justify), column.footer, justify=justify, no_wrap=True, overflow="ellipsis"
+            Text(column.header, justify=justify),
+            column.footer,
+            justify=justify,
+            min_width=min(column.least, width),
+            no_wrap=True,
+            overflow="ellipsis",
         )
     for row in zip(*(column.cells for column in shown), strict=True):
         table.add_row(*row)
@@ -80,7 +87,7 @@ def beside(console: Console, blocks: Iterable[RenderableType], *, gap: int = 4) 
     for row in rows:
         grid = Table.grid(padding=(0, gap, 0, 0), pad_edge=False)
         grid.add_row(*row)
-        grids.append(Padding(grid, (0, 0, 1, 0)))
+        grids.append(Padding(grid, (0, 0, 1, 0), expand=False))
     return Group(*grids)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rich.text import Text
 
-__all__ = ["bps", "count", "duration", "signed_usd", "usd"]
+__all__ = ["bps", "count", "duration", "number_of", "signed_usd", "usd"]
 
 _SHOWN = Decimal("0.0001")
 
@@ -14,6 +14,10 @@ _SHOWN = Decimal("0.0001")
 def count(number: int) -> str:
     """Return the number, or a dash for none: zeros hide what is there."""
     return f"{number:,}" if number else "-"
+
+
+def number_of(number: int) -> str:
+    return f"{number:,}"
 
 
 def bps(edge: float | None) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +15,7 @@ from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
-from trioarb.report.figures import bps, count, duration, signed_usd, usd
+from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import FUNNEL_STEPS, funnel_of, not_sized_total
 from trioarb.report.summary import margin_notes
 from trioarb.report.trades import unrealised_usd, win_rate
@@ -51,7 +49,7 @@ def print_summary(console: Console, campaign: Campaign) -> None:
     console.print()
     console.print(_symbols_table(campaign, console.width))
     console.print()
-    console.print(beside(console, _blocks(campaign)))
+    console.print(beside(console, (_block(title, rows) for title, rows in _blocks(campaign) if rows)))
     for line, style in _remarks(campaign):
         console.print(_hanging(line, style))
     advice = advise(campaign)
@@ -134,31 +132,28 @@ def _most_active(campaign: Campaign) -> list[str]:
     return [symbol for symbol in symbols if symbol in busiest]
 
 
-def _blocks(campaign: Campaign) -> Iterator[RenderableType]:
+def _blocks(campaign: Campaign) -> Iterator[tuple[str, list[tuple[str, str | Text]]]]:
     statistics = campaign.statistics
-    yield _block("Result", _result(campaign))
-    yield _block(
-        "Decisions",
-        [
-            *((answer.value, count(statistics.decisions[answer])) for answer in Answer),
-            *_most_common(statistics.by_rule, indent="  "),
-        ],
-    )
-    yield _block(
+    yield "Result", list(_result(campaign))
+    answers: list[tuple[str, str | Text]] = [
+        (answer.value, number_of(statistics.decisions[answer])) for answer in Answer
+    ]
+    yield "Decisions", [*answers, *_most_common(statistics.by_rule, indent="  ")]
+    yield (
         "Pairs",
         [
-            (f"{kind.value} {outcome.value}", count(number))
+            (f"{kind.value} {outcome.value}", number_of(number))
             for kind in PairKind
             for outcome in PairOutcome
             if (number := statistics.pairs[kind.value, outcome.value])
         ],
     )
-    yield _block("Exits", _most_common(Counter(trade.closed.reason.value for trade in statistics.trades)))
-    yield _block("Orders", _most_common(statistics.orders))
-    yield _block("Not sized", _most_common(not_sized_total(campaign)))
+    yield "Exits", _most_common(Counter(trade.closed.reason.value for trade in statistics.trades))
+    yield "Orders", _most_common(statistics.orders)
+    yield "Not sized", _most_common(not_sized_total(campaign))
     p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
     if p50 is not None and p99 is not None:
-        yield _block("Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")])
+        yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
 
 
 def _result(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
@@ -168,12 +163,12 @@ def _result(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)
     yield "fees (USD)", usd(statistics.fees_usd)
     rate = win_rate(campaign)
-    yield "closed trades", count(len(statistics.trades))
+    yield "closed trades", number_of(len(statistics.trades))
     if rate is not None:
         yield "win rate (%)", f"{rate * 100:.1f}"
     still_open = len(campaign.parts.trades.positions())
     if still_open:
-        yield "open positions", count(still_open)
+        yield "open positions", number_of(still_open)
     exposure = campaign.exposure.exposure_usd()
     if exposure != ZERO:
         yield "exposure (USD)", usd(exposure)
@@ -183,10 +178,10 @@ def _result(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
 def _most_common(counts: Counter[str], *, indent: str = "") -> list[tuple[str, str | Text]]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rows: list[tuple[str, str | Text]] = [
-        (f"{indent}{what.replace('_', ' ')}", count(number)) for what, number in ordered[:_MOST_REASONS]
+        (f"{indent}{what}", number_of(number)) for what, number in ordered[:_MOST_REASONS]
     ]
     if len(ordered) > _MOST_REASONS:
-        rows.append((f"{indent}others", count(sum(number for _, number in ordered[_MOST_REASONS:]))))
+        rows.append((f"{indent}others", number_of(sum(number for _, number in ordered[_MOST_REASONS:]))))
     return rows
 
 
@@ -205,23 +200,17 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.error:
         yield f"Error: {campaign.error}", "bold red"
     for left in campaign.statistics.residuals:
-        side = "long" if left.quantity > 0 else "short"
-        value: Sequence[str] = [f"cost {usd(left.cost_usd)} USD"]
-        if left.unknown:
-            value = [*value, "an order never got an answer: ask the venue"]
-        yield (
-            f"Residual: {side} {text(abs(left.quantity))} {left.asset} at {left.venue} ({left.trade_id}, {left.symbol}); "
-            f"{', '.join(value)}",
-            "bold red",
-        )
+        held = f"{'long' if left.quantity > 0 else 'short'} {text(abs(left.quantity))} {left.asset} at {left.venue}"
+        unknown = "; an order got no answer: ask the venue" if left.unknown else ""
+        yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"
     for problem in campaign.problems:
         yield f"Problem: {problem}", "bold red"
     for symbol, one in campaign.statistics.symbols.items():
         if one.quarantines:
             ending = ", then retired" if one.retired else ""
-            yield f"{symbol} failed {one.quarantines} times{ending}; the log says why", "red"
+            yield f"Failed: {symbol}, {one.quarantines} times{ending}; the log says why", "red"
         if one.circuit_breaker_triggered:
-            yield f"{symbol}: the circuit breaker opened", "yellow"
+            yield f"Breaker: that of {symbol} opened after losses in a row", "yellow"
     for note in margin_notes(campaign):
         yield f"Note: {note}", ""
 
@@ -233,4 +222,4 @@ def _hanging(line: str, style: str) -> RenderableType:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(head, style=style), Text(rest, style=style))
-    return Padding(grid, 0)
+    return grid

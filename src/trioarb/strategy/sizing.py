@@ -82,29 +82,27 @@ def size_entry(
 def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bps: Decimal | None) -> Opportunity:
     """Return how to close ``quantity``: buy back on one venue, sell on the other.
 
-    It may be too small to be taken; see `both_tradable`.
-
-    Without ``slippage_bps`` both legs trade at the touch, at most what is displayed there, unless the rest would be
-    too small to close; with it, all of it, up to that far beyond the touch.
+    At the touch, or with ``slippage_bps`` up to that far beyond it. At most what both venues display, so that the
+    legs fill equally; unless the rest would be too small to close. The plan itself may be too small for the venues,
+    see `both_tradable`.
     """
     route = Route(symbol=buy.instrument.symbol, buy_venue=buy.instrument.venue, sell_venue=sell.instrument.venue)
-    if sell.account is Account.SPOT:
-        quantity = min(quantity, common_lots(sell.free_base, buy.instrument, sell.instrument))
+    buy_rules, sell_rules = buy.instrument.rules, sell.instrument.rules
     if slippage_bps is None:
-        buy_limit = floor_to(buy.touch.ask, buy.instrument.rules.tick_size)
-        sell_limit = ceil_to(sell.touch.bid, sell.instrument.rules.tick_size)
-        displayed = common_lots(min(buy.touch.ask_size, sell.touch.bid_size), buy.instrument, sell.instrument)
-        if displayed < quantity and all(
-            tradable(part, price, side.instrument)
-            for part in (displayed, quantity - displayed)
-            for price, side in ((buy_limit, buy), (sell_limit, sell))
-        ):
-            quantity = displayed
+        buy_limit = floor_to(buy.touch.ask, buy_rules.tick_size)
+        sell_limit = ceil_to(sell.touch.bid, sell_rules.tick_size)
     else:
-        buy_limit, sell_limit = (
-            ceil_to(buy.touch.ask * (BPS + slippage_bps) / BPS, buy.instrument.rules.tick_size),
-            floor_to(sell.touch.bid * (BPS - slippage_bps) / BPS, sell.instrument.rules.tick_size),
-        )
+        buy_limit = ceil_to(buy.touch.ask * (BPS + slippage_bps) / BPS, buy_rules.tick_size)
+        sell_limit = floor_to(sell.touch.bid * (BPS - slippage_bps) / BPS, sell_rules.tick_size)
+    owned = min(quantity, sell.free_base) if sell.account is Account.SPOT else quantity
+    quantity = common_lots(owned, buy.instrument, sell.instrument)
+    displayed = common_lots(min(buy.touch.ask_size, sell.touch.bid_size), buy.instrument, sell.instrument)
+    if displayed < quantity and all(
+        tradable(part, price, side.instrument)
+        for part in (displayed, quantity - displayed)
+        for price, side in ((buy_limit, buy), (sell_limit, sell))
+    ):
+        quantity = displayed
     return Opportunity(
         route=route,
         quantity=quantity,
