@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import attrs
 import pytest
 import trio
 
+from trioarb.api import Listing, MarketContext, MarketData, MarketDataSpec, NoSettings, Tape, TapeRow, hookimpl
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign, run_campaign
@@ -49,6 +51,60 @@ def run_top10(
         )
 
     return Ran(trio.run(main, clock=clock), events)
+
+
+Rows = Sequence[tuple[float, float, float]]
+
+
+class ScriptedMarket:
+    """A market data plugin for BTCUSDT, ``script``, whose venues quote (seconds, bid, ask)."""
+
+    def __init__(self, **rows_of_venue: Rows) -> None:
+        self._rows_of_venue = rows_of_venue
+
+    @hookimpl
+    def trioarb_market_data(self) -> list[MarketDataSpec]:
+        return [MarketDataSpec(name="script", doc="", open=self._open, settings=NoSettings)]
+
+    @asynccontextmanager
+    async def _open(self, settings: NoSettings, context: MarketContext) -> AsyncIterator[MarketData]:
+        yield _ScriptedTape(self._rows_of_venue.get(context.venue, ()))
+
+
+class _ScriptedTape(Tape):
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def listings(self) -> Sequence[Listing]:
+        return [Listing(symbol="BTCUSDT", base="BTC", quote="USDT", volume_24h_quote=None)]
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        for seconds, bid, ask in self._rows:
+            yield start_ns + round(seconds * 10**9), 0, "BTCUSDT", bid, 1.0, ask, 1.0
+
+
+def run_script(*overrides: str, **rows_of_venue: Rows) -> Ran:
+    """Run a campaign on the quotes of a script."""
+    return run_top10(
+        "exchanges.a.market.plugin=script",
+        "exchanges.b.market.plugin=script",
+        "universe.source=recorded",
+        "universe.mode=SINGLE",
+        "universe.symbol=BTCUSDT",
+        *overrides,
+        plugins={"script": ScriptedMarket(**rows_of_venue)},
+    )
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Callable[..., Ran]:
+    return run_script
+
+
+@pytest.fixture(scope="session")
+def silent() -> Ran:
+    """A campaign that acts on every quote, and gets none."""
+    return run_script("session.loop_interval_ms=0")
 
 
 @pytest.fixture(scope="session")

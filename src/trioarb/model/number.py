@@ -23,6 +23,7 @@ EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Over
 
 #: Quotients can't be exact; they are cut here, and whoever divides keeps the remainder.
 _QUOTIENT = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
+_AVERAGE = Context(prec=20, traps=[InvalidOperation, DivisionByZero, Overflow])
 _SHARE_STEP = Decimal("1e-15")
 
 
@@ -50,8 +51,8 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 
 def per_unit(amount: Decimal, quantity: Decimal) -> Decimal:
-    """Return the average price ``amount ÷ quantity``, exact where a decimal can say it."""
-    return _QUOTIENT.divide(amount, quantity)
+    """Return the average price ``amount ÷ quantity``, to 20 digits. For reports and limits; money is not averaged."""
+    return _AVERAGE.divide(amount, quantity)
 
 
 def text(value: Decimal) -> str:

@@ -1,0 +1,64 @@
+"""Sessions: tests, lint, types; and bench, docs, lowest."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+EXAMPLE = "plugins/trioarb-example"
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of one dependency group."""
+    return list(PROJECT["dependency-groups"][name])
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, those of the example plugin included."""
+    session.install("-e", ".", "-e", EXAMPLE, *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    session.install("-e", ".", "-e", EXAMPLE, *group("types"))
+    session.run("mypy")
+    session.run("mypy", "--strict", f"{EXAMPLE}/src")
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows."""
+    requirements = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
+    session.install("-e", ".", "-e", EXAMPLE, *requirements, *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, and print what was measured."""
+    session.install(".")
+    session.run("python", "benchmarks/campaign.py", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the generated part of the documentation."""
+    session.install("-e", ".")
+    page = session.run("python", "-m", "trioarb.config.reference", silent=True)
+    Path("docs/configuration.md").write_text(str(page), encoding="utf-8")

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from trioarb.api import (
+    Answer,
+    GuardContext,
+    GuardTier,
+    GuardTierSpec,
+    NoSettings,
+    Opportunity,
+    Refusal,
+    hookimpl,
+)
+from trioarb.report.advice import advise
+
+
+def advice(ran: Any) -> str:
+    sentences = advise(ran.campaign)
+    assert 1 <= len(sentences) <= 3
+    assert all(sentence.endswith(".") for sentence in sentences)
+    return " ".join(sentences)
+
+
+def test_there_is_none_after_a_trade(ran: Any) -> None:
+    assert advise(ran.campaign) == ()
+
+
+def test_no_quotes_at_all(silent: Any) -> None:
+    text = advice(silent)
+
+    assert "No quote arrived" in text
+    assert "exchanges.a.market, exchanges.b.market" in text
+    assert "session.max_runtime_seconds" in text
+
+
+def test_all_quotes_refused(scripted: Callable[..., Any]) -> None:
+    crossed = [(0, 101.0, 100.0), (1, float("nan"), 100.0)]
+    text = advice(scripted(a=crossed, b=crossed))
+
+    assert "All 4 quotes were refused" in text
+    assert "exchanges.a.market" in text
+
+
+def test_one_venue_is_silent(scripted: Callable[..., Any]) -> None:
+    text = advice(scripted(a=[(0, 99.0, 100.0), (1, 99.0, 100.0)]))
+
+    assert "exchanges.b.market brought none" in text
+    assert "exchanges.a.market" not in text
+
+
+def test_never_two_fresh_quotes(scripted: Callable[..., Any]) -> None:
+    text = advice(scripted(a=[(0, 99.0, 100.0)], b=[(5, 99.0, 100.0), (6, 99.0, 100.0)]))
+
+    assert "strategy.max_quote_age_ms = 2000" in text
+
+
+def test_edge_never_positive(run: Callable[..., Any]) -> None:
+    ran = run("exchanges.a.taker_fee_bps=200", "exchanges.b.taker_fee_bps=200")
+    text = advice(ran)
+    highest = max(task.highest_edge_bps for task in ran.campaign.symbols.values())
+
+    assert "no edge was above zero" in text
+    assert f"{highest:.2f} bps" in text
+    assert "exchanges.a.taker_fee_bps = 200, exchanges.b.taker_fee_bps = 200" in text
+
+
+def test_edge_below_the_threshold(run: Callable[..., Any]) -> None:
+    ran = run("strategy.entry_bps=500")
+    text = advice(ran)
+    highest = max(task.highest_edge_bps for task in ran.campaign.symbols.values())
+
+    assert highest > 0
+    assert "none reached strategy.entry_bps = 500" in text
+    assert f"{highest:.2f} bps" in text
+    assert "Lower strategy.entry_bps" in text
+
+
+def test_a_threshold_that_would_lose_money_is_not_recommended(run: Callable[..., Any]) -> None:
+    text = advice(run("strategy.entry_bps=500", "strategy.exit_bps=-499"))
+
+    assert "Lower strategy.entry_bps" not in text
+    assert "more than 499 bps" in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["exchanges.a.balances={}", "exchanges.b.balances={}"], ".balances.USDT."),
+        (
+            ["exchanges.a.inventory_usd_per_symbol=0", "exchanges.b.inventory_usd_per_symbol=0"],
+            ".inventory_usd_per_symbol = 0.",
+        ),
+        (["strategy.order_size_usd=1"], "strategy.order_size_usd = 1."),
+        (["strategy.order_size_base=1e-12"], "strategy.order_size_base = 0.000000000001."),
+    ],
+)
+def test_over_the_threshold_but_not_sized(run: Callable[..., Any], overrides: list[str], key: str) -> None:
+    text = advice(run(*overrides))
+
+    assert "no order could be sized" in text
+    assert "below_minimum" in text
+    assert text.endswith(key)
+
+
+def test_what_is_shown_is_too_small(run: Callable[..., Any]) -> None:
+    tiny = [f"exchanges.{venue}.market.size_usd=0.01" for venue in "ab"]
+    text = advice(run(*tiny, "universe.mode=SINGLE", "universe.symbol=ADAUSDT", "strategy.entry_bps=1"))
+
+    assert "displayed_size." in text
+    assert "smallest order of ADAUSDT (5 USDT, in lots of 0.1 ADA)" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "rule", "key"),
+    [
+        ("guards.symbol.max_position_size_usd=1", "symbol.position_size", "guards.symbol.max_position_size_usd = 1"),
+        ("guards.portfolio.total_capital_usd=10", "portfolio.allocation", "guards.portfolio.total_capital_usd = 10"),
+        (
+            "guards.global.max_total_exposure_usd=0",
+            "global.total_exposure",
+            "guards.global.max_total_exposure_usd = 0",
+        ),
+    ],
+)
+def test_sized_but_denied(run: Callable[..., Any], override: str, rule: str, key: str) -> None:
+    text = advice(run(override))
+
+    assert "the guards allowed none" in text
+    assert rule in text
+    assert "against a limit of " in text
+    assert key in text
+
+
+class _Curfew(GuardTier):
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        return Refusal(answer=Answer.DENY, rule="night", value="03:00", limit="08:00 to 20:00")
+
+
+class _CurfewPlugin:
+    @hookimpl
+    def trioarb_guard_tiers(self) -> list[GuardTierSpec]:
+        @asynccontextmanager
+        async def opened(settings: NoSettings, context: GuardContext) -> AsyncIterator[GuardTier]:
+            yield _Curfew()
+
+        return [GuardTierSpec(name="curfew", doc="", settings=NoSettings, open=opened, rank=50)]
+
+
+def test_a_third_partys_rule_is_named(run: Callable[..., Any]) -> None:
+    text = advice(run("guards.curfew={}", plugins={"curfew": _CurfewPlugin()}))
+
+    assert "curfew.night" in text
+    assert "03:00 against a limit of 08:00 to 20:00" in text
+    assert "see [guards.curfew]" in text
+
+
+def test_allowed_but_rejected(run: Callable[..., Any]) -> None:
+    text = advice(run("exchanges.b.reject_rate=1"))
+
+    assert "no position came of it" in text
+    assert "were rejected" in text
+    assert "exchanges.b.reject_rate = 1" in text
+    assert "exchanges.a.reject_rate" not in text
+
+
+def test_allowed_but_too_late(scripted: Callable[..., Any]) -> None:
+    gone = scripted(
+        "exchanges.a.inventory_usd_per_symbol=0",
+        "exchanges.a.latency_ms=1500",
+        "exchanges.b.latency_ms=1500",
+        "strategy.entry_bps=10",
+        a=[(0, 99.9, 100.0), (1, 104.9, 105.0), (3, 104.9, 105.0)],
+        b=[(0, 101.0, 101.1), (1, 95.0, 95.1), (3, 95.0, 95.1)],
+    )
+    text = advice(gone)
+
+    assert "The guards allowed 1 entry" in text
+    assert "found nothing at their limit" in text
+    assert "exchanges.a.latency_ms = 1500" in text
