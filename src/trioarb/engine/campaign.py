@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import attrs
@@ -18,7 +18,7 @@ from trioarb.config.schema import Config
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.symbol import SymbolTask
-from trioarb.engine.world import World, open_plugin, open_world
+from trioarb.engine.world import World, blamed, open_world
 from trioarb.execution.executor import Executor, Market
 from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
@@ -115,8 +115,8 @@ async def open_campaign(
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
-    async with open_world(config, plugins, clock) as world, AsyncExitStack() as stack:
-        yield await _assemble(config, plugins, world, stack, warnings)
+    async with open_world(config, plugins, clock) as world:
+        yield await _assemble(config, world, warnings)
 
 
 async def run_campaign(
@@ -131,7 +131,7 @@ async def run_campaign(
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
-    ``observers`` see every record; one that raises `OSError` (a full disk, say) ends the campaign with an error.
+    ``observers`` see every record; one that raises (for a full disk, say) ends the campaign with an error.
     ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
     the campaign as its runtime limit does. The rest is as in `open_campaign`.
 
@@ -146,12 +146,12 @@ async def run_campaign(
         )
         on_open(campaign)
         await _Run(campaign, handle_signals).run()
+    if campaign.world.opener.errors:
+        campaign.end(EndedBy.ERROR, "; ".join(campaign.world.opener.errors))
     return campaign
 
 
-async def _assemble(
-    config: Config, plugins: Plugins, world: World, stack: AsyncExitStack, warnings: Sequence[str]
-) -> Campaign:
+async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Campaign:
     campaign_id = f"{world.start_ns // SECOND_NS:x}-{config.digest[:6]}"
     journal = Journal(world.time.now_ns)
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
@@ -160,11 +160,11 @@ async def _assemble(
     for table in config.guards:
         name = table.key.removeprefix("guards.")
         context = GuardContext(name=name, symbols=symbols, risk=exposure)
-        tiers[name] = await open_plugin(stack, plugins, GuardTierSpec, table, context)
+        tiers[name] = await world.opener.open(GuardTierSpec, table, context)
     guards = Guards(
         journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )
-    journal.attach(projections=[ledger, trades, exposure, statistics, *tiers.values()], reactors=[guards])
+    journal.attach(projections=[ledger, trades, exposure, statistics, guards], reactors=[guards])
     parts = Parts(
         journal=journal,
         ledger=ledger,
@@ -199,13 +199,13 @@ async def _assemble(
         warnings=(
             *warnings,
             *world.warnings,
-            *_guard_warnings(tiers, world),
+            *_guard_warnings(config, tiers, world),
         ),
     )
     for listing in world.symbols:
         board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
         strategy_context = StrategyContext(symbol=listing.symbol, venues=tuple(instruments), touch=board.quote_at)
-        strategy = await open_plugin(stack, plugins, StrategySpec, config.strategy, strategy_context)
+        strategy = await world.opener.open(StrategySpec, config.strategy, strategy_context)
         campaign.symbols[listing.symbol] = SymbolTask(
             market=Market(
                 symbol=listing.symbol,
@@ -294,7 +294,9 @@ class _Run:
                     )
                 )
         for venue, exchange in world.exchanges.items():
-            for asset, amount in sorted((await exchange.balances()).items()):
+            with blamed(config.exchanges[venue].exchange):
+                balances = await exchange.balances()
+            for asset, amount in sorted(balances.items()):
                 if amount:
                     record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
 
@@ -548,7 +550,7 @@ def _stop_observer(campaign: Campaign) -> Callable[[Record], None]:
 
 
 def _guarded(campaign: Campaign, observe: Callable[[Record], None]) -> Callable[[Record], None]:
-    """An observer that can't write any more ends the campaign, which still closes what is open."""
+    """An observer that fails (a full disk, say) ends the campaign, which still closes what is open."""
     failed = False
 
     def guarded(record: Record) -> None:
@@ -557,16 +559,20 @@ def _guarded(campaign: Campaign, observe: Callable[[Record], None]) -> Callable[
             return
         try:
             observe(record)
-        except OSError as error:
+        except Exception as error:
             failed = True
-            campaign.end(EndedBy.ERROR, f"events can't be written: {_describe(error)}")
+            campaign.end(EndedBy.ERROR, f"events can't be observed any more: {_describe(error)}")
 
     return guarded
 
 
-def _guard_warnings(tiers: Mapping[str, GuardTier], world: World) -> list[str]:
+def _guard_warnings(config: Config, tiers: Mapping[str, GuardTier], world: World) -> list[str]:
     instruments = [one for by_venue in world.instruments.values() for one in by_venue.values()]
-    return [f"guards.{name}: {text}" for name, tier in tiers.items() for text in tier.warnings(instruments)]
+    warnings: list[str] = []
+    for table, tier in zip(config.guards, tiers.values(), strict=True):
+        with blamed(table):
+            warnings += [f"{table.key}: {text}" for text in tier.warnings(instruments)]
+    return warnings
 
 
 def _describe(error: BaseException) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time as wall
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -21,13 +21,61 @@ from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
 from trioarb.universe.select import Selection, select, stablecoin_warning
 
-__all__ = ["World", "open_plugin", "open_world"]
+__all__ = ["Opener", "World", "blamed", "open_world"]
 
 ContextT = TypeVar("ContextT")
 OpenedT = TypeVar("OpenedT")
 
 #: Where virtual time starts when no recorded data says it: 2025-01-01 00:00 UTC.
 _VIRTUAL_START_NS = 1_735_689_600_000_000_000
+
+
+@contextmanager
+def blamed(table: PluginTable) -> Iterator[None]:
+    """Report what a plugin raises with the key of its table; trioarb's own errors pass."""
+    try:
+        yield
+    except TrioarbError:
+        raise
+    except Exception as error:
+        raise CampaignError(f"[{table.key}]: plugin {table.plugin!r} raised {type(error).__name__}: {error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class Opener:
+    """Opens plugins on a stack. What they raise when they are closed again is kept in ``errors``."""
+
+    stack: AsyncExitStack
+    plugins: Plugins
+    errors: list[str]
+
+    async def open(self, kind: type[PluginSpec[ContextT, OpenedT]], table: PluginTable, context: ContextT) -> OpenedT:
+        """Open a plugin.
+
+        Raises:
+            TrioarbError: it raised, or opened something that isn't of its kind.
+        """
+        spec: PluginSpec[Any, Any] = self.plugins.get(kind, table.plugin, key=table.key)
+        with blamed(table):
+            manager = spec.open(table.settings, context)
+            opened: OpenedT = await manager.__aenter__()
+
+        async def close(*exc_info: Any) -> bool:
+            try:
+                return bool(await manager.__aexit__(*exc_info))
+            except Exception as error:
+                if error is exc_info[1]:
+                    raise
+                self.errors.append(f"[{table.key}]: plugin {table.plugin!r} failed to close: {error!r}")
+                return False
+
+        self.stack.push_async_exit(close)
+        if not isinstance(opened, spec.opens):
+            expected = " or ".join(cls.__name__ for cls in spec.opens)
+            raise CampaignError(
+                f"[{table.key}]: plugin {table.plugin!r} opened a {type(opened).__name__}, not a {expected}"
+            )
+        return opened
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +90,7 @@ class World:
     symbols: tuple[Listing, ...]
     instruments: Mapping[str, Mapping[str, Instrument]]
     boards: Mapping[str, QuoteBoard]
+    opener: Opener
     warnings: tuple[str, ...]
 
 
@@ -54,16 +103,18 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
+    errors: list[str] = []
     async with AsyncExitStack() as stack:
+        opener = Opener(stack=stack, plugins=plugins, errors=errors)
         markets = {
-            name: await open_plugin(
-                stack, plugins, MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed)
-            )
+            name: await opener.open(MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed))
             for name, tables in config.exchanges.items()
         }
         _check_clock(config, markets)
-        source = await open_plugin(stack, plugins, SymbolSourceSpec, config.source, SourceContext(markets=markets))
-        selection = select(await source.listings(), config.universe)
+        source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
+        with blamed(config.source):
+            listings = await source.listings()
+        selection = select(listings, config.universe)
         _check_quotes(config, selection.symbols)
 
         start_ns = _start_ns(markets, clock)
@@ -80,10 +131,13 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
                 market_rules=markets[name].rules,
                 fx=config.fx,
             )
-            exchanges[name] = await open_plugin(stack, plugins, ExchangeSpec, tables.exchange, context)
-            quoted = {listing.symbol for listing in markets[name].listings()}
+            exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context)
+            with blamed(tables.market):
+                quoted = {listing.symbol for listing in markets[name].listings()}
             offered = [listing for listing in selection.symbols if listing.symbol in quoted]
-            for symbol, instrument in (await exchanges[name].instruments(offered)).items():
+            with blamed(tables.exchange):
+                traded = await exchanges[name].instruments(offered)
+            for symbol, instrument in traded.items():
                 instruments.setdefault(symbol, {})[name] = instrument
         symbols, warnings = _routed(selection, instruments)
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
@@ -101,28 +155,9 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
             symbols=symbols,
             instruments=instruments,
             boards=boards,
+            opener=opener,
             warnings=(*warnings, *([stablecoins] if stablecoins else [])),
         )
-
-
-async def open_plugin(
-    stack: AsyncExitStack,
-    plugins: Plugins,
-    kind: type[PluginSpec[ContextT, OpenedT]],
-    table: PluginTable,
-    context: ContextT,
-) -> OpenedT:
-    """Open a plugin on the stack. What it raises that is not trioarb's own is reported with the table's key."""
-    spec: PluginSpec[Any, Any] = plugins.get(kind, table.plugin, key=table.key)
-    try:
-        opened: OpenedT = await stack.enter_async_context(spec.open(table.settings, context))
-    except TrioarbError:
-        raise
-    except Exception as error:
-        raise CampaignError(
-            f"[{table.key}]: the {spec.kind} {table.plugin!r} failed to open: {type(error).__name__}: {error}"
-        ) from error
-    return opened
 
 
 def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None) -> int:

@@ -11,6 +11,7 @@ import attrs
 from trioarb.plugin.contract import (
     Exchange,
     ExchangeContext,
+    Feed,
     GuardContext,
     GuardTier,
     MarketContext,
@@ -19,6 +20,7 @@ from trioarb.plugin.contract import (
     Strategy,
     StrategyContext,
     SymbolSource,
+    Tape,
 )
 
 __all__ = [
@@ -53,6 +55,7 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     """
 
     kind: ClassVar[str]
+    opens: ClassVar[tuple[type, ...]]
 
     name: str
     doc: str
@@ -64,16 +67,19 @@ class PluginSpec(Generic[ContextT, OpenedT]):
 @attrs.frozen(kw_only=True)
 class SymbolSourceSpec(PluginSpec[SourceContext, SymbolSource]):
     kind = "symbol source"
+    opens = (SymbolSource,)
 
 
 @attrs.frozen(kw_only=True)
 class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
     kind = "market data"
+    opens = (Tape, Feed)
 
 
 @attrs.frozen(kw_only=True)
 class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
     kind = "exchange"
+    opens = (Exchange,)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +87,7 @@ class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
     """``rank`` orders the tiers; the built-in ones stand at 100, 200 and 300."""
 
     kind = "guard tier"
+    opens = (GuardTier,)
 
     rank: int = 1000
 
@@ -90,3 +97,4 @@ class StrategySpec(PluginSpec[StrategyContext, Strategy]):
     """Opened once per symbol."""
 
     kind = "strategy"
+    opens = (Strategy,)

@@ -16,7 +16,7 @@ from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
-from trioarb.report.funnel import FUNNEL_STEPS, funnel_of, not_sized_total
+from trioarb.report.funnel import funnel_of, not_sized_total
 from trioarb.report.summary import margin_notes
 from trioarb.report.trades import unrealised_usd, win_rate
 
@@ -87,21 +87,22 @@ def _symbols_table(campaign: Campaign, width: int) -> RenderableType:
             rank=rank,
         )
 
-    steps = {step: counted(*_STEPS[step], lambda symbol, step=step: funnels[symbol][step]) for step in FUNNEL_STEPS}  # type: ignore[misc]
+    def step(name: str) -> Column:
+        return counted(*_STEPS[name], lambda symbol: funnels[symbol][name])
+
     highest = Column(
         header="highest\nedge (bps)",
         cells=[bps(campaign.symbols[symbol].highest_edge_bps) for symbol in shown],
         footer=bps(max(edges, default=None)),
         rank=8,
     )
-    before = ("seen", "refused", "conflated", "evaluated", "fresh")
     columns = [
         Column(header="\nsymbol", cells=shown, footer="total", left=True),
-        *(steps[step] for step in before),
+        *map(step, ("seen", "refused", "conflated", "evaluated", "fresh")),
         highest,
-        *(steps[step] for step in ("edge_positive", "over_threshold", "sized")),
+        *map(step, ("edge_positive", "over_threshold", "sized")),
         counted("\ndenied", 10, lambda symbol: trades[symbol].rejected),
-        *(steps[step] for step in ("allowed", "sent", "filled", "closed")),
+        *map(step, ("allowed", "sent", "filled", "closed")),
         Column(
             header="PnL\n(USD)",
             cells=[signed_usd(trades[symbol].pnl_usd) if funnels[symbol]["sent"] else "-" for symbol in shown],

@@ -39,6 +39,7 @@ class Guards:
         self._tiers = tiers
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
+        self._broken: dict[str, str] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(self, opportunity: Opportunity, now_ns: int) -> PairOpened | Decided:
@@ -78,10 +79,23 @@ class Guards:
         self._journal.record(opened)
         return opened
 
+    def apply(self, record: Record) -> None:
+        """Let the tiers fold an event. One that raises has lost its state, and denies from then on."""
+        for name, tier in self._tiers.items():
+            try:
+                tier.apply(record)
+            except Exception as error:
+                self._break(name, error)
+
     def react(self, record: Record) -> Iterable[Event]:
         """Let the tiers trip because of an event. What stops the campaign is a decision too."""
-        for tier in self._tiers.values():
-            for tripped in tier.react(record):
+        for name, tier in self._tiers.items():
+            try:
+                tripping = tuple(tier.react(record))
+            except Exception as error:
+                self._break(name, error)
+                continue
+            for tripped in tripping:
                 yield tripped
                 if tripped.answer is Answer.STOP:
                     yield _stop(tripped, record)
@@ -103,16 +117,21 @@ class Guards:
                 limit=str(self._max_concurrent_pairs),
             )
         for name, tier in self._tiers.items():
+            if name in self._broken:
+                return name, _no_answer(self._broken[name])
             try:
                 refusal = tier.check(opportunity, now_ns)
             except Exception as error:
-                self._log.exception("guard tier raised; denied", tier=name, symbol=opportunity.route.symbol)
-                return name, Refusal(
-                    answer=Answer.DENY, rule="error", value=f"{type(error).__name__}: {error}", limit="an answer"
-                )
+                self._log.error("guard tier raised; denied", tier=name, exc_info=error)
+                return name, _no_answer(f"{type(error).__name__}: {error}")
             if refusal is not None:
                 return name, refusal
         return "", None
+
+    def _break(self, name: str, error: Exception) -> None:
+        if name not in self._broken:
+            self._broken[name] = f"{type(error).__name__}: {error}"
+            self._log.error("guard tier lost its state; it denies from now on", tier=name, exc_info=error)
 
     def _record(self, decision: Decided) -> None:
         """Record a decision; a DENY that repeats the one before is only counted."""
@@ -142,6 +161,10 @@ class Guards:
                 count=count,
             )
         )
+
+
+def _no_answer(problem: str) -> Refusal:
+    return Refusal(answer=Answer.DENY, rule="error", value=problem, limit="an answer")
 
 
 def _stop(tripped: GuardTripped, cause: Record) -> Decided:
