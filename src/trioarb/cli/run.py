@@ -75,8 +75,9 @@ def run(
                 write_json(summary, summarise(campaign))
             except OSError as error:
                 campaign.error = campaign.error or f"{summary}: the summary can't be written: {error.strerror}"
-        print_summary(Console(), campaign)
-        if campaign.error:
+        output = Console()
+        print_summary(output, campaign)
+        if campaign.error and not output.is_terminal:
             console.print(f"error: {campaign.error}", style="red", markup=False, highlight=False, soft_wrap=True)
         console.print(f"log: {log_file.describe()}", markup=False, highlight=False, soft_wrap=True)
     return campaign.exit_code

@@ -166,7 +166,7 @@ def settle_exit(
                 symbol=position.route.symbol,
                 buy_venue=position.route.buy_venue,
                 sell_venue=position.route.sell_venue,
-                quantity=position.quantity,
+                quantity=position.opened_quantity,
                 entry_buy_price=position.buy_price,
                 entry_sell_price=position.sell_price,
                 exit_buy_price=_average(totals.exit_buy.buy_value, totals.exit_buy.bought),

@@ -71,6 +71,7 @@ class Statistics:
         self.residuals: list[ResidualLeft] = []
         self.marks: list[PositionMarked] = []
         self.ended: CampaignEnded | None = None
+        self._unsent_entries: dict[str, str] = {}
 
     def of(self, symbol: str) -> SymbolStatistics:
         return self.symbols.setdefault(symbol, SymbolStatistics())
@@ -96,8 +97,11 @@ class Statistics:
                 self._decide(symbol, answer, f"{tier}.{rule}", 1)
             case DecisionsRepeated(symbol=symbol, answer=answer, tier=tier, rule=rule, count=count):
                 self._decide(symbol, answer, f"{tier}.{rule}", count)
-            case OrderSubmitted():
+            case OrderSubmitted(pair_id=pair_id):
                 self.orders["submitted"] += 1
+                symbol = self._unsent_entries.pop(pair_id, None)
+                if symbol is not None:
+                    self.of(symbol).sent += 1
             case OrderFilled():
                 self.orders["fills"] += 1
             case OrderCancelled():
@@ -106,14 +110,15 @@ class Statistics:
                 self.orders["rejected"] += 1
             case OrderUnknown():
                 self.orders["unanswered"] += 1
-            case PairOpened(symbol=symbol, kind=PairKind.ENTRY):
-                self.of(symbol).sent += 1
+            case PairOpened(pair_id=pair_id, symbol=symbol, kind=PairKind.ENTRY):
+                self._unsent_entries[pair_id] = symbol
             case PositionOpened(symbol=symbol):
                 self.of(symbol).filled += 1
             case PositionClosed(symbol=symbol) as closed:
                 self.of(symbol).closed += 1
                 self.trades.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
             case PairEnded(symbol=symbol) as ended:
+                self._unsent_entries.pop(ended.pair_id, None)
                 one = self.of(symbol)
                 one.pnl_usd = EXACT.add(one.pnl_usd, ended.pnl_usd)
                 one.fees_usd = EXACT.add(one.fees_usd, ended.fees_usd)

@@ -140,6 +140,7 @@ class Trades:
                     Position(
                         trade_id=opened.trade_id,
                         route=Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue),
+                        opened_quantity=opened.quantity,
                         quantity=opened.quantity,
                         buy_price=opened.buy_price,
                         sell_price=opened.sell_price,

@@ -262,6 +262,8 @@ class PositionReduced(Event):
 
 @attrs.frozen(kw_only=True)
 class PositionClosed(Event):
+    """The whole trade: ``quantity`` as it was opened, prices averaged over all entries and exits."""
+
     trade_id: str
     symbol: str
     buy_venue: str

@@ -117,12 +117,15 @@ class Refusal:
 class Position:
     """An open pair: long ``quantity`` on the route's buy venue, short as much on its sell venue.
 
+    It was opened with ``opened_quantity``, of which exits may have closed a part.
+
     ``cash`` (quote asset; buys negative) and ``fees`` (valued in quote asset) are what its open quantity brought
     and cost so far; ``realised`` is what parts that are closed already earned.
     """
 
     trade_id: str
     route: Route
+    opened_quantity: Decimal
     quantity: Decimal
     buy_price: Decimal
     sell_price: Decimal
