@@ -99,9 +99,9 @@ class Statistics:
                 self._decide(symbol, answer, f"{tier}.{rule}", count)
             case OrderSubmitted(pair_id=pair_id):
                 self.orders["submitted"] += 1
-                symbol = self._unsent_entries.pop(pair_id, None)
-                if symbol is not None:
-                    self.of(symbol).sent += 1
+                entry_symbol = self._unsent_entries.pop(pair_id, "")
+                if entry_symbol:
+                    self.of(entry_symbol).sent += 1
             case OrderFilled():
                 self.orders["fills"] += 1
             case OrderCancelled():
@@ -118,7 +118,7 @@ class Statistics:
                 self.of(symbol).closed += 1
                 self.trades.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
             case PairEnded(symbol=symbol) as ended:
-                self._unsent_entries.pop(ended.pair_id, None)
+                self._unsent_entries.pop(ended.pair_id, "")
                 one = self.of(symbol)
                 one.pnl_usd = EXACT.add(one.pnl_usd, ended.pnl_usd)
                 one.fees_usd = EXACT.add(one.fees_usd, ended.fees_usd)
