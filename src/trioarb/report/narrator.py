@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from trioarb.clock.service import SECOND_NS
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
@@ -32,10 +33,21 @@ __all__ = ["narrate"]
 def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
     """Return an observer that logs what a user wants to follow at INFO and, ``in_detail``, the rest at DEBUG."""
 
+    start_ns: int | None = None
+
     def observe(record: Record) -> None:
+        nonlocal start_ns
+        if start_ns is None:
+            start_ns = record.ts_ns
+        at = f"{(record.ts_ns - start_ns) / SECOND_NS:.3f}s"
+
+        def tell(level: str, message: str, **details: object) -> None:
+            getattr(log, level)(message, at=at, **details)
+
         match record.event:
             case CampaignOpened() as opened:
-                log.info(
+                tell(
+                    "info",
                     "campaign opened",
                     campaign=opened.campaign_id,
                     env=opened.env,
@@ -45,9 +57,10 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     venues=",".join(opened.venues),
                 )
             case PhaseEntered(phase=phase, reason=reason):
-                log.info(phase.value.lower(), **({"because": reason} if reason else {}))
+                tell("info", phase.value.lower(), **({"because": reason} if reason else {}))
             case Decided(answer=Answer.STOP) as stop:
-                log.error(
+                tell(
+                    "error",
                     "emergency stop",
                     rule=f"{stop.tier}.{stop.rule}",
                     value=stop.value,
@@ -55,7 +68,8 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     symbol=stop.symbol,
                 )
             case PositionOpened() as position:
-                log.info(
+                tell(
+                    "info",
                     "position opened",
                     symbol=position.symbol,
                     trade=position.trade_id,
@@ -64,7 +78,8 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     sell=f"{position.sell_venue}@{text(position.sell_price)}",
                 )
             case PositionClosed() as closed:
-                log.info(
+                tell(
+                    "info",
                     "position closed",
                     symbol=closed.symbol,
                     trade=closed.trade_id,
@@ -72,9 +87,10 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     pnl_usd=text(closed.pnl_usd),
                 )
             case PairEnded(kind=PairKind.ENTRY, outcome=PairOutcome.FLAT, pnl_usd=pnl_usd) as ended if pnl_usd:
-                log.warning("entry unwound", symbol=ended.symbol, trade=ended.trade_id, pnl_usd=text(pnl_usd))
+                tell("warning", "entry unwound", symbol=ended.symbol, trade=ended.trade_id, pnl_usd=text(pnl_usd))
             case ResidualLeft() as residual:
-                log.error(
+                tell(
+                    "error",
                     "residual left",
                     symbol=residual.symbol,
                     venue=residual.venue,
@@ -83,7 +99,8 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     unknown=residual.unknown,
                 )
             case GuardTripped(answer=Answer.DENY) as tripped:
-                log.warning(
+                tell(
+                    "warning",
                     "guard tripped",
                     rule=f"{tripped.tier}.{tripped.rule}",
                     symbol=tripped.symbol,
@@ -91,26 +108,27 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     limit=tripped.limit,
                 )
             case OrderRejected(client_order_id=order, reason=reason):
-                log.warning("order rejected", order=order, reason=reason)
+                tell("warning", "order rejected", order=order, reason=reason)
             case OrderUnknown(client_order_id=order, reason=reason):
-                log.warning("order unanswered; asking the venue", order=order, reason=reason)
+                tell("warning", "order unanswered; asking the venue", order=order, reason=reason)
             case SymbolQuarantined() as quarantined:
-                log.error(
+                tell(
+                    "error",
                     "symbol quarantined",
                     symbol=quarantined.symbol,
                     failures=quarantined.failures,
                     error=quarantined.error,
                 )
             case SymbolRestarted(symbol=symbol, failures=failures):
-                log.info("symbol restarted", symbol=symbol, failures=failures)
+                tell("info", "symbol restarted", symbol=symbol, failures=failures)
             case SymbolRetired(symbol=symbol, failures=failures):
-                log.error("symbol retired; it trades no more", symbol=symbol, failures=failures)
+                tell("error", "symbol retired; it trades no more", symbol=symbol, failures=failures)
             case CampaignEnded(ended_by=ended_by, error=error):
-                log.info("campaign ended", by=ended_by.value, **({"error": error} if error else {}))
+                tell("info", "campaign ended", by=ended_by.value, **({"error": error} if error else {}))
             case _ if in_detail:
                 row = to_json_object(record)
                 row.pop("ts_ns")
-                log.debug(row.pop("type").replace("_", " "), **row)
+                tell("debug", row.pop("type").replace("_", " "), **row)
             case _:
                 pass
 

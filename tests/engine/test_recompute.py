@@ -1,0 +1,287 @@
+"""Whole campaigns, and their books kept a second time from nothing but the events, by code of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recompute import Books, check
+
+from trioarb.api import Listing
+from trioarb.testing import CampaignResult, ScriptedRow, ScriptedTape, listing, run_virtual, scripted_market
+
+TOP10 = (Path(__file__).parents[2] / "configs" / "top10.toml").read_text(encoding="utf-8")
+EVERY_QUOTE = ["session.loop_interval_ms=0", "session.max_iterations=1000000", "session.max_runtime_seconds=60"]
+SMALL = ["exchanges.a.market.size_usd=50", "exchanges.b.market.size_usd=50"]
+MARGIN = [
+    f"exchanges.{venue}.{setting}"
+    for venue in "ab"
+    for setting in ("account=margin", "max_borrow_usd=2000", "inventory_usd_per_symbol=0")
+]
+
+
+def both(setting: str) -> list[str]:
+    return [f"exchanges.{venue}.{setting}" for venue in "ab"]
+
+
+def held_by_venues(result: CampaignResult) -> dict[str, dict[str, Decimal]]:
+    """Return what the venues themselves say they hold."""
+
+    async def ask() -> dict[str, dict[str, Decimal]]:
+        return {venue: dict(await exchange.balances()) for venue, exchange in result.campaign.world.exchanges.items()}
+
+    return trio.run(ask)
+
+
+def agree(result: CampaignResult, books: Books) -> None:
+    """Compare the engine's figures with the recomputed ones: equal to the last digit, not nearly."""
+    campaign = result.campaign
+    statistics, exposure = campaign.statistics, campaign.exposure
+    engine = {
+        (venue, asset): (one.initial, one.trades, one.fees, one.final)
+        for venue, assets in campaign.parts.ledger.balances().items()
+        for asset, one in assets.items()
+    }
+    assert engine == {
+        (venue, asset): (one.initial, one.trades, one.fees, one.final)
+        for venue, assets in books.assets.items()
+        for asset, one in assets.items()
+    }
+    for venue, assets in held_by_venues(result).items():
+        assert {asset: amount for asset, amount in assets.items() if amount} == {
+            asset: one.final for asset, one in books.assets[venue].items() if one.final
+        }
+    for (venue, asset), _ in engine.items():
+        assert campaign.parts.ledger.free(venue, asset) == books.assets[venue][asset].free
+    assert exposure.exposure_usd() == books.exposure_usd()
+    assert exposure.daily_loss_usd(result.events[-1]["ts_ns"]) == books.daily_loss_usd()
+    for symbol in campaign.symbols:
+        assert exposure.exposure_usd(symbol) == books.exposure_usd(symbol)
+        assert statistics.of(symbol).pnl_usd == books.pnl_usd[symbol]
+        assert statistics.of(symbol).fees_usd == books.fees_usd[symbol]
+    assert exposure.open_positions() == len(books.open_positions)
+    assert [position.trade_id for position in campaign.parts.trades.positions()] == books.open_positions
+    assert statistics.pnl_usd == books.total_pnl_usd
+    assert statistics.fees_usd == books.total_fees_usd
+    assert {answer.value: count for answer, count in statistics.decisions.items()} == books.decisions
+    assert statistics.by_rule == books.by_rule
+    assert {one.closed.trade_id for one in statistics.trades} == set(books.closed_trades)
+    for one in statistics.trades:
+        trade = books.trades[one.closed.trade_id]
+        assert (one.closed.pnl_usd, one.closed.fees_usd) == (trade.pnl_usd, trade.fees_usd)
+
+
+def audited(config: str | Mapping[str, Any], *, plugins: Any = None, overrides: Sequence[str] = ()) -> CampaignResult:
+    """Run a campaign, keep its books again, and compare."""
+    result = run_virtual(config, plugins=plugins, overrides=overrides)
+    assert not result.campaign.error
+    loaded = result.campaign.config
+    limits: dict[str, Any] = {"max_concurrent_pairs": loaded.engine.max_concurrent_pairs}
+    limits |= {guard.plugin: attrs.asdict(guard.settings) for guard in loaded.guards}
+    borrow_usd = {
+        venue: exchange.max_borrow_usd
+        for venue, exchange in result.campaign.world.exchanges.items()
+        if exchange.account.value == "margin"
+    }
+    agree(result, check(result.events, limits=limits, borrow_usd=borrow_usd))
+    return result
+
+
+VARIATIONS = {
+    "as shipped": [],
+    "every quote": EVERY_QUOTE,
+    "slow venue": ["exchanges.b.latency_ms=2000"],
+    "some rejections": ["exchanges.b.reject_rate=0.3"],
+    "rejections on both": both("reject_rate=0.3"),
+    "only rejections": ["exchanges.b.reject_rate=1"],
+    "fee in what is bought": both("fee_asset=received"),
+    "rebates": both("taker_fee_bps=-0.5"),
+    "odd fees": ["exchanges.a.taker_fee_bps=3.7", "exchanges.b.taker_fee_bps=0"],
+    "margin": MARGIN,
+    "no inventory": both("inventory_usd_per_symbol=0"),
+    "margin, slow, partial": [*MARGIN, *SMALL, "exchanges.b.latency_ms=2000"],
+    "small sizes": SMALL,
+    "small sizes, every quote": [*SMALL, *EVERY_QUOTE],
+    "small sizes, fee in what is bought": [*SMALL, *both("fee_asset=received"), *EVERY_QUOTE],
+    "no time to hedge": ["execution.hedge_deadline_seconds=0.001", *both("reject_rate=0.5"), *EVERY_QUOTE],
+    "no answer in time": ["execution.leg_timeout_seconds=0.5", "exchanges.b.latency_ms=1000", *EVERY_QUOTE],
+    "emergency stop": ["guards.global.emergency_stop_loss_usd=0.01", "guards.global.max_daily_loss_usd=0.01"],
+    "daily loss": ["guards.global.max_daily_loss_usd=0.5", *EVERY_QUOTE],
+    "breaker": ["guards.symbol.circuit_breaker_loss_count=1", "guards.symbol.circuit_breaker_duration=5", *EVERY_QUOTE],
+    "no cooldown, tight exposure": [
+        "guards.symbol.cooldown_seconds=0",
+        "guards.global.max_total_exposure_usd=1500",
+        *EVERY_QUOTE,
+    ],
+    "positions kept": ["session.close_positions_at_end=false", "strategy.max_holding_seconds=100"],
+    "positions kept, small sizes": ["session.close_positions_at_end=false", *SMALL, *EVERY_QUOTE],
+    "another unit of account": ["fx.USDT=0.99915", *SMALL],
+    "little money": both("balances.USDT=700"),
+}
+
+
+@pytest.mark.parametrize("seed", [7, 1, 23])
+@pytest.mark.parametrize("overrides", VARIATIONS.values(), ids=VARIATIONS)
+def test_top10_adds_up(overrides: list[str], seed: int) -> None:
+    audited(TOP10, overrides=[f"session.seed={seed}", *overrides])
+
+
+def test_variations_reach_what_they_are_for() -> None:
+    def run(name: str) -> CampaignResult:
+        return run_virtual(TOP10, overrides=VARIATIONS[name])
+
+    assert run("as shipped").of_type("position_closed")
+    assert {one["purpose"] for one in run("small sizes, every quote").of_type("order_submitted")} >= {"leg", "hedge"}
+    assert "unwind" in {one["purpose"] for one in run("slow venue").of_type("order_submitted")}
+    assert run("small sizes").of_type("position_reduced")
+    assert run("no time to hedge").of_type("residual_left")
+    assert run("no answer in time").of_type("order_unknown")
+    assert run("emergency stop").exit_code == 3
+    assert run("positions kept").of_type("position_marked")
+    assert run("no cooldown, tight exposure").refusals["global.total_exposure"]
+    assert run("breaker").refusals["symbol.circuit_breaker"]
+    assert any(one["dust"] != "0" for one in run("small sizes").of_type("pair_ended"))
+
+
+# Random campaigns
+
+BASES = ("BTC", "ETH", "XRP", "PEPE")
+
+
+def decimals(*texts: str) -> st.SearchStrategy[Decimal]:
+    return st.sampled_from([Decimal(text) for text in texts])
+
+
+@st.composite
+def venue_tables(draw: st.DrawFn, prices: Mapping[str, Decimal]) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "market": {"plugin": "scripted"},
+        "account": draw(st.sampled_from(["spot", "spot", "margin"])),
+        "taker_fee_bps": draw(decimals("4", "0", "-2", "0.1", "3.7", "7.5", "30")),
+        "fee_asset": draw(st.sampled_from(["quote", "received"])),
+        "latency_ms": draw(st.sampled_from([0, 1, 40, 300, 2000])),
+        "reject_rate": draw(decimals("0", "0", "0.3", "1")),
+        "balances": {"USDT": str(draw(st.sampled_from([100_000, 1_000, 60, 0])))},
+        "inventory_usd_per_symbol": draw(st.sampled_from([5_000, 300, 0])),
+        "instruments": {},
+    }
+    if table["account"] == "margin":
+        table["max_borrow_usd"] = draw(st.sampled_from([10_000, 250, 0]))
+    for base, price in prices.items():
+        magnitude = Decimal(10) ** price.adjusted()
+        table["instruments"][f"{base}USDT"] = {
+            "tick_size": magnitude * draw(decimals("0.0001", "0.00001", "0.00005", "0.001", "0.0003")),
+            "lot_size": draw(decimals("0.01", "1", "0.3", "7", "20", "0.000001")) / magnitude,
+            "min_notional": draw(decimals("5", "0", "10", "50")),
+        }
+    return table
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Decimal]]:
+    """Return a configuration, and the prices around which its symbols are to be quoted."""
+    venues = draw(st.sampled_from(["ab", "ab", "abc", "abcd"]))
+    bases = BASES[: draw(st.integers(1, len(BASES)))]
+    prices = {base: Decimal(draw(st.integers(11, 89))).scaleb(draw(st.integers(-9, 4))) for base in bases}
+    hold = draw(st.sampled_from([None, Decimal("0.5"), 3]))
+    table: dict[str, Any] = {
+        "session": {
+            "clock": "virtual",
+            "seed": draw(st.integers(0, 99)),
+            "loop_interval_ms": draw(st.sampled_from([0, 0, 50, 700])),
+            "max_runtime_seconds": draw(st.sampled_from([120, 3])),
+            "close_positions_at_end": draw(st.booleans()),
+        },
+        "universe": {"source": "scripted", "mode": "FULL_MARKET"},
+        "engine": {"max_concurrent_pairs": draw(st.sampled_from([10, 1, 2]))},
+        "execution": {
+            "hedge_deadline_seconds": draw(decimals("10", "0.5", "0.001")),
+            "leg_timeout_seconds": draw(decimals("5", "0.25", "0.02")),
+            "unwind_slippage_bps": draw(st.sampled_from([20, 200, 0])),
+        },
+        "fx": {"USDT": draw(decimals("1", "0.99915", "0.00072"))},
+        "exchanges": {venue: draw(venue_tables(prices)) for venue in venues},
+        "strategy": {
+            "entry_bps": draw(st.sampled_from([10, 0, 40])),
+            "exit_bps": draw(st.sampled_from([-6, 5, -40])),
+            "order_size_usd": draw(st.sampled_from([500, 61, 2_000])),
+            **({} if hold is None else {"max_holding_seconds": hold}),
+        },
+        "guards": {
+            "global": {
+                "max_total_exposure_usd": draw(st.sampled_from([10_000, 600, 150])),
+                "max_daily_loss_usd": draw(decimals("1000", "1", "0.01")),
+                "emergency_stop_loss_usd": draw(decimals("2000", "2000", "3")),
+            },
+            "portfolio": {
+                "total_capital_usd": draw(st.sampled_from([10_000, 1_000])),
+                "max_symbol_allocation_pct": draw(decimals("0.3", "1")),
+                "weights": {"BTCUSDT": draw(decimals("1", "3"))},
+            },
+            "symbol": {
+                "max_position_size_usd": draw(st.sampled_from([1_000, 500, 100])),
+                "max_position_count": draw(st.sampled_from([2, 1, 5])),
+                "cooldown_seconds": draw(decimals("0", "0.3", "2")),
+                "max_symbol_daily_loss_usd": draw(decimals("200", "0.5")),
+                "circuit_breaker_loss_count": draw(st.sampled_from([3, 1, 0])),
+                "circuit_breaker_duration": draw(decimals("300", "0.7")),
+            },
+        },
+    }
+    usd = table["fx"]["USDT"]
+    for venue in table["exchanges"].values():  # the same worth whatever the quote asset is worth
+        venue["balances"]["USDT"] = str(Decimal(venue["balances"]["USDT"]) / usd.quantize(Decimal("1e-3") or usd))
+    return table, prices
+
+
+def tapes(
+    table: Mapping[str, Any], prices: Mapping[str, Decimal], seed: int, steps: int
+) -> dict[str, list[ScriptedRow]]:
+    """Return random quotes by venue: at every step some symbols, often all at the same instant, stand apart."""
+    chance = random.Random(seed)
+    rows: dict[str, list[ScriptedRow]] = {venue: [] for venue in table["exchanges"]}
+    usd = float(table["fx"]["USDT"])
+    at = 0.0
+    for step in range(steps):
+        at = round(at + chance.choice([0.0, 0.001, 0.04, 0.2, 0.2, 1.0]), 3)
+        everybody = step == 0 or chance.random() < 0.4
+        high = chance.choice(list(rows))
+        for base, price in prices.items():
+            gap = chance.choice([0.0, 0.0, 0.003, 0.008, 0.02])
+            for venue in rows:
+                if not everybody and chance.random() < 0.5:
+                    continue
+                tick = table["exchanges"][venue]["instruments"][f"{base}USDT"]["tick_size"]
+                middle = float(price) * (1 + (gap if venue == high else 0.0) + chance.uniform(-0.0005, 0.0005))
+                spread = chance.choice([0, 1, 1, 4])
+                bid = (Decimal(repr(middle)) / tick).to_integral_value() * tick
+                if chance.random() < 0.05:
+                    bid += tick / 2  # a quote off the venue's own grid
+                sizes = [chance.choice([5.0, 61.7, 900.0, 40_000.0]) / usd / middle for _ in range(2)]
+                rows[venue].append((at, f"{base}USDT", float(bid), sizes[0], float(bid + spread * tick), sizes[1]))
+    return rows
+
+
+def market_of(rows: Mapping[str, Sequence[ScriptedRow]], bases: Sequence[str]) -> dict[str, object]:
+    listings: list[Listing] = [listing(base) for base in bases]
+    return {"random market": scripted_market({v: ScriptedTape(rows[v], listings=listings) for v in rows})}
+
+
+@settings(max_examples=150, deadline=None)
+@given(drawn=tables(), seed=st.integers(0, 2**32), steps=st.integers(2, 40))
+def test_random_campaigns_add_up_and_keep_every_limit(
+    drawn: tuple[dict[str, Any], dict[str, Decimal]], seed: int, steps: int
+) -> None:
+    table, prices = drawn
+    rows = tapes(table, prices, seed, steps)
+    first = audited(table, plugins=market_of(rows, list(prices)))
+    again = run_virtual(table, plugins=market_of(rows, list(prices)))
+    assert first.events == again.events

@@ -1,0 +1,816 @@
+"""Recompute a campaign's money, risk and results from its events alone, and list what they contradict.
+
+The input is what ``--events FILE`` holds, one dict a line. Nothing of the engine is imported, and the arithmetic is
+another one: exact fractions of the decimals in the events. What only the campaign's configuration knows is passed in:
+
+- ``limits``: the tables of ``[guards]``, and ``max_concurrent_pairs``; what is absent is not checked.
+- ``borrow_usd``: venue → ``max_borrow_usd`` of the venues with a margin account; all others are spot.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+__all__ = ["Books", "Broken", "Trade", "check", "recompute"]
+
+Event = Mapping[str, Any]
+
+_SECOND_NS = 10**9
+_DAY_NS = 86_400 * _SECOND_NS
+_NONE = Fraction(0)
+_BPS = 10_000
+#: Averages and shares are quotients, which the events can only show rounded.
+_ROUNDED = Fraction(1, 10**12)
+
+
+class Broken(AssertionError):
+    """The events break a promise."""
+
+
+@dataclass
+class Asset:
+    """One asset at one venue: initial + trades − fees = final, of which ``locked`` is locked."""
+
+    initial: Fraction = _NONE
+    trades: Fraction = _NONE
+    fees: Fraction = _NONE
+    locked: Fraction = _NONE
+
+    @property
+    def final(self) -> Fraction:
+        return self.initial + self.trades - self.fees
+
+    @property
+    def free(self) -> Fraction:
+        return self.final - self.locked
+
+
+@dataclass
+class Flow:
+    """What was bought and sold somewhere; values and fees in quote asset."""
+
+    bought: Fraction = _NONE
+    buy_value: Fraction = _NONE
+    buy_fees: Fraction = _NONE
+    sold: Fraction = _NONE
+    sell_value: Fraction = _NONE
+    sell_fees: Fraction = _NONE
+
+    def add(self, *, buying: bool, quantity: Fraction, value: Fraction, fee: Fraction) -> None:
+        if buying:
+            self.bought, self.buy_value, self.buy_fees = (
+                self.bought + quantity,
+                self.buy_value + value,
+                self.buy_fees + fee,
+            )
+        else:
+            self.sold, self.sell_value, self.sell_fees = (
+                self.sold + quantity,
+                self.sell_value + value,
+                self.sell_fees + fee,
+            )
+
+    @property
+    def net(self) -> Fraction:
+        return self.bought - self.sold
+
+    @property
+    def cash(self) -> Fraction:
+        return self.sell_value - self.buy_value
+
+    @property
+    def fees(self) -> Fraction:
+        return self.buy_fees + self.sell_fees
+
+
+@dataclass
+class Order:
+    event: Event
+    quantity: Fraction
+    limit: Fraction
+    locked: Fraction
+    filled: Fraction = _NONE
+    ended: bool = False
+    unknown: bool = False
+
+
+@dataclass
+class Held:
+    """The open part of a position, and what of its trade's money it holds."""
+
+    quantity: Fraction = _NONE
+    cash: Fraction = _NONE
+    fees: Fraction = _NONE
+
+
+@dataclass
+class Pair:
+    event: Event
+    before: Held
+    flows: dict[str, Flow]
+    orders: list[str] = field(default_factory=list)
+    residuals: list[Event] = field(default_factory=list)
+    closed: Event | None = None
+    ended: bool = False
+
+    @property
+    def is_entry(self) -> bool:
+        return self.event["kind"] == "entry"
+
+    @property
+    def bought(self) -> Fraction:
+        return self.flows[self.event["buy_venue"]].net
+
+    @property
+    def sold(self) -> Fraction:
+        return -self.flows[self.event["sell_venue"]].net
+
+
+@dataclass
+class Trade:
+    """All pairs of one trade. ``pnl_usd`` is realised, fees included."""
+
+    symbol: str
+    long_venue: str
+    short_venue: str
+    held: Held = field(default_factory=Held)
+    opened: Event | None = None
+    opened_ns: int = 0
+    exits: Flow = field(default_factory=Flow)
+    net: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
+    left: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
+    dust: Fraction = _NONE
+    pnl_usd: Fraction = _NONE
+    fees_usd: Fraction = _NONE
+    is_closed: bool = False
+
+
+@dataclass
+class Streak:
+    """A symbol's results, for the circuit breaker."""
+
+    losses: int = 0
+    open_until_ns: int = -1
+    allowed_ns: int | None = None
+
+
+class Books:
+    """Everything that follows from the events. Figures are exact fractions."""
+
+    def __init__(self, limits: Mapping[str, Any], borrow_usd: Mapping[str, Any]) -> None:
+        self.problems: list[str] = []
+        self.assets: defaultdict[str, defaultdict[str, Asset]] = defaultdict(lambda: defaultdict(Asset))
+        self.trades: dict[str, Trade] = {}
+        self.decisions: Counter[str] = Counter()
+        self.by_rule: Counter[str] = Counter()
+        self.pnl_usd: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self.fees_usd: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self.exposures: list[tuple[int, Fraction]] = []
+        self._limits = limits
+        self._borrow_usd = {venue: number(amount) for venue, amount in borrow_usd.items()}
+        self._event: Event = {}
+        self._seq = 0
+        self._ts_ns = 0
+        self._phases: list[str] = []
+        self._campaign: Event = {}
+        self._instruments: dict[tuple[str, str], Event] = {}
+        self._assets_by_symbol: dict[str, tuple[str, str]] = {}
+        self._orders: dict[str, Order] = {}
+        self._fill_ids: set[tuple[str, str]] = set()
+        self._pairs: dict[str, Pair] = {}
+        self._flying: dict[str, Pair] = {}
+        self._reserved: dict[str, Fraction] = {}
+        self._positions: dict[str, Fraction] = {}
+        self._residual: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self._pnl_of_day: defaultdict[tuple[int, str], Fraction] = defaultdict(Fraction)
+        self._streaks: defaultdict[str, Streak] = defaultdict(Streak)
+        self._allowed: Event | None = None
+        self._allowing: Event | None = None
+        self._denials: dict[int, Event] = {}
+        self._routed: Counter[str] = Counter()
+        self._sized: dict[str, int] = {}
+        self._marked: set[str] = set()
+        self._stopped = False
+        self._ended = False
+
+    # What is asked afterwards
+
+    @property
+    def total_pnl_usd(self) -> Fraction:
+        return sum(self.pnl_usd.values(), _NONE)
+
+    @property
+    def total_fees_usd(self) -> Fraction:
+        return sum(self.fees_usd.values(), _NONE)
+
+    @property
+    def open_positions(self) -> list[str]:
+        return list(self._positions)
+
+    @property
+    def closed_trades(self) -> list[str]:
+        return [trade_id for trade_id, trade in self.trades.items() if trade.is_closed]
+
+    def exposure_usd(self, symbol: str | None = None) -> Fraction:
+        """Return positions, reservations and residuals of a symbol, or of all."""
+        total = sum((part for one, part in self._residual.items() if symbol in (None, one)), _NONE)
+        for pair_id, part in self._reserved.items():
+            total += part if symbol in (None, self._pairs[pair_id].event["symbol"]) else 0
+        for trade_id, part in self._positions.items():
+            total += part if symbol in (None, self.trades[trade_id].symbol) else 0
+        return total
+
+    def daily_loss_usd(self, symbol: str | None = None) -> Fraction:
+        """Return the loss of the UTC day of the last event."""
+        today = self._ts_ns // _DAY_NS
+        parts = (pnl for (day, one), pnl in self._pnl_of_day.items() if day == today and symbol in (None, one))
+        return max(_NONE, -sum(parts, _NONE))
+
+    # The fold
+
+    def apply(self, event: Event) -> None:
+        self._event = event
+        handler = getattr(self, f"_on_{event['type']}", None)
+        if handler is None:
+            self._problem("is of an unknown type")
+            return
+        if event["seq"] != self._seq + 1:
+            self._problem(f"follows seq {self._seq}")
+        if event["ts_ns"] < self._ts_ns:
+            self._problem(f"is earlier than the event before it, at {self._ts_ns}")
+        if self._ended:
+            self._problem("comes after campaign_ended")
+        if (self._seq == 0) != (event["type"] == "campaign_opened"):
+            self._problem("is no first event, or a second campaign_opened")
+        self._seq, self._ts_ns = event["seq"], event["ts_ns"]
+        self._allowed, self._allowing = None, self._allowed
+        handler(event)
+        if self._allowing is not None:
+            self._problem(f"comes between the ALLOW of seq {self._allowing['seq']} and its reservation")
+
+    def finish(self) -> None:
+        """Check what has to hold once the campaign has ended."""
+        if not self._ended:
+            self._problem("is the last event, not campaign_ended")
+        if self._phases != ["RUNNING", "DRAINING", "CLOSED"]:
+            self._problem(f"ends a campaign with the phases {self._phases}")
+        for pair_id in self._flying:
+            self._problem(f"is the last event, but pair {pair_id} has not ended")
+        for pair_id in self._reserved:
+            self._problem(f"is the last event, but pair {pair_id} still reserves exposure")
+        for order_id, order in self._orders.items():
+            if not order.ended and not order.unknown:
+                self._problem(f"is the last event, but order {order_id} has not ended")
+        for trade_id in set(self._positions) ^ self._marked:
+            self._problem(f"is the last event, and {trade_id} is either open and not marked, or marked and not open")
+        if self._sized and self._sized != {symbol: self._routed[symbol] for symbol in self._sized}:
+            self._problem(f"is the last event; sized {self._sized}, but decided {dict(self._routed)}")
+        for venue, assets in self.assets.items():
+            for name, asset in assets.items():
+                locked = sum(
+                    (
+                        order.locked
+                        for order in self._orders.values()
+                        if not order.ended and (order.event["venue"], order.event["locked_asset"]) == (venue, name)
+                    ),
+                    _NONE,
+                )
+                if asset.locked != locked:
+                    self._problem(f"is the last event, and {float(asset.locked)} {name} are locked at {venue}")
+
+    # The campaign
+
+    def _on_campaign_opened(self, event: Event) -> None:
+        self._campaign = event
+
+    def _on_instrument_listed(self, event: Event) -> None:
+        self._instruments[event["symbol"], event["venue"]] = event
+        assets = event["base"], event["quote"]
+        if self._assets_by_symbol.setdefault(event["symbol"], assets) != assets:
+            self._problem("lists a symbol with other assets than on another venue")
+
+    def _on_deposited(self, event: Event) -> None:
+        amount = number(event["amount"])
+        if amount <= 0:
+            self._problem("deposits nothing")
+        self.assets[event["venue"]][event["asset"]].initial += amount
+
+    def _on_phase_entered(self, event: Event) -> None:
+        self._phases.append(event["phase"])
+
+    def _on_campaign_ended(self, event: Event) -> None:
+        self._ended = True
+
+    def _on_funnel_counted(self, event: Event) -> None:
+        if event["final"]:
+            self._sized[event["symbol"]] = event["sized"]
+
+    def _on_symbol_quarantined(self, event: Event) -> None:
+        pass
+
+    _on_symbol_restarted = _on_symbol_retired = _on_order_acknowledged = _on_symbol_quarantined
+
+    # Decisions
+
+    def _on_decided(self, event: Event) -> None:
+        answer, symbol = event["answer"], event["symbol"]
+        self.decisions[answer] += 1
+        if "buy_venue" in event:
+            self._routed[symbol] += 1
+        if answer == "ALLOW":
+            self._allowed = event
+            if "rule" in event or "tier" in event:
+                self._problem("allows and refuses")
+            return
+        if "pair_id" in event or not {"tier", "rule", "value", "limit"} <= set(event):
+            self._problem("refuses without a full reason, or with a pair")
+        self.by_rule[f"{event['tier']}.{event['rule']}"] += 1
+        if answer == "STOP":
+            self._stopped = True
+        else:
+            self._denials[event["seq"]] = event
+
+    def _on_decisions_repeated(self, event: Event) -> None:
+        first = self._denials.get(event["decision_seq"])
+        if first is None or any(first[key] != event[key] for key in ("symbol", "answer", "tier", "rule")):
+            self._problem(f"repeats another decision than {first}")
+        if event["count"] < 1:
+            self._problem("repeats nothing")
+        self.decisions[event["answer"]] += event["count"]
+        self.by_rule[f"{event['tier']}.{event['rule']}"] += event["count"]
+        self._routed[event["symbol"]] += event["count"]
+
+    def _on_guard_tripped(self, event: Event) -> None:
+        if event["answer"] == "STOP":
+            self._stopped = True
+
+    def _check_allow(self, opened: Event) -> None:
+        """Hold an ALLOW against every limit, before its own reservation is counted."""
+        allowed, self._allowing = self._allowing, None
+        symbol, buy, sell = opened["symbol"], number(opened["buy_limit"]), number(opened["sell_limit"])
+        quantity, fx = number(opened["quantity"]), self._fx(symbol)
+        notional = quantity * max(buy, sell) * fx
+        if allowed is None:
+            self._problem("opens an entry without an ALLOW")
+            return
+        for key in ("pair_id", "symbol", "buy_venue", "sell_venue", "quantity"):
+            if opened[key] != allowed[key]:
+                self._problem(f"differs from its ALLOW in {key}")
+        if not number(opened["reserved_usd"]) == number(allowed["notional_usd"]) == notional:
+            self._problem(f"reserves {opened['reserved_usd']} USD for a notional of {float(notional)}")
+        received = sell * (_BPS - self._fee_bps(symbol, opened["sell_venue"]))
+        paid = buy * (_BPS + self._fee_bps(symbol, opened["buy_venue"]))
+        if abs(_BPS * (received / paid - 1) - number(allowed["edge_bps"])) > Fraction(1, 10**6):
+            self._problem("has another edge at its limits than its ALLOW says")
+        if self._stopped or "DRAINING" in self._phases:
+            self._problem("opens an entry after a STOP, or while the campaign drains")
+        if any(pair.event["symbol"] == symbol for pair in self._flying.values()):
+            self._problem(f"opens a second pair of {symbol} at the same time")
+        streak, limits = self._streaks[symbol], self._limits
+        in_flight = sum(pair.is_entry for pair in self._flying.values())
+        total, own = self.exposure_usd() + notional, self.exposure_usd(symbol) + notional
+        loss, own_loss = self.daily_loss_usd(), self.daily_loss_usd(symbol)
+        count = sum(self.trades[trade_id].symbol == symbol for trade_id in self._positions)
+        tier = limits.get("global", {})
+        self._limit(in_flight + 1, limits, "max_concurrent_pairs")
+        self._limit(total, tier, "max_total_exposure_usd")
+        self._limit(loss, tier, "max_daily_loss_usd", reached=True)
+        self._limit(loss, tier, "emergency_stop_loss_usd", reached=True)
+        tier = limits.get("portfolio", {})
+        if "total_capital_usd" in tier:
+            capital, weights = number(tier["total_capital_usd"]), tier.get("weights", {})
+            sum_of_weights = sum((number(weights.get(one, 1)) for one in self._campaign["symbols"]), _NONE)
+            allocation = min(
+                capital * number(weights.get(symbol, 1)) / sum_of_weights,
+                capital * number(tier["max_symbol_allocation_pct"]),
+            )
+            self._limit(own, {"allocation": allocation}, "allocation")
+        tier = limits.get("symbol", {})
+        self._limit(notional, tier, "max_position_size_usd")
+        self._limit(count, tier, "max_position_count", reached=True)
+        self._limit(own_loss, tier, "max_symbol_daily_loss_usd", reached=True)
+        if "cooldown_seconds" in tier and streak.allowed_ns is not None:
+            elapsed = Fraction(self._ts_ns - streak.allowed_ns, _SECOND_NS)
+            if elapsed < number(tier["cooldown_seconds"]):
+                self._problem(f"is allowed {float(elapsed)} s after the ALLOW before it")
+        if self._ts_ns < streak.open_until_ns:
+            self._problem("is allowed although the circuit breaker is open")
+        streak.allowed_ns = self._ts_ns
+        self._check_funds(opened, notional)
+
+    def _check_funds(self, opened: Event, notional: Fraction) -> None:
+        """An entry can be paid for on both sides with what no order has locked."""
+        symbol, quantity = opened["symbol"], number(opened["quantity"])
+        buy, sell = opened["buy_venue"], opened["sell_venue"]
+        base, quote = self._assets_of(symbol)
+        cost = quantity * number(opened["buy_limit"]) * (_BPS + max(_NONE, self._fee_bps(symbol, buy))) / _BPS
+        if cost > self.assets[buy][quote].free:
+            self._problem(f"costs {float(cost)} {quote}, but {float(self.assets[buy][quote].free)} are free at {buy}")
+        lendable = self._borrow_usd.get(sell, _NONE) * quantity / notional
+        if quantity > self.assets[sell][base].free + lendable:
+            self._problem(f"sells {float(quantity)} {base}, but {sell} has {float(self.assets[sell][base].free)}")
+
+    def _limit(self, value: Fraction | int, tier: Mapping[str, Any], key: str, *, reached: bool = False) -> None:
+        """Report a value above its limit, or (``reached``) at it."""
+        if key not in tier:
+            return
+        limit = number(tier[key])
+        if value > limit or (reached and value == limit):
+            self._problem(f"is allowed although {key} is {float(limit)} and it comes to {float(value)}")
+
+    def _result(self, symbol: str, pnl_usd: Fraction) -> None:
+        """Count a closed trade or an unwound entry towards the circuit breaker."""
+        streak, tier = self._streaks[symbol], self._limits.get("symbol", {})
+        if 0 <= streak.open_until_ns <= self._ts_ns:
+            streak.open_until_ns, streak.losses = -1, 0
+        streak.losses = streak.losses + 1 if pnl_usd < 0 else 0
+        most = int(tier.get("circuit_breaker_loss_count", 0))
+        if most and streak.losses >= most and streak.open_until_ns < 0:
+            duration = number(tier.get("circuit_breaker_duration", 0))
+            streak.open_until_ns = self._ts_ns + int(duration * _SECOND_NS)
+
+    # Pairs
+
+    def _on_pair_opened(self, event: Event) -> None:
+        pair_id, trade_id, entry = event["pair_id"], event["trade_id"], event["kind"] == "entry"
+        buy, sell = event["buy_venue"], event["sell_venue"]
+        if pair_id in self._pairs:
+            self._problem("opens a pair twice")
+        if entry:
+            self._check_allow(event)
+            if trade_id in self.trades:
+                self._problem("opens a trade twice")
+            trade = self.trades[trade_id] = Trade(symbol=event["symbol"], long_venue=buy, short_venue=sell)
+            self._reserved[pair_id] = number(event["reserved_usd"])
+        else:
+            trade = self.trades[trade_id]
+            if trade_id not in self._positions:
+                self._problem("closes a position that isn't open")
+            if (trade.long_venue, trade.short_venue) != (sell, buy) or number(event["reserved_usd"]):
+                self._problem("is no exit of its position")
+            if number(event["quantity"]) > trade.held.quantity:
+                self._problem("closes more than is open")
+        before = Held(trade.held.quantity, trade.held.cash, trade.held.fees)
+        pair = Pair(event=event, before=before, flows={buy: Flow(), sell: Flow()})
+        self._pairs[pair_id] = self._flying[pair_id] = pair
+        self._sample()
+
+    def _on_pair_ended(self, event: Event) -> None:
+        pair = self._flying.pop(event["pair_id"], None)
+        if pair is None:
+            self._problem("ends a pair that is not in flight")
+            return
+        pair.ended = True
+        self._reserved.pop(event["pair_id"], None)
+        trade, symbol = self.trades[event["trade_id"]], event["symbol"]
+        fx = self._fx(symbol)
+        if any(event[key] != pair.event[key] for key in ("trade_id", "symbol", "kind")):
+            self._problem("ends another pair than was opened")
+        for order_id in pair.orders:
+            if not self._orders[order_id].ended and not self._orders[order_id].unknown:
+                self._problem(f"ends a pair whose order {order_id} is under way")
+        self._same(event["bought"], pair.bought, "bought")
+        self._same(event["sold"], pair.sold, "sold")
+        fees = sum((flow.fees for flow in pair.flows.values()), _NONE)
+        cash = sum((flow.cash for flow in pair.flows.values()), _NONE)
+        self._same(event["fees_usd"], fees * fx, "fees_usd")
+        pnl = cash - fees + (pair.before.cash - pair.before.fees) - (trade.held.cash - trade.held.fees)
+        for residual in pair.residuals:
+            if not (residual["unknown"] and pair.is_entry):
+                pnl += number(residual["quantity"]) * number(residual.get("mark_price", residual["average_price"]))
+        pnl = pnl * fx + self._dust_value(event, pair, pnl * fx)
+        self._same(event["pnl_usd"], pnl, "pnl_usd")
+        trade.pnl_usd += pnl
+        trade.fees_usd += fees * fx
+        trade.dust += number(event["dust"])
+        self.pnl_usd[symbol] += pnl
+        self.fees_usd[symbol] += fees * fx
+        self._pnl_of_day[self._ts_ns // _DAY_NS, symbol] += pnl
+        self._check_outcome(event, pair, trade)
+        self._check_base(pair, trade)
+        if pair.closed is not None:
+            self._check_closed(pair.closed, trade)
+            self._result(symbol, trade.pnl_usd)
+        elif pair.is_entry and trade.opened is None and pnl:
+            self._result(symbol, pnl)
+        self._sample()
+
+    def _dust_value(self, event: Event, pair: Pair, other_pnl_usd: Fraction) -> Fraction:
+        """Return what dust adds to ``pnl_usd``: what the event says, if it can be true."""
+        dust, value = number(event["dust"]), number(event.get("dust_value_usd", "0"))
+        symbol = event["symbol"]
+        if not dust:
+            if value:
+                self._problem("values dust that isn't there")
+            return _NONE
+        if "dust_value_usd" not in event:
+            self._problem("has dust whose value is part of pnl_usd, but the event does not say it (dust_value_usd)")
+            return number(event["pnl_usd"]) - other_pnl_usd
+        price = max(number(pair.event["buy_limit"]), number(pair.event["sell_limit"]))
+        if abs(value) > dust * price * self._fx(symbol) * Fraction(3, 2):
+            self._problem("values its dust at more than it can be worth")
+        for venue in pair.flows:
+            rules = self._instruments[symbol, venue]
+            lots = dust // number(rules["lot_size"])
+            if lots * number(rules["lot_size"]) * price > 4 * number(rules["min_notional"]) + 4 * price * number(
+                rules["lot_size"]
+            ):
+                self._problem(f"calls {float(dust)} dust, which {venue} would trade")
+        return value
+
+    def _check_outcome(self, event: Event, pair: Pair, trade: Trade) -> None:
+        """HEDGED opened a position, FLAT left nothing, RESIDUAL left what it says; there is no other ending."""
+        outcome, opened = event["outcome"], pair.is_entry and trade.opened is not None
+        if bool(pair.residuals) != (outcome == "residual"):
+            self._problem(f"is {outcome} with {len(pair.residuals)} residuals")
+        if outcome == "hedged" and not opened:
+            self._problem("is hedged without a position")
+        if outcome == "flat" and opened:
+            self._problem("is flat with a position")
+        if pair.is_entry and not opened and pair.bought and pair.sold and not number(event["dust"]):
+            self._problem("filled both legs, but has neither position nor dust")
+
+    def _check_base(self, pair: Pair, trade: Trade) -> None:
+        """What was bought and sold on each venue is held by the position, is a residual, or is dust."""
+        for venue, sign in ((trade.long_venue, 1), (trade.short_venue, -1)):
+            rest = trade.net[venue] - sign * trade.held.quantity - trade.left[venue]
+            if abs(rest) > trade.dust:
+                self._problem(
+                    f"leaves {float(rest)} at {venue}, which is neither position, residual nor dust ({trade.dust})"
+                )
+
+    def _on_residual_left(self, event: Event) -> None:
+        pair, trade = self._flying[event["pair_id"]], self.trades[event["trade_id"]]
+        quantity = number(event["quantity"])
+        pair.residuals.append(event)
+        cost = abs(quantity) * number(event["average_price"]) * self._fx(event["symbol"])
+        self._same(event["cost_usd"], cost, "cost_usd")
+        self._residual[event["symbol"]] += cost
+        if not quantity:
+            self._problem("leaves nothing")
+        if not (event["unknown"] and pair.is_entry):
+            trade.left[event["venue"]] += quantity
+        if event["unknown"] and not any(self._orders[order_id].unknown for order_id in pair.orders):
+            self._problem("calls an order unknown that is known")
+
+    # Positions
+
+    def _on_position_opened(self, event: Event) -> None:
+        trade, symbol = self.trades[event["trade_id"]], event["symbol"]
+        pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
+        if pair is None or trade.opened is not None or not pair.is_entry:
+            self._problem("opens a position without its entry")
+            return
+        quantity = number(event["quantity"])
+        long, short = pair.flows[trade.long_venue], pair.flows[trade.short_venue]
+        if quantity <= 0 or quantity != min(long.net, -short.net):
+            self._problem(f"opens {event['quantity']} on legs of {float(long.net)} and {float(-short.net)}")
+        self._close_to(event["buy_price"], long.buy_value / long.bought, "buy_price")
+        self._close_to(event["sell_price"], short.sell_value / short.sold, "sell_price")
+        kept = quantity / short.sold, quantity / long.bought
+        self._close_to(event["cash"], short.sell_value * kept[0] - long.buy_value * kept[1], "cash", long.buy_value)
+        self._close_to(event["fees"], short.sell_fees * kept[0] + long.buy_fees * kept[1], "fees", long.buy_value)
+        trade.opened, trade.opened_ns = event, self._ts_ns
+        self._hold(event, trade, symbol)
+
+    def _on_position_reduced(self, event: Event) -> None:
+        trade = self.trades[event["trade_id"]]
+        if event["trade_id"] not in self._positions:
+            self._problem("reduces a position that isn't open")
+        before, rest = trade.held, number(event["quantity"])
+        if not 0 < rest < before.quantity:
+            self._problem(f"reduces {float(before.quantity)} to {event['quantity']}")
+        scale = abs(before.cash) + before.fees
+        self._close_to(event["cash"], before.cash * rest / before.quantity, "cash", scale)
+        self._close_to(event["fees"], before.fees * rest / before.quantity, "fees", scale)
+        self._hold(event, trade, trade.symbol)
+
+    def _hold(self, event: Event, trade: Trade, symbol: str) -> None:
+        opened = trade.opened or event
+        trade.held = Held(number(event["quantity"]), number(event["cash"]), number(event["fees"]))
+        higher = max(number(opened["buy_price"]), number(opened["sell_price"]))
+        exposure = trade.held.quantity * higher * self._fx(symbol)
+        self._same(event["exposure_usd"], exposure, "exposure_usd")
+        self._positions[event["trade_id"]] = exposure
+
+    def _on_position_closed(self, event: Event) -> None:
+        trade = self.trades[event["trade_id"]]
+        pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
+        if pair is None or pair.is_entry or event["trade_id"] not in self._positions:
+            self._problem("closes a position without its exit")
+            return
+        del self._positions[event["trade_id"]]
+        trade.held, trade.is_closed, pair.closed = Held(), True, event
+
+    def _check_closed(self, closed: Event, trade: Trade) -> None:
+        opened, exits = trade.opened or {}, trade.exits
+        self._same(closed["pnl_usd"], trade.pnl_usd, "pnl_usd of its trade")
+        self._same(closed["fees_usd"], trade.fees_usd, "fees_usd of its trade")
+        for of_entry, of_trade in (
+            ("symbol", "symbol"),
+            ("buy_venue", "buy_venue"),
+            ("sell_venue", "sell_venue"),
+            ("buy_price", "entry_buy_price"),
+            ("sell_price", "entry_sell_price"),
+            ("quantity", "quantity"),
+        ):
+            if opened[of_entry] != closed[of_trade]:
+                self._problem(f"closes {closed[of_trade]} as {of_trade}, but {opened[of_entry]} was opened")
+        if closed["opened_at_ns"] != trade.opened_ns:
+            self._problem("closes a trade that was opened at another time")
+        for key, value, quantity in (
+            ("exit_buy_price", exits.buy_value, exits.bought),
+            ("exit_sell_price", exits.sell_value, exits.sold),
+        ):
+            if (key in closed) != bool(quantity):
+                self._problem(f"has {key} without fills, or fills without it")
+            elif quantity:
+                self._close_to(closed[key], value / quantity, key)
+
+    def _on_position_marked(self, event: Event) -> None:
+        self._marked.add(event["trade_id"])
+        if event["trade_id"] not in self._positions:
+            self._problem("marks a position that isn't open")
+        else:
+            self._same(event["quantity"], self.trades[event["trade_id"]].held.quantity, "quantity")
+
+    # Orders
+
+    def _on_order_submitted(self, event: Event) -> None:
+        order_id, pair = event["client_order_id"], self._flying.get(event["pair_id"])
+        if order_id in self._orders:
+            self._problem("submits an order twice")
+        order = Order(
+            event=event,
+            quantity=number(event["quantity"]),
+            limit=number(event["limit_price"]),
+            locked=number(event["locked"]),
+        )
+        self._orders[order_id] = order
+        symbol, venue, side = event["symbol"], event["venue"], event["side"]
+        base, quote = self._assets_of(symbol)
+        rules = self._instruments[symbol, venue]
+        if order.quantity <= 0 or order.quantity % number(rules["lot_size"]):
+            self._problem(f"orders {event['quantity']} in lots of {rules['lot_size']}")
+        if order.limit <= 0 or order.limit % number(rules["tick_size"]):
+            self._problem(f"has a limit of {event['limit_price']} in ticks of {rules['tick_size']}")
+        if order.quantity * order.limit < number(rules["min_notional"]):
+            self._problem(f"is worth less than {rules['min_notional']}")
+        fee = max(_NONE, self._fee_bps(symbol, venue))
+        locked = order.quantity * order.limit * (_BPS + fee) / _BPS if side == "buy" else order.quantity
+        if event["locked_asset"] != (quote if side == "buy" else base):
+            self._problem("locks the wrong asset")
+        self._same(event["locked"], locked, "locked")
+        self.assets[venue][event["locked_asset"]].locked += order.locked
+        if pair is None:
+            self._problem("submits an order of a pair that is not in flight")
+            return
+        pair.orders.append(order_id)
+        opened = pair.event
+        if venue not in pair.flows or symbol != opened["symbol"]:
+            self._problem("submits an order to a venue that is not its pair's")
+        if event["purpose"] == "leg":
+            leg = ("buy", "buy_limit") if venue == opened["buy_venue"] else ("sell", "sell_limit")
+            if (side, event["limit_price"], event["quantity"]) != (leg[0], opened[leg[1]], opened["quantity"]):
+                self._problem("is not the leg that its pair announced")
+            if pair.is_entry and "DRAINING" in self._phases:
+                self._problem("submits an entry while the campaign drains")
+        elif pair.is_entry == (event["purpose"] == "complete"):
+            self._problem("completes an entry, or hedges or unwinds an exit")
+        elif (side == "buy") != (pair.bought < pair.sold) or order.quantity > abs(pair.bought - pair.sold):
+            self._problem(f"doesn't even out {float(pair.bought)} bought and {float(pair.sold)} sold")
+
+    def _on_order_filled(self, event: Event) -> None:
+        order = self._live(event)
+        if order is None:
+            return
+        submitted, buying = order.event, event["side"] == "buy"
+        symbol, venue, base, quote = (event[key] for key in ("symbol", "venue", "base", "quote"))
+        quantity, price, fee = number(event["quantity"]), number(event["price"]), number(event["fee"])
+        value = quantity * price
+        if any(event[key] != submitted[key] for key in ("symbol", "venue", "side")):
+            self._problem("fills another order than was submitted")
+        if (base, quote) != self._assets_of(symbol) or event["fee_asset"] not in (base, quote):
+            self._problem("moves assets that are not the symbol's")
+        if (venue, event["fill_id"]) in self._fill_ids:
+            self._problem("is counted twice")
+        self._fill_ids.add((venue, event["fill_id"]))
+        if quantity <= 0 or price <= 0 or order.filled + quantity > order.quantity:
+            self._problem(f"fills beyond the order's {submitted['quantity']}")
+        if price > order.limit if buying else price < order.limit:
+            self._problem(f"fills at a worse price than {submitted['limit_price']}")
+        fee_value = fee * price if event["fee_asset"] == base else fee
+        charged = quantity if event["fee_asset"] == base else value
+        self._same(event["fee"], charged * self._fee_bps(symbol, venue) / _BPS, "fee")
+        books = self.assets[venue]
+        books[base].trades += quantity if buying else -quantity
+        books[quote].trades -= value if buying else -value
+        books[event["fee_asset"]].fees += fee
+        order.filled += quantity
+        for asset in (base, quote):
+            if books[asset].final < 0 and not (asset == base and venue in self._borrow_usd):
+                self._problem(f"leaves {float(books[asset].final)} {asset} at {venue}")
+        pair = self._pairs[submitted["pair_id"]]
+        if pair.ended:
+            self._problem("fills an order of a pair that has ended")
+        trade = self.trades[pair.event["trade_id"]]
+        pair.flows[venue].add(buying=buying, quantity=quantity, value=value, fee=fee_value)
+        trade.net[venue] += quantity if buying else -quantity
+        if not pair.is_entry:
+            trade.exits.add(buying=buying, quantity=quantity, value=value, fee=fee_value)
+        if order.filled == order.quantity:
+            self._end(order)
+
+    def _on_order_cancelled(self, event: Event) -> None:
+        order = self._live(event)
+        if order is not None:
+            self._same(event["unfilled"], order.quantity - order.filled, "unfilled")
+            self._end(order)
+
+    def _on_order_rejected(self, event: Event) -> None:
+        order = self._live(event)
+        if order is not None:
+            if order.filled:
+                self._problem("rejects an order that has filled")
+            self._end(order)
+
+    def _on_order_unknown(self, event: Event) -> None:
+        order = self._live(event)
+        if order is not None:
+            order.unknown = True
+
+    def _live(self, event: Event) -> Order | None:
+        order = self._orders.get(event["client_order_id"])
+        if order is None:
+            self._problem("is about an order that was never submitted")
+        elif order.ended:
+            self._problem("is about an order that has ended")
+        return order
+
+    def _end(self, order: Order) -> None:
+        if not order.ended:
+            self.assets[order.event["venue"]][order.event["locked_asset"]].locked -= order.locked
+        order.ended = True
+
+    # Look-ups and comparisons
+
+    def _assets_of(self, symbol: str) -> tuple[str, str]:
+        return self._assets_by_symbol[symbol]
+
+    def _fx(self, symbol: str) -> Fraction:
+        return number(self._campaign["fx"][self._assets_of(symbol)[1]])
+
+    def _fee_bps(self, symbol: str, venue: str) -> Fraction:
+        return number(self._instruments[symbol, venue]["taker_fee_bps"])
+
+    def _sample(self) -> None:
+        self.exposures.append((self._seq, self.exposure_usd()))
+
+    def _same(self, said: str, is_: Fraction, what: str) -> None:
+        if number(said) != is_:
+            self._problem(f"says {what} {said}, which is {float(is_)} (off by {float(number(said) - is_):g})")
+
+    def _close_to(self, said: str, is_: Fraction, what: str, scale: Fraction | None = None) -> None:
+        """Compare a quotient, which can't be said exactly."""
+        if abs(number(said) - is_) > _ROUNDED * (abs(is_) if scale is None else max(scale, Fraction(1, 10**3))):
+            self._problem(f"says {what} {said}, which is {float(is_)}")
+
+    def _problem(self, what: str) -> None:
+        event = self._event
+        name = next((event[key] for key in ("client_order_id", "pair_id", "trade_id", "symbol") if key in event), "")
+        self.problems.append(f"seq {event.get('seq')}: {event.get('type')} {name} {what}")
+
+
+def number(text: Any) -> Fraction:
+    """Return a number of an event (always text there), or of the limits, exactly."""
+    if isinstance(text, float):
+        raise Broken(f"{text!r}: an amount is written as a binary float")
+    return Fraction(text if isinstance(text, Fraction) else Decimal(text))
+
+
+def recompute(
+    events: Iterable[Event], *, limits: Mapping[str, Any] | None = None, borrow_usd: Mapping[str, Any] | None = None
+) -> Books:
+    """Return the books of a whole campaign; what is wrong is in their ``problems``."""
+    books = Books(limits or {}, borrow_usd or {})
+    for event in events:
+        books.apply(event)
+    books.finish()
+    return books
+
+
+def check(events: Sequence[Event], **options: Any) -> Books:
+    """Return the books of a campaign that keeps every promise.
+
+    Raises:
+        Broken: it doesn't; the message has the first ten problems.
+    """
+    books = recompute(events, **options)
+    if books.problems:
+        raise Broken("\n".join([f"{len(books.problems)} problems:", *books.problems[:10]]))
+    return books
