@@ -22,10 +22,10 @@ REPOSITORY = Path(__file__).parent.parent
 LAYERS = (
     "errors",
     "model",
-    "config",
+    "settings",
     "clock",
     "plugin",
-    "config files",
+    "config",
     "universe",
     "market",
     "journal",
@@ -38,9 +38,6 @@ LAYERS = (
 )
 FACADES = ("api", "testing")
 
-#: Plugins are made of settings, and a whole configuration is made of plugins: config is two layers in one folder.
-CONFIG_FILES = {f"trioarb.config.{name}" for name in ("assembly", "load", "reference", "template")}
-
 
 def module_name(path: Path) -> str:
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
@@ -52,8 +49,6 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 def layer(module: str) -> str:
     """Return what stands after ``trioarb.``: a folder, or a module beside the folders."""
-    if module in CONFIG_FILES:
-        return "config files"
     return f"{module}.".split(".")[1]
 
 

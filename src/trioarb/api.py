@@ -1,26 +1,6 @@
 """Everything that a plugin needs."""
 
 from trioarb.clock.service import SECOND_NS, CampaignTime, seconds_to_ns
-from trioarb.config.types import (
-    Amount,
-    Bps,
-    Count,
-    FeeBps,
-    Fraction,
-    Hour,
-    Milliseconds,
-    Money,
-    NonNegativeBps,
-    PositiveBps,
-    PositiveCount,
-    PositiveDecimal,
-    PositiveMilliseconds,
-    PositiveMoney,
-    PositiveSeconds,
-    Probability,
-    Seconds,
-    setting,
-)
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
@@ -63,6 +43,26 @@ from trioarb.plugin.spec import (
     NoSettings,
     StrategySpec,
     SymbolSourceSpec,
+)
+from trioarb.settings.types import (
+    Amount,
+    Bps,
+    Count,
+    FeeBps,
+    Fraction,
+    Hour,
+    Milliseconds,
+    Money,
+    NonNegativeBps,
+    PositiveBps,
+    PositiveCount,
+    PositiveDecimal,
+    PositiveMilliseconds,
+    PositiveMoney,
+    PositiveSeconds,
+    Probability,
+    Seconds,
+    setting,
 )
 
 __all__ = [

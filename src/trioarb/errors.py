@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trioarb.config.problem import Problem
+    from trioarb.settings.problem import Problem
 
 __all__ = [
     "CampaignError",

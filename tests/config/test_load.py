@@ -16,11 +16,8 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioarb.config.convert import structure
 from trioarb.config.load import Loaded, load_config, load_table
-from trioarb.config.problem import Problem
 from trioarb.config.schema import ClockKind, LogLevel, UniverseMode
-from trioarb.config.types import Amount, Count, FeeBps, PositiveMoney, setting
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.registry import Plugins, Registered
 from trioarb.plugin.spec import (
@@ -31,6 +28,9 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.settings.convert import structure
+from trioarb.settings.problem import Problem
+from trioarb.settings.types import Amount, Count, FeeBps, PositiveMoney, setting
 
 
 @attrs.frozen(kw_only=True)

@@ -10,13 +10,13 @@ import attrs
 import pytest
 import tomli
 
-from trioarb.config.keydoc import key_docs, toml_literal
 from trioarb.config.load import load_table
 from trioarb.config.reference import render_page, render_reference
 from trioarb.config.schema import Engine, Execution, Log, Session, Universe
-from trioarb.config.types import PositiveBps, setting
 from trioarb.plugin.registry import Plugins, Registered, load_plugins
 from trioarb.plugin.spec import GuardTierSpec
+from trioarb.settings.keydoc import key_docs, toml_literal
+from trioarb.settings.types import PositiveBps, setting
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.config.problem import Problem
 from trioarb.config.template import render_template
 from trioarb.errors import ConfigError
+from trioarb.settings.problem import Problem
 
 __all__ = ["init"]
 

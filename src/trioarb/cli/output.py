@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trioarb.config.problem import Problem
 from trioarb.errors import ConfigError
 from trioarb.model.event import Record, to_json_object
+from trioarb.settings.problem import Problem
 
 __all__ = ["EventsFile", "check_writable", "print_json", "write_json"]
 

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
-from trioarb.config.keydoc import KeyDoc, key_docs
 from trioarb.plugin.registry import load_plugins
+from trioarb.settings.keydoc import KeyDoc, key_docs
 
 __all__ = ["plugins"]
 

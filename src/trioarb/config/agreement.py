@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.config.problem import Problem
 from trioarb.config.schema import ClockKind, EngineMode, Tables, UniverseMode
+from trioarb.settings.problem import Problem
 
 __all__ = ["disagreements"]
 

@@ -11,11 +11,8 @@ from typing import Any, TypeVar
 import attrs
 
 from trioarb.config.agreement import disagreements
-from trioarb.config.convert import structure
 from trioarb.config.digest import digest
-from trioarb.config.key import join_key, stands_at
 from trioarb.config.override import Overrides
-from trioarb.config.problem import Problem
 from trioarb.config.schema import (
     Config,
     ExchangeHead,
@@ -29,6 +26,9 @@ from trioarb.config.schema import (
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec, SymbolSourceSpec
+from trioarb.settings.convert import structure
+from trioarb.settings.key import join_key, stands_at
+from trioarb.settings.problem import Problem
 
 __all__ = ["TIERS", "Assembly"]
 

@@ -11,10 +11,10 @@ import attrs
 import tomli
 
 from trioarb.config.assembly import Assembly
-from trioarb.config.problem import Problem
 from trioarb.config.schema import Config
 from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins
+from trioarb.settings.problem import Problem
 
 __all__ = ["Loaded", "load_config", "load_table"]
 

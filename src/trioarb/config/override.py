@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import tomli
 
-from trioarb.config.key import KeyPart, join_key, split_key, stands_at
-from trioarb.config.problem import Problem
 from trioarb.errors import ConfigError
+from trioarb.settings.key import KeyPart, join_key, split_key, stands_at
+from trioarb.settings.problem import Problem
 
 __all__ = ["Overrides", "parse_value"]
 

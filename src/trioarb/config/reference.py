@@ -11,7 +11,6 @@ from typing import Any
 
 import attrs
 
-from trioarb.config.keydoc import KeyDoc, key_docs
 from trioarb.config.schema import (
     Engine,
     ExchangeHead,
@@ -33,6 +32,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.settings.keydoc import KeyDoc, key_docs
 
 __all__ = ["render_page", "render_reference"]
 

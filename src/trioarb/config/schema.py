@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.config.types import (
+from trioarb.settings.types import (
     Amount,
     Count,
     Milliseconds,

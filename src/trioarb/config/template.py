@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 
 from trioarb.config.assembly import TIERS
-from trioarb.config.keydoc import KeyDoc, key_docs, toml_literal
 from trioarb.config.schema import (
     Engine,
     ExchangeHead,
@@ -23,6 +22,7 @@ from trioarb.config.schema import (
 )
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec
+from trioarb.settings.keydoc import KeyDoc, key_docs, toml_literal
 
 __all__ = ["render_template"]
 

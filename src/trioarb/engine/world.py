@@ -11,7 +11,6 @@ import attrs
 
 from trioarb.clock.service import CampaignTime, RealTime
 from trioarb.clock.virtual import VirtualClock, VirtualTime
-from trioarb.config.problem import Problem
 from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
 from trioarb.errors import CampaignError, ConfigError, TrioarbError, UniverseError
 from trioarb.market.book import QuoteBoard
@@ -19,6 +18,7 @@ from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
+from trioarb.settings.problem import Problem
 from trioarb.universe.select import Selection, select, stablecoin_warning
 
 __all__ = ["Opener", "World", "blamed", "open_world"]

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import attrs
 import pluggy
 
-from trioarb.config.problem import Problem, nearest
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin import hookspec
 from trioarb.plugin.spec import (
@@ -21,6 +20,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.settings.problem import Problem, nearest
 
 __all__ = ["Plugins", "Registered", "load_plugins"]
 

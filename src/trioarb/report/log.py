@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from structlog.typing import EventDict, WrappedLogger
 
-from trioarb.config.problem import Problem
 from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError
+from trioarb.settings.problem import Problem
 
 __all__ = ["LogFile", "configure_logging"]
 

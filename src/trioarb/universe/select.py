@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.config.keydoc import toml_literal
-from trioarb.config.problem import nearest
 from trioarb.config.schema import Universe, UniverseMode
 from trioarb.errors import UniverseError
 from trioarb.model.market import Listing
+from trioarb.settings.keydoc import toml_literal
+from trioarb.settings.problem import nearest
 
 __all__ = ["Selection", "Verdict", "select", "stablecoin_warning"]
 

@@ -12,8 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 
-from trioarb.config.key import join_key
-from trioarb.config.types import describe_type
+from trioarb.settings.key import join_key
+from trioarb.settings.types import describe_type
 
 __all__ = ["KeyDoc", "key_docs", "toml_literal"]
 

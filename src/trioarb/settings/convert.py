@@ -17,10 +17,10 @@ import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, make_mapping_structure_fn
 
-from trioarb.config.key import join_key
-from trioarb.config.problem import Problem, nearest
-from trioarb.config.types import Bound, describe_type
 from trioarb.errors import ConfigError
+from trioarb.settings.key import join_key
+from trioarb.settings.problem import Problem, nearest
+from trioarb.settings.types import Bound, describe_type
 
 __all__ = ["structure"]
 

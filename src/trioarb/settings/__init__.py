@@ -1,0 +1,1 @@
+"""Settings classes: typed keys with units, strict conversion from TOML values, and problems that name the key."""
