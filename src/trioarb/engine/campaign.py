@@ -19,6 +19,7 @@ from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, blamed, open_world
+from trioarb.errors import TrioarbError
 from trioarb.execution.executor import Executor, Market
 from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
@@ -229,18 +230,15 @@ class _Run:
     handle_signals: bool
 
     async def run(self) -> None:
-        campaign = self.campaign
-        await self._open()
-        deadline_seconds = campaign.config.session.max_runtime_seconds
-        if deadline_seconds is not None:
-            at_ns = campaign.world.start_ns + seconds_to_ns(deadline_seconds)
-            campaign.scope.deadline = campaign.parts.time.deadline(at_ns)
         try:
             async with trio.open_nursery() as services:
                 if self.handle_signals:
                     await services.start(self._watch_signals)
                 try:
+                    await self._open()
                     await self._trade(services)
+                except TrioarbError as error:
+                    self.campaign.end(EndedBy.ERROR, str(error))
                 finally:
                     await self._drain()
                     services.cancel_scope.cancel()
@@ -250,6 +248,10 @@ class _Run:
     async def _trade(self, services: trio.Nursery) -> None:
         """Run market data (which outlives this call) and the symbols, until the campaign's scope is cancelled."""
         campaign = self.campaign
+        runtime_seconds = campaign.config.session.max_runtime_seconds
+        if runtime_seconds is not None:
+            at_ns = campaign.world.start_ns + seconds_to_ns(runtime_seconds)
+            campaign.scope.deadline = campaign.parts.time.deadline(at_ns)
         with campaign.scope:
             await self._start_market(services)
             services.start_soon(self._count_periodically)
@@ -412,7 +414,7 @@ class _Run:
                 )
                 if retired:
                     task.stop()
-                    await task.close_positions(ExitReason.QUARANTINE)
+                    await self._close_symbol(task, ExitReason.QUARANTINE)
                     record(SymbolRetired(symbol=task.symbol, failures=failures))
                     task.retired = True
                     _end_if_all_done(campaign)

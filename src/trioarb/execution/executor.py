@@ -284,12 +284,14 @@ class Executor:
                 # A bug in an exchange plugin must not leave a leg behind: its order may be at the venue.
                 self._log.exception("exchange plugin raised", venue=order.venue, order=order.client_order_id)
                 problem = f"{type(error).__name__}: {error}"
+        if report is not None and (nonsense := self._nonsense(pair, order, report)):
+            report, problem = None, nonsense
         if report is None:
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
-            report = await self._ask(order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
+            report = await self._ask(pair, order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
         return ZERO if report is None else self._conclude(pair, order, report)
 
-    async def _ask(self, order: Order, *, until_ns: int) -> OrderReport | None:
+    async def _ask(self, pair: _Pair, order: Order, *, until_ns: int) -> OrderReport | None:
         """Ask the venue what became of an order until it knows; ``None``: time ran out."""
         venue = self._venues[order.venue]
         with trio.CancelScope(deadline=self._time.deadline(until_ns)):
@@ -297,11 +299,14 @@ class Executor:
                 try:
                     report = await venue.order(order.client_order_id)
                 except Exception as error:
-                    self._log.warning(
-                        "order not known yet", venue=order.venue, order=order.client_order_id, error=str(error)
-                    )
+                    problem = str(error)
                 else:
-                    return report or _rejection(order, "never reached the venue")
+                    if report is None:
+                        return _rejection(order, "never reached the venue")
+                    problem = self._nonsense(pair, order, report)
+                    if not problem:
+                        return report
+                self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
                 await self._time.sleep(self._retry_ns, (_ORDER, order.symbol, order.venue, 1))
         return None
 
@@ -309,22 +314,13 @@ class Executor:
         """After the shield's deadline: a short moment to learn the fate of orders without an answer."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
             for order in tuple(pair.unanswered.values()):
-                report = await self._ask(order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
+                report = await self._ask(pair, order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
                 if report is not None:
                     self._conclude(pair, order, report)
 
     def _conclude(self, pair: _Pair, order: Order, report: OrderReport) -> Decimal:
         """Record the final report of an order."""
         order_id, instrument = order.client_order_id, pair.market.instruments[order.venue]
-        if report.filled > order.quantity:
-            self._log.error(
-                "venue reports more filled than was ordered; its answer is not used",
-                venue=order.venue,
-                order=order_id,
-                filled=str(report.filled),
-                ordered=str(order.quantity),
-            )
-            return ZERO
         del pair.unanswered[order_id]
         if report.status is OrderStatus.REJECTED:
             pair.refusals[order.venue] += 1
@@ -351,6 +347,20 @@ class Executor:
         if unfilled:
             self._journal.record(OrderCancelled(client_order_id=order_id, unfilled=unfilled))
         return report.filled
+
+    def _nonsense(self, pair: _Pair, order: Order, report: OrderReport) -> str:
+        """Return why a venue's report can't be true of the order, or ''."""
+        instrument = pair.market.instruments[order.venue]
+        if report.client_order_id != order.client_order_id:
+            return f"the venue answered for another order, {report.client_order_id}"
+        if report.filled > order.quantity:
+            return f"the venue reports {report.filled} filled of {order.quantity}"
+        for fill in report.fills:
+            if fill.quantity <= 0 or fill.price <= 0:
+                return f"the venue reports a fill of {fill.quantity} at {fill.price}"
+            if fill.fee_asset not in (instrument.base, instrument.quote):
+                return f"the venue took a fee in {fill.fee_asset}, which is neither base nor quote asset"
+        return ""
 
     def _answer_by(self, timeout_ns: int) -> trio.CancelScope:
         return trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + timeout_ns))

@@ -51,7 +51,7 @@ class Order:
 
 @attrs.frozen(kw_only=True)
 class Fill:
-    """One execution. ``fee`` is what the venue took, in ``fee_asset``."""
+    """One execution. ``fee`` is what the venue took, in ``fee_asset``: the base or the quote asset."""
 
     fill_id: str
     quantity: Decimal
