@@ -12,7 +12,8 @@ import trio
 from trioarb.api import Listing, MarketContext, MarketData, MarketDataSpec, NoSettings, Tape, TapeRow, hookimpl
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_config
-from trioarb.engine.campaign import Campaign, run_campaign
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
 from trioarb.model.event import Record, to_json_object
 from trioarb.plugin.registry import load_plugins
 

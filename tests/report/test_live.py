@@ -13,7 +13,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from trioarb.config.load import load_config
-from trioarb.engine.campaign import Campaign, run_campaign
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
 from trioarb.model.event import PhaseEntered, PositionClosed, Record
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.live import LiveFrames, live_view

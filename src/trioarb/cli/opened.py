@@ -10,7 +10,8 @@ import trio
 
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
-from trioarb.engine.campaign import Campaign, open_campaign
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.opening import open_campaign
 from trioarb.plugin.registry import load_plugins
 
 __all__ = ["look_at"]

@@ -18,7 +18,8 @@ from trioarb.cli.output import EventsFile, check_writable, write_json
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import ClockKind, Config, LogLevel
-from trioarb.engine.campaign import Campaign, run_campaign
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.live import live_view
 from trioarb.report.log import LogFile, configure_logging

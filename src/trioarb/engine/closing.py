@@ -1,0 +1,116 @@
+"""The end of a campaign, in its fixed order, whatever the cause. Called inside the campaign's shield."""
+
+from __future__ import annotations
+
+import trio
+
+from trioarb.clock.service import seconds_to_ns
+from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.symbol import SymbolTask
+from trioarb.model.event import CampaignEnded, PairEnded, PairOpened, PositionMarked
+from trioarb.model.number import ZERO
+from trioarb.model.trade import Answer, EndedBy, ExitReason, PairOutcome, Phase
+
+__all__ = ["close", "close_symbol", "drain"]
+
+#: How long venues may take to say their balances.
+_BALANCES_SECONDS = 30
+
+
+async def drain(campaign: Campaign) -> None:
+    """Steps 1 to 3 of the end: nothing new, pairs ended, positions closed or kept."""
+    campaign.end(campaign.ended_by or EndedBy.ERROR, "" if campaign.ended_by else "the campaign was cancelled")
+    for task in campaign.symbols.values():
+        abandoned = task.stop()
+        if abandoned is not None:
+            campaign.parts.journal.record(_never_sent(abandoned))
+    campaign.enter(Phase.DRAINING)
+    stopped = bool(campaign.statistics.decisions[Answer.STOP])
+    if stopped or campaign.config.session.close_positions_at_end:
+        await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
+    for position in campaign.parts.trades.positions():
+        if stopped or campaign.config.session.close_positions_at_end:
+            campaign.problems.append(
+                f"{position.route.symbol}: {position.quantity:f} could not be closed in time; still long at "
+                f"{position.route.buy_venue} and short at {position.route.sell_venue}"
+            )
+
+
+async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
+    closing_ns = seconds_to_ns(campaign.config.execution.close_deadline_seconds)
+    deadline = campaign.parts.time.deadline(campaign.parts.time.now_ns() + closing_ns)
+    if campaign.signals > 1:
+        deadline = min(deadline, trio.current_time() + float(campaign.config.execution.hurry_seconds))
+    with trio.CancelScope(deadline=deadline) as campaign.closing:
+        async with trio.open_nursery() as nursery:
+            for task in campaign.symbols.values():
+                if campaign.parts.trades.positions(task.symbol):
+                    nursery.start_soon(close_symbol, campaign, task, reason)
+
+
+async def close_symbol(campaign: Campaign, task: SymbolTask, reason: ExitReason) -> None:
+    """Close a symbol's positions; a failure here must not keep the others from closing theirs."""
+    try:
+        await task.close_positions(reason)
+    except Exception as error:
+        campaign.fail(task.symbol, error)
+
+
+async def close(campaign: Campaign) -> None:
+    """Step 4: market data has ended. Mark what stays open, compare with the venues, write the last event."""
+    journal = campaign.parts.journal
+    for position in campaign.parts.trades.positions():
+        journal.record(
+            PositionMarked(
+                trade_id=position.trade_id,
+                symbol=position.route.symbol,
+                quantity=position.quantity,
+                unrealised_usd=campaign.symbols[position.route.symbol].unrealised_usd(position),
+            )
+        )
+    campaign.count(final=True)
+    with trio.move_on_after(_BALANCES_SECONDS) as comparing:
+        await _compare_balances(campaign)
+    if comparing.cancelled_caught:
+        campaign.end(EndedBy.ERROR, "the venues did not say their balances in time")
+    campaign.ended_ns = campaign.parts.time.now_ns()
+    campaign.enter(Phase.CLOSED)
+    assert campaign.ended_by is not None
+    journal.record(CampaignEnded(ended_by=campaign.ended_by, error=campaign.error))
+
+
+async def _compare_balances(campaign: Campaign) -> None:
+    """Hold the ledger against what the venues say they hold."""
+    ledger = campaign.parts.ledger
+    problems = list(ledger.imbalances())
+    for venue, exchange in campaign.world.exchanges.items():
+        try:
+            held = await exchange.balances()
+        except Exception as error:
+            problems.append(f"{venue}: balances can't be read: {describe(error)}")
+            continue
+        booked = {asset: balance.final for asset, balance in ledger.balances().get(venue, {}).items()}
+        for asset in sorted(set(held) | set(booked)):
+            if held.get(asset, ZERO) != booked.get(asset, ZERO):
+                problems.append(
+                    f"{venue} holds {held.get(asset, ZERO)} {asset}, the ledger says {booked.get(asset, ZERO)}"
+                )
+    if problems and not ledger.open_orders:
+        campaign.end(EndedBy.ERROR, "; ".join(problems))
+    else:
+        campaign.problems += problems
+
+
+def _never_sent(opened: PairOpened) -> PairEnded:
+    return PairEnded(
+        pair_id=opened.pair_id,
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        kind=opened.kind,
+        outcome=PairOutcome.FLAT,
+        bought=ZERO,
+        sold=ZERO,
+        pnl_usd=ZERO,
+        fees_usd=ZERO,
+        dust=ZERO,
+    )

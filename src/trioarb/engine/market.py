@@ -1,0 +1,84 @@
+"""Run the venues' market data into the symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import trio
+
+from trioarb.clock.service import WakeOrder
+from trioarb.engine.campaign import Campaign
+from trioarb.market.player import play
+from trioarb.model.trade import EndedBy
+from trioarb.plugin.contract import Feed, QuoteSink, Tape
+
+__all__ = ["LAST", "start_market"]
+
+#: What waits with this order acts after everything else that is due at the same nanosecond.
+LAST: WakeOrder = (9, "", "", 0)
+
+
+async def start_market(campaign: Campaign, services: trio.Nursery) -> None:
+    """Start the market data of all venues in ``services``; return when feeds are subscribed.
+
+    The end of the last tape ends the campaign, if there is no feed; a failure ends it with an error.
+    """
+    world = campaign.world
+    sinks: dict[str, dict[str, QuoteSink]] = {
+        venue: {
+            symbol: task.sink(venue) for symbol, task in campaign.symbols.items() if venue in world.instruments[symbol]
+        }
+        for venue in world.markets
+    }
+    tapes = {name: market for name, market in world.markets.items() if isinstance(market, Tape)}
+    feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
+
+    async def play_tapes() -> None:
+        await play(tapes, sinks, time=world.time, start_ns=world.start_ns)
+        if not feeds:
+            await world.time.sleep_until(world.time.now_ns(), LAST)
+            campaign.end(EndedBy.END_OF_DATA)
+
+    if tapes:
+        services.start_soon(_serve, campaign, "recorded market data", play_tapes)
+    for name, feed in feeds.items():
+        await services.start(_serve_feed, campaign, name, feed, sinks[name])
+
+
+async def _serve(campaign: Campaign, what: str, service: Callable[[], Awaitable[None]]) -> None:
+    """Run a service; if it fails, the campaign ends with its error."""
+    try:
+        await service()
+    except Exception as error:
+        campaign.fail(what, error)
+
+
+async def _serve_feed(
+    campaign: Campaign,
+    venue: str,
+    feed: Feed,
+    sinks: Mapping[str, QuoteSink],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    status = _StartedOnce(task_status)
+
+    async def run_feed() -> None:
+        await feed.run(sinks, task_status=status)
+        raise EOFError("it ended by itself")
+
+    await _serve(campaign, f"market data of {venue}", run_feed)
+    status.started()
+
+
+class _StartedOnce(trio.TaskStatus[None]):
+    """Passes ``started`` on once, so that a feed that failed before it can still let its caller go on."""
+
+    def __init__(self, status: trio.TaskStatus[None]) -> None:
+        self._status = status
+        self._is_started = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._status.started()

@@ -1,0 +1,169 @@
+"""Put a campaign together, and record what it starts with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from trioarb import __version__
+from trioarb.clock.service import SECOND_NS, seconds_to_ns
+from trioarb.clock.virtual import VirtualClock
+from trioarb.config.schema import Config
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.latency import LatencyHistogram
+from trioarb.engine.parts import Limits, Parts
+from trioarb.engine.symbol import SymbolTask
+from trioarb.engine.world import World, blamed, open_world
+from trioarb.execution.executor import Executor, Market
+from trioarb.journal.journal import Journal
+from trioarb.journal.ledger import Ledger
+from trioarb.journal.statistics import Statistics
+from trioarb.journal.trades import Trades
+from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
+from trioarb.plugin.contract import GuardContext, GuardTier, StrategyContext
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import GuardTierSpec, StrategySpec
+from trioarb.risk.exposure import Exposure
+from trioarb.risk.guards import Guards
+
+__all__ = ["open_campaign", "record_opening"]
+
+
+@asynccontextmanager
+async def open_campaign(
+    config: Config, plugins: Plugins, *, clock: VirtualClock | None = None, warnings: Sequence[str] = ()
+) -> AsyncIterator[Campaign]:
+    """Open everything that a campaign needs, without starting it.
+
+    ``clock`` is the clock of the running Trio loop if it is virtual; ``warnings`` are kept for the reports.
+
+    Raises:
+        TrioarbError: something can't be opened, or there is nothing to trade.
+    """
+    async with open_world(config, plugins, clock) as world:
+        yield await _assemble(config, world, warnings)
+
+
+async def record_opening(campaign: Campaign) -> None:
+    """Record what the campaign starts with.
+
+    Raises:
+        TrioarbError: a venue doesn't say its balances.
+    """
+    config, world = campaign.config, campaign.world
+    record = campaign.parts.journal.record
+    record(
+        CampaignOpened(
+            campaign_id=campaign.campaign_id,
+            version=__version__,
+            config_digest=config.digest,
+            env=config.env,
+            mode=config.session.mode.value,
+            clock=config.session.clock.value,
+            seed=config.session.seed,
+            universe_mode=config.universe.mode.value,
+            symbols=tuple(campaign.symbols),
+            venues=tuple(world.exchanges),
+            fx={asset: config.fx[asset] for asset in sorted(config.fx)},
+        )
+    )
+    for symbol in campaign.symbols:
+        for venue, instrument in world.instruments[symbol].items():
+            record(
+                InstrumentListed(
+                    symbol=symbol,
+                    venue=venue,
+                    native_id=instrument.native_id,
+                    base=instrument.base,
+                    quote=instrument.quote,
+                    tick_size=instrument.rules.tick_size,
+                    lot_size=instrument.rules.lot_size,
+                    min_notional=instrument.rules.min_notional,
+                    taker_fee_bps=instrument.taker_fee_bps,
+                )
+            )
+    for venue, exchange in world.exchanges.items():
+        with blamed(config.exchanges[venue].exchange):
+            balances = await exchange.balances()
+        for asset, amount in sorted(balances.items()):
+            if amount:
+                record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
+
+
+async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Campaign:
+    campaign_id = f"{world.start_ns // SECOND_NS:x}-{config.digest[:6]}"
+    journal = Journal(world.time.now_ns)
+    ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
+    symbols = tuple(listing.symbol for listing in world.symbols)
+    tiers: dict[str, GuardTier] = {}
+    for table in config.guards:
+        name = table.key.removeprefix("guards.")
+        context = GuardContext(name=name, symbols=symbols, risk=exposure)
+        tiers[name] = await world.opener.open(GuardTierSpec, table, context)
+    guards = Guards(
+        journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
+    )
+    journal.attach(projections=[ledger, trades, exposure, statistics, guards], reactors=[guards])
+    parts = Parts(
+        journal=journal,
+        ledger=ledger,
+        trades=trades,
+        guards=guards,
+        executor=Executor(
+            campaign_id=campaign_id,
+            journal=journal,
+            trades=trades,
+            venues=world.exchanges,
+            time=world.time,
+            settings=config.execution,
+        ),
+        venues=world.exchanges,
+        time=world.time,
+        limits=Limits(
+            interval_ns=seconds_to_ns(config.session.loop_interval_ms / 1000),
+            max_iterations=config.session.max_iterations,
+            slippage_bps=config.execution.unwind_slippage_bps,
+        ),
+        latency=LatencyHistogram(),
+    )
+    campaign = Campaign(
+        config=config,
+        world=world,
+        campaign_id=campaign_id,
+        parts=parts,
+        exposure=exposure,
+        statistics=statistics,
+        tiers=tiers,
+        symbols={},
+        warnings=(
+            *warnings,
+            *world.warnings,
+            *_guard_warnings(config, tiers, world),
+        ),
+    )
+    for listing in world.symbols:
+        board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
+        strategy_context = StrategyContext(symbol=listing.symbol, venues=tuple(instruments), touch=board.quote_at)
+        strategy = await world.opener.open(StrategySpec, config.strategy, strategy_context)
+        campaign.symbols[listing.symbol] = SymbolTask(
+            market=Market(
+                symbol=listing.symbol,
+                instruments=instruments,
+                board=board,
+                usd_per_quote=config.fx[listing.quote],
+                exit_bps=strategy.exit_bps,
+            ),
+            strategy=strategy,
+            parts=parts,
+            on_done=campaign.end_if_all_done,
+        )
+    return campaign
+
+
+def _guard_warnings(config: Config, tiers: Mapping[str, GuardTier], world: World) -> list[str]:
+    instruments = [one for by_venue in world.instruments.values() for one in by_venue.values()]
+    warnings: list[str] = []
+    for table, tier in zip(config.guards, tiers.values(), strict=True):
+        with blamed(table):
+            warnings += [f"{table.key}: {text}" for text in tier.warnings(instruments)]
+    return warnings
