@@ -131,10 +131,16 @@ def settle_exit(
     buy, sell = flows.buy, flows.sell
     if unknown:
         closed = position.quantity
-        left = _both_legs(position, flows, marks, {order.venue for order in unknown})
+        left = _legs_left(
+            position,
+            long=EXACT.subtract(position.quantity, flows.sold),
+            short=EXACT.subtract(flows.bought, position.quantity),
+            marks=marks,
+            unknown_at={order.venue for order in unknown},
+        )
     else:
         closed = max(flows.bought, flows.sold)
-        left = _exit_imbalance(flows, finish, marks)
+        left = _legs_left(position, long=max(finish.imbalance, ZERO), short=min(finish.imbalance, ZERO), marks=marks)
     rest = EXACT.subtract(position.quantity, closed)
     dust = ZERO
     if rest < least_tradable:
@@ -191,39 +197,23 @@ def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Le
     return []
 
 
-def _exit_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
-    """More bought back than sold leaves the rest of the long leg, on the exit's sell venue; and the reverse."""
-    opened, amount = flows.opened, finish.imbalance
-    if amount > 0:
-        price = per_unit(flows.buy.buy_value, flows.buy.bought)
-        return [_Left(venue=opened.sell_venue, quantity=amount, average_price=price, mark=marks.sell_bid)]
-    if amount < 0:
-        price = per_unit(flows.sell.sell_value, flows.sell.sold)
-        return [_Left(venue=opened.buy_venue, quantity=amount, average_price=price, mark=marks.buy_ask)]
-    return []
+def _legs_left(
+    position: Position, *, long: Decimal, short: Decimal, marks: Marks, unknown_at: Set[str] = frozenset()
+) -> list[_Left]:
+    """Return what an exit left of the position's long leg (positive) and of its short leg (negative).
 
-
-def _both_legs(position: Position, flows: PairFlows, marks: Marks, unknown_at: Set[str]) -> list[_Left]:
-    long = EXACT.subtract(position.quantity, flows.sold)
-    short = EXACT.subtract(flows.bought, position.quantity)
-    long_venue, short_venue = position.route.buy_venue, position.route.sell_venue
+    The exit sells on the position's buy venue and buys back on its sell venue.
+    """
+    route = position.route
     legs = (
-        _Left(
-            venue=long_venue,
-            quantity=long,
-            average_price=position.buy_price,
-            mark=marks.sell_bid,
-            unknown=long_venue in unknown_at,
-        ),
-        _Left(
-            venue=short_venue,
-            quantity=short,
-            average_price=position.sell_price,
-            mark=marks.buy_ask,
-            unknown=short_venue in unknown_at,
-        ),
+        (route.buy_venue, long, position.buy_price, marks.sell_bid),
+        (route.sell_venue, short, position.sell_price, marks.buy_ask),
     )
-    return [leg for leg in legs if leg.quantity]
+    return [
+        _Left(venue=venue, quantity=quantity, average_price=price, mark=mark, unknown=venue in unknown_at)
+        for venue, quantity, price, mark in legs
+        if quantity
+    ]
 
 
 def _possible(order: Order) -> _Left:
