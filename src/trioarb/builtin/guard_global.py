@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from trioarb.api import (
+    EXACT,
     Answer,
     GuardContext,
     GuardTier,
@@ -53,7 +54,7 @@ class GlobalTier(GuardTier):
             return self._refuse(Answer.STOP, "emergency_stop", loss, limits.emergency_stop_loss_usd)
         if loss >= limits.max_daily_loss_usd:
             return self._refuse(Answer.DENY, "daily_loss", loss, limits.max_daily_loss_usd)
-        exposure = self._risk.exposure_usd() + opportunity.notional_usd
+        exposure = EXACT.add(self._risk.exposure_usd(), opportunity.notional_usd)
         if exposure > limits.max_total_exposure_usd:
             return self._refuse(Answer.DENY, "total_exposure", exposure, limits.max_total_exposure_usd)
         return None

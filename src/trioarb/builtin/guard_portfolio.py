@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from trioarb.api import (
+    EXACT,
     Answer,
     Fraction,
     GuardContext,
@@ -54,7 +55,7 @@ class PortfolioTier(GuardTier):
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         symbol = opportunity.route.symbol
         allocation = self._allocations.get(symbol, Decimal(0))
-        exposure = self._risk.exposure_usd(symbol) + opportunity.notional_usd
+        exposure = EXACT.add(self._risk.exposure_usd(symbol), opportunity.notional_usd)
         if exposure <= allocation:
             return None
         return Refusal(answer=Answer.DENY, rule="allocation", value=f"{exposure:f}", limit=f"{allocation:f}")

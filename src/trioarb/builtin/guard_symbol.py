@@ -18,7 +18,6 @@ from trioarb.api import (
     GuardTripped,
     Opportunity,
     PairKind,
-    PairOutcome,
     PositiveCount,
     PositiveMoney,
     Record,
@@ -52,6 +51,7 @@ class _State:
     last_allowed_ns: int | None = None
     losses_in_a_row: int = 0
     open_until_ns: int | None = None
+    open_trades: set[str] = attrs.field(factory=set)
 
 
 class SymbolTier(GuardTier):
@@ -88,9 +88,12 @@ class SymbolTier(GuardTier):
                 self._states[symbol].last_allowed_ns = record.ts_ns
             case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
                 self._states[symbol].open_until_ns = until_ns
-            case event.PositionClosed(symbol=symbol, pnl_usd=pnl_usd):
+            case event.PositionOpened(symbol=symbol, trade_id=trade_id):
+                self._states[symbol].open_trades.add(trade_id)
+            case event.PositionClosed(symbol=symbol, trade_id=trade_id, pnl_usd=pnl_usd):
+                self._states[symbol].open_trades.remove(trade_id)
                 self._count(symbol, pnl_usd, record.ts_ns)
-            case event.PairEnded(symbol=symbol, pnl_usd=pnl_usd) as ended if _unwound(ended):
+            case event.PairEnded(symbol=symbol, pnl_usd=pnl_usd) as ended if self._is_unwound(ended):
                 self._count(symbol, pnl_usd, record.ts_ns)
             case _:
                 pass
@@ -98,7 +101,7 @@ class SymbolTier(GuardTier):
     def react(self, record: Record) -> Iterable[GuardTripped]:
         happened = record.event
         if not isinstance(happened, event.PositionClosed) and not (
-            isinstance(happened, event.PairEnded) and _unwound(happened)
+            isinstance(happened, event.PairEnded) and self._is_unwound(happened)
         ):
             return
         state, limits = self._states[happened.symbol], self._settings
@@ -115,16 +118,19 @@ class SymbolTier(GuardTier):
             until_ns=record.ts_ns + seconds_to_ns(limits.circuit_breaker_duration),
         )
 
+    def _is_unwound(self, ended: event.PairEnded) -> bool:
+        """Whether an entry cost something without opening a position."""
+        return (
+            ended.kind is PairKind.ENTRY
+            and bool(ended.pnl_usd)
+            and ended.trade_id not in self._states[ended.symbol].open_trades
+        )
+
     def _count(self, symbol: str, pnl_usd: Decimal, now_ns: int) -> None:
         state = self._states[symbol]
         if state.open_until_ns is not None and now_ns >= state.open_until_ns:
             state.open_until_ns, state.losses_in_a_row = None, 0
         state.losses_in_a_row = state.losses_in_a_row + 1 if pnl_usd < 0 else 0
-
-
-def _unwound(ended: event.PairEnded) -> bool:
-    """Whether an entry cost something without opening a position."""
-    return ended.kind is PairKind.ENTRY and ended.outcome is not PairOutcome.HEDGED and bool(ended.pnl_usd)
 
 
 def _deny(rule: str, value: str, limit: str) -> Refusal:
