@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from recompute import Books, check
 
 from trioarb.api import Listing
-from trioarb.testing import CampaignResult, ScriptedRow, ScriptedTape, listing, run_virtual, scripted_market
+from trioarb.testing import (
+    CampaignResult,
+    ScriptedRow,
+    ScriptedTape,
+    listing,
+    run_virtual,
+    scripted_market,
+    two_venues,
+    utc_ns,
+)
 
 TOP10 = (Path(__file__).parents[2] / "configs" / "top10.toml").read_text(encoding="utf-8")
 EVERY_QUOTE = ["session.loop_interval_ms=0", "session.max_iterations=1000000", "session.max_runtime_seconds=60"]
@@ -121,6 +130,14 @@ VARIATIONS = {
         "guards.global.max_total_exposure_usd=1500",
         *EVERY_QUOTE,
     ],
+    "one position at a time": [
+        "guards.symbol.cooldown_seconds=0",
+        "guards.symbol.max_position_count=1",
+        "engine.max_concurrent_pairs=1",
+        *EVERY_QUOTE,
+    ],
+    "small positions": ["guards.symbol.max_position_size_usd=40", *SMALL, *EVERY_QUOTE],
+    "small losses": ["guards.symbol.max_symbol_daily_loss_usd=0.3", "guards.symbol.cooldown_seconds=0", *EVERY_QUOTE],
     "positions kept": ["session.close_positions_at_end=false", "strategy.max_holding_seconds=100"],
     "positions kept, small sizes": ["session.close_positions_at_end=false", *SMALL, *EVERY_QUOTE],
     "another unit of account": ["fx.USDT=0.99915", *SMALL],
@@ -148,7 +165,49 @@ def test_variations_reach_what_they_are_for() -> None:
     assert run("positions kept").of_type("position_marked")
     assert run("no cooldown, tight exposure").refusals["global.total_exposure"]
     assert run("breaker").refusals["symbol.circuit_breaker"]
+    assert run("one position at a time").refusals["symbol.position_count"]
+    assert run("one position at a time").refusals["engine.max_concurrent_pairs"]
+    assert run("small positions").refusals["symbol.position_size"]
+    assert run("small losses").refusals["symbol.daily_loss"]
     assert any(one["dust"] != "0" for one in run("small sizes").of_type("pair_ended"))
+
+
+# Cases of their own
+
+CHEAP, DEAR = (100.0, 50.0, 100.1, 50.0), (102.0, 50.0, 102.1, 50.0)
+
+
+def scripted(
+    rows: Mapping[str, Sequence[ScriptedRow]], bases: Sequence[str], start_ns: int | None = None
+) -> dict[str, object]:
+    """Return a plugin whose markets quote ``rows`` by venue."""
+    listings: list[Listing] = [listing(base) for base in bases]
+    tapes = {venue: ScriptedTape(rows[venue], listings=listings, start_ns=start_ns) for venue in rows}
+    return {"scripted": scripted_market(tapes)}
+
+
+def test_entries_of_one_instant_do_not_spend_the_same_money() -> None:
+    bases = ("BTC", "ETH", "XRP")
+    rows = {
+        "a": [(0.0, f"{base}USDT", *CHEAP) for base in bases],
+        "b": [(1.0, f"{base}USDT", *DEAR) for base in bases],
+    }
+    table = two_venues()
+    table["exchanges"]["a"]["balances"] = {"USDT": "1200"}
+    result = audited(table, plugins=scripted(rows, bases))
+    assert result.of_type("position_opened")
+    assert not [one for one in result.of_type("order_rejected") if "insufficient" in one["reason"]]
+
+
+def test_legs_without_an_answer_are_recorded_in_the_same_order_every_time() -> None:
+    rows = {"a": [(0.0, "BTCUSDT", *CHEAP)], "b": [(1.0, "BTCUSDT", *DEAR), (20.0, "BTCUSDT", *DEAR)]}
+    table = two_venues()
+    table["execution"] = {"leg_timeout_seconds": Decimal("0.25")}
+    for venue in table["exchanges"].values():
+        venue["latency_ms"] = 300
+    runs = [audited(table, plugins=scripted(rows, ["BTC"])).events for _ in range(12)]
+    assert len([one for one in runs[0] if one["type"] == "order_unknown"]) == 2
+    assert all(run == runs[0] for run in runs)
 
 
 # Random campaigns
@@ -167,8 +226,8 @@ def venue_tables(draw: st.DrawFn, prices: Mapping[str, Decimal]) -> dict[str, An
         "account": draw(st.sampled_from(["spot", "spot", "margin"])),
         "taker_fee_bps": draw(decimals("4", "0", "-2", "0.1", "3.7", "7.5", "30")),
         "fee_asset": draw(st.sampled_from(["quote", "received"])),
-        "latency_ms": draw(st.sampled_from([0, 1, 40, 300, 2000])),
-        "reject_rate": draw(decimals("0", "0", "0.3", "1")),
+        "latency_ms": draw(st.sampled_from([40, 0, 1, 40, 0, 1, 300, 2000])),
+        "reject_rate": draw(decimals("0", "0", "0", "0", "0.3", "1")),
         "balances": {"USDT": str(draw(st.sampled_from([100_000, 1_000, 60, 0])))},
         "inventory_usd_per_symbol": draw(st.sampled_from([5_000, 300, 0])),
         "instruments": {},
@@ -204,7 +263,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Decimal]]:
         "engine": {"max_concurrent_pairs": draw(st.sampled_from([10, 1, 2]))},
         "execution": {
             "hedge_deadline_seconds": draw(decimals("10", "0.5", "0.001")),
-            "leg_timeout_seconds": draw(decimals("5", "0.25", "0.02")),
+            "leg_timeout_seconds": draw(decimals("5", "5", "5", "0.25")),
             "unwind_slippage_bps": draw(st.sampled_from([20, 200, 0])),
         },
         "fx": {"USDT": draw(decimals("1", "0.99915", "0.00072"))},
@@ -249,39 +308,39 @@ def tapes(
     chance = random.Random(seed)
     rows: dict[str, list[ScriptedRow]] = {venue: [] for venue in table["exchanges"]}
     usd = float(table["fx"]["USDT"])
+    high, gaps = dict.fromkeys(prices, "a"), dict.fromkeys(prices, 0.0)
     at = 0.0
     for step in range(steps):
         at = round(at + chance.choice([0.0, 0.001, 0.04, 0.2, 0.2, 1.0]), 3)
-        everybody = step == 0 or chance.random() < 0.4
-        high = chance.choice(list(rows))
+        if step and chance.random() < 0.5:
+            for base in prices if chance.random() < 0.5 else [chance.choice(list(prices))]:
+                high[base], gaps[base] = chance.choice(list(rows)), chance.choice([0.0, 0.003, 0.008, 0.02])
         for base, price in prices.items():
-            gap = chance.choice([0.0, 0.0, 0.003, 0.008, 0.02])
             for venue in rows:
-                if not everybody and chance.random() < 0.5:
+                if step and chance.random() < 0.3:
                     continue
                 tick = table["exchanges"][venue]["instruments"][f"{base}USDT"]["tick_size"]
-                middle = float(price) * (1 + (gap if venue == high else 0.0) + chance.uniform(-0.0005, 0.0005))
-                spread = chance.choice([0, 1, 1, 4])
+                middle = float(price) * (1 + gaps[base] * (venue == high[base]) + chance.choice([0, 0, 1e-4, -5e-4]))
                 bid = (Decimal(repr(middle)) / tick).to_integral_value() * tick
-                if chance.random() < 0.05:
+                if chance.random() < 0.03:
                     bid += tick / 2  # a quote off the venue's own grid
-                sizes = [chance.choice([5.0, 61.7, 900.0, 40_000.0]) / usd / middle for _ in range(2)]
-                rows[venue].append((at, f"{base}USDT", float(bid), sizes[0], float(bid + spread * tick), sizes[1]))
+                ask = bid + chance.choice([0, 1, 1, 4]) * tick
+                if chance.random() < 0.02:
+                    ask = chance.choice([bid - tick, Decimal("NaN"), Decimal(0)])  # to be refused
+                bid_size, ask_size = (
+                    chance.choice([5.0, 61.7, 900.0, 900.0, 40_000.0]) / usd / middle for _ in range(2)
+                )
+                rows[venue].append((at, f"{base}USDT", float(bid), bid_size, float(ask), ask_size))
     return rows
 
 
-def market_of(rows: Mapping[str, Sequence[ScriptedRow]], bases: Sequence[str]) -> dict[str, object]:
-    listings: list[Listing] = [listing(base) for base in bases]
-    return {"random market": scripted_market({v: ScriptedTape(rows[v], listings=listings) for v in rows})}
-
-
 @settings(max_examples=150, deadline=None)
-@given(drawn=tables(), seed=st.integers(0, 2**32), steps=st.integers(2, 40))
+@given(drawn=tables(), seed=st.integers(0, 2**32), steps=st.integers(2, 50), over_midnight=st.booleans())
 def test_random_campaigns_add_up_and_keep_every_limit(
-    drawn: tuple[dict[str, Any], dict[str, Decimal]], seed: int, steps: int
+    drawn: tuple[dict[str, Any], dict[str, Decimal]], seed: int, steps: int, over_midnight: bool
 ) -> None:
     table, prices = drawn
-    rows = tapes(table, prices, seed, steps)
-    first = audited(table, plugins=market_of(rows, list(prices)))
-    again = run_virtual(table, plugins=market_of(rows, list(prices)))
+    start_ns = utc_ns("2025-06-30T23:59:55") if over_midnight else None
+    plugins = scripted(tapes(table, prices, seed, steps), list(prices), start_ns)
+    first, again = audited(table, plugins=plugins), run_virtual(table, plugins=plugins)
     assert first.events == again.events

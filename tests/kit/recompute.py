@@ -666,7 +666,12 @@ class Books:
         if event["locked_asset"] != (quote if side == "buy" else base):
             self._problem("locks the wrong asset")
         self._same(event["locked"], locked, "locked")
-        self.assets[venue][event["locked_asset"]].locked += order.locked
+        asset = self.assets[venue][event["locked_asset"]]
+        asset.locked += order.locked
+        lendable = self._borrow_usd.get(venue, _NONE) / (order.limit * self._fx(symbol)) if side == "sell" else _NONE
+        short_of = -asset.free - lendable
+        if event["purpose"] == "leg" and pair is not None and pair.is_entry and short_of > 0:
+            self._problem(f"is an entry's leg that locks {float(short_of)} {event['locked_asset']} more than is free")
         if pair is None:
             self._problem("submits an order of a pair that is not in flight")
             return

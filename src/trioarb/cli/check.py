@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trioarb.cli.exit_code import exit_code
 from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
@@ -14,6 +15,7 @@ from trioarb.config.load import Loaded
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
+from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
 
@@ -25,16 +27,14 @@ def check(config: ConfigFile, *, overrides: Overrides = None, as_json: AsJson = 
     """
     try:
         plan = look_at(config, overrides, _plan)
-    except ConfigError as error:
-        if not as_json:
-            raise
-        print_json({"ok": False, "problems": [_problem(problem) for problem in error.problems]})
-        return 2
     except TrioarbError as error:
         if not as_json:
             raise
-        print_json({"ok": False, "problems": [{"message": str(error)}]})
-        return 2
+        listed = (
+            [_problem(one) for one in error.problems] if isinstance(error, ConfigError) else [{"message": str(error)}]
+        )
+        print_json({"ok": False, "problems": listed})
+        return exit_code(error)
     if as_json:
         print_json({"ok": True} | plan)
     else:
@@ -74,7 +74,7 @@ def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _problem(problem: Any) -> dict[str, str]:
+def _problem(problem: Problem) -> dict[str, str]:
     names = ("message", "file", "key", "value", "allowed", "suggestion")
     return {name: value for name in names if (value := getattr(problem, name))}
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import cyclopts
 
 from trioarb import __version__
-from trioarb.errors import ConfigError, MarketDataError, PluginError, TrioarbError, UniverseError
+from trioarb.cli.exit_code import exit_code
+from trioarb.cli.output import abandon_stdout
+from trioarb.errors import TrioarbError
 
 __all__ = ["app", "main"]
 
@@ -20,15 +23,13 @@ app = cyclopts.App(
         "2 usage or configuration; 3 emergency stop, or something that could not be closed."
     ),
     version=__version__,
+    suppress_keyboard_interrupt=False,
 )
 app.command("trioarb.cli.run:run", name="run")
 app.command("trioarb.cli.check:check", name="check")
 app.command("trioarb.cli.symbols:symbols", name="symbols")
 app.command("trioarb.cli.plugins:plugins", name="plugins")
 app.command("trioarb.cli.init:init", name="init")
-
-#: What is wrong before anything was traded, and what the user can mend.
-_USAGE = (ConfigError, PluginError, UniverseError, MarketDataError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,26 +43,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except cyclopts.CycloptsError as error:
         return _complain(str(error).strip(), 2, "see trioarb --help")
-    except _USAGE as error:
-        return _complain(str(error), 2)
     except TrioarbError as error:
-        return _complain(str(error), 1)
+        return _complain(str(error), exit_code(error))
     except KeyboardInterrupt:
         return _complain("interrupted before the campaign began", 130)
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody to tell.
-        sys.stderr.close()
+        abandon_stdout()
         return 1
+    except OSError as error:
+        return _complain(f"output can't be written: {error.strerror or error}", 1)
     except Exception as error:
         return _complain(f"unexpected {type(error).__name__}: {error}", 1, "please report this as a defect")
     return result if isinstance(result, int) else 0
 
 
 def _complain(message: str, code: int, remedy: str = "") -> int:
-    for line in message.splitlines():
-        print(f"error: {line}", file=sys.stderr)
-    if remedy:
-        print(f"({remedy})", file=sys.stderr)
+    lines = [f"error: {line}" for line in message.splitlines()] + ([f"({remedy})"] if remedy else [])
+    # Nobody can be told where stderr can't be written; the exit code still says it.
+    with suppress(OSError):
+        print("\n".join(lines), file=sys.stderr, flush=True)
     return code
 
 

@@ -4,44 +4,66 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from trioarb.errors import ConfigError
+from trioarb.errors import CampaignError, ConfigError
 from trioarb.model.event import Record, to_json_object
 from trioarb.settings.problem import Problem
 
-__all__ = ["EventsFile", "check_writable", "print_json", "write_json"]
+__all__ = ["EventsFile", "abandon_stdout", "check_writable", "print_json", "write_json"]
 
 
 class EventsFile:
-    """JSON Lines, one campaign event a line. With ``flush`` every line is handed to the system at once."""
+    """JSON Lines, one campaign event a line. With ``flush`` every line is handed to the system at once.
+
+    The file is opened for the first event: a campaign that never began leaves the last one's file alone.
+    """
 
     def __init__(self, path: Path, *, flush: bool) -> None:
-        try:
-            self._file = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise _not_writable(path, "--events", error) from None
+        self._path = path
+        self._file: TextIO | None = None
         self._flush = flush
 
     def observe(self, record: Record) -> None:
         """Write one record.
 
         Raises:
-            OSError: it can't be written.
+            CampaignError: it can't be written; says which file and why.
         """
-        self._file.write(json.dumps(to_json_object(record), separators=(",", ":"), ensure_ascii=False) + "\n")
-        if self._flush:
-            self._file.flush()
+        try:
+            self._write(record)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Write what is still buffered, and close.
 
         Raises:
-            OSError: it can't be written.
+            CampaignError: it can't be written; says which file and why.
         """
-        self._file.close()
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _write(self, record: Record) -> None:
+        if self._file is None:
+            self._file = self._path.open("w", encoding="utf-8")
+        self._file.write(json.dumps(to_json_object(record), separators=(",", ":"), ensure_ascii=False) + "\n")
+        if self._flush:
+            self._file.flush()
+
+    def _failed(self, error: OSError) -> CampaignError:
+        return CampaignError(f"{self._path}: events can't be written: {error.strerror or error}")
+
+
+def abandon_stdout() -> None:
+    """Write no more to a stdout that nobody reads; Python would complain when it flushes it at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Any) -> None:
@@ -81,7 +103,3 @@ def check_writable(path: Path | None, flag: str) -> None:
         raise ConfigError([Problem(file=flag, message="no such folder; make it first", value=str(path.parent))])
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise ConfigError([Problem(file=flag, message="can't be written; choose another place", value=str(path))])
-
-
-def _not_writable(path: Path, flag: str, error: OSError) -> ConfigError:
-    return ConfigError([Problem(file=flag, message=f"can't be written ({error.strerror})", value=str(path))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import ExitStack
 from decimal import Decimal
@@ -11,16 +12,17 @@ from typing import Annotated, Literal
 import structlog
 import trio
 from cyclopts import Parameter
-from rich.console import Console
 
 from trioarb.cli.options import ConfigFile, Overrides
-from trioarb.cli.output import EventsFile, check_writable, write_json
+from trioarb.cli.output import EventsFile, abandon_stdout, check_writable, write_json
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.errors import CampaignError
 from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.report.console import LastingConsole
 from trioarb.report.live import live_view
 from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
@@ -58,7 +60,7 @@ def run(
         runtime_seconds=runtime,
         log_level=log_level,
     )
-    console = Console(stderr=True)
+    console = LastingConsole(stderr=True)
     for path, flag in ((events, "--events"), (summary, "--summary")):
         check_writable(path, flag)
     with ExitStack() as stack:
@@ -69,23 +71,30 @@ def run(
         if events_file is not None:
             try:
                 events_file.close()
-            except OSError as error:
-                campaign.error = campaign.error or f"{events}: events can't be written: {error.strerror}"
+            except CampaignError as error:
+                campaign.error = campaign.error or str(error)
         if summary is not None:
             try:
                 write_json(summary, summarise(campaign))
             except OSError as error:
                 campaign.error = campaign.error or f"{summary}: the summary can't be written: {error.strerror}"
-        output = Console()
-        print_summary(output, campaign)
+        output = LastingConsole()
+        try:
+            print_summary(output, campaign)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            abandon_stdout()
+        except OSError as error:
+            abandon_stdout()
+            campaign.error = campaign.error or f"stdout: the summary can't be written: {error.strerror}"
         if campaign.error and not output.is_terminal:
-            console.print(f"error: {campaign.error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"log: {log_file.describe()}", markup=False, highlight=False, soft_wrap=True)
+            console.say(f"error: {campaign.error}", style="red")
+        console.say(f"log: {log_file.describe()}")
     return campaign.exit_code
 
 
 def _run_in_trio(
-    loaded: Loaded, plugins: Plugins, console: Console, events_file: EventsFile | None, *, live: bool
+    loaded: Loaded, plugins: Plugins, console: LastingConsole, events_file: EventsFile | None, *, live: bool
 ) -> Campaign:
     config, clock = loaded.config, _clock(loaded.config)
     in_detail = config.log_level is LogLevel.DEBUG

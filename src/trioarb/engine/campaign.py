@@ -14,6 +14,7 @@ from trioarb.config.schema import Config
 from trioarb.engine.parts import Parts
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World
+from trioarb.errors import TrioarbError
 from trioarb.journal.statistics import Statistics
 from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import Answer, EndedBy, Phase
@@ -74,7 +75,7 @@ class Campaign:
     def fail(self, what: str, error: Exception) -> None:
         """End the campaign with an error; its traceback goes to the log."""
         structlog.get_logger("trioarb.engine").error("campaign fails", what=what, exc_info=error)
-        self.end(EndedBy.ERROR, f"{what}: {describe(error)}")
+        self.end(EndedBy.ERROR, str(error) if isinstance(error, TrioarbError) else f"{what}: {describe(error)}")
 
     def end_if_all_done(self) -> None:
         """End the campaign once no symbol will enter any more, and none has an entry in flight."""
@@ -97,5 +98,7 @@ class Campaign:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error in one line."""
+    """Return an error in one line; of a group, the errors in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe(inner) for inner in error.exceptions)
     return f"{type(error).__name__}: {error}"

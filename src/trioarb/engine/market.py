@@ -40,7 +40,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery) -> None:
             campaign.end(EndedBy.END_OF_DATA)
 
     if tapes:
-        services.start_soon(_serve, campaign, "recorded market data", play_tapes)
+        services.start_soon(_serve, campaign, "market data", play_tapes)
     for name, feed in feeds.items():
         await services.start(_serve_feed, campaign, name, feed, sinks[name])
 
@@ -67,7 +67,7 @@ async def _serve_feed(
         await feed.run(sinks, task_status=status)
         raise EOFError("it ended by itself")
 
-    await _serve(campaign, f"market data of {venue}", run_feed)
+    await _serve(campaign, f"[exchanges.{venue}.market]", run_feed)
     status.started()
 
 

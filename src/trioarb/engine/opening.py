@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 from trioarb import __version__
 from trioarb.clock.service import SECOND_NS, seconds_to_ns
@@ -20,7 +21,7 @@ from trioarb.journal.ledger import Ledger
 from trioarb.journal.statistics import Statistics
 from trioarb.journal.trades import Trades
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
-from trioarb.plugin.contract import GuardContext, GuardTier, StrategyContext
+from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.exposure import Exposure
@@ -145,6 +146,8 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Ca
         board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
         strategy_context = StrategyContext(symbol=listing.symbol, venues=tuple(instruments), touch=board.quote_at)
         strategy = await world.opener.open(StrategySpec, config.strategy, strategy_context)
+        with blamed(config.strategy):
+            _check_numbers(strategy)
         campaign.symbols[listing.symbol] = SymbolTask(
             market=Market(
                 symbol=listing.symbol,
@@ -158,6 +161,15 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Ca
             on_done=campaign.end_if_all_done,
         )
     return campaign
+
+
+def _check_numbers(strategy: Strategy) -> None:
+    """Notice at once, not at the first trade, that a strategy lacks what sizing and execution need."""
+    if not isinstance(strategy.max_quote_age_ns, int):
+        raise TypeError(f"max_quote_age_ns is {strategy.max_quote_age_ns!r}, not a whole number")
+    for name, value in (("entry_bps", strategy.entry_bps), ("exit_bps", strategy.exit_bps)):
+        if not isinstance(value, Decimal):
+            raise TypeError(f"{name} is {value!r}, not a Decimal")
 
 
 def _guard_warnings(config: Config, tiers: Mapping[str, GuardTier], world: World) -> list[str]:

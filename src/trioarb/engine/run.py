@@ -157,6 +157,6 @@ def _guarded(campaign: Campaign, observe: Callable[[Record], None]) -> Callable[
             observe(record)
         except Exception as error:
             failed = True
-            campaign.end(EndedBy.ERROR, f"events can't be observed any more: {describe(error)}")
+            campaign.end(EndedBy.ERROR, str(error) if isinstance(error, TrioarbError) else describe(error))
 
     return guarded

@@ -18,36 +18,54 @@ async def supervise(campaign: Campaign, task: SymbolTask) -> None:
     """Run a symbol; with isolation quarantine and restart it when it fails, at last close what it holds."""
     settings, time = campaign.config.engine, campaign.parts.time
     record = campaign.parts.journal.record
-    failures, restart_ns = 0, None
+    failures = 0
     await task.take_turn()
     while True:
-        try:
-            if restart_ns is not None:
-                await task.run(entries=False, until_ns=restart_ns)
-                record(SymbolRestarted(symbol=task.symbol, failures=failures))
-                restart_ns = None
-            await task.run(entries=campaign.ended_by is None)
-        except Exception as error:
-            structlog.get_logger("trioarb.engine").error("symbol failed", symbol=task.symbol, exc_info=error)
-            if not settings.per_symbol_isolation:
-                campaign.fail(task.symbol, error)
-                return
-            failures += 1
-            retired = failures > settings.max_restarts
-            if not retired:
-                backoff = min(
-                    settings.restart_backoff_seconds * 2 ** (failures - 1), settings.restart_backoff_max_seconds
-                )
-                restart_ns = time.now_ns() + seconds_to_ns(backoff)
-            record(
-                SymbolQuarantined(
-                    symbol=task.symbol, error=describe(error), failures=failures, restart_at_ns=restart_ns
-                )
-            )
-            if retired:
-                task.stop()
-                await close_symbol(campaign, task, ExitReason.QUARANTINE)
-                record(SymbolRetired(symbol=task.symbol, failures=failures))
-                task.retired = True
-                campaign.end_if_all_done()
-                return
+        error = await _failure(task, entries=campaign.ended_by is None)
+        if not settings.per_symbol_isolation:
+            campaign.fail(task.symbol, error)
+            return
+        failures += 1
+        restart_ns = None
+        if failures <= settings.max_restarts:
+            backoff = settings.restart_backoff_seconds * 2 ** (failures - 1)
+            restart_ns = time.now_ns() + seconds_to_ns(min(backoff, settings.restart_backoff_max_seconds))
+        record(
+            SymbolQuarantined(symbol=task.symbol, error=describe(error), failures=failures, restart_at_ns=restart_ns)
+        )
+        if restart_ns is None:
+            await _retire(campaign, task, failures)
+            return
+        await _sit_out(task, restart_ns)
+        record(SymbolRestarted(symbol=task.symbol, failures=failures))
+
+
+async def _failure(task: SymbolTask, *, entries: bool) -> Exception:
+    """Run a symbol until it fails, and return with what."""
+    try:
+        await task.run(entries=entries)
+    except Exception as error:
+        _log(task, error)
+        return error
+    raise AssertionError("a symbol runs until it fails or is cancelled")
+
+
+async def _sit_out(task: SymbolTask, restart_ns: int) -> None:
+    """Let a quarantined symbol do nothing but close what it holds; not even that, if that fails too."""
+    try:
+        await task.run(entries=False, until_ns=restart_ns)
+    except Exception as error:
+        _log(task, error)
+        await task.take_turn(at_ns=restart_ns)
+
+
+async def _retire(campaign: Campaign, task: SymbolTask, failures: int) -> None:
+    task.stop()
+    await close_symbol(campaign, task, ExitReason.QUARANTINE)
+    campaign.parts.journal.record(SymbolRetired(symbol=task.symbol, failures=failures))
+    task.retired = True
+    campaign.end_if_all_done()
+
+
+def _log(task: SymbolTask, error: Exception) -> None:
+    structlog.get_logger("trioarb.engine").error("symbol failed", symbol=task.symbol, exc_info=error)

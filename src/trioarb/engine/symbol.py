@@ -187,11 +187,12 @@ class SymbolTask:
                 else:
                     self._parts.executor.write_off(self.market, position, plan, reason)
             if self._parts.trades.positions(self.symbol):
-                await self.take_turn(after_ns=_RETRY_CLOSE_NS)
+                await self.take_turn(at_ns=self._parts.time.now_ns() + _RETRY_CLOSE_NS)
 
-    async def take_turn(self, *, after_ns: int = 0) -> None:
-        """Wait until it is this symbol's turn among all that are due after ``after_ns``."""
-        await self._parts.time.sleep(after_ns, (SYMBOL_ORDER, self.symbol, "", 0))
+    async def take_turn(self, *, at_ns: int = 0) -> None:
+        """Wait until it is this symbol's turn among all that are due at ``at_ns``, or now if that is past."""
+        time = self._parts.time
+        await time.sleep_until(max(at_ns, time.now_ns()), (SYMBOL_ORDER, self.symbol, "", 0))
 
     def evaluate(self, now_ns: int) -> None:
         """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""

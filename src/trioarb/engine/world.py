@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as wall
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from trioarb.clock.virtual import VirtualClock, VirtualTime
 from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
 from trioarb.errors import CampaignError, ConfigError, TrioarbError, UniverseError
 from trioarb.market.book import QuoteBoard
-from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.model.market import Instrument, Listing, Quote, TradingRules
 from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
@@ -128,7 +128,7 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
                 seed=config.session.seed,
                 time=time,
                 touch=_touch(boards, name),
-                market_rules=markets[name].rules,
+                market_rules=_rules(markets[name], tables.market),
                 fx=config.fx,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context)
@@ -173,6 +173,14 @@ def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         return boards[symbol].quote_at(venue)
 
     return touch
+
+
+def _rules(market: MarketData, table: PluginTable) -> Callable[[str], TradingRules | None]:
+    def rules(symbol: str) -> TradingRules | None:
+        with blamed(table):
+            return market.rules(symbol)
+
+    return rules
 
 
 def _check_clock(config: Config, markets: Mapping[str, MarketData]) -> None:

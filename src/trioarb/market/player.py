@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import trio
 
 from trioarb.clock.service import CampaignTime, WakeOrder
+from trioarb.errors import MarketDataError
 from trioarb.plugin.contract import QuoteSink, Tape
 
 __all__ = ["MARKET_FIRST", "play"]
@@ -30,11 +31,17 @@ async def play(
 ) -> None:
     """Call ``sinks[venue][symbol]`` with the rows of all ``tapes`` (by venue), merged by time and file order.
 
+    Raises:
+        MarketDataError: a tape raised; names its venue.
+
     Returns at the end of the last tape. In virtual time rows are delivered without a checkpoint as long as nothing
     else is due before them.
     """
     merged = heapq.merge(
-        *(_rows(tape.rows(tuple(sinks[venue]), start_ns), number) for number, (venue, tape) in enumerate(tapes.items()))
+        *(
+            _rows(venue, tape, tuple(sinks[venue]), start_ns, number)
+            for number, (venue, tape) in enumerate(tapes.items())
+        )
     )
     deliver: Sequence[Mapping[str, QuoteSink]] = [sinks[venue] for venue in tapes]
     burst = 0
@@ -50,6 +57,10 @@ async def play(
         deliver[tape][symbol](bid, bid_size, ask, ask_size, ts_ns)
 
 
-def _rows(rows: Iterator[tuple[int, int, str, float, float, float, float]], tape: int) -> Iterator[_Row]:
-    for ts_ns, order, symbol, bid, bid_size, ask, ask_size in rows:
-        yield ts_ns, order, tape, symbol, bid, bid_size, ask, ask_size
+def _rows(venue: str, tape: Tape, symbols: Sequence[str], start_ns: int, number: int) -> Iterator[_Row]:
+    try:
+        for ts_ns, order, symbol, bid, bid_size, ask, ask_size in tape.rows(symbols, start_ns):
+            yield ts_ns, order, number, symbol, bid, bid_size, ask, ask_size
+    except Exception as error:
+        detail = str(error) if isinstance(error, MarketDataError) else f"{type(error).__name__}: {error}"
+        raise MarketDataError(f"[exchanges.{venue}.market]: {detail}") from error

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO, Self
 
 import structlog
-from rich.console import Console
-from rich.markup import escape
 from structlog.typing import EventDict, WrappedLogger
 
 from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError
+from trioarb.report.console import LastingConsole
 from trioarb.settings.problem import Problem
 
 __all__ = ["LogFile", "configure_logging"]
@@ -76,7 +75,7 @@ class LogFile:
             self._lost, self._reason = self._lost + 1, error.strerror or str(error)
 
 
-def configure_logging(level: LogLevel, console: Console, file: LogFile) -> None:
+def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile) -> None:
     """Send what is logged from now on, from ``level`` up, to the console and to the file."""
 
     def to_file(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
@@ -85,17 +84,17 @@ def configure_logging(level: LogLevel, console: Console, file: LogFile) -> None:
             row["error"] = f"{type(error).__name__}: {error}"
             full = {**row, "traceback": "".join(traceback.format_exception(error))}
         if not file.write(full):
-            console.print(f"the log file can't be written: {file.describe()}", style="red", markup=False)
+            console.say(f"the log file can't be written: {file.describe()}", style="red")
         return row
 
-    def to_console(_: WrappedLogger, method: str, row: EventDict) -> str:
+    def to_console(_: WrappedLogger, method: str, row: EventDict) -> tuple[tuple[str, str], dict[str, object]]:
         time = str(row.pop("time"))[11:19]
         row.pop("level", None)
         message = row.pop("event")
         details = " ".join(f"{key}={value}" for key, value in row.items())
         style = _STYLES.get(method, "red")
         line = f"{time} {method:<7} {message}" + (f"  {details}" if details else "")
-        return f"[{style}]{escape(line)}[/]" if style else escape(line)
+        return (line, style), {}
 
     structlog.configure(
         processors=[
@@ -114,18 +113,17 @@ def configure_logging(level: LogLevel, console: Console, file: LogFile) -> None:
 class _ConsoleLogger:
     """What structlog hands its rendered lines to."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: LastingConsole) -> None:
         self._console = console
 
-    def msg(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+    def msg(self, line: str, style: str) -> None:
+        self._console.say(line, style=style)
 
     debug = info = warning = error = critical = msg
 
 
 def _exception_in_flight(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
     """Replace ``exc_info=True`` by the exception that is being handled."""
-
     if row.get("exc_info") is True:
         row["exc_info"] = sys.exception()
     return row

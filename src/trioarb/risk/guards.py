@@ -92,6 +92,9 @@ class Guards:
         for name, tier in self._tiers.items():
             try:
                 tripping = tuple(tier.react(record))
+                for tripped in tripping:
+                    if not isinstance(tripped, GuardTripped):
+                        raise TypeError(f"react returned {tripped!r}, which is no GuardTripped")
             except Exception as error:
                 self._break(name, error)
                 continue
@@ -121,6 +124,8 @@ class Guards:
                 return name, _no_answer(self._broken[name])
             try:
                 refusal = tier.check(opportunity, now_ns)
+                if not isinstance(refusal, Refusal | None) or (refusal and refusal.answer is Answer.ALLOW):
+                    raise TypeError(f"check returned {refusal!r}, neither a DENY or STOP nor None")
             except Exception as error:
                 self._log.error("guard tier raised; denied", tier=name, exc_info=error)
                 return name, _no_answer(f"{type(error).__name__}: {error}")

@@ -1,0 +1,272 @@
+"""Configurations, good and bad: `check`, `symbols`, `plugins`, `init`, and what `run` refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from command import TOP10, CommandLine, Ran, ahead
+
+VIRTUAL = "--set=session.clock=virtual"
+
+MANY_PROBLEMS = """
+envv = "trial"
+
+[session]
+clock = "fast"
+max_runtime_seconds = "soon"
+
+[universe]
+top_n = 0
+
+[exchanges.a]
+plugin = "papper"
+market = { plugin = "dummy" }
+
+[exchanges.b]
+market = { plugin = "dummy", spred_bps = 1 }
+taker_fee_bps = true
+
+[guards.symbol]
+cooldown_second = 5
+"""
+
+#: Of each line: key, value, what is allowed, what was probably meant.
+PROBLEMS = [
+    ("envv", "", "", "env"),
+    ("session.clock", '"fast"', '"real" or "virtual"', ""),
+    ("session.max_runtime_seconds", '"soon"', "number, s, > 0", ""),
+    ("universe.top_n", "0", "whole number, ≥ 1", ""),
+    ("exchanges.a.plugin", '"papper"', "paper", "paper"),
+    ("exchanges.b.market.spred_bps", "", "", "spread_bps"),
+    ("exchanges.b.taker_fee_bps", "true", "number, bps", ""),
+    ("guards.symbol.cooldown_second", "", "", "cooldown_seconds"),
+]
+
+ONE_VENUE = '[universe]\ntop_n = 3\n[exchanges.a]\nmarket = { plugin = "dummy" }\n'
+
+#: What `run` refuses: a configuration's text (none: the ready one), flags, and what the only line says.
+REFUSED = {
+    "one venue": (ONE_VENUE, [], ["mine.toml: exchanges: one venue only: a", "two or more tables"]),
+    "no TOML": ("[session\nseed = 1\n", [], ["mine.toml: not valid TOML", "line 1"]),
+    "top_n": ("", ["universe.top_n=0"], ["--set: universe.top_n: wrong value: 0 (allowed: whole number, ≥ 1)"]),
+    "empty universe": ("", ["universe.min_24h_quote_volume=1e15"], ["no symbol is left", "min_24h_quote_volume"]),
+    "base quote without a rate": ("", ["universe.base_quote=EUR"], ["universe.base_quote", '"EUR"', "[fx]"]),
+    "listed quote without a rate": (
+        "",
+        ["universe.mode=FIXED_LIST", 'universe.whitelist=["BTCEUR"]'],
+        ["fx.EUR: missing", "number, > 0"],
+    ),
+    "unknown symbol": (
+        "",
+        ["universe.mode=FIXED_LIST", 'universe.whitelist=["BTCUSD"]'],
+        ["'BTCUSD'", "did you mean 'BTCUSDT'?"],
+    ),
+    "more than a single symbol": ("", ["universe.mode=FULL_MARKET", "engine.mode=single"], ["engine.mode", "symbols"]),
+}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ran]]:
+    def run(case: tuple[str, Sequence[str], Sequence[str]]) -> Ran:
+        text, overrides, _ = case
+        folder = tmp_path_factory.mktemp("refused")
+        (folder / "mine.toml").write_text(text)
+        return CommandLine(folder=folder).run(
+            "mine.toml" if text else TOP10, VIRTUAL, *(f"--set={override}" for override in overrides)
+        )
+
+    with ahead(run, REFUSED) as refused:
+        yield refused
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_bad_configuration_is_refused_before_anything_runs(refused: Callable[[str], Ran], name: str) -> None:
+    ran = refused(name)
+
+    assert ran.code == 2
+    for part in REFUSED[name][2]:
+        assert part in ran.error
+    assert ran.out == ""
+    assert not (ran.folder / "summary.json").exists()
+
+
+def test_a_refused_campaign_leaves_the_last_ones_files_alone(trioarb: CommandLine) -> None:
+    """Also where it is refused late: when its symbols are chosen."""
+    (trioarb.folder / "events.jsonl").write_text('{"seq": 1}\n')
+
+    ran = trioarb.run(TOP10, VIRTUAL, "--set=universe.min_24h_quote_volume=1e15")
+
+    assert ran.code == 2
+    assert ran.events == [{"seq": 1}]
+
+
+def test_every_problem_has_a_line_with_file_key_value_and_what_is_allowed(trioarb: CommandLine) -> None:
+    (trioarb.folder / "mine.toml").write_text(MANY_PROBLEMS)
+
+    ran = trioarb("run", "mine.toml")
+
+    assert ran.code == 2
+    assert len(ran.errors) == len(PROBLEMS)
+    for line, (key, value, allowed, meant) in zip(ran.errors, PROBLEMS, strict=True):
+        assert line.startswith(f"mine.toml: {key}: ")
+        assert value in line
+        assert f"(allowed: {allowed}" in line or not allowed
+        assert f"did you mean '{meant}'?" in line or not meant
+    assert [path.name for path in ran.folder.iterdir()] == ["mine.toml"]
+
+
+def test_problems_as_json(trioarb: CommandLine) -> None:
+    (trioarb.folder / "mine.toml").write_text(MANY_PROBLEMS)
+
+    ran = trioarb("check", "mine.toml", "--json")
+    told = json.loads(ran.out)
+
+    assert ran.code == 2
+    assert ran.err == ""
+    assert told["ok"] is False
+    assert [problem["key"] for problem in told["problems"]] == [key for key, *_ in PROBLEMS]
+    assert {problem["file"] for problem in told["problems"]} == {"mine.toml"}
+    assert told["problems"][1]["value"] == '"fast"'
+    assert told["problems"][1]["allowed"] == '"real" or "virtual"'
+    assert told["problems"][0]["suggestion"] == "env"
+
+
+def test_a_missing_file_is_named(trioarb: CommandLine) -> None:
+    ran = trioarb("run", "nowhere.toml")
+
+    assert ran.code == 2
+    assert ran.error == "nowhere.toml: no such file"
+
+
+def test_check_shows_what_would_run_and_trades_nothing(trioarb: CommandLine) -> None:
+    ran = trioarb("check", TOP10)
+
+    assert ran.code == 0
+    for text in ("10 symbols", "BTCUSDT", "paper on dummy", "global → portfolio → symbol", "120 s", "every 500 ms"):
+        assert text in ran.out
+    assert "The configuration is valid." in ran.out
+    assert not list(ran.folder.iterdir())
+
+
+def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: CommandLine) -> None:
+    questionable = (
+        "--set=strategy.exit_bps=-12",
+        "--set=guards.portfolio.total_capital_usd=40",
+        "--set=exchanges.a.max_borrow_usd=5",
+    )
+    checked = json.loads(
+        trioarb("check", TOP10, VIRTUAL, "--json", "--set=session.max_iterations=2", *questionable).out
+    )
+    ran = trioarb.run(TOP10, VIRTUAL, "--iterations=2", *questionable)
+
+    assert checked["ok"] is True
+    assert checked["config_digest"] == ran.summary["config_digest"]
+    assert checked["symbols"]["BTCUSDT"]["a"]["taker_fee_bps"] == "4"
+    assert checked["warnings"] == ran.summary["warnings"]
+    assert ran.code == 0
+    for said in (
+        "strategy: entry_bps + exit_bps = -2: a trade that enters and leaves at these thresholds can't pay its fees",
+        "guards.portfolio: BTCUSDT may use 4 USD, less than the smallest order of 5: it can never trade",
+        "exchanges.a: max_borrow_usd has no effect",
+        'write under [universe]: blacklist = ["BUSDUSDT", "USDCUSDT"]',
+    ):
+        assert any(said in warning for warning in checked["warnings"]), said
+        assert said in ran.warnings
+
+
+def test_check_fails_alike_with_and_without_json(with_stranger: CommandLine) -> None:
+    flags = ("--set=exchanges.b.plugin=faulty", "--set=exchanges.b.fault=open")
+
+    plain, as_json = with_stranger("check", TOP10, *flags), with_stranger("check", TOP10, *flags, "--json")
+
+    assert plain.error == "[exchanges.b]: plugin 'faulty' raised RuntimeError: broken in open"
+    assert json.loads(as_json.out)["problems"] == [{"message": plain.error}]
+    assert plain.code == as_json.code
+
+
+def test_symbols_says_why_each_is_in_or_out(trioarb: CommandLine) -> None:
+    ran = trioarb("symbols", TOP10, "--set=universe.blacklist=['ETHUSDT']")
+
+    assert ran.code == 0
+    assert "10 of 29 symbols" in ran.out
+    lines = [line.split() for line in ran.out.splitlines()]
+    (eth,) = [line for line in lines if "ETHUSDT" in line]
+    assert "out" in eth
+    assert "blacklisted" in eth
+    assert "warning: BUSDUSDT, USDCUSDT" in ran.out
+
+
+def test_symbols_as_json(trioarb: CommandLine) -> None:
+    ran = trioarb("symbols", TOP10, "--json")
+    rows = json.loads(ran.out)
+
+    assert ran.code == 0
+    chosen = [row["symbol"] for row in rows if row["in"]]
+    assert chosen[:5] == ["BTCUSDT", "ETHUSDT", "BUSDUSDT", "USDCUSDT", "BNBUSDT"]
+    assert len(chosen) == 10
+    assert all(row["reason"] for row in rows)
+    by_symbol = {row["symbol"]: row for row in rows}
+    assert by_symbol["BTCUSDT"]["volume_24h_quote"] == "18200000000"
+    assert "volume_24h_quote" not in by_symbol["PEPEUSDT"]
+
+
+def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: CommandLine) -> None:
+    plain, rows = trioarb("plugins"), json.loads(trioarb("plugins", "--json").out)
+
+    ours = {(row["kind"], row["name"]) for row in rows if re.match(r"trioarb \d", row["distribution"])}
+    assert ours == {
+        ("exchange", "paper"),
+        ("guard tier", "global"),
+        ("guard tier", "portfolio"),
+        ("guard tier", "symbol"),
+        ("market data", "dummy"),
+        ("market data", "recorded"),
+        ("strategy", "spread"),
+        ("symbol source", "dummy"),
+        ("symbol source", "recorded"),
+    }
+    (paper,) = [row for row in rows if row["name"] == "paper"]
+    (fee,) = [key for key in paper["settings"] if key["name"] == "taker_fee_bps"]
+    assert fee["default"] == "4"
+    assert "bps" in fee["type"]
+    assert plain.code == 0
+    for row in rows:
+        assert row["doc"] in " ".join(plain.out.split()) or row["name"] in plain.out
+
+
+def test_what_init_writes_is_valid_and_trades(trioarb: CommandLine) -> None:
+    written = trioarb("init")
+    checked = trioarb("check", "trioarb.toml")
+    ran = trioarb.run("trioarb.toml", VIRTUAL, "--iterations=20")
+
+    assert (written.code, checked.code, ran.code) == (0, 0, 0)
+    assert "trioarb check trioarb.toml" in written.out
+    assert (trioarb.folder / "trioarb.toml").read_text().count("#") > 50
+    assert ran.summary["trades"]
+    assert list((trioarb.folder / "logs").glob("trioarb_*.jsonl"))
+
+
+def test_init_does_not_overwrite_unless_told_so(trioarb: CommandLine) -> None:
+    mine = trioarb.folder / "mine.toml"
+    mine.write_text("# mine\n")
+
+    refused = trioarb("init", "mine.toml")
+    left = mine.read_text()
+    forced = trioarb("init", "mine.toml", "--force")
+
+    assert refused.code == 2
+    assert refused.error == "mine.toml: exists already; --force replaces it"
+    assert left == "# mine\n"
+    assert forced.code == 0
+    assert "[exchanges.a]" in mine.read_text()
+
+
+def test_init_says_where_it_can_not_write(trioarb: CommandLine) -> None:
+    ran = trioarb("init", "missing/mine.toml")
+
+    assert ran.code == 2
+    assert ran.error.startswith(f"{Path('missing/mine.toml')}: can't be written")

@@ -1,0 +1,209 @@
+"""Campaigns on recorded quotes: files that are refused, rows that are dropped and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from command import CommandLine, Ran, ahead
+
+CONFIG = """
+[session]
+clock = "virtual"
+loop_interval_ms = 0
+
+[universe]
+source = "recorded"
+mode = "FULL_MARKET"
+
+[exchanges.left]
+market = { plugin = "recorded", path = "quotes.parquet", exchange = "LEFT" }
+balances = { USDT = "10000" }
+inventory_usd_per_symbol = 5_000
+latency_ms = 0
+
+[exchanges.right]
+market = { plugin = "recorded", path = "quotes.parquet", exchange = "RIGHT" }
+balances = { USDT = "10000" }
+inventory_usd_per_symbol = 5_000
+latency_ms = 0
+"""
+
+NAN = float("nan")
+MS = 1_000_000
+START_NS = 1_700_000_000 * 1_000 * MS
+
+#: ts_ns, exchange, symbol, bid, bid_size, ask, ask_size
+Row = tuple[int, str, str, float | None, float | None, float | None, float | None]
+
+COLUMNS = {
+    "ts_ns": pa.int64(),
+    "exchange": pa.string(),
+    "symbol": pa.string(),
+    "bid": pa.float64(),
+    "bid_size": pa.float64(),
+    "ask": pa.float64(),
+    "ask_size": pa.float64(),
+}
+
+
+def row(ms: int, exchange: str, bid: float | None, ask: float | None, *, bid_size: float | None = 50.0) -> Row:
+    return START_NS + ms * MS, exchange, "BTC-USDT", bid, bid_size, ask, 50.0
+
+
+#: The right venue is dearer at first, then both agree: one trade.
+ROWS = [
+    row(0, "LEFT", 100.0, 100.1),
+    row(10, "RIGHT", 101.0, 101.1),
+    row(20, "LEFT", 100.0, 100.1),
+    row(500, "RIGHT", 100.0, 100.1),
+    row(510, "LEFT", 100.0, 100.1),
+    row(900, "RIGHT", 100.0, 100.1),
+]
+
+BAD_ROWS = {
+    "not a number": row(100, "LEFT", NAN, 100.1),
+    "absent": row(110, "LEFT", 100.0, None),
+    "infinite": row(120, "LEFT", 100.0, float("inf")),
+    "negative": row(130, "LEFT", -100.0, 100.1),
+    "zero": row(140, "LEFT", 0.0, 100.1),
+    "no size": row(150, "LEFT", 100.0, 100.1, bid_size=0.0),
+    "negative size": row(160, "LEFT", 100.0, 100.1, bid_size=-1.0),
+    "crossed": row(170, "LEFT", 100.2, 100.1),
+}
+
+
+def write(path: Path, rows: Iterable[Row], *, without: str = "") -> None:
+    columns = zip(*rows, strict=True)
+    arrays = {name: pa.array(column, kind) for (name, kind), column in zip(COLUMNS.items(), columns, strict=True)}
+    arrays.pop(without, None)
+    pq.write_table(pa.table(arrays), path, compression="zstd")
+
+
+def missing(path: Path) -> None:
+    pass
+
+
+def truncated(path: Path) -> None:
+    write(path, ROWS)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lacking_a_column(path: Path) -> None:
+    write(path, ROWS, without="ask_size")
+
+
+def unsorted(path: Path) -> None:
+    write(path, [*ROWS, row(20, "LEFT", 100.0, 100.1)])
+
+
+def of_other_venues(path: Path) -> None:
+    write(path, [row(0, "LEFT", 100.0, 100.1), row(1, "RIGTH", 100.0, 100.1)])
+
+
+#: What makes the file, and what the only line says of it.
+REFUSED: Mapping[Callable[[Path], None], str] = {
+    missing: "no such file",
+    truncated: "truncated",
+    lacking_a_column: "lacks the column ask_size",
+    unsorted: "not sorted by ts_ns: row 6 has",
+    of_other_venues: 'no rows of exchange "RIGHT"; the file has LEFT, RIGTH; did you mean "RIGTH"?',
+}
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ran]]:
+    def run(make: Callable[[Path], None]) -> Ran:
+        folder = tmp_path_factory.mktemp(make.__name__)
+        (folder / "mine.toml").write_text(CONFIG)
+        make(folder / "quotes.parquet")
+        return CommandLine(folder=folder).run("mine.toml")
+
+    with ahead(run, {make.__name__: make for make in REFUSED}) as refused:
+        yield refused
+
+
+@pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
+def test_a_file_that_can_not_be_used_is_named_before_anything_runs(
+    refused: Callable[[str], Ran], make: Callable[[Path], None]
+) -> None:
+    ran = refused(make.__name__)
+
+    assert ran.code == 2
+    assert ran.error.startswith("quotes.parquet: ")
+    assert REFUSED[make] in ran.error
+    assert not (ran.folder / "summary.json").exists()
+
+
+@pytest.fixture
+def recorded(trioarb: CommandLine) -> Callable[[Iterable[Row]], Ran]:
+    def run(rows: Iterable[Row]) -> Ran:
+        (trioarb.folder / "mine.toml").write_text(CONFIG)
+        write(trioarb.folder / "quotes.parquet", rows)
+        return trioarb.run("mine.toml")
+
+    return run
+
+
+def test_a_good_file_is_traded_to_its_end(recorded: Callable[[Iterable[Row]], Ran]) -> None:
+    ran = recorded(ROWS)
+
+    assert ran.code == 0
+    assert ran.summary["ended_by"] == "end_of_data"
+    assert ran.summary["runtime_seconds"] == pytest.approx(0.9)
+    (trade,) = ran.summary["trades"]
+    assert (trade["buy_venue"], trade["sell_venue"]) == ("left", "right")
+    assert Decimal(trade["pnl_usd"]) > 0
+    assert trade["opened_at"].startswith("2023-11-14T22:13:20.")
+    funnel = ran.summary["funnel"]["BTCUSDT"]
+    assert (funnel["seen"], funnel["evaluated"], funnel["refused"]) == (6, 6, 0)
+
+
+def test_bad_rows_are_dropped_and_counted(recorded: Callable[[Iterable[Row]], Ran]) -> None:
+    ran = recorded(sorted([*ROWS, *BAD_ROWS.values()], key=lambda one: one[0]))
+
+    assert ran.code == 0
+    assert ran.summary["ended_by"] == "end_of_data"
+    funnel = ran.summary["funnel"]["BTCUSDT"]
+    assert (funnel["seen"], funnel["evaluated"], funnel["refused"]) == (6 + len(BAD_ROWS), 6, len(BAD_ROWS))
+    assert len(ran.summary["trades"]) == 1
+
+
+def test_a_file_of_bad_rows_only_is_told_apart_from_a_quiet_market(recorded: Callable[[Iterable[Row]], Ran]) -> None:
+    ran = recorded([*BAD_ROWS.values(), row(800, "RIGHT", NAN, NAN)])
+
+    assert ran.code == 0
+    assert ran.summary["funnel"]["BTCUSDT"]["refused"] == len(BAD_ROWS) + 1
+    assert "refused" in " ".join(ran.summary["advice"])
+
+
+def test_damage_that_is_met_while_the_file_is_played_ends_the_campaign_with_1(trioarb: CommandLine) -> None:
+    (trioarb.folder / "mine.toml").write_text(CONFIG)
+    path = trioarb.folder / "quotes.parquet"
+    write(path, [row(ms, ("LEFT", "RIGHT")[ms % 2], 100.0 + ms / 1000, 101.0 + ms / 1000) for ms in range(20)])
+    bids = pq.read_metadata(path).row_group(0).column(list(COLUMNS).index("bid"))
+    content = bytearray(path.read_bytes())
+    start = bids.dictionary_page_offset or bids.data_page_offset
+    content[start : start + bids.total_compressed_size] = b"\xff" * bids.total_compressed_size
+    path.write_bytes(content)
+
+    ran = trioarb.run("mine.toml")
+
+    assert ran.code == 1
+    assert "quotes.parquet" in ran.error
+    assert ran.summary["ended_by"] == "error"
+    assert ran.events[-1]["type"] == "campaign_ended"
+
+
+def test_check_looks_into_the_file(trioarb: CommandLine) -> None:
+    (trioarb.folder / "mine.toml").write_text(CONFIG)
+    truncated(trioarb.folder / "quotes.parquet")
+
+    ran = trioarb("check", "mine.toml")
+
+    assert ran.code == 2
+    assert ran.error.startswith("quotes.parquet: truncated")
