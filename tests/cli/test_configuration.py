@@ -54,7 +54,6 @@ REFUSED = {
     "no TOML": ("[session\nseed = 1\n", [], ["mine.toml: not valid TOML", "line 1"]),
     "top_n": ("", ["universe.top_n=0"], ["--set: universe.top_n: wrong value: 0 (allowed: whole number, ≥ 1)"]),
     "empty universe": ("", ["universe.min_24h_quote_volume=1e15"], ["no symbol is left", "min_24h_quote_volume"]),
-    "base quote without a rate": ("", ["universe.base_quote=EUR"], ["universe.base_quote", '"EUR"', "[fx]"]),
     "listed quote without a rate": (
         "",
         ["universe.mode=FIXED_LIST", 'universe.whitelist=["BTCEUR"]'],

@@ -53,7 +53,6 @@ AT_THE_START = {
     "exchange, instruments": (exchange("instruments"), f"[exchanges.b]: {RAISES} instruments"),
     "exchange, balances": (exchange("balances"), f"[exchanges.b]: {RAISES} balances"),
     "source, listings": (source("listings"), f"[universe.settings]: {RAISES} listings"),
-    "guard, open": (guard("open"), f"[guards.extra]: {RAISES} open"),
     "strategy, open": (strategy("open"), f"[strategy]: {RAISES} open"),
 }
 
@@ -98,7 +97,6 @@ OTHERS = {
     "guard, check returns text": [*guard("check returns text"), "--iterations=20"],
     "guard, react returns text": [*guard("react returns text"), "--iterations=20"],
     "guard, trips": guard("trips"),
-    "guard, stats": [*guard("stats"), "--iterations=20"],
 }
 
 Outcome = Callable[[str], Ran]
@@ -330,11 +328,3 @@ def test_a_stop_that_a_guard_trips_ends_the_campaign_with_3(outcome: Outcome) ->
     assert ran.summary["ended_by"] == "emergency_stop"
     assert ran.summary["decisions"]["by_rule"] == {"extra.trip": 1}
     assert closed_and_complete(ran)
-
-
-def test_a_guard_that_can_not_describe_itself_costs_only_its_own_figures(outcome: Outcome) -> None:
-    ran = outcome("guard, stats")
-
-    assert ran.code == 0
-    assert ran.summary["risk_stats"]["extra"] == {"error": "RuntimeError: broken in stats"}
-    assert ran.summary["risk_stats"]["global"]["trades_executed"] > 0

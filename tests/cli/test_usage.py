@@ -39,7 +39,6 @@ CASES = {
     "no configuration": (["run"], "config"),
     "no number": (["run", str(TOP10), "--iterations=many"], "--iterations"),
     "a negative runtime": (["run", str(TOP10), "--runtime=-1"], "--runtime: session.max_runtime_seconds"),
-    "unknown level": (["run", str(TOP10), "--log-level=LOUD"], "--log-level"),
     "an override without a value": (["run", str(TOP10), "--set", "session.clock"], "session.clock"),
 }
 
