@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recompute import Books, check
 
-from trioarb.api import Listing
+from trioarb.api import GuardContext, GuardTier, GuardTierSpec, NoSettings, Opportunity, Record, Refusal
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
     ScriptedTape,
     listing,
+    plugin_of,
     run_virtual,
     scripted_market,
     two_venues,
@@ -177,13 +179,38 @@ def test_variations_reach_what_they_are_for() -> None:
 CHEAP, DEAR = (100.0, 50.0, 100.1, 50.0), (102.0, 50.0, 102.1, 50.0)
 
 
+class NeverEnds(BaseException):
+    """The campaign records event after event; nothing in the engine may catch this."""
+
+
+class Fuse(GuardTier):
+    """Refuses nothing, but a campaign with so many events isn't going to end."""
+
+    def __init__(self) -> None:
+        self._left = 20_000
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        return None
+
+    def apply(self, record: Record) -> None:
+        self._left -= 1
+        if not self._left:
+            raise NeverEnds(f"no end in sight: {record}")
+
+
+@asynccontextmanager
+async def open_fuse(settings: NoSettings, context: GuardContext) -> AsyncIterator[GuardTier]:
+    yield Fuse()
+
+
 def scripted(
     rows: Mapping[str, Sequence[ScriptedRow]], bases: Sequence[str], start_ns: int | None = None
 ) -> dict[str, object]:
-    """Return a plugin whose markets quote ``rows`` by venue."""
-    listings: list[Listing] = [listing(base) for base in bases]
+    """Return plugins: markets that quote ``rows`` by venue, and the guard tier ``fuse``."""
+    listings = [listing(base) for base in bases]
     tapes = {venue: ScriptedTape(rows[venue], listings=listings, start_ns=start_ns) for venue in rows}
-    return {"scripted": scripted_market(tapes)}
+    fuse = GuardTierSpec(name="fuse", doc="ends campaigns that never end", open=open_fuse, rank=0)
+    return {"scripted": scripted_market(tapes), "fuse": plugin_of(fuse)}
 
 
 def test_entries_of_one_instant_do_not_spend_the_same_money() -> None:
@@ -208,6 +235,33 @@ def test_legs_without_an_answer_are_recorded_in_the_same_order_every_time() -> N
     runs = [audited(table, plugins=scripted(rows, ["BTC"])).events for _ in range(12)]
     assert len([one for one in runs[0] if one["type"] == "order_unknown"]) == 2
     assert all(run == runs[0] for run in runs)
+
+
+def run_exits_that_fill_nothing(latency_ms: int) -> CampaignResult:
+    """Both venues show a little once, and then nothing new until the end: the rest can't be closed for a minute."""
+    rows = {
+        "a": [(0.0, "BTCUSDT", *CHEAP), (1.5, "BTCUSDT", 100.0, 1.0, 100.1, 1.0), (60.0, "BTCUSDT", *CHEAP)],
+        "b": [(1.0, "BTCUSDT", *DEAR), (1.5, "BTCUSDT", 102.0, 1.0, 102.1, 1.0)],
+    }
+    table = two_venues()
+    table["guards"]["fuse"] = {}
+    table["session"]["max_runtime_seconds"] = 10
+    table["strategy"]["max_holding_seconds"] = 2
+    for venue in table["exchanges"].values():
+        venue["latency_ms"] = latency_ms
+    return audited(table, plugins=scripted(rows, ["BTC"]))
+
+
+@pytest.mark.parametrize("latency_ms", [0, 40])
+def test_an_exit_that_fills_nothing_is_not_tried_again_without_a_pause(latency_ms: int) -> None:
+    result = run_exits_that_fill_nothing(latency_ms)
+    assert len([one for one in result.of_type("pair_opened") if one["kind"] == "exit"]) < 150
+
+
+def test_exits_that_fill_nothing_do_not_keep_a_campaign_from_its_end() -> None:
+    result = run_exits_that_fill_nothing(40)
+    assert result.events[-1]["ended_by"] == "runtime"
+    assert result.events[-1]["ts_ns"] - result.events[0]["ts_ns"] < 27 * 10**9  # 10 to run, 15 to close positions
 
 
 # Random campaigns
@@ -275,6 +329,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Decimal]]:
             **({} if hold is None else {"max_holding_seconds": hold}),
         },
         "guards": {
+            "fuse": {},
             "global": {
                 "max_total_exposure_usd": draw(st.sampled_from([10_000, 600, 150])),
                 "max_daily_loss_usd": draw(decimals("1000", "1", "0.01")),
@@ -327,9 +382,8 @@ def tapes(
                 ask = bid + chance.choice([0, 1, 1, 4]) * tick
                 if chance.random() < 0.02:
                     ask = chance.choice([bid - tick, Decimal("NaN"), Decimal(0)])  # to be refused
-                bid_size, ask_size = (
-                    chance.choice([5.0, 61.7, 900.0, 900.0, 40_000.0]) / usd / middle for _ in range(2)
-                )
+                worth = usd * middle
+                bid_size, ask_size = (chance.choice([5.0, 61.7, 900.0, 900.0, 40_000.0]) / worth for _ in range(2))
                 rows[venue].append((at, f"{base}USDT", float(bid), bid_size, float(ask), ask_size))
     return rows
 

@@ -113,6 +113,7 @@ class Pair:
     event: Event
     before: Held
     flows: dict[str, Flow]
+    urgent_before: Mapping[tuple[str, str], Fraction]
     orders: list[str] = field(default_factory=list)
     residuals: list[Event] = field(default_factory=list)
     closed: Event | None = None
@@ -181,6 +182,8 @@ class Books:
         self._instruments: dict[tuple[str, str], Event] = {}
         self._assets_by_symbol: dict[str, tuple[str, str]] = {}
         self._orders: dict[str, Order] = {}
+        #: Locked so far by exits, hedges and unwinding, which no entry that was allowed before can hold up.
+        self._urgent: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
         self._fill_ids: set[tuple[str, str]] = set()
         self._pairs: dict[str, Pair] = {}
         self._flying: dict[str, Pair] = {}
@@ -456,7 +459,7 @@ class Books:
             if number(event["quantity"]) > trade.held.quantity:
                 self._problem("closes more than is open")
         before = Held(trade.held.quantity, trade.held.cash, trade.held.fees)
-        pair = Pair(event=event, before=before, flows={buy: Flow(), sell: Flow()})
+        pair = Pair(event=event, before=before, flows={buy: Flow(), sell: Flow()}, urgent_before=self._urgent.copy())
         self._pairs[pair_id] = self._flying[pair_id] = pair
         self._sample()
 
@@ -514,13 +517,15 @@ class Books:
         price = max(number(pair.event["buy_limit"]), number(pair.event["sell_limit"]))
         if abs(value) > dust * price * self._fx(symbol) * Fraction(3, 2):
             self._problem("values its dust at more than it can be worth")
-        for venue in pair.flows:
-            rules = self._instruments[symbol, venue]
-            lots = dust // number(rules["lot_size"])
-            if lots * number(rules["lot_size"]) * price > 4 * number(rules["min_notional"]) + 4 * price * number(
-                rules["lot_size"]
-            ):
-                self._problem(f"calls {float(dust)} dust, which {venue} would trade")
+        one_sided = abs(pair.bought - pair.sold) if event["outcome"] != "residual" else _NONE
+        least = [
+            (number(rules["min_notional"]), number(rules["lot_size"]) * price)
+            for rules in (self._instruments[symbol, venue] for venue in pair.flows)
+        ]
+        if one_sided * price > Fraction(3, 2) * min(map(sum, least)):
+            self._problem(f"calls {float(one_sided)} dust, which a venue would trade")
+        if not 0 <= (dust - one_sided) * price <= Fraction(3, 2) * max(map(max, least)):
+            self._problem(f"calls {float(dust - one_sided)} on both legs dust, which both venues would trade")
         return value
 
     def _check_outcome(self, event: Event, pair: Pair, trade: Trade) -> None:
@@ -670,7 +675,9 @@ class Books:
         asset.locked += order.locked
         lendable = self._borrow_usd.get(venue, _NONE) / (order.limit * self._fx(symbol)) if side == "sell" else _NONE
         short_of = -asset.free - lendable
-        if event["purpose"] == "leg" and pair is not None and pair.is_entry and short_of > 0:
+        if event["purpose"] != "leg" or pair is None or not pair.is_entry:
+            self._urgent[venue, event["locked_asset"]] += order.locked
+        elif short_of > self._urgent[venue, event["locked_asset"]] - pair.urgent_before[venue, event["locked_asset"]]:
             self._problem(f"is an entry's leg that locks {float(short_of)} {event['locked_asset']} more than is free")
         if pair is None:
             self._problem("submits an order of a pair that is not in flight")

@@ -111,6 +111,7 @@ class Desk:
                 pnl_usd=Decimal(pnl_usd),
                 fees_usd=Decimal(0),
                 dust=Decimal(0),
+                dust_value_usd=Decimal(0),
             )
         )
 

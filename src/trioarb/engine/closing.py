@@ -112,5 +112,4 @@ def _never_sent(opened: PairOpened) -> PairEnded:
         sold=ZERO,
         pnl_usd=ZERO,
         fees_usd=ZERO,
-        dust=ZERO,
     )

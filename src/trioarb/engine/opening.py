@@ -119,6 +119,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Ca
             settings=config.execution,
         ),
         venues=world.exchanges,
+        instruments=world.instruments,
         time=world.time,
         limits=Limits(
             interval_ns=seconds_to_ns(config.session.loop_interval_ms / 1000),

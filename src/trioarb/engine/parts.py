@@ -13,6 +13,7 @@ from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
 from trioarb.journal.trades import Trades
+from trioarb.model.market import Instrument
 from trioarb.plugin.contract import Exchange
 from trioarb.risk.guards import Guards
 
@@ -33,12 +34,15 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Parts:
+    """``instruments`` by symbol and venue."""
+
     journal: Journal
     ledger: Ledger
     trades: Trades
     guards: Guards
     executor: Executor
     venues: Mapping[str, Exchange]
+    instruments: Mapping[str, Mapping[str, Instrument]]
     time: CampaignTime
     limits: Limits
     latency: LatencyHistogram

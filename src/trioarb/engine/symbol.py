@@ -8,22 +8,25 @@ from decimal import Decimal, localcontext
 from time import perf_counter_ns
 
 import attrs
+import trio
 
 from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
-from trioarb.model.number import BPS, EXACT
+from trioarb.model.number import BPS, EXACT, ZERO
+from trioarb.model.order import Side
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
+from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, funds_needed, size_entry, size_exit
 
 __all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
 
 #: Symbol tasks wake after market data and orders that are due at the same nanosecond.
 SYMBOL_ORDER = 2
 
+#: Pause after an exit that closed nothing.
 _RETRY_CLOSE_NS = 200_000_000
 
 
@@ -95,6 +98,7 @@ class SymbolTask:
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | _Exit | None = None
         self._executing = False
+        self._next_exit_ns = 0
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
@@ -152,6 +156,8 @@ class SymbolTask:
                 await self._execute()
                 if self.done:
                     self._on_done()
+                # A pair is shielded: without this, one after the other could keep the campaign from its end.
+                await trio.lowlevel.checkpoint_if_cancelled()
                 continue
             if self._failure is not None:
                 raise self._failure
@@ -164,7 +170,7 @@ class SymbolTask:
                 continue
             if wake_ns is not None and now_ns >= wake_ns:
                 self._decide_exit(now_ns)
-                wake_ns = now_ns + _RETRY_CLOSE_NS
+                wake_ns = max(self._next_exit_ns, now_ns + _RETRY_CLOSE_NS)
                 if self._work is not None:
                     continue
             candidates = (next_ns if interval_ns else None, wake_ns, until_ns)
@@ -258,6 +264,8 @@ class SymbolTask:
             self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
 
     def _decide_exit(self, now_ns: int) -> None:
+        if now_ns < self._next_exit_ns:
+            return
         for position in self._parts.trades.positions(self.symbol):
             reason = self._exit_reason(position, now_ns)
             if reason is None:
@@ -315,6 +323,8 @@ class SymbolTask:
                 await self._parts.executor.enter(self.market, work)
             elif work is not None:
                 await self._parts.executor.exit(self.market, work.position, work.plan, work.reason)
+                if work.position in self._parts.trades.positions(self.symbol):
+                    self._next_exit_ns = self._parts.time.now_ns() + _RETRY_CLOSE_NS
         finally:
             self._executing = False
 
@@ -323,15 +333,28 @@ class SymbolTask:
         touch = self._board.touch(venue)
         if touch is None:
             raise AssertionError(f"{self.symbol}: {venue} is priced before its first quote")
-        ledger = self._parts.ledger
         return LegMarket(
             instrument=instrument,
             touch=touch,
-            free_base=ledger.free(venue, instrument.base),
-            free_quote=ledger.free(venue, instrument.quote),
+            free_base=self._spendable(venue, instrument.base),
+            free_quote=self._spendable(venue, instrument.quote),
             account=exchange.account,
             max_borrow_usd=exchange.max_borrow_usd,
         )
+
+    def _spendable(self, venue: str, asset: str) -> Decimal:
+        """Return what is free and not about to be locked by another symbol's decided entry."""
+        free = self._parts.ledger.free(venue, asset)
+        for opened in self._parts.trades.unsent:
+            for at, side, limit in (
+                (opened.buy_venue, Side.BUY, opened.buy_limit),
+                (opened.sell_venue, Side.SELL, opened.sell_limit),
+            ):
+                if at == venue:
+                    instrument = self._parts.instruments[opened.symbol][at]
+                    needed = funds_needed(instrument, side, quantity=opened.quantity, limit_price=limit)
+                    free = EXACT.subtract(free, needed[1] if needed[0] == asset else ZERO)
+        return free
 
     def _seed_inventory(self, venue: str, index: int) -> None:
         quote, instrument = self._board.quote(index), self.market.instruments.get(venue)

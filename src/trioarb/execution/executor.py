@@ -29,10 +29,11 @@ from trioarb.model.event import (
     PairOpened,
 )
 from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, EXACT, ZERO
+from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose, Side
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
+from trioarb.strategy.sizing import funds_needed
 
 __all__ = ["Executor", "Market"]
 
@@ -242,12 +243,7 @@ class Executor:
     def _submit(self, pair: _Pair, order: Order, purpose: Purpose) -> Order:
         """Record the order before it is sent."""
         instrument = pair.market.instruments[order.venue]
-        if order.side is Side.BUY:
-            fee = EXACT.divide(max(instrument.taker_fee_bps, ZERO), BPS)
-            asset = instrument.quote
-            locked = EXACT.multiply(EXACT.multiply(order.quantity, order.limit_price), EXACT.add(1, fee))
-        else:
-            asset, locked = instrument.base, order.quantity
+        asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
         self._journal.record(
             OrderSubmitted(
                 client_order_id=order.client_order_id,
@@ -287,8 +283,11 @@ class Executor:
         if report is not None and (nonsense := self._nonsense(pair, order, report)):
             report, problem = None, nonsense
         if report is None:
+            # Legs that time out together wake together; each takes its turn.
+            await self._time.sleep(0, (_ORDER, order.symbol, order.venue, 2))
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
             report = await self._ask(pair, order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
+            await self._time.sleep(0, (_ORDER, order.symbol, order.venue, 2))
         return ZERO if report is None else self._conclude(pair, order, report)
 
     async def _ask(self, pair: _Pair, order: Order, *, until_ns: int) -> OrderReport | None:

@@ -59,6 +59,16 @@ class _Left:
         return EXACT.multiply(self.quantity, self.average_price if self.mark is None else self.mark)
 
 
+@attrs.frozen(kw_only=True)
+class _Booked:
+    """What a pair realised and paid, and the dust it left; amounts in quote asset."""
+
+    realised: Decimal
+    fees: Decimal
+    dust: Decimal
+    dust_value: Decimal
+
+
 def settle_entry(
     flows: PairFlows,
     finish: Finish,
@@ -85,9 +95,10 @@ def settle_entry(
             kept_cash = share(sell.sell_value, hedged, sell.sold) - share(buy.buy_value, hedged, buy.bought)
             kept_fees = share(sell.sell_fees, hedged, sell.sold) + share(buy.buy_fees, hedged, buy.bought)
         fees = buy.fees + sell.fees
-        realised = (buy.cash + sell.cash - fees) - (kept_cash - kept_fees)
-        realised += _hedged_value(dust, bid=marks.buy_bid, ask=marks.sell_ask)
-        realised += sum((one.value for one in left), ZERO)
+        dust_value = _hedged_value(dust, bid=marks.buy_bid, ask=marks.sell_ask)
+        left_value = sum((one.value for one in left), ZERO)
+        realised = (buy.cash + sell.cash - fees) - (kept_cash - kept_fees) + dust_value + left_value
+        dust_value += left_value if finish.is_dust else ZERO
     events: list[Event] = []
     if hedged:
         buy_price = per_unit(buy.buy_value, buy.bought)
@@ -107,7 +118,8 @@ def settle_entry(
                 exposure_usd=_exposure(hedged, max(buy_price, sell_price), usd_per_quote),
             )
         )
-    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote, dust=dust)]
+    booked = _Booked(realised=realised, fees=fees, dust=dust, dust_value=dust_value)
+    return [*events, *_ending(flows, finish, left, base, usd_per_quote, booked)]
 
 
 def settle_exit(
@@ -149,9 +161,10 @@ def settle_exit(
         closed_cash = share(position.cash, closed, position.quantity)
         closed_fees = share(position.fees, closed, position.quantity)
         fees = buy.fees + sell.fees
-        realised = closed_cash - closed_fees + buy.cash + sell.cash - fees
-        realised += _hedged_value(dust, bid=marks.sell_bid, ask=marks.buy_ask)
-        realised += sum((one.value for one in left), ZERO)
+        dust_value = _hedged_value(dust, bid=marks.sell_bid, ask=marks.buy_ask)
+        left_value = sum((one.value for one in left), ZERO)
+        realised = closed_cash - closed_fees + buy.cash + sell.cash - fees + dust_value + left_value
+        dust_value += left_value if finish.is_dust else ZERO
         realised_so_far = position.realised + realised
     events: list[Event] = []
     if rest and closed:
@@ -183,7 +196,8 @@ def settle_exit(
                 reason=reason,
             )
         )
-    return [*events, *_ending(flows, finish, left, realised, fees, base, usd_per_quote, dust=dust)]
+    booked = _Booked(realised=realised, fees=fees, dust=dust, dust_value=dust_value)
+    return [*events, *_ending(flows, finish, left, base, usd_per_quote, booked)]
 
 
 def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
@@ -232,14 +246,12 @@ def _ending(
     flows: PairFlows,
     finish: Finish,
     left: Sequence[_Left],
-    realised: Decimal,
-    fees: Decimal,
     base: str,
     usd_per_quote: Decimal,
-    dust: Decimal = ZERO,
+    booked: _Booked,
 ) -> list[Event]:
     opened, outcome = flows.opened, finish.outcome
-    if dust and outcome is PairOutcome.HEDGED:
+    if booked.dust and outcome is PairOutcome.HEDGED:
         outcome = PairOutcome.FLAT
     events: list[Event] = [
         ResidualLeft(
@@ -266,9 +278,10 @@ def _ending(
             outcome=outcome,
             bought=flows.bought,
             sold=flows.sold,
-            pnl_usd=EXACT.multiply(realised, usd_per_quote),
-            fees_usd=EXACT.multiply(fees, usd_per_quote),
-            dust=EXACT.add(abs(finish.imbalance), dust) if finish.is_dust else dust,
+            pnl_usd=EXACT.multiply(booked.realised, usd_per_quote),
+            fees_usd=EXACT.multiply(booked.fees, usd_per_quote),
+            dust=EXACT.add(abs(finish.imbalance), booked.dust) if finish.is_dust else booked.dust,
+            dust_value_usd=EXACT.multiply(booked.dust_value, usd_per_quote),
         )
     )
     return events

@@ -69,6 +69,7 @@ class PairFlows:
     """An opened pair and the flows at its two venues."""
 
     opened: PairOpened
+    orders: int = 0
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
 
@@ -116,6 +117,11 @@ class Trades:
         return self._positions[trade_id]
 
     @property
+    def unsent(self) -> Iterator[PairOpened]:
+        """The pairs that were opened, and whose orders are not submitted yet."""
+        return (pair.opened for pair in self.pairs.values() if not pair.orders)
+
+    @property
     def entries_in_flight(self) -> int:
         return sum(pair.opened.kind is PairKind.ENTRY for pair in self.pairs.values())
 
@@ -133,6 +139,7 @@ class Trades:
             case OrderSubmitted() as order:
                 self.orders_submitted += 1
                 self._pair_of_order[order.client_order_id] = self.pairs[order.pair_id]
+                self.pairs[order.pair_id].orders += 1
             case OrderFilled() as fill:
                 self._fill(fill)
             case PositionOpened() as opened:

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.model.number import text
+from trioarb.model.number import ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
 
@@ -216,7 +216,8 @@ class OrderUnknown(Event):
 class PairEnded(Event):
     """``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
 
-    ``dust`` is an imbalance too small for any venue to trade.
+    ``dust`` is what is too small for any venue to trade: an imbalance, or a rest on both legs. It is valued at what it
+    would bring, ``dust_value_usd``, which is part of ``pnl_usd``.
     """
 
     pair_id: str
@@ -228,7 +229,8 @@ class PairEnded(Event):
     sold: Decimal
     pnl_usd: Decimal
     fees_usd: Decimal
-    dust: Decimal
+    dust: Decimal = ZERO
+    dust_value_usd: Decimal = ZERO
 
 
 @attrs.frozen(kw_only=True)

@@ -9,10 +9,20 @@ import attrs
 from trioarb.market.book import Touch
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
+from trioarb.model.order import Side
 from trioarb.model.trade import Account, Opportunity, OrderSize
 from trioarb.strategy.edge import exact_edge_bps
 
-__all__ = ["LegMarket", "NotSized", "both_tradable", "common_lots", "size_entry", "size_exit", "tradable"]
+__all__ = [
+    "LegMarket",
+    "NotSized",
+    "both_tradable",
+    "common_lots",
+    "funds_needed",
+    "size_entry",
+    "size_exit",
+    "tradable",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -123,6 +133,15 @@ def both_tradable(plan: Opportunity, buy: LegMarket, sell: LegMarket) -> bool:
     return tradable(plan.quantity, plan.buy_limit, buy.instrument) and tradable(
         plan.quantity, plan.sell_limit, sell.instrument
     )
+
+
+def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal) -> tuple[str, Decimal]:
+    """Return what an order locks until it is done: the asset, and how much of it (a buy's fee included)."""
+    if side is Side.SELL:
+        return instrument.base, quantity
+    fee = EXACT.divide(max(instrument.taker_fee_bps, ZERO), BPS)
+    value = EXACT.multiply(quantity, limit_price)
+    return instrument.quote, EXACT.multiply(value, EXACT.add(1, fee))
 
 
 def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Decimal:
