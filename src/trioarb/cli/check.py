@@ -20,7 +20,7 @@ from trioarb.settings.problem import Problem
 __all__ = ["check"]
 
 
-def check(config: ConfigFile, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
+def check(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Validate a configuration, its plugins and their data included, and print what would run.
 
     Everything is opened as for a run, and closed again; nothing is traded.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,7 +13,7 @@ from trioarb.errors import CampaignError, ConfigError
 from trioarb.model.event import Record, to_json_object
 from trioarb.settings.problem import Problem
 
-__all__ = ["EventsFile", "abandon_stdout", "check_writable", "print_json", "write_json"]
+__all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json"]
 
 
 class EventsFile:
@@ -89,17 +89,34 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
         part.unlink(missing_ok=True)
 
 
-def check_writable(path: Path | None, flag: str) -> None:
-    """Complain before the campaign, not after it, about a file that can't be written.
+def check_outputs(outputs: Mapping[str, Path | None], *, inputs: Sequence[Path]) -> None:
+    """Complain before the campaign, not after it, about files that can't be written or would spoil each other.
+
+    ``outputs`` are the paths by their flags.
 
     Raises:
-        ConfigError: the folder is missing or not writable, or the path is a folder.
+        ConfigError: with every problem.
     """
-    if path is None:
-        return
+    taken = {path.resolve(): str(path) for path in inputs}
+    problems: list[Problem] = []
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        why = _not_writable(path)
+        if not why and path.resolve() in taken and not path.is_char_device():
+            why = "is in use for something else; give another file"
+        if why:
+            problems.append(Problem(file=flag, message=why, value=str(path)))
+        taken[path.resolve()] = flag
+    if problems:
+        raise ConfigError(problems)
+
+
+def _not_writable(path: Path) -> str:
     if path.is_dir():
-        raise ConfigError([Problem(file=flag, message="is a folder; give a file", value=str(path))])
+        return "is a folder; give a file"
     if not path.parent.is_dir():
-        raise ConfigError([Problem(file=flag, message="no such folder; make it first", value=str(path.parent))])
+        return "there is no such folder; make it first"
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigError([Problem(file=flag, message="can't be written; choose another place", value=str(path))])
+        return "can't be written; choose another place"
+    return ""

@@ -14,7 +14,7 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.cli.options import ConfigFile, Overrides
-from trioarb.cli.output import EventsFile, abandon_stdout, check_writable, write_json
+from trioarb.cli.output import EventsFile, abandon_stdout, check_outputs, write_json
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import ClockKind, Config, LogLevel
@@ -36,6 +36,7 @@ LogLevelName = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 def run(
     config: ConfigFile,
+    /,
     *,
     overrides: Overrides = None,
     iterations: Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")] = None,
@@ -61,8 +62,7 @@ def run(
         log_level=log_level,
     )
     console = LastingConsole(stderr=True)
-    for path, flag in ((events, "--events"), (summary, "--summary")):
-        check_writable(path, flag)
+    check_outputs({"--events": events, "--summary": summary}, inputs=[config])
     with ExitStack() as stack:
         log_file = stack.enter_context(LogFile(log_dir, config.stem, started=time.time()))
         configure_logging(loaded.config.log_level, console, log_file)

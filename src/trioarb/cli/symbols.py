@@ -14,7 +14,7 @@ from trioarb.universe.select import Verdict
 __all__ = ["symbols"]
 
 
-def symbols(config: ConfigFile, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
+def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Show every symbol that the source lists, its volume, and why it is in or out."""
     verdicts, warnings = look_at(
         config,

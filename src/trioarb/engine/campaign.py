@@ -67,6 +67,7 @@ class Campaign:
             self.error = error
         if self.ended_by is None:
             self.ended_by = by
+            self.phase = Phase.DRAINING
             for task in self.symbols.values():
                 task.entries_open = False
             self.scope.cancel()

@@ -1,0 +1,32 @@
+"""In virtual time the same input gives the same bytes, in whatever process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CONFIG = Path(__file__).parents[2] / "configs" / "top10.toml"
+
+
+def events(tmp_path: Path, name: str, *, hash_seed: int, config: Path = CONFIG) -> bytes:
+    path = tmp_path / f"{name}.jsonl"
+    command = [sys.executable, "-m", "trioarb", "run", str(config), "--events", str(path), "--log-dir", str(tmp_path)]
+    command += ["--set", "session.clock=virtual", "--set", "exchanges.b.latency_ms=300", "--iterations", "400"]
+    command += ["--runtime", "600", "--set", "exchanges.b.reject_rate=0.1"]
+    subprocess.run(
+        command, check=True, capture_output=True, env=os.environ | {"PYTHONHASHSEED": str(hash_seed)}, timeout=60
+    )
+    return path.read_bytes()
+
+
+def test_fresh_processes_write_the_same_events(tmp_path: Path) -> None:
+    first, *others = [events(tmp_path, f"run{seed}", hash_seed=seed) for seed in range(4)]
+    assert first.count(b'"position_closed"') > 20
+    assert others == [first] * 3
+
+
+def test_the_order_of_tables_does_not_matter(tmp_path: Path) -> None:
+    head, *tables = CONFIG.read_text().split("\n[")
+    permuted = tmp_path / "top10.toml"
+    permuted.write_text("\n[".join([head, *reversed(tables)]))
+    assert events(tmp_path, "permuted", hash_seed=1, config=permuted) == events(tmp_path, "plain", hash_seed=1)
