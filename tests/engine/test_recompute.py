@@ -238,6 +238,26 @@ def test_legs_without_an_answer_are_recorded_in_the_same_order_every_time() -> N
     assert all(run == runs[0] for run in runs)
 
 
+def test_an_exit_that_cannot_be_paid_for_waits() -> None:
+    """Venue b spends on ETH what it got for BTC: until that is back, buying BTC back would leave one leg open."""
+    rows = {
+        "a": [(0.0, "BTCUSDT", *CHEAP), (0.0, "ETHUSDT", *DEAR)],
+        "b": [
+            (0.0, "ETHUSDT", *DEAR),
+            (1.0, "BTCUSDT", *DEAR),
+            (3.0, "ETHUSDT", *CHEAP),
+            (6.0, "BTCUSDT", *CHEAP),
+            (30.0, "BTCUSDT", *CHEAP),
+        ],
+    }
+    table = two_venues()
+    table["exchanges"]["b"]["balances"] = {"USDT": "1"}
+    table["strategy"] = {"exit_bps": -30, "max_quote_age_ms": 60_000}
+    result = audited(table, plugins=scripted(rows, ["BTC", "ETH"]))
+    assert len(result.of_type("position_closed")) == 2
+    assert not result.of_type("residual_left")
+
+
 def run_exits_that_fill_nothing(latency_ms: int) -> CampaignResult:
     """Both venues show a little once, and then nothing new until the end: the rest can't be closed for a minute."""
     rows = {
@@ -334,7 +354,7 @@ def tables(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Decimal]]:
             "global": {
                 "max_total_exposure_usd": draw(st.sampled_from([10_000, 600, 150])),
                 "max_daily_loss_usd": draw(decimals("1000", "1", "0.01")),
-                "emergency_stop_loss_usd": draw(decimals("2000", "2000", "3")),
+                "emergency_stop_loss_usd": draw(decimals("2000", "2000", "0.3")),
             },
             "portfolio": {
                 "total_capital_usd": draw(st.sampled_from([10_000, 1_000])),

@@ -121,7 +121,7 @@ class Pair:
 
     @property
     def is_entry(self) -> bool:
-        return self.event["kind"] == "entry"
+        return bool(self.event["kind"] == "entry")
 
     @property
     def bought(self) -> Fraction:
