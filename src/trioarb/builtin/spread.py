@@ -67,15 +67,15 @@ class SpreadStrategy(Strategy):
         return self._size if edge_bps >= self._entry else None
 
     def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        wake_at_ns = self.wake_at_ns(position)
+        if wake_at_ns is not None and now_ns >= wake_at_ns:
+            return ExitReason.MAX_HOLDING
         if edge_bps >= self._exit:
             return ExitReason.EDGE
         if self._take_profit is not None and net_bps >= self._take_profit:
             return ExitReason.TAKE_PROFIT
         if self._stop_loss is not None and net_bps <= self._stop_loss:
             return ExitReason.STOP_LOSS
-        wake_at_ns = self.wake_at_ns(position)
-        if wake_at_ns is not None and now_ns >= wake_at_ns:
-            return ExitReason.MAX_HOLDING
         return None
 
     def wake_at_ns(self, position: Position) -> int | None:

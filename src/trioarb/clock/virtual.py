@@ -56,9 +56,10 @@ class VirtualClock(trio.abc.Clock):
             if task is not None:
                 trio.lowlevel.reschedule(task)
             return 0
-        if math.isinf(deadline):
+        if deadline == math.inf:
             return math.inf
-        self.elapsed_ns = max(self.elapsed_ns, math.ceil(deadline * SECOND_NS))
+        if deadline > self.current_time():
+            self.elapsed_ns = max(self.elapsed_ns, round(deadline * SECOND_NS))
         while self.current_time() < deadline:
             self.elapsed_ns += 1
         return 0

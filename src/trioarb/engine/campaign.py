@@ -69,7 +69,7 @@ class Campaign:
             self.ended_by = by
             self.phase = Phase.DRAINING
             for task in self.symbols.values():
-                task.entries_open = False
+                task.fenced = True
             self.scope.cancel()
             self.parts.time.yield_soon()
 

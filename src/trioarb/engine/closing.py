@@ -39,9 +39,8 @@ async def drain(campaign: Campaign) -> None:
 async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
     closing_ns = seconds_to_ns(campaign.config.execution.close_deadline_seconds)
     deadline = campaign.parts.time.deadline(campaign.parts.time.now_ns() + closing_ns)
-    if campaign.signals > 1:
-        deadline = min(deadline, trio.current_time() + float(campaign.config.execution.hurry_seconds))
-    with trio.CancelScope(deadline=deadline) as campaign.closing:
+    hurry_until = campaign.parts.executor.hurry_until
+    with trio.CancelScope(deadline=min(deadline, hurry_until)) as campaign.closing:
         async with trio.open_nursery() as nursery:
             for task in campaign.symbols.values():
                 if campaign.parts.trades.positions(task.symbol):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 from trioarb import __version__
-from trioarb.clock.service import SECOND_NS, seconds_to_ns
+from trioarb.clock.service import seconds_to_ns
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
@@ -92,7 +92,7 @@ async def record_opening(campaign: Campaign) -> None:
 
 
 async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Campaign:
-    campaign_id = f"{world.start_ns // SECOND_NS:x}-{config.digest[:6]}"
+    campaign_id = f"{world.start_ns:x}-{config.digest[:6]}"
     journal = Journal(world.time.now_ns)
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
     symbols = tuple(listing.symbol for listing in world.symbols)
@@ -113,6 +113,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Ca
         executor=Executor(
             campaign_id=campaign_id,
             journal=journal,
+            ledger=ledger,
             trades=trades,
             venues=world.exchanges,
             time=world.time,

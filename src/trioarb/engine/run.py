@@ -73,8 +73,8 @@ async def _run(campaign: Campaign, *, handle_signals: bool) -> None:
                         await services.start(_watch_signals, campaign)
                     try:
                         await _trade(campaign, services)
-                    except TrioarbError as error:
-                        campaign.end(EndedBy.ERROR, str(error))
+                    except Exception as error:
+                        campaign.fail("the engine", error)
                     finally:
                         await drain(campaign)
                         services.cancel_scope.cancel()
@@ -89,10 +89,7 @@ async def _trade(campaign: Campaign, services: trio.Nursery) -> None:
     Raises:
         TrioarbError: a venue doesn't say its balances; nothing was traded.
     """
-    runtime_seconds = campaign.config.session.max_runtime_seconds
-    if runtime_seconds is not None:
-        at_ns = campaign.world.start_ns + seconds_to_ns(runtime_seconds)
-        campaign.scope.deadline = campaign.parts.time.deadline(at_ns)
+    services.start_soon(_limit_runtime, campaign)
     with campaign.scope:
         await record_opening(campaign)
         await start_market(campaign, services)
@@ -101,7 +98,14 @@ async def _trade(campaign: Campaign, services: trio.Nursery) -> None:
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
                 symbols.start_soon(supervise, campaign, task)
-    if campaign.scope.cancelled_caught:
+
+
+async def _limit_runtime(campaign: Campaign) -> None:
+    """End the campaign at its runtime limit. No deadline of the scope: entries are fenced before it is cancelled."""
+    runtime_seconds = campaign.config.session.max_runtime_seconds
+    if runtime_seconds is not None:
+        at_ns = campaign.world.start_ns + seconds_to_ns(runtime_seconds)
+        await campaign.parts.time.sleep_until(at_ns, LAST)
         campaign.end(EndedBy.RUNTIME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+import trio
 
 from trioarb.clock.service import seconds_to_ns
 from trioarb.engine.campaign import Campaign, describe
@@ -60,8 +61,11 @@ async def _sit_out(task: SymbolTask, restart_ns: int) -> None:
 
 
 async def _retire(campaign: Campaign, task: SymbolTask, failures: int) -> None:
+    """Close what the symbol holds, within the time that the campaign's end would have for it."""
     task.stop()
-    await close_symbol(campaign, task, ExitReason.QUARANTINE)
+    until_ns = campaign.parts.time.now_ns() + seconds_to_ns(campaign.config.execution.close_deadline_seconds)
+    with trio.CancelScope(deadline=campaign.parts.time.deadline(until_ns)):
+        await close_symbol(campaign, task, ExitReason.QUARANTINE)
     campaign.parts.journal.record(SymbolRetired(symbol=task.symbol, failures=failures))
     task.retired = True
     campaign.end_if_all_done()

@@ -19,7 +19,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, funds_needed, size_entry, size_exit
+from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, common_lots, funds_needed, size_entry, size_exit
 
 __all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
 
@@ -55,7 +55,6 @@ class Funnel:
 @attrs.frozen
 class _Exit:
     position: Position
-    plan: Opportunity
     reason: ExitReason
 
 
@@ -74,7 +73,7 @@ class SymbolTask:
     """State of one symbol. Quotes come in through `sink`; `run` is its task.
 
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
-    decided meanwhile. ``entries_open`` is lowered while the symbol may only close what it holds.
+    decided meanwhile. ``fenced``: the campaign ends, and an entry that was not begun never will be.
 
     ``best_edge_bps`` is that of the last evaluation, ``highest_edge_bps`` the most that was ever seen, and
     ``last_refusals`` (by ``tier.rule``) the guards' latest answers: telemetry, which nothing is decided by.
@@ -84,7 +83,8 @@ class SymbolTask:
         self.symbol = market.symbol
         self.market = market
         self.funnel = Funnel()
-        self.entries_open = True
+        self.fenced = False
+        self._entries_open = True
         self.best_edge_bps: float | None = None
         self.highest_edge_bps: float | None = None
         self.last_refusals: dict[str, Decided] = {}
@@ -98,7 +98,7 @@ class SymbolTask:
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | _Exit | None = None
         self._executing = False
-        self._next_exit_ns = 0
+        self._paused: dict[str, int] = {}
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
@@ -124,20 +124,17 @@ class SymbolTask:
             if not self._board.accept(index, bid, bid_size, ask, ask_size, received_ns):
                 funnel.refused += 1
                 return
-            if self._board.serial[index] == 1:
-                self._seed_inventory(venue, index)
-            if not self._active:
-                return
-            if self._every_quote:
-                try:
+            try:
+                if self._board.serial[index] == 1:
+                    self._seed_inventory(venue, index)
+                if self._active and self._every_quote:
                     self.evaluate(received_ns)
-                except Exception as error:  # the symbol's fault, not the feed's
-                    self._failure = error
-                    self._active = False
-                    self._bell.ring()
-            elif self._unread[index]:
-                funnel.conflated += 1
-            else:
+            except Exception as error:  # the symbol's fault, not the feed's
+                self._failure = error
+                self._active = False
+                self._bell.ring()
+            if self._active and not self._every_quote:
+                funnel.conflated += self._unread[index]
                 self._unread[index] = True
 
         return on_quote
@@ -148,11 +145,15 @@ class SymbolTask:
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
-        self.entries_open, self._failure, self._active = entries, None, True
+        self._entries_open, self._failure, self._active = entries, None, True
+        if entries and self.done:
+            self._on_done()
         interval_ns, time = self._parts.limits.interval_ns, self._parts.time
         next_ns = time.now_ns()
         while until_ns is None or time.now_ns() < until_ns:
             if self._work is not None:
+                if self.fenced and isinstance(self._work, PairOpened):
+                    await trio.sleep_forever()  # the scope around this task is cancelled already
                 await self._execute()
                 if self.done:
                     self._on_done()
@@ -167,10 +168,12 @@ class SymbolTask:
                 next_ns += interval_ns * ((now_ns - next_ns) // interval_ns + 1)
                 self._unread = [False] * len(self._unread)
                 self.evaluate(now_ns)
+                if time.now_ns() >= next_ns:  # slower than its own interval: let the others run
+                    await trio.lowlevel.checkpoint()
                 continue
             if wake_ns is not None and now_ns >= wake_ns:
                 self._decide_exit(now_ns)
-                wake_ns = max(self._next_exit_ns, now_ns + _RETRY_CLOSE_NS)
+                wake_ns = now_ns + _RETRY_CLOSE_NS
                 if self._work is not None:
                     continue
             candidates = (next_ns if interval_ns else None, wake_ns, until_ns)
@@ -190,8 +193,9 @@ class SymbolTask:
                 plan, is_tradable = self._plan_exit(position, reason)
                 if is_tradable:
                     await self._parts.executor.exit(self.market, position, plan, reason)
-                else:
+                elif self._is_too_small(position, plan):
                     self._parts.executor.write_off(self.market, position, plan, reason)
+                await trio.lowlevel.checkpoint_if_cancelled()
             if self._parts.trades.positions(self.symbol):
                 await self.take_turn(at_ns=self._parts.time.now_ns() + _RETRY_CLOSE_NS)
 
@@ -205,7 +209,7 @@ class SymbolTask:
         started_ns = perf_counter_ns()
         if self._work is None and not self._executing:
             self._decide_exit(now_ns)
-        if self.entries_open and not self.limit_reached:
+        if self._entries_open and not self.fenced and not self.limit_reached:
             self._decide_entry(now_ns)
             if self.done:
                 self._on_done()
@@ -264,15 +268,14 @@ class SymbolTask:
             self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
 
     def _decide_exit(self, now_ns: int) -> None:
-        if now_ns < self._next_exit_ns:
-            return
         for position in self._parts.trades.positions(self.symbol):
+            if now_ns < self._paused.get(position.trade_id, 0):
+                continue
             reason = self._exit_reason(position, now_ns)
             if reason is None:
                 continue
-            plan, is_tradable = self._plan_exit(position, reason)
-            if is_tradable:
-                self._work = _Exit(position, plan, reason)
+            if self._plan_exit(position, reason)[1]:
+                self._work = _Exit(position, reason)
                 self._bell.ring()
                 return
 
@@ -312,6 +315,12 @@ class SymbolTask:
         plan = size_exit(position.quantity, buy, sell, slippage_bps=slippage_bps)
         return plan, both_tradable(plan, buy, sell)
 
+    def _is_too_small(self, position: Position, plan: Opportunity) -> bool:
+        """Return whether the venues would not take the whole position either."""
+        buy, sell = self._leg(plan.route.buy_venue), self._leg(plan.route.sell_venue)
+        whole = common_lots(position.quantity, buy.instrument, sell.instrument)
+        return not both_tradable(attrs.evolve(plan, quantity=whole), buy, sell)
+
     def _exit_due_ns(self) -> int | None:
         due = (self._strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))
         return min((at_ns for at_ns in due if at_ns is not None), default=None)
@@ -322,11 +331,20 @@ class SymbolTask:
             if isinstance(work, PairOpened):
                 await self._parts.executor.enter(self.market, work)
             elif work is not None:
-                await self._parts.executor.exit(self.market, work.position, work.plan, work.reason)
-                if work.position in self._parts.trades.positions(self.symbol):
-                    self._next_exit_ns = self._parts.time.now_ns() + _RETRY_CLOSE_NS
+                await self._exit(work)
         finally:
             self._executing = False
+
+    async def _exit(self, work: _Exit) -> None:
+        """Execute an exit; one that closed nothing is not tried again at once."""
+        position = work.position
+        # Planned again: since the decision, another symbol may have spent what it needs.
+        plan, is_tradable = self._plan_exit(position, work.reason)
+        if is_tradable:
+            await self._parts.executor.exit(self.market, position, plan, work.reason)
+        self._paused.pop(position.trade_id, None)
+        if position in self._parts.trades.positions(self.symbol):
+            self._paused[position.trade_id] = self._parts.time.now_ns() + _RETRY_CLOSE_NS
 
     def _leg(self, venue: str) -> LegMarket:
         exchange, instrument = self._parts.venues[venue], self.market.instruments[venue]

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import attrs
+import trio
 
 from trioarb.clock.service import CampaignTime, RealTime
 from trioarb.clock.virtual import VirtualClock, VirtualTime
@@ -25,6 +26,9 @@ __all__ = ["Opener", "World", "blamed", "open_world"]
 
 ContextT = TypeVar("ContextT")
 OpenedT = TypeVar("OpenedT")
+
+#: How long a plugin may take to close.
+_CLOSE_SECONDS = 30
 
 #: Where virtual time starts when no recorded data says it: 2025-01-01 00:00 UTC.
 _VIRTUAL_START_NS = 1_735_689_600_000_000_000
@@ -61,13 +65,16 @@ class Opener:
             opened: OpenedT = await manager.__aenter__()
 
         async def close(*exc_info: Any) -> bool:
-            try:
-                return bool(await manager.__aexit__(*exc_info))
-            except Exception as error:
-                if error is exc_info[1]:
-                    raise
-                self.errors.append(f"[{table.key}]: plugin {table.plugin!r} failed to close: {error!r}")
-                return False
+            with trio.move_on_after(_CLOSE_SECONDS, shield=True) as closing:
+                try:
+                    return bool(await manager.__aexit__(*exc_info))
+                except Exception as error:
+                    if error is exc_info[1]:
+                        raise
+                    self.errors.append(f"[{table.key}]: plugin {table.plugin!r} failed to close: {error!r}")
+            if closing.cancelled_caught:
+                self.errors.append(f"[{table.key}]: plugin {table.plugin!r} did not close within {_CLOSE_SECONDS} s")
+            return False
 
         self.stack.push_async_exit(close)
         if not isinstance(opened, spec.opens):

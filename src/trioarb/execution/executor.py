@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
+from math import inf
 
 import attrs
 import structlog
@@ -17,6 +18,7 @@ from trioarb.errors import VenueError
 from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, next_step
 from trioarb.execution.settlement import Marks, settle_entry, settle_exit
 from trioarb.journal.journal import Journal
+from trioarb.journal.ledger import Ledger
 from trioarb.journal.trades import Trades
 from trioarb.market.book import QuoteBoard, Touch
 from trioarb.model.event import (
@@ -31,9 +33,9 @@ from trioarb.model.event import (
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose, Side
-from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
+from trioarb.model.trade import Account, ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
-from trioarb.strategy.sizing import funds_needed
+from trioarb.strategy.sizing import common_step, funds_needed
 
 __all__ = ["Executor", "Market"]
 
@@ -77,6 +79,7 @@ class Executor:
         *,
         campaign_id: str,
         journal: Journal,
+        ledger: Ledger,
         trades: Trades,
         venues: Mapping[str, Exchange],
         time: CampaignTime,
@@ -84,6 +87,7 @@ class Executor:
     ) -> None:
         self._campaign_id = campaign_id
         self._journal = journal
+        self._ledger = ledger
         self._trades = trades
         self._venues = venues
         self._time = time
@@ -92,14 +96,15 @@ class Executor:
         self._level_ns = seconds_to_ns(settings.hedge_deadline_seconds)
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
-        self._hurry_until: float | None = None
+        self.hurry_until = inf
         self._log = structlog.get_logger("trioarb.execution")
 
-    def hurry(self) -> None:
-        """Shorten the deadlines of the pairs in flight, and of all that are opened from now on."""
-        self._hurry_until = trio.current_time() + float(self._settings.hurry_seconds)
+    def hurry(self) -> float:
+        """Shorten the deadlines of the pairs in flight; open no exit after the new one, which is returned."""
+        self.hurry_until = min(self.hurry_until, trio.current_time() + float(self._settings.hurry_seconds))
         for shield in self._shields:
-            shield.deadline = min(shield.deadline, self._hurry_until)
+            shield.deadline = min(shield.deadline, self.hurry_until)
+        return self.hurry_until
 
     async def enter(self, market: Market, opened: PairOpened) -> None:
         """Execute an entry that the guards allowed. Not ended by cancellation of the caller."""
@@ -117,7 +122,12 @@ class Executor:
             self._journal.record(event)
 
     async def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
-        """Close the planned quantity of a position. Not ended by cancellation of the caller."""
+        """Close the planned quantity of a position. Not ended by cancellation of the caller.
+
+        Nothing is sent when a hurry has no time left for it.
+        """
+        if trio.current_time() >= self.hurry_until:
+            return
         pair = self._open_exit(market, position, plan, reason)
         finish = await self._run(pair)
         self._settle_exit(pair, position, finish, reason)
@@ -163,9 +173,7 @@ class Executor:
     async def _run(self, pair: _Pair) -> Finish:
         """Send the legs and even them out; the deadline of the shield is the last resort."""
         longest = 4 * self._settings.leg_timeout_seconds + self._settings.hedge_deadline_seconds + _MARGIN_SECONDS
-        deadline = trio.current_time() + float(longest)
-        if self._hurry_until is not None:
-            deadline = min(deadline, max(self._hurry_until, trio.current_time()))
+        deadline = min(trio.current_time() + float(longest), self.hurry_until)
         with trio.CancelScope(shield=True, deadline=deadline) as shield:
             self._shields.add(shield)
             try:
@@ -208,6 +216,8 @@ class Executor:
                     step.purpose,
                 )
                 filled = await self._send(pair, order)
+                if not filled:
+                    pair.refusals[step.venue] += 1
             if isinstance(step, Wait) or not filled:
                 await self._time.sleep(self._retry_ns, (_ORDER, pair.market.symbol, "", 0))
 
@@ -218,13 +228,25 @@ class Executor:
             kind=opened.kind,
             bought=flows.bought,
             sold=flows.sold,
-            buy=Venue(instrument=market.instruments[opened.buy_venue], touch=market.board.touch(opened.buy_venue)),
-            sell=Venue(instrument=market.instruments[opened.sell_venue], touch=market.board.touch(opened.sell_venue)),
+            buy=self._venue(market, opened.buy_venue),
+            sell=self._venue(market, opened.sell_venue),
             refusals=pair.refusals,
             out_of_time=out_of_time,
             fate_unknown=bool(pair.unanswered),
         )
         return next_step(state, slippage_bps=self._settings.unwind_slippage_bps, exit_bps=market.exit_bps)
+
+    def _venue(self, market: Market, name: str) -> Venue:
+        instrument, touch, exchange = market.instruments[name], market.board.touch(name), self._venues[name]
+        sellable = self._ledger.free(name, instrument.base)
+        if exchange.account is Account.MARGIN and touch is not None:
+            sellable += exchange.max_borrow_usd / (touch.bid * market.usd_per_quote)
+        return Venue(
+            instrument=instrument,
+            touch=touch,
+            sellable=sellable,
+            free_quote=self._ledger.free(name, instrument.quote),
+        )
 
     def _leg(self, pair: _Pair, side: Side) -> Order:
         opened = pair.opened
@@ -282,9 +304,9 @@ class Executor:
                 problem = f"{type(error).__name__}: {error}"
         if report is not None and (nonsense := self._nonsense(pair, order, report)):
             report, problem = None, nonsense
+        # Legs that are answered, or time out, together wake together; each takes its turn.
+        await self._time.sleep(0, (_ORDER, order.symbol, order.venue, 2))
         if report is None:
-            # Legs that time out together wake together; each takes its turn.
-            await self._time.sleep(0, (_ORDER, order.symbol, order.venue, 2))
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
             report = await self._ask(pair, order, until_ns=self._time.now_ns() + self._leg_timeout_ns)
             await self._time.sleep(0, (_ORDER, order.symbol, order.venue, 2))
@@ -354,6 +376,10 @@ class Executor:
             return f"the venue answered for another order, {report.client_order_id}"
         if report.filled > order.quantity:
             return f"the venue reports {report.filled} filled of {order.quantity}"
+        if report.status is OrderStatus.REJECTED and report.fills:
+            return "the venue reports fills of an order that it rejected"
+        if len({fill.fill_id for fill in report.fills}) < len(report.fills):
+            return "the venue reports one fill twice"
         for fill in report.fills:
             if fill.quantity <= 0 or fill.price <= 0:
                 return f"the venue reports a fill of {fill.quantity} at {fill.price}"
@@ -383,10 +409,9 @@ def _rejection(order: Order, reason: str) -> OrderReport:
 
 def _least_tradable(market: Market, opened: PairOpened) -> Decimal:
     """Return the smallest quantity that both venues would take at the pair's limits."""
+    buy, sell = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
     return max(
-        max(instrument.rules.lot_size, instrument.rules.min_notional / price)
-        for instrument, price in (
-            (market.instruments[opened.buy_venue], opened.buy_limit),
-            (market.instruments[opened.sell_venue], opened.sell_limit),
-        )
+        common_step(buy, sell),
+        buy.rules.min_notional / opened.buy_limit,
+        sell.rules.min_notional / opened.sell_limit,
     )

@@ -14,27 +14,33 @@ import attrs
 
 from trioarb.market.book import Touch
 from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, EXACT, ceil_to, floor_to
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
-from trioarb.strategy.sizing import tradable
+from trioarb.strategy.sizing import affordable, tradable
 
 __all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "next_step"]
 
 
 @attrs.frozen(kw_only=True)
 class Venue:
-    """One venue of the pair: its instrument and its present touch, if there is one."""
+    """One venue of the pair: its instrument, its present touch if there is one, and what can be spent there.
+
+    ``sellable``: base asset, borrowed included; ``free_quote``: quote asset.
+    """
 
     instrument: Instrument
     touch: Touch | None
+    sellable: Decimal
+    free_quote: Decimal
 
 
 @attrs.frozen(kw_only=True)
 class PairState:
     """``bought`` and ``sold``: net base quantities on the buy and on the sell venue.
 
-    ``refusals``: how often each venue refused an order of this pair. ``fate_unknown``: an order never got an answer.
+    ``refusals``: how often each venue refused an order of this pair, or filled nothing of one that was to even it out.
+    ``fate_unknown``: an order never got an answer.
     """
 
     kind: PairKind
@@ -116,7 +122,6 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
         if venue.touch is None:
             continue
         rules = venue.instrument.rules
-        quantity = floor_to(abs(imbalance), rules.lot_size)
         if side is Side.SELL:
             price, displayed = venue.touch.bid, venue.touch.bid_size
             limit = floor_to(price * (BPS - slippage_bps) / BPS, rules.tick_size)
@@ -127,6 +132,8 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
             cost = price * (BPS + venue.instrument.taker_fee_bps) / BPS
         if purpose is Purpose.HEDGE:
             cost -= price * exit_bps / BPS
+        payable = venue.sellable if side is Side.SELL else affordable(venue.instrument, venue.free_quote, limit)
+        quantity = floor_to(max(min(abs(imbalance), payable), ZERO), rules.lot_size)
         quantity = _leave_no_crumb(quantity, limit, displayed, venue.instrument)
         if tradable(quantity, limit, venue.instrument):
             yield _Remedy(

@@ -1,8 +1,8 @@
-"""Pairs, positions and residuals, and the money that flowed through them."""
+"""Pairs and positions, and the money that flowed through them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal, localcontext
 
 import attrs
@@ -16,7 +16,6 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     Record,
-    ResidualLeft,
 )
 from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO
@@ -89,7 +88,7 @@ class PairFlows:
 
 @attrs.define
 class TradeTotals:
-    """Both exits and entries of a trade, for its report."""
+    """What all exits of a trade bought and sold, and the fees of its entry and exits."""
 
     exit_buy: Flow = attrs.field(factory=Flow)
     exit_sell: Flow = attrs.field(factory=Flow)
@@ -97,14 +96,13 @@ class TradeTotals:
 
 
 class Trades:
-    """Folds pairs in flight, open positions and residuals, per symbol."""
+    """Folds pairs in flight, and open positions."""
 
     def __init__(self) -> None:
         self.pairs: dict[str, PairFlows] = {}
         self.totals: dict[str, TradeTotals] = {}
         self.orders_submitted = 0
         self.pairs_opened = 0
-        self.residuals: list[ResidualLeft] = []
         self._positions: dict[str, Position] = {}
         self._by_symbol: dict[str, tuple[Position, ...]] = {}
         self._pair_of_order: dict[str, PairFlows] = {}
@@ -112,9 +110,6 @@ class Trades:
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
         return tuple(self._positions.values()) if symbol is None else self._by_symbol.get(symbol, ())
-
-    def position(self, trade_id: str) -> Position:
-        return self._positions[trade_id]
 
     @property
     def unsent(self) -> Iterator[PairOpened]:
@@ -124,11 +119,6 @@ class Trades:
     @property
     def entries_in_flight(self) -> int:
         return sum(pair.opened.kind is PairKind.ENTRY for pair in self.pairs.values())
-
-    @property
-    def pair_of_order(self) -> Mapping[str, PairFlows]:
-        """The pairs in flight by the client order ids of their orders."""
-        return self._pair_of_order
 
     def apply(self, record: Record) -> None:
         match record.event:
@@ -172,8 +162,6 @@ class Trades:
                 self._index(symbol)
             case PairEnded() as ended:
                 self._end(ended)
-            case ResidualLeft() as left:
-                self.residuals.append(left)
             case _:
                 pass
 

@@ -16,10 +16,6 @@ class Side(Enum):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def opposite(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
-
 
 class Purpose(Enum):
     """Why an order was sent."""

@@ -75,7 +75,7 @@ class ExitReason(Enum):
 
     @property
     def forced(self) -> bool:
-        """Whether the position has to go whatever the edge: priced with slippage, stale quotes accepted."""
+        """Whether the position has to go whatever the edge: it may be closed beyond the touch."""
         return self is not ExitReason.EDGE and self is not ExitReason.TAKE_PROFIT
 
 

@@ -188,7 +188,7 @@ class Strategy(ABC):
         """Return why to close the position, or ``None``.
 
         ``edge_bps``: edge of the reversed route. ``net_bps``: PnL if closed now, fees paid, of the entry notional
-        (quantity × buy price).
+        (quantity × buy price). While one of the quotes is too old, no reason but ``MAX_HOLDING`` is acted upon.
         """
 
     def wake_at_ns(self, position: Position) -> int | None:

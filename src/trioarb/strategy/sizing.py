@@ -16,8 +16,10 @@ from trioarb.strategy.edge import exact_edge_bps
 __all__ = [
     "LegMarket",
     "NotSized",
+    "affordable",
     "both_tradable",
     "common_lots",
+    "common_step",
     "funds_needed",
     "size_entry",
     "size_exit",
@@ -68,7 +70,7 @@ def size_entry(
     bounds = [
         (buy.touch.ask_size, f"displayed_size.{route.buy_venue}"),
         (sell.touch.bid_size, f"displayed_size.{route.sell_venue}"),
-        (_affordable(buy, buy_limit), f"balance.{route.buy_venue}.{buy.instrument.quote}"),
+        (affordable(buy.instrument, buy.free_quote, buy_limit), f"balance.{route.buy_venue}.{buy.instrument.quote}"),
         (_sellable(sell, higher * usd_per_quote), f"balance.{route.sell_venue}.{sell.instrument.base}"),
     ]
     if wanted.usd is not None:
@@ -90,7 +92,7 @@ def size_entry(
 
 
 def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bps: Decimal | None) -> Opportunity:
-    """Return how to close ``quantity``: buy back on one venue, sell on the other.
+    """Return how to close ``quantity``, or what of it can be paid for: buy back on one venue, sell on the other.
 
     At the touch, or with ``slippage_bps`` up to that far beyond it. At most what both venues display, so that the
     legs fill equally; unless the rest would be too small to close. The plan itself may be too small for the venues,
@@ -104,8 +106,10 @@ def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bp
     else:
         buy_limit = ceil_to(buy.touch.ask * (BPS + slippage_bps) / BPS, buy_rules.tick_size)
         sell_limit = floor_to(sell.touch.bid * (BPS - slippage_bps) / BPS, sell_rules.tick_size)
-    owned = min(quantity, sell.free_base) if sell.account is Account.SPOT else quantity
-    quantity = common_lots(owned, buy.instrument, sell.instrument)
+    payable = min(quantity, affordable(buy.instrument, buy.free_quote, buy_limit))
+    if sell.account is Account.SPOT:
+        payable = min(payable, sell.free_base)
+    quantity = common_lots(payable, buy.instrument, sell.instrument)
     displayed = common_lots(min(buy.touch.ask_size, sell.touch.bid_size), buy.instrument, sell.instrument)
     if displayed < quantity and all(
         tradable(part, price, side.instrument)
@@ -146,12 +150,12 @@ def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit
 
 def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Decimal:
     """Return the largest quantity, not above the given one, that is whole lots on both venues."""
-    lots = sorted((first.rules.lot_size, second.rules.lot_size))
-    step = _least_common_multiple(*lots)
-    return floor_to(max(quantity, ZERO), step)
+    return floor_to(max(quantity, ZERO), common_step(first, second))
 
 
-def _least_common_multiple(a: Decimal, b: Decimal) -> Decimal:
+def common_step(first: Instrument, second: Instrument) -> Decimal:
+    """Return the least common multiple of both venues' lots."""
+    a, b = first.rules.lot_size, second.rules.lot_size
     with localcontext(EXACT):
         x, y = a, b
         while y:
@@ -159,9 +163,11 @@ def _least_common_multiple(a: Decimal, b: Decimal) -> Decimal:
         return a * (b / x).to_integral_value()
 
 
-def _affordable(side: LegMarket, price: Decimal) -> Decimal:
-    """Return how much base the free quote asset pays for, fee included."""
-    return side.free_quote * BPS / (price * (BPS + max(side.instrument.taker_fee_bps, ZERO)))
+def affordable(instrument: Instrument, free_quote: Decimal, price: Decimal) -> Decimal:
+    """Return how much base asset the quote asset pays for at a price, fee included."""
+    if price <= 0:
+        return ZERO
+    return free_quote * BPS / (price * (BPS + max(instrument.taker_fee_bps, ZERO)))
 
 
 def _sellable(side: LegMarket, usd_per_base: Decimal) -> Decimal:
