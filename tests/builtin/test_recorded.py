@@ -207,7 +207,10 @@ async def test_bad_quotes_are_passed_on_for_the_engine_to_refuse(tmp_path: Path)
 
 async def test_a_missing_file_is_named(tmp_path: Path) -> None:
     said = await refusal(tmp_path / "nowhere.parquet")
-    assert said == f"no such file; a relative `path` starts at the current directory, {Path.cwd()}"
+    assert said == (
+        f"no such file; a relative `path` starts at the current directory, {Path.cwd()}; "
+        'for all venues: --set "exchanges.*.market.path=FILE"'
+    )
 
 
 async def test_a_directory_is_not_a_file(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_source_without_symbols_is_an_empty_universe(outcome: Outcome) -> None
     ran = outcome("source, without symbols")
 
     assert ran.code == 2
-    assert ran.error == 'the symbol source "faulty" lists no symbols; check [universe] source'
+    assert ran.error == 'universe.source: the symbol source "faulty" lists no symbols'
 
 
 def test_a_strategy_that_lacks_what_it_must_have_is_named(outcome: Outcome) -> None:

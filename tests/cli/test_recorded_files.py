@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -134,7 +135,7 @@ def test_a_file_that_can_not_be_used_is_named_before_anything_runs(
     ran = refused(make.__name__)
 
     assert ran.code == 2
-    assert ran.error.startswith("quotes.parquet: ")
+    assert re.match(r"\[exchanges\.(left|right)\.market\]: quotes\.parquet: ", ran.error)
     assert REFUSED[make] in ran.error
     assert not (ran.folder / "summary.json").exists()
 
@@ -206,4 +207,4 @@ def test_check_looks_into_the_file(trioarb: CommandLine) -> None:
     ran = trioarb("check", "mine.toml")
 
     assert ran.code == 2
-    assert ran.error.startswith("quotes.parquet: truncated")
+    assert ran.error.startswith("[exchanges.left.market]: quotes.parquet: truncated")

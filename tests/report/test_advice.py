@@ -35,7 +35,14 @@ def test_no_quotes_at_all(silent: Any) -> None:
 
     assert "No quote arrived" in text
     assert "exchanges.a.market, exchanges.b.market" in text
-    assert "session.max_runtime_seconds" in text
+    assert "session." not in text, "the data ended it, no limit did"
+
+
+def test_no_quotes_before_the_limit(run: Callable[..., Any]) -> None:
+    text = advice(run("session.max_iterations=1"))
+
+    assert "No quote arrived in 0 s" in text
+    assert "raise session.max_iterations = 1" in text
 
 
 def test_all_quotes_refused(scripted: Callable[..., Any]) -> None:

@@ -112,7 +112,10 @@ class _QuoteFile:
             if self.path.is_dir():
                 raise self.error("is a directory; `path` must name one Parquet file")
             if not self.path.exists():
-                raise self.error(f"no such file; a relative `path` starts at the current directory, {os.getcwd()}")
+                raise self.error(
+                    f"no such file; a relative `path` starts at the current directory, {os.getcwd()}; "
+                    'for all venues: --set "exchanges.*.market.path=FILE"'
+                )
             # Opening a pipe would wait for its writer.
             if not self.path.is_file():
                 raise self.error("not a regular file; `path` must name one Parquet file")

@@ -20,6 +20,8 @@ def init(
     force: Annotated[bool, Parameter(negative="", help="Replace the file if there is one.")] = False,
 ) -> int:
     """Write a commented configuration: every key, its default and its unit."""
+    if path.is_dir():
+        raise ConfigError([Problem(file=str(path), message="is a folder; name the file to write")])
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(render_template())

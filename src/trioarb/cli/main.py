@@ -17,7 +17,7 @@ __all__ = ["app", "main"]
 
 app = cyclopts.App(
     name="trioarb",
-    help="Cross-exchange crypto arbitrage: paper campaigns, recorded markets, live.",
+    help="Cross-exchange crypto arbitrage: paper campaigns on simulated and recorded markets.",
     help_epilogue=(
         "Exit codes: 0 ended as planned (limits and signals included); 1 an error; "
         "2 usage or configuration; 3 emergency stop, or something that could not be closed."
@@ -25,11 +25,23 @@ app = cyclopts.App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-app.command("trioarb.cli.run:run", name="run")
-app.command("trioarb.cli.check:check", name="check")
-app.command("trioarb.cli.symbols:symbols", name="symbols")
-app.command("trioarb.cli.plugins:plugins", name="plugins")
-app.command("trioarb.cli.init:init", name="init")
+#: Commands are imported when they are called, so their help stands here.
+_COMMANDS = {
+    "run": """Run a campaign: watch, trade, guard, account, and end cleanly.
+
+Ctrl-C or SIGTERM ends it as its runtime limit does: pairs in flight are finished, positions are closed and the summary
+is written. A second one shortens the deadlines of all that.
+""",
+    "check": """Validate a configuration, its plugins and their data included, and print what would run.
+
+Everything is opened as for a run, and closed again; nothing is traded.
+""",
+    "symbols": "Show every symbol that the source lists, its volume, and why it is in or out.",
+    "plugins": "List the installed plugins: kind, name, the distribution they come from, and their settings.",
+    "init": "Write a commented configuration: every key, its default and its unit.",
+}
+for _name, _help in _COMMANDS.items():
+    app.command(f"trioarb.cli.{_name}:{_name}", name=_name, help=_help)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

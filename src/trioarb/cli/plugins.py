@@ -45,6 +45,7 @@ def plugins(*, as_json: AsJson = False) -> int:
 
 def _settings(keys: list[KeyDoc]) -> Table:
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, overflow="ignore")
     for key in keys:
         default = "required" if key.required else f"default {key.default}" if key.default else "absent"
         grid.add_row(f"  {key.name}", key.type, default, key.doc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -47,11 +48,7 @@ def run(
     log_dir: Annotated[Path, Parameter(help="Folder of the log files, one for each run.")] = Path("logs"),
     plain: Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")] = False,
 ) -> int:
-    """Run a campaign: watch, trade, guard, account, and end cleanly.
-
-    Ctrl-C or SIGTERM ends it as its runtime limit does: pairs in flight are finished, positions are closed and the
-    summary is written. A second one shortens the deadlines of all that.
-    """
+    """Run a campaign; return its exit code."""
     plugins = load_plugins()
     loaded = load_config(
         config,
@@ -106,6 +103,7 @@ def _run_in_trio(
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
+                _leave_signals_to_the_campaign()
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
                     log.warning(warning)
@@ -123,6 +121,12 @@ def _run_in_trio(
             )
 
     return trio.run(main, clock=clock)
+
+
+def _leave_signals_to_the_campaign() -> None:
+    """Let no signal end the process from now on: the campaign listens to them, and after it the summary is written."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _clock(config: Config) -> trio.abc.Clock | None:

@@ -13,7 +13,7 @@ import trio
 from trioarb.clock.service import CampaignTime, RealTime
 from trioarb.clock.virtual import VirtualClock, VirtualTime
 from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
-from trioarb.errors import CampaignError, ConfigError, TrioarbError, UniverseError
+from trioarb.errors import CampaignError, ConfigError, MarketDataError, TrioarbError, UniverseError
 from trioarb.market.book import QuoteBoard
 from trioarb.model.market import Instrument, Listing, Quote, TradingRules
 from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
@@ -36,9 +36,11 @@ _VIRTUAL_START_NS = 1_735_689_600_000_000_000
 
 @contextmanager
 def blamed(table: PluginTable) -> Iterator[None]:
-    """Report what a plugin raises with the key of its table; trioarb's own errors pass."""
+    """Report what a plugin raises with the key of its table."""
     try:
         yield
+    except MarketDataError as error:
+        raise MarketDataError(f"[{table.key}]: {error}") from error
     except TrioarbError:
         raise
     except Exception as error:

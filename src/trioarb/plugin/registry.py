@@ -94,6 +94,8 @@ def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
     for number, (name, distribution, load) in enumerate(_sources(extra or {})):
         try:
             plugin = load()
+            if name in (extra or {}) and manager.get_name(plugin) is not None:
+                continue  # given by hand, and installed as well: a plugin's own test
             problems += [f"{distribution}: plugin {name!r} {flaw}" for flaw in _flaws(manager, plugin, distributions)]
             # pluggy's own name only has to be unique: two distributions may well choose the same entry point.
             if manager.get_name(plugin) is None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from trioarb.engine.campaign import Campaign
 from trioarb.model.event import Decided
 from trioarb.model.number import text
-from trioarb.model.trade import Account
+from trioarb.model.trade import Account, EndedBy
 from trioarb.report.funnel import funnel_total, not_sized_total
 from trioarb.report.keys import key, keys, listed, rule_keys, venue_keys
 
@@ -162,7 +162,9 @@ def _never_filled(campaign: Campaign, allowed: int) -> Iterator[str]:
             )
         case "unanswered":
             timeout = f"execution.leg_timeout_seconds = {text(config.execution.leg_timeout_seconds)}"
-            yield f"{orders['unanswered']:,} of {submitted} had no answer within {timeout}."
+            latencies = venue_keys(config, "latency_ms", config.exchanges)
+            remedy = f"raise it, or lower {listed(latencies)}" if latencies else "raise it if the venue is only slow"
+            yield f"{orders['unanswered']:,} of {submitted} had no answer within {timeout}; {remedy}."
         case _:
             latencies = venue_keys(config, "latency_ms", config.exchanges)
             yield f"{orders['cancelled']:,} of {submitted} found nothing at their limit: prices had moved on the way."
@@ -203,5 +205,12 @@ def _markets(campaign: Campaign) -> str:
 
 
 def _or_longer(campaign: Campaign) -> str:
-    seconds = campaign.config.session.max_runtime_seconds
-    return "." if seconds is None else f", or raise session.max_runtime_seconds = {text(seconds)}."
+    """Name the limit that ended the campaign, if one did."""
+    session = campaign.config.session
+    match campaign.ended_by:
+        case EndedBy.RUNTIME if session.max_runtime_seconds is not None:
+            return f", or raise session.max_runtime_seconds = {text(session.max_runtime_seconds)}."
+        case EndedBy.ITERATIONS:
+            return f", or raise session.max_iterations = {session.max_iterations}."
+        case _:
+            return "."

@@ -212,6 +212,13 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
             yield f"Failed: {symbol}, {one.quarantines} times{ending}; the log says why", "red"
         if one.circuit_breaker_triggered:
             yield f"Breaker: that of {symbol} opened after losses in a row", "yellow"
+    for symbol, task in campaign.symbols.items():
+        if task.funnel.refused:
+            yield (
+                f"Refused: {task.funnel.refused:,} of {task.funnel.seen:,} quotes of {symbol}: not a number, not "
+                "positive, crossed, or older than the one before",
+                "yellow",
+            )
     for note in margin_notes(campaign):
         yield f"Note: {note}", ""
 

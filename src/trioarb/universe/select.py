@@ -61,7 +61,7 @@ def select(listings: Sequence[Listing], settings: Universe) -> Selection:
     for listing in listings:
         known.setdefault(listing.symbol, listing)
     if not known:
-        raise UniverseError(f'the symbol source "{settings.source}" lists no symbols; check [universe] source')
+        raise UniverseError(f'universe.source: the symbol source "{settings.source}" lists no symbols')
     match settings.mode:
         case UniverseMode.SINGLE:
             chosen, out = _single(known, settings)
@@ -86,7 +86,7 @@ def _single(known: Mapping[str, Listing], settings: Universe) -> tuple[_Chosen, 
         raise UniverseError('mode = "SINGLE" needs [universe] symbol')
     if symbol in settings.blacklist:
         raise UniverseError(f"{symbol} is the symbol of SINGLE and blacklisted; take it out of [universe] blacklist")
-    chosen = _named(symbol, known, settings)
+    chosen = _named("symbol", symbol, known, settings)
     out = [_Out(item, "symbol", f"not the symbol {symbol}") for item in known.values() if item is not chosen]
     return [(chosen, "the symbol of SINGLE")], out
 
@@ -95,7 +95,7 @@ def _fixed_list(known: Mapping[str, Listing], settings: Universe) -> tuple[_Chos
     if not settings.whitelist:
         raise UniverseError('mode = "FIXED_LIST" needs [universe] whitelist')
     wanted = [symbol for symbol in dict.fromkeys(settings.whitelist) if symbol not in settings.blacklist]
-    chosen = [(_named(symbol, known, settings), "whitelisted") for symbol in wanted]
+    chosen = [(_named("whitelist", symbol, known, settings), "whitelisted") for symbol in wanted]
     out = [
         _Out(item, "blacklist", "blacklisted")
         if symbol in settings.blacklist
@@ -149,12 +149,12 @@ def _volume(listing: Listing) -> Decimal | None:
     return volume if volume is not None and volume.is_finite() else None
 
 
-def _named(symbol: str, known: Mapping[str, Listing], settings: Universe) -> Listing:
+def _named(key: str, symbol: str, known: Mapping[str, Listing], settings: Universe) -> Listing:
     if symbol in known:
         return known[symbol]
     suggestion = nearest(symbol, known)
     hint = f"; did you mean {suggestion!r}?" if suggestion else ""
-    raise UniverseError(f'the symbol source "{settings.source}" does not list {symbol!r}{hint}')
+    raise UniverseError(f'universe.{key}: the symbol source "{settings.source}" does not list {symbol!r}{hint}')
 
 
 def _verdict(listing: Listing, reason: str, *, is_in: bool) -> Verdict:
