@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trioarb.config.schema import Universe, UniverseMode
 from trioarb.errors import UniverseError
 from trioarb.model.market import Listing
-from trioarb.universe.select import Selection, select, stablecoin_warning
+from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
 
 
 def listing(base: str, volume: str | None = None, quote: str = "USDT") -> Listing:
@@ -179,3 +179,13 @@ def test_the_stablecoin_warning_gives_a_line_that_takes_them_out() -> None:
     assert line == 'blacklist = ["XRPUSDT", "BUSDUSDT"]'
     better = universe("TOP_N", top_n=5, blacklist=tuple(tomli.loads(line)["blacklist"]))
     assert stablecoin_warning(select(LISTED, better).symbols, better) is None
+
+
+def test_listed_names_that_the_source_lacks_are_pointed_out() -> None:
+    settings = Universe(mode=UniverseMode.FULL_MARKET, blacklist=("BTCUSD", "ETHUSDT"))
+    listings = [Listing(symbol=base + "USDT", base=base, quote="USDT") for base in ("BTC", "ETH", "SOL")]
+
+    (warning,) = unknown_warnings(select(listings, settings), settings)
+
+    assert warning.startswith("universe.blacklist: ")
+    assert "'BTCUSD'; did you mean 'BTCUSDT'?" in warning

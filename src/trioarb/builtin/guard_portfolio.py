@@ -66,12 +66,16 @@ class PortfolioTier(GuardTier):
         least: dict[str, Decimal] = {}
         for instrument in instruments:
             least[instrument.symbol] = max(least.get(instrument.symbol, Decimal(0)), instrument.rules.min_notional)
-        for symbol, allocation in self._allocations.items():
-            if allocation < least.get(symbol, Decimal(0)):
-                yield (
-                    f"{symbol} may use {allocation:f} USD, less than the smallest order of {least[symbol]:f}: "
-                    "it can never trade; raise total_capital_usd or max_symbol_allocation_pct, or take fewer symbols"
-                )
+        short = [
+            f"{symbol} ({allocation:.2f} of {least[symbol]:f})"
+            for symbol, allocation in self._allocations.items()
+            if allocation < least.get(symbol, Decimal(0))
+        ]
+        if short:
+            yield (
+                f"less is allocated than the smallest order takes, so these can never trade: {', '.join(short)}; "
+                "raise total_capital_usd or max_symbol_allocation_pct, or take fewer symbols"
+            )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         return {

@@ -44,6 +44,10 @@ from trioarb.api import (
 __all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
 
 
+#: Where neither the configuration nor the market data says anything.
+_RULES = TradingRules(tick_size=Decimal("1e-8"), lot_size=Decimal("1e-8"), min_notional=Decimal(5))
+
+
 class FeeAsset(Enum):
     QUOTE = "quote"
     RECEIVED = "received"
@@ -68,10 +72,16 @@ class PaperSettings:
     inventory_usd_per_symbol: Money = setting(
         ZERO, doc="base asset that is granted at each symbol's first quote, in USD at the mid price"
     )
-    tick_size: PositiveDecimal = setting(Decimal("0.00000001"), doc="price step where nothing else says it")
-    lot_size: PositiveDecimal = setting(Decimal("0.00000001"), doc="size step where nothing else says it")
-    min_notional: Amount = setting(Decimal(5), doc="least quote value of an order where nothing else says it")
-    instruments: Mapping[str, SymbolRules] = setting(factory=dict, doc="rules by symbol")
+    tick_size: PositiveDecimal | None = setting(
+        None, doc="price step of all symbols; absent: what the market data says, else 0.00000001"
+    )
+    lot_size: PositiveDecimal | None = setting(
+        None, doc="size step of all symbols; absent: what the market data says, else 0.00000001"
+    )
+    min_notional: Amount | None = setting(
+        None, doc="least quote value of an order; absent: what the market data says, else 5"
+    )
+    instruments: Mapping[str, SymbolRules] = setting(factory=dict, doc="rules by symbol, before those of all")
 
 
 class PaperExchange(Exchange):
@@ -133,15 +143,15 @@ class PaperExchange(Exchange):
         return self._reports.get(client_order_id)
 
     def _rules(self, symbol: str) -> TradingRules:
-        settings, market = self._settings, self._context.market_rules(symbol)
-        own = settings.instruments.get(symbol, SymbolRules())
-        default = market or TradingRules(
-            tick_size=settings.tick_size, lot_size=settings.lot_size, min_notional=settings.min_notional
-        )
+        """Return the rules: the symbol's own come first, then the table's, then the market data's."""
+        own = self._settings.instruments.get(symbol, SymbolRules())
+        market = self._context.market_rules(symbol) or _RULES
+        tables = (own, self._settings)
+        minimum = next((table.min_notional for table in tables if table.min_notional is not None), market.min_notional)
         return TradingRules(
-            tick_size=own.tick_size or default.tick_size,
-            lot_size=own.lot_size or default.lot_size,
-            min_notional=default.min_notional if own.min_notional is None else own.min_notional,
+            tick_size=own.tick_size or self._settings.tick_size or market.tick_size,
+            lot_size=own.lot_size or self._settings.lot_size or market.lot_size,
+            min_notional=minimum,
         )
 
     def _execute(self, order: Order) -> OrderReport:

@@ -20,7 +20,7 @@ from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketConte
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
 from trioarb.settings.problem import Problem
-from trioarb.universe.select import Selection, select, stablecoin_warning
+from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
 
 __all__ = ["Opener", "World", "blamed", "open_world"]
 
@@ -165,7 +165,11 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
             instruments=instruments,
             boards=boards,
             opener=opener,
-            warnings=(*warnings, *([stablecoins] if stablecoins else [])),
+            warnings=(
+                *unknown_warnings(selection, config.universe),
+                *warnings,
+                *([stablecoins] if stablecoins else []),
+            ),
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -14,7 +14,7 @@ from trioarb.model.market import Listing
 from trioarb.settings.keydoc import toml_literal
 from trioarb.settings.problem import nearest
 
-__all__ = ["Selection", "Verdict", "select", "stablecoin_warning"]
+__all__ = ["Selection", "Verdict", "select", "stablecoin_warning", "unknown_warnings"]
 
 _STABLECOINS = frozenset(
     ("BUSD", "DAI", "FDUSD", "PYUSD", "RLUSD", "TUSD", "USD1", "USDC", "USDD", "USDE", "USDP", "USDS", "USDT", "UST")
@@ -175,6 +175,17 @@ def _nothing_left(listed: int, out: Sequence[_Out], settings: Universe) -> str:
     is_fixed = settings.mode is UniverseMode.FIXED_LIST
     last = "blacklist" if is_fixed else [rule for rule in advice if removed[rule]][-1]
     return f"no symbol is left of the {listed} listed: {counts} removed; {advice[last]} under [universe]"
+
+
+def unknown_warnings(selection: Selection, settings: Universe) -> Iterator[str]:
+    """Say which blacklisted and whitelisted symbols the source doesn't list, and so have no effect."""
+    known = [verdict.symbol for verdict in selection.verdicts]
+    for key, symbols in (("blacklist", settings.blacklist), ("whitelist", settings.whitelist)):
+        for symbol in symbols:
+            if symbol not in known:
+                suggestion = nearest(symbol, known)
+                hint = f"; did you mean {suggestion!r}?" if suggestion else ""
+                yield f'universe.{key}: the symbol source "{settings.source}" does not list {symbol!r}{hint}'
 
 
 def stablecoin_warning(symbols: Iterable[Listing], settings: Universe) -> str | None:
