@@ -169,7 +169,7 @@ def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: Comma
     assert ran.code == 0
     for said in (
         "strategy: entry_bps + exit_bps = -2: a trade that enters and leaves at these thresholds can't pay its fees",
-        "guards.portfolio: less is allocated than the smallest order takes, so these can never trade: BTCUSDT (4.00 of 5)",
+        "guards.portfolio: less is allocated than the smallest order takes, so these can never trade: BTCUSDT (4.00",
         "exchanges.a: max_borrow_usd has no effect",
         'write under [universe]: blacklist = ["BUSDUSDT", "USDCUSDT"]',
     ):
