@@ -134,3 +134,16 @@ def test_a_signal_before_the_campaign(with_stranger: CommandLine) -> None:
     assert ran.code != 0
     assert "interrupted" in ran.error
     assert not (ran.folder / "summary.json").exists()
+
+
+def test_signals_after_the_campaign_do_not_cost_the_summary(trioarb: CommandLine) -> None:
+    with trioarb.started(*LIVELY) as process:
+        process.wait_for("position opened")
+        process.signal(signal.SIGINT)
+        process.wait_for("campaign ended")
+        process.signal(signal.SIGINT)
+        process.signal(signal.SIGTERM)
+        ran = process.finish()
+
+    assert ran.code == 0
+    assert_ended_whole(ran)
