@@ -145,7 +145,7 @@ class SymbolTask:
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
-        self._entries_open, self._failure, self._active = entries, None, True
+        self._entries_open, self._active = entries, True
         if entries and self.done:
             self._on_done()
         interval_ns, time = self._parts.limits.interval_ns, self._parts.time
@@ -161,7 +161,8 @@ class SymbolTask:
                 await trio.lowlevel.checkpoint_if_cancelled()
                 continue
             if self._failure is not None:
-                raise self._failure
+                failure, self._failure = self._failure, None
+                raise failure
             now_ns = time.now_ns()
             wake_ns = self._exit_due_ns()
             if interval_ns and now_ns >= next_ns:

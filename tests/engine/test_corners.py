@@ -1,0 +1,173 @@
+"""Corners where a campaign once went wrong: limits, lots, remedies and venues that behave in unusual ways."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+from trioarb.api import (
+    Exchange,
+    ExchangeContext,
+    ExchangeSpec,
+    ExitReason,
+    Order,
+    OrderRejected,
+    OrderReport,
+    OrderSize,
+    Position,
+    Route,
+    Strategy,
+    StrategyContext,
+    StrategySpec,
+)
+from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
+
+#: (seconds, base, bid, bid_size, ask, ask_size)
+Row = tuple[float, str, float, float, float, float]
+
+
+def run(a: list[Row], b: list[Row], config: dict[str, Any], **plugins: object) -> CampaignResult:
+    bases = sorted({row[1] for row in a + b})
+    tapes = {
+        venue: ScriptedTape([(at, f"{base}USDT", *rest) for at, base, *rest in rows], listings=[*map(listing, bases)])
+        for venue, rows in (("a", a), ("b", b))
+    }
+    return run_virtual(config, plugins={"market": scripted_market(tapes), **plugins})
+
+
+def exchange(make: Callable[[PaperSettings, ExchangeContext], Exchange]) -> object:
+    @asynccontextmanager
+    async def opened(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
+        yield make(settings, context)
+
+    return plugin_of(ExchangeSpec(name="odd", doc="an odd venue", settings=PaperSettings, open=opened))
+
+
+def of_type(result: CampaignResult, kind: str) -> list[dict[str, Any]]:
+    return [event for event in result.events if event["type"] == kind]
+
+
+def test_no_entry_is_allowed_after_the_runtime_limit_while_a_pair_is_still_in_flight() -> None:
+    config = two_venues()
+    config["session"]["max_runtime_seconds"] = 1
+    for venue in config["exchanges"].values():
+        venue["latency_ms"] = 200
+    flat = [(0.0, base, 99.0, 100.0, 100.0, 100.0) for base in ("AAA", "BBB")]
+    a = [*flat, (1.1, "BBB", 99.0, 100.0, 100.0, 100.0)]
+    b = [*flat, (0.95, "AAA", 101.0, 100.0, 102.0, 100.0), (1.05, "BBB", 101.0, 100.0, 102.0, 100.0)]
+
+    result = run(a, b, config)
+
+    assert [event["symbol"] for event in of_type(result, "decided")] == ["AAAUSDT"]
+    assert [event["outcome"] for event in of_type(result, "pair_ended")] == ["hedged", "flat"]
+    assert result.events[-1]["ended_by"] == "runtime"
+
+
+class RaisesAtThird(Strategy):
+    max_quote_age_ns = 10**10
+    entry_bps = Decimal(10)
+    exit_bps = Decimal(-6)
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        self._asked += 1
+        if self._asked == 3:
+            raise ValueError("the third is too many")
+        return None
+
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        return None
+
+
+def test_a_symbol_that_fails_in_its_last_iteration_still_lets_the_campaign_end() -> None:
+    @asynccontextmanager
+    async def opened(settings: object, context: StrategyContext) -> AsyncIterator[Strategy]:
+        yield RaisesAtThird()
+
+    config = two_venues()
+    config["session"] |= {"max_iterations": 3, "loop_interval_ms": 500}
+    config["strategy"] = {"plugin": "third"}
+    rows: list[Row] = [(float(second), "BTC", 99.0, 100.0, 100.0, 100.0) for second in range(1000)]
+
+    result = run(rows, rows, config, strategy=plugin_of(StrategySpec(name="third", doc="fails", open=opened)))
+
+    assert result.events[-1]["ended_by"] == "iterations"
+    assert result.campaign.runtime_seconds < 10
+
+
+def test_a_quantity_that_no_exit_can_have_is_dust_and_not_a_position() -> None:
+    config = two_venues()
+    config["strategy"] = {"order_size_base": 1, "exit_bps": -20}
+    for venue, lot in (("a", "0.1"), ("b", "0.25")):
+        config["exchanges"][venue]["instruments"] = {"BTCUSDT": {"lot_size": lot, "min_notional": 0}}
+    later: list[Row] = [(5.0 + second, "BTC", 101.0, 100.0, 101.01, 100.0) for second in range(30)]
+    a: list[Row] = [(0.0, "BTC", 99.0, 100.0, 100.0, 0.5), (0.02, "BTC", 99.0, 100.0, 100.0, 0.3), *later]
+    b: list[Row] = [(0.0, "BTC", 101.0, 0.5, 102.0, 100.0), (0.02, "BTC", 101.0, 0.25, 102.0, 100.0), *later]
+
+    result = run(a, b, config)
+
+    assert result.exit_code == 0
+    assert result.campaign.parts.trades.positions() == ()
+    assert all(Decimal(event["quantity"]) % Decimal("0.5") == 0 for event in of_type(result, "position_opened"))
+
+
+def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_nothing() -> None:
+    class RefusesItsSecondOrder(PaperExchange):
+        orders = 0
+
+        async def submit(self, order: Order) -> OrderReport:
+            self.orders += 1
+            if self.orders == 2:
+                raise OrderRejected("429: too many requests")
+            return await super().submit(order)
+
+    config = two_venues()
+    config["exchanges"]["a"]["plugin"] = "odd"
+    a: list[Row] = [(0.0, "BTC", 99.0, 100.0, 100.0, 100.0)]
+    a += [(1.0 + second, "BTC", 99.9, 100.0, 100.0, 100.0) for second in range(30)]
+    b: list[Row] = [(0.0, "BTC", 99.0, 100.0, 102.0, 100.0), (1.0, "BTC", 101.0, 100.0, 102.0, 100.0)]
+    b += [(1.02, "BTC", 50.0, 0.01, 102.0, 100.0)]
+
+    result = run(a, b, config, venue=exchange(RefusesItsSecondOrder))
+
+    assert not of_type(result, "residual_left")
+    assert Counter(event["purpose"] for event in of_type(result, "order_submitted"))["unwind"] == 2
+    assert result.exit_code == 0
+
+
+def test_a_venue_that_answers_at_once_gives_the_same_events_every_time() -> None:
+    class AnswersAtOnce(PaperExchange):
+        async def submit(self, order: Order) -> OrderReport:
+            report = self._execute(order)
+            self._reports[order.client_order_id] = report
+            return report
+
+    def events() -> object:
+        config = two_venues()
+        for venue in config["exchanges"].values():
+            venue["plugin"] = "odd"
+        quotes: list[Row] = [(0.0, "BTC", 99.0, 100.0, 100.0, 100.0)]
+        return run(quotes, [(0.0, "BTC", 101.0, 100.0, 102.0, 100.0)], config, venue=exchange(AnswersAtOnce)).events
+
+    first = events()
+    assert all(events() == first for _ in range(11))
+
+
+def test_a_venue_that_fails_to_grant_inventory_costs_its_symbol_and_not_the_campaign() -> None:
+    class GrantsNothing(PaperExchange):
+        def seed_inventory(self, *_: object) -> Decimal:
+            raise RuntimeError("no inventory here")
+
+    config = two_venues()
+    config["exchanges"]["a"]["plugin"] = "odd"
+    rows: list[Row] = [(float(second), "BTC", 99.0, 100.0, 100.0, 100.0) for second in range(5)]
+
+    result = run(rows, rows, config, venue=exchange(GrantsNothing))
+
+    (quarantined,) = of_type(result, "symbol_quarantined")
+    assert quarantined["error"] == "RuntimeError: no inventory here"
+    assert result.events[-1]["ended_by"] == "end_of_data"
