@@ -9,6 +9,7 @@ another one: exact fractions of the decimals in the events. What only the campai
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,12 @@ _NONE = Fraction(0)
 _BPS = 10_000
 #: Averages and shares are quotients, which the events can only show rounded.
 _ROUNDED = Fraction(1, 10**12)
+
+
+def common_multiple(first: Fraction, second: Fraction) -> Fraction:
+    """Return the least number that is a whole multiple of both."""
+    scale = math.lcm(first.denominator, second.denominator)
+    return Fraction(math.lcm(int(first * scale), int(second * scale)), scale)
 
 
 class Broken(AssertionError):
@@ -524,7 +531,13 @@ class Books:
         ]
         if one_sided * price > Fraction(3, 2) * min(map(sum, least)):
             self._problem(f"calls {float(one_sided)} dust, which a venue would trade")
-        if not 0 <= (dust - one_sided) * price <= Fraction(3, 2) * max(map(max, least)):
+        # A pair is closed in quantities that are whole lots of both venues.
+        step = common_multiple(*(number(self._instruments[symbol, venue]["lot_size"]) for venue in pair.flows))
+        if (
+            not 0
+            <= (dust - one_sided) * price
+            <= Fraction(3, 2) * max(step * price, *(minimum for minimum, _ in least))
+        ):
             self._problem(f"calls {float(dust - one_sided)} on both legs dust, which both venues would trade")
         return value
 
