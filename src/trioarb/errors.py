@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CampaignError",
     "ConfigError",
+    "JournalError",
     "MarketDataError",
     "OrderRejected",
     "PluginError",
@@ -50,6 +51,10 @@ class VenueError(TrioarbError):
 
 class OrderRejected(VenueError):
     """The venue refused the order: it is certain that nothing was and nothing will be filled."""
+
+
+class JournalError(TrioarbError):
+    """A journal can't be read, written or gone on with; the file is as it was."""
 
 
 class CampaignError(TrioarbError):

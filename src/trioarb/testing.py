@@ -41,7 +41,7 @@ from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
-from trioarb.model.event import to_json_object
+from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import PluginSpec
 

@@ -129,6 +129,7 @@ class Desk:
             self._position(opened, None, realised=Decimal(pnl_usd))
         self.journal.record(
             ResidualLeft(
+                residual_id=f"{opened.pair_id}.1",
                 pair_id=opened.pair_id,
                 trade_id=opened.trade_id,
                 symbol=opened.symbol,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from trioarb.errors import ConfigError, MarketDataError, PluginError, TrioarbError, UniverseError
+from trioarb.errors import ConfigError, JournalError, MarketDataError, PluginError, TrioarbError, UniverseError
 
 __all__ = ["exit_code"]
 
 #: What the user can mend.
-_USAGE = (ConfigError, PluginError, UniverseError, MarketDataError)
+_USAGE = (ConfigError, JournalError, PluginError, UniverseError, MarketDataError)
 
 
 def exit_code(error: TrioarbError) -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from trioarb.errors import CampaignError, ConfigError
-from trioarb.model.event import Record, to_json_object
+from trioarb.model.event import Record
+from trioarb.model.wire import to_json_object
 from trioarb.settings.problem import Problem
 
 __all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json"]

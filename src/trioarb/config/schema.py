@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -25,6 +26,7 @@ from trioarb.settings.types import (
 __all__ = [
     "ClockKind",
     "Config",
+    "Durability",
     "Engine",
     "EngineMode",
     "ExchangeHead",
@@ -65,6 +67,13 @@ class EngineMode(Enum):
     MULTI = "multi"
 
 
+class Durability(Enum):
+    """When an order may be sent: once its intent is on disk, or once it is written down."""
+
+    ORDER = "order"
+    BATCH = "batch"
+
+
 class LogLevel(Enum):
     DEBUG = "DEBUG"
     INFO = "INFO"
@@ -92,6 +101,13 @@ class Session:
     )
     seed: int = setting(7, doc="of the dummy market and of simulated rejections")
     close_positions_at_end: bool = setting(True, doc="close what is open when the campaign ends; false: keep it")
+    journal: Path | None = setting(
+        None, doc="file that every event is kept in; absent: a new one under journals/; the flag --journal wins"
+    )
+    durability: Durability = setting(
+        Durability.BATCH,
+        doc="order: no order is sent before its intent is safely on disk; batch: many events are written at once",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -203,11 +219,15 @@ class Tables:
 
 @attrs.frozen(kw_only=True)
 class PluginTable:
-    """A table that belongs to a plugin: which one, where it stands in the file, and its settings."""
+    """A table that belongs to a plugin: which one, where it stands in the file, and its settings.
+
+    ``wraps`` is the table of the plugin that it wraps.
+    """
 
     plugin: str
     key: str
     settings: Any
+    wraps: PluginTable | None = None
 
 
 @attrs.frozen(kw_only=True)

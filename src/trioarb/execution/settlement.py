@@ -6,7 +6,7 @@ realised PnL = Σ cash flows − fees (+ residuals and dust at their mark), to t
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, localcontext
 
 import attrs
@@ -26,6 +26,9 @@ from trioarb.model.order import Order, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 
 __all__ = ["Marks", "settle_entry", "settle_exit"]
+
+
+_NONE: Mapping[str, str] = {}
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +54,7 @@ class _Left:
     mark: Decimal | None
     unknown: bool = False
     possible: bool = False
+    client_order_id: str | None = None
 
     @property
     def value(self) -> Decimal:
@@ -148,7 +152,7 @@ def settle_exit(
             long=EXACT.subtract(position.quantity, flows.sold),
             short=EXACT.subtract(flows.bought, position.quantity),
             marks=marks,
-            unknown_at={order.venue for order in unknown},
+            unknown_at={order.venue: order.client_order_id for order in unknown},
         )
     else:
         closed = max(flows.bought, flows.sold)
@@ -212,7 +216,7 @@ def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Le
 
 
 def _legs_left(
-    position: Position, *, long: Decimal, short: Decimal, marks: Marks, unknown_at: Set[str] = frozenset()
+    position: Position, *, long: Decimal, short: Decimal, marks: Marks, unknown_at: Mapping[str, str] = _NONE
 ) -> list[_Left]:
     """Return what an exit left of the position's long leg (positive) and of its short leg (negative).
 
@@ -224,7 +228,14 @@ def _legs_left(
         (route.sell_venue, short, position.sell_price, marks.buy_ask),
     )
     return [
-        _Left(venue=venue, quantity=quantity, average_price=price, mark=mark, unknown=venue in unknown_at)
+        _Left(
+            venue=venue,
+            quantity=quantity,
+            average_price=price,
+            mark=mark,
+            unknown=venue in unknown_at,
+            client_order_id=unknown_at.get(venue),
+        )
         for venue, quantity, price, mark in legs
         if quantity
     ]
@@ -239,6 +250,7 @@ def _possible(order: Order) -> _Left:
         mark=None,
         unknown=True,
         possible=True,
+        client_order_id=order.client_order_id,
     )
 
 
@@ -255,6 +267,7 @@ def _ending(
         outcome = PairOutcome.FLAT
     events: list[Event] = [
         ResidualLeft(
+            residual_id=f"{opened.pair_id}.{number}",
             pair_id=opened.pair_id,
             trade_id=opened.trade_id,
             symbol=opened.symbol,
@@ -265,8 +278,11 @@ def _ending(
             mark_price=one.mark,
             cost_usd=_exposure(abs(one.quantity), one.average_price, usd_per_quote),
             unknown=one.unknown,
+            possible=one.possible,
+            booked_value=one.value,
+            client_order_id=one.client_order_id,
         )
-        for one in left
+        for number, one in enumerate(left, 1)
         if not finish.is_dust
     ]
     events.append(

@@ -6,21 +6,20 @@ Quantities are in base asset, prices in quote asset per base, amounts of money i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
-from enum import Enum
-from typing import Any
 
 import attrs
 
-from trioarb.model.number import ZERO, text
+from trioarb.model.number import ZERO
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
 
 __all__ = [
+    "BalanceDiffered",
     "CampaignEnded",
     "CampaignOpened",
+    "CampaignResumed",
     "Decided",
     "DecisionsRepeated",
     "Deposited",
@@ -28,6 +27,10 @@ __all__ = [
     "FunnelCounted",
     "GuardTripped",
     "InstrumentListed",
+    "KillSwitchPulled",
+    "MarketDown",
+    "MarketStale",
+    "MarketUp",
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderFilled",
@@ -43,11 +46,11 @@ __all__ = [
     "PositionReduced",
     "Record",
     "ResidualLeft",
+    "ResidualResolved",
+    "StopCleared",
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
-    "event_type",
-    "to_json_object",
 ]
 
 
@@ -74,6 +77,36 @@ class CampaignOpened(Event):
 
 
 @attrs.frozen(kw_only=True)
+class CampaignResumed(Event):
+    """The campaign goes on after a crash, or after it had ended. ``number`` counts from 1.
+
+    ``last_seq`` and ``last_ts_ns`` are those of the last event that the journal held.
+    """
+
+    number: int
+    version: str
+    config_digest: str
+    last_seq: int
+    last_ts_ns: int
+    close_only: bool
+
+
+@attrs.frozen(kw_only=True)
+class StopCleared(Event):
+    """The user lifted a latched stop."""
+
+
+@attrs.frozen(kw_only=True)
+class BalanceDiffered(Event):
+    """A venue holds something else than the ledger says. The difference is deposited (or, below zero, withdrawn)."""
+
+    venue: str
+    asset: str
+    held: Decimal
+    booked: Decimal
+
+
+@attrs.frozen(kw_only=True)
 class InstrumentListed(Event):
     symbol: str
     venue: str
@@ -88,7 +121,10 @@ class InstrumentListed(Event):
 
 @attrs.frozen(kw_only=True)
 class Deposited(Event):
-    """Assets that the campaign starts with (``configured``) or was seeded with (``inventory``)."""
+    """Assets that the campaign starts with (``configured``) or was seeded with (``inventory``).
+
+    ``difference``: what a venue turned out to hold beyond the ledger, below zero if it is less.
+    """
 
     venue: str
     asset: str
@@ -107,7 +143,8 @@ class Decided(Event):
     """The guards' answer to an opportunity.
 
     ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from the others. A STOP that a
-    loss calls, without an opportunity at hand, has no route, quantity or edge.
+    loss calls, without an opportunity at hand, has no route, quantity or edge. ``ask`` stood at the buy venue, ``bid``
+    at the sell venue.
     """
 
     symbol: str
@@ -117,6 +154,10 @@ class Decided(Event):
     quantity: Decimal | None = None
     notional_usd: Decimal | None = None
     edge_bps: Decimal | None = None
+    ask: Decimal | None = None
+    ask_size: Decimal | None = None
+    bid: Decimal | None = None
+    bid_size: Decimal | None = None
     tier: str | None = None
     rule: str | None = None
     value: str | None = None
@@ -138,7 +179,10 @@ class DecisionsRepeated(Event):
 
 @attrs.frozen(kw_only=True)
 class PairOpened(Event):
-    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends."""
+    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends.
+
+    ``recovered``: the venue told of orders that the journal had lost, and this is the pair they must have been.
+    """
 
     pair_id: str
     trade_id: str
@@ -151,11 +195,15 @@ class PairOpened(Event):
     sell_limit: Decimal
     reserved_usd: Decimal
     reason: ExitReason | None = None
+    recovered: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class OrderSubmitted(Event):
-    """Recorded before the order is sent. ``locked`` of ``locked_asset`` stays locked until the order is done."""
+    """Recorded before the order is sent. ``locked`` of ``locked_asset`` stays locked until the order is done.
+
+    ``durable`` is false for an order that had to go out although the journal could not be written.
+    """
 
     client_order_id: str
     pair_id: str
@@ -167,6 +215,7 @@ class OrderSubmitted(Event):
     limit_price: Decimal
     locked_asset: str
     locked: Decimal
+    durable: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -298,10 +347,13 @@ class PositionMarked(Event):
 class ResidualLeft(Event):
     """One-sided quantity that could not be hedged, unwound or completed: long if positive, short if negative.
 
-    ``cost_usd`` = |quantity| × average price, and counts as exposure. ``unknown``: an order's fate could not be
-    learnt, and it may have filled. ``mark_price`` is absent without a quote.
+    ``cost_usd`` = |quantity| × average price, and counts as exposure until the residual is resolved. ``unknown``: the
+    fate of the order ``client_order_id`` could not be learnt; ``possible``: the quantity exists only if that order
+    filled. ``mark_price`` is absent without a quote. ``booked_value`` (quote asset) is what PnL counts it as: 0 while
+    it is only possible.
     """
 
+    residual_id: str
     pair_id: str
     trade_id: str
     symbol: str
@@ -311,12 +363,33 @@ class ResidualLeft(Event):
     average_price: Decimal
     cost_usd: Decimal
     unknown: bool
+    possible: bool = False
+    booked_value: Decimal = ZERO
     mark_price: Decimal | None = None
+    client_order_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ResidualResolved(Event):
+    """A residual is one no longer: its order's fate was learnt, or it was traded away.
+
+    What is left of it follows as another residual, whose value is part of ``pnl_usd``: what the fills brought and
+    cost, and how the value that was booked has changed.
+    """
+
+    residual_id: str
+    symbol: str
+    reason: str
+    pnl_usd: Decimal
+    fees_usd: Decimal
 
 
 @attrs.frozen(kw_only=True)
 class GuardTripped(Event):
-    """A guard changed its state: a breaker that denies until ``until_ns``, or a latch that stops the campaign."""
+    """A guard changed its state: a breaker that denies until ``until_ns``, or a latch that stops the campaign.
+
+    ``answer`` is what it gives from now on; ALLOW where it recovered. ``venue``: it concerns that venue only.
+    """
 
     tier: str
     rule: str
@@ -324,7 +397,38 @@ class GuardTripped(Event):
     value: str
     limit: str
     symbol: str | None = None
+    venue: str | None = None
     until_ns: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class KillSwitchPulled(Event):
+    """Somebody wants it to stop: ``source`` is where that was seen."""
+
+    source: str
+
+
+@attrs.frozen(kw_only=True)
+class MarketUp(Event):
+    """A venue's market data has begun, or quotes come again."""
+
+    venue: str
+
+
+@attrs.frozen(kw_only=True)
+class MarketStale(Event):
+    """No accepted quote of any symbol came from the venue for too long; its connection may look sound."""
+
+    venue: str
+    last_quote_ns: int
+
+
+@attrs.frozen(kw_only=True)
+class MarketDown(Event):
+    """A venue's market data has ended or failed."""
+
+    venue: str
+    reason: str
 
 
 @attrs.frozen(kw_only=True)
@@ -382,43 +486,3 @@ class Record:
     seq: int
     ts_ns: int
     event: Event
-
-
-def event_type(cls: type[Event]) -> str:
-    """Return the event's name on the wire: ``PositionOpened`` → ``position_opened``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-
-
-_WIRE: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
-
-
-def _wire(cls: type[Event]) -> tuple[str, tuple[str, ...]]:
-    """Return the type's name and fields, worked out once."""
-    if cls not in _WIRE:
-        _WIRE[cls] = event_type(cls), tuple(field.name for field in attrs.fields(cls))
-    return _WIRE[cls]
-
-
-def to_json_object(record: Record) -> dict[str, Any]:
-    """Return the record as JSON values: decimals as strings, enums by value, absent fields left out."""
-    name, fields = _wire(type(record.event))
-    row: dict[str, Any] = {"seq": record.seq, "ts_ns": record.ts_ns, "type": name}
-    for field in fields:
-        value = getattr(record.event, field)
-        if value is not None:
-            row[field] = _plain(value)
-    return row
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return text(value)
-        case Enum():
-            return value.value
-        case tuple():
-            return [_plain(item) for item in value]
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case _:
-            return value

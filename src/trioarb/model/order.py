@@ -9,7 +9,7 @@ import attrs
 
 from trioarb.model.number import ZERO
 
-__all__ = ["Fill", "Order", "OrderReport", "OrderStatus", "Purpose", "Side"]
+__all__ = ["Fill", "Order", "OrderReport", "OrderStatus", "Purpose", "Side", "VenueOrder"]
 
 
 class Side(Enum):
@@ -70,3 +70,11 @@ class OrderReport:
     def filled(self) -> Decimal:
         """Sum of the fills, in base asset."""
         return sum((fill.quantity for fill in self.fills), ZERO)
+
+
+@attrs.frozen(kw_only=True)
+class VenueOrder:
+    """An order as its venue remembers it. ``report`` is absent while it is still open."""
+
+    order: Order
+    report: OrderReport | None

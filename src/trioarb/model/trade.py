@@ -92,7 +92,7 @@ class Opportunity:
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
     ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
-    ``notional_usd`` = quantity × the higher limit.
+    ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue.
     """
 
     route: Route
@@ -101,6 +101,10 @@ class Opportunity:
     sell_limit: Decimal
     edge_bps: Decimal
     notional_usd: Decimal
+    ask: Decimal | None = None
+    ask_size: Decimal | None = None
+    bid: Decimal | None = None
+    bid_size: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)

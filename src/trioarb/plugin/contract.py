@@ -9,15 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import attrs
 import trio
 
 from trioarb.clock.service import CampaignTime
+from trioarb.errors import VenueError
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
-from trioarb.model.order import Order, OrderReport
+from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
 
 __all__ = [
@@ -129,6 +131,16 @@ class Exchange(ABC):
             VenueError: not known now; it will be asked again.
         """
 
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        """Return this account's orders of ``symbols`` since then, in the order in which the venue got them.
+
+        Asked after a crash, when the venue may know orders that the journal lost; without it they can't be found.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+        raise VenueError("this exchange plugin can't say which orders there were")
+
 
 class RiskView(ABC):
     """What guards may know: folded from the journal, reservations of pairs in flight included."""
@@ -158,6 +170,13 @@ class GuardTier(ABC):
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
         """Return what trips because of the event just folded. It is recorded; a STOP ends the campaign."""
+        return ()
+
+    def poll(self, now_ns: int) -> Iterable[GuardTripped]:
+        """Return what trips without an event: a time has come, a file has appeared.
+
+        Asked about once a second of campaign time, if a tier implements it; recorded as what `react` returns.
+        """
         return ()
 
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
@@ -205,15 +224,23 @@ class SourceContext:
 
 @attrs.frozen(kw_only=True)
 class MarketContext:
-    """``seed`` is the session's; a simulated market must depend on nothing else that varies."""
+    """``seed`` is the session's; a simulated market must depend on nothing else that varies.
+
+    ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    """
 
     venue: str
     seed: int
+    inner: MarketData | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ExchangeContext:
-    """``touch(symbol)`` is this venue's latest accepted quote; ``market_rules(symbol)`` what its data says."""
+    """``touch(symbol)`` is this venue's latest accepted quote; ``market_rules(symbol)`` what its data says.
+
+    ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
+    there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    """
 
     venue: str
     seed: int
@@ -221,6 +248,9 @@ class ExchangeContext:
     touch: Callable[[str], Quote | None]
     market_rules: Callable[[str], TradingRules | None]
     fx: Mapping[str, Decimal]
+    state: Path | None = None
+    resumed: bool = False
+    inner: Exchange | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -51,7 +51,8 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     """One plugin: ``open(settings, context)`` is an async context manager that gives the working object.
 
     ``settings`` is an attrs class whose fields are made with `setting`. ``warnings(settings)`` says what is
-    questionable about valid settings.
+    questionable about valid settings. A plugin that ``wraps`` another of its kind gets that one, opened, as the
+    context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``.
     """
 
     kind: ClassVar[str]
@@ -62,6 +63,7 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     open: Callable[[Any, ContextT], AbstractAsyncContextManager[OpenedT]]
     settings: type[Any] = NoSettings
     warnings: Callable[[Any], Iterable[str]] = _no_warnings
+    wraps: bool = False
 
 
 @attrs.frozen(kw_only=True)

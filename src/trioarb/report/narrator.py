@@ -22,10 +22,10 @@ from trioarb.model.event import (
     SymbolQuarantined,
     SymbolRestarted,
     SymbolRetired,
-    to_json_object,
 )
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
+from trioarb.model.wire import to_json_object
 
 __all__ = ["narrate"]
 

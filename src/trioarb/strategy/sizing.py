@@ -88,6 +88,10 @@ def size_entry(
         sell_limit=sell_limit,
         edge_bps=edge,
         notional_usd=EXACT.multiply(EXACT.multiply(quantity, higher), usd_per_quote),
+        ask=buy.touch.ask,
+        ask_size=buy.touch.ask_size,
+        bid=sell.touch.bid,
+        bid_size=sell.touch.bid_size,
     )
 
 
