@@ -146,7 +146,7 @@ class Desk:
     def close(self, entered: PairOpened, pnl_usd: Decimal | int, *, realised_before: Decimal | int = 0) -> None:
         """Close a position; ``pnl_usd`` is what the whole trade earned."""
         opened = PairOpened(
-            pair_id=f"p{self.trades.pairs_opened + 1}",
+            pair_id=f"p{self.trades.next_number}",
             trade_id=entered.trade_id,
             kind=PairKind.EXIT,
             symbol=entered.symbol,

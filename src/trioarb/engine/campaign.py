@@ -17,7 +17,7 @@ from trioarb.engine.world import World
 from trioarb.errors import TrioarbError
 from trioarb.journal.statistics import Statistics
 from trioarb.model.event import PhaseEntered
-from trioarb.model.trade import Answer, EndedBy, Phase
+from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
 from trioarb.risk.exposure import Exposure
 
@@ -51,7 +51,7 @@ class Campaign:
         """0: ended as planned; 1: an error of ours; 3: emergency stop, residual, or a position that couldn't close."""
         if self.error:
             return 1
-        if self.statistics.decisions[Answer.STOP] or self.statistics.residuals or self.problems:
+        if self.statistics.is_stopped or self.parts.trades.residuals or self.problems:
             return 3
         return 0
 

@@ -15,7 +15,8 @@ from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, blamed, open_world
-from trioarb.execution.executor import Executor, Market
+from trioarb.execution.executor import Executor
+from trioarb.execution.flight import Market
 from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
 from trioarb.journal.statistics import Statistics

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from trioarb.engine.parts import Parts
-from trioarb.execution.executor import Market
+from trioarb.execution.flight import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
 from trioarb.model.number import BPS, EXACT, ZERO

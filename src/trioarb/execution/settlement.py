@@ -12,20 +12,22 @@ from decimal import Decimal, localcontext
 import attrs
 
 from trioarb.execution.pair import Finish
-from trioarb.journal.trades import PairFlows, TradeTotals
+from trioarb.journal.trades import OpenOrder, PairFlows, TradeTotals
 from trioarb.model.event import (
     Event,
     PairEnded,
+    PairOpened,
     PositionClosed,
     PositionOpened,
     PositionReduced,
     ResidualLeft,
+    ResidualResolved,
 )
 from trioarb.model.number import EXACT, ZERO, per_unit, share
 from trioarb.model.order import Order, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 
-__all__ = ["Marks", "settle_entry", "settle_exit"]
+__all__ = ["Marks", "settle_entry", "settle_exit", "settle_late"]
 
 
 _NONE: Mapping[str, str] = {}
@@ -134,7 +136,6 @@ def settle_exit(
     marks: Marks,
     *,
     unknown: Sequence[Order],
-    reason: ExitReason,
     least_tradable: Decimal,
     base: str,
     usd_per_quote: Decimal,
@@ -197,11 +198,70 @@ def settle_exit(
                 fees_usd=EXACT.multiply(totals.fees, usd_per_quote),
                 pnl_usd=EXACT.multiply(realised_so_far, usd_per_quote),
                 opened_at_ns=position.opened_ns,
-                reason=reason,
+                reason=_reason(flows),
             )
         )
     booked = _Booked(realised=realised, fees=fees, dust=dust, dust_value=dust_value)
     return [*events, *_ending(flows, finish, left, base, usd_per_quote, booked)]
+
+
+def settle_late(
+    order: OpenOrder, residual: ResidualLeft | None, marks: Marks, *, base: str, usd_per_quote: Decimal
+) -> list[Event]:
+    """Return what changes once the fate of an order is known whose pair had ended without it.
+
+    ``order`` has its late fills by now. ``residual`` is what was left for its sake: it is resolved, and what really is
+    left of it takes its place.
+    """
+    late, submitted = order.late, order.submitted
+    held = residual.quantity if residual is not None and not residual.possible else ZERO
+    quantity = EXACT.add(held, late.net)
+    if residual is None:
+        if not quantity:
+            return []
+        raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
+    price = residual.average_price if held else _average(EXACT.abs(late.cash), abs(late.net)) or residual.average_price
+    mark = marks.buy_bid if quantity > 0 else marks.buy_ask
+    left = _Left(venue=submitted.venue, quantity=quantity, average_price=price, mark=mark)
+    with localcontext(EXACT):
+        realised = late.cash - late.fees + left.value - residual.booked_value
+    events: list[Event] = [
+        ResidualResolved(
+            residual_id=residual.residual_id,
+            symbol=submitted.symbol,
+            reason="the fate of its order was learnt",
+            pnl_usd=EXACT.multiply(realised, usd_per_quote),
+            fees_usd=EXACT.multiply(late.fees, usd_per_quote),
+        )
+    ]
+    if quantity:
+        events.append(_residual(left, f"{residual.residual_id}.late", order.pair.opened, base, usd_per_quote))
+    return events
+
+
+def _reason(flows: PairFlows) -> ExitReason:
+    if flows.opened.reason is None:
+        raise AssertionError(f"{flows.opened.pair_id} is an exit without a reason")
+    return flows.opened.reason
+
+
+def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_per_quote: Decimal) -> ResidualLeft:
+    return ResidualLeft(
+        residual_id=residual_id,
+        pair_id=opened.pair_id,
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        venue=left.venue,
+        asset=base,
+        quantity=left.quantity,
+        average_price=left.average_price,
+        mark_price=left.mark,
+        cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
+        unknown=left.unknown,
+        possible=left.possible,
+        booked_value=left.value,
+        client_order_id=left.client_order_id,
+    )
 
 
 def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
@@ -266,22 +326,7 @@ def _ending(
     if booked.dust and outcome is PairOutcome.HEDGED:
         outcome = PairOutcome.FLAT
     events: list[Event] = [
-        ResidualLeft(
-            residual_id=f"{opened.pair_id}.{number}",
-            pair_id=opened.pair_id,
-            trade_id=opened.trade_id,
-            symbol=opened.symbol,
-            venue=one.venue,
-            asset=base,
-            quantity=one.quantity,
-            average_price=one.average_price,
-            mark_price=one.mark,
-            cost_usd=_exposure(abs(one.quantity), one.average_price, usd_per_quote),
-            unknown=one.unknown,
-            possible=one.possible,
-            booked_value=one.value,
-            client_order_id=one.client_order_id,
-        )
+        _residual(one, f"{opened.pair_id}.{number}", opened, base, usd_per_quote)
         for number, one in enumerate(left, 1)
         if not finish.is_dust
     ]

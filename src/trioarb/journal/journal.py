@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from trioarb.model.event import Event, Record
+
+if TYPE_CHECKING:
+    from trioarb.journal.writer import JournalWriter
 
 __all__ = ["Journal", "Projection", "Reactor"]
 
@@ -26,12 +29,15 @@ class Reactor(Protocol):
 class Journal:
     """Gives every event its number and time, folds it into the projections, then shows it to the observers.
 
-    All of it happens synchronously: between two awaits, state and journal agree.
+    All of it happens synchronously: between two awaits, state and journal agree. What has to be on disk before the
+    next step is waited for with `durable`; without a ``writer`` nothing is kept.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], writer: JournalWriter | None = None) -> None:
+        self.seq = 0
+        self.last_ns = 0
         self._now_ns = now_ns
-        self._seq = 0
+        self._writer = writer
         self._projections: list[Projection] = []
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
@@ -50,8 +56,11 @@ class Journal:
 
     def record(self, event: Event) -> Record:
         """Append an event, and whatever the reactors answer to it; return the record of ``event`` itself."""
-        self._seq += 1
-        record = Record(self._seq, self._now_ns(), event)
+        self.seq += 1
+        record = Record(self.seq, self._now_ns(), event)
+        self.last_ns = record.ts_ns
+        if self._writer is not None:
+            self._writer.append(record)
         for projection in self._projections:
             projection.apply(record)
         for observe in self._observers:
@@ -60,3 +69,24 @@ class Journal:
             for answer in reactor.react(record):
                 self.record(answer)
         return record
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
+        for record in records:
+            for projection in self._projections:
+                projection.apply(record)
+            self.seq, self.last_ns = record.seq, record.ts_ns
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether events can't be written to disk at present. They are kept, and written once it can be done."""
+        return self._writer is not None and self._writer.failure is not None
+
+    async def durable(self, seq: int) -> bool:
+        """Wait until the event of this number may be relied upon; return whether it may.
+
+        No checkpoint where nothing has to be waited for. Cancellation leaves the event as it is.
+        """
+        if self._writer is None or self._writer.is_durable(seq):
+            return True
+        return await self._writer.durable(seq)

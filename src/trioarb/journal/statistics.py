@@ -10,6 +10,8 @@ import attrs
 
 from trioarb.model.event import (
     CampaignEnded,
+    CampaignOpened,
+    CampaignResumed,
     Decided,
     DecisionsRepeated,
     FunnelCounted,
@@ -25,7 +27,8 @@ from trioarb.model.event import (
     PositionMarked,
     PositionOpened,
     Record,
-    ResidualLeft,
+    ResidualResolved,
+    StopCleared,
     SymbolQuarantined,
     SymbolRetired,
 )
@@ -59,7 +62,11 @@ class SymbolStatistics:
 
 
 class Statistics:
-    """Totals over the campaign, and per symbol."""
+    """Totals over the campaign, and per symbol.
+
+    A campaign that was resumed ran in several stretches: the present one since ``stretch_started_ns``, those before
+    for ``ran_before_ns`` together.
+    """
 
     def __init__(self) -> None:
         self.symbols: dict[str, SymbolStatistics] = {}
@@ -68,9 +75,12 @@ class Statistics:
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
         self.trades: list[ClosedTrade] = []
-        self.residuals: list[ResidualLeft] = []
         self.marks: list[PositionMarked] = []
         self.ended: CampaignEnded | None = None
+        self.is_stopped = False
+        self.resumed: CampaignResumed | None = None
+        self.stretch_started_ns = 0
+        self.ran_before_ns = 0
         self._unsent_entries: dict[str, str] = {}
 
     def of(self, symbol: str) -> SymbolStatistics:
@@ -123,10 +133,18 @@ class Statistics:
                 one.pnl_usd = EXACT.add(one.pnl_usd, ended.pnl_usd)
                 one.fees_usd = EXACT.add(one.fees_usd, ended.fees_usd)
                 self.pairs[ended.kind.value, ended.outcome.value] += 1
-            case ResidualLeft() as residual:
-                self.residuals.append(residual)
+            case ResidualResolved(symbol=symbol) as resolved:
+                one = self.of(symbol)
+                one.pnl_usd = EXACT.add(one.pnl_usd, resolved.pnl_usd)
+                one.fees_usd = EXACT.add(one.fees_usd, resolved.fees_usd)
             case PositionMarked() as mark:
                 self.marks.append(mark)
+            case CampaignOpened():
+                self.stretch_started_ns = record.ts_ns
+            case CampaignResumed() as resumed:
+                self._resume(resumed, record.ts_ns)
+            case StopCleared():
+                self.is_stopped = False
             case GuardTripped(rule="circuit_breaker", symbol=str(symbol)):
                 self.of(symbol).circuit_breaker_triggered = True
             case SymbolQuarantined(symbol=symbol):
@@ -138,8 +156,16 @@ class Statistics:
             case _:
                 pass
 
+    def _resume(self, resumed: CampaignResumed, ts_ns: int) -> None:
+        """Begin another stretch; the time in which nothing ran does not count."""
+        self.resumed, self.ended = resumed, None
+        self.marks.clear()
+        self.ran_before_ns += resumed.last_ts_ns - self.stretch_started_ns
+        self.stretch_started_ns = ts_ns
+
     def _decide(self, symbol: str, answer: Answer, rule: str, count: int) -> None:
         self.decisions[answer] += count
+        self.is_stopped |= answer is Answer.STOP
         if answer is Answer.ALLOW:
             self.of(symbol).allowed += count
         else:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
+from typing import Any
 
 import attrs
 
 from trioarb.model.event import (
+    Event,
+    OrderAcknowledged,
+    OrderCancelled,
     OrderFilled,
+    OrderRejected,
     OrderSubmitted,
     PairEnded,
     PairOpened,
@@ -16,13 +21,15 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     Record,
+    ResidualLeft,
+    ResidualResolved,
 )
 from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 
-__all__ = ["Flow", "PairFlows", "TradeTotals", "Trades"]
+__all__ = ["Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
 
 
 @attrs.define
@@ -68,7 +75,7 @@ class PairFlows:
     """An opened pair and the flows at its two venues."""
 
     opened: PairOpened
-    orders: int = 0
+    ended: bool = False
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
 
@@ -95,78 +102,95 @@ class TradeTotals:
     fees: Decimal = ZERO
 
 
+@attrs.define
+class OpenOrder:
+    """An order whose last word isn't known. ``late``: what it filled after its pair had ended without it."""
+
+    submitted: OrderSubmitted
+    pair: PairFlows
+    filled: Decimal = ZERO
+    is_acknowledged: bool = False
+    fill_ids: set[str] = attrs.field(factory=set)
+    late: Flow = attrs.field(factory=Flow)
+
+    @property
+    def unfilled(self) -> Decimal:
+        return EXACT.subtract(self.submitted.quantity, self.filled)
+
+
 class Trades:
-    """Folds pairs in flight, and open positions."""
+    """Folds pairs in flight, orders without a last word, open positions and residuals."""
 
     def __init__(self) -> None:
         self.pairs: dict[str, PairFlows] = {}
         self.totals: dict[str, TradeTotals] = {}
+        self.orders: dict[str, OpenOrder] = {}
+        self.residuals: dict[str, ResidualLeft] = {}
         self.orders_submitted = 0
-        self.pairs_opened = 0
+        self._pairs_opened = 0
+        self._unsent: dict[str, PairOpened] = {}
+        self._entries_in_flight = 0
         self._positions: dict[str, Position] = {}
         self._by_symbol: dict[str, tuple[Position, ...]] = {}
-        self._pair_of_order: dict[str, PairFlows] = {}
 
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
         return tuple(self._positions.values()) if symbol is None else self._by_symbol.get(symbol, ())
 
+    def position(self, trade_id: str) -> Position:
+        """Return an open position."""
+        return self._positions[trade_id]
+
     @property
-    def unsent(self) -> Iterator[PairOpened]:
+    def next_number(self) -> int:
+        """The number of the next pair that is opened, and of the trade that an entry begins."""
+        return self._pairs_opened + 1
+
+    @property
+    def unsent(self) -> Iterable[PairOpened]:
         """The pairs that were opened, and whose orders are not submitted yet."""
-        return (pair.opened for pair in self.pairs.values() if not pair.orders)
+        return self._unsent.values()
 
     @property
     def entries_in_flight(self) -> int:
-        return sum(pair.opened.kind is PairKind.ENTRY for pair in self.pairs.values())
+        return self._entries_in_flight
+
+    @property
+    def late_orders(self) -> Sequence[OpenOrder]:
+        """The orders without a last word whose pair has ended without them."""
+        return tuple(order for order in self.orders.values() if order.pair.ended)
 
     def apply(self, record: Record) -> None:
-        match record.event:
-            case PairOpened() as opened:
-                self.pairs[opened.pair_id] = PairFlows(opened)
-                self.pairs_opened += 1
-                self.totals.setdefault(opened.trade_id, TradeTotals())
-            case OrderSubmitted() as order:
-                self.orders_submitted += 1
-                self._pair_of_order[order.client_order_id] = self.pairs[order.pair_id]
-                self.pairs[order.pair_id].orders += 1
-            case OrderFilled() as fill:
-                self._fill(fill)
-            case PositionOpened() as opened:
-                self._put(
-                    Position(
-                        trade_id=opened.trade_id,
-                        route=Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue),
-                        opened_quantity=opened.quantity,
-                        quantity=opened.quantity,
-                        buy_price=opened.buy_price,
-                        sell_price=opened.sell_price,
-                        cash=opened.cash,
-                        fees=opened.fees,
-                        realised=opened.realised,
-                        opened_ns=record.ts_ns,
-                    )
-                )
-            case PositionReduced() as reduced:
-                self._put(
-                    attrs.evolve(
-                        self._positions[reduced.trade_id],
-                        quantity=reduced.quantity,
-                        cash=reduced.cash,
-                        fees=reduced.fees,
-                        realised=reduced.realised,
-                    )
-                )
-            case PositionClosed(trade_id=trade_id, symbol=symbol):
-                del self._positions[trade_id]
-                self._index(symbol)
-            case PairEnded() as ended:
-                self._end(ended)
-            case _:
-                pass
+        fold = _FOLDS.get(type(record.event))
+        if fold is not None:
+            fold(self, record.event, record.ts_ns)
 
-    def _fill(self, fill: OrderFilled) -> None:
-        pair = self._pair_of_order[fill.client_order_id]
+    def _open_pair(self, opened: PairOpened, _: int) -> None:
+        self.pairs[opened.pair_id] = PairFlows(opened)
+        self._unsent[opened.pair_id] = opened
+        self._pairs_opened += 1
+        self._entries_in_flight += opened.kind is PairKind.ENTRY
+        if opened.trade_id not in self.totals:
+            self.totals[opened.trade_id] = TradeTotals()
+
+    def _submit(self, order: OrderSubmitted, _: int) -> None:
+        self.orders_submitted += 1
+        self._unsent.pop(order.pair_id, None)
+        self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
+
+    def _acknowledge(self, acknowledged: OrderAcknowledged, _: int) -> None:
+        self.orders[acknowledged.client_order_id].is_acknowledged = True
+
+    def _fill(self, fill: OrderFilled, _: int) -> None:
+        order = self.orders[fill.client_order_id]
+        order.filled = EXACT.add(order.filled, fill.quantity)
+        order.fill_ids.add(fill.fill_id)
+        if order.filled == order.submitted.quantity:
+            del self.orders[fill.client_order_id]
+        pair = order.pair
+        if pair.ended:
+            order.late.add(fill)
+            return
         flow = pair.at(fill.venue)
         fees_before = flow.fees
         flow.add(fill)
@@ -175,19 +199,75 @@ class Trades:
         if pair.opened.kind is PairKind.EXIT:
             (totals.exit_buy if fill.side is Side.BUY else totals.exit_sell).add(fill)
 
-    def _end(self, ended: PairEnded) -> None:
+    def _conclude(self, event: OrderCancelled | OrderRejected, _: int) -> None:
+        del self.orders[event.client_order_id]
+
+    def _open_position(self, opened: PositionOpened, ts_ns: int) -> None:
+        self._put(
+            Position(
+                trade_id=opened.trade_id,
+                route=Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue),
+                opened_quantity=opened.quantity,
+                quantity=opened.quantity,
+                buy_price=opened.buy_price,
+                sell_price=opened.sell_price,
+                cash=opened.cash,
+                fees=opened.fees,
+                realised=opened.realised,
+                opened_ns=ts_ns,
+            )
+        )
+
+    def _reduce_position(self, reduced: PositionReduced, _: int) -> None:
+        self._put(
+            attrs.evolve(
+                self._positions[reduced.trade_id],
+                quantity=reduced.quantity,
+                cash=reduced.cash,
+                fees=reduced.fees,
+                realised=reduced.realised,
+            )
+        )
+
+    def _close_position(self, closed: PositionClosed, _: int) -> None:
+        del self._positions[closed.trade_id]
+        self._index(closed.symbol)
+
+    def _end_pair(self, ended: PairEnded, _: int) -> None:
         pair = self.pairs.pop(ended.pair_id)
-        for order_id in [order_id for order_id, of in self._pair_of_order.items() if of is pair]:
-            del self._pair_of_order[order_id]
+        pair.ended = True
+        self._unsent.pop(ended.pair_id, None)
+        self._entries_in_flight -= ended.kind is PairKind.ENTRY
         if ended.trade_id not in self._positions:
             del self.totals[ended.trade_id]
+
+    def _leave_residual(self, left: ResidualLeft, _: int) -> None:
+        self.residuals[left.residual_id] = left
+
+    def _resolve_residual(self, resolved: ResidualResolved, _: int) -> None:
+        del self.residuals[resolved.residual_id]
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position
         self._index(position.route.symbol)
 
     def _index(self, symbol: str) -> None:
-        self._by_symbol[symbol] = tuple(self._of(symbol))
+        self._by_symbol[symbol] = tuple(
+            position for position in self._positions.values() if position.route.symbol == symbol
+        )
 
-    def _of(self, symbol: str) -> Iterator[Position]:
-        return (position for position in self._positions.values() if position.route.symbol == symbol)
+
+_FOLDS: Mapping[type[Event], Callable[[Trades, Any, int], None]] = {
+    PairOpened: Trades._open_pair,
+    OrderSubmitted: Trades._submit,
+    OrderAcknowledged: Trades._acknowledge,
+    OrderFilled: Trades._fill,
+    OrderCancelled: Trades._conclude,
+    OrderRejected: Trades._conclude,
+    PositionOpened: Trades._open_position,
+    PositionReduced: Trades._reduce_position,
+    PositionClosed: Trades._close_position,
+    PairEnded: Trades._end_pair,
+    ResidualLeft: Trades._leave_residual,
+    ResidualResolved: Trades._resolve_residual,
+}

@@ -61,6 +61,7 @@ class EndedBy(Enum):
     SIGNAL = "signal"
     EMERGENCY_STOP = "emergency_stop"
     END_OF_DATA = "end_of_data"
+    CLOSE_ONLY = "close_only"
     ERROR = "error"
 
 
@@ -72,6 +73,7 @@ class ExitReason(Enum):
     CAMPAIGN_END = "campaign_end"
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
+    RECOVERY = "recovery"
 
     @property
     def forced(self) -> bool:

@@ -200,7 +200,7 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
     """Yield what deserves attention, worst first."""
     if campaign.error:
         yield f"Error: {campaign.error}", "bold red"
-    for left in campaign.statistics.residuals:
+    for left in campaign.parts.trades.residuals.values():
         held = f"{'long' if left.quantity > 0 else 'short'} {text(abs(left.quantity))} {left.asset} at {left.venue}"
         unknown = "; an order got no answer: ask the venue" if left.unknown else ""
         yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"

@@ -66,7 +66,7 @@ def open_positions(campaign: Campaign) -> list[dict[str, Any]]:
 
 def residuals(campaign: Campaign) -> list[dict[str, Any]]:
     """Return what could not be evened out, in the order in which it was left."""
-    return [present(attrs.asdict(residual)) for residual in campaign.statistics.residuals]
+    return [present(attrs.asdict(residual)) for residual in campaign.parts.trades.residuals.values()]
 
 
 def unrealised_usd(campaign: Campaign) -> Decimal | None:

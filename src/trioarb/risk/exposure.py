@@ -16,6 +16,7 @@ from trioarb.model.event import (
     PositionReduced,
     Record,
     ResidualLeft,
+    ResidualResolved,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.plugin.contract import RiskView
@@ -27,15 +28,14 @@ _DAY_NS = 86_400 * SECOND_NS
 
 @attrs.define
 class _Held:
-    """Exposures of one symbol: of pairs in flight and of positions by id, and of residuals in sum."""
+    """Exposures of one symbol: of pairs in flight, positions and residuals by their id."""
 
     by_id: dict[str, Decimal] = attrs.field(factory=dict)
-    residual: Decimal = ZERO
     positions: set[str] = attrs.field(factory=set)
 
     @property
     def total(self) -> Decimal:
-        total = self.residual
+        total = ZERO
         for amount in self.by_id.values():
             total = EXACT.add(total, amount)
         return total
@@ -90,8 +90,11 @@ class Exposure(RiskView):
                 del self._symbol_of_trade[trade_id]
                 del self._held[symbol].by_id[trade_id]
                 self._held[symbol].positions.remove(trade_id)
-            case ResidualLeft(symbol=symbol, cost_usd=cost):
-                self._held[symbol].residual = EXACT.add(self._held[symbol].residual, cost)
+            case ResidualLeft(residual_id=residual_id, symbol=symbol, cost_usd=cost):
+                self._held[symbol].by_id[residual_id] = cost
+            case ResidualResolved(residual_id=residual_id, symbol=symbol, pnl_usd=pnl):
+                del self._held[symbol].by_id[residual_id]
+                self._count(record.ts_ns, symbol, pnl)
             case _:
                 pass
 

@@ -1,0 +1,219 @@
+"""Send one order, and learn what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import structlog
+import trio
+
+from trioarb.clock.service import CampaignTime, seconds_to_ns
+from trioarb.config.schema import Execution
+from trioarb.errors import OrderRejected as VenueRejected
+from trioarb.errors import VenueError
+from trioarb.execution.flight import Flight, Market
+from trioarb.journal.journal import Journal
+from trioarb.journal.trades import Trades
+from trioarb.model.event import (
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+)
+from trioarb.model.market import Instrument
+from trioarb.model.number import ZERO
+from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
+from trioarb.plugin.contract import Exchange
+from trioarb.strategy.sizing import funds_needed
+
+__all__ = ["ORDER", "Sender", "not_sent"]
+
+#: Orders act after market data and before symbol tasks that are due at the same nanosecond.
+ORDER = 1
+
+
+class Sender:
+    """Records orders before they go out, sends them, and records what the venues say of them."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        trades: Trades,
+        venues: Mapping[str, Exchange],
+        time: CampaignTime,
+        settings: Execution,
+    ) -> None:
+        self._journal = journal
+        self._trades = trades
+        self._venues = venues
+        self._time = time
+        self._leg_timeout_seconds = settings.leg_timeout_seconds
+        self._leg_timeout_ns = seconds_to_ns(settings.leg_timeout_seconds)
+        self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
+        self._log = structlog.get_logger("trioarb.execution")
+
+    def submit(self, flight: Flight, order: Order, purpose: Purpose) -> int:
+        """Record the order before it is sent; return the number of that event, for `recorded`."""
+        instrument = flight.market.instruments[order.venue]
+        asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
+        record = self._journal.record(
+            OrderSubmitted(
+                client_order_id=order.client_order_id,
+                pair_id=flight.opened.pair_id,
+                purpose=purpose,
+                venue=order.venue,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                limit_price=order.limit_price,
+                locked_asset=asset,
+                locked=locked,
+                durable=not self._journal.is_failing,
+            )
+        )
+        flight.unanswered[order.client_order_id] = order
+        return record.seq
+
+    async def recorded(self, seq: int) -> bool:
+        """Wait until the intent is safely in the journal; return whether it is, within the time of an answer."""
+        with self._answer_by(self._leg_timeout_ns):
+            return await self._journal.durable(seq)
+        return False
+
+    async def send(self, flight: Flight, order: Order) -> Decimal:
+        """Send a recorded order and record its outcome; return what was filled.
+
+        An order without an answer is never sent again: the venue is asked what became of it.
+        """
+        venue = self._venues[order.venue]
+        problem = f"no answer within {self._leg_timeout_seconds:f} s"
+        report: OrderReport | None = None
+        with self._answer_by(self._leg_timeout_ns):
+            try:
+                report = await venue.submit(order)
+            except VenueRejected as error:
+                report = _rejection(order, str(error))
+            except VenueError as error:
+                problem = str(error)
+            except Exception as error:
+                # A bug in an exchange plugin must not leave a leg behind: its order may be at the venue.
+                self._log.exception("exchange plugin raised", venue=order.venue, order=order.client_order_id)
+                problem = f"{type(error).__name__}: {error}"
+        if report is not None and (nonsense := _nonsense(flight.market.instruments[order.venue], order, report)):
+            report, problem = None, nonsense
+        # Legs that are answered, or time out, together wake together; each takes its turn.
+        await self._time.sleep(0, (ORDER, order.symbol, order.venue, 2))
+        if report is None:
+            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
+            report = await self._ask_in_time(flight.market, order)
+            await self._time.sleep(0, (ORDER, order.symbol, order.venue, 2))
+        return ZERO if report is None else self.conclude(flight, order, report)
+
+    async def ask_all(self, flight: Flight) -> None:
+        """Ask what became of the orders without an answer, one after the other; record what is learnt."""
+        for order in tuple(flight.unanswered.values()):
+            report = await self._ask_in_time(flight.market, order)
+            if report is not None:
+                self.conclude(flight, order, report)
+
+    async def ask_once(self, market: Market, order: Order) -> OrderReport | None:
+        """Ask the venue what became of an order; ``None``: it doesn't know now.
+
+        An order that never reached the venue comes back as a rejection.
+        """
+        try:
+            report = await self._venues[order.venue].order(order.client_order_id)
+        except Exception as error:
+            problem = str(error)
+        else:
+            if report is None:
+                return _rejection(order, "never reached the venue")
+            problem = _nonsense(market.instruments[order.venue], order, report)
+            if not problem:
+                return report
+        self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
+        return None
+
+    async def _ask_in_time(self, market: Market, order: Order) -> OrderReport | None:
+        """Ask the venue what became of an order until it knows; ``None``: time ran out."""
+        with self._answer_by(self._leg_timeout_ns):
+            while True:
+                report = await self.ask_once(market, order)
+                if report is not None:
+                    return report
+                await self._time.sleep(self._retry_ns, (ORDER, order.symbol, order.venue, 1))
+        return None
+
+    def conclude(self, flight: Flight, order: Order, report: OrderReport) -> Decimal:
+        """Record the final report of an order, as far as the journal doesn't hold it yet."""
+        del flight.unanswered[order.client_order_id]
+        if report.status is OrderStatus.REJECTED:
+            flight.refusals[order.venue] += 1
+        self.record_report(flight.market, order, report)
+        return report.filled
+
+    def record_report(self, market: Market, order: Order, report: OrderReport) -> None:
+        """Record the final report of an order that has no last word yet. Fills that are recorded are left out."""
+        order_id, instrument = order.client_order_id, market.instruments[order.venue]
+        if report.status is OrderStatus.REJECTED:
+            self._journal.record(OrderRejected(client_order_id=order_id, reason=report.reason))
+            return
+        known = self._trades.orders[order_id]
+        if not known.is_acknowledged:
+            self._journal.record(OrderAcknowledged(client_order_id=order_id, venue_order_id=report.venue_order_id))
+        for fill in report.fills:
+            if fill.fill_id in known.fill_ids:
+                continue
+            self._journal.record(
+                OrderFilled(
+                    client_order_id=order_id,
+                    fill_id=fill.fill_id,
+                    venue=order.venue,
+                    symbol=order.symbol,
+                    side=order.side,
+                    base=instrument.base,
+                    quote=instrument.quote,
+                    quantity=fill.quantity,
+                    price=fill.price,
+                    fee=fill.fee,
+                    fee_asset=fill.fee_asset,
+                )
+            )
+        if known.unfilled:
+            self._journal.record(OrderCancelled(client_order_id=order_id, unfilled=known.unfilled))
+
+    def _answer_by(self, timeout_ns: int) -> trio.CancelScope:
+        return trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + timeout_ns))
+
+
+def not_sent(order: Order) -> OrderReport:
+    """Return the report of an order that was kept back, since its intent can't be written down."""
+    return _rejection(order, "not sent: the journal can't be written")
+
+
+def _rejection(order: Order, reason: str) -> OrderReport:
+    return OrderReport(
+        client_order_id=order.client_order_id, venue_order_id="", status=OrderStatus.REJECTED, reason=reason
+    )
+
+
+def _nonsense(instrument: Instrument, order: Order, report: OrderReport) -> str:
+    """Return why a venue's report can't be true of the order, or ''."""
+    if report.client_order_id != order.client_order_id:
+        return f"the venue answered for another order, {report.client_order_id}"
+    if report.filled > order.quantity:
+        return f"the venue reports {report.filled} filled of {order.quantity}"
+    if report.status is OrderStatus.REJECTED and report.fills:
+        return "the venue reports fills of an order that it rejected"
+    if len({fill.fill_id for fill in report.fills}) < len(report.fills):
+        return "the venue reports one fill twice"
+    for fill in report.fills:
+        if fill.quantity <= 0 or fill.price <= 0:
+            return f"the venue reports a fill of {fill.quantity} at {fill.price}"
+        if fill.fee_asset not in (instrument.base, instrument.quote):
+            return f"the venue took a fee in {fill.fee_asset}, which is neither base nor quote asset"
+    return ""
