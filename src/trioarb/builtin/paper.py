@@ -34,12 +34,14 @@ from trioarb.api import (
     Quote,
     Side,
     TradingRules,
+    VenueOrder,
     exact_decimal,
     floor_to,
     hookimpl,
     seconds_to_ns,
     setting,
 )
+from trioarb.builtin.paper_state import Executed, Granted, Opened, PaperState
 
 __all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
 
@@ -89,7 +91,8 @@ class PaperExchange(Exchange):
 
     An order arrives after the latency. What stands at the touch of that moment within its limit is filled, up to
     the displayed size; that size stays consumed until the venue's next quote for the symbol. The rest is cancelled.
-    An order whose sending is cancelled before it arrived never existed.
+    An order whose sending is cancelled before it arrived never existed. With a journal, what it did is kept in a file
+    beside it, and outlives the process.
     """
 
     def __init__(self, settings: PaperSettings, context: ExchangeContext) -> None:
@@ -100,9 +103,41 @@ class PaperExchange(Exchange):
         self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._instruments: dict[str, Instrument] = {}
-        self._reports: dict[str, OrderReport] = {}
+        self._orders: dict[str, Executed] = {}
+        self._granted: set[str] = set()
         self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
+        self._state = None if context.state is None else PaperState(context.state)
+
+    def open(self) -> None:
+        """Begin the venue's memory, or take up what it remembers.
+
+        Raises:
+            VenueError: its file can't be used.
+        """
+        if self._state is None:
+            return
+        if not self._context.resumed:
+            self._state.create(Opened(venue=self._context.venue, balances=self._balances))
+            return
+        for line in self._state.resume():
+            match line:
+                case Opened(balances=balances):
+                    self._balances = dict(balances)
+                case Granted(symbol=symbol, asset=asset, amount=amount):
+                    self._granted.add(symbol)
+                    self._credit(asset, amount)
+                case Executed():
+                    self._remember(line)
+
+    def close(self) -> None:
+        """Close the venue's memory.
+
+        Raises:
+            VenueError: not all of it could be written.
+        """
+        if self._state is not None:
+            self._state.close()
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         for listing in listings:
@@ -122,25 +157,49 @@ class PaperExchange(Exchange):
         return dict(self._balances)
 
     def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
+        if instrument.symbol in self._granted:
+            return ZERO
         mid = (exact_decimal(quote.bid) + exact_decimal(quote.ask)) / 2
         price_usd = mid * self._context.fx[instrument.quote]
         granted = floor_to(self._settings.inventory_usd_per_symbol / price_usd, instrument.rules.lot_size)
+        self._granted.add(instrument.symbol)
+        if self._state is not None:
+            self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
         self._credit(instrument.base, granted)
         return granted
 
     async def submit(self, order: Order) -> OrderReport:
         await self._context.time.sleep(self._latency_ns, (1, order.symbol, self._context.venue, 0))
-        if order.client_order_id in self._reports:
+        if order.client_order_id in self._orders:
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
         report = self._execute(order)
-        self._reports[order.client_order_id] = report
+        instrument = self._instruments.get(order.symbol)
+        executed = Executed(
+            ts_ns=self._context.time.now_ns(),
+            order=order,
+            base=instrument.base if instrument else "",
+            quote=instrument.quote if instrument else "",
+            report=report,
+        )
+        if self._state is not None:
+            self._state.append(executed)
+        self._remember(executed)
         if report.status is OrderStatus.REJECTED:
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
         return report
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
-        return self._reports.get(client_order_id)
+        executed = self._orders.get(client_order_id)
+        return None if executed is None else executed.report
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        return [
+            VenueOrder(order=one.order, report=one.report)
+            for one in self._orders.values()
+            if one.order.symbol in symbols and one.ts_ns >= since_ns
+        ]
 
     def _rules(self, symbol: str) -> TradingRules:
         """Return the rules: the symbol's own come first, then the table's, then the market data's."""
@@ -155,7 +214,7 @@ class PaperExchange(Exchange):
         )
 
     def _execute(self, order: Order) -> OrderReport:
-        venue_order_id = f"{self._context.venue}-{len(self._reports) + 1}"
+        venue_order_id = f"{self._context.venue}-{len(self._orders) + 1}"
         problem = self._refuse(order)
         if problem:
             return OrderReport(
@@ -217,25 +276,25 @@ class PaperExchange(Exchange):
         if quantity <= 0:
             return
         self._consumed[key] = (quote.serial, consumed + quantity)
-        yield self._book(order.side, instrument, quantity, price, f"{venue_order_id}-1")
+        fee, fee_asset = self._fee(order.side, instrument, quantity, price)
+        yield Fill(fill_id=f"{venue_order_id}-1", quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
 
-    def _book(self, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal, fill_id: str) -> Fill:
-        with localcontext(EXACT):
-            value = quantity * price
-            fee_share = instrument.taker_fee_bps * Decimal("1e-4")
-            if side is Side.BUY:
-                in_base = self._settings.fee_asset is FeeAsset.RECEIVED
-                fee_asset, fee = (
-                    (instrument.base, quantity * fee_share) if in_base else (instrument.quote, value * fee_share)
-                )
-                self._credit(instrument.quote, -value)
-                self._credit(instrument.base, quantity)
-            else:
-                fee_asset, fee = instrument.quote, value * fee_share
-                self._credit(instrument.base, -quantity)
-                self._credit(instrument.quote, value)
-            self._credit(fee_asset, -fee)
-        return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
+    def _fee(self, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal) -> tuple[Decimal, str]:
+        share = EXACT.multiply(instrument.taker_fee_bps, Decimal("1e-4"))
+        if side is Side.BUY and self._settings.fee_asset is FeeAsset.RECEIVED:
+            return EXACT.multiply(quantity, share), instrument.base
+        return EXACT.multiply(EXACT.multiply(quantity, price), share), instrument.quote
+
+    def _remember(self, executed: Executed) -> None:
+        """Keep the order, and book its fills."""
+        order = executed.order
+        self._orders[order.client_order_id] = executed
+        for fill in executed.report.fills:
+            value = EXACT.multiply(fill.quantity, fill.price)
+            sign = 1 if order.side is Side.BUY else -1
+            self._credit(executed.base, sign * fill.quantity)
+            self._credit(executed.quote, -sign * value)
+            self._credit(fill.fee_asset, -fill.fee)
 
     def _credit(self, asset: str, amount: Decimal) -> None:
         if amount:
@@ -244,7 +303,12 @@ class PaperExchange(Exchange):
 
 @asynccontextmanager
 async def _open(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
-    yield PaperExchange(settings, context)
+    venue = PaperExchange(settings, context)
+    venue.open()
+    try:
+        yield venue
+    finally:
+        venue.close()
 
 
 def _warnings(settings: PaperSettings) -> Iterable[str]:
