@@ -40,7 +40,7 @@ PROBLEMS = [
     ("session.clock", '"fast"', '"real" or "virtual"', ""),
     ("session.max_runtime_seconds", '"soon"', "number, s, > 0", ""),
     ("universe.top_n", "0", "whole number, ≥ 1", ""),
-    ("exchanges.a.plugin", '"papper"', "paper", "paper"),
+    ("exchanges.a.plugin", '"papper"', "faulty, paper", "paper"),
     ("exchanges.b.market.spred_bps", "", "", "spread_bps"),
     ("exchanges.b.taker_fee_bps", "true", "number, bps", ""),
     ("guards.symbol.cooldown_second", "", "", "cooldown_seconds"),
@@ -178,11 +178,11 @@ def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: Comma
 
 
 def test_check_fails_alike_with_and_without_json(with_stranger: CommandLine) -> None:
-    flags = ("--set=exchanges.b.plugin=faulty", "--set=exchanges.b.fault=open")
+    flags = ("--set=exchanges.b.plugin=broken", "--set=exchanges.b.fault=open")
 
     plain, as_json = with_stranger("check", TOP10, *flags), with_stranger("check", TOP10, *flags, "--json")
 
-    assert plain.error == "[exchanges.b]: plugin 'faulty' raised RuntimeError: broken in open"
+    assert plain.error == "[exchanges.b]: plugin 'broken' raised RuntimeError: broken in open"
     assert json.loads(as_json.out)["problems"] == [{"message": plain.error}]
     assert plain.code == as_json.code
 
@@ -218,11 +218,13 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
 
     ours = {(row["kind"], row["name"]) for row in rows if re.match(r"trioarb \d", row["distribution"])}
     assert ours == {
+        ("exchange", "faulty"),
         ("exchange", "paper"),
         ("guard tier", "global"),
         ("guard tier", "portfolio"),
         ("guard tier", "symbol"),
         ("market data", "dummy"),
+        ("market data", "faulty"),
         ("market data", "recorded"),
         ("strategy", "spread"),
         ("symbol source", "dummy"),

@@ -15,28 +15,28 @@ LIVE = (
     *("--set=session.loop_interval_ms=50", "--set=exchanges.a.market.step_ms=20", "--runtime=20"),
     "--set=universe.blacklist=['BUSDUSDT', 'USDCUSDT']",
 )
-RAISES = "plugin 'faulty' raised RuntimeError: broken in"
+RAISES = "plugin 'broken' raised RuntimeError: broken in"
 
 
 def market(fault: str) -> list[str]:
-    return [f"--set=exchanges.b.market={{ plugin = 'faulty', fault = \"{fault}\" }}"]
+    return [f"--set=exchanges.b.market={{ plugin = 'broken', fault = \"{fault}\" }}"]
 
 
 def exchange(fault: str) -> list[str]:
-    return ["--set=exchanges.b.plugin=faulty", f"--set=exchanges.b.fault={fault}"]
+    return ["--set=exchanges.b.plugin=broken", f"--set=exchanges.b.fault={fault}"]
 
 
 def source(fault: str) -> list[str]:
-    return ["--set=universe.source=faulty", f"--set=universe.settings.fault={fault}"]
+    return ["--set=universe.source=broken", f"--set=universe.settings.fault={fault}"]
 
 
 def guard(fault: str) -> list[str]:
-    return ["--set=guards.extra.plugin=faulty", f"--set=guards.extra.fault={fault}"]
+    return ["--set=guards.extra.plugin=broken", f"--set=guards.extra.fault={fault}"]
 
 
 def strategy(fault: str, *, sound_calls: int = 0) -> list[str]:
     return [
-        *("--set=strategy.plugin=faulty", f"--set=strategy.fault={fault}"),
+        *("--set=strategy.plugin=broken", f"--set=strategy.fault={fault}"),
         *("--set=strategy.faulty_symbol=SOLUSDT", f"--set=strategy.sound_calls={sound_calls}"),
     ]
 
@@ -47,7 +47,7 @@ AT_THE_START = {
     "market, rules": (market("rules"), f"[exchanges.b.market]: {RAISES} rules"),
     "market, of a wrong type": (
         market("wrong type"),
-        "[exchanges.b.market]: plugin 'faulty' opened a object, not a Tape or Feed",
+        "[exchanges.b.market]: plugin 'broken' opened a object, not a Tape or Feed",
     ),
     "exchange, open": (exchange("open"), f"[exchanges.b]: {RAISES} open"),
     "exchange, instruments": (exchange("instruments"), f"[exchanges.b]: {RAISES} instruments"),
@@ -147,7 +147,7 @@ def test_a_source_without_symbols_is_an_empty_universe(outcome: Outcome) -> None
     ran = outcome("source, without symbols")
 
     assert ran.code == 2
-    assert ran.error == 'universe.source: the symbol source "faulty" lists no symbols'
+    assert ran.error == 'universe.source: the symbol source "broken" lists no symbols'
 
 
 def test_a_strategy_that_lacks_what_it_must_have_is_named(outcome: Outcome) -> None:
@@ -155,7 +155,7 @@ def test_a_strategy_that_lacks_what_it_must_have_is_named(outcome: Outcome) -> N
 
     assert ran.code == 1
     assert ran.error.startswith("[strategy]: ")
-    assert "faulty" in ran.error
+    assert "broken" in ran.error
     assert "defect" not in ran.err
 
 
@@ -164,7 +164,7 @@ def test_plugins_that_fail_to_close_are_named_and_take_nothing_with_them(outcome
 
     assert ran.code == 1
     for table in ("exchanges.b.market", "exchanges.b", "universe.settings", "guards.extra", "strategy"):
-        assert f"[{table}]: plugin 'faulty' failed to close" in ran.error
+        assert f"[{table}]: plugin 'broken' failed to close" in ran.error
     assert ran.summary["ended_by"] == "iterations"
     assert ran.summary["trades"]
     assert closed_and_complete(ran)

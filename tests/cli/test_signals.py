@@ -125,7 +125,7 @@ def _signal_twice(process: Process, waited_for: str) -> None:
 def test_a_signal_before_the_campaign(with_stranger: CommandLine) -> None:
     """While a plugin is opened, nothing is traded yet; the plugin says when it is there."""
     with with_stranger.started(
-        *LIVELY, "--set=exchanges.a.market={ plugin = 'faulty', fault = 'opens slowly' }"
+        *LIVELY, "--set=exchanges.a.market={ plugin = 'broken', fault = 'opens slowly' }"
     ) as process:
         process.wait_for("opening slowly")
         process.signal(signal.SIGINT)

@@ -37,12 +37,12 @@ def test_a_terminal_may_be_plain(trioarb: CommandLine) -> None:
 
 def test_a_terminal_shows_what_went_wrong(with_stranger: CommandLine) -> None:
     with with_stranger.on_terminal(
-        "run", TOP10, VIRTUAL, "--set=exchanges.a.plugin=faulty", "--set=exchanges.a.fault=balances"
+        "run", TOP10, VIRTUAL, "--set=exchanges.a.plugin=broken", "--set=exchanges.a.fault=balances"
     ) as terminal:
         code = terminal.finish()
 
     assert code == 1
-    assert "[exchanges.a]: plugin 'faulty' raised RuntimeError: broken in balances" in " ".join(terminal.shown.split())
+    assert "[exchanges.a]: plugin 'broken' raised RuntimeError: broken in balances" in " ".join(terminal.shown.split())
 
 
 @contextmanager

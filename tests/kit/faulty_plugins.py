@@ -308,24 +308,24 @@ async def open_strategy(settings: StrategySettings, context: StrategyContext) ->
 
 @hookimpl
 def trioarb_symbol_sources() -> list[SymbolSourceSpec]:
-    return [SymbolSourceSpec(name="faulty", doc="a symbol source", settings=SourceSettings, open=open_source)]
+    return [SymbolSourceSpec(name="broken", doc="a symbol source", settings=SourceSettings, open=open_source)]
 
 
 @hookimpl
 def trioarb_market_data() -> list[MarketDataSpec]:
-    return [MarketDataSpec(name="faulty", doc="a market", settings=MarketSettings, open=open_market)]
+    return [MarketDataSpec(name="broken", doc="a market", settings=MarketSettings, open=open_market)]
 
 
 @hookimpl
 def trioarb_exchanges() -> list[ExchangeSpec]:
-    return [ExchangeSpec(name="faulty", doc="an exchange", settings=ExchangeSettings, open=open_exchange)]
+    return [ExchangeSpec(name="broken", doc="an exchange", settings=ExchangeSettings, open=open_exchange)]
 
 
 @hookimpl
 def trioarb_guard_tiers() -> list[GuardTierSpec]:
-    return [GuardTierSpec(name="faulty", doc="a guard tier", settings=GuardSettings, open=open_guard)]
+    return [GuardTierSpec(name="broken", doc="a guard tier", settings=GuardSettings, open=open_guard)]
 
 
 @hookimpl
 def trioarb_strategies() -> list[StrategySpec]:
-    return [StrategySpec(name="faulty", doc="a strategy", settings=StrategySettings, open=open_strategy)]
+    return [StrategySpec(name="broken", doc="a strategy", settings=StrategySettings, open=open_strategy)]

@@ -324,6 +324,7 @@ class Books:
         pass
 
     _on_symbol_restarted = _on_symbol_retired = _on_order_acknowledged = _on_symbol_quarantined
+    _on_market_up = _on_market_stale = _on_market_down = _on_kill_switch_pulled = _on_symbol_quarantined
 
     # Decisions
 

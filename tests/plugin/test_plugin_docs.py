@@ -22,19 +22,25 @@ def blocks(language: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
+def module(path: str) -> str:
+    """The code that the page gives for a file."""
+    (code,) = [code for code in blocks("python") if code.startswith(f"# {path}\n")]
+    return code
+
+
 @pytest.fixture
 def edge_cap(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The plugin of the page, importable under the name that it has there."""
-    package, module = ModuleType("acme_guards"), ModuleType("acme_guards.edge_cap")
-    exec(compile(blocks("python")[0], "docs/plugins.md", "exec"), module.__dict__)
-    monkeypatch.setattr(package, "edge_cap", module, raising=False)
+    package, plugin = ModuleType("acme_guards"), ModuleType("acme_guards.edge_cap")
+    exec(compile(module("src/acme_guards/edge_cap.py"), "docs/plugins.md", "exec"), plugin.__dict__)
+    monkeypatch.setattr(package, "edge_cap", plugin, raising=False)
     monkeypatch.setitem(sys.modules, "acme_guards", package)
-    monkeypatch.setitem(sys.modules, "acme_guards.edge_cap", module)
-    return module
+    monkeypatch.setitem(sys.modules, "acme_guards.edge_cap", plugin)
+    return plugin
 
 
 def test_the_plugin_of_the_page_is_used_by_the_configuration_of_the_page(edge_cap: ModuleType) -> None:
-    packaging, config = (tomli.loads(block) for block in blocks("toml"))
+    packaging, config, _ = (tomli.loads(block) for block in blocks("toml"))
     assert packaging["project"]["entry-points"]["trioarb"] == {"edge-cap": edge_cap.__name__}
     assert load_plugins({"acme": edge_cap}).get(GuardTierSpec, "edge-cap").rank == 1000
     table = two_venues("dummy") | config
@@ -44,7 +50,25 @@ def test_the_plugin_of_the_page_is_used_by_the_configuration_of_the_page(edge_ca
 
 def test_the_test_of_the_page_passes(edge_cap: ModuleType) -> None:
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[1], "docs/plugins.md", "exec"), names)
+    exec(compile(module("tests/test_edge_cap.py"), "docs/plugins.md", "exec"), names)
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
     assert callable(test)
     test()
+
+
+def test_the_wrapper_of_the_page_is_used_by_the_configuration_of_the_page() -> None:
+    plugin = ModuleType("acme_venues.patient")
+    code = compile(module("src/acme_venues/patient.py"), "docs/plugins.md", "exec", dont_inherit=True)
+    exec(code, plugin.__dict__)
+    table = two_venues("dummy")
+    table["session"]["max_runtime_seconds"] = 30
+    table["exchanges"] |= tomli.loads(blocks("toml")[2])["exchanges"]
+    result = run_virtual(table, plugins={"acme": plugin})
+    took = {
+        (sent["venue"], answered["ts_ns"] - sent["ts_ns"])
+        for sent in result.of_type("order_submitted")
+        for answered in result.of_type("order_acknowledged")
+        if answered["client_order_id"] == sent["client_order_id"]
+    }
+    assert result.exit_code == 0
+    assert took == {("a", 60_000_000), ("b", 40_000_000)}

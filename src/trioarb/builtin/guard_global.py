@@ -66,6 +66,8 @@ class GlobalTier(GuardTier):
                 | event.Decided(tier=self._name, answer=Answer.STOP, value=value)
             ):
                 self._stopped_at = value
+            case event.StopCleared():
+                self._stopped_at = None
             case _:
                 pass
 

@@ -12,6 +12,7 @@ from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
 from trioarb.config.load import Loaded
+from trioarb.config.schema import PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
@@ -52,7 +53,12 @@ def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
         "strategy": config.strategy.plugin,
         "guards": [table.key.removeprefix("guards.") for table in config.guards],
         "venues": {
-            name: {"plugin": tables.exchange.plugin, "market": tables.market.plugin}
+            name: {
+                "plugin": tables.exchange.plugin,
+                "wraps": _wrapped(tables.exchange),
+                "market": tables.market.plugin,
+                "market_wraps": _wrapped(tables.market),
+            }
             for name, tables in config.exchanges.items()
         },
         "symbols": {
@@ -69,6 +75,17 @@ def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
         },
         "warnings": list(campaign.warnings),
     }
+
+
+def _wrapped(table: PluginTable) -> list[str]:
+    """Return the plugins that the table's wraps, from the outside in."""
+    return [] if table.wraps is None else [table.wraps.plugin, *_wrapped(table.wraps)]
+
+
+def _venue(name: str, plan: dict[str, Any]) -> str:
+    exchange = " around ".join([plan["plugin"], *plan["wraps"]])
+    market = " around ".join([plan["market"], *plan["market_wraps"]])
+    return f"{name} ({exchange} on {market})"
 
 
 def _problem(problem: Problem) -> dict[str, str]:
@@ -91,7 +108,7 @@ def _print(console: Console, plan: dict[str, Any]) -> None:
         ("Evaluates", "at every quote" if interval == "0" else f"every {interval} ms"),
         ("Strategy", plan["strategy"]),
         ("Guards", " → ".join(plan["guards"])),
-        ("Venues", ", ".join(f"{name} ({one['plugin']} on {one['market']})" for name, one in plan["venues"].items())),
+        ("Venues", ", ".join(_venue(name, one) for name, one in plan["venues"].items())),
     ):
         facts.add_row(name, value)
     console.print(facts)

@@ -32,10 +32,25 @@ _COMMANDS = {
 Ctrl-C or SIGTERM ends it as its runtime limit does: pairs in flight are finished, positions are closed and the summary
 is written. A second one shortens the deadlines of all that.
 """,
+    "resume": """Go on with a campaign that was killed, crashed, or ended before its time.
+
+The venues are asked what became of every order in flight, pairs are brought to their end, books and balances are
+compared, and what remains of runtime and iterations is run. Counters of the last minute before a crash are lost.
+""",
     "check": """Validate a configuration, its plugins and their data included, and print what would run.
 
 Everything is opened as for a run, and closed again; nothing is traded.
 """,
+    "verify": """Verify a journal: fold it once, and hold every event against the rules that all of them keep.
+
+Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journal.
+""",
+    "explain": """Tell from its journal what happened in a campaign, and why.
+
+Without options its trades and refusals; with one, the story of a trade or of a symbol.
+""",
+    "events": "Print a journal's events as JSON Lines, as `trioarb run --events` writes them.",
+    "repair": "Save the events of a damaged journal, up to the first one that can't be read, in a new journal.",
     "symbols": "Show every symbol that the source lists, its volume, and why it is in or out.",
     "plugins": "List the installed plugins: kind, name, the distribution they come from, and their settings.",
     "init": "Write a commented configuration: every key, its default and its unit.",
@@ -58,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrioarbError as error:
         return _complain(str(error), exit_code(error))
     except KeyboardInterrupt:
-        return _complain("interrupted before the campaign began", 130)
+        return _complain("interrupted; no campaign was begun", 130)
     except BrokenPipeError:
         abandon_stdout()
         return 1

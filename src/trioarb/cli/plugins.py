@@ -8,8 +8,9 @@ from rich.table import Table
 
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
+from trioarb.config.reference import plugin_keys
 from trioarb.plugin.registry import load_plugins
-from trioarb.settings.keydoc import KeyDoc, key_docs
+from trioarb.settings.keydoc import KeyDoc
 
 __all__ = ["plugins"]
 
@@ -24,7 +25,7 @@ def plugins(*, as_json: AsJson = False) -> int:
                 "name": item.spec.name,
                 "doc": item.spec.doc,
                 "distribution": item.distribution,
-                "settings": [attrs.asdict(key) for key in key_docs(item.spec.settings)],
+                "settings": [attrs.asdict(key) for key in plugin_keys(item.spec)],
             }
             for item in registered
         ]
@@ -36,7 +37,7 @@ def plugins(*, as_json: AsJson = False) -> int:
         table.add_row(item.spec.kind, item.spec.name, item.distribution, item.spec.doc)
     console.print(table)
     for item in registered:
-        keys = list(key_docs(item.spec.settings))
+        keys = list(plugin_keys(item.spec))
         if keys:
             console.print(f"\n[bold]{item.spec.kind} {item.spec.name}[/]")
             console.print(_settings(keys))

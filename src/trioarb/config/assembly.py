@@ -22,6 +22,8 @@ from trioarb.config.schema import (
     PluginTable,
     StrategyHead,
     Tables,
+    WrappedHead,
+    WrapperHead,
 )
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.registry import Plugins
@@ -148,14 +150,38 @@ class Assembly:
             return None
         place = f"{key}.plugin" if "plugin" in ours else key
         spec = self._try(lambda: self.plugins.get(kind, name, key=place))
-        return self._settings(spec, rest, key, beside=tuple(fields)) if spec else None
+        if spec is None:
+            return None
+        if not spec.wraps:
+            self._refuse_wraps(kind, spec, rest, key)
+            return self._settings(spec, rest, key, beside=tuple(fields))
+        wrapping = {name: rest.pop(name) for name in attrs.fields_dict(WrapperHead) if name in rest}
+        self._try(lambda: self._head(kind, WrapperHead, wrapping, key))
+        inner = wrapping.get("wraps")
+        wrapped = self._headed(kind, WrappedHead, inner, f"{key}.wraps") if isinstance(inner, dict) else None
+        outer = self._settings(spec, rest, key, beside=(*fields, *attrs.fields_dict(WrapperHead)))
+        return attrs.evolve(outer, wraps=wrapped) if outer and wrapped else None
+
+    def _refuse_wraps(self, kind: type[Spec], spec: Spec, table: dict[str, Any], key: str) -> None:
+        """Take ``wraps`` out of the table of a plugin that wraps nothing, and say which plugins do."""
+        wrappers = [name for name in self.plugins.names(kind) if self.plugins.get(kind, name).wraps]
+        if "wraps" in table and wrappers and "wraps" not in attrs.fields_dict(spec.settings):
+            del table["wraps"]
+            self._problems.append(
+                Problem(
+                    key=f"{key}.wraps",
+                    message=f'unknown key; the {kind.kind} plugin "{spec.name}" wraps no other',
+                    allowed=" or ".join(f'with plugin = "{name}"' for name in wrappers),
+                )
+            )
 
     def _head(self, kind: type[Spec], head: type[Any], table: Mapping[str, Any], key: str) -> None:
         """Check the core's keys; where a plugin is missing or wrong, say which there are."""
-        markets = (f'{{ plugin = "{name}", … }}' for name in self.plugins.names(MarketDataSpec))
+        names = self.plugins.names(kind)
         allowed = {
-            f"{key}.market": " or ".join(markets),
-            f"{key}.plugin": " or ".join(f'"{name}"' for name in self.plugins.names(kind)),
+            f"{key}.market": _tables_of(self.plugins.names(MarketDataSpec)),
+            f"{key}.wraps": _tables_of(names),
+            f"{key}.plugin": " or ".join(f'"{name}"' for name in names),
         }
         try:
             structure(table, head, file="", key=key)
@@ -204,6 +230,10 @@ class Assembly:
             for problem in self._problems
         ]
         return sorted(located, key=position)
+
+
+def _tables_of(names: Sequence[str]) -> str:
+    return " or ".join(f'{{ plugin = "{name}", … }}' for name in names)
 
 
 def _without(table: Mapping[str, Any], key: str, bad: set[str]) -> dict[str, Any]:

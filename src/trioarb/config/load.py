@@ -21,9 +21,10 @@ __all__ = ["Loaded", "load_config", "load_table"]
 
 @attrs.frozen(kw_only=True)
 class Loaded:
-    """A checked configuration, and what is questionable about it."""
+    """A checked configuration, the table it was made from, and what is questionable about it."""
 
     config: Config
+    table: Mapping[str, Any]
     warnings: tuple[str, ...]
 
 
@@ -71,7 +72,7 @@ def load_table(
     assembly.flag("--runtime", ("session", "max_runtime_seconds"), runtime_seconds)
     assembly.flag("--log-level", ("log", "level"), log_level)
     config = assembly.finish()
-    return Loaded(config=config, warnings=tuple(assembly.warnings))
+    return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings))
 
 
 def _read(path: Path) -> dict[str, Any]:

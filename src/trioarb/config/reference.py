@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import attrs
-
 from trioarb.config.schema import (
     Engine,
     ExchangeHead,
@@ -22,6 +20,7 @@ from trioarb.config.schema import (
     StrategyHead,
     Tables,
     Universe,
+    WrapperHead,
 )
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.plugin.spec import (
@@ -34,7 +33,7 @@ from trioarb.plugin.spec import (
 )
 from trioarb.settings.keydoc import KeyDoc, key_docs
 
-__all__ = ["render_page", "render_reference"]
+__all__ = ["plugin_keys", "render_page", "render_reference"]
 
 _HEAD = """\
 # Configuration
@@ -106,6 +105,13 @@ def render_page(plugins: Plugins) -> str:
     return f"{_HEAD}\n{render_reference(ours)}"
 
 
+def plugin_keys(spec: PluginSpec[Any, Any]) -> Iterator[KeyDoc]:
+    """Yield the keys of a plugin's table: its settings, and what it wraps where it wraps another."""
+    if spec.wraps:
+        yield from key_docs(WrapperHead)
+    yield from key_docs(spec.settings)
+
+
 def _core() -> Iterator[str]:
     yield "## Tables of the core\n"
     yield "`env` stands before the first table; `[fx]` is a table of assets.\n"
@@ -126,7 +132,8 @@ def _plugin_kinds(plugins: Plugins) -> Iterator[str]:
             spec = plugins.get(kind, name)
             yield f'### `plugin = "{name}"`\n' if head else f'### `source = "{name}"`\n'
             yield f"{spec.doc[:1].upper()}{spec.doc[1:].rstrip('.')}.\n"
-            yield from _table(key_docs(spec.settings)) if attrs.fields(spec.settings) else ["It has no settings.\n"]
+            keys = list(plugin_keys(spec))
+            yield from _table(keys) if keys else ["It has no settings.\n"]
 
 
 def _table(keys: Iterable[KeyDoc]) -> Iterator[str]:

@@ -43,6 +43,8 @@ __all__ = [
     "Tables",
     "Universe",
     "UniverseMode",
+    "WrappedHead",
+    "WrapperHead",
 ]
 
 
@@ -141,6 +143,9 @@ class Engine:
     )
     restart_backoff_max_seconds: PositiveSeconds = setting(Decimal(60), doc="longest pause before a restart")
     max_restarts: Count = setting(5, doc="restarts of a symbol; after one failure more its positions are closed")
+    market_stale_seconds: PositiveSeconds = setting(
+        Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -183,6 +188,20 @@ class MarketHead:
     """The core's key of ``market``; all others belong to the market data plugin."""
 
     plugin: str = setting(doc="market data plugin; the table's other keys are its settings")
+
+
+@attrs.frozen(kw_only=True)
+class WrapperHead:
+    """The core's key beside those of an exchange or market data plugin that wraps another of its kind."""
+
+    wraps: Mapping[str, Any] = setting(doc='what it wraps: { plugin = "…", that plugin\'s settings }')
+
+
+@attrs.frozen(kw_only=True)
+class WrappedHead:
+    """The core's key of ``wraps``; all others belong to the plugin that is wrapped."""
+
+    plugin: str = setting(doc="plugin that is wrapped; the table's other keys are its settings")
 
 
 @attrs.frozen(kw_only=True)

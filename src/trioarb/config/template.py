@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from trioarb.config.assembly import TIERS
+from trioarb.config.reference import plugin_keys
 from trioarb.config.schema import (
     Engine,
     ExchangeHead,
@@ -67,14 +68,14 @@ def render_template(plugins: Plugins | None = None) -> str:
     strategy = found.get(StrategySpec, "spread")
     top = {key.name: key for key in key_docs(Tables)}
 
-    venue_keys = [*key_docs(ExchangeHead), *key_docs(exchange.settings)]
+    venue_keys = [*key_docs(ExchangeHead), *plugin_keys(exchange)]
     tables = [
         _HEAD,
         _lines([top["env"]], {"env": "development"}),
         _table("session", Session.__doc__, key_docs(Session), _SPOKEN["session"]),
         _table("universe", Universe.__doc__, key_docs(Universe), _SPOKEN["universe"]),
         _table("exchanges.a", "A venue; two or more, under any names.", venue_keys, _VENUE),
-        _market_keys(key_docs(market.settings)),
+        _market_keys(plugin_keys(market)),
         _again("exchanges.b", "The same keys as above.", _VENUE),
         _table("strategy", f"Strategy: {strategy.doc}.", _strategy_keys(strategy.settings), _SPOKEN["strategy"]),
     ]

@@ -9,7 +9,7 @@ import attrs
 import structlog
 import trio
 
-from trioarb.clock.service import SECOND_NS
+from trioarb.clock.service import SECOND_NS, Bell
 from trioarb.config.schema import Config
 from trioarb.engine.parts import Parts
 from trioarb.engine.symbol import SymbolTask
@@ -26,7 +26,10 @@ __all__ = ["Campaign", "describe"]
 
 @attrs.define(eq=False)
 class Campaign:
-    """A campaign that runs or has run. Observers and reports read it; only the engine changes it."""
+    """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
+
+    ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended.
+    """
 
     config: Config
     world: World
@@ -37,14 +40,17 @@ class Campaign:
     tiers: Mapping[str, GuardTier]
     symbols: dict[str, SymbolTask]
     warnings: tuple[str, ...]
+    ending: Bell
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     ended_by: EndedBy | None = None
     error: str = ""
     problems: list[str] = attrs.field(factory=list)
+    findings: list[str] = attrs.field(factory=list)
     signals: int = 0
     ended_ns: int | None = None
     closing: trio.CancelScope | None = None
+    _draining: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -57,9 +63,14 @@ class Campaign:
 
     @property
     def runtime_seconds(self) -> Decimal:
-        """Campaign time since the start."""
+        """Campaign time in which it ran, over all stretches."""
         end_ns = self.parts.time.now_ns() if self.ended_ns is None else self.ended_ns
-        return Decimal(end_ns - self.world.start_ns) / SECOND_NS
+        return Decimal(end_ns - self.started_ns) / SECOND_NS
+
+    @property
+    def started_ns(self) -> int:
+        """When it began; for a campaign that was resumed, as if it had run without a break."""
+        return self.world.start_ns - self.statistics.ran_before_ns
 
     def end(self, by: EndedBy, error: str = "") -> None:
         """Fence new entries and let the campaign end. The first cause is kept; the first error too."""
@@ -70,6 +81,7 @@ class Campaign:
             self.phase = Phase.DRAINING
             for task in self.symbols.values():
                 task.fenced = True
+            self.ending.ring()
             self.scope.cancel()
             self.parts.time.yield_soon()
 
@@ -85,6 +97,12 @@ class Campaign:
             self.end(EndedBy.ERROR, "every symbol failed too often")
         elif all(task.done for task in tasks):
             self.end(EndedBy.ITERATIONS)
+
+    def drain(self) -> None:
+        """Record once that nothing new begins any more."""
+        if not self._draining:
+            self._draining = True
+            self.enter(Phase.DRAINING)
 
     def enter(self, phase: Phase) -> None:
         """Go on to the next phase."""

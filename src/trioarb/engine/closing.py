@@ -6,10 +6,11 @@ import trio
 
 from trioarb.clock.service import seconds_to_ns
 from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.symbol import SymbolTask
-from trioarb.model.event import CampaignEnded, PairEnded, PairOpened, PositionMarked
+from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.number import ZERO
-from trioarb.model.trade import Answer, EndedBy, ExitReason, PairOutcome, Phase
+from trioarb.model.trade import EndedBy, ExitReason, Phase
 
 __all__ = ["close", "close_symbol", "drain"]
 
@@ -21,11 +22,11 @@ async def drain(campaign: Campaign) -> None:
     """Steps 1 to 3 of the end: nothing new, pairs ended, positions closed or kept."""
     campaign.end(campaign.ended_by or EndedBy.ERROR, "" if campaign.ended_by else "the campaign was cancelled")
     for task in campaign.symbols.values():
-        abandoned = task.stop()
-        if abandoned is not None:
-            campaign.parts.journal.record(_never_sent(abandoned))
-    campaign.enter(Phase.DRAINING)
-    stopped = bool(campaign.statistics.decisions[Answer.STOP])
+        task.stop()
+    campaign.drain()
+    await finish_pairs(campaign)
+    await _learn_late_orders(campaign)
+    stopped = campaign.statistics.is_stopped
     if stopped or campaign.config.session.close_positions_at_end:
         await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
     for position in campaign.parts.trades.positions():
@@ -34,6 +35,14 @@ async def drain(campaign: Campaign) -> None:
                 f"{position.route.symbol}: {position.quantity:f} could not be closed in time; still long at "
                 f"{position.route.buy_venue} and short at {position.route.sell_venue}"
             )
+
+
+async def _learn_late_orders(campaign: Campaign) -> None:
+    """Ask once more about the orders that never got an answer."""
+    timeout_ns = seconds_to_ns(campaign.config.execution.leg_timeout_seconds)
+    deadline = campaign.parts.time.deadline(campaign.parts.time.now_ns() + timeout_ns)
+    with trio.CancelScope(deadline=min(deadline, campaign.parts.executor.hurry_until)) as campaign.closing:
+        await learn_late_orders(campaign)
 
 
 async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
@@ -98,17 +107,3 @@ async def _compare_balances(campaign: Campaign) -> None:
         campaign.end(EndedBy.ERROR, "; ".join(problems))
     else:
         campaign.problems += problems
-
-
-def _never_sent(opened: PairOpened) -> PairEnded:
-    return PairEnded(
-        pair_id=opened.pair_id,
-        trade_id=opened.trade_id,
-        symbol=opened.symbol,
-        kind=opened.kind,
-        outcome=PairOutcome.FLAT,
-        bought=ZERO,
-        sold=ZERO,
-        pnl_usd=ZERO,
-        fees_usd=ZERO,
-    )

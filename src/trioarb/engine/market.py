@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 import trio
 
 from trioarb.clock.service import WakeOrder
-from trioarb.engine.campaign import Campaign
+from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.watch import MarketWatch
+from trioarb.errors import TrioarbError
 from trioarb.market.player import play
+from trioarb.model.market import Listing
 from trioarb.model.trade import EndedBy
-from trioarb.plugin.contract import Feed, QuoteSink, Tape
+from trioarb.plugin.contract import Feed, QuoteSink, Tape, TapeRow
 
 __all__ = ["LAST", "start_market"]
 
@@ -18,10 +21,11 @@ __all__ = ["LAST", "start_market"]
 LAST: WakeOrder = (9, "", "", 0)
 
 
-async def start_market(campaign: Campaign, services: trio.Nursery) -> None:
+async def start_market(campaign: Campaign, services: trio.Nursery, watch: MarketWatch) -> None:
     """Start the market data of all venues in ``services``; return when feeds are subscribed.
 
-    The end of the last tape ends the campaign, if there is no feed; a failure ends it with an error.
+    The end of the last tape ends the campaign, if there is no feed; a failure ends it with an error. ``watch`` is told
+    of every end and failure.
     """
     world = campaign.world
     sinks: dict[str, dict[str, QuoteSink]] = {
@@ -30,7 +34,9 @@ async def start_market(campaign: Campaign, services: trio.Nursery) -> None:
         }
         for venue in world.markets
     }
-    tapes = {name: market for name, market in world.markets.items() if isinstance(market, Tape)}
+    tapes = {
+        name: _WatchedTape(name, market, watch) for name, market in world.markets.items() if isinstance(market, Tape)
+    }
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
 
     async def play_tapes() -> None:
@@ -42,7 +48,27 @@ async def start_market(campaign: Campaign, services: trio.Nursery) -> None:
     if tapes:
         services.start_soon(_serve, campaign, "market data", play_tapes)
     for name, feed in feeds.items():
-        await services.start(_serve_feed, campaign, name, feed, sinks[name])
+        await services.start(_serve_feed, campaign, name, feed, sinks[name], watch)
+
+
+class _WatchedTape(Tape):
+    """A venue's tape, whose end or failure the watch is told of."""
+
+    def __init__(self, venue: str, tape: Tape, watch: MarketWatch) -> None:
+        self._venue = venue
+        self._tape = tape
+        self._watch = watch
+
+    def listings(self) -> Sequence[Listing]:
+        return self._tape.listings()
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        try:
+            yield from self._tape.rows(symbols, start_ns)
+        except Exception as error:
+            self._watch.fail(self._venue, _reason(error))
+            raise
+        self._watch.end(self._venue)
 
 
 async def _serve(campaign: Campaign, what: str, service: Callable[[], Awaitable[None]]) -> None:
@@ -58,17 +84,26 @@ async def _serve_feed(
     venue: str,
     feed: Feed,
     sinks: Mapping[str, QuoteSink],
+    watch: MarketWatch,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     status = _StartedOnce(task_status)
 
     async def run_feed() -> None:
-        await feed.run(sinks, task_status=status)
-        raise EOFError("it ended by itself")
+        try:
+            await feed.run(sinks, task_status=status)
+            raise EOFError("it ended by itself")
+        except Exception as error:
+            watch.fail(venue, _reason(error))
+            raise
 
     await _serve(campaign, f"[exchanges.{venue}.market]", run_feed)
     status.started()
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, TrioarbError) else describe(error)
 
 
 class _StartedOnce(trio.TaskStatus[None]):

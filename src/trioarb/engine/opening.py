@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 
 from trioarb import __version__
 from trioarb.clock.service import seconds_to_ns
@@ -13,37 +14,49 @@ from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.parts import Limits, Parts
+from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, blamed, open_world
+from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.execution.flight import Market
 from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
 from trioarb.journal.statistics import Statistics
 from trioarb.journal.trades import Trades
-from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
+from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, OrderSubmitted, Record
 from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.exposure import Exposure
 from trioarb.risk.guards import Guards
 
-__all__ = ["open_campaign", "record_opening"]
+__all__ = ["open_campaign", "record_instruments", "record_opening"]
 
 
 @asynccontextmanager
 async def open_campaign(
-    config: Config, plugins: Plugins, *, clock: VirtualClock | None = None, warnings: Sequence[str] = ()
+    config: Config,
+    plugins: Plugins,
+    *,
+    clock: VirtualClock | None = None,
+    warnings: Sequence[str] = (),
+    past: Past | None = None,
+    state_of: Callable[[str], Path] | None = None,
 ) -> AsyncIterator[Campaign]:
-    """Open everything that a campaign needs, without starting it.
+    """Open everything that a campaign needs, without starting it; with a ``past``, as it was at its end.
 
-    ``clock`` is the clock of the running Trio loop if it is virtual; ``warnings`` are kept for the reports.
+    ``clock`` is the clock of the running Trio loop if it is virtual; ``warnings`` are kept for the reports;
+    ``state_of`` is as in `open_world`.
 
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
-    async with open_world(config, plugins, clock) as world:
-        yield await _assemble(config, world, warnings)
+    async with open_world(config, plugins, clock, past=past, state_of=state_of) as world:
+        campaign = await _assemble(config, world, warnings, past)
+        if past is not None:
+            _take_up(campaign, past)
+        yield campaign
 
 
 async def record_opening(campaign: Campaign) -> None:
@@ -69,9 +82,20 @@ async def record_opening(campaign: Campaign) -> None:
             fx={asset: config.fx[asset] for asset in sorted(config.fx)},
         )
     )
+    record_instruments(campaign)
+    for venue, exchange in world.exchanges.items():
+        with blamed(config.exchanges[venue].exchange):
+            balances = await exchange.balances()
+        for asset, amount in sorted(balances.items()):
+            if amount:
+                record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
+
+
+def record_instruments(campaign: Campaign) -> None:
+    """Record what the venues list, and by which rules."""
     for symbol in campaign.symbols:
-        for venue, instrument in world.instruments[symbol].items():
-            record(
+        for venue, instrument in campaign.world.instruments[symbol].items():
+            campaign.parts.journal.record(
                 InstrumentListed(
                     symbol=symbol,
                     venue=venue,
@@ -84,16 +108,35 @@ async def record_opening(campaign: Campaign) -> None:
                     taker_fee_bps=instrument.taker_fee_bps,
                 )
             )
-    for venue, exchange in world.exchanges.items():
-        with blamed(config.exchanges[venue].exchange):
-            balances = await exchange.balances()
-        for asset, amount in sorted(balances.items()):
-            if amount:
-                record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
 
 
-async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Campaign:
-    campaign_id = f"{world.start_ns:x}-{config.digest[:6]}"
+def _take_up(campaign: Campaign, past: Past) -> None:
+    """Fold what the journal holds.
+
+    Raises:
+        JournalError: it can't be read, or holds what the configuration can't go on with.
+    """
+    try:
+        campaign.parts.journal.fold(_watched(past))
+    except (LookupError, ArithmeticError) as error:
+        raise JournalError(
+            f"event {campaign.parts.journal.seq + 1} of the journal contradicts what is before it "
+            f"({type(error).__name__}: {error}); `trioarb verify` says more"
+        ) from error
+    for symbol, task in campaign.symbols.items():
+        task.take_up(campaign.statistics.of(symbol).funnel)
+
+
+def _watched(past: Past) -> Iterator[Record]:
+    """Read the records, and note which orders the journal knows."""
+    for record in past.records():
+        if isinstance(record.event, OrderSubmitted):
+            past.known_orders.add(record.event.client_order_id)
+        yield record
+
+
+async def _assemble(config: Config, world: World, warnings: Sequence[str], past: Past | None) -> Campaign:
+    campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
     journal = Journal(world.time.now_ns)
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
     symbols = tuple(listing.symbol for listing in world.symbols)
@@ -139,6 +182,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str]) -> Ca
         statistics=statistics,
         tiers=tiers,
         symbols={},
+        ending=world.time.bell((0, "", "", 0)),
         warnings=(
             *warnings,
             *world.warnings,

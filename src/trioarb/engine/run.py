@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
-import structlog
+import attrs
 import trio
 
-from trioarb.clock.service import SECOND_NS, seconds_to_ns
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.closing import close, drain
-from trioarb.engine.market import LAST, start_market
+from trioarb.engine.keeping import Keeping
+from trioarb.engine.market import start_market
 from trioarb.engine.opening import open_campaign, record_opening
+from trioarb.engine.recovery import find_lost_orders, recover, resume
+from trioarb.engine.services import (
+    announce_end,
+    ask_for_late_orders,
+    count_periodically,
+    limit_runtime,
+    look_periodically,
+    watch_of,
+)
+from trioarb.engine.signals import watch_signals
 from trioarb.engine.supervisor import supervise
-from trioarb.errors import TrioarbError
+from trioarb.errors import JournalError, TrioarbError
+from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import Decided, Record
 from trioarb.model.trade import Answer, EndedBy, Phase
 from trioarb.plugin.registry import Plugins
 
 __all__ = ["run_campaign"]
 
-_COUNT_EVERY_NS = 60 * SECOND_NS
+#: How long the last events may take to reach the disk.
+_CLOSE_JOURNAL_SECONDS = 30
+
+
+@attrs.frozen
+class _Start:
+    """What comes before market data, and what comes between it and the symbols."""
+
+    opening: Callable[[], Awaitable[None]]
+    recovery: Callable[[], Awaitable[None]] | None
 
 
 async def run_campaign(
@@ -35,31 +55,41 @@ async def run_campaign(
     on_open: Callable[[Campaign], None] = lambda campaign: None,
     handle_signals: bool = False,
     warnings: Sequence[str] = (),
+    keeping: Keeping | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
     ``observers`` see every record; one that raises (for a full disk, say) ends the campaign with an error.
     ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
-    the campaign as its runtime limit does. The rest is as in `open_campaign`.
+    the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
+    says where the campaign is kept, and what it goes on with. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
     Raises:
         TrioarbError: something can't be opened; nothing was traded.
     """
-    async with open_campaign(config, plugins, clock=clock, warnings=warnings) as campaign:
+    past = keeping.past if keeping is not None else None
+    state_of = keeping.state_of if keeping is not None else None
+    async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
+        if past is None:
+            start = _Start(partial(record_opening, campaign), None)
+        else:
+            lost = await find_lost_orders(campaign, past)
+            start = _Start(partial(resume, campaign, past), partial(recover, campaign, past, lost))
+        writer = None if keeping is None else keeping.open_writer(campaign.campaign_id)
         campaign.parts.journal.attach(
             observers=[_stop_observer(campaign), *(_guarded(campaign, observe) for observe in observers)]
         )
         on_open(campaign)
-        await _run(campaign, handle_signals=handle_signals)
+        await _run(campaign, start, writer, handle_signals=handle_signals)
     if campaign.world.opener.errors:
         campaign.end(EndedBy.ERROR, "; ".join(campaign.world.opener.errors))
     return campaign
 
 
-async def _run(campaign: Campaign, *, handle_signals: bool) -> None:
-    """Go through the phases, from the first event to the last.
+async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, *, handle_signals: bool) -> None:
+    """Go through the phases, from the first event to the last, and close the journal.
 
     Cancellation from outside ends the campaign like any other cause: what runs here is shielded from it, and a task
     beside it passes it on. Once the campaign ends, everything in the shield has a deadline.
@@ -67,46 +97,77 @@ async def _run(campaign: Campaign, *, handle_signals: bool) -> None:
     async with trio.open_nursery() as beside:
         beside.start_soon(_end_when_cancelled, campaign)
         with trio.CancelScope(shield=True):
-            try:
-                async with trio.open_nursery() as services:
-                    if handle_signals:
-                        await services.start(_watch_signals, campaign)
-                    try:
-                        await _trade(campaign, services)
-                    except Exception as error:
-                        campaign.fail("the engine", error)
-                    finally:
-                        await drain(campaign)
-                        services.cancel_scope.cancel()
-            finally:
-                await close(campaign)
+            async with trio.open_nursery() as keeping:
+                if writer is not None:
+                    await keeping.start(writer.run)
+                    _rely_on(writer, campaign)
+                try:
+                    await _run_phases(campaign, start, handle_signals=handle_signals)
+                finally:
+                    if writer is not None:
+                        await _close_journal(campaign, writer)
         beside.cancel_scope.cancel()
 
 
-async def _trade(campaign: Campaign, services: trio.Nursery) -> None:
+async def _run_phases(campaign: Campaign, start: _Start, *, handle_signals: bool) -> None:
+    try:
+        async with trio.open_nursery() as services:
+            if handle_signals:
+                await services.start(watch_signals, campaign)
+            services.start_soon(announce_end, campaign)
+            try:
+                await _trade(campaign, start, services)
+            except Exception as error:
+                campaign.fail("the engine", error)
+            finally:
+                await drain(campaign)
+                services.cancel_scope.cancel()
+    finally:
+        await close(campaign)
+
+
+async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> None:
     """Run market data (which outlives this call) and the symbols, until the campaign's scope is cancelled.
 
     Raises:
         TrioarbError: a venue doesn't say its balances; nothing was traded.
     """
-    services.start_soon(_limit_runtime, campaign)
+    services.start_soon(limit_runtime, campaign)
     with campaign.scope:
-        await record_opening(campaign)
-        await start_market(campaign, services)
-        services.start_soon(_count_periodically, campaign)
+        await start.opening()
+        watch = watch_of(campaign)
+        await start_market(campaign, services, watch)
+        services.start_soon(look_periodically, campaign, watch)
+        if start.recovery is not None:
+            await start.recovery()
+        services.start_soon(count_periodically, campaign)
+        services.start_soon(ask_for_late_orders, campaign)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
                 symbols.start_soon(supervise, campaign, task)
 
 
-async def _limit_runtime(campaign: Campaign) -> None:
-    """End the campaign at its runtime limit. No deadline of the scope: entries are fenced before it is cancelled."""
-    runtime_seconds = campaign.config.session.max_runtime_seconds
-    if runtime_seconds is not None:
-        at_ns = campaign.world.start_ns + seconds_to_ns(runtime_seconds)
-        await campaign.parts.time.sleep_until(at_ns, LAST)
-        campaign.end(EndedBy.RUNTIME)
+def _rely_on(writer: JournalWriter, campaign: Campaign) -> None:
+    """Keep the journal in the writer; once it can't write, enter nothing more."""
+
+    def fail(error: JournalError) -> None:
+        campaign.end(EndedBy.ERROR, str(error))
+
+    writer.on_failure(fail)
+    campaign.parts.journal.keep(writer)
+
+
+async def _close_journal(campaign: Campaign, writer: JournalWriter) -> None:
+    with trio.move_on_after(_CLOSE_JOURNAL_SECONDS) as closing:
+        try:
+            await writer.close()
+        except JournalError as error:
+            campaign.error = str(error)
+    if closing.cancelled_caught:
+        campaign.error = (
+            f"the journal could not be closed within {_CLOSE_JOURNAL_SECONDS} s; its last events may be missing"
+        )
 
 
 async def _end_when_cancelled(campaign: Campaign) -> None:
@@ -114,31 +175,6 @@ async def _end_when_cancelled(campaign: Campaign) -> None:
         await trio.sleep_forever()
     finally:
         campaign.end(EndedBy.ERROR, "" if campaign.ended_by else "the campaign was cancelled")
-
-
-async def _count_periodically(campaign: Campaign) -> None:
-    time = campaign.parts.time
-    while True:
-        await time.sleep(_COUNT_EVERY_NS, LAST)
-        campaign.count(final=False)
-
-
-async def _watch_signals(campaign: Campaign, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    log = structlog.get_logger("trioarb.engine")
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        task_status.started()
-        async for number in received:
-            campaign.signals += 1
-            name = signal.Signals(number).name
-            if campaign.signals == 1:
-                log.warning("ending the campaign; once more to hurry", signal=name)
-                campaign.end(EndedBy.SIGNAL)
-            else:
-                log.warning("hurrying", signal=name)
-                campaign.parts.executor.hurry()
-                if campaign.closing is not None:
-                    hurry = float(campaign.config.execution.hurry_seconds)
-                    campaign.closing.deadline = min(campaign.closing.deadline, trio.current_time() + hurry)
 
 
 def _stop_observer(campaign: Campaign) -> Callable[[Record], None]:

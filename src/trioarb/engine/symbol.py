@@ -180,6 +180,13 @@ class SymbolTask:
             candidates = (next_ns if interval_ns else None, wake_ns, until_ns)
             await self._bell.wait(min((at for at in candidates if at is not None), default=None))
 
+    def take_up(self, counted: FunnelCounted | None) -> None:
+        """Go on with the counters that the journal holds; act on no quote before `run`."""
+        self._active = False
+        if counted is not None:
+            counts = {field.name: getattr(counted, field.name) for field in attrs.fields(Funnel)}
+            self.funnel = Funnel(**{**counts, "not_sized": Counter(counted.not_sized)})
+
     def stop(self) -> PairOpened | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
         self._active = False
@@ -190,7 +197,7 @@ class SymbolTask:
         """Close everything, trying until it is closed or the caller is cancelled (between two pairs)."""
         await self.take_turn()
         while positions := self._parts.trades.positions(self.symbol):
-            for position in positions:
+            for position in filter(self._is_quoted, positions):
                 plan, is_tradable = self._plan_exit(position, reason)
                 if is_tradable:
                     await self._parts.executor.exit(self.market, position, plan, reason)
@@ -270,7 +277,7 @@ class SymbolTask:
 
     def _decide_exit(self, now_ns: int) -> None:
         for position in self._parts.trades.positions(self.symbol):
-            if now_ns < self._paused.get(position.trade_id, 0):
+            if now_ns < self._paused.get(position.trade_id, 0) or not self._is_quoted(position):
                 continue
             reason = self._exit_reason(position, now_ns)
             if reason is None:
@@ -279,6 +286,10 @@ class SymbolTask:
                 self._work = _Exit(position, reason)
                 self._bell.ring()
                 return
+
+    def _is_quoted(self, position: Position) -> bool:
+        """Return whether both venues had a quote; after a crash, positions are there before the first."""
+        return self.market.is_quoted(position.route.buy_venue, position.route.sell_venue)
 
     def _exit_reason(self, position: Position, now_ns: int) -> ExitReason | None:
         board, path = self._board, self._path_of[position.route.reversed]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as wall
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
@@ -13,6 +14,7 @@ import trio
 from trioarb.clock.service import CampaignTime, RealTime
 from trioarb.clock.virtual import VirtualClock, VirtualTime
 from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
+from trioarb.engine.past import Past
 from trioarb.errors import CampaignError, ConfigError, MarketDataError, TrioarbError, UniverseError
 from trioarb.market.book import QuoteBoard
 from trioarb.model.market import Instrument, Listing, Quote, TradingRules
@@ -56,14 +58,17 @@ class Opener:
     errors: list[str]
 
     async def open(self, kind: type[PluginSpec[ContextT, OpenedT]], table: PluginTable, context: ContextT) -> OpenedT:
-        """Open a plugin.
+        """Open a plugin, and before it the one that it wraps.
 
         Raises:
             TrioarbError: it raised, or opened something that isn't of its kind.
         """
         spec: PluginSpec[Any, Any] = self.plugins.get(kind, table.plugin, key=table.key)
+        given: Any = context
+        if table.wraps is not None:
+            given = attrs.evolve(given, inner=await self.open(kind, table.wraps, context))
         with blamed(table):
-            manager = spec.open(table.settings, context)
+            manager = spec.open(table.settings, given)
             opened: OpenedT = await manager.__aenter__()
 
         async def close(*exc_info: Any) -> bool:
@@ -104,10 +109,18 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | None) -> AsyncIterator[World]:
-    """Open markets, source and venues, and choose the symbols.
+async def open_world(
+    config: Config,
+    plugins: Plugins,
+    clock: VirtualClock | None,
+    *,
+    past: Past | None = None,
+    state_of: Callable[[str], Path] | None = None,
+) -> AsyncIterator[World]:
+    """Open markets, source and venues, and choose the symbols; with a ``past``, those that it had.
 
-    ``clock`` is the clock of the running Trio loop if it is virtual.
+    ``clock`` is the clock of the running Trio loop if it is virtual. ``state_of`` says where a simulated venue keeps
+    what a real one would remember.
 
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
@@ -123,10 +136,13 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
         source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
         with blamed(config.source):
             listings = await source.listings()
-        selection = select(listings, config.universe)
+        if past is None:
+            selection = select(listings, config.universe)
+        else:
+            selection = Selection(symbols=_same_symbols(listings, past.opened.symbols), verdicts=())
         _check_quotes(config, selection.symbols)
 
-        start_ns = _start_ns(markets, clock)
+        start_ns = _start_ns(markets, clock, past)
         time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
         exchanges: dict[str, Exchange] = {}
@@ -139,6 +155,8 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
                 touch=_touch(boards, name),
                 market_rules=_rules(markets[name], tables.market),
                 fx=config.fx,
+                state=None if state_of is None else state_of(name),
+                resumed=past is not None,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context)
             with blamed(tables.market):
@@ -173,7 +191,18 @@ async def open_world(config: Config, plugins: Plugins, clock: VirtualClock | Non
         )
 
 
-def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None) -> int:
+def _same_symbols(listings: Sequence[Listing], symbols: Sequence[str]) -> tuple[Listing, ...]:
+    """Return the listings of a campaign that is gone on with."""
+    by_symbol = {listing.symbol: listing for listing in listings}
+    gone = [symbol for symbol in symbols if symbol not in by_symbol]
+    if gone:
+        raise UniverseError(f"the source lists {', '.join(gone)} no more, which the campaign trades")
+    return tuple(by_symbol[symbol] for symbol in symbols)
+
+
+def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None, past: Past | None) -> int:
+    if past is not None:
+        return past.last_ts_ns if clock is not None else max(past.last_ts_ns, wall.time_ns())
     starts = [market.start_ns for market in markets.values() if isinstance(market, Tape)]
     known = [start_ns for start_ns in starts if start_ns is not None]
     if known:

@@ -30,17 +30,21 @@ class Journal:
     """Gives every event its number and time, folds it into the projections, then shows it to the observers.
 
     All of it happens synchronously: between two awaits, state and journal agree. What has to be on disk before the
-    next step is waited for with `durable`; without a ``writer`` nothing is kept.
+    next step is waited for with `durable`; without a writer nothing is kept.
     """
 
-    def __init__(self, now_ns: Callable[[], int], writer: JournalWriter | None = None) -> None:
+    def __init__(self, now_ns: Callable[[], int]) -> None:
         self.seq = 0
         self.last_ns = 0
         self._now_ns = now_ns
-        self._writer = writer
+        self._writer: JournalWriter | None = None
         self._projections: list[Projection] = []
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
+
+    def keep(self, writer: JournalWriter) -> None:
+        """Write the events from now on."""
+        self._writer = writer
 
     def attach(
         self,

@@ -161,6 +161,9 @@ class RiskView(ABC):
 class GuardTier(ABC):
     """One tier of risk guards. It answers, it doesn't resize; first refusal wins."""
 
+    #: Whether it heeds a `KillSwitchPulled`. If no tier does, the user who pulls one is told that nothing happens.
+    answers_kill_switch: bool = False
+
     @abstractmethod
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         """Return why the entry must not be made, or ``None``. A tier that raises is a DENY."""

@@ -52,11 +52,16 @@ class PluginSpec(Generic[ContextT, OpenedT]):
 
     ``settings`` is an attrs class whose fields are made with `setting`. ``warnings(settings)`` says what is
     questionable about valid settings. A plugin that ``wraps`` another of its kind gets that one, opened, as the
-    context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``.
+    context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and
+    market data can.
+
+    Raises:
+        ValueError: ``wraps`` for a kind that can't.
     """
 
     kind: ClassVar[str]
     opens: ClassVar[tuple[type, ...]]
+    can_wrap: ClassVar[bool] = False
 
     name: str
     doc: str
@@ -64,6 +69,10 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     settings: type[Any] = NoSettings
     warnings: Callable[[Any], Iterable[str]] = _no_warnings
     wraps: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.wraps and not self.can_wrap:
+            raise ValueError(f"a {self.kind} can't wrap another; exchanges and market data can")
 
 
 @attrs.frozen(kw_only=True)
@@ -76,12 +85,14 @@ class SymbolSourceSpec(PluginSpec[SourceContext, SymbolSource]):
 class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
     kind = "market data"
     opens = (Tape, Feed)
+    can_wrap = True
 
 
 @attrs.frozen(kw_only=True)
 class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
     kind = "exchange"
     opens = (Exchange,)
+    can_wrap = True
 
 
 @attrs.frozen(kw_only=True)

@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from trioarb.clock.service import SECOND_NS
+from trioarb.clock.service import SECOND_NS, seconds_to_ns
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.watch import newest_quote_ns
 from trioarb.journal.statistics import SymbolStatistics
 from trioarb.model.number import ZERO
 from trioarb.model.trade import Phase, Position
@@ -98,9 +99,21 @@ class LiveFrames:
             parts.append(f"iteration {least:,} of {session.max_iterations:,}")
         if campaign.ended_by is not None:
             parts.append(f"ended by {campaign.ended_by.value.replace('_', ' ')}")
+        elif campaign.phase is Phase.RUNNING:
+            parts += self._silent()
         title = Text(" · ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
         title.truncate(width, overflow="ellipsis")
         return title
+
+    def _silent(self) -> Iterator[str]:
+        """Yield the venues whose quotes are missing."""
+        world = self._campaign.world
+        now_ns = world.start_ns + self._elapsed_ns()
+        stale_ns = seconds_to_ns(self._campaign.config.engine.market_stale_seconds)
+        for venue in world.markets:
+            silent_ns = now_ns - max(newest_quote_ns(world.boards.values(), venue), world.start_ns)
+            if silent_ns >= stale_ns:
+                yield f"{venue}: no quotes for {duration(silent_ns / SECOND_NS)}"
 
     def _rank(self, symbol: str) -> tuple[int, int]:
         return -len(self._campaign.parts.trades.positions(symbol)), -self._of(symbol).filled

@@ -11,6 +11,10 @@ from trioarb.model.event import (
     CampaignOpened,
     Decided,
     GuardTripped,
+    KillSwitchPulled,
+    MarketDown,
+    MarketStale,
+    MarketUp,
     OrderRejected,
     OrderUnknown,
     PairEnded,
@@ -65,7 +69,7 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     rule=f"{stop.tier}.{stop.rule}",
                     value=stop.value,
                     limit=stop.limit,
-                    symbol=stop.symbol,
+                    **({"symbol": stop.symbol} if stop.symbol else {}),
                 )
             case PositionOpened() as position:
                 tell(
@@ -98,15 +102,24 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
                     cost_usd=text(residual.cost_usd),
                     unknown=residual.unknown,
                 )
-            case GuardTripped(answer=Answer.DENY) as tripped:
+            case GuardTripped(answer=Answer.DENY | Answer.ALLOW as answer) as tripped:
+                concerned = {"symbol": tripped.symbol, "venue": tripped.venue}
                 tell(
-                    "warning",
-                    "guard tripped",
+                    "warning" if answer is Answer.DENY else "info",
+                    "guard tripped" if answer is Answer.DENY else "guard recovered",
                     rule=f"{tripped.tier}.{tripped.rule}",
-                    symbol=tripped.symbol,
+                    **{what: name for what, name in concerned.items() if name is not None},
                     value=tripped.value,
                     limit=tripped.limit,
                 )
+            case KillSwitchPulled(source=source):
+                tell("warning", "kill switch pulled", source=source)
+            case MarketUp(venue=venue):
+                tell("info", "market data is up", venue=venue)
+            case MarketStale(venue=venue, last_quote_ns=last_ns):
+                tell("warning", "no quotes", venue=venue, seconds=f"{(record.ts_ns - last_ns) / SECOND_NS:.3f}")
+            case MarketDown(venue=venue, reason=reason):
+                tell("warning", "market data is down", venue=venue, because=reason)
             case OrderRejected(client_order_id=order, reason=reason):
                 tell("warning", "order rejected", order=order, reason=reason)
             case OrderUnknown(client_order_id=order, reason=reason):

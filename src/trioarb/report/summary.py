@@ -17,7 +17,7 @@ from trioarb.report.funnel import funnel_of, not_sized_total, reported_symbols
 from trioarb.report.plain import present, to_plain
 from trioarb.report.trades import open_positions, residuals, trades, unrealised_usd, win_rate
 
-__all__ = ["SCHEMA_VERSION", "margin_notes", "summarise"]
+__all__ = ["SCHEMA_VERSION", "margin_notes", "summarise", "venue_figures"]
 
 SCHEMA_VERSION = 1
 
@@ -110,6 +110,21 @@ def margin_notes(campaign: Campaign) -> list[str]:
     ]
 
 
+def venue_figures(campaign: Campaign) -> dict[str, Mapping[str, Any]]:
+    """Return what guard tiers say of each venue: the figures that they give under ``venues``."""
+    figures: dict[str, Mapping[str, Any]] = {}
+    for name, tier in campaign.tiers.items():
+        venues = _stats_of(name, tier, _now_ns(campaign)).get("venues")
+        if isinstance(venues, Mapping):
+            for venue, one in venues.items():
+                figures[venue] = {**figures.get(venue, {}), **(one if isinstance(one, Mapping) else {name: one})}
+    return figures
+
+
+def _now_ns(campaign: Campaign) -> int:
+    return campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
+
+
 def _latency(campaign: Campaign) -> Mapping[str, float] | None:
     p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
     return None if p50 is None or p99 is None else {"p50": p50, "p99": p99}
@@ -117,7 +132,7 @@ def _latency(campaign: Campaign) -> Mapping[str, float] | None:
 
 def _risk_stats(campaign: Campaign) -> dict[str, Any]:
     """Return the figures of every tier under its name, and those that hold whatever tiers are configured."""
-    now_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
+    now_ns = _now_ns(campaign)
     symbols = {
         symbol: campaign.statistics.symbols.get(symbol) or SymbolStatistics() for symbol in reported_symbols(campaign)
     }

@@ -17,7 +17,7 @@ from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, not_sized_total
-from trioarb.report.summary import margin_notes
+from trioarb.report.summary import margin_notes, venue_figures
 from trioarb.report.trades import unrealised_usd, win_rate
 
 __all__ = ["print_summary"]
@@ -152,6 +152,7 @@ def _blocks(campaign: Campaign) -> Iterator[tuple[str, list[tuple[str, str | Tex
     yield "Exits", _most_common(Counter(trade.closed.reason.value for trade in statistics.trades))
     yield "Orders", _most_common(statistics.orders)
     yield "Not sized", _most_common(not_sized_total(campaign))
+    yield "Venues", list(_venues(campaign))
     p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
     if p50 is not None and p99 is not None:
         yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
@@ -174,6 +175,15 @@ def _result(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
     if exposure != ZERO:
         yield "exposure (USD)", usd(exposure)
     yield "runtime", duration(float(campaign.runtime_seconds))
+
+
+def _venues(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
+    """Yield what guard tiers say of the venues; why one isn't healthy is among the remarks."""
+    for venue, figures in venue_figures(campaign).items():
+        yield venue, str(figures.get("health", ""))
+        for what, figure in figures.items():
+            if what not in ("health", "reason"):
+                yield f"  {what}", str(figure)
 
 
 def _most_common(counts: Counter[str], *, indent: str = "") -> list[tuple[str, str | Text]]:
@@ -212,6 +222,9 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
             yield f"Failed: {symbol}, {one.quarantines} times{ending}; the log says why", "red"
         if one.circuit_breaker_triggered:
             yield f"Breaker: that of {symbol} opened after losses in a row", "yellow"
+    for venue, figures in venue_figures(campaign).items():
+        if "reason" in figures:
+            yield f"Venue: {venue} is {figures.get('health', 'denied')} ({figures['reason']})", "yellow"
     for symbol, task in campaign.symbols.items():
         if task.funnel.refused:
             yield (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 import structlog
@@ -14,6 +15,8 @@ from trioarb.model.trade import Answer, Opportunity, PairKind, Refusal
 from trioarb.plugin.contract import GuardTier
 
 __all__ = ["Guards"]
+
+T = TypeVar("T")
 
 _ENGINE = "engine"
 
@@ -46,7 +49,7 @@ class Guards:
         """Return the opened pair, its exposure reserved, or the recorded DENY or STOP."""
         tier, refusal = self._ask(opportunity, now_ns)
         route = opportunity.route
-        pair_number = self._trades.pairs_opened + 1
+        pair_number = self._trades.next_number
         decision = Decided(
             symbol=route.symbol,
             buy_venue=route.buy_venue,
@@ -93,19 +96,32 @@ class Guards:
 
     def react(self, record: Record) -> Iterable[Event]:
         """Let the tiers trip because of an event. What stops the campaign is a decision too."""
+        symbol = str(getattr(record.event, "symbol", ""))
         for name, tier in self._tiers.items():
-            try:
-                tripping = tuple(tier.react(record))
-                for tripped in tripping:
-                    if not isinstance(tripped, GuardTripped):
-                        raise TypeError(f"react returned {tripped!r}, which is no GuardTripped")
-            except Exception as error:
-                self._break(name, error)
-                continue
+            yield from self._tripped(name, tier.react, record, symbol)
+
+    def poll(self, now_ns: int) -> None:
+        """Let the tiers trip without an event, and record it like what they answer to one."""
+        for name, tier in self._tiers.items():
+            for event in self._tripped(name, tier.poll, now_ns):
+                self._journal.record(event)
+
+    def _tripped(
+        self, name: str, ask: Callable[[T], Iterable[GuardTripped]], about: T, symbol: str = ""
+    ) -> Iterator[Event]:
+        """Yield what a tier trips, and a STOP as a decision. A tier that raises denies from then on."""
+        try:
+            tripping = tuple(ask(about))
             for tripped in tripping:
-                yield tripped
-                if tripped.answer is Answer.STOP:
-                    yield _stop(tripped, record)
+                if not isinstance(tripped, GuardTripped):
+                    raise TypeError(f"{ask.__name__} returned {tripped!r}, which is no GuardTripped")
+        except Exception as error:
+            self._break(name, error)
+            return
+        for tripped in tripping:
+            yield tripped
+            if tripped.answer is Answer.STOP:
+                yield _stop(tripped, symbol)
 
     def flush(self, symbols: Sequence[str]) -> None:
         """Record how often the current refusals of ``symbols`` were repeated."""
@@ -176,9 +192,9 @@ def _no_answer(problem: str) -> Refusal:
     return Refusal(answer=Answer.DENY, rule="error", value=problem, limit="an answer")
 
 
-def _stop(tripped: GuardTripped, cause: Record) -> Decided:
+def _stop(tripped: GuardTripped, symbol: str) -> Decided:
     return Decided(
-        symbol=tripped.symbol or str(getattr(cause.event, "symbol", "")),
+        symbol=tripped.symbol or symbol,
         answer=Answer.STOP,
         tier=tripped.tier,
         rule=tripped.rule,

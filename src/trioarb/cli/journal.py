@@ -1,0 +1,83 @@
+"""Where `run` and `resume` keep a campaign: its journal, and beside it what simulated venues remember."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trioarb import __version__
+from trioarb.config.load import Loaded
+from trioarb.config.schema import ClockKind, Durability
+from trioarb.config.stored import to_text
+from trioarb.engine.keeping import Keeping
+from trioarb.engine.past import Past
+from trioarb.journal.file import JournalFile
+from trioarb.journal.writer import InlineWriter, JournalWriter, ThreadWriter
+
+__all__ = ["DURABILITY", "STORED_CONFIG", "keep_anew", "keep_on", "new_path", "state_of"]
+
+#: Keys of the journal's table ``meta``.
+STORED_CONFIG = "config"
+DURABILITY = "durability"
+
+
+def new_path(folder: Path, name: str) -> Path:
+    """Return a path for a new journal, named after the configuration and the present time."""
+    stem = f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    path, number = folder / f"{stem}.journal", 1
+    while os.path.lexists(path):
+        number += 1
+        path = folder / f"{stem}-{number}.journal"
+    return path
+
+
+def state_of(journal: Path) -> Callable[[str], Path]:
+    """Return where each simulated venue of a journal's campaign keeps its memory."""
+
+    def path(venue: str) -> Path:
+        return journal.with_name(f"{journal.name.removesuffix('.journal')}.{venue}.venue")
+
+    return path
+
+
+def keep_anew(path: Path, loaded: Loaded) -> Keeping:
+    """Return how a new campaign is kept. The file is made when the campaign begins."""
+
+    def open_writer(campaign_id: str) -> JournalWriter:
+        file = JournalFile.create(path, _meta(loaded, campaign_id), synchronous=_each_order(loaded))
+        return _writer(file, loaded)
+
+    return Keeping(open_writer=open_writer, state_of=state_of(path))
+
+
+def keep_on(file: JournalFile, loaded: Loaded, past: Past) -> Keeping:
+    """Return how a campaign is kept that goes on in its journal."""
+
+    def open_writer(campaign_id: str) -> JournalWriter:
+        for key, value in _meta(loaded, campaign_id).items():
+            if file.meta.get(key) != value:
+                file.set_meta(key, value)
+        return _writer(file, loaded)
+
+    return Keeping(open_writer=open_writer, state_of=state_of(file.path), past=past)
+
+
+def _writer(file: JournalFile, loaded: Loaded) -> JournalWriter:
+    kind = InlineWriter if loaded.config.session.clock is ClockKind.VIRTUAL else ThreadWriter
+    return kind(file, each_order=_each_order(loaded))
+
+
+def _each_order(loaded: Loaded) -> bool:
+    return loaded.config.session.durability is Durability.ORDER
+
+
+def _meta(loaded: Loaded, campaign_id: str) -> Mapping[str, str]:
+    return {
+        "campaign_id": campaign_id,
+        "version": __version__,
+        DURABILITY: loaded.config.session.durability.value,
+        "config_digest": loaded.config.digest,
+        STORED_CONFIG: to_text(loaded.table, loaded.config),
+    }

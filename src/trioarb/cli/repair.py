@@ -1,0 +1,31 @@
+"""`trioarb repair`: save what is sound of a damaged journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trioarb.cli.reading import JournalPath
+from trioarb.journal.file import DamagedJournal, open_journal, salvage
+
+__all__ = ["repair"]
+
+
+def repair(
+    journal: JournalPath, new: Annotated[Path, Parameter(help="Journal to make of the sound events.")], /
+) -> int:
+    """Copy the events before the first one that is missing or damaged into a new journal; return 0."""
+    damage = ""
+    try:
+        with open_journal(journal) as stored:
+            for _ in stored.records():
+                pass
+    except DamagedJournal as error:
+        damage = str(error).partition("; its events")[0]
+    saved = salvage(journal, new)
+    print(f"{new}: {saved:,} events saved.")
+    print(f"Left out: everything after event {saved:,}. {damage}." if damage else f"{journal} is not damaged.")
+    print(f"Next: trioarb verify {new}, then trioarb resume {new}.")
+    return 0

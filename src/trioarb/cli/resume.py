@@ -1,0 +1,107 @@
+"""`trioarb resume`: go on with a campaign that was cut off, or that had ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trioarb.cli.journal import DURABILITY, STORED_CONFIG, keep_on
+from trioarb.cli.options import Overrides
+from trioarb.cli.output import check_outputs
+from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
+from trioarb.config.load import Loaded, load_config, load_table
+from trioarb.config.schema import Durability
+from trioarb.config.stored import differences, from_text
+from trioarb.engine.past import Past
+from trioarb.errors import JournalError
+from trioarb.journal.file import JournalFile, open_journal
+from trioarb.model.event import CampaignOpened
+from trioarb.plugin.registry import Plugins, load_plugins
+
+__all__ = ["resume"]
+
+
+def resume(
+    journal: Annotated[Path, Parameter(help="The journal of the campaign.")],
+    /,
+    *,
+    config: Annotated[
+        Path | None, Parameter(help="Go on with this configuration; by default with the one in the journal.")
+    ] = None,
+    overrides: Overrides = None,
+    force: Annotated[
+        bool, Parameter(negative="", help="Go on although limits, thresholds or pace differ from before.")
+    ] = False,
+    close_only: Annotated[bool, Parameter(negative="", help="Close what is open, and end.")] = False,
+    clear_stop: Annotated[bool, Parameter(negative="", help="Lift an emergency stop or a pulled kill switch.")] = False,
+    iterations: Annotated[int | None, Parameter(help="Evaluations per symbol, all in all.")] = None,
+    runtime: Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds, all in all.")] = None,
+    log_level: LogLevelFlag = None,
+    events: EventsPath = None,
+    summary: SummaryPath = None,
+    log_dir: LogDir = Path("logs"),
+    plain: Plain = False,
+) -> int:
+    """Go on with a campaign; return its exit code."""
+    plugins = load_plugins()
+    inputs = [journal] if config is None else [journal, config]
+    check_outputs({"--events": events, "--summary": summary}, inputs=inputs)
+    with open_journal(journal) as reader:
+        stored = _stored(journal, reader.meta, plugins)
+    loaded = load_table(
+        stored.table if config is None else load_config(config, plugins).table,
+        plugins,
+        file=str(config or journal),
+        overrides=overrides or (),
+        iterations=iterations,
+        runtime_seconds=runtime,
+        log_level=log_level,
+    )
+    _compare(journal, stored, loaded, force=force)
+    in_order = loaded.config.session.durability is Durability.ORDER
+    with closing(JournalFile.resume(journal, synchronous=in_order)) as file, open_journal(journal) as reader:
+        opened = next(iter(reader.records())).event
+        if not isinstance(opened, CampaignOpened):
+            raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
+        past = Past(
+            opened=opened,
+            last_ts_ns=reader.last_ts_ns,
+            records=reader.records,
+            every_order=reader.meta.get(DURABILITY) == Durability.ORDER.value,
+            close_only=close_only,
+            clear_stop=clear_stop,
+        )
+        foreground = Foreground(name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
+        return foreground.run(loaded, plugins, keep_on(file, loaded, past), journal)
+
+
+def _stored(journal: Path, meta: Mapping[str, str], plugins: Plugins) -> Loaded:
+    """Return the configuration that the journal was written with."""
+    try:
+        table = from_text(meta[STORED_CONFIG])
+    except (KeyError, ValueError) as error:
+        raise JournalError(f"{journal} holds no configuration that can be read; it can't be resumed") from error
+    return load_table(table, plugins, file=str(journal))
+
+
+def _compare(journal: Path, stored: Loaded, given: Loaded, *, force: bool) -> None:
+    """Raise `JournalError` if the campaign can't go on with this configuration; names every key that differs."""
+    found = differences(stored.config, given.config)
+    harmful = [difference for difference in found if not difference.harmless]
+    harmless = [difference for difference in found if difference.harmless]
+    if harmful:
+        lines = "".join(f"\n  {difference}" for difference in harmful)
+        raise JournalError(
+            f"{journal} belongs to another configuration; its books mean something else with these keys:{lines}\n"
+            "resume without them, or start a new campaign"
+        )
+    if harmless and not force:
+        lines = "".join(f"\n  {difference}" for difference in harmless)
+        raise JournalError(
+            f"{journal} was written with other values of these keys:{lines}\n--force goes on with the new ones"
+        )

@@ -1,0 +1,143 @@
+"""Run a campaign in the foreground: log, live table, files, summary, exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Literal
+
+import attrs
+import structlog
+import trio
+from cyclopts import Parameter
+
+from trioarb.cli.output import EventsFile, abandon_stdout, write_json
+from trioarb.clock.virtual import VirtualClock
+from trioarb.config.load import Loaded
+from trioarb.config.schema import ClockKind, Config, LogLevel
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.keeping import Keeping
+from trioarb.engine.run import run_campaign
+from trioarb.errors import CampaignError
+from trioarb.plugin.registry import Plugins
+from trioarb.report.console import LastingConsole
+from trioarb.report.live import live_view
+from trioarb.report.log import LogFile, configure_logging
+from trioarb.report.narrator import narrate
+from trioarb.report.summary import summarise
+from trioarb.report.table import print_summary
+
+__all__ = ["EventsPath", "Foreground", "LogDir", "LogLevelFlag", "Plain", "SummaryPath"]
+
+LogLevelFlag = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
+]
+EventsPath = Annotated[Path | None, Parameter(help="Write every campaign event to this file, as JSON Lines.")]
+SummaryPath = Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")]
+LogDir = Annotated[Path, Parameter(help="Folder of the log files, one for each run.")]
+Plain = Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")]
+
+
+@attrs.frozen(kw_only=True)
+class Foreground:
+    """Where a campaign shows itself. ``name`` is that of its log file."""
+
+    name: str
+    events: Path | None
+    summary: Path | None
+    log_dir: Path
+    plain: bool
+
+    def run(self, loaded: Loaded, plugins: Plugins, keeping: Keeping, journal: Path) -> int:
+        """Run the campaign; return its exit code."""
+        console = LastingConsole(stderr=True)
+        with ExitStack() as stack:
+            log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
+            configure_logging(loaded.config.log_level, console, log_file)
+            in_real_time = loaded.config.session.clock is ClockKind.REAL
+            events_file = EventsFile(self.events, flush=in_real_time) if self.events else None
+            live = console.is_terminal and not self.plain
+            campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, live=live)
+            if events_file is not None:
+                try:
+                    events_file.close()
+                except CampaignError as error:
+                    campaign.error = campaign.error or str(error)
+            if self.summary is not None:
+                try:
+                    write_json(self.summary, summarise(campaign))
+                except OSError as error:
+                    campaign.error = campaign.error or f"{self.summary}: the summary can't be written: {error.strerror}"
+            output = LastingConsole()
+            try:
+                print_summary(output, campaign)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                abandon_stdout()
+            except OSError as error:
+                abandon_stdout()
+                campaign.error = campaign.error or f"stdout: the summary can't be written: {error.strerror}"
+            if campaign.error and not output.is_terminal:
+                console.say(f"error: {campaign.error}", style="red")
+            console.say(f"log: {log_file.describe()}")
+            console.say(f"journal: {journal}")
+        return campaign.exit_code
+
+
+def _run_in_trio(
+    loaded: Loaded,
+    plugins: Plugins,
+    keeping: Keeping,
+    console: LastingConsole,
+    events_file: EventsFile | None,
+    *,
+    live: bool,
+) -> Campaign:
+    config, clock = loaded.config, _clock(loaded.config)
+    in_detail = config.log_level is LogLevel.DEBUG
+    observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
+    if events_file is not None:
+        observers.append(events_file.observe)
+
+    async def main() -> Campaign:
+        with ExitStack() as stack:
+
+            def on_open(campaign: Campaign) -> None:
+                _leave_signals_to_the_campaign()
+                log = structlog.get_logger("trioarb")
+                for warning in campaign.warnings:
+                    log.warning(warning)
+                if live:
+                    stack.enter_context(live_view(campaign, console))
+
+            return await run_campaign(
+                config,
+                plugins,
+                clock=clock if isinstance(clock, VirtualClock) else None,
+                observers=observers,
+                on_open=on_open,
+                handle_signals=True,
+                warnings=loaded.warnings,
+                keeping=keeping,
+            )
+
+    return trio.run(main, clock=clock)
+
+
+def _leave_signals_to_the_campaign() -> None:
+    """Let no signal end the process from now on: the campaign listens to them, and after it the summary is written."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _clock(config: Config) -> trio.abc.Clock | None:
+    if config.session.clock is ClockKind.VIRTUAL:
+        return VirtualClock()
+    if config.session.speed != 1:
+        from trio.testing import MockClock
+
+        return MockClock(rate=float(config.session.speed))
+    return None

@@ -1,0 +1,135 @@
+"""`trioarb verify`: hold a journal against every rule that its events have to keep."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from trioarb.cli.options import AsJson
+from trioarb.cli.output import print_json
+from trioarb.cli.reading import JournalPath, with_progress
+from trioarb.journal.file import DamagedJournal, open_journal
+from trioarb.report.aligned import aligned
+from trioarb.report.figures import usd
+from trioarb.report.plain import iso_time, present
+from trioarb.report.story import describe_residual, utc
+from trioarb.report.stream import StreamDigest
+from trioarb.report.verification import Facts, Verification, Verifier
+
+__all__ = ["verify"]
+
+_MOST_SHOWN = 50
+
+
+def verify(
+    journal: JournalPath,
+    /,
+    *,
+    digest: Annotated[
+        bool, Parameter(negative="", help="Print the SHA-256 of the event stream first, alone on its line.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Verify a journal; return 0, or 1 if it is damaged or breaks a rule."""
+    verifier, stream, damage = Verifier(), StreamDigest() if digest else None, ""
+    try:
+        with open_journal(journal) as stored:
+            records = with_progress(stored.records(), stored.last_seq, f"verifying {journal}")
+            verifier.fold(records if stream is None else stream.of(records))
+    except DamagedJournal as error:
+        damage = str(error)
+    verification = verifier.result()
+    is_sound = verification.is_sound and not damage
+    hex_digest = stream.hex if stream is not None and not damage else ""
+    if as_json:
+        print_json(_json(verification, is_sound, damage, hex_digest))
+        return 0 if is_sound else 1
+    if hex_digest:
+        print(hex_digest)
+    _print(verification)
+    if damage:
+        sys.stdout.flush()
+        print(f"error: {damage}", file=sys.stderr)
+    elif is_sound:
+        print(f"{journal} is sound.")
+    else:
+        print(f"{journal} is not sound: {sum(one.violations for one in verification.checks):,} violations.")
+    return 0 if is_sound else 1
+
+
+def _print(verification: Verification) -> None:
+    rows = [("check", "looked at", "", "result")]
+    for one in verification.checks:
+        result = f"{one.violations:,} violations" if one.violations else "ok"
+        rows.append((one.check.value, f"{one.looked_at:,}", one.unit, result))
+    print("\n".join(aligned(rows, right={1})))
+    print()
+    print("\n".join(_told(verification.facts)))
+    for violation in verification.violations[:_MOST_SHOWN]:
+        print(f"Violation: {violation.check.value}: {violation}")
+    if len(verification.violations) > _MOST_SHOWN:
+        print("(the first 50; --json has more)")
+
+
+def _told(facts: Facts) -> list[str]:
+    if not facts.events:
+        return ["No event could be read."]
+    ended = f"ended by {facts.ended_by}" if facts.is_finished else "not ended: it still runs, or broke off"
+    resumed = f", resumed {facts.stretches - 1:,} times" if facts.stretches > 1 else ""
+    lines = [
+        f"Campaign {facts.campaign_id}, {ended}{resumed}",
+        f"{utc(facts.first_ns)} to {utc(facts.last_ns)} UTC, {facts.events:,} events",
+        f"{facts.trades:,} trades, {facts.closed:,} of them closed; {facts.orders:,} orders, {facts.fills:,} fills",
+        f"Realised PnL {usd(facts.pnl_usd)} USD",
+    ]
+    if facts.open_positions:
+        lines.append(f"Open positions: {', '.join(facts.open_positions)}")
+    if facts.in_flight:
+        lines.append(f"In flight at the end: {', '.join(facts.in_flight)}")
+    if facts.unknown_orders:
+        lines.append(f"Orders without a last word: {', '.join(facts.unknown_orders)}")
+    if facts.without_journal:
+        lines.append(f"Orders sent while the journal could not be written: {facts.without_journal:,}")
+    return lines + [f"Left: {describe_residual(left)}" for left in facts.residuals]
+
+
+def _json(verification: Verification, is_sound: bool, damage: str, digest: str) -> dict[str, Any]:
+    facts = verification.facts
+    return present(
+        {
+            "ok": is_sound,
+            "digest": digest or None,
+            "damage": damage or None,
+            "checks": {
+                one.check.value: {"looked_at": one.looked_at, "unit": one.unit, "violations": one.violations}
+                for one in verification.checks
+            },
+            "violations": [
+                {"check": one.check, "seq": one.seq, "type": one.type, "ids": one.ids, "what": one.what}
+                for one in verification.violations
+            ],
+            "facts": present(
+                {
+                    "campaign_id": facts.campaign_id or None,
+                    "is_finished": facts.is_finished,
+                    "ended_by": facts.ended_by or None,
+                    "stretches": facts.stretches,
+                    "first_at": iso_time(facts.first_ns),
+                    "last_at": iso_time(facts.last_ns),
+                    "events": facts.events,
+                    "trades": facts.trades,
+                    "closed": facts.closed,
+                    "orders": facts.orders,
+                    "fills": facts.fills,
+                    "pnl_usd": facts.pnl_usd,
+                    "open_positions": facts.open_positions,
+                    "in_flight": facts.in_flight,
+                    "unknown_orders": facts.unknown_orders,
+                    "orders_without_journal": facts.without_journal,
+                    "residuals": [left.residual_id for left in facts.residuals],
+                }
+            ),
+        }
+    )

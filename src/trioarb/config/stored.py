@@ -1,0 +1,110 @@
+"""Keep a configuration with its journal, and compare it with another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import msgspec
+
+from trioarb.config.digest import canonical
+from trioarb.config.schema import Config, PluginTable
+from trioarb.settings.key import join_key
+
+__all__ = ["Difference", "differences", "from_text", "to_text"]
+
+#: What may differ when a campaign goes on: pace, limits and thresholds, not what money and orders mean.
+_HARMLESS = ("env", "engine.", "execution.", "guards.", "strategy.", "session.")
+_HARMFUL = ("session.mode", "session.clock", "session.seed")
+#: What is meant to be changed, and where a campaign is kept.
+_IGNORED = ("session.max_runtime_seconds", "session.max_iterations", "session.journal", "session.durability")
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """A key whose value differs; ``None`` where it is absent. ``harmless``: the books still mean the same."""
+
+    key: str
+    stored: str | None
+    given: str | None
+    harmless: bool
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.given or 'absent'} instead of {self.stored or 'absent'}"
+
+
+def to_text(table: Mapping[str, Any], config: Config) -> str:
+    """Return the table as JSON, numbers exact and secrets left out."""
+    kept = json.loads(msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode(table), parse_float=Decimal)
+    for plugin_table in _plugin_tables(config):
+        for field in attrs.fields(type(plugin_table.settings)):
+            if not field.repr:
+                _remove(kept, [*plugin_table.key.split("."), field.name])
+    return msgspec.json.Encoder(decimal_format="number").encode(kept).decode()
+
+
+def from_text(text: str) -> dict[str, Any]:
+    """Return the table that `to_text` wrote.
+
+    Raises:
+        ValueError: it is none.
+    """
+    table = json.loads(text, parse_float=Decimal)
+    if not isinstance(table, dict):
+        raise ValueError("not a table")
+    return table
+
+
+def differences(stored: Config, given: Config) -> list[Difference]:
+    """Return what differs in effect, defaults included, sorted by key."""
+    before, after = dict(_flat(stored)), dict(_flat(given))
+    return [
+        Difference(key=key, stored=before.get(key), given=after.get(key), harmless=_is_harmless(key))
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key) and key not in _IGNORED
+    ]
+
+
+def _is_harmless(key: str) -> bool:
+    return key.startswith(_HARMLESS) and key not in _HARMFUL
+
+
+def _flat(config: Config) -> Iterator[tuple[str, str]]:
+    for name in ("session", "engine", "execution"):
+        yield from _leaves(name, canonical(getattr(config, name)))
+    yield "env", config.env
+    yield from _leaves("universe", canonical(attrs.evolve(config.universe, settings={})))
+    yield from _leaves("fx", canonical(config.fx))
+    for table in _plugin_tables(config):
+        yield join_key(table.key, "plugin"), table.plugin
+        yield from _leaves(table.key, canonical(table.settings))
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _leaves(join_key(key, name), item)
+    elif value is not None:
+        yield key, value if isinstance(value, str) else json.dumps(value)
+
+
+def _plugin_tables(config: Config) -> Iterator[PluginTable]:
+    venues = (table for venue in config.exchanges.values() for table in (venue.exchange, venue.market))
+    for table in (config.source, config.strategy, *config.guards, *venues):
+        wrapped: PluginTable | None = table
+        while wrapped is not None:
+            yield wrapped
+            wrapped = wrapped.wraps
+
+
+def _remove(table: dict[str, Any], path: list[str]) -> None:
+    *parents, name = path
+    for parent in parents:
+        inner = table.get(parent)
+        if not isinstance(inner, dict):
+            return
+        table = inner
+    table.pop(name, None)

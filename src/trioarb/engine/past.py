@@ -1,0 +1,29 @@
+"""What a journal holds of a campaign that is gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from trioarb.model.event import CampaignOpened, Record
+
+__all__ = ["Past"]
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """``records`` reads the journal from its first event; ``last_ts_ns`` is the time of its last one.
+
+    ``every_order``: no order went out before its intent was on disk, so the journal knows all of them.
+    ``known_orders`` are filled in while the records are folded.
+    ``close_only``: close what is open, and end. ``clear_stop``: lift a latched stop.
+    """
+
+    opened: CampaignOpened
+    last_ts_ns: int
+    records: Callable[[], Iterator[Record]]
+    every_order: bool
+    close_only: bool = False
+    clear_stop: bool = False
+    known_orders: set[str] = attrs.field(factory=set)

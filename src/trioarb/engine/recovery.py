@@ -1,0 +1,231 @@
+"""Go on with a campaign that a crash cut off, or that had ended: learn what happened meanwhile, and finish it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from trioarb import __version__
+from trioarb.clock.service import SECOND_NS
+from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.opening import record_instruments
+from trioarb.engine.pairs import finish_pairs, learn_late_orders
+from trioarb.engine.past import Past
+from trioarb.errors import CampaignError
+from trioarb.model.event import (
+    BalanceDiffered,
+    CampaignResumed,
+    Deposited,
+    OrderSubmitted,
+    PairOpened,
+    StopCleared,
+)
+from trioarb.model.number import EXACT, ZERO
+from trioarb.model.order import Order, Purpose, Side
+from trioarb.model.trade import EndedBy, ExitReason, PairKind
+from trioarb.strategy.sizing import funds_needed
+
+__all__ = ["find_lost_orders", "recover", "resume"]
+
+#: How far before the journal's last event venues are asked for orders that it may have lost.
+_LOOK_BACK_NS = 3600 * SECOND_NS
+#: How often, and how long after each other, a venue that does not answer is asked for its orders.
+_ATTEMPTS = 10
+_PAUSE_NS = 3 * SECOND_NS
+
+
+async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
+    """Return our orders that venues know and the journal doesn't, by their numbers. Nothing is recorded or sent.
+
+    Raises:
+        CampaignError: a venue doesn't say, and the journal may have lost some.
+    """
+    prefix, lost = f"{campaign.campaign_id}-", list[Order]()
+    for venue, exchange in campaign.world.exchanges.items():
+        symbols = [symbol for symbol in campaign.symbols if venue in campaign.world.instruments[symbol]]
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                orders = await exchange.orders(symbols, past.last_ts_ns - _LOOK_BACK_NS)
+                break
+            except Exception as error:
+                problem = describe(error)
+            if past.every_order:
+                # Every order that was sent stands in the journal; nothing can have been lost.
+                _log().warning("a venue does not say its orders", venue=venue, error=problem)
+                orders = ()
+                break
+            if attempt == _ATTEMPTS:
+                raise CampaignError(
+                    f"{venue} does not say which orders there were ({problem}), and the journal may have lost some; "
+                    "nothing was traded: try again when the venue can be asked"
+                )
+            await campaign.parts.time.sleep(_PAUSE_NS, (1, "", venue, 4))
+        ours = (one.order for one in orders if one.order.client_order_id.startswith(prefix))
+        lost += (order for order in ours if order.client_order_id not in past.known_orders)
+    return sorted(lost, key=lambda order: _number(order.client_order_id))
+
+
+async def resume(campaign: Campaign, past: Past) -> None:
+    """Record that the campaign goes on. Orders get ids that no earlier order can have had."""
+    journal, before = campaign.parts.journal, campaign.statistics.resumed
+    number = 1 if before is None else before.number + 1
+    journal.record(
+        CampaignResumed(
+            number=number,
+            version=__version__,
+            config_digest=campaign.config.digest,
+            last_seq=journal.seq,
+            last_ts_ns=journal.last_ns,
+            close_only=past.close_only,
+        )
+    )
+    campaign.parts.executor.order_prefix = f"{campaign.campaign_id}-r{number}-"
+    if past.clear_stop and campaign.statistics.is_stopped:
+        journal.record(StopCleared())
+    record_instruments(campaign)
+
+
+async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None:
+    """Bring everything that was in flight to its end, and compare the books with the venues. Market data runs.
+
+    What can't be finished before the campaign ends is finished by its closing.
+    """
+    while lost:
+        lost = _adopt(campaign, lost)
+        await finish_pairs(campaign)
+    await finish_pairs(campaign)
+    await learn_late_orders(campaign)
+    await _compare_balances(campaign)
+    if campaign.statistics.is_stopped:
+        campaign.end(EndedBy.EMERGENCY_STOP)
+    elif past.close_only:
+        campaign.end(EndedBy.CLOSE_ONLY)
+
+
+async def _compare_balances(campaign: Campaign) -> None:
+    """Hold the ledger against what the venues say they hold; record what differs, and book it.
+
+    Orders of unknown fate may explain a difference: then it is only named, since it is booked when their fate is known.
+    """
+    ledger, journal = campaign.parts.ledger, campaign.parts.journal
+    for venue, exchange in campaign.world.exchanges.items():
+        try:
+            held = await exchange.balances()
+        except Exception as error:
+            campaign.end(EndedBy.ERROR, f"{venue}: balances can't be read: {describe(error)}")
+            continue
+        booked = {asset: balance.final for asset, balance in ledger.balances().get(venue, {}).items()}
+        for asset in sorted(set(held) | set(booked)):
+            has, says = held.get(asset, ZERO), booked.get(asset, ZERO)
+            if has == says:
+                continue
+            if any(order.submitted.venue == venue for order in campaign.parts.trades.orders.values()):
+                campaign.problems.append(
+                    f"{venue} holds {has} {asset}, the ledger says {says}; an order there got no answer yet"
+                )
+                continue
+            journal.record(BalanceDiffered(venue=venue, asset=asset, held=has, booked=says))
+            journal.record(Deposited(venue=venue, asset=asset, amount=EXACT.subtract(has, says), reason="difference"))
+            campaign.problems.append(
+                f"{venue} held {has} {asset} when the campaign was resumed, the ledger said {says}; "
+                "the difference is booked as a deposit"
+            )
+
+
+def _adopt(campaign: Campaign, lost: Sequence[Order]) -> list[Order]:
+    """Record orders that the journal lost as parts of one pair for each symbol; return those that don't fit it.
+
+    That pair is the one in flight, if there is one. What the symbol traded after it, between the same venues, is taken
+    with it: the net effect is the same, and what is uneven is evened out.
+    """
+    trades = campaign.parts.trades
+    pairs = {flows.opened.symbol: flows.opened for flows in trades.pairs.values()}
+    adopted: Counter[str] = Counter()
+    rest: list[Order] = []
+    for order in lost:
+        if order.symbol not in pairs:
+            pairs[order.symbol] = _reconstruct(campaign, [one for one in lost if one.symbol == order.symbol])
+        opened = pairs[order.symbol]
+        if order.venue in (opened.buy_venue, opened.sell_venue):
+            _record_submitted(campaign, opened, order)
+            adopted[order.symbol] += 1
+        else:
+            rest.append(order)
+    for symbol, count in adopted.items():
+        campaign.findings.append(
+            f"{symbol}: the venues knew {count} orders that the journal had lost; booked as {pairs[symbol].pair_id}"
+        )
+    return rest
+
+
+def _reconstruct(campaign: Campaign, orders: Sequence[Order]) -> PairOpened:
+    """Record the pair that the first of these orders must have been legs of: an exit, if a position fits them."""
+    trades, first = campaign.parts.trades, orders[0]
+    other = next((order for order in orders if order.venue != first.venue and order.side is not first.side), None)
+    buy, sell = (first, other) if first.side is Side.BUY else (other, first)
+    position = next(
+        (
+            one
+            for one in trades.positions(first.symbol)
+            if (buy is None or buy.venue == one.route.sell_venue)
+            and (sell is None or sell.venue == one.route.buy_venue)
+        ),
+        None,
+    )
+    if position is not None:
+        buy_venue, sell_venue = position.route.sell_venue, position.route.buy_venue
+    else:
+        elsewhere = next(venue for venue in campaign.world.instruments[first.symbol] if venue != first.venue)
+        buy_venue = buy.venue if buy else elsewhere
+        sell_venue = sell.venue if sell else elsewhere
+    number = trades.next_number
+    higher = max(order.limit_price for order in (first, other) if order is not None)
+    usd = campaign.symbols[first.symbol].market.usd_per_quote
+    opened = PairOpened(
+        pair_id=f"p{number}",
+        trade_id=f"t{number}" if position is None else position.trade_id,
+        kind=PairKind.ENTRY if position is None else PairKind.EXIT,
+        symbol=first.symbol,
+        buy_venue=buy_venue,
+        sell_venue=sell_venue,
+        quantity=first.quantity,
+        buy_limit=(buy or first).limit_price,
+        sell_limit=(sell or first).limit_price,
+        reserved_usd=EXACT.multiply(EXACT.multiply(first.quantity, higher), usd) if position is None else ZERO,
+        reason=None if position is None else ExitReason.RECOVERY,
+        recovered=True,
+    )
+    campaign.parts.journal.record(opened)
+    return opened
+
+
+def _record_submitted(campaign: Campaign, opened: PairOpened, order: Order) -> None:
+    instrument = campaign.parts.instruments[order.symbol][order.venue]
+    asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
+    campaign.parts.journal.record(
+        OrderSubmitted(
+            client_order_id=order.client_order_id,
+            pair_id=opened.pair_id,
+            purpose=Purpose.LEG,
+            venue=order.venue,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=order.quantity,
+            limit_price=order.limit_price,
+            locked_asset=asset,
+            locked=locked,
+        )
+    )
+
+
+def _number(client_order_id: str) -> int:
+    """Return the number that ends one of our order ids."""
+    digits = client_order_id.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _log() -> structlog.stdlib.BoundLogger:
+    log: structlog.stdlib.BoundLogger = structlog.get_logger("trioarb.recovery")
+    return log

@@ -1,0 +1,79 @@
+"""What runs beside the symbols: limits, periodic counters and looks, and questions that were left open."""
+
+from __future__ import annotations
+
+from trioarb.clock.service import SECOND_NS, WakeOrder, seconds_to_ns
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.market import LAST
+from trioarb.engine.pairs import learn_late_orders
+from trioarb.engine.watch import MarketWatch
+from trioarb.model.trade import EndedBy
+
+__all__ = [
+    "announce_end",
+    "ask_for_late_orders",
+    "count_periodically",
+    "limit_runtime",
+    "look_periodically",
+    "watch_of",
+]
+
+_ASK_EVERY_NS = 5 * SECOND_NS
+_COUNT_EVERY_NS = 60 * SECOND_NS
+_LOOK_EVERY_NS = SECOND_NS
+
+#: What is done periodically comes after everything that is due at the same nanosecond but the campaign's end.
+_LOOK_ORDER: WakeOrder = (8, "", "", 0)
+_COUNT_ORDER: WakeOrder = (8, "", "", 1)
+_ASK_ORDER: WakeOrder = (8, "", "", 2)
+
+
+async def limit_runtime(campaign: Campaign) -> None:
+    """End the campaign at its runtime limit. No deadline of the scope: entries are fenced before it is cancelled."""
+    runtime_seconds = campaign.config.session.max_runtime_seconds
+    if runtime_seconds is not None:
+        at_ns = campaign.started_ns + seconds_to_ns(runtime_seconds)
+        await campaign.parts.time.sleep_until(at_ns, LAST)
+        campaign.end(EndedBy.RUNTIME)
+
+
+async def announce_end(campaign: Campaign) -> None:
+    """Record at once that the campaign drains, though pairs are still in flight."""
+    await campaign.ending.wait(None)
+    campaign.drain()
+
+
+async def count_periodically(campaign: Campaign) -> None:
+    time = campaign.parts.time
+    while True:
+        await time.sleep(_COUNT_EVERY_NS, _COUNT_ORDER)
+        campaign.count(final=False)
+
+
+async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
+    """Look at the markets every second, and let the guards look at what no event tells them."""
+    time, at_ns = campaign.parts.time, campaign.world.start_ns
+    while True:
+        at_ns += _LOOK_EVERY_NS * max(1, (time.now_ns() - at_ns) // _LOOK_EVERY_NS + 1)
+        await time.sleep_until(at_ns, _LOOK_ORDER)
+        watch.look(time.now_ns())
+        campaign.parts.guards.poll(time.now_ns())
+
+
+async def ask_for_late_orders(campaign: Campaign) -> None:
+    """Go on asking what became of orders whose pair ended without their last word."""
+    while True:
+        await campaign.parts.time.sleep(_ASK_EVERY_NS, _ASK_ORDER)
+        await learn_late_orders(campaign)
+
+
+def watch_of(campaign: Campaign) -> MarketWatch:
+    """Make the watch over the campaign's markets, which begins now."""
+    world = campaign.world
+    return MarketWatch(
+        venues=tuple(world.markets),
+        boards=world.boards.values(),
+        stale_ns=seconds_to_ns(campaign.config.engine.market_stale_seconds),
+        started_ns=world.time.now_ns(),
+        record=campaign.parts.journal.record,
+    )

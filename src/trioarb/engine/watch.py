@@ -1,0 +1,91 @@
+"""Watch the venues' market data: whether it has begun, fallen silent, or ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+
+import attrs
+
+from trioarb.market.book import QuoteBoard
+from trioarb.model.event import Event, MarketDown, MarketStale, MarketUp
+
+__all__ = ["MarketWatch", "newest_quote_ns"]
+
+
+class _State(Enum):
+    UNSEEN = "unseen"
+    UP = "up"
+    STALE = "stale"
+    DOWN = "down"
+
+
+@attrs.define
+class _Venue:
+    """``newest_ns`` is the time of the newest quote at the last look, ``ended`` why no more will come."""
+
+    state: _State = _State.UNSEEN
+    newest_ns: int = -1
+    ended: str = ""
+
+
+class MarketWatch:
+    """Records `MarketUp`, `MarketStale` and `MarketDown`, from the accepted quotes of all symbols of a venue.
+
+    A quote costs nothing: `look` reads the times of the newest ones off the boards. So what it records comes with the
+    first look after it happened, be it the first quote, the return of quotes, or their absence for ``stale_ns``; where
+    none ever came, that counts from ``started_ns``. What `fail` records comes at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        venues: Sequence[str],
+        boards: Iterable[QuoteBoard],
+        stale_ns: int,
+        started_ns: int,
+        record: Callable[[Event], object],
+    ) -> None:
+        self._venues = {venue: _Venue() for venue in venues}
+        self._boards = tuple(boards)
+        self._stale_ns = stale_ns
+        self._started_ns = started_ns
+        self._record = record
+
+    def look(self, now_ns: int) -> None:
+        """Record what has changed since the last look."""
+        all_ended = all(one.ended for one in self._venues.values())
+        for venue, one in self._venues.items():
+            newest_ns = newest_quote_ns(self._boards, venue)
+            has_come, one.newest_ns = newest_ns > one.newest_ns, newest_ns
+            last_ns = max(newest_ns, self._started_ns)
+            if one.ended:
+                if not all_ended:
+                    self._down(venue, one)
+            elif now_ns - last_ns >= self._stale_ns:
+                if one.state is not _State.STALE:
+                    one.state = _State.STALE
+                    self._record(MarketStale(venue=venue, last_quote_ns=last_ns))
+            elif has_come and one.state is not _State.UP:
+                one.state = _State.UP
+                self._record(MarketUp(venue=venue))
+
+    def end(self, venue: str) -> None:
+        """Note that a venue's data is over. It is down, unless that of all venues ends before the next look."""
+        self._venues[venue].ended = "its data has ended"
+
+    def fail(self, venue: str, reason: str) -> None:
+        """Record at once that a venue's data is down."""
+        one = self._venues[venue]
+        one.ended = reason
+        self._down(venue, one)
+
+    def _down(self, venue: str, one: _Venue) -> None:
+        if one.state is not _State.DOWN:
+            one.state = _State.DOWN
+            self._record(MarketDown(venue=venue, reason=one.ended))
+
+
+def newest_quote_ns(boards: Iterable[QuoteBoard], venue: str) -> int:
+    """Return when a venue's newest accepted quote of any symbol was received; -1 before the first."""
+    return max((board.received_ns[board.venues.index(venue)] for board in boards), default=-1)

@@ -1,0 +1,321 @@
+"""What happened in a campaign, told from its events: an overview, and the story of one symbol."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from trioarb.model.event import (
+    CampaignEnded,
+    CampaignOpened,
+    CampaignResumed,
+    Decided,
+    DecisionsRepeated,
+    Event,
+    FunnelCounted,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    Record,
+    ResidualLeft,
+    ResidualResolved,
+    SymbolQuarantined,
+    SymbolRetired,
+)
+from trioarb.model.number import EXACT, ZERO, text
+from trioarb.model.trade import Answer, PairKind
+from trioarb.report.aligned import aligned
+from trioarb.report.figures import usd
+from trioarb.report.plain import iso_time
+
+__all__ = ["Story", "describe_residual", "utc"]
+
+_MOST_SYMBOLS = 6
+_FUNNEL = ("seen", "refused", "conflated", "evaluated", "fresh", "edge_positive", "over_threshold", "sized")
+
+
+def utc(ns: int) -> str:
+    """Return a time to the millisecond, as people read it."""
+    return iso_time(ns)[:23].replace("T", " ")
+
+
+def describe_residual(left: ResidualLeft) -> str:
+    """Return what was left, where and of which trade."""
+    side = "long" if left.quantity > 0 else "short"
+    fate = ""
+    if left.possible:
+        fate = f", if {left.client_order_id} filled"
+    elif left.unknown:
+        fate = f", as far as is known: {left.client_order_id} got no answer"
+    held = f"{side} {text(abs(left.quantity))} {left.asset} at {left.venue}"
+    return f"{left.residual_id} ({left.symbol}, {left.trade_id}): {held}, {usd(left.cost_usd)} USD{fate}"
+
+
+@attrs.define
+class _Trade:
+    """One line of the overview. ``how`` it ended, or stands."""
+
+    trade_id: str
+    symbol: str
+    route: str
+    began_ns: int
+    how: str = "in flight"
+    quantity: Decimal = ZERO
+    closed_ns: int | None = None
+    pnl_usd: Decimal = ZERO
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        closed = "" if self.closed_ns is None else utc(self.closed_ns)
+        quantity, began = text(self.quantity), utc(self.began_ns)
+        return self.trade_id, self.symbol, self.route, quantity, began, closed, _signed(self.pnl_usd), self.how
+
+
+@attrs.define
+class _Refusal:
+    """How often a rule refused a symbol; what it measured when that was last recorded."""
+
+    decided: Decided
+    first_ns: int
+    last_ns: int
+    count: int = 0
+
+
+class Story:
+    """Folds records; keeps a line for each trade and for each rule that refused a symbol."""
+
+    def __init__(self) -> None:
+        self._opened: CampaignOpened | None = None
+        self._ended: CampaignEnded | None = None
+        self._last: Record | None = None
+        self._first_ns = 0
+        self._events = 0
+        self._resumed: list[tuple[int, CampaignResumed]] = []
+        self._failures: list[tuple[int, SymbolQuarantined | SymbolRetired]] = []
+        self._trades: dict[str, _Trade] = {}
+        self._refusals: defaultdict[str, dict[str, _Refusal]] = defaultdict(dict)
+        self._allowed: Counter[str] = Counter()
+        self._funnels: dict[str, FunnelCounted] = {}
+        self._left: dict[str, ResidualLeft] = {}
+        self._pnl_usd = ZERO
+        self._fees_usd = ZERO
+
+    @property
+    def trade_ids(self) -> Sequence[str]:
+        """All trades, those included that opened no position, in the order in which they began."""
+        return tuple(self._trades)
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The universe, and after it whatever else there was a decision about."""
+        universe = self._opened.symbols if self._opened else ()
+        return tuple(dict.fromkeys((*universe, *filter(None, self._refusals))))
+
+    def apply(self, record: Record) -> None:
+        self._last = record
+        self._events += 1
+        tell = _FOLDS.get(type(record.event))
+        if tell is not None:
+            tell(self, record.ts_ns, record.event)
+
+    # What is told
+
+    def overview(self, journal: str) -> Iterator[str]:
+        """Yield the campaign, its trades and refusals; ``journal`` is how hints name it."""
+        yield from self._campaign()
+        yield ""
+        yield from self._trade_lines(list(self._trades.values()))
+        yield ""
+        yield from self._refusal_lines()
+        for left in self._left.values():
+            yield f"Left: {describe_residual(left)}"
+        yield ""
+        if self._trades:
+            yield f"One trade: trioarb explain {journal} --trade {next(iter(self._trades))}"
+        if self.symbols:
+            yield f"One symbol: trioarb explain {journal} --symbol {self.symbols[0]}"
+
+    def of_symbol(self, symbol: str) -> Iterator[str]:
+        """Yield the funnel, the refusals and the trades of one of the `symbols`."""
+        yield f"{symbol}: {self._allowed[symbol]:,} entries allowed"
+        yield ""
+        yield from self._funnel_lines(symbol)
+        yield ""
+        yield from self._trade_lines([trade for trade in self._trades.values() if trade.symbol == symbol])
+        yield ""
+        yield from self._refusals_of(symbol)
+        for ts_ns, failure in self._failures:
+            if failure.symbol == symbol:
+                why = f"failed: {failure.error}" if isinstance(failure, SymbolQuarantined) else "retired"
+                yield f"{utc(ts_ns)} {why} (failure {failure.failures})"
+        for left in self._left.values():
+            if left.symbol == symbol:
+                yield f"Left: {describe_residual(left)}"
+
+    def _campaign(self) -> Iterator[str]:
+        opened, last = self._opened, self._last
+        if opened is None or last is None:
+            yield "The journal does not begin with a campaign."
+            return
+        yield (
+            f"Campaign {opened.campaign_id} ({opened.mode}, {opened.env}, {opened.clock} clock), "
+            f"trioarb {opened.version}"
+        )
+        ended = f"ended by {self._ended.ended_by.value}" if self._ended else "not ended: it still runs, or broke off"
+        yield f"{utc(self._first_ns)} to {utc(last.ts_ns)} UTC, {ended}"
+        if self._ended is not None and self._ended.error:
+            yield f"Error: {self._ended.error}"
+        for ts_ns, resumed in self._resumed:
+            closing = ", to close only" if resumed.close_only else ""
+            yield f"Resumed at {utc(ts_ns)} UTC after event {resumed.last_seq:,}{closing}"
+        yield f"{self._events:,} events; venues {', '.join(opened.venues)}; {len(opened.symbols):,} symbols"
+        yield f"Realised PnL {_signed(self._pnl_usd)} USD, fees {usd(self._fees_usd)} USD"
+
+    def _trade_lines(self, trades: Sequence[_Trade]) -> Iterator[str]:
+        if not trades:
+            yield "No trades."
+            return
+        positions = sum(bool(trade.quantity) for trade in trades)
+        yield f"{len(trades):,} entries, {positions:,} of them opened a position"
+        header = ("trade", "symbol", "route", "quantity", "opened (UTC)", "closed (UTC)", "PnL (USD)", "how it ended")
+        yield from aligned([header, *(trade.cells for trade in trades)], right={3, 6})
+
+    def _refusal_lines(self) -> Iterator[str]:
+        by_rule: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for symbol, refusals in self._refusals.items():
+            for rule, refusal in refusals.items():
+                by_rule[rule][symbol] += refusal.count
+        if not by_rule:
+            yield "No refusals."
+            return
+        yield f"{sum(symbols.total() for symbols in by_rule.values()):,} refusals"
+        rows = [("rule", "count", "symbols")]
+        for rule, symbols in sorted(by_rule.items(), key=lambda item: (-item[1].total(), item[0])):
+            ordered = sorted(symbols.items(), key=lambda item: (-item[1], item[0]))
+            shown = [f"{symbol or 'none'} {count:,}" for symbol, count in ordered[:_MOST_SYMBOLS]]
+            more = [f"and {len(ordered) - _MOST_SYMBOLS} more"] if len(ordered) > _MOST_SYMBOLS else []
+            rows.append((rule, f"{symbols.total():,}", ", ".join([*shown, *more])))
+        yield from aligned(rows, right={1})
+
+    def _refusals_of(self, symbol: str) -> Iterator[str]:
+        refusals = self._refusals.get(symbol)
+        if not refusals:
+            yield "No refusals."
+            return
+        yield f"{sum(refusal.count for refusal in refusals.values()):,} refusals; value and limit as last recorded"
+        rows = [("rule", "answer", "count", "value", "limit", "first (UTC)", "last (UTC)")]
+        for rule, one in sorted(refusals.items(), key=lambda item: (-item[1].count, item[0])):
+            last = one.decided
+            value, limit = last.value or "", last.limit or ""
+            row = rule, last.answer.value, f"{one.count:,}", value, limit, utc(one.first_ns), utc(one.last_ns)
+            rows.append(row)
+        yield from aligned(rows, right={2})
+
+    def _funnel_lines(self, symbol: str) -> Iterator[str]:
+        counted = self._funnels.get(symbol)
+        if counted is None:
+            yield "No counters were recorded."
+            return
+        yield "Counters" if counted.final else "Counters when they were last recorded"
+        steps = [(step, f"{getattr(counted, step):,}") for step in _FUNNEL]
+        steps += [(f"not sized: {why}", f"{count:,}") for why, count in counted.not_sized.items()]
+        yield from aligned(steps, right={1})
+
+    # What is folded
+
+    def _open(self, ts_ns: int, event: CampaignOpened) -> None:
+        self._opened, self._first_ns = event, ts_ns
+
+    def _end(self, _: int, event: CampaignEnded) -> None:
+        self._ended = event
+
+    def _resume(self, ts_ns: int, event: CampaignResumed) -> None:
+        self._resumed.append((ts_ns, event))
+        self._ended = None
+
+    def _fail(self, ts_ns: int, event: SymbolQuarantined | SymbolRetired) -> None:
+        self._failures.append((ts_ns, event))
+
+    def _decide(self, ts_ns: int, event: Decided) -> None:
+        if event.answer is Answer.ALLOW:
+            self._allowed[event.symbol] += 1
+            return
+        refusals, rule = self._refusals[event.symbol], f"{event.tier}.{event.rule}"
+        one = refusals.setdefault(rule, _Refusal(event, ts_ns, ts_ns))
+        one.decided, one.last_ns = event, ts_ns
+        one.count += 1
+
+    def _repeat(self, ts_ns: int, event: DecisionsRepeated) -> None:
+        one = self._refusals[event.symbol].get(f"{event.tier}.{event.rule}")
+        if one is not None:
+            one.last_ns = ts_ns
+            one.count += event.count
+
+    def _open_pair(self, ts_ns: int, event: PairOpened) -> None:
+        if event.kind is PairKind.ENTRY:
+            route = f"{event.buy_venue} → {event.sell_venue}"
+            self._trades[event.trade_id] = _Trade(event.trade_id, event.symbol, route, ts_ns)
+
+    def _end_pair(self, _: int, event: PairEnded) -> None:
+        self._count(event.trade_id, event.pnl_usd, event.fees_usd)
+        trade = self._trades.get(event.trade_id)
+        if trade is not None and not trade.quantity:
+            moved = event.pnl_usd or event.fees_usd
+            trade.how = f"{event.outcome.value}, {'evened out' if moved else 'nothing filled'}"
+            if event.outcome.value == "residual":
+                trade.how = "residual"
+
+    def _open_position(self, ts_ns: int, event: PositionOpened) -> None:
+        trade = self._trades.get(event.trade_id)
+        if trade is not None:
+            trade.quantity, trade.how = event.quantity, "open"
+
+    def _close_position(self, ts_ns: int, event: PositionClosed) -> None:
+        trade = self._trades.get(event.trade_id)
+        if trade is not None:
+            trade.closed_ns, trade.how = ts_ns, event.reason.value
+
+    def _count_funnel(self, _: int, event: FunnelCounted) -> None:
+        self._funnels[event.symbol] = event
+
+    def _leave(self, _: int, event: ResidualLeft) -> None:
+        self._left[event.residual_id] = event
+
+    def _resolve(self, _: int, event: ResidualResolved) -> None:
+        left = self._left.pop(event.residual_id, None)
+        self._count(left.trade_id if left is not None else "", event.pnl_usd, event.fees_usd)
+
+    def _count(self, trade_id: str, pnl_usd: Decimal, fees_usd: Decimal) -> None:
+        self._pnl_usd = EXACT.add(self._pnl_usd, pnl_usd)
+        self._fees_usd = EXACT.add(self._fees_usd, fees_usd)
+        trade = self._trades.get(trade_id)
+        if trade is not None:
+            trade.pnl_usd = EXACT.add(trade.pnl_usd, pnl_usd)
+
+
+_FOLDS: Mapping[type[Event], Callable[[Story, int, Any], None]] = {
+    CampaignOpened: Story._open,
+    CampaignEnded: Story._end,
+    CampaignResumed: Story._resume,
+    SymbolQuarantined: Story._fail,
+    SymbolRetired: Story._fail,
+    Decided: Story._decide,
+    DecisionsRepeated: Story._repeat,
+    PairOpened: Story._open_pair,
+    PairEnded: Story._end_pair,
+    PositionOpened: Story._open_position,
+    PositionClosed: Story._close_position,
+    FunnelCounted: Story._count_funnel,
+    ResidualLeft: Story._leave,
+    ResidualResolved: Story._resolve,
+}
+
+
+def _signed(amount: Decimal) -> str:
+    shown = usd(amount)
+    return f"+{shown}" if amount > 0 else shown

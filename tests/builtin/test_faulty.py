@@ -1,0 +1,425 @@
+"""Faults on purpose: what the engine sees of each, and that the books balance whatever goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import tomli
+import trio
+from recompute import check
+
+from trioarb.api import (
+    SECOND_NS,
+    Exchange,
+    ExchangeContext,
+    ExchangeSpec,
+    Feed,
+    Listing,
+    MarketContext,
+    MarketData,
+    MarketDataError,
+    MarketDataSpec,
+    Order,
+    OrderRejected,
+    OrderStatus,
+    Quote,
+    QuoteSink,
+    Side,
+    Tape,
+    VenueError,
+)
+from trioarb.builtin.faulty import Fault
+from trioarb.clock.service import RealTime
+from trioarb.config.load import load_table
+from trioarb.errors import ConfigError
+from trioarb.plugin.registry import load_plugins
+from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+
+CHAOS = Path(__file__).parents[2] / "configs" / "chaos.toml"
+
+#: (venue, bid, ask): an edge from a to b, and none.
+WIDE = (("a", 100.0, 100.1), ("b", 101.0, 101.1))
+NARROW = (("a", 100.5, 100.6), ("b", 100.4, 100.5))
+
+
+def venues(
+    a: Mapping[str, Any] | None = None, b: Mapping[str, Any] | None = None, *, seed: int = 7, **paper: Any
+) -> dict[str, Any]:
+    """Two paper venues, faulty where faults are given. ``paper`` holds keys of both paper venues."""
+    config = two_venues()
+    config["session"]["seed"] = seed
+    for venue, faults in (("a", a), ("b", b)):
+        table = config["exchanges"][venue] | {"tick_size": "0.1", "lot_size": "0.01", **paper}
+        market = table.pop("market")
+        if faults is None:
+            config["exchanges"][venue] = table | {"market": market}
+        else:
+            config["exchanges"][venue] = {"plugin": "faulty", "wraps": {"plugin": "paper", **table}, "market": market}
+            config["exchanges"][venue] |= faults
+    config["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 400}
+    config["guards"] = {"symbol": {"cooldown_seconds": 1000}}
+    return config
+
+
+def run(config: Mapping[str, Any], *, symbols: Sequence[str] = ("BTC",), rounds: int = 1) -> CampaignResult:
+    """Enter at second 1 (buy at a, sell at b); from second 20 on the exit threshold is met. The books must balance."""
+    quotes: dict[str, list[tuple[float, str, float, float, float, float]]] = {"a": [], "b": []}
+    for second in range(1, 60 * rounds):
+        for venue, bid, ask in WIDE if second % 60 < 20 else NARROW:
+            for base in symbols:
+                quotes[venue].append((float(second), f"{base}USDT", bid, 50.0, ask, 50.0))
+    tapes = {venue: ScriptedTape(rows, listings=[*map(listing, symbols)]) for venue, rows in quotes.items()}
+    result = run_virtual(config, plugins={"market": scripted_market(tapes)})
+    check(result.events)
+    assert result.campaign.error == ""
+    return result
+
+
+def scripted(*script: str, **settings: Any) -> CampaignResult:
+    """Let venue a, where the entry buys with its first order, suffer the script."""
+    return run(venues({"script": list(script), **settings}))
+
+
+def of_order(result: CampaignResult, number: int, venue: str = "a") -> list[Mapping[str, Any]]:
+    """Return the events of the n-th order that was sent to a venue."""
+    orders = [event["client_order_id"] for event in result.of_type("order_submitted") if event["venue"] == venue]
+    return [event for event in result.events if event.get("client_order_id") == orders[number - 1]]
+
+
+def kinds(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [event["type"].removeprefix("order_") for event in events]
+
+
+def filled(events: Sequence[Mapping[str, Any]]) -> Decimal:
+    return sum((Decimal(event["quantity"]) for event in events if event["type"] == "order_filled"), Decimal(0))
+
+
+def entry_outcome(result: CampaignResult) -> str:
+    return str(result.of_type("pair_ended")[0]["outcome"])
+
+
+def test_without_a_fault_it_is_as_if_nothing_stood_between() -> None:
+    def as_text(result: CampaignResult) -> str:
+        # Identifiers contain the configuration's digest.
+        digest = result.events[0]["config_digest"]
+        return json.dumps(result.events).replace(digest[:6], "").replace(digest[6:], "")
+
+    plain, wrapped = run(venues(), rounds=2), run(venues({}, {}), rounds=2)
+
+    assert len(plain.of_type("position_closed")) == 1
+    assert as_text(wrapped) == as_text(plain)
+
+
+def test_a_refused_order_executes_nothing() -> None:
+    result = scripted("1:reject")
+
+    submitted, rejected = of_order(result, 1)
+    assert (submitted["type"], rejected["type"]) == ("order_submitted", "order_rejected")
+    assert rejected["reason"] == "a: refused by a fault"
+    assert entry_outcome(result) in ("hedged", "flat")
+    assert result.exit_code == 0
+
+
+def test_a_part_of_an_order_is_filled_and_the_rest_cancelled() -> None:
+    quantities = set()
+    for seed in range(5):
+        result = run(venues({"script": ["1:partial"]}, seed=seed))
+        submitted, acknowledged, fill, cancelled = of_order(result, 1)
+
+        assert kinds([acknowledged, fill, cancelled]) == ["acknowledged", "filled", "cancelled"]
+        assert 0 < Decimal(fill["quantity"]) < Decimal(submitted["quantity"])
+        assert Decimal(fill["quantity"]) % Decimal("0.01") == 0
+        assert Decimal(fill["quantity"]) + Decimal(cancelled["unfilled"]) == Decimal(submitted["quantity"])
+        assert result.exit_code == 0
+        quantities.add(fill["quantity"])
+    assert len(quantities) > 2
+
+
+@pytest.mark.parametrize(
+    ("paper", "least"), [({"min_notional": 350}, Decimal("3.5")), ({"min_notional": 0}, Decimal(0))]
+)
+def test_a_part_is_what_the_venue_would_take(paper: dict[str, Any], least: Decimal) -> None:
+    for seed in range(5):
+        result = run(venues({"script": ["1:partial"]}, seed=seed, **paper))
+
+        assert filled(of_order(result, 1)) >= max(least, Decimal("0.01"))
+
+
+def test_an_order_of_one_lot_passes_whole() -> None:
+    result = run(venues({"script": ["1:partial", "1:reorder_fills"]}, lot_size="3"))
+
+    assert kinds(of_order(result, 1)) == ["submitted", "acknowledged", "filled"]
+    assert of_order(result, 1)[2]["fill_id"] == "a-1-1"
+
+
+def test_a_lost_answer_is_learnt_by_asking() -> None:
+    result = scripted("1:lose_ack")
+
+    submitted, unknown, _, fill = of_order(result, 1)
+    assert unknown["type"] == "order_unknown"
+    assert unknown["reason"] == "a: the answer was lost"
+    assert fill["quantity"] == submitted["quantity"]
+    assert entry_outcome(result) == "hedged"
+    assert result.exit_code == 0
+
+
+def test_the_lost_answer_of_a_part_is_still_one_of_the_whole_order() -> None:
+    result = scripted("1:partial", "1:lose_ack", "1:reorder_fills")
+
+    events = of_order(result, 1)
+    assert kinds(events) == ["submitted", "unknown", "acknowledged", "filled", "filled", "cancelled"]
+    assert [event["fill_id"] for event in events[3:5]] == ["a-1-1-1", "a-1-1-2"]
+    assert filled(events) + Decimal(events[-1]["unfilled"]) == Decimal(events[0]["quantity"])
+    assert result.exit_code == 0
+
+
+def test_a_lost_order_is_waited_for_and_never_arrives() -> None:
+    result = scripted("1:lose_order")
+
+    submitted, unknown, rejected = of_order(result, 1)
+    assert unknown["reason"] == "no answer within 5 s"
+    assert unknown["ts_ns"] - submitted["ts_ns"] == 5 * SECOND_NS
+    assert rejected["reason"] == "never reached the venue"
+    assert entry_outcome(result) in ("hedged", "flat")
+    assert result.exit_code == 0
+
+
+def test_a_repeated_fill_is_booked_once() -> None:
+    result = scripted("1:duplicate_fills")
+
+    submitted, unknown, _, fill = of_order(result, 1)
+    assert unknown["type"] == "order_unknown"
+    assert "the venue reports" in unknown["reason"]
+    assert fill["quantity"] == submitted["quantity"]
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("paper", [{}, {"fee_asset": "received", "taker_fee_bps": "3.7"}])
+def test_fills_in_reverse_order_add_up_to_the_same(paper: dict[str, Any]) -> None:
+    result, plain = run(venues({"script": ["1:reorder_fills"]}, **paper)), run(venues(**paper))
+
+    _, _, last, first = of_order(result, 1)
+    (whole,) = [event for event in of_order(plain, 1) if event["type"] == "order_filled"]
+    assert (first["fill_id"], last["fill_id"]) == (f"{whole['fill_id']}-1", f"{whole['fill_id']}-2")
+    assert first["price"] == last["price"] == whole["price"]
+    assert first["fee_asset"] == last["fee_asset"] == whole["fee_asset"]
+    for key in ("quantity", "fee"):
+        assert Decimal(first[key]) + Decimal(last[key]) == Decimal(whole[key])
+        assert min(Decimal(first[key]), Decimal(last[key])) > 0
+    assert result.exit_code == 0
+
+
+def test_a_delay_adds_to_the_latency_on_either_way() -> None:
+    """Later than the venue's own 40 ms, by up to 3 s; what a longer one means depends on the way it is on."""
+    took = []
+    for seed in range(12):
+        result = run(venues({"script": ["1:delay"], "delay_ms": 3_000}, seed=seed))
+        events = of_order(result, 1)
+        assert kinds(events)[:2] == ["submitted", "acknowledged"]
+        took.append(events[1]["ts_ns"] - events[0]["ts_ns"])
+
+    assert all(40_000_000 < ns <= 3_040_000_001 for ns in took)
+    assert max(took) - min(took) > SECOND_NS
+
+
+def test_a_delay_beyond_the_timeout_never_arrives_or_was_executed() -> None:
+    ends = Counter()
+    for seed in range(12):
+        result = run(venues({"script": ["1:delay"], "delay_ms": 600_000}, seed=seed))
+        events = of_order(result, 1)
+        if kinds(events)[1] == "unknown":
+            assert events[1]["reason"] == "no answer within 5 s"
+            ends[kinds(events)[-1]] += 1
+        assert result.exit_code == 0
+
+    assert ends.keys() == {"rejected", "filled"}
+    assert min(ends.values()) > 1
+
+
+def test_a_rate_limit_refuses_until_it_is_over() -> None:
+    result = scripted("1:rate_limit", rate_limit_seconds=2)
+
+    limited = [event for event in result.of_type("order_rejected") if "429 too many requests" in event["reason"]]
+    begun = of_order(result, 1)[0]["ts_ns"]
+    assert limited
+    assert all(event["ts_ns"] < begun + 2 * SECOND_NS for event in limited)
+    assert limited[0]["reason"] == "a: 429 too many requests, for 2.000 s more"
+    assert entry_outcome(result) in ("hedged", "flat")
+    assert result.exit_code == 0
+
+
+def test_nothing_can_be_asked_during_a_rate_limit() -> None:
+    """The first symbol's answer is lost just before the second symbol's order calls the limit."""
+    config = venues({"script": ["1:lose_ack", "2:rate_limit"], "rate_limit_seconds": 3})
+
+    result = run(config, symbols=("BTC", "ETH"))
+
+    _, unknown, acknowledged, _ = of_order(result, 1)
+    assert unknown["type"] == "order_unknown"
+    assert acknowledged["ts_ns"] - unknown["ts_ns"] > 2.9 * SECOND_NS
+    assert result.exit_code == 0
+
+
+def test_without_a_connection_nothing_arrives_and_nothing_is_known_until_it_is_back() -> None:
+    result = scripted("1:disconnect", disconnect_seconds=3)
+
+    submitted, unknown, rejected = of_order(result, 1)
+    assert unknown["reason"] == "a: not connected, for 3.000 s more"
+    assert unknown["ts_ns"] == submitted["ts_ns"]
+    assert rejected["reason"] == "never reached the venue"
+    assert 3 * SECOND_NS < rejected["ts_ns"] - submitted["ts_ns"] < 4 * SECOND_NS
+    assert entry_outcome(result) in ("hedged", "flat")
+    assert result.exit_code == 0
+
+
+def test_a_disconnection_takes_the_answers_that_are_under_way_with_it() -> None:
+    """Both symbols send within the venue's latency: the first order arrives, its answer doesn't."""
+    config = venues({"script": ["2:disconnect"], "disconnect_seconds": 3}, latency_ms=700)
+
+    result = run(config, symbols=("BTC", "ETH"))
+
+    assert kinds(of_order(result, 1)) == ["submitted", "unknown", "acknowledged", "filled"]
+    assert kinds(of_order(result, 2)) == ["submitted", "unknown", "rejected"]
+    assert result.exit_code == 0
+
+
+def test_a_wrong_clock_refuses_orders_until_it_is_right() -> None:
+    result = scripted("1:clock_skew", clock_skew_seconds=1)
+
+    refused = [event for event in result.of_type("order_rejected") if "receive window" in event["reason"]]
+    begun = of_order(result, 1)[0]["ts_ns"]
+    assert refused[0]["reason"] == "a: timestamp outside of the receive window"
+    assert all(event["ts_ns"] < begun + SECOND_NS for event in refused)
+    assert result.exit_code == 0
+
+
+def test_a_venue_that_stays_away_leaves_a_residual() -> None:
+    config = venues({"script": ["1:disconnect"], "disconnect_seconds": 30}, {})
+
+    result = run(config)
+
+    assert entry_outcome(result) == "residual"
+    assert result.of_type("residual_left")
+    assert result.exit_code == 3 or result.of_type("residual_resolved")
+
+
+def test_a_scripted_order_suffers_what_the_script_says_and_all_others_what_chance_says() -> None:
+    result = scripted("1:lose_ack", "3:partial", reject=1)
+
+    unknown = of_order(result, 1)[1]
+    assert unknown["reason"] == "a: the answer was lost"
+    assert kinds(of_order(result, 2)) == ["submitted", "rejected"]
+    assert "cancelled" in kinds(of_order(result, 3))
+    assert kinds(of_order(result, 4)) == ["submitted", "rejected"]
+
+
+def test_an_order_during_an_episode_is_counted_and_suffers_nothing_else() -> None:
+    result = scripted("1:rate_limit", "2:disconnect", "3:reject", "4:lose_ack", rate_limit_seconds="0.25")
+
+    # 0.25 s and a retry every 0.1 s: the episode covers the orders 1 to 3.
+    reasons = [event["reason"] for event in result.of_type("order_rejected")]
+    assert reasons
+    assert all("429" in reason for reason in reasons)
+    assert not [event for event in result.of_type("order_unknown") if "not connected" in event["reason"]]
+
+
+def test_probabilities_end_with_the_active_time() -> None:
+    result = run(venues({"lose_ack": 1, "active_seconds": 30}))
+
+    unknown = [event["ts_ns"] for event in result.of_type("order_unknown")]
+    start_ns = result.events[0]["ts_ns"]
+    assert unknown
+    assert all(ts_ns < start_ns + 30 * SECOND_NS for ts_ns in unknown)
+    assert result.campaign.runtime_seconds > 30
+
+
+def test_switching_one_fault_on_does_not_shift_another() -> None:
+    """Orders are many; a split fill and a delay of a nanosecond change nothing about which are sent."""
+
+    def split(**faults: Any) -> list[bool]:
+        config = venues({"reorder_fills": 0.3, "delay_ms": "0.000001", **faults})
+        config["strategy"]["max_holding_seconds"] = 1
+        config["guards"]["symbol"] = {"cooldown_seconds": 0, "circuit_breaker_loss_count": 0}
+        fills = Counter(event["client_order_id"] for event in run(config).of_type("order_filled"))
+        return [number > 1 for number in fills.values()]
+
+    alone, together = split(), split(delay=0.5)
+
+    assert len(alone) > 50
+    assert 0 < sum(alone) < len(alone)
+    assert together == alone
+
+
+def test_the_seed_decides() -> None:
+    config = venues({"partial": 0.5, "delay": 0.5}, {"lose_ack": 0.5})
+
+    assert run(config).events == run(config).events
+    assert run(config).events != run(config | {"session": config["session"] | {"seed": 8}}).events
+
+
+def test_a_margin_account_stays_one() -> None:
+    config = venues({}, {"partial": 0.5}, account="margin", max_borrow_usd=1_000, inventory_usd_per_symbol=0)
+
+    assert run(config).of_type("position_closed")
+
+
+def test_wrapped_twice_it_fails_twice() -> None:
+    config = venues({"script": ["1:partial"]})
+    inner = config["exchanges"]["a"]["wraps"]
+    config["exchanges"]["a"]["wraps"] = {"plugin": "faulty", "script": ["1:partial", "1:lose_ack"], "wraps": inner}
+
+    result = run(config)
+
+    submitted, unknown, acknowledged, fill, cancelled = of_order(result, 1)
+    assert kinds([unknown, acknowledged, fill, cancelled]) == ["unknown", "acknowledged", "filled", "cancelled"]
+    assert Decimal(fill["quantity"]) + Decimal(cancelled["unfilled"]) == Decimal(submitted["quantity"])
+
+
+@attrs.frozen
+class Bench:
+    """A faulty venue around a paper one, outside of any campaign; one symbol, quoted at 100 to 101."""
+
+    venue: Exchange
+    paper: Exchange
+    context: ExchangeContext
+
+    def order(self, number: int, quantity: str = "4") -> Order:
+        return Order(
+            client_order_id=f"o{number}",
+            venue="a",
+            symbol="BTCUSDT",
+            side=Side.BUY,
+            quantity=Decimal(quantity),
+            limit_price=Decimal(101),
+        )
+
+
+async def bench(stack: Any, *script: str, state: Path | None = None, resumed: bool = False, **settings: Any) -> Bench:
+    plugins = load_plugins()
+    paper_spec, spec = plugins.get(ExchangeSpec, "paper"), plugins.get(ExchangeSpec, "faulty")
+    context = ExchangeContext(
+        venue="a",
+        seed=7,
+        time=RealTime(0),
+        touch=lambda symbol: Quote(bid=100.0, bid_size=50.0, ask=101.0, ask_size=50.0, received_ns=0, serial=1),
+        market_rules=lambda symbol: None,
+        fx={"USDT": Decimal(1)},
+        state=state,
+        resumed=resumed,
+    )
+    funds = {"balances": {"USDT": Decimal(10_000)}}
+    paper = await stack.enter_async_context(paper_spec.open(paper_spec.settings(**funds), context))
+    faulty = spec.settings(script=script, **settings)
+    venue = await stack.enter_async_context(spec.open(faulty, attrs.evolve(context, inner=paper)))
+    await venue.instruments([listing("BTC")])
+    return Bench(venue, paper, context)
