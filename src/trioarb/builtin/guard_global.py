@@ -39,6 +39,8 @@ class GlobalSettings:
 
 
 class GlobalTier(GuardTier):
+    folds = frozenset({event.GuardTripped, event.Decided, event.StopCleared})
+
     def __init__(self, settings: GlobalSettings, context: GuardContext) -> None:
         self._settings = settings
         self._name = context.name

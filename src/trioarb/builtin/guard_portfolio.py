@@ -42,6 +42,8 @@ class PortfolioSettings:
 class PortfolioTier(GuardTier):
     """Allocation = min(capital × w ÷ Σw, capital × ``max_symbol_allocation_pct``); unknown symbols have none."""
 
+    folds = frozenset()
+
     def __init__(self, settings: PortfolioSettings, context: GuardContext) -> None:
         weights = {symbol: settings.weights.get(symbol, Decimal(1)) for symbol in context.symbols}
         total = sum(weights.values(), Decimal(0))

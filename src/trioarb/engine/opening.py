@@ -29,6 +29,7 @@ from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyC
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.exposure import Exposure
+from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
 
 __all__ = ["open_campaign", "record_instruments", "record_opening"]
@@ -148,12 +149,14 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     guards = Guards(
         journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )
-    journal.attach(projections=[ledger, trades, exposure, statistics, guards], reactors=[guards])
+    funds = Funds(ledger, world.instruments)
+    journal.attach(projections=[ledger, trades, funds, exposure, statistics, guards], reactors=[guards])
     parts = Parts(
         journal=journal,
         ledger=ledger,
         trades=trades,
         guards=guards,
+        funds=funds,
         executor=Executor(
             campaign_id=campaign_id,
             journal=journal,

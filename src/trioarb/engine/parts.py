@@ -15,6 +15,7 @@ from trioarb.journal.ledger import Ledger
 from trioarb.journal.trades import Trades
 from trioarb.model.market import Instrument
 from trioarb.plugin.contract import Exchange
+from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
 
 __all__ = ["Limits", "Parts"]
@@ -40,6 +41,7 @@ class Parts:
     ledger: Ledger
     trades: Trades
     guards: Guards
+    funds: Funds
     executor: Executor
     venues: Mapping[str, Exchange]
     instruments: Mapping[str, Mapping[str, Instrument]]

@@ -14,12 +14,11 @@ from trioarb.engine.parts import Parts
 from trioarb.execution.flight import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
-from trioarb.model.number import BPS, EXACT, ZERO
-from trioarb.model.order import Side
+from trioarb.model.number import BPS, EXACT
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, common_lots, funds_needed, size_entry, size_exit
+from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, common_lots, size_entry, size_exit
 
 __all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
 
@@ -366,25 +365,11 @@ class SymbolTask:
         return LegMarket(
             instrument=instrument,
             touch=touch,
-            free_base=self._spendable(venue, instrument.base),
-            free_quote=self._spendable(venue, instrument.quote),
+            free_base=self._parts.funds.spendable(venue, instrument.base),
+            free_quote=self._parts.funds.spendable(venue, instrument.quote),
             account=exchange.account,
             max_borrow_usd=exchange.max_borrow_usd,
         )
-
-    def _spendable(self, venue: str, asset: str) -> Decimal:
-        """Return what is free and not about to be locked by another symbol's decided entry."""
-        free = self._parts.ledger.free(venue, asset)
-        for opened in self._parts.trades.unsent:
-            for at, side, limit in (
-                (opened.buy_venue, Side.BUY, opened.buy_limit),
-                (opened.sell_venue, Side.SELL, opened.sell_limit),
-            ):
-                if at == venue:
-                    instrument = self._parts.instruments[opened.symbol][at]
-                    needed = funds_needed(instrument, side, quantity=opened.quantity, limit_price=limit)
-                    free = EXACT.subtract(free, needed[1] if needed[0] == asset else ZERO)
-        return free
 
     def _seed_inventory(self, venue: str, index: int) -> None:
         quote, instrument = self._board.quote(index), self.market.instruments.get(venue)

@@ -14,7 +14,10 @@ __all__ = ["Journal", "Projection", "Reactor"]
 
 
 class Projection(Protocol):
-    """State that is a fold over the journal."""
+    """State that is a fold over the journal. ``folds`` are the events that change it."""
+
+    @property
+    def folds(self) -> frozenset[type[Event]]: ...
 
     def apply(self, record: Record) -> None:
         """Fold one event. Must not record events itself."""
@@ -39,6 +42,7 @@ class Journal:
         self._now_ns = now_ns
         self._writer: JournalWriter | None = None
         self._projections: list[Projection] = []
+        self._folds: dict[type[Event], tuple[Callable[[Record], None], ...]] = {}
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
 
@@ -55,6 +59,7 @@ class Journal:
     ) -> None:
         """Add who is told of the events from now on; projections are told before observers before reactors."""
         self._projections += projections
+        self._folds.clear()
         self._observers += observers
         self._reactors += reactors
 
@@ -65,8 +70,8 @@ class Journal:
         self.last_ns = record.ts_ns
         if self._writer is not None:
             self._writer.append(record)
-        for projection in self._projections:
-            projection.apply(record)
+        for fold in self._folds_of(type(event)):
+            fold(record)
         for observe in self._observers:
             observe(record)
         for reactor in self._reactors:
@@ -77,9 +82,16 @@ class Journal:
     def fold(self, records: Iterable[Record]) -> None:
         """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
         for record in records:
-            for projection in self._projections:
-                projection.apply(record)
+            for fold in self._folds_of(type(record.event)):
+                fold(record)
             self.seq, self.last_ns = record.seq, record.ts_ns
+
+    def _folds_of(self, kind: type[Event]) -> tuple[Callable[[Record], None], ...]:
+        folds = self._folds.get(kind)
+        if folds is None:
+            folds = tuple(projection.apply for projection in self._projections if kind in projection.folds)
+            self._folds[kind] = folds
+        return folds
 
     @property
     def is_failing(self) -> bool:

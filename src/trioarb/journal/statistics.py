@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
@@ -14,6 +15,7 @@ from trioarb.model.event import (
     CampaignResumed,
     Decided,
     DecisionsRepeated,
+    Event,
     FunnelCounted,
     GuardTripped,
     OrderCancelled,
@@ -99,62 +101,17 @@ class Statistics:
     def ended_by(self) -> EndedBy | None:
         return None if self.ended is None else self.ended.ended_by
 
+    @property
+    def folds(self) -> frozenset[type[Event]]:
+        return frozenset(_FOLDS)
+
     def apply(self, record: Record) -> None:
-        match record.event:
-            case FunnelCounted(symbol=symbol) as funnel:
-                self.of(symbol).funnel = funnel
-            case Decided(symbol=symbol, answer=answer, tier=tier, rule=rule):
-                self._decide(symbol, answer, f"{tier}.{rule}", 1)
-            case DecisionsRepeated(symbol=symbol, answer=answer, tier=tier, rule=rule, count=count):
-                self._decide(symbol, answer, f"{tier}.{rule}", count)
-            case OrderSubmitted(pair_id=pair_id):
-                self.orders["submitted"] += 1
-                entry_symbol = self._unsent_entries.pop(pair_id, "")
-                if entry_symbol:
-                    self.of(entry_symbol).sent += 1
-            case OrderFilled():
-                self.orders["fills"] += 1
-            case OrderCancelled():
-                self.orders["cancelled"] += 1
-            case OrderRejected():
-                self.orders["rejected"] += 1
-            case OrderUnknown():
-                self.orders["unanswered"] += 1
-            case PairOpened(pair_id=pair_id, symbol=symbol, kind=PairKind.ENTRY):
-                self._unsent_entries[pair_id] = symbol
-            case PositionOpened(symbol=symbol):
-                self.of(symbol).filled += 1
-            case PositionClosed(symbol=symbol) as closed:
-                self.of(symbol).closed += 1
-                self.trades.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
-            case PairEnded(symbol=symbol) as ended:
-                self._unsent_entries.pop(ended.pair_id, "")
-                one = self.of(symbol)
-                one.pnl_usd = EXACT.add(one.pnl_usd, ended.pnl_usd)
-                one.fees_usd = EXACT.add(one.fees_usd, ended.fees_usd)
-                self.pairs[ended.kind.value, ended.outcome.value] += 1
-            case ResidualResolved(symbol=symbol) as resolved:
-                one = self.of(symbol)
-                one.pnl_usd = EXACT.add(one.pnl_usd, resolved.pnl_usd)
-                one.fees_usd = EXACT.add(one.fees_usd, resolved.fees_usd)
-            case PositionMarked() as mark:
-                self.marks.append(mark)
-            case CampaignOpened():
-                self.stretch_started_ns = record.ts_ns
-            case CampaignResumed() as resumed:
-                self._resume(resumed, record.ts_ns)
-            case StopCleared():
-                self.is_stopped = False
-            case GuardTripped(rule="circuit_breaker", symbol=str(symbol)):
-                self.of(symbol).circuit_breaker_triggered = True
-            case SymbolQuarantined(symbol=symbol):
-                self.of(symbol).quarantines += 1
-            case SymbolRetired(symbol=symbol):
-                self.of(symbol).retired = True
-            case CampaignEnded() as ended_campaign:
-                self.ended = ended_campaign
-            case _:
-                pass
+        fold = _FOLDS.get(type(record.event))
+        if fold is not None:
+            fold(self, record.event, record.ts_ns)
+
+    def _open(self, _: CampaignOpened, ts_ns: int) -> None:
+        self.stretch_started_ns = ts_ns
 
     def _resume(self, resumed: CampaignResumed, ts_ns: int) -> None:
         """Begin another stretch; the time in which nothing ran does not count."""
@@ -163,14 +120,103 @@ class Statistics:
         self.ran_before_ns += resumed.last_ts_ns - self.stretch_started_ns
         self.stretch_started_ns = ts_ns
 
-    def _decide(self, symbol: str, answer: Answer, rule: str, count: int) -> None:
-        self.decisions[answer] += count
-        self.is_stopped |= answer is Answer.STOP
-        if answer is Answer.ALLOW:
-            self.of(symbol).allowed += count
-        else:
-            self.of(symbol).rejected += count
-            self.by_rule[rule] += count
+    def _end(self, ended: CampaignEnded, _: int) -> None:
+        self.ended = ended
+
+    def _clear_stop(self, _: StopCleared, __: int) -> None:
+        self.is_stopped = False
+
+    def _count_funnel(self, funnel: FunnelCounted, _: int) -> None:
+        self.of(funnel.symbol).funnel = funnel
+
+    def _decide(self, decided: Decided, _: int) -> None:
+        self._answer(decided, 1)
+
+    def _repeat(self, repeated: DecisionsRepeated, _: int) -> None:
+        self._answer(repeated, repeated.count)
+
+    def _answer(self, event: Decided | DecisionsRepeated, count: int) -> None:
+        self.decisions[event.answer] += count
+        if event.answer is Answer.ALLOW:
+            self.of(event.symbol).allowed += count
+            return
+        self.is_stopped |= event.answer is Answer.STOP
+        self.of(event.symbol).rejected += count
+        self.by_rule[f"{event.tier}.{event.rule}"] += count
+
+    def _open_pair(self, opened: PairOpened, _: int) -> None:
+        if opened.kind is PairKind.ENTRY:
+            self._unsent_entries[opened.pair_id] = opened.symbol
+
+    def _submit(self, order: OrderSubmitted, _: int) -> None:
+        self.orders["submitted"] += 1
+        entry_symbol = self._unsent_entries.pop(order.pair_id, "")
+        if entry_symbol:
+            self.of(entry_symbol).sent += 1
+
+    def _count_order(self, event: Event, _: int) -> None:
+        self.orders[_ORDERS[type(event)]] += 1
+
+    def _open_position(self, opened: PositionOpened, _: int) -> None:
+        self.of(opened.symbol).filled += 1
+
+    def _close_position(self, closed: PositionClosed, ts_ns: int) -> None:
+        self.of(closed.symbol).closed += 1
+        self.trades.append(ClosedTrade(closed=closed, closed_at_ns=ts_ns))
+
+    def _end_pair(self, ended: PairEnded, _: int) -> None:
+        self._unsent_entries.pop(ended.pair_id, "")
+        self._book(ended)
+        self.pairs[ended.kind.value, ended.outcome.value] += 1
+
+    def _resolve_residual(self, resolved: ResidualResolved, _: int) -> None:
+        self._book(resolved)
+
+    def _book(self, event: PairEnded | ResidualResolved) -> None:
+        one = self.of(event.symbol)
+        one.pnl_usd = EXACT.add(one.pnl_usd, event.pnl_usd)
+        one.fees_usd = EXACT.add(one.fees_usd, event.fees_usd)
+
+    def _mark(self, mark: PositionMarked, _: int) -> None:
+        self.marks.append(mark)
+
+    def _trip(self, tripped: GuardTripped, _: int) -> None:
+        if tripped.rule == "circuit_breaker" and tripped.symbol is not None:
+            self.of(tripped.symbol).circuit_breaker_triggered = True
+
+    def _quarantine(self, quarantined: SymbolQuarantined, _: int) -> None:
+        self.of(quarantined.symbol).quarantines += 1
+
+    def _retire(self, retired: SymbolRetired, _: int) -> None:
+        self.of(retired.symbol).retired = True
+
+
+_ORDERS: Mapping[type[Event], str] = {
+    OrderFilled: "fills",
+    OrderCancelled: "cancelled",
+    OrderRejected: "rejected",
+    OrderUnknown: "unanswered",
+}
+_FOLDS: Mapping[type[Event], Callable[[Statistics, Any, int], None]] = {
+    CampaignOpened: Statistics._open,
+    CampaignResumed: Statistics._resume,
+    CampaignEnded: Statistics._end,
+    StopCleared: Statistics._clear_stop,
+    FunnelCounted: Statistics._count_funnel,
+    Decided: Statistics._decide,
+    DecisionsRepeated: Statistics._repeat,
+    PairOpened: Statistics._open_pair,
+    OrderSubmitted: Statistics._submit,
+    **dict.fromkeys(_ORDERS, Statistics._count_order),
+    PositionOpened: Statistics._open_position,
+    PositionClosed: Statistics._close_position,
+    PairEnded: Statistics._end_pair,
+    ResidualResolved: Statistics._resolve_residual,
+    PositionMarked: Statistics._mark,
+    GuardTripped: Statistics._trip,
+    SymbolQuarantined: Statistics._quarantine,
+    SymbolRetired: Statistics._retire,
+}
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:

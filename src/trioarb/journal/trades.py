@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
@@ -131,11 +132,13 @@ class Trades:
         self._unsent: dict[str, PairOpened] = {}
         self._entries_in_flight = 0
         self._positions: dict[str, Position] = {}
-        self._by_symbol: dict[str, tuple[Position, ...]] = {}
+        self._by_symbol: defaultdict[str, dict[str, Position]] = defaultdict(dict)
 
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
-        return tuple(self._positions.values()) if symbol is None else self._by_symbol.get(symbol, ())
+        if symbol is None:
+            return tuple(self._positions.values())
+        return tuple(self._by_symbol[symbol].values()) if symbol in self._by_symbol else ()
 
     def position(self, trade_id: str) -> Position:
         """Return an open position."""
@@ -159,6 +162,10 @@ class Trades:
     def late_orders(self) -> Sequence[OpenOrder]:
         """The orders without a last word whose pair has ended without them."""
         return tuple(order for order in self.orders.values() if order.pair.ended)
+
+    @property
+    def folds(self) -> frozenset[type[Event]]:
+        return frozenset(_FOLDS)
 
     def apply(self, record: Record) -> None:
         fold = _FOLDS.get(type(record.event))
@@ -231,7 +238,7 @@ class Trades:
 
     def _close_position(self, closed: PositionClosed, _: int) -> None:
         del self._positions[closed.trade_id]
-        self._index(closed.symbol)
+        del self._by_symbol[closed.symbol][closed.trade_id]
 
     def _end_pair(self, ended: PairEnded, _: int) -> None:
         pair = self.pairs.pop(ended.pair_id)
@@ -249,12 +256,7 @@ class Trades:
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position
-        self._index(position.route.symbol)
-
-    def _index(self, symbol: str) -> None:
-        self._by_symbol[symbol] = tuple(
-            position for position in self._positions.values() if position.route.symbol == symbol
-        )
+        self._by_symbol[position.route.symbol][position.trade_id] = position
 
 
 _FOLDS: Mapping[type[Event], Callable[[Trades, Any, int], None]] = {

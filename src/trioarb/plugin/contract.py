@@ -17,7 +17,7 @@ import trio
 
 from trioarb.clock.service import CampaignTime
 from trioarb.errors import VenueError
-from trioarb.model.event import GuardTripped, Record
+from trioarb.model.event import Event, GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
@@ -160,6 +160,9 @@ class RiskView(ABC):
 
 class GuardTier(ABC):
     """One tier of risk guards. It answers, it doesn't resize; first refusal wins."""
+
+    #: The events that `apply` wants to see; ``None``: all of them.
+    folds: frozenset[type[Event]] | None = None
 
     #: Whether it heeds a `KillSwitchPulled`. If no tier does, the user who pulls one is told that nothing happens.
     answers_kill_switch: bool = False

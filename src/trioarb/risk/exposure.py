@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
 from trioarb.clock.service import SECOND_NS
 from trioarb.model.event import (
+    Event,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -28,17 +31,11 @@ _DAY_NS = 86_400 * SECOND_NS
 
 @attrs.define
 class _Held:
-    """Exposures of one symbol: of pairs in flight, positions and residuals by their id."""
+    """Exposures of one symbol: of pairs in flight, positions and residuals by their id; and their sum."""
 
     by_id: dict[str, Decimal] = attrs.field(factory=dict)
+    total: Decimal = ZERO
     positions: set[str] = attrs.field(factory=set)
-
-    @property
-    def total(self) -> Decimal:
-        total = ZERO
-        for amount in self.by_id.values():
-            total = EXACT.add(total, amount)
-        return total
 
 
 class Exposure(RiskView):
@@ -46,25 +43,21 @@ class Exposure(RiskView):
 
     def __init__(self) -> None:
         self._held: defaultdict[str, _Held] = defaultdict(_Held)
+        self._total = ZERO
         self._symbol_of_trade: dict[str, str] = {}
         self._day = -1
         self._pnl_of_day: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._total_pnl_of_day = ZERO
 
     def exposure_usd(self, symbol: str | None = None) -> Decimal:
         if symbol is not None:
             return self._held[symbol].total if symbol in self._held else ZERO
-        total = ZERO
-        for held in self._held.values():
-            total = EXACT.add(total, held.total)
-        return total
+        return self._total
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         if now_ns // _DAY_NS != self._day:
             return ZERO
-        amounts = self._pnl_of_day.values() if symbol is None else (self._pnl_of_day.get(symbol, ZERO),)
-        pnl = ZERO
-        for amount in amounts:
-            pnl = EXACT.add(pnl, amount)
+        pnl = self._total_pnl_of_day if symbol is None else self._pnl_of_day.get(symbol, ZERO)
         return max(ZERO, -pnl)
 
     def open_positions(self, symbol: str | None = None) -> int:
@@ -72,35 +65,68 @@ class Exposure(RiskView):
             return len(self._held[symbol].positions) if symbol in self._held else 0
         return sum(len(held.positions) for held in self._held.values())
 
+    @property
+    def folds(self) -> frozenset[type[Event]]:
+        return frozenset(_FOLDS)
+
     def apply(self, record: Record) -> None:
-        match record.event:
-            case PairOpened(pair_id=pair_id, symbol=symbol, reserved_usd=reserved):
-                if reserved:
-                    self._held[symbol].by_id[pair_id] = reserved
-            case PairEnded(pair_id=pair_id, symbol=symbol, pnl_usd=pnl):
-                self._held[symbol].by_id.pop(pair_id, None)
-                self._count(record.ts_ns, symbol, pnl)
-            case PositionOpened(trade_id=trade_id, symbol=symbol, exposure_usd=exposure):
-                self._symbol_of_trade[trade_id] = symbol
-                self._held[symbol].by_id[trade_id] = exposure
-                self._held[symbol].positions.add(trade_id)
-            case PositionReduced(trade_id=trade_id, exposure_usd=exposure):
-                self._held[self._symbol_of_trade[trade_id]].by_id[trade_id] = exposure
-            case PositionClosed(trade_id=trade_id, symbol=symbol):
-                del self._symbol_of_trade[trade_id]
-                del self._held[symbol].by_id[trade_id]
-                self._held[symbol].positions.remove(trade_id)
-            case ResidualLeft(residual_id=residual_id, symbol=symbol, cost_usd=cost):
-                self._held[symbol].by_id[residual_id] = cost
-            case ResidualResolved(residual_id=residual_id, symbol=symbol, pnl_usd=pnl):
-                del self._held[symbol].by_id[residual_id]
-                self._count(record.ts_ns, symbol, pnl)
-            case _:
-                pass
+        fold = _FOLDS.get(type(record.event))
+        if fold is not None:
+            fold(self, record.event, record.ts_ns)
+
+    def _open_pair(self, opened: PairOpened, _: int) -> None:
+        if opened.reserved_usd:
+            self._put(opened.symbol, opened.pair_id, opened.reserved_usd)
+
+    def _end_pair(self, ended: PairEnded, ts_ns: int) -> None:
+        self._put(ended.symbol, ended.pair_id, ZERO)
+        self._count(ts_ns, ended.symbol, ended.pnl_usd)
+
+    def _open_position(self, opened: PositionOpened, _: int) -> None:
+        self._symbol_of_trade[opened.trade_id] = opened.symbol
+        self._put(opened.symbol, opened.trade_id, opened.exposure_usd)
+        self._held[opened.symbol].positions.add(opened.trade_id)
+
+    def _reduce_position(self, reduced: PositionReduced, _: int) -> None:
+        self._put(self._symbol_of_trade[reduced.trade_id], reduced.trade_id, reduced.exposure_usd)
+
+    def _close_position(self, closed: PositionClosed, _: int) -> None:
+        del self._symbol_of_trade[closed.trade_id]
+        self._put(closed.symbol, closed.trade_id, ZERO)
+        self._held[closed.symbol].positions.remove(closed.trade_id)
+
+    def _leave_residual(self, left: ResidualLeft, _: int) -> None:
+        self._put(left.symbol, left.residual_id, left.cost_usd)
+
+    def _resolve_residual(self, resolved: ResidualResolved, ts_ns: int) -> None:
+        self._put(resolved.symbol, resolved.residual_id, ZERO)
+        self._count(ts_ns, resolved.symbol, resolved.pnl_usd)
+
+    def _put(self, symbol: str, item: str, exposure: Decimal) -> None:
+        """Set what a pair, position or residual exposes; 0 takes it out."""
+        held = self._held[symbol]
+        change = EXACT.subtract(exposure, held.by_id.pop(item, ZERO))
+        if exposure:
+            held.by_id[item] = exposure
+        held.total = EXACT.add(held.total, change)
+        self._total = EXACT.add(self._total, change)
 
     def _count(self, ts_ns: int, symbol: str, pnl: Decimal) -> None:
         day = ts_ns // _DAY_NS
         if day != self._day:
             self._day = day
             self._pnl_of_day.clear()
+            self._total_pnl_of_day = ZERO
         self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
+        self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, pnl)
+
+
+_FOLDS: Mapping[type[Event], Callable[[Exposure, Any, int], None]] = {
+    PairOpened: Exposure._open_pair,
+    PairEnded: Exposure._end_pair,
+    PositionOpened: Exposure._open_position,
+    PositionReduced: Exposure._reduce_position,
+    PositionClosed: Exposure._close_position,
+    ResidualLeft: Exposure._leave_residual,
+    ResidualResolved: Exposure._resolve_residual,
+}

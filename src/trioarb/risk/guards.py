@@ -43,6 +43,7 @@ class Guards:
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
+        self._folding: dict[type[Event], tuple[tuple[str, GuardTier], ...]] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(self, opportunity: Opportunity, now_ns: int) -> PairOpened | Decided:
@@ -86,13 +87,24 @@ class Guards:
         self._journal.record(opened)
         return opened
 
+    @property
+    def folds(self) -> frozenset[type[Event]]:
+        """What some tier folds: all events, if one doesn't say."""
+        return frozenset(kind for kind in Event.__subclasses__() if self._folded_by(kind))
+
     def apply(self, record: Record) -> None:
         """Let the tiers fold an event. One that raises has lost its state, and denies from then on."""
-        for name, tier in self._tiers.items():
+        kind = type(record.event)
+        if kind not in self._folding:
+            self._folding[kind] = self._folded_by(kind)
+        for name, tier in self._folding[kind]:
             try:
                 tier.apply(record)
             except Exception as error:
                 self._break(name, error)
+
+    def _folded_by(self, kind: type[Event]) -> tuple[tuple[str, GuardTier], ...]:
+        return tuple((name, tier) for name, tier in self._tiers.items() if tier.folds is None or kind in tier.folds)
 
     def react(self, record: Record) -> Iterable[Event]:
         """Let the tiers trip because of an event. What stops the campaign is a decision too."""
