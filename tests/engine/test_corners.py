@@ -99,7 +99,7 @@ def test_a_symbol_that_fails_in_its_last_iteration_still_lets_the_campaign_end()
     assert result.campaign.runtime_seconds < 10
 
 
-def test_a_quantity_that_no_exit_can_have_is_dust_and_not_a_position() -> None:
+def test_each_leg_of_an_exit_goes_down_to_its_own_venues_lot() -> None:
     config = two_venues()
     config["strategy"] = {"order_size_base": 1, "exit_bps": -20}
     for venue, lot in (("a", "0.1"), ("b", "0.25")):
@@ -111,8 +111,11 @@ def test_a_quantity_that_no_exit_can_have_is_dust_and_not_a_position() -> None:
     result = run(a, b, config)
 
     assert result.exit_code == 0
-    assert result.campaign.parts.trades.positions() == ()
-    assert all(Decimal(event["quantity"]) % Decimal("0.5") == 0 for event in of_type(result, "position_opened"))
+    (opened,) = of_type(result, "position_opened")
+    assert opened["quantity"] == "0.25"
+    exit_pair = of_type(result, "pair_ended")[-1]
+    assert (exit_pair["bought"], exit_pair["sold"], exit_pair["outcome"]) == ("0.25", "0.2", "flat")
+    assert exit_pair["dust"] == "0.05"
 
 
 def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_nothing() -> None:
@@ -142,9 +145,7 @@ def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_noth
 def test_a_venue_that_answers_at_once_gives_the_same_events_every_time() -> None:
     class AnswersAtOnce(PaperExchange):
         async def submit(self, order: Order) -> OrderReport:
-            report = self._execute(order)
-            self._reports[order.client_order_id] = report
-            return report
+            return self._arrive(order)
 
     def events() -> object:
         config = two_venues()

@@ -170,6 +170,22 @@ class PaperExchange(Exchange):
 
     async def submit(self, order: Order) -> OrderReport:
         await self._context.time.sleep(self._latency_ns, (1, order.symbol, self._context.venue, 0))
+        return self._arrive(order)
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        executed = self._orders.get(client_order_id)
+        return None if executed is None else executed.report
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        return [
+            VenueOrder(order=one.order, report=one.report)
+            for one in self._orders.values()
+            if one.order.symbol in symbols and one.ts_ns >= since_ns
+        ]
+
+    def _arrive(self, order: Order) -> OrderReport:
         if order.client_order_id in self._orders:
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
         report = self._execute(order)
@@ -187,19 +203,6 @@ class PaperExchange(Exchange):
         if report.status is OrderStatus.REJECTED:
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
         return report
-
-    async def order(self, client_order_id: str) -> OrderReport | None:
-        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
-        executed = self._orders.get(client_order_id)
-        return None if executed is None else executed.report
-
-    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
-        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
-        return [
-            VenueOrder(order=one.order, report=one.report)
-            for one in self._orders.values()
-            if one.order.symbol in symbols and one.ts_ns >= since_ns
-        ]
 
     def _rules(self, symbol: str) -> TradingRules:
         """Return the rules: the symbol's own come first, then the table's, then the market data's."""

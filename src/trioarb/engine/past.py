@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from trioarb.model.event import CampaignOpened, Record
+from trioarb.model.order import VenueOrder
 
 __all__ = ["Past"]
 
@@ -16,7 +17,7 @@ class Past:
     """``records`` reads the journal from its first event; ``last_ts_ns`` is the time of its last one.
 
     ``every_order``: no order went out before its intent was on disk, so the journal knows all of them.
-    ``known_orders`` are filled in while the records are folded.
+    ``known_orders`` are filled in while the records are folded; ``told`` are our orders as venues tell of them.
     ``close_only``: close what is open, and end. ``clear_stop``: lift a latched stop.
     """
 
@@ -27,3 +28,4 @@ class Past:
     close_only: bool = False
     clear_stop: bool = False
     known_orders: set[str] = attrs.field(factory=set)
+    told: dict[str, VenueOrder] = attrs.field(factory=dict)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 import structlog
+import trio
 
 from trioarb import __version__
 from trioarb.clock.service import SECOND_NS
@@ -14,6 +15,7 @@ from trioarb.engine.opening import record_instruments
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.past import Past
 from trioarb.errors import CampaignError
+from trioarb.journal.trades import PairFlows
 from trioarb.model.event import (
     BalanceDiffered,
     CampaignResumed,
@@ -34,6 +36,8 @@ _LOOK_BACK_NS = 3600 * SECOND_NS
 #: How often, and how long after each other, a venue that does not answer is asked for its orders.
 _ATTEMPTS = 10
 _PAUSE_NS = 3 * SECOND_NS
+#: How long recovery may take though the campaign is to end.
+_RECOVERY_SECONDS = 120
 
 
 async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
@@ -62,9 +66,10 @@ async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
                     "nothing was traded: try again when the venue can be asked"
                 )
             await campaign.parts.time.sleep(_PAUSE_NS, (1, "", venue, 4))
-        ours = (one.order for one in orders if one.order.client_order_id.startswith(prefix))
-        lost += (order for order in ours if order.client_order_id not in past.known_orders)
-    return sorted(lost, key=lambda order: _number(order.client_order_id))
+        ours = {one.order.client_order_id: one for one in orders if one.order.client_order_id.startswith(prefix)}
+        past.told.update(ours)
+        lost += (one.order for order_id, one in ours.items() if order_id not in past.known_orders)
+    return sorted(lost, key=lambda order: _place(order.client_order_id))
 
 
 async def resume(campaign: Campaign, past: Past) -> None:
@@ -81,7 +86,9 @@ async def resume(campaign: Campaign, past: Past) -> None:
             close_only=past.close_only,
         )
     )
-    campaign.parts.executor.order_prefix = f"{campaign.campaign_id}-r{number}-"
+    # A resume that the journal lost may have sent some too.
+    stretch = max([number, *(_place(order_id)[0] + 1 for order_id in past.told)])
+    campaign.parts.executor.order_prefix = f"{campaign.campaign_id}-r{stretch}-"
     if past.clear_stop and campaign.statistics.is_stopped:
         journal.record(StopCleared())
     record_instruments(campaign)
@@ -90,14 +97,15 @@ async def resume(campaign: Campaign, past: Past) -> None:
 async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None:
     """Bring everything that was in flight to its end, and compare the books with the venues. Market data runs.
 
-    What can't be finished before the campaign ends is finished by its closing.
+    Also when the campaign ends meanwhile: without it the books would be wrong.
     """
-    while lost:
-        lost = _adopt(campaign, lost)
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + _RECOVERY_SECONDS):
+        while lost:
+            lost = _adopt(campaign, past, lost)
+            await finish_pairs(campaign)
         await finish_pairs(campaign)
-    await finish_pairs(campaign)
-    await learn_late_orders(campaign)
-    await _compare_balances(campaign)
+        await learn_late_orders(campaign)
+        await _compare_balances(campaign)
     if campaign.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)
     elif past.close_only:
@@ -134,46 +142,105 @@ async def _compare_balances(campaign: Campaign) -> None:
             )
 
 
-def _adopt(campaign: Campaign, lost: Sequence[Order]) -> list[Order]:
-    """Record orders that the journal lost as parts of one pair for each symbol; return those that don't fit it.
+def _adopt(campaign: Campaign, past: Past, lost: Sequence[Order]) -> list[Order]:
+    """Record orders that the journal lost, for each symbol those of one pair; return those whose turn comes later.
 
-    That pair is the one in flight, if there is one. What the symbol traded after it, between the same venues, is taken
-    with it: the net effect is the same, and what is uneven is evened out.
+    That pair is the one in flight, if there is one: it has to end before the next.
     """
-    trades = campaign.parts.trades
-    pairs = {flows.opened.symbol: flows.opened for flows in trades.pairs.values()}
-    adopted: Counter[str] = Counter()
-    rest: list[Order] = []
-    for order in lost:
-        if order.symbol not in pairs:
-            pairs[order.symbol] = _reconstruct(campaign, [one for one in lost if one.symbol == order.symbol])
-        opened = pairs[order.symbol]
-        if order.venue in (opened.buy_venue, opened.sell_venue):
-            _record_submitted(campaign, opened, order)
-            adopted[order.symbol] += 1
-        else:
-            rest.append(order)
-    for symbol, count in adopted.items():
-        campaign.findings.append(
-            f"{symbol}: the venues knew {count} orders that the journal had lost; booked as {pairs[symbol].pair_id}"
-        )
+    trades, rest = campaign.parts.trades, list[Order]()
+    for symbol in dict.fromkeys(order.symbol for order in lost):
+        orders = [order for order in lost if order.symbol == symbol]
+        flows = next((one for one in trades.pairs.values() if one.opened.symbol == symbol), None)
+        if flows is None:
+            flows = trades.pairs[_reconstruct(campaign, orders).pair_id]
+        count = _adopt_into(campaign, past, flows, orders)
+        rest += orders[count:]
+        if count:
+            campaign.findings.append(
+                f"{symbol}: the venues knew {count} orders that the journal had lost; booked as {flows.opened.pair_id}"
+            )
     return rest
 
 
+def _adopt_into(campaign: Campaign, past: Past, flows: PairFlows, orders: Sequence[Order]) -> int:
+    """Record the first of these orders of a symbol, as many as can be of this pair; return how many.
+
+    Its legs go out together, with numbers that follow each other. All that comes after them evens out what they left.
+    """
+    trades, opened = campaign.parts.trades, flows.opened
+    bought, sold = flows.bought, flows.sold
+    for one in trades.orders.values():
+        told = past.told.get(one.submitted.client_order_id)
+        if one.pair is flows and told is not None and told.report is not None:
+            late = EXACT.subtract(told.report.filled, one.filled)
+            bought, sold = _filled(opened, one.submitted.venue, one.submitted.side, late, bought, sold)
+    expects_legs = any(unsent.pair_id == opened.pair_id for unsent in trades.unsent)
+    for count, order in enumerate(orders):
+        imbalance = EXACT.subtract(bought, sold)
+        if expects_legs and _is_leg(opened, order) and (not count or (count == 1 and _are_legs(orders[0], order))):
+            purpose = Purpose.LEG
+        elif (
+            order.venue in (opened.buy_venue, opened.sell_venue)
+            and order.quantity <= abs(imbalance)
+            and order.side is (Side.SELL if imbalance > 0 else Side.BUY)
+        ):
+            purpose = _remedy(opened, order)
+        else:
+            return count
+        _record_submitted(campaign, opened, order, purpose)
+        report = past.told[order.client_order_id].report
+        if report is not None:
+            bought, sold = _filled(opened, order.venue, order.side, report.filled, bought, sold)
+    return len(orders)
+
+
+def _filled(
+    opened: PairOpened, venue: str, side: Side, quantity: Decimal, bought: Decimal, sold: Decimal
+) -> tuple[Decimal, Decimal]:
+    """Return what a pair bought and sold, net, with a fill at one of its venues."""
+    signed = quantity if side is Side.BUY else EXACT.minus(quantity)
+    if venue == opened.buy_venue:
+        return EXACT.add(bought, signed), sold
+    return bought, EXACT.subtract(sold, signed)
+
+
+def _is_leg(opened: PairOpened, order: Order) -> bool:
+    venue = opened.buy_venue if order.side is Side.BUY else opened.sell_venue
+    return order.venue == venue and order.quantity == opened.quantity
+
+
+def _are_legs(first: Order, second: Order) -> bool:
+    """Whether two orders of a symbol went out together."""
+    (stretch, number), place = _place(first.client_order_id), _place(second.client_order_id)
+    return (
+        place == (stretch, number + 1)
+        and first.side is not second.side
+        and first.venue != second.venue
+        and first.quantity == second.quantity
+    )
+
+
+def _remedy(opened: PairOpened, order: Order) -> Purpose:
+    """Return what an order was for that evened out a pair."""
+    if opened.kind is PairKind.EXIT:
+        return Purpose.COMPLETE
+    lagging = opened.buy_venue if order.side is Side.BUY else opened.sell_venue
+    return Purpose.HEDGE if order.venue == lagging else Purpose.UNWIND
+
+
 def _reconstruct(campaign: Campaign, orders: Sequence[Order]) -> PairOpened:
-    """Record the pair that the first of these orders must have been legs of: an exit, if a position fits them."""
+    """Record the pair that the first of these orders must have been a leg of: an exit, if a position fits it."""
     trades, first = campaign.parts.trades, orders[0]
     other = next((order for order in orders if order.venue != first.venue and order.side is not first.side), None)
     buy, sell = (first, other) if first.side is Side.BUY else (other, first)
-    position = next(
-        (
-            one
-            for one in trades.positions(first.symbol)
-            if (buy is None or buy.venue == one.route.sell_venue)
-            and (sell is None or sell.venue == one.route.buy_venue)
-        ),
-        None,
-    )
+    fitting = [
+        one
+        for one in trades.positions(first.symbol)
+        if (buy is None or buy.venue == one.route.sell_venue)
+        and (sell is None or sell.venue == one.route.buy_venue)
+        and one.quantity >= first.quantity
+    ]
+    position = next((one for one in fitting if one.quantity == first.quantity), fitting[0] if fitting else None)
     if position is not None:
         buy_venue, sell_venue = position.route.sell_venue, position.route.buy_venue
     else:
@@ -201,14 +268,14 @@ def _reconstruct(campaign: Campaign, orders: Sequence[Order]) -> PairOpened:
     return opened
 
 
-def _record_submitted(campaign: Campaign, opened: PairOpened, order: Order) -> None:
+def _record_submitted(campaign: Campaign, opened: PairOpened, order: Order, purpose: Purpose) -> None:
     instrument = campaign.parts.instruments[order.symbol][order.venue]
     asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
     campaign.parts.journal.record(
         OrderSubmitted(
             client_order_id=order.client_order_id,
             pair_id=opened.pair_id,
-            purpose=Purpose.LEG,
+            purpose=purpose,
             venue=order.venue,
             symbol=order.symbol,
             side=order.side,
@@ -220,10 +287,11 @@ def _record_submitted(campaign: Campaign, opened: PairOpened, order: Order) -> N
     )
 
 
-def _number(client_order_id: str) -> int:
-    """Return the number that ends one of our order ids."""
-    digits = client_order_id.rpartition("-")[2]
-    return int(digits) if digits.isdigit() else 0
+def _place(client_order_id: str) -> tuple[int, int]:
+    """Return an order's place in time: the stretch it was sent in (0 before the first resume), and its number."""
+    stretch, _, number = client_order_id.rpartition("-")
+    resumed = stretch.rpartition("-r")[2] if "-r" in stretch else ""
+    return int(resumed) if resumed.isdigit() else 0, int(number) if number.isdigit() else 0
 
 
 def _log() -> structlog.stdlib.BoundLogger:

@@ -18,7 +18,7 @@ from trioarb.model.number import BPS, EXACT
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, common_lots, size_entry, size_exit
+from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
 
 __all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
 
@@ -329,8 +329,7 @@ class SymbolTask:
     def _is_too_small(self, position: Position, plan: Opportunity) -> bool:
         """Return whether the venues would not take the whole position either."""
         buy, sell = self._leg(plan.route.buy_venue), self._leg(plan.route.sell_venue)
-        whole = common_lots(position.quantity, buy.instrument, sell.instrument)
-        return not both_tradable(attrs.evolve(plan, quantity=whole), buy, sell)
+        return not both_tradable(attrs.evolve(plan, quantity=position.quantity), buy, sell)
 
     def _exit_due_ns(self) -> int | None:
         due = (self._strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))

@@ -18,11 +18,11 @@ from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
 from trioarb.journal.trades import OpenOrder, PairFlows, Trades
 from trioarb.model.event import PairOpened
-from trioarb.model.number import ZERO
+from trioarb.model.number import ZERO, ceil_to
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import Account, ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
-from trioarb.strategy.sizing import common_step
+from trioarb.strategy.sizing import leg_lots
 
 __all__ = ["Executor"]
 
@@ -178,9 +178,12 @@ class Executor:
     async def _send_legs(self, flight: Flight) -> None:
         """Send both legs together, once their intent is in the journal; without that, no entry."""
         opened = flight.opened
-        buy = self._order(flight, opened.buy_venue, Side.BUY, opened.quantity, opened.buy_limit)
+        instruments = flight.market.instruments
+        bought = leg_lots(opened.quantity, instruments[opened.buy_venue])
+        buy = self._order(flight, opened.buy_venue, Side.BUY, bought, opened.buy_limit)
         self._sender.submit(flight, buy, Purpose.LEG)
-        sell = self._order(flight, opened.sell_venue, Side.SELL, opened.quantity, opened.sell_limit)
+        sold = leg_lots(opened.quantity, instruments[opened.sell_venue])
+        sell = self._order(flight, opened.sell_venue, Side.SELL, sold, opened.sell_limit)
         is_recorded = await self._sender.recorded(self._sender.submit(flight, sell, Purpose.LEG))
         if opened.kind is PairKind.ENTRY and not is_recorded:
             for order in (buy, sell):
@@ -246,10 +249,11 @@ class Executor:
 
 
 def _least_tradable(market: Market, opened: PairOpened) -> Decimal:
-    """Return the smallest quantity that both venues would take at the pair's limits."""
+    """Return the smallest quantity of which both venues would take their leg at the pair's limits."""
     buy, sell = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
     return max(
-        common_step(buy, sell),
-        buy.rules.min_notional / opened.buy_limit,
-        sell.rules.min_notional / opened.sell_limit,
+        buy.rules.lot_size,
+        sell.rules.lot_size,
+        ceil_to(buy.rules.min_notional / opened.buy_limit, buy.rules.lot_size),
+        ceil_to(sell.rules.min_notional / opened.sell_limit, sell.rules.lot_size),
     )

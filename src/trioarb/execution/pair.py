@@ -17,7 +17,7 @@ from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
-from trioarb.strategy.sizing import affordable, tradable
+from trioarb.strategy.sizing import affordable, leg_lots, tradable
 
 __all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "next_step"]
 
@@ -101,7 +101,7 @@ def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal) -> 
         if state.out_of_time:
             return Finish(PairOutcome.RESIDUAL, imbalance, False)
         return min(remedies, key=lambda remedy: (remedy.refusals, remedy.cost)).order
-    if state.buy.touch is not None and state.sell.touch is not None and _is_dust(state, abs(imbalance)):
+    if state.buy.touch is not None and state.sell.touch is not None and _is_dust(state, imbalance):
         return Finish(_balanced(state), imbalance, True)
     return Finish(PairOutcome.RESIDUAL, imbalance, False) if state.out_of_time else Wait()
 
@@ -134,6 +134,8 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
             cost -= price * exit_bps / BPS
         payable = venue.sellable if side is Side.SELL else affordable(venue.instrument, venue.free_quote, limit)
         quantity = floor_to(max(min(abs(imbalance), payable), ZERO), rules.lot_size)
+        if side is Side.SELL and not tradable(quantity, limit, venue.instrument):
+            limit = ceil_to(price, rules.tick_size)  # worth enough at the touch, but not so far below it
         quantity = _leave_no_crumb(quantity, limit, displayed, venue.instrument)
         if tradable(quantity, limit, venue.instrument):
             yield _Remedy(
@@ -154,10 +156,11 @@ def _leave_no_crumb(quantity: Decimal, price: Decimal, displayed: Decimal, instr
     return smaller if tradable(smaller, price, instrument) else quantity
 
 
-def _is_dust(state: PairState, quantity: Decimal) -> bool:
-    """Whether the quantity is too small for both venues."""
+def _is_dust(state: PairState, imbalance: Decimal) -> bool:
+    """Whether it is too small for every venue that could even it out: for an exit, the lagging one."""
+    lagging = state.sell if imbalance > 0 else state.buy
     return not any(
         venue.touch is not None
-        and tradable(floor_to(quantity, venue.instrument.rules.lot_size), venue.touch.bid, venue.instrument)
-        for venue in (state.buy, state.sell)
+        and tradable(leg_lots(abs(imbalance), venue.instrument), venue.touch.bid, venue.instrument)
+        for venue in ((lagging,) if state.kind is PairKind.EXIT else (state.buy, state.sell))
     )

@@ -21,6 +21,7 @@ __all__ = [
     "common_lots",
     "common_step",
     "funds_needed",
+    "leg_lots",
     "size_entry",
     "size_exit",
     "tradable",
@@ -99,8 +100,9 @@ def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bp
     """Return how to close ``quantity``, or what of it can be paid for: buy back on one venue, sell on the other.
 
     At the touch, or with ``slippage_bps`` up to that far beyond it. At most what both venues display, so that the
-    legs fill equally; unless the rest would be too small to close. The plan itself may be too small for the venues,
-    see `both_tradable`.
+    legs fill equally; unless the rest would be too small to close. A part is whole lots of both venues; all of it is
+    as it is, and each leg of it goes down to its own venue's lot (`leg_lots`). The plan itself may be too small for
+    the venues, see `both_tradable`.
     """
     route = Route(symbol=buy.instrument.symbol, buy_venue=buy.instrument.venue, sell_venue=sell.instrument.venue)
     buy_rules, sell_rules = buy.instrument.rules, sell.instrument.rules
@@ -113,10 +115,11 @@ def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bp
     payable = min(quantity, affordable(buy.instrument, buy.free_quote, buy_limit))
     if sell.account is Account.SPOT:
         payable = min(payable, sell.free_base)
-    quantity = common_lots(payable, buy.instrument, sell.instrument)
+    part = common_lots(payable, buy.instrument, sell.instrument)
+    quantity = part if part and payable < quantity else payable
     displayed = common_lots(min(buy.touch.ask_size, sell.touch.bid_size), buy.instrument, sell.instrument)
     if displayed < quantity and all(
-        tradable(part, price, side.instrument)
+        tradable(leg_lots(part, side.instrument), price, side.instrument)
         for part in (displayed, quantity - displayed)
         for price, side in ((buy_limit, buy), (sell_limit, sell))
     ):
@@ -138,9 +141,8 @@ def size_exit(quantity: Decimal, buy: LegMarket, sell: LegMarket, *, slippage_bp
 
 def both_tradable(plan: Opportunity, buy: LegMarket, sell: LegMarket) -> bool:
     """Return whether both venues would take their leg of the plan."""
-    return tradable(plan.quantity, plan.buy_limit, buy.instrument) and tradable(
-        plan.quantity, plan.sell_limit, sell.instrument
-    )
+    legs = ((buy.instrument, plan.buy_limit), (sell.instrument, plan.sell_limit))
+    return all(tradable(leg_lots(plan.quantity, instrument), limit, instrument) for instrument, limit in legs)
 
 
 def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal) -> tuple[str, Decimal]:
@@ -150,6 +152,11 @@ def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit
     fee = EXACT.divide(max(instrument.taker_fee_bps, ZERO), BPS)
     value = EXACT.multiply(quantity, limit_price)
     return instrument.quote, EXACT.multiply(value, EXACT.add(1, fee))
+
+
+def leg_lots(quantity: Decimal, instrument: Instrument) -> Decimal:
+    """Return the largest quantity, not above the given one, that is whole lots on one venue."""
+    return floor_to(max(quantity, ZERO), instrument.rules.lot_size)
 
 
 def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Decimal:
