@@ -53,7 +53,8 @@ def lowest(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure, and print what was measured."""
     session.install(".")
-    session.run("python", "benchmarks/campaign.py", *session.posargs)
+    for name in ("campaign", "startup", "shutdown"):
+        session.run("python", f"benchmarks/{name}.py")
 
 
 @nox.session

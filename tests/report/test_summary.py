@@ -49,6 +49,8 @@ ALWAYS = {
     "ended_by",
     "exit_code",
     "problems",
+    "resumed",
+    "recovered",
     "warnings",
     "notes",
     "runtime_seconds",

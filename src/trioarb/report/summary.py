@@ -46,6 +46,8 @@ def summarise(campaign: Campaign) -> dict[str, Any]:
             "exit_code": None if ended_by is None else campaign.exit_code,
             "error": campaign.error or None,
             "problems": campaign.problems,
+            "resumed": 0 if statistics.resumed is None else statistics.resumed.number,
+            "recovered": campaign.findings,
             "warnings": campaign.warnings,
             "notes": margin_notes(campaign),
             "advice": advice or None,

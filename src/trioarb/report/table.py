@@ -216,6 +216,8 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
         yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"
     for problem in campaign.problems:
         yield f"Problem: {problem}", "bold red"
+    for finding in campaign.findings:
+        yield f"Recovered: {finding}", "yellow"
     for symbol, one in campaign.statistics.symbols.items():
         if one.quarantines:
             ending = ", then retired" if one.retired else ""
