@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,16 +42,59 @@ def test_events_on_a_full_disk_end_the_campaign_with_1(trioarb: CommandLine) -> 
     assert_all_closed(ran)
 
 
-def test_events_that_can_not_grow_end_the_campaign_and_close_its_positions(trioarb: CommandLine) -> None:
+@pytest.mark.parametrize("clock", [[VIRTUAL], [*LIVELY, "--iterations=400"]], ids=["virtual", "real"])
+@pytest.mark.parametrize("largest_file", [60_000, 100_000, 150_000])
+def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
+    trioarb: CommandLine, clock: Sequence[str], largest_file: int
+) -> None:
+    ran = trioarb.run(TOP10, *clock, "--set=session.durability=order", largest_file=largest_file)
+
+    assert ran.code == 1
+    said = re.fullmatch(
+        r"(\d+) events \((\d+) to (\d+)\) are missing in the journal: (\S+) can't be written: .+", ran.error
+    )
+    assert said is not None
+    count, first, last = map(int, said.group(1, 2, 3))
+    assert ran.events[-1]["seq"] == last == first + count - 1
+    assert list(ran.folder.glob(said[4]))
+    assert ran.summary["ended_by"] == "error"
+    assert ran.summary["exit_code"] == 1
+    assert_all_closed(ran)
+    assert ran.summary["trades"]
+    (failed,) = ran.of_type("phase_entered", phase="DRAINING")
+    entries = {pair["pair_id"] for pair in ran.of_type("pair_opened", kind="entry")}
+    late = [one for one in ran.of_type("order_submitted", purpose="leg") if one["seq"] >= first]
+    sent = {one["client_order_id"] for one in late if one["pair_id"] in entries} & executed(ran)
+    assert not sent, "an entry was sent whose intent is not on the disk"
+    assert not [one for one in late if one["seq"] > failed["seq"] and one["pair_id"] in entries]
+    assert not [one for one in late if one["seq"] > failed["seq"] and one["durable"]]
+
+
+def executed(ran: Ran) -> set[str]:
+    """Return the orders that the venues remember."""
+    lines = (line for path in (ran.folder / "journals").glob("*.venue") for line in path.read_text().splitlines())
+    return {row["order"]["client_order_id"] for row in map(json.loads, lines) if "order" in row}
+
+
+def test_where_nothing_can_grow_positions_are_closed(trioarb: CommandLine) -> None:
     ran = trioarb.run(TOP10, VIRTUAL, largest_file=40_000)
 
     assert ran.code == 1
-    assert "events.jsonl" in ran.error
-    assert TOO_LARGE in ran.error
+    assert "missing in the journal" in ran.error
+    assert TOO_LARGE in ran.err
     assert ran.summary["ended_by"] == "error"
     assert_all_closed(ran)
     assert ran.summary["trades"]
     assert (ran.folder / "events.jsonl").stat().st_size <= 40_000
+
+
+def test_a_journal_that_can_not_be_made_is_an_error_before_anything_is_traded(trioarb: CommandLine) -> None:
+    ran = trioarb("run", TOP10, VIRTUAL, "--summary=summary.json", largest_file=8_000)
+
+    assert ran.code == 2
+    assert "can't be made" in ran.error
+    assert not (ran.folder / "summary.json").exists()
+    assert not executed(ran)
 
 
 @needs_full_device
@@ -62,30 +108,55 @@ def test_a_summary_on_a_full_disk_is_an_error(trioarb: CommandLine) -> None:
     assert "exit code 1" in ran.out
 
 
+#: A guard tier that lets everything pass. When it is closed, after the journal was, no file may grow any more.
+FILLS_THE_DISK = """
+from contextlib import asynccontextmanager
+from resource import RLIMIT_FSIZE, setrlimit
+from trioarb.api import GuardTier, GuardTierSpec, hookimpl
+
+class Nothing(GuardTier):
+    def check(self, opportunity, now_ns):
+        return None
+
+@asynccontextmanager
+async def open_tier(settings, context):
+    yield Nothing()
+    setrlimit(RLIMIT_FSIZE, (8_000, 8_000))
+
+@hookimpl
+def trioarb_guard_tiers():
+    return [GuardTierSpec(name="filling", doc="fills the disk", open=open_tier, rank=1)]
+"""
+
+
 def test_a_summary_that_does_not_fit_leaves_the_old_one_whole(trioarb: CommandLine) -> None:
     (trioarb.folder / "summary.json").write_text("{}")
+    filling = trioarb.install("filling", "filling", FILLS_THE_DISK)
 
-    ran = trioarb("run", TOP10, VIRTUAL, "--iterations=5", "--summary=summary.json", largest_file=8_000)
+    ran = filling(
+        "run", TOP10, VIRTUAL, "--iterations=5", "--set=guards.filling={}", "--log-level=ERROR",
+        "--summary=summary.json",
+    )  # fmt: skip
 
     assert ran.code == 1
     assert "summary.json" in ran.error
     assert TOO_LARGE in ran.error
     assert ran.summary == {}
-    assert sorted(path.name for path in ran.folder.iterdir()) == ["logs", "summary.json"]
+    assert sorted(path.name for path in ran.folder.iterdir()) == ["journals", "logs", "site", "summary.json"]
 
 
 def test_a_log_that_can_not_grow_does_not_stop_the_campaign(trioarb: CommandLine) -> None:
     ran = trioarb(
-        "run", TOP10, VIRTUAL, "--log-level=DEBUG", "--set=universe.top_n=4", "--summary=summary.json",
-        largest_file=20_000,
+        "run", TOP10, VIRTUAL, "--log-level=DEBUG", "--iterations=1000", "--summary=summary.json",
+        largest_file=350_000,  # the journal fits, the log doesn't
     )  # fmt: skip
 
     assert ran.code == 0
     assert ran.errors == []
-    assert ran.summary["ended_by"] == "iterations"
+    assert ran.summary["ended_by"] == "runtime"
     assert ran.summary["trades"]
     assert "the log file can't be written" in ran.err
-    last = ran.err.splitlines()[-1]
+    (last,) = (line for line in ran.err.splitlines() if line.startswith("log: "))
     assert last.startswith("log: logs/top10_")
     assert "incomplete" in last
     assert TOO_LARGE in last

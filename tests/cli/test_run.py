@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from command import TOP10, CommandLine, Ran
 
+from trioarb.journal.file import open_journal
+from trioarb.model.wire import to_json_object
+
 FUNNEL = [
     *("seen", "refused", "conflated"),
     *("evaluated", "fresh", "edge_positive", "over_threshold", "sized", "allowed"),
@@ -101,8 +104,44 @@ def test_balances_in_the_summary_add_up(ran: Ran) -> None:
             assert amount["initial"] + amount["trades"] - amount["fees"] == amount["final"]
 
 
-def test_the_summary_leaves_no_other_file_behind(ran: Ran) -> None:
-    assert sorted(path.name for path in ran.folder.iterdir()) == ["events.jsonl", "logs", "summary.json"]
+def test_nothing_is_left_but_what_was_asked_for_the_log_and_the_journal(ran: Ran) -> None:
+    assert sorted(path.name for path in ran.folder.iterdir()) == ["events.jsonl", "journals", "logs", "summary.json"]
+
+
+def test_the_journal_has_a_time_in_its_name_and_the_venues_memories_lie_beside_it(ran: Ran) -> None:
+    journal, *memories = sorted((ran.folder / "journals").iterdir(), key=lambda path: path.suffix)
+
+    assert re.fullmatch(r"top10-\d{8}T\d{6}Z\.journal", journal.name)
+    assert sorted(path.name for path in memories) == [f"{journal.stem}.{venue}.venue" for venue in "ab"]
+    assert str(journal.relative_to(ran.folder)) in ran.err
+
+
+def test_the_journal_holds_what_the_events_say(ran: Ran) -> None:
+    (path,) = (ran.folder / "journals").glob("*.journal")
+
+    with open_journal(path) as journal:
+        assert [to_json_object(record) for record in journal.records()] == ran.events
+
+
+def test_a_journal_lies_where_the_flag_says(trioarb: CommandLine) -> None:
+    ran = trioarb.run(TOP10, *SHORT, "--journal=deep/er/one.journal")
+
+    assert ran.code == 0
+    assert "journal: deep/er/one.journal" in ran.err
+    assert sorted(path.name for path in (ran.folder / "deep" / "er").iterdir()) == [
+        "one.a.venue", "one.b.venue", "one.journal"
+    ]  # fmt: skip
+    assert not (ran.folder / "journals").exists()
+
+
+def test_a_journal_that_is_there_already_is_not_touched(trioarb: CommandLine) -> None:
+    (trioarb.folder / "one.journal").write_text("mine")
+
+    ran = trioarb("run", TOP10, *SHORT, "--journal=one.journal")
+
+    assert ran.code == 2
+    assert "one.journal" in ran.error
+    assert (ran.folder / "one.journal").read_text() == "mine"
 
 
 def test_what_was_not_measured_is_absent(idle: Ran) -> None:

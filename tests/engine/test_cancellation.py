@@ -3,19 +3,26 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import recompute
 import trio
 
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
+from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.writer import InlineWriter
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
+
+ENDING = ["DRAINING", "CLOSED"]
 
 Where = Literal["before_task_step", "task_scheduled", "after_io_wait"]
 
@@ -30,7 +37,16 @@ def quotes(venue: str) -> Iterator[tuple[float, str, float, float, float, float]
             yield second, symbol, price, size, price + 0.1, size
 
 
-def run(where: Where, k: int | None) -> tuple[Campaign, list[dict[str, Any]], int]:
+def keeping_in(folder: Path, name: str) -> Keeping:
+    """Keep a campaign in a journal of the folder, each order's intent before it is sent."""
+    path = folder / f"{name}.journal"
+    return Keeping(
+        open_writer=lambda _: InlineWriter(JournalFile.create(path, {}, synchronous=False), each_order=True),
+        state_of=lambda venue: path.with_suffix(f".{venue}.venue"),
+    )
+
+
+def run(where: Where, k: int | None, keeping: Keeping | None = None) -> tuple[Campaign, list[dict[str, Any]], int]:
     """Run the scripted campaign; cancel the scope around it at the k-th event of Trio's scheduler."""
     listings = [listing("BTC"), listing("ETH")]
     tapes = {venue: ScriptedTape(list(quotes(venue)), listings=listings) for venue in ("a", "b")}
@@ -59,7 +75,14 @@ def run(where: Where, k: int | None) -> tuple[Campaign, list[dict[str, Any]], in
 
     async def main() -> None:
         with around:
-            await run_campaign(loaded.config, plugins, clock=clock, observers=[records.append], on_open=opened.append)
+            await run_campaign(
+                loaded.config,
+                plugins,
+                clock=clock,
+                observers=[records.append],
+                on_open=opened.append,
+                keeping=keeping,
+            )
 
     trio.run(main, clock=clock, instruments=[instrument])
     events = [to_json_object(record) for record in records]
@@ -70,6 +93,7 @@ def check(campaign: Campaign | None, events: list[dict[str, Any]]) -> None:
     if campaign is None:  # cancelled before anything was open
         assert not events
         return
+    recompute.check(events)
     by_type = partial(of_type, events)
     assert events[-1]["type"] == "campaign_ended"
     assert {e["pair_id"] for e in by_type("pair_opened")} == {e["pair_id"] for e in by_type("pair_ended")}
@@ -78,8 +102,12 @@ def check(campaign: Campaign | None, events: list[dict[str, Any]]) -> None:
     assert {e["trade_id"] for e in by_type("position_opened")} == {e["trade_id"] for e in by_type("position_closed")}
     assert campaign.exposure.exposure_usd() == 0
     assert not by_type("residual_left")
+    assert [e["phase"] for e in by_type("phase_entered")] in (["RUNNING", *ENDING], ENDING)
     draining = next(number for number, event in enumerate(events) if event.get("phase") == "DRAINING")
-    assert not [e for e in events[draining:] if e["type"] == "pair_opened" and e["kind"] == "entry"]
+    entries = {e["pair_id"] for e in by_type("pair_opened") if e["kind"] == "entry"}
+    legs = [e["pair_id"] for e in events[draining:] if e["type"] == "order_submitted" and e["purpose"] == "leg"]
+    assert not [e for e in events[draining:] if e["type"] == "pair_opened" and e["pair_id"] in entries]
+    assert not entries & set(legs), "an entry was submitted after the end had come"
     assert campaign.error in ("", "the campaign was cancelled")
     net: dict[tuple[str, str], Decimal] = {}
     for fill in by_type("order_filled"):
@@ -104,3 +132,14 @@ def test_cancelled_at_every_step(where: Where) -> None:
             check(campaign, events)
         except AssertionError as error:
             raise AssertionError(f"cancelled at step {k} of {steps} ({where})") from error
+
+
+def test_cancelled_at_any_step_it_still_closes_its_journal(tmp_path: Path) -> None:
+    steps = run("task_scheduled", None, keeping_in(tmp_path, "whole"))[2]
+    for k in range(1, steps + 1, 5):
+        campaign, events, _ = run("task_scheduled", k, keeping_in(tmp_path, str(k)))
+        check(campaign, events)
+        if events:
+            assert not list(tmp_path.glob(f"{k}.journal-*")), "it is closed, and everything is in the one file"
+            with open_journal(tmp_path / f"{k}.journal") as journal:
+                assert [to_json_object(record) for record in journal.records()] == events

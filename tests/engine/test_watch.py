@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import trio
+from rich.console import Console
 from trio.testing import MockClock
 
 from trioarb.api import (
@@ -26,14 +28,19 @@ from trioarb.api import (
     NoSettings,
     Opportunity,
     QuoteSink,
+    Record,
     Refusal,
     Tape,
     TapeRow,
+    event,
 )
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
+from trioarb.model.trade import Phase
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.live import LiveFrames
+from trioarb.report.narrator import narrate
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
@@ -210,14 +217,14 @@ def _fail() -> None:
     raise MarketDataError("connection refused")
 
 
-async def run_live(a: Feed, b: MarketData, clock: MockClock, *overrides: str) -> list[dict[str, Any]]:
+async def run_live(a: Feed, b: MarketData) -> list[dict[str, Any]]:
     """Run a campaign of live markets in the real clock, which the test's clock makes fast."""
     plugins = load_plugins({"market": scripted_market({"a": a, "b": b})})
     config = two_venues()
     config["session"] |= {"clock": "real", "max_runtime_seconds": 30}
     events: list[dict[str, Any]] = []
     await run_campaign(
-        load_table(config, plugins, overrides=overrides).config,
+        load_table(config, plugins).config,
         plugins,
         observers=[lambda record: events.append(to_json_object(record))],
     )
@@ -234,7 +241,7 @@ def names(events: Iterable[Mapping[str, Any]], venue: str) -> list[str]:
 async def test_a_feed_that_ends_is_down_before_the_campaign_ends_with_its_error(
     autojump_clock: MockClock, then: Callable[[], None], reason: str
 ) -> None:
-    events = await run_live(Live(5, then), Live(60, None), autojump_clock)
+    events = await run_live(Live(5, then), Live(60, None))
     assert names(events, "a") == ["market_up", "market_down"]
     assert names(events, "b") == ["market_up"]
     (down,) = (event for event in events if event["type"] == "market_down")
@@ -246,14 +253,14 @@ async def test_a_feed_that_ends_is_down_before_the_campaign_ends_with_its_error(
 
 
 async def test_a_tape_that_ends_beside_a_feed_is_down(autojump_clock: MockClock) -> None:
-    events = await run_live(Live(60, None), tape(every_second(5)), autojump_clock)
+    events = await run_live(Live(60, None), tape(every_second(5)))
     assert names(events, "b") == ["market_up", "market_down"]
     assert names(events, "a") == ["market_up"]
     assert events[-1]["ended_by"] == "runtime"
 
 
 async def test_a_feed_that_falls_silent_is_stale(autojump_clock: MockClock) -> None:
-    events = await run_live(Live(60, None), Live(5, None), autojump_clock)
+    events = await run_live(Live(60, None), Live(5, None))
     assert names(events, "b") == ["market_up", "market_stale"]
     assert events[-1]["ended_by"] == "runtime"
 
@@ -357,3 +364,60 @@ def test_a_guard_that_raises_when_asked_denies_from_then_on(act: Any, value: str
     allowed = [event["ts_ns"] for event in result.of_type("decided") if event["answer"] == "ALLOW"]
     assert allowed
     assert max(allowed) == result.events[0]["ts_ns"] + 2 * SECOND_NS  # that quote came before the look
+
+
+# What a person sees
+
+
+class Lines:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __getattr__(self, level: str) -> Callable[..., None]:
+        def tell(message: str, **details: object) -> None:
+            said = " ".join(f"{what}={detail}" for what, detail in details.items() if what != "at")
+            self.lines.append(f"{level}: {message} {said}".rstrip())
+
+        return tell
+
+
+def test_the_log_tells_of_markets_venues_and_the_kill_switch() -> None:
+    log = Lines()
+    observe = narrate(log, in_detail=False)
+    for number, told_of in enumerate(
+        (
+            event.MarketUp(venue="b"),
+            event.MarketStale(venue="b", last_quote_ns=-10 * SECOND_NS),
+            event.MarketDown(venue="b", reason="its data has ended"),
+            event.GuardTripped(tier="x", rule="r", answer=Answer.DENY, value="bad", limit="good", venue="b"),
+            event.GuardTripped(tier="x", rule="r", answer=Answer.ALLOW, value="fine", limit="good", symbol="BTCUSDT"),
+            event.KillSwitchPulled(source="SIGUSR1"),
+        )
+    ):
+        observe(Record(number, 0, told_of))
+    assert log.lines == [
+        "info: market data is up venue=b",
+        "warning: no quotes venue=b seconds=10.000",
+        "warning: market data is down venue=b because=its data has ended",
+        "warning: guard tripped rule=x.r venue=b value=bad limit=good",
+        "info: guard recovered rule=x.r symbol=BTCUSDT value=fine limit=good",
+        "warning: kill switch pulled source=SIGUSR1",
+    ]
+
+
+def test_the_live_table_names_venues_without_quotes() -> None:
+    campaign = run(every_second(30), at(0, 20)).campaign
+    campaign.phase, campaign.ended_by = Phase.RUNNING, None
+
+    def title(seconds: float) -> str:
+        console = Console(file=io.StringIO(), width=200)
+        frames = LiveFrames(campaign, console, elapsed_ns=lambda: round(seconds * SECOND_NS))
+        console.print(frames.frame(200, 24))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue().splitlines()[0]
+
+    assert "no quotes" not in title(29.9)
+    assert "b: no quotes for 10.00 s" in title(30)
+    assert "a: no quotes" not in title(30)

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioarb.journal.codec import decode, encode
@@ -71,6 +71,7 @@ def instances(cls: type[Event]) -> st.SearchStrategy[Event]:
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_event_comes_back_exactly(cls: type[Event], data: st.DataObject) -> None:
     event = data.draw(instances(cls))
@@ -85,8 +86,8 @@ def test_every_event_comes_back_exactly(cls: type[Event], data: st.DataObject) -
 
 
 def test_a_mapping_need_not_be_a_dict() -> None:
-    counts = dict.fromkeys((field.name for field in attrs.fields(FunnelCounted)), 1)
-    event = FunnelCounted(**{**counts, "symbol": "X", "final": True, "not_sized": types.MappingProxyType({"dust": 3})})
+    values: dict[str, Any] = dict.fromkeys((field.name for field in attrs.fields(FunnelCounted)), 1)
+    event = FunnelCounted(**values | {"symbol": "X", "final": True, "not_sized": types.MappingProxyType({"dust": 3})})
 
     decoded = decode(*encode(event))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -81,6 +82,65 @@ def test_two_can_not_make_the_same_journal(path: Path) -> None:
     assert os.listdir(path.parent) == [lock_of(path).name]
     os.close(fd)
     JournalFile.create(path, {}, synchronous=False).close()
+
+
+def test_a_lock_that_was_given_back_while_it_was_taken_is_taken_anew(
+    path: Path, stored: Callable[[int], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(1)
+    flock = fcntl.flock
+    given_back = 0
+
+    def give_back_first(fd: int, operation: int) -> None:
+        nonlocal given_back
+        if given_back < 2:
+            given_back += 1
+            lock_of(path).unlink()
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", give_back_first)
+    file = JournalFile.resume(path, synchronous=False)
+    assert given_back == 2
+    assert lock_of(path).read_text() == str(os.getpid())
+    with pytest.raises(JournalError, match="in use"):
+        JournalFile.resume(path, synchronous=False)
+    file.close()
+
+
+@pytest.mark.parametrize("copied", [1, 2])
+@pytest.mark.parametrize("still_open", [False, True])
+def test_a_campaign_that_is_resumed_while_it_is_copied_is_read_anew(
+    path: Path,
+    campaign: Campaign,
+    records: MakeRecords,
+    monkeypatch: pytest.MonkeyPatch,
+    copied: int,
+    still_open: bool,
+) -> None:
+    child = campaign(2_000)
+    child.kill()
+    child.wait()
+    copyfile = shutil.copyfile
+    copies = 0
+    files: list[JournalFile] = []
+
+    def resume_meanwhile(source: Path, target: Path) -> None:
+        nonlocal copies
+        copies += 1
+        if copies == copied:
+            monkeypatch.setattr(shutil, "copyfile", copyfile)
+            file = JournalFile.resume(path, synchronous=False)
+            file.write(records(9_000, first=2_001))
+            files.append(file)
+            if not still_open:
+                file.close()
+        copyfile(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", resume_meanwhile)
+    with open_journal(path) as journal:
+        assert [record.seq for record in journal.records()] == list(range(1, 11_001))
+    for file in files:
+        file.close()
 
 
 def test_a_repair_does_not_wait_for_the_writer(path: Path, campaign: Campaign) -> None:

@@ -25,6 +25,7 @@ _SECOND_NS = 10**9
 _DAY_NS = 86_400 * _SECOND_NS
 _NONE = Fraction(0)
 _BPS = 10_000
+_ORDER = "client_order_id"
 #: Averages and shares are quotients, which the events can only show rounded.
 _ROUNDED = Fraction(1, 10**12)
 
@@ -97,13 +98,30 @@ class Flow:
 
 @dataclass
 class Order:
+    """``unknown``: no answer came in time. ``late``: what it filled after its pair had ended without it."""
+
     event: Event
     quantity: Fraction
     limit: Fraction
     locked: Fraction
     filled: Fraction = _NONE
+    acknowledged: bool = False
     ended: bool = False
     unknown: bool = False
+    late: Flow = field(default_factory=Flow)
+
+
+@dataclass
+class Rest:
+    """What is left of a residual whose order's fate was learnt. It has to follow as a residual of its own.
+
+    ``pnl`` (quote asset) is what the other one's end realised without the value of this one.
+    """
+
+    resolved: Event
+    residual: Event
+    quantity: Fraction
+    pnl: Fraction
 
 
 @dataclass
@@ -141,7 +159,11 @@ class Pair:
 
 @dataclass
 class Trade:
-    """All pairs of one trade. ``pnl_usd`` is realised, fees included."""
+    """All pairs of one trade.
+
+    ``pnl_usd`` is what they realised, fees included. What its residuals bring later is no part of it, but of the
+    symbol's PnL.
+    """
 
     symbol: str
     long_venue: str
@@ -196,8 +218,14 @@ class Books:
         self._flying: dict[str, Pair] = {}
         self._reserved: dict[str, Fraction] = {}
         self._positions: dict[str, Fraction] = {}
-        self._residual: defaultdict[str, Fraction] = defaultdict(Fraction)
+        self._residuals: dict[str, Event] = {}
+        self._residual_ids: set[str] = set()
+        #: The order whose late word is being recorded, and the residual that has to follow what it resolves.
+        self._learning: str | None = None
+        self._rest: Rest | None = None
         self._pnl_of_day: defaultdict[tuple[int, str], Fraction] = defaultdict(Fraction)
+        #: What all fills brought, less all fees, and what dust was valued at.
+        self._cash_usd: defaultdict[str, Fraction] = defaultdict(Fraction)
         self._streaks: defaultdict[str, Streak] = defaultdict(Streak)
         self._allowed: Event | None = None
         self._allowing: Event | None = None
@@ -226,9 +254,24 @@ class Books:
     def closed_trades(self) -> list[str]:
         return [trade_id for trade_id, trade in self.trades.items() if trade.is_closed]
 
+    @property
+    def open_residuals(self) -> list[str]:
+        """The residuals that are not resolved."""
+        return list(self._residuals)
+
+    @property
+    def unanswered(self) -> set[str]:
+        """The orders without a last word."""
+        return {order_id for order_id, order in self._orders.items() if not order.ended}
+
+    def orders(self, order_ids: Iterable[str]) -> list[Event]:
+        """Return what was submitted under these ids."""
+        return [self._orders[order_id].event for order_id in order_ids]
+
     def exposure_usd(self, symbol: str | None = None) -> Fraction:
         """Return positions, reservations and residuals of a symbol, or of all."""
-        total = sum((part for one, part in self._residual.items() if symbol in (None, one)), _NONE)
+        left = (residual for residual in self._residuals.values() if symbol in (None, residual["symbol"]))
+        total = sum((number(residual["cost_usd"]) for residual in left), _NONE)
         for pair_id, part in self._reserved.items():
             total += part if symbol in (None, self._pairs[pair_id].event["symbol"]) else 0
         for trade_id, part in self._positions.items():
@@ -259,27 +302,41 @@ class Books:
             self._problem("is no first event, or a second campaign_opened")
         self._seq, self._ts_ns = event["seq"], event["ts_ns"]
         self._allowed, self._allowing = None, self._allowed
+        self._check_late_word(event)
         handler(event)
         if self._allowing is not None:
             self._problem(f"comes between the ALLOW of seq {self._allowing['seq']} and its reservation")
+
+    def _check_late_word(self, event: Event) -> None:
+        """An order's late word, what it resolves and what is left come in one step; only guards may answer in it."""
+        kind = event["type"]
+        if kind == "guard_tripped" or (kind == "decided" and event["answer"] == "STOP"):
+            return
+        if self._rest is not None:
+            if kind != "residual_left" or event["residual_id"] != f"{self._rest.residual['residual_id']}.late":
+                self._problem(f"comes before what is left of {self._rest.residual['residual_id']}")
+        elif self._learning is not None and kind != "residual_resolved" and event.get(_ORDER) != self._learning:
+            self._problem(f"comes between the late word of {self._learning} and what it changes")
 
     def finish(self) -> None:
         """Check what has to hold once the campaign has ended."""
         if not self._ended:
             self._problem("is the last event, not campaign_ended")
-        if self._phases != ["RUNNING", "DRAINING", "CLOSED"]:
+        if self._phases not in (["RUNNING", "DRAINING", "CLOSED"], ["DRAINING", "CLOSED"]):
             self._problem(f"ends a campaign with the phases {self._phases}")
         for pair_id in self._flying:
             self._problem(f"is the last event, but pair {pair_id} has not ended")
         for pair_id in self._reserved:
             self._problem(f"is the last event, but pair {pair_id} still reserves exposure")
-        for order_id, order in self._orders.items():
-            if not order.ended and not order.unknown:
-                self._problem(f"is the last event, but order {order_id} has not ended")
+        waiting = {residual[_ORDER] for residual in self._residuals.values() if _ORDER in residual}
+        for order_id in waiting ^ self.unanswered:
+            self._problem(f"is the last event; order {order_id} has not ended, or a residual waits for it in vain")
         for trade_id in set(self._positions) ^ self._marked:
             self._problem(f"is the last event, and {trade_id} is either open and not marked, or marked and not open")
         if self._sized and self._sized != {symbol: self._routed[symbol] for symbol in self._sized}:
             self._problem(f"is the last event; sized {self._sized}, but decided {dict(self._routed)}")
+        for symbol in self._assets_by_symbol:
+            self._check_pnl(symbol)
         for venue, assets in self.assets.items():
             for name, asset in assets.items():
                 locked = sum(
@@ -292,6 +349,17 @@ class Books:
                 )
                 if asset.locked != locked:
                     self._problem(f"is the last event, and {float(asset.locked)} {name} are locked at {venue}")
+
+    def _check_pnl(self, symbol: str) -> None:
+        """PnL is the cash of all fills, less fees and what open positions hold, plus what is left at its value."""
+        held = sum(
+            (one.held.cash - one.held.fees for one in self.trades.values() if one.symbol == symbol),
+            _NONE,
+        )
+        left = (number(one["booked_value"]) for one in self._residuals.values() if one["symbol"] == symbol)
+        pnl = self._cash_usd[symbol] + (sum(left, _NONE) - held) * self._fx(symbol)
+        if self.pnl_usd[symbol] != pnl:
+            self._problem(f"is the last event; {symbol} made {float(self.pnl_usd[symbol])}, its fills {float(pnl)}")
 
     # The campaign
 
@@ -323,7 +391,7 @@ class Books:
     def _on_symbol_quarantined(self, event: Event) -> None:
         pass
 
-    _on_symbol_restarted = _on_symbol_retired = _on_order_acknowledged = _on_symbol_quarantined
+    _on_symbol_restarted = _on_symbol_retired = _on_symbol_quarantined
     _on_market_up = _on_market_stale = _on_market_down = _on_kill_switch_pulled = _on_symbol_quarantined
 
     # Decisions
@@ -378,6 +446,7 @@ class Books:
         paid = buy * (_BPS + self._fee_bps(symbol, opened["buy_venue"]))
         if abs(_BPS * (received / paid - 1) - number(allowed["edge_bps"])) > Fraction(1, 10**6):
             self._problem("has another edge at its limits than its ALLOW says")
+        self._check_touch(opened, allowed)
         if self._stopped or "DRAINING" in self._phases:
             self._problem("opens an entry after a STOP, or while the campaign drains")
         if any(pair.event["symbol"] == symbol for pair in self._flying.values()):
@@ -413,6 +482,16 @@ class Books:
             self._problem("is allowed although the circuit breaker is open")
         streak.allowed_ns = self._ts_ns
         self._check_funds(opened, notional)
+
+    def _check_touch(self, opened: Event, allowed: Event) -> None:
+        """An entry's limits are the touch, to the tick and never worse; it takes no more than stands there."""
+        sides = (("ask", "buy_venue", "buy_limit", -1), ("bid", "sell_venue", "sell_limit", 1))
+        for side, venue, price, better in sides:
+            tick = number(self._instruments[opened["symbol"], opened[venue]]["tick_size"])
+            if not 0 <= (number(opened[price]) - number(allowed[side])) * better < tick:
+                self._problem(f"has a {price} of {opened[price]} where the {side} is {allowed[side]}")
+            if number(opened["quantity"]) > number(allowed[f"{side}_size"]):
+                self._problem(f"trades {opened['quantity']} of the {allowed[f'{side}_size']} at the {side}")
 
     def _check_funds(self, opened: Event, notional: Fraction) -> None:
         """An entry can be paid for on both sides with what no order has locked."""
@@ -482,34 +561,40 @@ class Books:
         fx = self._fx(symbol)
         if any(event[key] != pair.event[key] for key in ("trade_id", "symbol", "kind")):
             self._problem("ends another pair than was opened")
-        for order_id in pair.orders:
-            if not self._orders[order_id].ended and not self._orders[order_id].unknown:
+        open_orders = [order_id for order_id in pair.orders if not self._orders[order_id].ended]
+        for order_id in open_orders:
+            if not self._orders[order_id].unknown:
                 self._problem(f"ends a pair whose order {order_id} is under way")
+        if sorted(open_orders) != sorted(residual[_ORDER] for residual in pair.residuals if _ORDER in residual):
+            self._problem(f"ends a pair without the last word of {open_orders}, for which no residual stands")
         self._same(event["bought"], pair.bought, "bought")
         self._same(event["sold"], pair.sold, "sold")
         fees = sum((flow.fees for flow in pair.flows.values()), _NONE)
         cash = sum((flow.cash for flow in pair.flows.values()), _NONE)
         self._same(event["fees_usd"], fees * fx, "fees_usd")
         pnl = cash - fees + (pair.before.cash - pair.before.fees) - (trade.held.cash - trade.held.fees)
-        for residual in pair.residuals:
-            if not (residual["unknown"] and pair.is_entry):
-                pnl += number(residual["quantity"]) * number(residual.get("mark_price", residual["average_price"]))
-        pnl = pnl * fx + self._dust_value(event, pair, pnl * fx)
+        pnl += sum((number(residual["booked_value"]) for residual in pair.residuals), _NONE)
+        dust_value = self._dust_value(event, pair, pnl * fx)
+        pnl = pnl * fx + dust_value
         self._same(event["pnl_usd"], pnl, "pnl_usd")
         trade.pnl_usd += pnl
         trade.fees_usd += fees * fx
         trade.dust += number(event["dust"])
-        self.pnl_usd[symbol] += pnl
-        self.fees_usd[symbol] += fees * fx
-        self._pnl_of_day[self._ts_ns // _DAY_NS, symbol] += pnl
+        self._cash_usd[symbol] += dust_value
+        self._realise(symbol, pnl, fees * fx)
         self._check_outcome(event, pair, trade)
-        self._check_base(pair, trade)
+        self._check_base(trade)
         if pair.closed is not None:
             self._check_closed(pair.closed, trade)
             self._result(symbol, trade.pnl_usd)
         elif pair.is_entry and trade.opened is None and pnl:
             self._result(symbol, pnl)
         self._sample()
+
+    def _realise(self, symbol: str, pnl_usd: Fraction, fees_usd: Fraction) -> None:
+        self.pnl_usd[symbol] += pnl_usd
+        self.fees_usd[symbol] += fees_usd
+        self._pnl_of_day[self._ts_ns // _DAY_NS, symbol] += pnl_usd
 
     def _dust_value(self, event: Event, pair: Pair, other_pnl_usd: Fraction) -> Fraction:
         """Return what dust adds to ``pnl_usd``: what the event says, if it can be true."""
@@ -525,22 +610,24 @@ class Books:
         price = max(number(pair.event["buy_limit"]), number(pair.event["sell_limit"]))
         if abs(value) > dust * price * self._fx(symbol) * Fraction(3, 2):
             self._problem("values its dust at more than it can be worth")
-        one_sided = abs(pair.bought - pair.sold) if event["outcome"] != "residual" else _NONE
-        least = [
-            (number(rules["min_notional"]), number(rules["lot_size"]) * price)
-            for rules in (self._instruments[symbol, venue] for venue in pair.flows)
-        ]
-        if one_sided * price > Fraction(3, 2) * min(map(sum, least)):
-            self._problem(f"calls {float(one_sided)} dust, which a venue would trade")
+        imbalance = pair.bought - pair.sold if event["outcome"] != "residual" else _NONE
+        least = {venue: self._least_value(symbol, venue, price) for venue in pair.flows}
+        if imbalance:
+            # An exit is only evened out on the side that lags behind.
+            lagging = pair.event["sell_venue" if imbalance > 0 else "buy_venue"]
+            too_much = min(least.values()) if pair.is_entry else least[lagging]
+            if abs(imbalance) * price > too_much:
+                self._problem(f"calls {float(abs(imbalance))} dust, which a venue would trade")
         # A pair is closed in quantities that are whole lots of both venues.
         step = common_multiple(*(number(self._instruments[symbol, venue]["lot_size"]) for venue in pair.flows))
-        if (
-            not 0
-            <= (dust - one_sided) * price
-            <= Fraction(3, 2) * max(step * price, *(minimum for minimum, _ in least))
-        ):
-            self._problem(f"calls {float(dust - one_sided)} on both legs dust, which both venues would trade")
+        if not 0 <= (dust - abs(imbalance)) * price <= max(Fraction(3, 2) * step * price, *least.values()):
+            self._problem(f"calls {float(dust - abs(imbalance))} on both legs dust, which both venues would trade")
         return value
+
+    def _least_value(self, symbol: str, venue: str, price: Fraction) -> Fraction:
+        """Return what a venue takes in any case, in quote asset, where ``price`` is about the market's."""
+        rules = self._instruments[symbol, venue]
+        return Fraction(3, 2) * (number(rules["min_notional"]) + number(rules["lot_size"]) * price)
 
     def _check_outcome(self, event: Event, pair: Pair, trade: Trade) -> None:
         """HEDGED opened a position, FLAT left nothing, RESIDUAL left what it says; there is no other ending."""
@@ -554,7 +641,7 @@ class Books:
         if pair.is_entry and not opened and pair.bought and pair.sold and not number(event["dust"]):
             self._problem("filled both legs, but has neither position nor dust")
 
-    def _check_base(self, pair: Pair, trade: Trade) -> None:
+    def _check_base(self, trade: Trade) -> None:
         """What was bought and sold on each venue is held by the position, is a residual, or is dust."""
         for venue, sign in ((trade.long_venue, 1), (trade.short_venue, -1)):
             rest = trade.net[venue] - sign * trade.held.quantity - trade.left[venue]
@@ -563,19 +650,105 @@ class Books:
                     f"leaves {float(rest)} at {venue}, which is neither position, residual nor dust ({trade.dust})"
                 )
 
+    # Residuals
+
     def _on_residual_left(self, event: Event) -> None:
-        pair, trade = self._flying[event["pair_id"]], self.trades[event["trade_id"]]
-        quantity = number(event["quantity"])
-        pair.residuals.append(event)
-        cost = abs(quantity) * number(event["average_price"]) * self._fx(event["symbol"])
-        self._same(event["cost_usd"], cost, "cost_usd")
-        self._residual[event["symbol"]] += cost
+        residual_id, quantity, price = event["residual_id"], number(event["quantity"]), number(event["average_price"])
+        if residual_id in self._residual_ids:
+            self._problem(f"leaves {residual_id} twice")
         if not quantity:
             self._problem("leaves nothing")
-        if not (event["unknown"] and pair.is_entry):
-            trade.left[event["venue"]] += quantity
-        if event["unknown"] and not any(self._orders[order_id].unknown for order_id in pair.orders):
-            self._problem("calls an order unknown that is known")
+        if event["asset"] != self._assets_of(event["symbol"])[0]:
+            self._problem("leaves something else than the base asset")
+        self._same(event["cost_usd"], abs(quantity) * price * self._fx(event["symbol"]), "cost_usd")
+        mark = number(event.get("mark_price", event["average_price"]))
+        self._same(event["booked_value"], _NONE if event["possible"] else quantity * mark, "booked_value")
+        if event["unknown"] != (_ORDER in event):
+            self._problem("doesn't name the order that is unknown, or names one that isn't")
+        self._residual_ids.add(residual_id)
+        self._residuals[residual_id] = event
+        trade = self.trades[event["trade_id"]]
+        trade.left[event["venue"]] += _held(event)
+        if self._rest is not None:
+            self._leave_late(event, self._rest)
+        elif event["pair_id"] in self._flying:
+            self._leave_at_end(event, self._flying[event["pair_id"]], trade)
+        else:
+            self._problem("is left by no pair in flight")
+        self._sample()
+
+    def _leave_at_end(self, event: Event, pair: Pair, trade: Trade) -> None:
+        """A pair is about to end and leaves this: what is uneven, or what an order without an answer may fill."""
+        pair.residuals.append(event)
+        venue, quantity = event["venue"], number(event["quantity"])
+        if event["residual_id"] != f"{pair.event['pair_id']}.{len(pair.residuals)}":
+            self._problem(f"leaves {event['residual_id']} as residual number {len(pair.residuals)} of its pair")
+        if event["possible"] != (event["unknown"] and pair.is_entry):
+            self._problem("is not certain, or is certain although it isn't known")
+        order = self._orders.get(event.get(_ORDER, ""))
+        if event["unknown"] and (
+            order is None
+            or order.ended
+            or not order.unknown
+            or (order.event["pair_id"], order.event["venue"]) != (event["pair_id"], venue)
+        ):
+            self._problem("calls an order unknown that is known, or is another pair's or venue's")
+        elif event["possible"] and order is not None:
+            sign = 1 if order.event["side"] == "buy" else -1
+            self._same(event["quantity"], sign * (order.quantity - order.filled), "quantity")
+            self._same(event["average_price"], order.limit, "average_price")
+        elif pair.is_entry:
+            imbalance, flow = pair.bought - pair.sold, pair.flows[venue]
+            if quantity != imbalance or venue != pair.event["buy_venue" if imbalance > 0 else "sell_venue"]:
+                self._problem(f"is no imbalance of {float(pair.bought)} bought and {float(pair.sold)} sold")
+                return
+            paid = (flow.buy_value, flow.bought) if quantity > 0 else (flow.sell_value, flow.sold)
+            self._close_to(event["average_price"], paid[0] / paid[1], "average_price")
+        else:
+            leg = (trade.long_venue, "buy_price") if quantity > 0 else (trade.short_venue, "sell_price")
+            if (venue, event["average_price"]) != (leg[0], (trade.opened or {})[leg[1]]):
+                self._problem("is no leg of its position")
+
+    def _leave_late(self, event: Event, rest: Rest) -> None:
+        """An order's fate is known now, and this is what it left: no residual of before, but worth as much as it is."""
+        before, late, self._rest = rest.residual, self._orders[rest.residual[_ORDER]].late, None
+        if any(event[key] != before[key] for key in ("pair_id", "trade_id", "symbol", "venue")):
+            self._problem(f"is not what is left of {before['residual_id']}")
+        if event["unknown"] or event["possible"]:
+            self._problem("is not known, although its order's fate is")
+        self._same(event["quantity"], rest.quantity, "quantity")
+        price = number(before["average_price"]) if _held(before) else abs(late.cash / late.net)
+        self._close_to(event["average_price"], price, "average_price")
+        self._resolve(rest.resolved, rest.pnl + number(event["booked_value"]))
+
+    def _on_residual_resolved(self, event: Event) -> None:
+        residual = self._residuals.pop(event["residual_id"], None)
+        if residual is None:
+            self._problem(f"resolves {event['residual_id']}, which is not open")
+            return
+        trade, order = self.trades[residual["trade_id"]], self._orders.get(residual.get(_ORDER, ""))
+        if event["symbol"] != residual["symbol"]:
+            self._problem("resolves a residual of another symbol")
+        if order is None or not order.ended or residual[_ORDER] != self._learning:
+            self._problem("resolves a residual whose order's fate was not learnt")
+            return
+        self._learning = None
+        trade.left[residual["venue"]] -= _held(residual)
+        self._same(event["fees_usd"], order.late.fees * self._fx(residual["symbol"]), "fees_usd")
+        pnl = order.late.cash - order.late.fees - number(residual["booked_value"])
+        rest = _held(residual) + order.late.net
+        if rest:
+            self._rest = Rest(event, residual, rest, pnl)
+        else:
+            self._check_base(trade)
+            self._resolve(event, pnl)
+        self._sample()
+
+    def _resolve(self, resolved: Event, pnl: Fraction) -> None:
+        """Count what the end of a residual realised."""
+        symbol = resolved["symbol"]
+        self._same(resolved["pnl_usd"], pnl * self._fx(symbol), f"pnl_usd of {resolved['residual_id']}")
+        self._realise(symbol, pnl * self._fx(symbol), number(resolved["fees_usd"]))
 
     # Positions
 
@@ -702,7 +875,8 @@ class Books:
             self._problem("submits an order to a venue that is not its pair's")
         if event["purpose"] == "leg":
             leg = ("buy", "buy_limit") if venue == opened["buy_venue"] else ("sell", "sell_limit")
-            if (side, event["limit_price"], event["quantity"]) != (leg[0], opened[leg[1]], opened["quantity"]):
+            announced, lot = number(opened["quantity"]), number(rules["lot_size"])
+            if (side, event["limit_price"], order.quantity) != (leg[0], opened[leg[1]], announced - announced % lot):
                 self._problem("is not the leg that its pair announced")
             if pair.is_entry and "DRAINING" in self._phases:
                 self._problem("submits an entry while the campaign drains")
@@ -726,6 +900,8 @@ class Books:
         if (venue, event["fill_id"]) in self._fill_ids:
             self._problem("is counted twice")
         self._fill_ids.add((venue, event["fill_id"]))
+        if not order.acknowledged:
+            self._problem("fills an order that its venue has not acknowledged")
         if quantity <= 0 or price <= 0 or order.filled + quantity > order.quantity:
             self._problem(f"fills beyond the order's {submitted['quantity']}")
         if price > order.limit if buying else price < order.limit:
@@ -742,15 +918,22 @@ class Books:
             if books[asset].final < 0 and not (asset == base and venue in self._borrow_usd):
                 self._problem(f"leaves {float(books[asset].final)} {asset} at {venue}")
         pair = self._pairs[submitted["pair_id"]]
-        if pair.ended:
-            self._problem("fills an order of a pair that has ended")
         trade = self.trades[pair.event["trade_id"]]
-        pair.flows[venue].add(buying=buying, quantity=quantity, value=value, fee=fee_value)
+        flow = order.late if pair.ended else pair.flows[venue]
+        flow.add(buying=buying, quantity=quantity, value=value, fee=fee_value)
+        self._cash_usd[symbol] += ((-value if buying else value) - fee_value) * self._fx(symbol)
         trade.net[venue] += quantity if buying else -quantity
-        if not pair.is_entry:
+        if not pair.is_entry and not pair.ended:
             trade.exits.add(buying=buying, quantity=quantity, value=value, fee=fee_value)
         if order.filled == order.quantity:
             self._end(order)
+
+    def _on_order_acknowledged(self, event: Event) -> None:
+        order = self._live(event)
+        if order is not None:
+            if order.acknowledged:
+                self._problem("acknowledges an order twice")
+            order.acknowledged = True
 
     def _on_order_cancelled(self, event: Event) -> None:
         order = self._live(event)
@@ -768,14 +951,24 @@ class Books:
     def _on_order_unknown(self, event: Event) -> None:
         order = self._live(event)
         if order is not None:
+            if order.unknown or order.acknowledged:
+                self._problem("has no answer a second time, or after one")
             order.unknown = True
 
     def _live(self, event: Event) -> Order | None:
-        order = self._orders.get(event["client_order_id"])
+        """Return the order that an event is about. Where its pair has ended, its late word begins or goes on."""
+        order_id = event[_ORDER]
+        order = self._orders.get(order_id)
         if order is None:
             self._problem("is about an order that was never submitted")
         elif order.ended:
             self._problem("is about an order that has ended")
+        elif self._pairs[order.event["pair_id"]].ended:
+            if event["type"] == "order_unknown" or order_id not in (
+                one.get(_ORDER) for one in self._residuals.values()
+            ):
+                self._problem("comes after its pair, which did not wait for it")
+            self._learning = order_id
         return order
 
     def _end(self, order: Order) -> None:
@@ -810,6 +1003,11 @@ class Books:
         event = self._event
         name = next((event[key] for key in ("client_order_id", "pair_id", "trade_id", "symbol") if key in event), "")
         self.problems.append(f"seq {event.get('seq')}: {event.get('type')} {name} {what}")
+
+
+def _held(residual: Event) -> Fraction:
+    """Return what of a residual is certain to exist."""
+    return _NONE if residual["possible"] else number(residual["quantity"])
 
 
 def number(text: Any) -> Fraction:

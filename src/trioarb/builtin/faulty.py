@@ -77,6 +77,10 @@ _FEE_STEP = Decimal("1e-15")
 _MOST_DELAY_MS = 60_000
 #: The bid of a crossed quote stands this far above its ask.
 _CROSSED = 1.001
+#: After so many rows of a tape that are swallowed one is passed on for the engine to refuse: an endless tape of which
+#: nothing is left would hold up time itself.
+_MOST_SWALLOWED = 4096
+_REFUSED = (math.nan, math.nan, math.nan, math.nan)
 
 
 class Fault(Enum):
@@ -474,12 +478,17 @@ class FaultyTape(Tape):
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         skew_ns, spoil = self._faults.skew_ns, self._faults.spoil
+        swallowed = 0
         # What was quoted a little earlier comes now; before the first row there is nothing.
         first_ns = start_ns if self._inner.start_ns is None else start_ns - skew_ns
         for ts_ns, order, symbol, bid, bid_size, ask, ask_size in self._inner.rows(symbols, first_ns):
             quote = spoil((bid, bid_size, ask, ask_size), ts_ns)
-            if quote is not None:
-                yield ts_ns + skew_ns, order, symbol, *quote
+            if quote is None:
+                swallowed += 1
+                if swallowed < _MOST_SWALLOWED:
+                    continue
+            swallowed = 0
+            yield ts_ns + skew_ns, order, symbol, *(quote or _REFUSED)
 
 
 class FaultyFeed(Feed):

@@ -41,6 +41,7 @@ class KillSwitchSettings:
 class KillSwitchTier(GuardTier):
     """Pulled by its file, or by a `KillSwitchPulled` until a `StopCleared`. A STOP latches until that, too."""
 
+    folds = frozenset({event.KillSwitchPulled, event.StopCleared, event.GuardTripped, event.Decided})
     answers_kill_switch = True
 
     def __init__(self, settings: KillSwitchSettings, context: GuardContext) -> None:
@@ -51,8 +52,10 @@ class KillSwitchTier(GuardTier):
         self._why = ""
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
-        """Look for the file, too: not even the time to the next `poll` goes by."""
+        """Look for the file, too, so that it denies at once. What is recorded as pulled stays so until `poll`."""
         answer, why = self._answer()
+        if answer is Answer.ALLOW:
+            answer, why = self._given, self._why
         return None if answer is Answer.ALLOW else Refusal(answer=answer, rule=_RULE, value=why, limit=_RELEASED)
 
     def apply(self, record: Record) -> None:
@@ -119,7 +122,7 @@ def trioarb_guard_tiers() -> list[GuardTierSpec]:
     return [
         GuardTierSpec(
             name="kill_switch",
-            doc="a file or the signal SIGUSR1 stops entries, or everything; asked if the file names it",
+            doc="a file or the signal SIGUSR1 stops entries, or everything; asked only where it has a table",
             settings=KillSwitchSettings,
             open=_open,
             rank=10,

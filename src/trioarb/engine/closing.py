@@ -5,17 +5,15 @@ from __future__ import annotations
 import trio
 
 from trioarb.clock.service import seconds_to_ns
-from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.balances import differing_balances
+from trioarb.engine.campaign import Campaign
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.symbol import SymbolTask
+from trioarb.errors import CampaignError
 from trioarb.model.event import CampaignEnded, PositionMarked
-from trioarb.model.number import ZERO
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 
 __all__ = ["close", "close_symbol", "drain"]
-
-#: How long venues may take to say their balances.
-_BALANCES_SECONDS = 30
 
 
 async def drain(campaign: Campaign) -> None:
@@ -77,10 +75,7 @@ async def close(campaign: Campaign) -> None:
             )
         )
     campaign.count(final=True)
-    with trio.move_on_after(_BALANCES_SECONDS) as comparing:
-        await _compare_balances(campaign)
-    if comparing.cancelled_caught:
-        campaign.end(EndedBy.ERROR, "the venues did not say their balances in time")
+    await _compare_balances(campaign)
     campaign.ended_ns = campaign.parts.time.now_ns()
     campaign.enter(Phase.CLOSED)
     assert campaign.ended_by is not None
@@ -90,20 +85,15 @@ async def close(campaign: Campaign) -> None:
 async def _compare_balances(campaign: Campaign) -> None:
     """Hold the ledger against what the venues say they hold."""
     ledger = campaign.parts.ledger
-    problems = list(ledger.imbalances())
-    for venue, exchange in campaign.world.exchanges.items():
+    wrong = list(ledger.imbalances())
+    for venue in campaign.world.exchanges:
         try:
-            held = await exchange.balances()
-        except Exception as error:
-            problems.append(f"{venue}: balances can't be read: {describe(error)}")
-            continue
-        booked = {asset: balance.final for asset, balance in ledger.balances().get(venue, {}).items()}
-        for asset in sorted(set(held) | set(booked)):
-            if held.get(asset, ZERO) != booked.get(asset, ZERO):
-                problems.append(
-                    f"{venue} holds {held.get(asset, ZERO)} {asset}, the ledger says {booked.get(asset, ZERO)}"
-                )
-    if problems and not ledger.open_orders:
-        campaign.end(EndedBy.ERROR, "; ".join(problems))
+            found = await differing_balances(campaign, venue)
+        except CampaignError as error:
+            campaign.problems.append(str(error))
+        else:
+            wrong += (f"{venue} holds {one.held} {one.asset}, the ledger says {one.booked}" for one in found)
+    if wrong and not ledger.open_orders:
+        campaign.end(EndedBy.ERROR, "; ".join(wrong))
     else:
-        campaign.problems += problems
+        campaign.problems += wrong

@@ -10,6 +10,7 @@ import trio
 
 from trioarb import __version__
 from trioarb.clock.service import SECOND_NS
+from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
@@ -117,29 +118,23 @@ async def _compare_balances(campaign: Campaign) -> None:
 
     Orders of unknown fate may explain a difference: then it is only named, since it is booked when their fate is known.
     """
-    ledger, journal = campaign.parts.ledger, campaign.parts.journal
-    for venue, exchange in campaign.world.exchanges.items():
+    journal = campaign.parts.journal
+    for venue in campaign.world.exchanges:
         try:
-            held = await exchange.balances()
-        except Exception as error:
-            campaign.end(EndedBy.ERROR, f"{venue}: balances can't be read: {describe(error)}")
+            found = await differing_balances(campaign, venue)
+        except CampaignError as error:
+            campaign.end(EndedBy.ERROR, str(error))
             continue
-        booked = {asset: balance.final for asset, balance in ledger.balances().get(venue, {}).items()}
-        for asset in sorted(set(held) | set(booked)):
-            has, says = held.get(asset, ZERO), booked.get(asset, ZERO)
-            if has == says:
+        is_certain = not any(order.submitted.venue == venue for order in campaign.parts.trades.orders.values())
+        for one in found:
+            says = f"{venue} held {one.held} {one.asset} when the campaign was resumed, the ledger said {one.booked}"
+            if not is_certain:
+                campaign.problems.append(f"{says}; an order there had no last word yet")
                 continue
-            if any(order.submitted.venue == venue for order in campaign.parts.trades.orders.values()):
-                campaign.problems.append(
-                    f"{venue} holds {has} {asset}, the ledger says {says}; an order there got no answer yet"
-                )
-                continue
-            journal.record(BalanceDiffered(venue=venue, asset=asset, held=has, booked=says))
-            journal.record(Deposited(venue=venue, asset=asset, amount=EXACT.subtract(has, says), reason="difference"))
-            campaign.problems.append(
-                f"{venue} held {has} {asset} when the campaign was resumed, the ledger said {says}; "
-                "the difference is booked as a deposit"
-            )
+            journal.record(BalanceDiffered(venue=venue, asset=one.asset, held=one.held, booked=one.booked))
+            difference = EXACT.subtract(one.held, one.booked)
+            journal.record(Deposited(venue=venue, asset=one.asset, amount=difference, reason="difference"))
+            campaign.problems.append(f"{says}; the difference is booked as a deposit")
 
 
 def _adopt(campaign: Campaign, past: Past, lost: Sequence[Order]) -> list[Order]:

@@ -135,6 +135,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     services.start_soon(limit_runtime, campaign)
     with campaign.scope:
         await start.opening()
+        campaign.parts.journal.flush()  # without its beginning, a journal can't be resumed
         watch = watch_of(campaign)
         await start_market(campaign, services, watch)
         services.start_soon(look_periodically, campaign, watch)

@@ -703,7 +703,6 @@ def _source(path: Path, real: Path, stack: ExitStack, *, owned: bool) -> _Source
 
 def _connect_reading(path: Path, options: str, stack: ExitStack) -> sqlite3.Connection:
     connection = stack.enter_context(closing(_connect(path, options)))
-    # Read what there is of a file that was cut off, and don't trust any page.
+    # Else nothing could be read of a file that was cut off.
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute("PRAGMA cell_size_check = ON")
     return connection

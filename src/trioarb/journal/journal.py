@@ -93,6 +93,11 @@ class Journal:
             self._folds[kind] = folds
         return folds
 
+    def flush(self) -> None:
+        """Have everything written now, or as soon as can be."""
+        if self._writer is not None:
+            self._writer.flush()
+
     @property
     def is_failing(self) -> bool:
         """Whether events can't be written to disk at present. They are kept, and written once it can be done."""

@@ -69,6 +69,10 @@ class JournalWriter(ABC):
     def append(self, record: Record) -> None:
         """Take the next record. Never raises, never waits for the disk longer than one write takes."""
 
+    @abstractmethod
+    def flush(self) -> None:
+        """Gather no longer: have what there is written now, or as soon as can be. Never raises, never waits for it."""
+
     def is_durable(self, seq: int) -> bool:
         """Say whether the record may be relied upon, as far as is known without waiting."""
         return seq <= self._written or (not self._each_order and self.failure is None)
@@ -117,6 +121,10 @@ class InlineWriter(JournalWriter):
     def append(self, record: Record) -> None:
         self._pending.append(record)
         if len(self._pending) >= self._write_at:
+            self._write()
+
+    def flush(self) -> None:
+        if self._pending:
             self._write()
 
     async def durable(self, seq: int) -> bool:
@@ -197,6 +205,9 @@ class ThreadWriter(JournalWriter):
         self._queue.put(record)
         if self._queue.qsize() >= _GATHER_RECORDS:
             self._hurry.set()
+
+    def flush(self) -> None:
+        self._hurry.set()
 
     async def durable(self, seq: int) -> bool:
         """See `JournalWriter.durable`. A waiter can be cancelled; what is written stays the same."""

@@ -132,6 +132,8 @@ class Story:
         yield from self._trade_lines(list(self._trades.values()))
         yield ""
         yield from self._refusal_lines()
+        if self._left:
+            yield ""
         for left in self._left.values():
             yield f"Left: {describe_residual(left)}"
         yield ""
@@ -142,7 +144,7 @@ class Story:
 
     def of_symbol(self, symbol: str) -> Iterator[str]:
         """Yield the funnel, the refusals and the trades of one of the `symbols`."""
-        yield f"{symbol}: {self._allowed[symbol]:,} entries allowed"
+        yield symbol
         yield ""
         yield from self._funnel_lines(symbol)
         yield ""
@@ -223,7 +225,13 @@ class Story:
             return
         yield "Counters" if counted.final else "Counters when they were last recorded"
         steps = [(step, f"{getattr(counted, step):,}") for step in _FUNNEL]
+        trades = [trade for trade in self._trades.values() if trade.symbol == symbol]
         steps += [(f"not sized: {why}", f"{count:,}") for why, count in counted.not_sized.items()]
+        steps += [
+            ("allowed", f"{self._allowed[symbol]:,}"),
+            ("filled", f"{sum(bool(trade.quantity) for trade in trades):,}"),
+            ("closed", f"{sum(trade.closed_ns is not None for trade in trades):,}"),
+        ]
         yield from aligned(steps, right={1})
 
     # What is folded

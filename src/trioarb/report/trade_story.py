@@ -40,6 +40,7 @@ __all__ = ["TradeStory"]
 #: Averages are quotients; nobody wants all their digits.
 _SHOWN = Context(prec=10)
 _ONE = Decimal(1)
+_PARTS = tuple(f"{what}: {part}" for what in ("entry", "exit", "late fills") for part in ("bought", "sold", "fees"))
 
 
 def _no_parts() -> defaultdict[str, Decimal]:
@@ -63,6 +64,7 @@ class TradeStory:
         self._trade_id = trade_id
         self._entry: PairOpened | None = None
         self._lines: list[tuple[int, str]] = []
+        self._campaign_id = ""
         self._decided: dict[str, tuple[int, Decided]] = {}
         self._assets: dict[str, tuple[str, str]] = {}
         self._fx: Mapping[str, Decimal] = {}
@@ -73,7 +75,7 @@ class TradeStory:
         self._late = _no_parts()
         self._dust_usd = ZERO
         self._held = ZERO
-        self._pnl_usd = ZERO
+        self.pnl_usd = ZERO
 
     def apply(self, record: Record) -> None:
         tell = _FOLDS.get(type(record.event))
@@ -87,33 +89,39 @@ class TradeStory:
         if entry is None:
             return
         yield f"Trade {self._trade_id}: {entry.symbol}, bought at {entry.buy_venue}, sold at {entry.sell_venue}"
+        yield f"Order 1 is {self._campaign_id}-1 at its venue, and so on. Times are UTC."
         yield ""
         for ts_ns, line in self._lines:
             yield f"{utc(ts_ns)}  {line}"
         yield ""
-        yield from self._make_up(entry)
-
-    def _make_up(self, entry: PairOpened) -> Iterator[str]:
-        """Say what the PnL is the sum of."""
-        quote = self._assets.get(entry.symbol, ("", ""))[1]
-        usd_per_quote = self._fx.get(quote, _ONE)
-        with localcontext(EXACT):
-            rows = [(what, amount * usd_per_quote) for what, amount in self._parts.items() if amount]
-            left = sum((residual.booked_value for residual in self._residuals.values()), ZERO)
-            rows += [("residuals, at their value", left * usd_per_quote)] if left else []
-            rows += [("held by what is open", -self._held * usd_per_quote)] if self._held else []
-        rows += [("dust, at its value", self._dust_usd)] if self._dust_usd else []
-        yield f"Realised PnL: {_signed(self._pnl_usd)} USD" + (", the sum of" if rows else "")
-        if rows:
-            yield from aligned([(f"  {what}", _signed(amount)) for what, amount in rows], right={1})
+        parts = self.parts_usd()
+        yield f"Realised PnL: {_signed(self.pnl_usd)} USD{', the sum of' if parts else ''}"
+        if parts:
+            yield from aligned([(f"  {what}", _signed(amount)) for what, amount in parts.items()], right={1})
+        quote, usd_per_quote = self._quote(entry.symbol)
         if usd_per_quote != 1:
             yield f"  (at {text(usd_per_quote)} USD per {quote})"
+
+    def parts_usd(self) -> dict[str, Decimal]:
+        """Return what `pnl_usd` is the sum of, to the last digit."""
+        if self._entry is None:
+            return {}
+        with localcontext(EXACT):
+            _, usd_per_quote = self._quote(self._entry.symbol)
+            left = sum((residual.booked_value for residual in self._residuals.values()), ZERO)
+            parts = {what: self._parts[what] * usd_per_quote for what in _PARTS}
+            parts |= {
+                "residuals, at their value": left * usd_per_quote,
+                "dust, at its value": self._dust_usd,
+                "held by what is open": -self._held * usd_per_quote,
+            }
+        return {what: amount for what, amount in parts.items() if amount}
 
     def _tell(self, ts_ns: int, line: str) -> None:
         self._lines.append((ts_ns, line))
 
     def _open_campaign(self, _: int, event: CampaignOpened) -> None:
-        self._fx = event.fx
+        self._fx, self._campaign_id = event.fx, event.campaign_id
 
     def _list(self, _: int, event: InstrumentListed) -> None:
         self._assets[event.symbol] = event.base, event.quote
@@ -151,7 +159,7 @@ class TradeStory:
         lost = "" if event.durable else "; the journal could not be written"
         self._tell(
             ts_ns,
-            f"  {event.purpose.value} {event.client_order_id}: {event.side.value} {text(event.quantity)} "
+            f"  {event.purpose.value}, {self._order(event.client_order_id)}: {event.side.value} {text(event.quantity)} "
             f"{self._base(event.symbol)} at {event.venue}, limit {text(event.limit_price)}{why}{lost}",
         )
 
@@ -173,21 +181,24 @@ class TradeStory:
         parts[f"{what}: fees"] -= fee
         self._tell(
             ts_ns,
-            f"  {event.client_order_id} filled {text(event.quantity)} at {text(event.price)}, fee {text(event.fee)} "
-            f"{event.fee_asset}{late}",
+            f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}, fee "
+            f"{text(event.fee)} {event.fee_asset}{late}",
         )
 
     def _cancel(self, ts_ns: int, event: OrderCancelled) -> None:
         if event.client_order_id in self._orders:
-            self._tell(ts_ns, f"  {event.client_order_id} cancelled, {text(event.unfilled)} not filled")
+            self._tell(ts_ns, f"  {self._order(event.client_order_id)} cancelled, {text(event.unfilled)} not filled")
 
     def _refuse(self, ts_ns: int, event: OrderRejected) -> None:
         if event.client_order_id in self._orders:
-            self._tell(ts_ns, f"  {event.client_order_id} rejected: {event.reason}")
+            self._tell(ts_ns, f"  {self._order(event.client_order_id)} rejected: {event.reason}")
 
     def _lose(self, ts_ns: int, event: OrderUnknown) -> None:
         if event.client_order_id in self._orders:
-            self._tell(ts_ns, f"  {event.client_order_id} has no answer: {event.reason}; the venue is asked for it")
+            self._tell(
+                ts_ns,
+                f"  {self._order(event.client_order_id)} has no answer: {event.reason}; the venue is asked for it",
+            )
 
     def _open_position(self, ts_ns: int, event: PositionOpened) -> None:
         if event.trade_id == self._trade_id:
@@ -219,7 +230,7 @@ class TradeStory:
 
     def _resolve(self, ts_ns: int, event: ResidualResolved) -> None:
         if self._residuals.pop(event.residual_id, None) is not None:
-            self._pnl_usd += event.pnl_usd
+            self.pnl_usd += event.pnl_usd
             self._add(self._late)
             self._late.clear()
             what = f"residual {event.residual_id} resolved, {event.reason}: {_signed(event.pnl_usd)} USD"
@@ -229,7 +240,7 @@ class TradeStory:
         pair = self._pairs.pop(event.pair_id, None)
         if pair is None:
             return
-        self._pnl_usd += event.pnl_usd
+        self.pnl_usd += event.pnl_usd
         self._dust_usd += event.dust_value_usd
         self._add(pair.parts)
         dust = f", {text(event.dust)} is dust" if event.dust else ""
@@ -245,6 +256,14 @@ class TradeStory:
 
     def _base(self, symbol: str) -> str:
         return self._assets.get(symbol, ("", ""))[0]
+
+    def _quote(self, symbol: str) -> tuple[str, Decimal]:
+        """Return the quote asset and its value in USD."""
+        quote = self._assets.get(symbol, ("", ""))[1]
+        return quote, self._fx.get(quote, _ONE)
+
+    def _order(self, client_order_id: str) -> str:
+        return f"order {client_order_id.removeprefix(f'{self._campaign_id}-')}"
 
 
 _FOLDS: Mapping[type[Event], Callable[[TradeStory, int, Any], None]] = {

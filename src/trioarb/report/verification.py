@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
 from typing import Any
@@ -122,7 +123,7 @@ class Verification:
 class _Entry:
     """What is done with the events of one type, and how many there were."""
 
-    handlers: tuple[Callable[[Record, Any], None], ...]
+    handlers: tuple[Callable[[Record, Any], None], ...] = ()
     count: int = 0
 
 
@@ -137,7 +138,7 @@ class Verifier:
         self._pairs = Pairs(findings, self._course, self._listings)
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
-        self._entries = Entries(findings, self._pairs)
+        self._entries = Entries(findings, self._course)
         self._counters = Counters(findings, self._entries.decided)
         self._ledger: Ledger | None = Ledger()
         self._exposure: Exposure | None = Exposure()
@@ -145,32 +146,35 @@ class Verifier:
 
     def fold(self, records: Iterable[Record]) -> None:
         """Fold records in their order. What iterating over them raises goes through; what was folded stays so."""
-        table, place, residuals = self._table, self._course.place, self._residuals
-        with localcontext(EXACT):
-            for record in records:
-                event = record.event
-                kind = type(event)
-                place(record)
-                if residuals.pending is not None and kind not in _BETWEEN:
-                    residuals.settle()
-                entry = table.get(kind)
-                if entry is None:
-                    continue
-                entry.count += 1
-                try:
-                    for handle in entry.handlers:
-                        handle(record, event)
-                except DecimalException as error:
-                    what = f"has figures that can't be computed with ({type(error).__name__})"
-                    self._findings.add(Check.LEDGER, record, what)
+        table, course, residuals = self._table, self._course, self._residuals
+        seq, ts_ns, record = course.seq, course.ts_ns, course.last
+        try:
+            with localcontext(EXACT):
+                for record in records:
+                    if record.seq != seq + 1 or record.ts_ns < ts_ns or course.expects is not None:
+                        course.complain(record, seq, ts_ns)
+                    seq, ts_ns, event = record.seq, record.ts_ns, record.event
+                    kind = type(event)
+                    if residuals.pending is not None and kind not in _BETWEEN:
+                        residuals.settle()
+                    entry = table[kind]
+                    entry.count += 1
+                    try:
+                        for handle in entry.handlers:
+                            handle(record, event)
+                    except DecimalException as error:
+                        what = f"has figures that can't be computed with ({type(error).__name__})"
+                        self._findings.add(Check.LEDGER, record, what)
+        finally:
+            course.seq, course.ts_ns, course.last = seq, ts_ns, record
 
     def result(self) -> Verification:
         """Check what has to hold after the last event, and return everything that was found. To be called once."""
         last = self._course.last
-        if last is not None:
-            with localcontext(EXACT):
-                self._residuals.settle()
+        with localcontext(EXACT):
+            if last is not None:
                 self._check_totals(last)
+            facts = self._facts()
         counts = self._findings.counts
         return Verification(
             checks=tuple(
@@ -178,10 +182,10 @@ class Verifier:
                 for check, (unit, _) in _LOOKS_AT.items()
             ),
             violations=tuple(sorted(self._findings.kept, key=lambda violation: violation.seq)),
-            facts=self._facts(),
+            facts=facts,
         )
 
-    def _make_table(self) -> dict[type[Event], _Entry]:
+    def _make_table(self) -> defaultdict[type[Event], _Entry]:
         course, listings, books, pairs = self._course, self._listings, self._books, self._pairs
         orders, residuals, entries, counters = self._orders, self._residuals, self._entries, self._counters
         handlers: dict[type[Event], tuple[Callable[[Record, Any], None], ...]] = {
@@ -191,11 +195,11 @@ class Verifier:
             model.BalanceDiffered: (books.differ,),
             model.InstrumentListed: (listings.list,),
             model.Deposited: (books.deposit, self._post),
-            model.PhaseEntered: (course.enter, entries.enter),
+            model.PhaseEntered: (course.enter,),
             model.Decided: (entries.decide,),
             model.DecisionsRepeated: (entries.repeat,),
             model.PairOpened: (entries.open, pairs.open, self._expose),
-            model.OrderSubmitted: (entries.submit, orders.submit, self._post),
+            model.OrderSubmitted: (orders.submit, self._post),
             model.OrderAcknowledged: (orders.acknowledge,),
             model.OrderUnknown: (orders.acknowledge,),
             model.OrderFilled: (orders.fill, self._post),
@@ -211,7 +215,7 @@ class Verifier:
             model.FunnelCounted: (counters.count,),
             model.CampaignEnded: (course.end, self._end),
         }
-        return {kind: _Entry(done) for kind, done in handlers.items()}
+        return defaultdict(_Entry, {kind: _Entry(done) for kind, done in handlers.items()})
 
     def _post(self, record: Record, event: Event) -> None:
         """Fold the journal's own ledger, to compare it at the end."""
@@ -286,14 +290,19 @@ class Verifier:
         for residual in booked.values():
             listed = symbols.get(residual.symbol)
             earned += residual.booked_value * (listed.usd_per_quote if listed else ZERO)
-        expected, pnl_usd = earned + pairs.dust_usd, pairs.pnl_usd + residuals.pnl_usd
+        expected = earned + pairs.dust_usd + residuals.awaited_usd()
+        pnl_usd = pairs.pnl_usd + residuals.pnl_usd
         if pnl_usd != expected:
             what = f"leaves a PnL of {text(pnl_usd)} USD in all; cash, fees and what is left come to {text(expected)}"
             self._findings.add(Check.PNL, record, what)
 
+    @property
+    def _events(self) -> int:
+        return sum(entry.count for entry in self._table.values())
+
     def _looked_at(self, check: Check) -> int:
         _, kinds = _LOOKS_AT[check]
-        return self._course.events if check is Check.SEQUENCE else sum(self._table[kind].count for kind in kinds)
+        return self._events if check is Check.SEQUENCE else sum(self._table[kind].count for kind in kinds)
 
     def _facts(self) -> Facts:
         course, orders, pairs = self._course, self._orders, self._pairs
@@ -306,9 +315,9 @@ class Verifier:
             stretches=course.stretches,
             is_finished=course.ended is not None,
             ended_by=course.ended.ended_by.value if course.ended else "",
-            first_ns=course.first.ts_ns if course.first else 0,
-            last_ns=course.last.ts_ns if course.last else 0,
-            events=course.events,
+            first_ns=course.first_ns,
+            last_ns=course.ts_ns,
+            events=self._events,
             trades=count(model.PositionOpened),
             closed=count(model.PositionClosed),
             orders=count(model.OrderSubmitted),

@@ -1,0 +1,279 @@
+"""`verify`, `explain`, `events` and `repair`: what a campaign's journal tells when it is over."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+import pytest
+from command import TOP10, CommandLine, Ran
+
+from trioarb.cli import reading
+from trioarb.journal.file import JournalFile, open_journal
+from trioarb.model.event import PairEnded, Record
+
+CAMPAIGN = ["--set=session.clock=virtual", "--set=universe.top_n=6", "--set=exchanges.*.market.size_usd=300"]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A campaign with a journal and an events file."""
+    trioarb = CommandLine(folder=tmp_path_factory.mktemp("campaign"))
+    ran = trioarb.run(TOP10, *CAMPAIGN, "--journal=run.journal")
+    assert ran.code == 0, ran.err
+    return ran
+
+
+@pytest.fixture(scope="module")
+def trioarb(ran: Ran) -> CommandLine:
+    return CommandLine(folder=ran.folder)
+
+
+@pytest.fixture
+def damaged(ran: Ran, tmp_path: Path) -> Path:
+    """A copy of the journal in which the 101st event is missing."""
+    path = tmp_path / "damaged.journal"
+    shutil.copy(ran.folder / "run.journal", path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM event WHERE seq = 101")
+    return path
+
+
+def records_of(path: Path) -> list[Record]:
+    with open_journal(path) as stored:
+        return list(stored.records())
+
+
+# verify
+
+
+def test_a_sound_journal_is_verified(trioarb: CommandLine, ran: Ran) -> None:
+    verified = trioarb("verify", "run.journal")
+
+    assert (verified.code, verified.err) == (0, "")
+    lines = verified.out.splitlines()
+    checks = lines[1 : lines.index("")]
+    assert len(checks) == 12
+    assert all(line.endswith(" ok") for line in checks)
+    assert checks[0].split() == ["sequence", str(len(ran.events)), "events", "ok"]
+    assert lines[-1] == "run.journal is sound."
+    assert f"{len(ran.of_type('position_opened')):,} trades" in verified.out
+
+
+def test_the_digest_is_that_of_the_events_file(trioarb: CommandLine, ran: Ran) -> None:
+    verified = trioarb("verify", "run.journal", "--digest")
+
+    assert verified.code == 0
+    expected = hashlib.sha256((ran.folder / "events.jsonl").read_bytes()).hexdigest()
+    assert verified.out.splitlines()[0] == expected
+    assert verified.out.splitlines()[-1] == "run.journal is sound."
+
+
+def test_a_program_can_read_what_was_verified(trioarb: CommandLine, ran: Ran) -> None:
+    verified = trioarb("verify", "run.journal", "--json", "--digest")
+
+    result = json.loads(verified.out)
+    assert result["ok"] is True
+    assert result["violations"] == []
+    assert len(result["digest"]) == 64
+    assert "damage" not in result
+    assert result["checks"]["double entry"]["violations"] == 0
+    assert result["facts"]["events"] == len(ran.events)
+    assert result["facts"]["ended_by"] == "iterations"
+    assert result["facts"]["pnl_usd"] == ran.summary["pnl_usd"]
+
+
+def test_a_journal_that_breaks_a_rule_is_not_sound(trioarb: CommandLine, ran: Ran, tmp_path: Path) -> None:
+    records = records_of(ran.folder / "run.journal")
+    index = next(i for i, record in enumerate(records) if isinstance(record.event, PairEnded))
+    ended = records[index].event
+    assert isinstance(ended, PairEnded)
+    more = attrs.evolve(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
+    records[index] = attrs.evolve(records[index], event=more)
+    path = tmp_path / "wrong.journal"
+    with closing(JournalFile.create(path, {}, synchronous=False)) as file:
+        file.write(records)
+
+    verified = trioarb("verify", path)
+
+    assert (verified.code, verified.err) == (1, "")
+    assert f"Violation: PnL: seq {index + 1}: pair_ended (pair_id {ended.pair_id}, " in verified.out
+    assert verified.out.splitlines()[-1].startswith(f"{path} is not sound: ")
+    result = json.loads(trioarb("verify", path, "--json").out)
+    assert result["ok"] is False
+    assert result["violations"][0]["seq"] == index + 1
+    assert result["violations"][0]["ids"]["pair_id"] == ended.pair_id
+
+
+def test_a_damaged_journal_is_verified_as_far_as_it_can_be_read(trioarb: CommandLine, damaged: Path) -> None:
+    verified = trioarb("verify", damaged, "--digest")
+
+    assert verified.code == 1
+    assert "event 102 follows event 100" in verified.error
+    assert f"trioarb repair {damaged} NEW" in verified.error
+    assert verified.out.splitlines()[0].startswith("check")
+    assert "100 events" in verified.out
+    result = json.loads(trioarb("verify", damaged, "--json").out)
+    assert result["ok"] is False
+    assert "event 102 follows event 100" in result["damage"]
+
+
+@pytest.mark.parametrize("command", ["verify", "explain", "events"])
+def test_what_is_no_journal_can_not_be_read(trioarb: CommandLine, tmp_path: Path, command: str) -> None:
+    (tmp_path / "text").write_text("not a journal, but a text that is long enough to be something else\n" * 20)
+
+    for path, what in (
+        (tmp_path / "text", "is not a trioarb journal"),
+        (tmp_path / "none", "there is no such journal"),
+    ):
+        ran = trioarb(command, path)
+        assert (ran.code, ran.out) == (2, "")
+        assert what in ran.error
+
+
+# events
+
+
+def test_events_are_what_the_campaign_wrote(trioarb: CommandLine, ran: Ran) -> None:
+    assert trioarb("events", "run.journal").out == (ran.folder / "events.jsonl").read_text()
+
+
+def test_events_of_a_type_and_of_a_symbol(trioarb: CommandLine, ran: Ran) -> None:
+    def printed(*options: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in trioarb("events", "run.journal", *options).out.splitlines()]
+
+    assert printed("--type=pair_ended") == ran.of_type("pair_ended")
+    symbol = ran.of_type("position_opened")[0]["symbol"]
+    orders = {event["client_order_id"] for event in ran.of_type("order_submitted", symbol=symbol)}
+    trades = {event["trade_id"] for event in ran.of_type("position_opened", symbol=symbol)}
+    assert printed(f"--symbol={symbol}") == [
+        event
+        for event in ran.events
+        if event.get("symbol") == symbol or event.get("client_order_id") in orders or event.get("trade_id") in trades
+    ]
+    cancelled = printed(f"--symbol={symbol}", "--type=order_cancelled")
+    assert cancelled == [event for event in ran.of_type("order_cancelled") if event["client_order_id"] in orders]
+
+
+def test_unknown_types_and_symbols_are_named_with_what_there_is(trioarb: CommandLine) -> None:
+    by_type = trioarb("events", "run.journal", "--type=pair_end")
+    assert (by_type.code, by_type.out) == (2, "")
+    assert "--type" in by_type.error
+    assert "did you mean 'pair_ended'?" in by_type.error
+
+    by_symbol = trioarb("events", "run.journal", "--symbol=BTCUSD")
+    assert (by_symbol.code, by_symbol.out) == (2, "")
+    assert "did you mean 'BTCUSDT'?" in by_symbol.error
+
+
+def test_a_reader_that_goes_away_is_no_error(trioarb: CommandLine) -> None:
+    ours, theirs = os.pipe()
+    with trioarb.started("events", "run.journal", stdout=theirs) as process:
+        os.close(theirs)
+        os.read(ours, 100)
+        os.close(ours)
+        assert process.finish().err == ""
+
+
+# explain
+
+
+def test_the_campaign_is_explained(trioarb: CommandLine, ran: Ran) -> None:
+    explained = trioarb("explain", "run.journal")
+
+    assert (explained.code, explained.err) == (0, "")
+    for trade in ran.summary["trades"]:
+        assert any(line.split()[:2] == [trade["trade_id"], trade["symbol"]] for line in explained.out.splitlines())
+    assert "One trade: trioarb explain run.journal --trade" in explained.out
+
+
+def test_a_trade_and_a_symbol_are_explained(trioarb: CommandLine, ran: Ran) -> None:
+    trade = ran.summary["trades"][0]
+    explained = trioarb("explain", "run.journal", "--trade", trade["trade_id"])
+    assert explained.code == 0
+    assert explained.out.startswith(f"Trade {trade['trade_id']}: {trade['symbol']}, ")
+    sign = "" if trade["pnl_usd"].startswith("-") else "+"
+    assert f"Realised PnL: {sign}{trade['pnl_usd']} USD, the sum of" in explained.out
+
+    explained = trioarb("explain", "run.journal", "--symbol", trade["symbol"])
+    assert explained.code == 0
+    assert any(line.split()[:1] == [trade["trade_id"]] for line in explained.out.splitlines())
+
+
+def test_an_unknown_trade_or_symbol_is_named_with_what_there_is(trioarb: CommandLine, ran: Ran) -> None:
+    explained = trioarb("explain", "run.journal", "--trade=t999")
+    assert (explained.code, explained.out) == (2, "")
+    assert all(trade["trade_id"] in explained.error for trade in ran.summary["trades"])
+
+    explained = trioarb("explain", "run.journal", "--symbol=ethusd")
+    assert (explained.code, explained.out) == (2, "")
+    assert "did you mean 'ETHUSDT'?" in explained.error
+
+    assert trioarb("explain", "run.journal", "--symbol=ETHUSDT", "--trade=t1").code == 2
+
+
+# repair
+
+
+def test_what_is_sound_of_a_damaged_journal_is_saved(trioarb: CommandLine, ran: Ran, damaged: Path) -> None:
+    saved = damaged.with_name("saved.journal")
+    repaired = trioarb("repair", damaged, saved)
+
+    assert (repaired.code, repaired.err) == (0, "")
+    assert f"{saved}: 100 events saved." in repaired.out
+    assert "everything after event 100" in repaired.out
+    assert "event 102 follows event 100" in repaired.out
+    assert f"trioarb verify {saved}" in repaired.out
+    assert records_of(saved) == records_of(ran.folder / "run.journal")[:100]
+
+    verified = trioarb("verify", saved)
+    assert verified.code == 0
+    assert "not ended" in verified.out
+
+    again = trioarb("repair", damaged, saved)
+    assert (again.code, again.out) == (2, "")
+
+
+def test_a_journal_that_is_not_damaged_is_copied(trioarb: CommandLine, ran: Ran, tmp_path: Path) -> None:
+    repaired = trioarb("repair", "run.journal", tmp_path / "copy.journal")
+
+    assert repaired.code == 0
+    assert "run.journal is not damaged." in repaired.out
+    assert records_of(tmp_path / "copy.journal") == records_of(ran.folder / "run.journal")
+
+
+# progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_long_work_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, terminal = iter(range(10_000)), Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(reading, "monotonic", lambda: next(seconds) / 2)
+    passed = list(reading.with_progress(range(20_000), 20_000, "verifying"))  # type: ignore[type-var,arg-type]
+
+    assert passed == list(range(20_000))
+    assert "verifying: 8,192 of 20,000 events" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_quick_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(reading, "monotonic", lambda: 0.0)
+    list(reading.with_progress(range(20_000), 20_000, "verifying"))  # type: ignore[type-var,arg-type]
+
+    assert terminal.getvalue() == ""
