@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from trioarb import __version__
@@ -13,14 +14,16 @@ from trioarb.config.schema import ClockKind, Durability
 from trioarb.config.stored import to_text
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.past import Past
-from trioarb.journal.file import JournalFile
+from trioarb.errors import JournalError
+from trioarb.journal.file import JournalFile, open_journal
 from trioarb.journal.writer import InlineWriter, JournalWriter, ThreadWriter
+from trioarb.model.event import CampaignOpened
 
-__all__ = ["DURABILITY", "STORED_CONFIG", "keep_anew", "keep_on", "new_path", "state_of"]
+__all__ = ["STORED_CONFIG", "keep_anew", "keep_on", "new_path", "state_of"]
 
 #: Keys of the journal's table ``meta``.
 STORED_CONFIG = "config"
-DURABILITY = "durability"
+_DURABILITY = "durability"
 
 
 def new_path(folder: Path, name: str) -> Path:
@@ -52,16 +55,33 @@ def keep_anew(path: Path, loaded: Loaded) -> Keeping:
     return Keeping(open_writer=open_writer, state_of=state_of(path))
 
 
-def keep_on(file: JournalFile, loaded: Loaded, past: Past) -> Keeping:
-    """Return how a campaign is kept that goes on in its journal."""
+@contextmanager
+def keep_on(path: Path, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Iterator[Keeping]:
+    """Open the journal of a campaign that goes on, and yield how it is kept; close it if the campaign did not.
 
-    def open_writer(campaign_id: str) -> JournalWriter:
-        for key, value in _meta(loaded, campaign_id).items():
-            if file.meta.get(key) != value:
-                file.set_meta(key, value)
-        return _writer(file, loaded)
+    Raises:
+        JournalError: it can't be resumed, and is as it was.
+    """
+    with closing(JournalFile.resume(path, synchronous=_each_order(loaded))) as file, open_journal(path) as reader:
+        opened = next(iter(reader.records())).event
+        if not isinstance(opened, CampaignOpened):
+            raise JournalError(f"{path} does not begin with a campaign's opening; `trioarb verify` says more")
 
-    return Keeping(open_writer=open_writer, state_of=state_of(file.path), past=past)
+        def open_writer(campaign_id: str) -> JournalWriter:
+            for key, value in _meta(loaded, campaign_id).items():
+                if file.meta.get(key) != value:
+                    file.set_meta(key, value)
+            return _writer(file, loaded)
+
+        past = Past(
+            opened=opened,
+            last_ts_ns=reader.last_ts_ns,
+            records=reader.records,
+            every_order=reader.meta.get(_DURABILITY) == Durability.ORDER.value,
+            close_only=close_only,
+            clear_stop=clear_stop,
+        )
+        yield Keeping(open_writer=open_writer, state_of=state_of(path), past=past)
 
 
 def _writer(file: JournalFile, loaded: Loaded) -> JournalWriter:
@@ -77,7 +97,7 @@ def _meta(loaded: Loaded, campaign_id: str) -> Mapping[str, str]:
     return {
         "campaign_id": campaign_id,
         "version": __version__,
-        DURABILITY: loaded.config.session.durability.value,
+        _DURABILITY: loaded.config.session.durability.value,
         "config_digest": loaded.config.digest,
         STORED_CONFIG: to_text(loaded.table, loaded.config),
     }

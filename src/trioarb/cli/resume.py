@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.cli.journal import DURABILITY, STORED_CONFIG, keep_on
+from trioarb.cli.journal import STORED_CONFIG, keep_on
 from trioarb.cli.options import Overrides
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
 from trioarb.config.load import Loaded, load_config, load_table
-from trioarb.config.schema import Durability
 from trioarb.config.stored import differences, from_text
-from trioarb.engine.past import Past
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, open_journal
-from trioarb.model.event import CampaignOpened
+from trioarb.journal.file import open_journal
 from trioarb.plugin.registry import Plugins, load_plugins
 
 __all__ = ["resume"]
@@ -63,21 +59,9 @@ def resume(
         log_level=log_level,
     )
     _compare(journal, stored, loaded, force=force)
-    in_order = loaded.config.session.durability is Durability.ORDER
-    with closing(JournalFile.resume(journal, synchronous=in_order)) as file, open_journal(journal) as reader:
-        opened = next(iter(reader.records())).event
-        if not isinstance(opened, CampaignOpened):
-            raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
-        past = Past(
-            opened=opened,
-            last_ts_ns=reader.last_ts_ns,
-            records=reader.records,
-            every_order=reader.meta.get(DURABILITY) == Durability.ORDER.value,
-            close_only=close_only,
-            clear_stop=clear_stop,
-        )
+    with keep_on(journal, loaded, close_only=close_only, clear_stop=clear_stop) as keeping:
         foreground = Foreground(name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-        return foreground.run(loaded, plugins, keep_on(file, loaded, past), journal)
+        return foreground.run(loaded, plugins, keeping, journal)
 
 
 def _stored(journal: Path, meta: Mapping[str, str], plugins: Plugins) -> Loaded:

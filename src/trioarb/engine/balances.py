@@ -10,7 +10,7 @@ import trio
 
 from trioarb.clock.service import SECOND_NS
 from trioarb.engine.campaign import Campaign, describe
-from trioarb.errors import CampaignError
+from trioarb.errors import CampaignError, VenueError
 from trioarb.model.number import ZERO
 
 __all__ = ["Difference", "differing_balances"]
@@ -33,7 +33,8 @@ async def differing_balances(campaign: Campaign, venue: str) -> Sequence[Differe
     """Ask a venue for its balances until it says them; return where the ledger differs, by asset.
 
     Raises:
-        CampaignError: it does not say them in time.
+        VenueError: it does not say them in time.
+        CampaignError: its plugin failed.
     """
     held = await _held(campaign, venue)
     booked = {asset: balance.final for asset, balance in campaign.parts.ledger.balances().get(venue, {}).items()}
@@ -51,7 +52,9 @@ async def _held(campaign: Campaign, venue: str) -> Mapping[str, Decimal]:
         while True:
             try:
                 return await campaign.world.exchanges[venue].balances()
+            except VenueError as error:
+                problem = str(error)
             except Exception as error:
-                problem = describe(error)
+                raise CampaignError(f"{venue}: balances can't be read: {describe(error)}") from error
             await time.sleep(SECOND_NS, (1, "", venue, 5))
-    raise CampaignError(f"{venue} did not say its balances, so the ledger could not be compared: {problem}")
+    raise VenueError(f"{venue} did not say its balances, so the ledger could not be compared: {problem}")

@@ -9,7 +9,7 @@ from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.symbol import SymbolTask
-from trioarb.errors import CampaignError
+from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 
@@ -89,8 +89,10 @@ async def _compare_balances(campaign: Campaign) -> None:
     for venue in campaign.world.exchanges:
         try:
             found = await differing_balances(campaign, venue)
-        except CampaignError as error:
+        except VenueError as error:
             campaign.problems.append(str(error))
+        except CampaignError as error:
+            wrong.append(str(error))
         else:
             wrong += (f"{venue} holds {one.held} {one.asset}, the ledger says {one.booked}" for one in found)
     if wrong and not ledger.open_orders:

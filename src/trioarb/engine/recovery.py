@@ -15,7 +15,7 @@ from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.past import Past
-from trioarb.errors import CampaignError
+from trioarb.errors import CampaignError, VenueError
 from trioarb.journal.trades import PairFlows
 from trioarb.model.event import (
     BalanceDiffered,
@@ -122,7 +122,7 @@ async def _compare_balances(campaign: Campaign) -> None:
     for venue in campaign.world.exchanges:
         try:
             found = await differing_balances(campaign, venue)
-        except CampaignError as error:
+        except (CampaignError, VenueError) as error:
             campaign.end(EndedBy.ERROR, str(error))
             continue
         is_certain = not any(order.submitted.venue == venue for order in campaign.parts.trades.orders.values())
