@@ -14,6 +14,7 @@ import pytest
 #: Reads the journal and tries to go on with it, as a user whom permissions concern.
 _PLAIN_USER = """
 import os, sys
+import urllib.parse  # what is imported late may be out of this user's reach
 from pathlib import Path
 from trioarb.errors import JournalError
 from trioarb.journal.file import JournalFile, open_journal

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cache, partial
 from math import inf
-from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -20,11 +18,19 @@ from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRej
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
-from trioarb.engine.keeping import Keeping
-from trioarb.engine.past import Past
 from trioarb.engine.run import run_campaign
-from trioarb.journal.writer import InlineWriter
-from trioarb.model.event import CampaignOpened, DecisionsRepeated, Event, PairEnded, Record
+from trioarb.model.event import (
+    CampaignResumed,
+    DecisionsRepeated,
+    Event,
+    InstrumentListed,
+    PairEnded,
+    PairOpened,
+    PhaseEntered,
+    PositionClosed,
+    Record,
+)
+from trioarb.model.trade import ExitReason, Phase
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, scripted_market, two_venues
 
@@ -102,18 +108,12 @@ def _run(
     rows: Callable[[str], Iterable[ScriptedRow]] = _rows,
     fates: Mapping[str, Fate] | None = None,
     guards: Mapping[str, Mapping[str, object]] | None = None,
-    keeping: Keeping | None = None,
     latency_ms: int = 300,
     **session: object,
 ) -> Stream:
     @asynccontextmanager
     async def open_exchange(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
-        venue = FatefulExchange(settings, context, (fates or {}).get(context.venue))
-        venue.open()
-        try:
-            yield venue
-        finally:
-            venue.close()
+        yield FatefulExchange(settings, context, (fates or {}).get(context.venue))
 
     listings = [listing("BTC"), listing("ETH")] if rows is _rows else [listing("BTC")]
     tapes = {venue: ScriptedTape(list(rows(venue)), listings=listings) for venue in ("a", "b")}
@@ -124,20 +124,17 @@ def _run(
     table["guards"] = {"symbol": {"cooldown_seconds": 1}, **(guards or {})}
     table["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 400}
     table["session"] |= session
-    return _campaign(table, {"market": scripted_market(tapes), "venue": plugin_of(spec)}, keeping=keeping)
+    return _campaign(table, {"market": scripted_market(tapes), "venue": plugin_of(spec)})
 
 
 def _campaign(
-    table: Mapping[str, Any],
-    plugins: Mapping[str, object] | None = None,
-    overrides: Sequence[str] = (),
-    keeping: Keeping | None = None,
+    table: Mapping[str, Any], plugins: Mapping[str, object] | None = None, overrides: Sequence[str] = ()
 ) -> Stream:
     registered = load_plugins(plugins)
     loaded = load_table(table, registered, overrides=["session.clock=virtual", *overrides])
     records: list[Record] = []
     clock = VirtualClock()
-    run = partial(run_campaign, clock=clock, observers=[records.append], keeping=keeping)
+    run = partial(run_campaign, clock=clock, observers=[records.append])
     trio.run(run, loaded.config, registered, clock=clock)
     return records
 
@@ -147,34 +144,19 @@ def _top10(*overrides: str) -> Stream:
     return _campaign(table, overrides=["universe.top_n=5", *overrides])
 
 
-@attrs.define
-class _Memory:
-    """Takes what would be a file."""
-
-    last_seq: int = 0
-
-    def write(self, records: Sequence[Record]) -> None:
-        self.last_seq = records[-1].seq
-
-    def close(self) -> None:
-        pass
-
-
 def _resumed() -> Stream:
-    """A campaign whose journal lost its exit, which the venues know, and that was gone on with to its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = partial(_run, _one_trade, guards={"symbol": {"cooldown_seconds": 1000}})
-        keep = partial(Keeping, state_of=lambda venue: Path(folder, venue))
-        everything = run(keeping=keep(open_writer=lambda _: InlineWriter(_Memory(), each_order=False)))
-        kept = everything[: places(everything, PairEnded)[0] + 1]
-        past = Past(
-            opened=cast(CampaignOpened, kept[0].event),
-            last_ts_ns=kept[-1].ts_ns,
-            records=lambda: iter(kept),
-            every_order=False,
-        )
-        more = run(keeping=keep(open_writer=lambda _: InlineWriter(_Memory(len(kept)), each_order=False), past=past))
-    return [*kept, *more]
+    """A campaign whose journal lost its exit in a crash, and found it again at the venues."""
+    records = _run(_one_trade, guards={"symbol": {"cooldown_seconds": 1000}})
+    crash = places(records, PairEnded)[0] + 1
+    exit_at, closed_at = places(records, PairOpened)[1], places(records, PositionClosed)[0]
+    records = changed(records, exit_at, recovered=True, reason=ExitReason.RECOVERY)
+    records = changed(records, closed_at, reason=ExitReason.RECOVERY)
+    running = places(records, PairEnded)[1] + 1
+    resumed = CampaignResumed(
+        number=1, version="", config_digest="", last_seq=crash, last_ts_ns=records[crash - 1].ts_ns, close_only=False
+    )
+    records = inserted(records, running, PhaseEntered(phase=Phase.RUNNING))
+    return inserted(records, crash, resumed, *(records[index].event for index in places(records, InstrumentListed)))
 
 
 #: Streams by what is special about them. Each is sound.

@@ -827,7 +827,8 @@ def _is_free(records: Stream, event: Event, field: str) -> bool:
         case OrderSubmitted(purpose=purpose):
             return purpose is not Purpose.LEG and field == "limit_price"
         case PairOpened(kind=PairKind.EXIT, pair_id=pair_id):
-            return not places(records, OrderSubmitted, pair_id=pair_id)  # too small to trade: written off
+            # Legs go down to whole lots; what is too small to trade is written off without any.
+            return field == "quantity" or not places(records, OrderSubmitted, pair_id=pair_id)
         case _:
             return False
 

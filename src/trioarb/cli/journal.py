@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from trioarb import __version__
@@ -15,7 +15,7 @@ from trioarb.config.stored import to_text
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.past import Past
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile, claim
 from trioarb.journal.writer import InlineWriter, JournalWriter, ThreadWriter
 from trioarb.model.event import CampaignOpened
 
@@ -57,17 +57,18 @@ def keep_anew(path: Path, loaded: Loaded) -> Keeping:
 
 @contextmanager
 def keep_on(path: Path, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Iterator[Keeping]:
-    """Open the journal of a campaign that goes on, and yield how it is kept; close it if the campaign did not.
+    """Claim the journal of a campaign that goes on, and yield how it is kept. The campaign closes what it opens.
 
     Raises:
         JournalError: it can't be resumed, and is as it was.
     """
-    with closing(JournalFile.resume(path, synchronous=_each_order(loaded))) as file, open_journal(path) as reader:
-        opened = next(iter(reader.records())).event
+    with claim(path) as claimed:
+        opened = claimed.first().event
         if not isinstance(opened, CampaignOpened):
             raise JournalError(f"{path} does not begin with a campaign's opening; `trioarb verify` says more")
 
         def open_writer(campaign_id: str) -> JournalWriter:
+            file = claimed.go_on(synchronous=_each_order(loaded))
             for key, value in _meta(loaded, campaign_id).items():
                 if file.meta.get(key) != value:
                     file.set_meta(key, value)
@@ -75,9 +76,9 @@ def keep_on(path: Path, loaded: Loaded, *, close_only: bool = False, clear_stop:
 
         past = Past(
             opened=opened,
-            last_ts_ns=reader.last_ts_ns,
-            records=reader.records,
-            every_order=reader.meta.get(_DURABILITY) == Durability.ORDER.value,
+            last_ts_ns=claimed.last_ts_ns,
+            records=claimed.records,
+            every_order=claimed.meta.get(_DURABILITY) == Durability.ORDER.value,
             close_only=close_only,
             clear_stop=clear_stop,
         )

@@ -22,7 +22,17 @@ from trioarb.errors import JournalError
 from trioarb.journal.codec import ENCODING, decode, encode
 from trioarb.model.event import Record
 
-__all__ = ["APPLICATION_ID", "SCHEMA", "DamagedJournal", "JournalFile", "StoredJournal", "open_journal", "salvage"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA",
+    "ClaimedJournal",
+    "DamagedJournal",
+    "JournalFile",
+    "StoredJournal",
+    "claim",
+    "open_journal",
+    "salvage",
+]
 
 #: Marks a SQLite file as a journal of ours: "trio" in ASCII.
 APPLICATION_ID = 0x7472_696F
@@ -234,22 +244,11 @@ class JournalFile:
             JournalError: it is missing, read-only, in use, or not what it should be; it is as it was.
             DamagedJournal: not all of it can be read; it is as it was.
         """
-        real = _find(path)
-        for place in (real, real.parent):
-            if not os.access(place, os.W_OK):
-                raise JournalError(f"{path} can't be resumed: {place} is read-only; make it writable, or copy it")
-        lock = _Lock(real)
-        try:
-            with _reading(path, real, owned=True) as source:
-                stored = StoredJournal(source)
-                for record in stored.records():
-                    if replay is not None:
-                        replay(record)
-            connection = _connect_writing(path, real, synchronous=synchronous)
-            return cls(path, lock, connection, stored.meta, stored.last_seq)
-        except BaseException:
-            lock.release()
-            raise
+        with claim(path) as claimed:
+            for record in claimed.records():
+                if replay is not None:
+                    replay(record)
+            return claimed.go_on(synchronous=synchronous)
 
     @property
     def meta(self) -> Mapping[str, str]:
@@ -348,6 +347,69 @@ def _finish(connection: sqlite3.Connection, lock: _Lock, process: int) -> None:
             _mark(connection, closed=True)
     finally:
         lock.release()
+
+
+class ClaimedJournal:
+    """A journal that no other process can go on with, to be read before this one does; it is as it was so far."""
+
+    def __init__(self, path: Path, real: Path, lock: _Lock, source: _Source, reading: ExitStack) -> None:
+        self.path = path
+        self._real = real
+        self._lock: _Lock | None = lock
+        self._reading = reading
+        self._is_sound = False
+        self._stored = StoredJournal(source)
+        self.meta = self._stored.meta
+        self.last_ts_ns = self._stored.last_ts_ns
+
+    def first(self) -> Record:
+        """Return the first record."""
+        return next(iter(self._stored.records()))
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, as `StoredJournal.records`."""
+        yield from self._stored.records()
+        self._is_sound = True
+
+    def go_on(self, *, synchronous: bool) -> JournalFile:
+        """Open it for writing, once all of it was read; ``synchronous`` is as in `JournalFile.create`.
+
+        Raises:
+            JournalError: it can't be written.
+        """
+        if self._lock is None or not self._is_sound:
+            raise ValueError("not read to its end, or gone on with already")
+        self._reading.close()
+        connection = _connect_writing(self.path, self._real, synchronous=synchronous)
+        lock, self._lock = self._lock, None
+        return JournalFile(self.path, lock, connection, self.meta, self._stored.last_seq)
+
+    def release(self) -> None:
+        """Let others have it, unless it was gone on with."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[ClaimedJournal]:
+    """Keep every other process from going on with a journal.
+
+    Raises:
+        JournalError: it is missing, read-only, in use, or not what it should be; it is as it was.
+        DamagedJournal: its end can't be read; it is as it was.
+    """
+    real = _find(path)
+    for place in (real, real.parent):
+        if not os.access(place, os.W_OK):
+            raise JournalError(f"{path} can't be resumed: {place} is read-only; make it writable, or copy it")
+    lock = _Lock(real)
+    with ExitStack() as stack:
+        stack.callback(lambda: lock.release() if claimed is None else claimed.release())
+        claimed: ClaimedJournal | None = None
+        reading = stack.enter_context(ExitStack())
+        claimed = ClaimedJournal(path, real, lock, reading.enter_context(_reading(path, real, owned=True)), reading)
+        yield claimed
 
 
 def _require_free(path: Path) -> None:

@@ -17,12 +17,12 @@ _ONE = Decimal(1)
 
 @attrs.define
 class Listed:
-    """A symbol's assets, the value of its quote asset, and by venue what it costs to trade there."""
+    """A symbol's assets, the value of its quote asset, and how each venue lists it."""
 
     base: str
     quote: str
     usd_per_quote: Decimal
-    fee_bps: dict[str, Decimal] = attrs.field(factory=dict)
+    at: dict[str, InstrumentListed] = attrs.field(factory=dict)
 
 
 class Listings:
@@ -43,4 +43,4 @@ class Listings:
             self.symbols[event.symbol] = listed
         elif (listed.base, listed.quote) != (event.base, event.quote):
             self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")
-        listed.fee_bps[event.venue] = event.taker_fee_bps
+        listed.at[event.venue] = event

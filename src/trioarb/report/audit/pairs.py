@@ -123,7 +123,7 @@ class Pairs:
                 Check.INTENTS, record, f"opens a pair while {other.opened.pair_id} of that symbol is in flight"
             )
         listed = self._listings.symbols.get(event.symbol)
-        if listed is None or not {event.buy_venue, event.sell_venue} <= listed.fee_bps.keys():
+        if listed is None or not {event.buy_venue, event.sell_venue} <= listed.at.keys():
             self._findings.add(Check.INTENTS, record, "opens a pair of what is not listed at both its venues")
         elif event.buy_venue == event.sell_venue or event.quantity <= 0:
             self._findings.add(Check.INTENTS, record, "opens a pair that trades nothing, or between one venue")
@@ -181,7 +181,7 @@ class Pairs:
             pass
         elif purpose is Purpose.LEG:
             venue, limit = (opened.buy_venue, opened.buy_limit) if is_buy else (opened.sell_venue, opened.sell_limit)
-            if (event.venue, event.limit_price, event.quantity) != (venue, limit, opened.quantity):
+            if (event.venue, event.limit_price) != (venue, limit) or not _is_leg_of(pair, event):
                 self._findings.add(Check.INTENTS, record, f"is not a leg that {opened.pair_id} announced")
             if self._course.is_draining and pair.is_entry:
                 self._findings.add(Check.ENTRIES, record, "sends an entry's leg while the campaign drains")
@@ -407,8 +407,19 @@ def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
     """Return whether an order locks what it sells, or the most that it may cost, a fee included."""
     if not is_buy:
         return event.locked_asset == listed.base and event.locked == event.quantity
-    cost = event.quantity * event.limit_price * (BPS + max(ZERO, listed.fee_bps.get(event.venue, ZERO)))
+    instrument = listed.at.get(event.venue)
+    fee_bps = instrument.taker_fee_bps if instrument is not None and instrument.taker_fee_bps > 0 else ZERO
+    cost = event.quantity * event.limit_price * (BPS + fee_bps)
     return event.locked_asset == listed.quote and event.locked * BPS == cost
+
+
+def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:
+    """Return whether a leg has its pair's quantity; that of an exit may have a rest that is no whole lot."""
+    rest = pair.opened.quantity - event.quantity
+    if not rest:
+        return True
+    instrument = pair.listed.at.get(event.venue)
+    return not pair.is_entry and instrument is not None and 0 < rest < instrument.lot_size
 
 
 def _is_average(price: Decimal, value: Decimal, quantity: Decimal) -> bool:

@@ -1,0 +1,309 @@
+"""Play the swarm: each seed's campaign in virtual time, its processes killed and resumed as planned, and verified.
+
+Every stretch of a campaign runs in a forked process: it can be killed at any record or step, and a hang is seen.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, chdir, nullcontext
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import structlog
+import swarm_market
+import trio
+from swarm_check import Ended, Verdict, judge
+from swarm_plan import Act, Plan, plan_of
+
+from trioarb.cli.journal import keep_anew, keep_on
+from trioarb.clock.virtual import VirtualClock
+from trioarb.config.load import Loaded, load_table
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.keeping import Keeping
+from trioarb.engine.run import run_campaign
+from trioarb.errors import TrioarbError
+from trioarb.journal import writer
+from trioarb.model.event import (
+    KillSwitchPulled,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    OrderSubmitted,
+    PairEnded,
+    PairOpened,
+    Record,
+)
+from trioarb.model.trade import EndedBy
+from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.report.summary import summarise
+
+__all__ = ["Played", "play", "play_all"]
+
+JOURNAL = Path("c.journal")
+#: A stretch that takes longer hangs.
+_PATIENCE_SECONDS = 60
+_OF_ORDERS = (PairOpened, OrderSubmitted, OrderAcknowledged, OrderFilled, OrderCancelled, PairEnded)
+#: Longer than this a -wal may have been folded into the journal, in part: no power loss could cut it any more.
+_MOST_WAL_BYTES = 3_000_000
+
+
+@attrs.frozen(kw_only=True)
+class Played:
+    """A seed that was played. ``killed``: how many kills came in time; ``violations``: broken promises."""
+
+    seed: int
+    kills: int
+    resumes: int
+    never_began: bool
+    faults: Mapping[str, int]
+    ended: Ended | None
+    verdict: Verdict
+    violations: tuple[str, ...]
+    cpu_seconds: float
+    is_repeated: bool
+
+
+@attrs.define
+class _Stretch:
+    """What a process told of a stretch; ``failed``: the error with which it did not begin."""
+
+    ended: Ended | None = None
+    failed: str = ""
+    faults: Counter[str] = attrs.field(factory=Counter)
+    logged: list[str] = attrs.field(factory=list)
+    tail: str = ""
+
+
+def play_all(
+    seeds: Iterable[int], folder: Path, *, hours: float | None = None, jobs: int | None = None, keep: bool = False
+) -> Iterator[Played]:
+    """Play the seeds in several processes, and yield each as it is done. Every 20th is played twice."""
+    work = partial(play, folder=folder, hours=hours, keep=keep)
+    _plugins()
+    with multiprocessing.get_context("fork").Pool(jobs or os.cpu_count()) as pool:
+        yield from pool.imap_unordered(work, seeds)
+
+
+def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = False) -> Played:
+    """Play a seed in a folder of its own, which is removed unless ``keep`` or a violation asks for it."""
+    cpu = _cpu_seconds()
+    plan, place = plan_of(seed, hours), folder / str(seed)
+    shutil.rmtree(place, ignore_errors=True)
+    stretches, verdict, violations = _play(plan, place)
+    is_repeated = seed % 20 == 0 and plan.is_deterministic
+    if is_repeated:
+        again = place.with_name(f"{seed}.again")
+        digest = _play(plan, again)[1].digest
+        shutil.rmtree(again)
+        if digest != verdict.digest:
+            violations.append("played twice, the events differ")
+    if not keep and not violations:
+        shutil.rmtree(place)
+    return Played(
+        seed=seed,
+        kills=sum(one.ended is None and not one.failed for one in stretches),
+        resumes=len(stretches) - 1,
+        never_began="holds no events" in stretches[-1].failed,
+        faults=sum((one.faults for one in stretches), Counter()),
+        ended=stretches[-1].ended,
+        verdict=verdict,
+        violations=tuple(violations),
+        cpu_seconds=_cpu_seconds() - cpu,
+        is_repeated=is_repeated,
+    )
+
+
+def _play(plan: Plan, folder: Path) -> tuple[list[_Stretch], Verdict, list[str]]:
+    folder.mkdir(parents=True)
+    (folder / "plan.txt").write_text(f"{attrs.asdict(plan)}\n")
+    stretches: list[_Stretch] = []
+    with chdir(folder):
+        for number, planned in enumerate(plan.stretches):
+            if number and planned.kept is not None:
+                _cut_wal(planned.kept)
+            stretch = _forked(plan, number)
+            stretches.append(stretch)
+            if stretch.failed or stretch.tail or (stretch.ended is not None and not plan.goes_on):
+                break
+        verdict = judge(JOURNAL, plan, stretches[-1].ended)
+    violations = [text for stretch in stretches for text in (*stretch.logged, stretch.tail) if text]
+    last = stretches[-1]
+    if last.failed and "holds no events" not in last.failed:
+        violations.append(f"it could not go on: {last.failed}")
+    elif last.ended is None and not last.failed and not last.tail:
+        violations.append("it has not ended")
+    return stretches, verdict, [*violations, *verdict.violations]
+
+
+def _cut_wal(kept: float) -> None:
+    wal = JOURNAL.with_name(f"{JOURNAL.name}-wal")
+    if wal.exists() and wal.stat().st_size < _MOST_WAL_BYTES:
+        os.truncate(wal, int(kept * wal.stat().st_size))
+
+
+# A stretch, in a process of its own
+
+
+def _forked(plan: Plan, number: int) -> _Stretch:
+    """Run a stretch in a fork of this process, and return what it tells."""
+    told = Path(f"stretch{number}.pickle")
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(_PATIENCE_SECONDS)
+            sys.stdin.close()
+            _Life(plan, number, told).run()
+            code = 0
+        except BaseException:
+            told.with_suffix(".error").write_text(traceback.format_exc())
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    stretch: _Stretch = pickle.loads(told.read_bytes()) if told.exists() else _Stretch()
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        stretch.tail = f"stretch {number} hangs: it ran for {_PATIENCE_SECONDS} s"
+    elif os.WIFSIGNALED(status) and os.WTERMSIG(status) != signal.SIGKILL:
+        stretch.tail = f"stretch {number} was ended by signal {os.WTERMSIG(status)}"
+    elif os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        stretch.tail = f"stretch {number} raised\n{told.with_suffix('.error').read_text()}"
+    return stretch
+
+
+class _Life:
+    """One process of a campaign."""
+
+    def __init__(self, plan: Plan, number: int, told: Path) -> None:
+        self._plan = plan
+        self._number = number
+        self._told = told
+        self._clock = VirtualClock()
+        self._stretch = _Stretch()
+        self._around = trio.CancelScope()
+        self._campaign: Campaign | None = None
+
+    def run(self) -> None:
+        """Run it to its end, or until it is to be killed; leave what is told of it in a file."""
+        structlog.configure(processors=[self._listen], cache_logger_on_first_use=False)
+        # A batch of real time is what came together within milliseconds.
+        writer._INLINE_BATCH = self._plan.batch_records
+        loaded = load_table(self._plan.table, _plugins())
+        planned = self._plan.stretches[self._number]
+        keeping: AbstractContextManager[Keeping]
+        if self._number == 0:
+            keeping = nullcontext(keep_anew(JOURNAL, loaded))
+        else:
+            keeping = keep_on(JOURNAL, loaded, close_only=planned.close_only, clear_stop=planned.clear_stop)
+        try:
+            with keeping as kept:
+                self._stretch.ended = self._run(loaded, kept)
+        except TrioarbError as error:
+            self._stretch.failed = f"{type(error).__name__}: {error}"
+        self._tell()
+
+    def _run(self, loaded: Loaded, keeping: Keeping) -> Ended:
+        acts = self._plan.stretches[self._number].acts
+        moments = [_Moment(act, self._clock, partial(self._do, act)) for act in acts]
+        steps = [moment for moment in moments if moment.act.counting == "steps"]
+
+        def on_open(campaign: Campaign) -> None:
+            self._campaign = campaign
+
+        async def main() -> int:
+            living = trio.lowlevel.current_statistics().tasks_living
+            with self._around:
+                await run_campaign(
+                    loaded.config,
+                    _plugins(),
+                    clock=self._clock,
+                    observers=[moment.observe for moment in moments if moment not in steps],
+                    on_open=on_open,
+                    keeping=keeping,
+                )
+            return trio.lowlevel.current_statistics().tasks_living - living
+
+        left = trio.run(main, clock=self._clock, instruments=steps)
+        if self._campaign is None:  # cancelled before anything was open
+            return Ended.before_it_began()
+        return Ended.of(self._campaign, tasks_left=left, summary=summarise(self._campaign))
+
+    def _do(self, act: Act) -> None:
+        campaign = self._campaign
+        match act.what:
+            case "kill":
+                self._tell()
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "cancel":
+                self._around.cancel()
+            case "touch":
+                Path(self._plan.kill_file).touch()
+            case "remove":
+                Path(self._plan.kill_file).unlink(missing_ok=True)
+            case "kill_switch" if campaign is not None and act.counting == "steps" and campaign.ended_ns is None:
+                campaign.parts.journal.record(KillSwitchPulled(source="SIGUSR1"))
+            case "signal" if campaign is not None:
+                campaign.signals += 1
+                if campaign.signals == 1:
+                    campaign.end(EndedBy.SIGNAL)
+                else:
+                    campaign.parts.executor.hurry()
+                    if campaign.closing is not None:
+                        hurry = float(campaign.config.execution.hurry_seconds)
+                        campaign.closing.deadline = min(campaign.closing.deadline, trio.current_time() + hurry)
+
+    def _tell(self) -> None:
+        self._told.write_bytes(pickle.dumps(self._stretch))
+
+    def _listen(self, _: object, method: str, event: Mapping[str, Any]) -> str:
+        """Count faults, and keep what the engine reports as errors."""
+        if event["event"] == "faults":
+            self._stretch.faults.update(event["faults"])
+        elif method in ("error", "exception", "critical"):
+            error = event.get("exc_info")
+            told = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+            self._stretch.logged.append(f"log: {dict(event)}\n{told}")
+        raise structlog.DropEvent
+
+
+class _Moment(trio.abc.Instrument):
+    """Waits for the time and then for the number of an act, and does it, once."""
+
+    def __init__(self, act: Act, clock: VirtualClock, do: Any) -> None:
+        self.act = act
+        self._at_ns = int(act.at_seconds * 1e9)
+        self._rest = act.number
+        self._clock = clock
+        self._do = do
+
+    def observe(self, record: Record) -> None:
+        if self.act.counting == "records" or isinstance(record.event, _OF_ORDERS):
+            self.before_task_step(None)
+
+    def before_task_step(self, task: object) -> None:
+        if self._rest and self._clock.elapsed_ns >= self._at_ns:
+            self._rest -= 1
+            if not self._rest:
+                self._do()
+
+
+@cache
+def _plugins() -> Plugins:
+    return load_plugins({"walk": swarm_market.PLUGIN})
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
