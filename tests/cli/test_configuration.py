@@ -220,7 +220,9 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
     assert ours == {
         ("exchange", "faulty"),
         ("exchange", "paper"),
+        ("guard tier", "exchange"),
         ("guard tier", "global"),
+        ("guard tier", "kill_switch"),
         ("guard tier", "portfolio"),
         ("guard tier", "symbol"),
         ("market data", "dummy"),

@@ -61,12 +61,14 @@ async def test_the_inline_writer_tries_again_with_each_batch(path: Path, records
 
     for record in made[:1_500]:
         writer.append(record)
+        writer.end_step()
     assert [str(failure) for failure in failures] == [f"{path} {FULL}"]
     assert writer.failure is not None
     assert not writer.is_durable(1)
     limit_pages(file, 10_000)
     for record in made[1_500:]:
         writer.append(record)
+        writer.end_step()
 
     assert writer.failure is None
     assert await writer.durable(3_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -68,8 +69,10 @@ def file() -> Iterator[FakeFile]:
 
 
 def append(writer: JournalWriter, records: list[Record]) -> None:
+    """Append every record in a step of its own."""
     for record in records:
         writer.append(record)
+        writer.end_step()
 
 
 async def in_thread(event: threading.Event) -> None:
@@ -98,6 +101,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 # Inline
+
+
+async def test_inline_writes_whole_steps(file: FakeFile, records: MakeRecords) -> None:
+    writer = InlineWriter(file, each_order=False)
+    for record in records(600):
+        writer.append(record)
+    assert not file.transactions
+    writer.end_step()
+    assert file.transactions == [list(range(1, 601))]
+    await writer.close()
 
 
 async def test_inline_writes_in_batches_of_512(file: FakeFile, records: MakeRecords) -> None:
@@ -291,6 +304,25 @@ async def test_a_full_batch_does_not_wait(
         await until(lambda: writer.written >= 1_000)
         await writer.close()
     assert file.seqs == list(range(1, 1_501))
+
+
+@pytest.mark.parametrize("each_order", [False, True])
+async def test_what_one_step_records_is_in_one_transaction(
+    file: FakeFile, records: MakeRecords, each_order: bool
+) -> None:
+    writer = ThreadWriter(file, each_order=each_order)
+    made = records(3_000)
+    steps = [made[at : at + 6] for at in range(0, 3_000, 6)]
+    async with running(writer):
+        for step in steps:
+            for record in step:
+                writer.append(record)
+                time.sleep(0.00002)  # noqa: ASYNC251  # the thread has every opportunity to cut in
+            await trio.lowlevel.checkpoint()
+        await writer.close()
+    assert file.seqs == list(range(1, 3_001))
+    assert len(file.transactions) > 1
+    assert all(transaction[-1] % 6 == 0 for transaction in file.transactions)
 
 
 async def test_no_wake_up_is_lost(file: FakeFile, records: MakeRecords) -> None:

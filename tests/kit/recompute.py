@@ -234,6 +234,8 @@ class Books:
         self._sized: dict[str, int] = {}
         self._marked: set[str] = set()
         self._stopped = False
+        #: A loss calls for a STOP, which has to follow at once.
+        self._stop_is_due = False
         self._ended = False
 
     # What is asked afterwards
@@ -303,6 +305,9 @@ class Books:
         self._seq, self._ts_ns = event["seq"], event["ts_ns"]
         self._allowed, self._allowing = None, self._allowed
         self._check_late_word(event)
+        if self._stop_is_due and event["type"] != "guard_tripped":
+            self._stop_is_due = False
+            self._problem("comes after a loss that should have stopped the campaign")
         handler(event)
         if self._allowing is not None:
             self._problem(f"comes between the ALLOW of seq {self._allowing['seq']} and its reservation")
@@ -426,7 +431,7 @@ class Books:
 
     def _on_guard_tripped(self, event: Event) -> None:
         if event["answer"] == "STOP":
-            self._stopped = True
+            self._stopped, self._stop_is_due = True, False
 
     def _check_allow(self, opened: Event) -> None:
         """Hold an ALLOW against every limit, before its own reservation is counted."""
@@ -595,6 +600,8 @@ class Books:
         self.pnl_usd[symbol] += pnl_usd
         self.fees_usd[symbol] += fees_usd
         self._pnl_of_day[self._ts_ns // _DAY_NS, symbol] += pnl_usd
+        limit = self._limits.get("global", {}).get("emergency_stop_loss_usd")
+        self._stop_is_due = not self._stopped and limit is not None and self.daily_loss_usd() >= number(limit)
 
     def _dust_value(self, event: Event, pair: Pair, other_pnl_usd: Fraction) -> Fraction:
         """Return what dust adds to ``pnl_usd``: what the event says, if it can be true."""

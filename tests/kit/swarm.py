@@ -11,7 +11,6 @@ import pickle
 import shutil
 import signal
 import sys
-import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -28,8 +28,10 @@ __all__ = ["Ended", "Verdict", "judge"]
 
 _NONE = Fraction(0)
 _SECOND_NS = 10**9
-#: The errors that a fault explains: a venue that can't be reached, or limits its rate, doesn't say its balances.
-_EXPLAINED = re.compile(r"[abc]: balances can't be read: VenueError: [abc]: (not connected|429 too many requests)")
+#: The error that a fault explains: a venue that can't be reached for so long doesn't say its balances to a recovery.
+_EXPLAINED = re.compile(
+    r"[abc] did not say its balances, so the ledger could not be compared: [abc]: (not connected|429)"
+)
 _CANCELLED = "the campaign was cancelled"
 
 Books = defaultdict[tuple[str, str], Fraction]
@@ -316,9 +318,7 @@ def _uneven(course: _Course) -> Iterator[str]:
             yield f"{float(quantity):g} of {symbol} at {venue} is neither position, residual nor dust"
 
 
-def _differences(
-    course: _Course, venues: Mapping[str, Sequence[Mapping[str, Any]]], plan: Plan
-) -> Iterator[str]:
+def _differences(course: _Course, venues: Mapping[str, Sequence[Mapping[str, Any]]], plan: Plan) -> Iterator[str]:
     """Yield differences that were booked, unless they are what a venue was given and a kill took from the journal."""
     given = Books(Fraction)
     for venue, lines in venues.items():
@@ -333,9 +333,7 @@ def _differences(
             yield f"a difference of {float(amount):g} {place[1]} at {place[0]} was booked that no lost grant explains"
 
 
-def _money(
-    ended: Ended, course: _Course, venues: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Iterator[str]:
+def _money(ended: Ended, course: _Course, venues: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """Yield where the ledger, and what orders of unknown fate filled, is not what the venue holds."""
     held, expected = Books(Fraction), Books(Fraction)
     for venue, assets in ended.balances.items():
@@ -382,7 +380,9 @@ def _end(ended: Ended, course: _Course, verification: Verification, plan: Plan) 
     yield from (f"the ledger is not balanced: {text}" for text in ended.imbalances)
     yield from (f"{pair_id} has not ended" for pair_id in course.flying)
     named = {residual.client_order_id for residual in course.left.values()}
-    yield from (f"{order_id} has no last word, and no residual names it" for order_id in course.unanswered.keys() - named)
+    yield from (
+        f"{order_id} has no last word, and no residual names it" for order_id in course.unanswered.keys() - named
+    )
     if ended.open_orders != course.unanswered.keys():
         yield f"open orders: the campaign says {sorted(ended.open_orders)}, the journal {sorted(course.unanswered)}"
     of_journal = {residual.residual_id for residual in verification.facts.residuals}

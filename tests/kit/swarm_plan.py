@@ -96,9 +96,7 @@ class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
         long = random.random() < 0.68
-        self._seconds = (
-            random.uniform(0.5, 1.5) * hours * _HOUR if long else random.uniform(60, 900) * min(1.0, hours)
-        )
+        self._seconds = random.uniform(0.5, 1.5) * hours * _HOUR if long else random.uniform(60, 900) * min(1.0, hours)
         self._venues = ["a", "b", "c"][: 3 if self._chance(0.3) else 2]
         self._quotes = random.choice((1_500, 3_000, 5_000))
 
@@ -115,7 +113,9 @@ class _Draw:
     def plan(self, seed: int) -> Plan:
         random = self._random
         is_dummy = self._chance(0.4)
-        symbols = random.sample(_DUMMY_SYMBOLS if is_dummy else [f"{base}USDT" for base in PRICES], random.randint(1, 4))
+        symbols = random.sample(
+            _DUMMY_SYMBOLS if is_dummy else [f"{base}USDT" for base in PRICES], random.randint(1, 4)
+        )
         step_seconds = self._seconds * len(symbols) * len(self._venues) / self._quotes
         order_usd = self._log(30, 3_000)
         basis_bps = self._log(4, 60)
@@ -237,9 +237,7 @@ class _Draw:
             exchange = self._faulty(exchange)
         return {**exchange, "market": quoted}
 
-    def _paper(
-        self, symbols: Sequence[str], order_usd: Decimal, basis_bps: Decimal, is_dummy: bool
-    ) -> dict[str, Any]:
+    def _paper(self, symbols: Sequence[str], order_usd: Decimal, basis_bps: Decimal, is_dummy: bool) -> dict[str, Any]:
         random = self._random
         plenty = order_usd * 40
         paper: dict[str, Any] = {
@@ -311,7 +309,10 @@ class _Draw:
                 "max_daily_loss_usd": loss,
                 "emergency_stop_loss_usd": loss * random.choice((Decimal("0.9"), Decimal(2), Decimal(20))),
             },
-            "portfolio": {"total_capital_usd": order_usd * factor * 5, "max_symbol_allocation_pct": self._between(0.2, 1)},
+            "portfolio": {
+                "total_capital_usd": order_usd * factor * 5,
+                "max_symbol_allocation_pct": self._between(0.2, 1),
+            },
             "symbol": {
                 "max_position_size_usd": order_usd * self._between(0.9, 3),
                 "max_position_count": random.choice((1, 2, 5)),
@@ -339,7 +340,7 @@ class _Draw:
 
     def _stretches(self, table: Mapping[str, Any]) -> tuple[tuple[Stretch, ...], bool]:
         random = self._random
-        kills = random.choice((1, 1, 1, 2, 3)) if self._chance(0.45) else 0
+        kills = random.choice((1, 1, 1, 2, 3)) if self._chance(0.6) else 0
         goes_on = self._chance(0.08)
         count = 1 + max(kills, int(goes_on))
         stretches = []
@@ -358,7 +359,9 @@ class _Draw:
                     acts=tuple(acts),
                     close_only=number > 0 and self._chance(0.25),
                     clear_stop=number > 0 and self._chance(0.3),
-                    kept=random.uniform(0.1, 1) if table["session"]["durability"] == "batch" and self._chance(0.4) else None,
+                    kept=random.uniform(0.1, 1)
+                    if table["session"]["durability"] == "batch" and self._chance(0.4)
+                    else None,
                 )
             )
         return tuple(stretches), goes_on
@@ -368,7 +371,9 @@ class _Draw:
         if self._chance(0.5):
             acts.append(self._act("touch"))
             if self._chance(0.6):
-                acts.append(attrs.evolve(acts[0], what="remove", at_seconds=acts[0].at_seconds + self._random.uniform(1, 300)))
+                acts.append(
+                    attrs.evolve(acts[0], what="remove", at_seconds=acts[0].at_seconds + self._random.uniform(1, 300))
+                )
         if self._chance(0.3):
             acts.append(self._act("kill_switch"))
         return acts

@@ -262,7 +262,7 @@ class FaultyExchange(Exchange):
     async def balances(self) -> Mapping[str, Decimal]:
         return await self._asked(self._inner.balances)
 
-    def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)
 
     async def submit(self, order: Order) -> OrderReport:

@@ -74,7 +74,7 @@ class GlobalTier(GuardTier):
                 pass
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
-        if not isinstance(record.event, event.PairEnded) or self._stopped_at is not None:
+        if not isinstance(record.event, event.PairEnded | event.ResidualResolved) or self._stopped_at is not None:
             return
         loss = self._risk.daily_loss_usd(record.ts_ns)
         if loss >= self._settings.emergency_stop_loss_usd:

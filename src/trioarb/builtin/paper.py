@@ -104,7 +104,7 @@ class PaperExchange(Exchange):
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._instruments: dict[str, Instrument] = {}
         self._orders: dict[str, Executed] = {}
-        self._granted: set[str] = set()
+        self._granted: dict[str, Decimal] = {}
         self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._state = None if context.state is None else PaperState(context.state)
@@ -125,7 +125,7 @@ class PaperExchange(Exchange):
                 case Opened(balances=balances):
                     self._balances = dict(balances)
                 case Granted(symbol=symbol, asset=asset, amount=amount):
-                    self._granted.add(symbol)
+                    self._granted[symbol] = amount
                     self._credit(asset, amount)
                 case Executed():
                     self._remember(line)
@@ -156,13 +156,15 @@ class PaperExchange(Exchange):
     async def balances(self) -> Mapping[str, Decimal]:
         return dict(self._balances)
 
-    def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        if quote is None:
+            return self._granted.get(instrument.symbol, ZERO)
         if instrument.symbol in self._granted:
             return ZERO
         mid = (exact_decimal(quote.bid) + exact_decimal(quote.ask)) / 2
         price_usd = mid * self._context.fx[instrument.quote]
         granted = floor_to(self._settings.inventory_usd_per_symbol / price_usd, instrument.rules.lot_size)
-        self._granted.add(instrument.symbol)
+        self._granted[instrument.symbol] = granted
         if self._state is not None:
             self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
         self._credit(instrument.base, granted)

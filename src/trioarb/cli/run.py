@@ -13,6 +13,7 @@ from trioarb.cli.options import ConfigFile, Overrides
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
 from trioarb.config.load import load_config
+from trioarb.journal.file import require_free
 from trioarb.plugin.registry import load_plugins
 
 __all__ = ["run"]
@@ -48,5 +49,6 @@ def run(
     )
     check_outputs({"--events": events, "--summary": summary}, inputs=[config])
     path = journal or loaded.config.session.journal or new_path(_JOURNALS, config.stem)
+    require_free(path)
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
     return foreground.run(loaded, plugins, keep_anew(path, loaded), path)

@@ -24,11 +24,11 @@ async def drain(campaign: Campaign) -> None:
     campaign.drain()
     await finish_pairs(campaign)
     await _learn_late_orders(campaign)
-    stopped = campaign.statistics.is_stopped
-    if stopped or campaign.config.session.close_positions_at_end:
+    stopped, resumed = campaign.statistics.is_stopped, campaign.statistics.resumed
+    closes = stopped or campaign.config.session.close_positions_at_end or (resumed is not None and resumed.close_only)
+    if closes:
         await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
-    for position in campaign.parts.trades.positions():
-        if stopped or campaign.config.session.close_positions_at_end:
+        for position in campaign.parts.trades.positions():
             campaign.problems.append(
                 f"{position.route.symbol}: {position.quantity:f} could not be closed in time; still long at "
                 f"{position.route.buy_venue} and short at {position.route.sell_venue}"

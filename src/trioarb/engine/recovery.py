@@ -37,8 +37,8 @@ _LOOK_BACK_NS = 3600 * SECOND_NS
 #: How often, and how long after each other, a venue that does not answer is asked for its orders.
 _ATTEMPTS = 10
 _PAUSE_NS = 3 * SECOND_NS
-#: How long recovery may take though the campaign is to end.
-_RECOVERY_SECONDS = 120
+#: How long venues may take to say what became of orders whose pair had ended; they are asked again later.
+_LEARNING_SECONDS = 60
 
 
 async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
@@ -90,9 +90,26 @@ async def resume(campaign: Campaign, past: Past) -> None:
     # A resume that the journal lost may have sent some too.
     stretch = max([number, *(_place(order_id)[0] + 1 for order_id in past.told)])
     campaign.parts.executor.order_prefix = f"{campaign.campaign_id}-r{stretch}-"
-    if past.clear_stop and campaign.statistics.is_stopped:
+    if past.clear_stop:
         journal.record(StopCleared())
     record_instruments(campaign)
+    _book_lost_grants(campaign)
+    # Virtual time has moved already; without this, market data would not let it stand while the others begin.
+    campaign.parts.time.yield_soon()
+
+
+def _book_lost_grants(campaign: Campaign) -> None:
+    """Record inventory that a simulated venue granted, and the journal lost."""
+    parts = campaign.parts
+    for symbol, by_venue in parts.instruments.items():
+        for venue, instrument in by_venue.items():
+            if (venue, symbol) not in parts.ledger.granted:
+                amount = parts.venues[venue].seed_inventory(instrument, None)
+                if amount:
+                    deposited = Deposited(
+                        venue=venue, asset=instrument.base, amount=amount, reason="inventory", symbol=symbol
+                    )
+                    parts.journal.record(deposited)
 
 
 async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None:
@@ -100,12 +117,14 @@ async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None
 
     Also when the campaign ends meanwhile: without it the books would be wrong.
     """
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + _RECOVERY_SECONDS):
+    # Every step has a deadline of its own: one for all of them would leave pairs in flight, or orders unknown.
+    with trio.CancelScope(shield=True):
         while lost:
             lost = _adopt(campaign, past, lost)
             await finish_pairs(campaign)
         await finish_pairs(campaign)
-        await learn_late_orders(campaign)
+        with trio.move_on_after(_LEARNING_SECONDS):
+            await learn_late_orders(campaign)
         await _compare_balances(campaign)
     if campaign.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)

@@ -135,12 +135,14 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     services.start_soon(limit_runtime, campaign)
     with campaign.scope:
         await start.opening()
-        campaign.parts.journal.flush()  # without its beginning, a journal can't be resumed
+        await campaign.parts.journal.written_down()  # without its beginning, a journal can't be resumed
         watch = watch_of(campaign)
         await start_market(campaign, services, watch)
         services.start_soon(look_periodically, campaign, watch)
         if start.recovery is not None:
             await start.recovery()
+            if campaign.ended_by is not None:
+                return
         services.start_soon(count_periodically, campaign)
         services.start_soon(ask_for_late_orders, campaign)
         campaign.enter(Phase.RUNNING)

@@ -377,7 +377,7 @@ class SymbolTask:
         granted = self._parts.venues[venue].seed_inventory(instrument, quote)
         if granted:
             self._parts.journal.record(
-                Deposited(venue=venue, asset=instrument.base, amount=granted, reason="inventory")
+                Deposited(venue=venue, asset=instrument.base, amount=granted, reason="inventory", symbol=self.symbol)
             )
 
 

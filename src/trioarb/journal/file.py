@@ -31,6 +31,7 @@ __all__ = [
     "StoredJournal",
     "claim",
     "open_journal",
+    "require_free",
     "salvage",
 ]
 
@@ -216,7 +217,7 @@ class JournalFile:
         """
         if not _OWN_KEYS.isdisjoint(meta):
             raise ValueError(f"{', '.join(sorted(_OWN_KEYS))}: kept by the journal itself")
-        _require_free(path)
+        require_free(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -224,7 +225,7 @@ class JournalFile:
         real = path.resolve()
         lock = _Lock(real)
         try:
-            _require_free(path)
+            require_free(path)
             _build(path, real, {**meta, _ENCODING_KEY: ENCODING, _CLOSED_KEY: "yes"})
             try:
                 connection = _connect_writing(path, real, synchronous=synchronous)
@@ -412,7 +413,8 @@ def claim(path: Path) -> Iterator[ClaimedJournal]:
         yield claimed
 
 
-def _require_free(path: Path) -> None:
+def require_free(path: Path) -> None:
+    """Raise `JournalError` if a new journal can't have this path, since there is something."""
     if os.path.lexists(path):
         raise JournalError(f"{path} exists already; resume it, or choose another path")
     if os.path.lexists(_beside(path, "-wal")):

@@ -93,10 +93,9 @@ class Journal:
             self._folds[kind] = folds
         return folds
 
-    def flush(self) -> None:
-        """Have everything written now, or as soon as can be."""
-        if self._writer is not None:
-            self._writer.flush()
+    async def written_down(self) -> bool:
+        """Wait until every event so far is in the file; return whether they are."""
+        return self._writer is None or await self._writer.written_down()
 
     @property
     def is_failing(self) -> bool:
@@ -108,6 +107,7 @@ class Journal:
 
         No checkpoint where nothing has to be waited for. Cancellation leaves the event as it is.
         """
-        if self._writer is None or self._writer.is_durable(seq):
+        if self._writer is None:
             return True
-        return await self._writer.durable(seq)
+        self._writer.end_step()
+        return self._writer.is_durable(seq) or await self._writer.durable(seq)

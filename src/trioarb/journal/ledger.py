@@ -71,6 +71,8 @@ class Ledger:
     def __init__(self) -> None:
         self._accounts: defaultdict[tuple[str, str], _Accounts] = defaultdict(_Accounts)
         self._locks: dict[str, _Lock] = {}
+        #: The inventories that were granted, by venue and symbol.
+        self.granted: set[tuple[str, str]] = set()
 
     def free(self, venue: str, asset: str) -> Decimal:
         """Return what can be spent; 0 for what was never held."""
@@ -146,6 +148,8 @@ class Ledger:
 
     def _deposit(self, deposited: Deposited) -> None:
         self._accounts[deposited.venue, deposited.asset].move(deposited.amount, "capital", "free")
+        if deposited.symbol is not None:
+            self.granted.add((deposited.venue, deposited.symbol))
 
 
 _FOLDS: Mapping[type[Event], Callable[[Ledger, Any], None]] = {

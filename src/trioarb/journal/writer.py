@@ -41,7 +41,10 @@ class RecordFile(Protocol):
 
 
 class JournalWriter(ABC):
-    """Brings records to the file in their order, all of them.
+    """Brings records to the file in their order, all of them, and what one step recorded in one transaction.
+
+    A step is what happens between two awaits. A journal that is cut off between two steps can be gone on with; cut off
+    inside of one it could not, since half of it would be done a second time.
 
     What can't be written is kept, and tried again with what follows: from the first failed write until one that
     succeeds, ``failure`` is set and nothing new is durable. Belongs to one Trio thread, as do all calls.
@@ -70,8 +73,12 @@ class JournalWriter(ABC):
         """Take the next record. Never raises, never waits for the disk longer than one write takes."""
 
     @abstractmethod
-    def flush(self) -> None:
-        """Gather no longer: have what there is written now, or as soon as can be. Never raises, never waits for it."""
+    def end_step(self) -> None:
+        """Note that a step has ended. Never raises, never waits for the disk longer than one write takes."""
+
+    @abstractmethod
+    async def written_down(self) -> bool:
+        """Wait until everything that was appended is in the file, however much; ``False`` when writing failed."""
 
     def is_durable(self, seq: int) -> bool:
         """Say whether the record may be relied upon, as far as is known without waiting."""
@@ -109,7 +116,7 @@ class JournalWriter(ABC):
 class InlineWriter(JournalWriter):
     """Writes in the caller, for virtual time: no thread, and no await that Trio could reorder.
 
-    At most 512 records wait in memory while writing succeeds.
+    At most 512 records, and those of one step, wait in memory while writing succeeds.
     """
 
     def __init__(self, file: RecordFile, *, each_order: bool) -> None:
@@ -120,12 +127,16 @@ class InlineWriter(JournalWriter):
 
     def append(self, record: Record) -> None:
         self._pending.append(record)
+
+    def end_step(self) -> None:
         if len(self._pending) >= self._write_at:
             self._write()
 
-    def flush(self) -> None:
+    async def written_down(self) -> bool:
+        """See `JournalWriter.written_down`. Never a checkpoint."""
         if self._pending:
             self._write()
+        return not self._pending
 
     async def durable(self, seq: int) -> bool:
         """Write what is gathered if this record must be in the file. Never a checkpoint."""
@@ -165,15 +176,18 @@ class ThreadWriter(JournalWriter):
 
     def __init__(self, file: RecordFile, *, each_order: bool) -> None:
         super().__init__(file, each_order=each_order)
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Record] | None] = queue.SimpleQueue()
         #: Cuts the gathering short: there is enough to write, or the end has come.
         self._hurry = threading.Event()
         self._ending = threading.Event()
+        self._step: list[Record] = []
+        self._token: trio.lowlevel.TrioToken | None = None
         self._pending: list[Record] = []
         self._waiting: dict[int, trio.Event] = {}
         self._thread = trio.CancelScope(shield=True)
         self._stopped: trio.Event | None = None
         self._closed = False
+        self._appended = file.last_seq
         self._finished = False
         self._last_error: JournalError | None = None
         self._problem: JournalError | None = None
@@ -187,12 +201,14 @@ class ThreadWriter(JournalWriter):
             task_status.started()
             return
         self._stopped = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+        self.end_step()
         task_status.started()
         try:
             with self._thread:
                 await trio.to_thread.run_sync(
                     self._work,
-                    trio.lowlevel.current_trio_token(),
+                    self._token,
                     thread_name="trioarb journal",
                     abandon_on_cancel=True,
                     limiter=trio.CapacityLimiter(1),
@@ -202,25 +218,44 @@ class ThreadWriter(JournalWriter):
             self._wake(_NO_END)
 
     def append(self, record: Record) -> None:
-        self._queue.put(record)
-        if self._queue.qsize() >= _GATHER_RECORDS:
+        if not self._step and self._token is not None:
+            # Called when whatever runs now awaits something.
+            self._token.run_sync_soon(self.end_step, idempotent=True)
+        self._step.append(record)
+
+    def end_step(self) -> None:
+        if not self._step:
+            return
+        self._appended = self._step[-1].seq
+        self._queue.put(self._step)
+        self._step = []
+        if self._appended - self._written >= _GATHER_RECORDS:
             self._hurry.set()
 
-    def flush(self) -> None:
+    async def written_down(self) -> bool:
+        """See `JournalWriter.written_down`. A waiter can be cancelled."""
+        self.end_step()
         self._hurry.set()
+        return await self._wait(self._appended)
 
     async def durable(self, seq: int) -> bool:
         """See `JournalWriter.durable`. A waiter can be cancelled; what is written stays the same."""
-        stopped = self._stopped is not None and self._stopped.is_set()
-        if not self.is_durable(seq) and self.failure is None and not stopped:
-            await self._waiting.setdefault(seq, trio.Event()).wait()
+        if not self.is_durable(seq):
+            await self._wait(seq)
         return self.is_durable(seq)
+
+    async def _wait(self, seq: int) -> bool:
+        stopped = self._stopped is not None and self._stopped.is_set()
+        if seq > self._written and self.failure is None and not stopped:
+            await self._waiting.setdefault(seq, trio.Event()).wait()
+        return seq <= self._written
 
     async def close(self) -> None:
         """See `JournalWriter.close`. Give it a deadline: where the disk hangs it is cancelled, and `run` returns."""
         if self._closed:
             return
         self._closed = True
+        self.end_step()
         self._queue.put(None)
         self._ending.set()
         self._hurry.set()
@@ -255,10 +290,10 @@ class ThreadWriter(JournalWriter):
         if failed:
             self._ending.wait(_RETRY_SECONDS)
         else:
-            record = self._queue.get()
-            if record is None:
+            step = self._queue.get()
+            if step is None:
                 return False
-            self._pending.append(record)
+            self._pending += step
             if not self._each_order:
                 self._hurry.wait(_GATHER_SECONDS)
         self._hurry.clear()
@@ -267,8 +302,8 @@ class ThreadWriter(JournalWriter):
     def _take_all(self) -> bool:
         """Take what is in the queue; say whether the end has not been asked for."""
         with suppress(queue.Empty):
-            while (record := self._queue.get_nowait()) is not None:
-                self._pending.append(record)
+            while (step := self._queue.get_nowait()) is not None:
+                self._pending += step
             return False
         return True
 

@@ -123,13 +123,15 @@ class InstrumentListed(Event):
 class Deposited(Event):
     """Assets that the campaign starts with (``configured``) or was seeded with (``inventory``).
 
-    ``difference``: what a venue turned out to hold beyond the ledger, below zero if it is less.
+    ``symbol`` is that whose inventory it is. ``difference``: what a venue turned out to hold beyond the ledger, below
+    zero if it is less.
     """
 
     venue: str
     asset: str
     amount: Decimal
     reason: str
+    symbol: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -108,8 +108,11 @@ class Exchange(ABC):
     async def balances(self) -> Mapping[str, Decimal]:
         """Return what is owned, by asset, free and locked together."""
 
-    def seed_inventory(self, instrument: Instrument, quote: Quote) -> Decimal:
-        """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only."""
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only.
+
+        ``None`` asks, after a crash, what it granted before.
+        """
         return Decimal(0)
 
     @abstractmethod

@@ -21,6 +21,7 @@ from trioarb.report.audit.findings import Check, Findings, Violation
 from trioarb.report.audit.listings import Listings
 from trioarb.report.audit.orders import Orders
 from trioarb.report.audit.pairs import Pairs
+from trioarb.report.audit.positions import Positions
 from trioarb.report.audit.residuals import Residuals
 from trioarb.risk.exposure import Exposure
 
@@ -136,6 +137,7 @@ class Verifier:
         self._listings = Listings(findings)
         self._books = Books(findings)
         self._pairs = Pairs(findings, self._course, self._listings)
+        self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._entries = Entries(findings, self._course)
@@ -187,7 +189,8 @@ class Verifier:
 
     def _make_table(self) -> defaultdict[type[Event], _Entry]:
         course, listings, books, pairs = self._course, self._listings, self._books, self._pairs
-        orders, residuals, entries, counters = self._orders, self._residuals, self._entries, self._counters
+        positions, orders, residuals = self._positions, self._orders, self._residuals
+        entries, counters = self._entries, self._counters
         handlers: dict[type[Event], tuple[Callable[[Record, Any], None], ...]] = {
             model.CampaignOpened: (course.open, listings.open),
             model.CampaignResumed: (course.resume, entries.resume, counters.resume),
@@ -206,10 +209,10 @@ class Verifier:
             model.OrderCancelled: (orders.cancel, self._post),
             model.OrderRejected: (orders.reject, self._post),
             model.PairEnded: (pairs.end, self._expose),
-            model.PositionOpened: (pairs.open_position, self._expose),
-            model.PositionReduced: (pairs.reduce_position, self._expose),
-            model.PositionClosed: (pairs.close_position, self._expose),
-            model.PositionMarked: (pairs.mark_position,),
+            model.PositionOpened: (positions.open, self._expose),
+            model.PositionReduced: (positions.reduce, self._expose),
+            model.PositionClosed: (positions.close, self._expose),
+            model.PositionMarked: (positions.mark,),
             model.ResidualLeft: (residuals.leave, self._expose),
             model.ResidualResolved: (residuals.resolve, self._expose),
             model.FunnelCounted: (counters.count,),

@@ -22,7 +22,8 @@ from trioarb.model.order import Side
 from trioarb.report.audit.books import Books, Lock
 from trioarb.report.audit.findings import Check, Findings
 from trioarb.report.audit.flow import Flow
-from trioarb.report.audit.pairs import Pair, Pairs
+from trioarb.report.audit.pair import Pair
+from trioarb.report.audit.pairs import Pairs
 from trioarb.report.audit.seen import SeenIds
 
 __all__ = ["Order", "Orders"]

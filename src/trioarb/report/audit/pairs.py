@@ -1,22 +1,17 @@
-"""Pairs, and the trades that they open and close."""
+"""Pairs: what they intend, and how they end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
 
-import attrs
-
 from trioarb.model.event import (
     OrderSubmitted,
     PairEnded,
     PairOpened,
     PositionClosed,
-    PositionMarked,
     PositionOpened,
-    PositionReduced,
     Record,
-    ResidualLeft,
 )
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
@@ -25,72 +20,20 @@ from trioarb.report.audit.course import Course
 from trioarb.report.audit.findings import Check, Findings
 from trioarb.report.audit.flow import Flow
 from trioarb.report.audit.listings import Listed, Listings
+from trioarb.report.audit.pair import Pair, Trade, is_average
 from trioarb.report.audit.seen import SeenIds
 
-__all__ = ["Pair", "Pairs", "Trade"]
+__all__ = ["Pairs"]
 
 _ONE = Decimal(1)
-#: A position keeps a share of what its entry brought and cost; each share is cut here.
-_SHARE = Decimal("1e-15")
-#: Average prices are cut after 20 digits.
-_AVERAGE = Decimal("1e-19")
 #: Beyond what its limits say, dust may be worth this much more: prices move while a pair is in flight.
 _DUST = 2
 
 
-@attrs.define(eq=False)
-class Trade:
-    """A trade that isn't over. ``quantity``, ``cash`` and ``fees`` are its position's, ``realised`` what events say."""
-
-    entry: PairOpened
-    opened: PositionOpened | None = None
-    opened_ns: int = 0
-    quantity: Decimal = ZERO
-    cash: Decimal = ZERO
-    fees: Decimal = ZERO
-    realised: Decimal = ZERO
-    exposure_usd: Decimal = ZERO
-    is_closed: bool = False
-    pnl_usd: Decimal = ZERO
-    fees_usd: Decimal = ZERO
-    exits: Flow = attrs.field(factory=Flow)
-
-
-@attrs.define(eq=False)
-class Pair:
-    """A pair, and its trade's position as it was before.
-
-    ``undone`` are its orders without a last word. ``position`` is the event that opened, reduced or closed a position.
-    """
-
-    opened: PairOpened
-    trade: Trade
-    listed: Listed
-    quantity_before: Decimal
-    earned_before: Decimal
-    buy: Flow = attrs.field(factory=Flow)
-    sell: Flow = attrs.field(factory=Flow)
-    undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
-    residuals: list[ResidualLeft] = attrs.field(factory=list)
-    position: PositionOpened | PositionReduced | PositionClosed | None = None
-    has_ended: bool = False
-
-    @property
-    def is_entry(self) -> bool:
-        return self.opened.kind is PairKind.ENTRY
-
-    @property
-    def earned(self) -> Decimal:
-        return self.buy.earned + self.sell.earned
-
-    def flow(self, venue: str) -> Flow:
-        return self.buy if venue == self.opened.buy_venue else self.sell
-
-
 class Pairs:
-    """Folds pairs and positions. Decimal arithmetic has to be exact around it.
+    """Folds pairs. Decimal arithmetic has to be exact around it.
 
-    ``pnl_usd`` and ``dust_usd`` are sums over the pairs that ended.
+    ``of_trade``: the pair in flight of each trade. ``pnl_usd`` and ``dust_usd`` are sums over the pairs that ended.
     """
 
     def __init__(self, findings: Findings, course: Course, listings: Listings) -> None:
@@ -100,8 +43,8 @@ class Pairs:
         self._pair_ids = SeenIds()
         self._trade_ids = SeenIds()
         self._by_symbol: dict[str, Pair] = {}
-        self._by_trade: dict[str, Pair] = {}
         self.in_flight: dict[str, Pair] = {}
+        self.of_trade: dict[str, Pair] = {}
         self.trades: dict[str, Trade] = {}
         self.pnl_usd = ZERO
         self.dust_usd = ZERO
@@ -130,7 +73,7 @@ class Pairs:
         listed = listed or Listed("", "", _ONE)
         trade = self._enter(record, event, listed) if event.kind is PairKind.ENTRY else self._exit(record, event)
         pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees)
-        self.in_flight[event.pair_id] = self._by_symbol[event.symbol] = self._by_trade[event.trade_id] = pair
+        self.in_flight[event.pair_id] = self._by_symbol[event.symbol] = self.of_trade[event.trade_id] = pair
 
     def _enter(self, record: Record, event: PairOpened, listed: Listed) -> Trade:
         if not self._trade_ids.add(event.trade_id):
@@ -199,7 +142,7 @@ class Pairs:
             return
         pair.has_ended = True
         opened, trade = pair.opened, pair.trade
-        for index, key in ((self._by_symbol, opened.symbol), (self._by_trade, opened.trade_id)):
+        for index, key in ((self._by_symbol, opened.symbol), (self.of_trade, opened.trade_id)):
             if index.get(key) is pair:
                 del index[key]
         if (event.trade_id, event.symbol, event.kind) != (opened.trade_id, opened.symbol, opened.kind):
@@ -303,7 +246,7 @@ class Pairs:
             (position.exit_buy_price, exits.buy_value, exits.bought, "buy"),
             (position.exit_sell_price, exits.sell_value, exits.sold, "sell"),
         ):
-            if (price is not None) != bool(quantity) or (price is not None and not _is_average(price, value, quantity)):
+            if (price is not None) != bool(quantity) or (price is not None and not is_average(price, value, quantity)):
                 add(Check.POSITIONS, record, f"ends a trade whose exit_{side}_price is not that of its fills")
 
     @staticmethod
@@ -312,95 +255,6 @@ class Pairs:
         exits.buy_value += flow.buy_value
         exits.sold += flow.sold
         exits.sell_value += flow.sell_value
-
-    def open_position(self, record: Record, event: PositionOpened) -> None:
-        pair, add = self._by_trade.get(event.trade_id), self._findings.add
-        if pair is None or not pair.is_entry or pair.position is not None:
-            add(Check.POSITIONS, record, "opens a position without an entry in flight, or a second one")
-            return
-        opened, trade = pair.opened, pair.trade
-        if (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue):
-            add(Check.POSITIONS, record, f"opens a position on another route than {opened.pair_id}")
-        trade.opened, trade.opened_ns, pair.position = event, record.ts_ns, event
-        buy, sell, quantity = pair.buy, pair.sell, event.quantity
-        least = min(buy.net, -sell.net)
-        if not 0 < quantity <= least:
-            add(Check.POSITIONS, record, f"opens {text(quantity)} on legs of {text(buy.net)} and {text(-sell.net)}")
-        else:
-            if not (
-                _is_average(event.buy_price, buy.buy_value, buy.bought)
-                and _is_average(event.sell_price, sell.sell_value, sell.sold)
-            ):
-                add(Check.POSITIONS, record, "opens a position at other prices than its legs were filled at")
-            # Multiplied by both legs' quantities, for quotients are not exact.
-            whole = buy.bought * sell.sold
-            cash = quantity * (sell.sell_value * buy.bought - buy.buy_value * sell.sold)
-            fees = quantity * (sell.sell_fees * buy.bought + buy.buy_fees * sell.sold)
-            if abs(event.cash * whole - cash) > _SHARE * whole or abs(event.fees * whole - fees) > _SHARE * whole:
-                add(Check.PNL, record, "holds another share of cash and fees than of its legs")
-        self._hold(record, event, trade, pair.listed, event.buy_price, event.sell_price)
-
-    def reduce_position(self, record: Record, event: PositionReduced) -> None:
-        pair, add = self._exit_of(record, event.trade_id), self._findings.add
-        opened = pair.trade.opened if pair is not None else None
-        if pair is None or opened is None:
-            return
-        trade, rest = pair.trade, event.quantity
-        if not 0 < rest < trade.quantity:
-            add(Check.POSITIONS, record, f"reduces {text(trade.quantity)} to {text(rest)}")
-        else:
-            whole = trade.quantity
-            cash, fees = trade.cash * rest, trade.fees * rest
-            if abs(event.cash * whole - cash) > _SHARE * whole or abs(event.fees * whole - fees) > _SHARE * whole:
-                add(Check.PNL, record, "keeps another share of cash and fees than of the quantity")
-        pair.position = event
-        self._hold(record, event, trade, pair.listed, opened.buy_price, opened.sell_price)
-
-    def close_position(self, record: Record, event: PositionClosed) -> None:
-        pair = self._exit_of(record, event.trade_id)
-        if pair is None or pair.trade.opened is None:
-            return
-        trade, opened = pair.trade, pair.trade.opened
-        if (
-            (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue)
-            or (event.quantity, event.opened_at_ns) != (opened.quantity, trade.opened_ns)
-            or (event.entry_buy_price, event.entry_sell_price) != (opened.buy_price, opened.sell_price)
-        ):
-            self._findings.add(Check.POSITIONS, record, "closes another position than was opened")
-        if event.reason is not pair.opened.reason:
-            self._findings.add(Check.POSITIONS, record, f"closes for another reason than {pair.opened.pair_id} has")
-        pair.position = event
-        trade.quantity = trade.cash = trade.fees = trade.exposure_usd = ZERO
-
-    def mark_position(self, record: Record, event: PositionMarked) -> None:
-        trade = self.trades.get(event.trade_id)
-        quantity = ZERO if trade is None else trade.quantity
-        if event.quantity != quantity or not quantity:
-            what = f"marks a position of {text(event.quantity)}, but {text(quantity)} is open"
-            self._findings.add(Check.POSITIONS, record, what)
-
-    def _exit_of(self, record: Record, trade_id: str) -> Pair | None:
-        pair = self._by_trade.get(trade_id)
-        if pair is None or pair.is_entry or pair.position is not None or not pair.trade.quantity:
-            self._findings.add(Check.POSITIONS, record, "concerns no open position with an exit in flight")
-            return None
-        return pair
-
-    def _hold(
-        self,
-        record: Record,
-        event: PositionOpened | PositionReduced,
-        trade: Trade,
-        listed: Listed,
-        buy_price: Decimal,
-        sell_price: Decimal,
-    ) -> None:
-        trade.quantity, trade.cash, trade.fees = event.quantity, event.cash, event.fees
-        trade.realised, trade.exposure_usd = event.realised, event.exposure_usd
-        exposure_usd = event.quantity * max(buy_price, sell_price) * listed.usd_per_quote
-        if event.exposure_usd != exposure_usd:
-            what = f"counts {text(event.exposure_usd)} USD of exposure instead of {text(exposure_usd)}"
-            self._findings.add(Check.EXPOSURE, record, what)
 
 
 def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
@@ -420,7 +274,3 @@ def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:
         return True
     instrument = pair.listed.at.get(event.venue)
     return not pair.is_entry and instrument is not None and 0 < rest < instrument.lot_size
-
-
-def _is_average(price: Decimal, value: Decimal, quantity: Decimal) -> bool:
-    return abs(price * quantity - value) <= value * _AVERAGE
