@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, docs, lowest."""
+"""Sessions: tests, lint, types; and bench, swarm, docs, lowest."""
 
 import re
 import tomllib
@@ -55,6 +55,13 @@ def bench(session: nox.Session) -> None:
     session.install(".")
     for name in ("campaign", "startup", "shutdown"):
         session.run("python", f"benchmarks/{name}.py")
+
+
+@nox.session
+def swarm(session: nox.Session) -> None:
+    """Run random campaigns and verify each: nox -s swarm -- --seeds N [--from S]."""
+    session.install(".")
+    session.run("python", "benchmarks/swarm.py", *session.posargs)
 
 
 @nox.session

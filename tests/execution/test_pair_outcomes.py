@@ -1,6 +1,7 @@
 """Every combination of what can become of the two legs, for entries and for exits, ends as it has to."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 import recompute
+import structlog
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,8 +43,19 @@ from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, scripted_market, two_venues
 
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """Tracebacks of bugs that are meant are not drawn; that takes longer than the campaign."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
 FULL, HALF, NONE = Decimal(1), Decimal("0.5"), Decimal(0)
 LOT = Decimal("0.01")
+#: How long an order is under way; a paper venue takes 40 ms more.
+WAY_NS = SECOND_NS // 50
 #: Venue, bid and ask: while there is a gap, and once it is closed.
 WIDE = (("a", 100.0, 100.1), ("b", 101.0, 101.1))
 CLOSED = (("a", 100.5, 100.6), ("b", 100.4, 100.5))
@@ -99,7 +112,7 @@ class FatefulExchange(Exchange):
         self._inner = context.inner
         self.account = self._inner.account
         self.max_borrow_usd = self._inner.max_borrow_usd
-        self._now_ns = context.time.now_ns
+        self._venue, self._time = context.venue, context.time
         self._fates = fates
         self._down_ns = int(down_seconds * SECOND_NS)
         self._orders = 0
@@ -119,6 +132,7 @@ class FatefulExchange(Exchange):
     async def submit(self, order: Order) -> OrderReport:
         self._orders += 1
         await self._require_connection()
+        await self._time.sleep(WAY_NS, (1, order.symbol, self._venue, 0))
         share, answer = self._fates.get(self._orders, Fate.FILLED).value
         if share is not None:
             report = await self._execute(order, share)
@@ -131,7 +145,7 @@ class FatefulExchange(Exchange):
             case Answer.BUG:
                 raise KeyError("a bug in the plugin")
             case Answer.DOWN:
-                self._down_until_ns = self._now_ns() + self._down_ns
+                self._down_until_ns = self._time.now_ns() + self._down_ns
             case Answer.GONE:
                 self._down_until_ns = inf
             case Answer.REPORT:
@@ -159,7 +173,7 @@ class FatefulExchange(Exchange):
     async def _require_connection(self) -> None:
         if self._is_mute:
             await trio.sleep_forever()
-        if self._now_ns() < self._down_until_ns:
+        if self._time.now_ns() < self._down_until_ns:
             raise VenueError("connection refused")
 
 
@@ -247,7 +261,7 @@ def check(result: CampaignResult, *, account: str = "spot") -> recompute.Books:
     assert campaign.statistics.pnl_usd == books.total_pnl_usd
     assert (books.exposure_usd() > 0) == bool(books.open_residuals or books.open_positions)
     is_clean = not books.unanswered and not books.open_positions
-    assert is_clean == (not campaign.problems), "otherwise the user is told what the venue holds, or can't be asked"
+    assert not (campaign.problems if is_clean else books.open_positions and not campaign.problems)
     if campaign.ended_by is EndedBy.ERROR:
         assert (result.exit_code, campaign.error) == (1, "the campaign was cancelled")
     else:
@@ -256,7 +270,7 @@ def check(result: CampaignResult, *, account: str = "spot") -> recompute.Books:
     return books
 
 
-ENDS = [End(0.02), End(0.02, Cause.CANCELLED), End(0.06, Cause.CANCELLED), End(0.5)]
+ENDS = [End(0.01), End(0.01, Cause.CANCELLED), End(0.07, Cause.CANCELLED), End(0.5)]
 #: One of each answer: the campaign's end comes on top of it.
 SOME = [
     *(Fate.FILLED, Fate.PARTIAL, Fate.NOTHING, Fate.REJECTED, Fate.ACK_LOST_FILLED, Fate.NEVER_ARRIVED),
@@ -280,7 +294,7 @@ def at(second: float, end: End | None) -> End | None:
 
 def check_in_flight(result: CampaignResult, pair_id: str, end: End | None) -> None:
     """The end, if it comes while the legs are under way, is recorded before the pair's."""
-    if end is not None and end.second < 0.04:
+    if end is not None and end.second < 0.02:
         (draining,) = (event for event in result.of_type("phase_entered") if event["phase"] == "DRAINING")
         (opened,) = (event for event in result.of_type("pair_opened") if event["pair_id"] == pair_id)
         (ended,) = (event for event in result.of_type("pair_ended") if event["pair_id"] == pair_id)
@@ -501,7 +515,7 @@ def test_an_order_that_a_hurry_leaves_without_an_answer_is_called_unknown(fates:
 AN_END = st.builds(End, st.floats(0.9, 45), st.sampled_from(Cause))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     fates=st.fixed_dictionaries(dict.fromkeys("ab", st.dictionaries(st.integers(1, 8), st.sampled_from(Fate)))),
     down_seconds=st.sampled_from([0.3, 2, 7, 12, 30]),

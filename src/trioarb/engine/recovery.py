@@ -118,14 +118,13 @@ async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None
     Also when the campaign ends meanwhile: without it the books would be wrong.
     """
     # Every step has a deadline of its own: one for all of them would leave pairs in flight, or orders unknown.
-    with trio.CancelScope(shield=True):
-        while lost:
-            lost = _adopt(campaign, past, lost)
-            await finish_pairs(campaign)
+    while lost:
+        lost = _adopt(campaign, past, lost)
         await finish_pairs(campaign)
-        with trio.move_on_after(_LEARNING_SECONDS):
-            await learn_late_orders(campaign)
-        await _compare_balances(campaign)
+    await finish_pairs(campaign)
+    with trio.move_on_after(_LEARNING_SECONDS):
+        await learn_late_orders(campaign)
+    await _compare_balances(campaign)
     if campaign.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)
     elif past.close_only:

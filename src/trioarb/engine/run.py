@@ -34,6 +34,8 @@ from trioarb.plugin.registry import Plugins
 
 __all__ = ["run_campaign"]
 
+#: How long market data may take to begin before a recovery goes on without it.
+_BEGIN_SECONDS = 60
 #: How long the last events may take to reach the disk.
 _CLOSE_JOURNAL_SECONDS = 30
 
@@ -133,22 +135,31 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         TrioarbError: a venue doesn't say its balances; nothing was traded.
     """
     services.start_soon(limit_runtime, campaign)
+    if start.recovery is not None:
+        # Whatever ends the campaign meanwhile: what was in flight is finished first, and that takes market data.
+        with trio.move_on_after(_BEGIN_SECONDS):
+            await _begin(campaign, start, services)
+        await start.recovery()
     with campaign.scope:
-        await start.opening()
-        await campaign.parts.journal.written_down()  # without its beginning, a journal can't be resumed
-        watch = watch_of(campaign)
-        await start_market(campaign, services, watch)
-        services.start_soon(look_periodically, campaign, watch)
-        if start.recovery is not None:
-            await start.recovery()
-            if campaign.ended_by is not None:
-                return
+        if start.recovery is None:
+            await _begin(campaign, start, services)
+        elif campaign.ended_by is not None:
+            return
         services.start_soon(count_periodically, campaign)
         services.start_soon(ask_for_late_orders, campaign)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
                 symbols.start_soon(supervise, campaign, task)
+
+
+async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> None:
+    """Record what the campaign begins with, and start market data, which outlives this call."""
+    await start.opening()
+    await campaign.parts.journal.written_down()  # without its beginning, a journal can't be resumed
+    watch = watch_of(campaign)
+    await start_market(campaign, services, watch)
+    services.start_soon(look_periodically, campaign, watch)
 
 
 def _rely_on(writer: JournalWriter, campaign: Campaign) -> None:
