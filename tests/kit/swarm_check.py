@@ -224,9 +224,8 @@ class _Course:
             self.violations.append(f"seq {record.seq}: {order.client_order_id} is submitted twice")
         self.orders[order.client_order_id] = order
         pair = self.flying.get(order.pair_id)
-        if order.purpose is Purpose.LEG and pair is not None and pair.kind is PairKind.ENTRY and not pair.recovered:
-            if self._phase is not Phase.STARTING:
-                self._refuse_late(record, f"{order.client_order_id}, an entry's leg, is sent")
+        if order.purpose is Purpose.LEG and pair is not None and pair.kind is PairKind.ENTRY:
+            self._refuse_late(record, f"{order.client_order_id}, an entry's leg, is sent")
 
     def _fill(self, record: Record, fill: model.OrderFilled) -> None:
         fills = self.fills[fill.client_order_id]
@@ -387,7 +386,7 @@ def _end(ended: Ended, course: _Course, verification: Verification, plan: Plan) 
         yield f"open orders: the campaign says {sorted(ended.open_orders)}, the journal {sorted(course.unanswered)}"
     of_journal = {residual.residual_id for residual in verification.facts.residuals}
     if not ended.residuals == of_journal == course.left.keys() or ended.told_residuals != len(of_journal):
-        yield f"residuals: the campaign says {sorted(ended.residuals)}, the journal {sorted(of_journal)}, or not all are told"
+        yield f"residuals: the campaign has {sorted(ended.residuals)}, the journal {sorted(of_journal)}; or one isn't told"
     closes = plan.table["session"]["close_positions_at_end"] or ended.is_stopped or course.close_only
     if closes and course.positions and not ended.problems:
         yield f"positions are open, and no problem says so: {sorted(course.positions)}"
