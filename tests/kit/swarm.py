@@ -10,7 +10,6 @@ import os
 import pickle
 import shutil
 import signal
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -100,11 +99,11 @@ def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = Fa
     cpu = _cpu_seconds()
     plan, place = plan_of(seed, hours), folder / str(seed)
     shutil.rmtree(place, ignore_errors=True)
-    stretches, verdict, violations = _play(plan, place)
+    stretches, verdict, violations = _play(plan, place, trio_seed=seed)
     is_repeated = seed % 20 == 0 and plan.is_deterministic
     if is_repeated:
         again = place.with_name(f"{seed}.again")
-        digest = _play(plan, again)[1].digest
+        digest = _play(plan, again, trio_seed=seed + 1)[1].digest
         shutil.rmtree(again)
         if digest != verdict.digest:
             violations.append("played twice, the events differ")
@@ -124,7 +123,8 @@ def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = Fa
     )
 
 
-def _play(plan: Plan, folder: Path) -> tuple[list[_Stretch], Verdict, list[str]]:
+def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], Verdict, list[str]]:
+    """Play a plan in a new folder. Trio reorders tasks as ``trio_seed`` says: the same steps can be seen again."""
     folder.mkdir(parents=True)
     (folder / "plan.txt").write_text(f"{attrs.asdict(plan)}\n")
     stretches: list[_Stretch] = []
@@ -132,7 +132,7 @@ def _play(plan: Plan, folder: Path) -> tuple[list[_Stretch], Verdict, list[str]]
         for number, planned in enumerate(plan.stretches):
             if number and planned.kept is not None:
                 _cut_wal(planned.kept)
-            stretch = _forked(plan, number)
+            stretch = _forked(plan, number, trio_seed)
             stretches.append(stretch)
             if stretch.failed or stretch.tail or (stretch.ended is not None and not plan.goes_on):
                 break
@@ -155,7 +155,7 @@ def _cut_wal(kept: float) -> None:
 # A stretch, in a process of its own
 
 
-def _forked(plan: Plan, number: int) -> _Stretch:
+def _forked(plan: Plan, number: int, trio_seed: int) -> _Stretch:
     """Run a stretch in a fork of this process, and return what it tells."""
     told = Path(f"stretch{number}.pickle")
     pid = os.fork()
@@ -164,7 +164,7 @@ def _forked(plan: Plan, number: int) -> _Stretch:
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(_PATIENCE_SECONDS)
-            sys.stdin.close()
+            trio._core._run._r.seed(trio_seed)
             _Life(plan, number, told).run()
             code = 0
         except BaseException:

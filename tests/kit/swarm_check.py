@@ -386,7 +386,7 @@ def _end(ended: Ended, course: _Course, verification: Verification, plan: Plan) 
         yield f"open orders: the campaign says {sorted(ended.open_orders)}, the journal {sorted(course.unanswered)}"
     of_journal = {residual.residual_id for residual in verification.facts.residuals}
     if not ended.residuals == of_journal == course.left.keys() or ended.told_residuals != len(of_journal):
-        yield f"residuals: the campaign has {sorted(ended.residuals)}, the journal {sorted(of_journal)}; or one isn't told"
+        yield f"residuals: the campaign has {sorted(ended.residuals)}, the journal {sorted(of_journal)}, or not all"
     closes = plan.table["session"]["close_positions_at_end"] or ended.is_stopped or course.close_only
     if closes and course.positions and not ended.problems:
         yield f"positions are open, and no problem says so: {sorted(course.positions)}"

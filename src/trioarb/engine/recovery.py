@@ -165,7 +165,7 @@ def _adopt(campaign: Campaign, past: Past, lost: Sequence[Order]) -> list[Order]
         orders = [order for order in lost if order.symbol == symbol]
         flows = next((one for one in trades.pairs.values() if one.opened.symbol == symbol), None)
         if flows is None:
-            flows = trades.pairs[_reconstruct(campaign, orders).pair_id]
+            flows = trades.pairs[_reconstruct(campaign, past, orders).pair_id]
         count = _adopt_into(campaign, past, flows, orders)
         rest += orders[count:]
         if count:
@@ -196,8 +196,9 @@ def _adopt_into(campaign: Campaign, past: Past, flows: PairFlows, orders: Sequen
             order.venue in (opened.buy_venue, opened.sell_venue)
             and order.quantity <= abs(imbalance)
             and order.side is (Side.SELL if imbalance > 0 else Side.BUY)
+            and (remedy := _remedy(opened, order)) is not None
         ):
-            purpose = _remedy(opened, order)
+            purpose = remedy
         else:
             return count
         _record_submitted(campaign, opened, order, purpose)
@@ -233,15 +234,29 @@ def _are_legs(first: Order, second: Order) -> bool:
     )
 
 
-def _remedy(opened: PairOpened, order: Order) -> Purpose:
-    """Return what an order was for that evened out a pair."""
-    if opened.kind is PairKind.EXIT:
-        return Purpose.COMPLETE
+def _remedy(opened: PairOpened, order: Order) -> Purpose | None:
+    """Return what an order was for that evened out a pair; ``None``: no such pair sends it, for no exit is unwound."""
     lagging = opened.buy_venue if order.side is Side.BUY else opened.sell_venue
+    if opened.kind is PairKind.EXIT:
+        return Purpose.COMPLETE if order.venue == lagging else None
     return Purpose.HEDGE if order.venue == lagging else Purpose.UNWIND
 
 
-def _reconstruct(campaign: Campaign, orders: Sequence[Order]) -> PairOpened:
+def _is_unwound(past: Past, orders: Sequence[Order]) -> bool:
+    """Whether these orders begin with legs of which one was unwound, as only an entry's are."""
+    legs = orders[:2] if len(orders) > 1 and _are_legs(orders[0], orders[1]) else orders[:1]
+    if len(orders) == len(legs):
+        return False
+    follows, filled = orders[len(legs)], ZERO
+    for leg in legs:
+        report = past.told[leg.client_order_id].report
+        if report is not None:
+            is_opposite = leg.venue == follows.venue and leg.side is not follows.side
+            filled = EXACT.add(filled, report.filled if is_opposite else EXACT.minus(report.filled))
+    return follows.quantity <= filled
+
+
+def _reconstruct(campaign: Campaign, past: Past, orders: Sequence[Order]) -> PairOpened:
     """Record the pair that the first of these orders must have been a leg of: an exit, if a position fits it."""
     trades, first = campaign.parts.trades, orders[0]
     other = next((order for order in orders if order.venue != first.venue and order.side is not first.side), None)
@@ -252,6 +267,7 @@ def _reconstruct(campaign: Campaign, orders: Sequence[Order]) -> PairOpened:
         if (buy is None or buy.venue == one.route.sell_venue)
         and (sell is None or sell.venue == one.route.buy_venue)
         and one.quantity >= first.quantity
+        and not _is_unwound(past, orders)
     ]
     position = next((one for one in fitting if one.quantity == first.quantity), fitting[0] if fitting else None)
     if position is not None:
