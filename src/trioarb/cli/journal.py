@@ -19,7 +19,7 @@ from trioarb.journal.file import JournalFile, claim
 from trioarb.journal.writer import InlineWriter, JournalWriter, ThreadWriter
 from trioarb.model.event import CampaignOpened
 
-__all__ = ["STORED_CONFIG", "keep_anew", "keep_on", "new_path", "state_of"]
+__all__ = ["STORED_CONFIG", "keep_anew", "keep_on", "memories_of", "new_path", "state_of", "stem_of"]
 
 #: Keys of the journal's table ``meta``.
 STORED_CONFIG = "config"
@@ -40,9 +40,20 @@ def state_of(journal: Path) -> Callable[[str], Path]:
     """Return where each simulated venue of a journal's campaign keeps its memory."""
 
     def path(venue: str) -> Path:
-        return journal.with_name(f"{journal.name.removesuffix('.journal')}.{venue}.venue")
+        return journal.with_name(f"{stem_of(journal)}.{venue}.venue")
 
     return path
+
+
+def stem_of(journal: Path) -> str:
+    """Return the part of a journal's name that the files beside it share."""
+    return journal.name.removesuffix(".journal")
+
+
+def memories_of(journal: Path) -> list[Path]:
+    """Return the files in which simulated venues of a journal's campaign keep their memory."""
+    prefix = f"{stem_of(journal)}."
+    return sorted(path for path in journal.parent.glob("*.venue*") if path.name.startswith(prefix))
 
 
 def keep_anew(path: Path, loaded: Loaded) -> Keeping:
