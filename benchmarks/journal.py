@@ -20,7 +20,8 @@ import trio
 from figures import Figures, quantile
 
 from trioarb.journal.codec import encode
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import open_journal
 from trioarb.journal.writer import ThreadWriter
 from trioarb.model.event import Record
 

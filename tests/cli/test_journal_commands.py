@@ -18,7 +18,8 @@ import pytest
 from command import TOP10, CommandLine, Ran
 
 from trioarb.cli import reading
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import open_journal
 from trioarb.model.event import PairEnded, Record
 
 CAMPAIGN = ["--set=session.clock=virtual", "--set=universe.top_n=6", "--set=exchanges.*.market.size_usd=300"]

@@ -15,7 +15,8 @@ from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import open_journal
 from trioarb.journal.writer import InlineWriter
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object

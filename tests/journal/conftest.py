@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from trioarb.journal.file import JournalFile, StoredJournal, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import StoredJournal, open_journal
 from trioarb.model.event import OrderFilled, Record
 from trioarb.model.order import Side
 

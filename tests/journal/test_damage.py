@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from trioarb.errors import JournalError
-from trioarb.journal.file import DamagedJournal, JournalFile, open_journal, salvage
+from trioarb.journal.file import JournalFile, salvage
+from trioarb.journal.format import DamagedJournal
+from trioarb.journal.stored import open_journal
 from trioarb.model.event import Record
 
 MakeRecords = Callable[..., list[Record]]

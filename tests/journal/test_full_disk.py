@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import open_journal
 from trioarb.journal.writer import InlineWriter, ThreadWriter
 from trioarb.model.event import Record
 

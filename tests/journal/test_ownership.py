@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, open_journal, salvage
+from trioarb.journal.file import JournalFile, salvage
+from trioarb.journal.stored import open_journal
 from trioarb.model.event import Record
 
 MakeRecords = Callable[..., list[Record]]

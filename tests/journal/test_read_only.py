@@ -17,7 +17,8 @@ import os, sys
 import urllib.parse  # what is imported late may be out of this user's reach
 from pathlib import Path
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, open_journal
+from trioarb.journal.file import JournalFile
+from trioarb.journal.stored import open_journal
 
 path = Path(sys.argv[1])
 if os.geteuid() == 0:

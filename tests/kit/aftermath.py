@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.journal.file import open_journal
+from trioarb.journal.stored import open_journal
 from trioarb.model.wire import to_json_object
 from trioarb.report.verification import Verifier
 

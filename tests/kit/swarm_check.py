@@ -16,7 +16,7 @@ from swarm_plan import Plan
 
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import JournalError
-from trioarb.journal.file import open_journal
+from trioarb.journal.stored import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.order import Purpose, Side

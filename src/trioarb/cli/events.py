@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.reading import JournalPath, require_known
-from trioarb.journal.file import open_journal
+from trioarb.journal.stored import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, PairEnded, PositionOpened, Record, ResidualLeft
 from trioarb.model.wire import event_type

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from trioarb.cli.reading import JournalPath, require_known, with_progress
 from trioarb.errors import ConfigError
-from trioarb.journal.file import open_journal
+from trioarb.journal.stored import open_journal
 from trioarb.report.story import Story
 from trioarb.report.trade_story import TradeStory
 from trioarb.settings.problem import Problem

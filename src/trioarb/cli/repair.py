@@ -10,7 +10,9 @@ from cyclopts import Parameter
 
 from trioarb.cli.journal import memories_of, stem_of
 from trioarb.cli.reading import JournalPath
-from trioarb.journal.file import DamagedJournal, open_journal, salvage
+from trioarb.journal.file import salvage
+from trioarb.journal.format import DamagedJournal
+from trioarb.journal.stored import open_journal
 
 __all__ = ["repair"]
 

@@ -16,7 +16,7 @@ from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Pl
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
-from trioarb.journal.file import open_journal
+from trioarb.journal.stored import open_journal
 from trioarb.plugin.registry import Plugins, load_plugins
 
 __all__ = ["resume"]

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
-from trioarb.journal.file import DamagedJournal, open_journal
+from trioarb.journal.format import DamagedJournal
+from trioarb.journal.stored import open_journal
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present

@@ -1,0 +1,280 @@
+"""Random venues, and whatever becomes of each order: what a pair does next never goes too far, and it ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, next_step
+from trioarb.market.book import Touch
+from trioarb.model.market import Instrument, TradingRules
+from trioarb.model.order import Purpose, Side
+from trioarb.model.trade import PairKind, PairOutcome
+
+BPS = 10_000
+#: Nested or not, and one that nothing of these prices fits into.
+LOTS = ("0.1", "0.03", "1", "0.5", "0.02", "0.3", "0.007", "0.00001", "7")
+
+
+def decimals(*texts: str) -> st.SearchStrategy[Decimal]:
+    return st.sampled_from([Decimal(text) for text in texts])
+
+
+def sizes(most: int = 400) -> st.SearchStrategy[Decimal]:
+    return st.integers(1, most * 1000).map(lambda thousandths: Decimal(thousandths) / 1000)
+
+
+def lots(most: Decimal, lot: Decimal) -> st.SearchStrategy[Decimal]:
+    """Return whole lots up to a quantity; nothing and all of it more often than the rest."""
+    count = int(most / lot)
+    return st.one_of(st.just(0), st.just(count), st.integers(0, count)).map(lambda number: number * lot)
+
+
+@st.composite
+def instruments(draw: st.DrawFn, venue: str) -> Instrument:
+    rules = TradingRules(
+        tick_size=draw(decimals("0.1", "0.01", "0.05", "0.003", "4")),
+        lot_size=draw(decimals(*LOTS)),
+        min_notional=draw(decimals("0", "5", "10", "50", "700")),
+    )
+    fee = draw(decimals("4", "0", "-2", "30"))
+    return Instrument(
+        symbol="BTCUSDT",
+        venue=venue,
+        native_id="BTCUSDT",
+        base="BTC",
+        quote="USDT",
+        rules=rules,
+        maker_fee_bps=fee,
+        taker_fee_bps=fee,
+    )
+
+
+@st.composite
+def touches(draw: st.DrawFn) -> Touch:
+    """Return a touch around 100, not always on the venue's grid, often with less than a lot."""
+    bid = Decimal(draw(st.integers(95_000, 105_000))) / 1000
+    return Touch(
+        bid=bid,
+        bid_size=draw(sizes() | decimals("0.001", "0.05")),
+        ask=bid + draw(decimals("0", "0.001", "0.1", "3")),
+        ask_size=draw(sizes() | decimals("0.001", "0.05")),
+    )
+
+
+FUNDS = st.one_of(st.just(Decimal(0)), sizes(3), st.just(Decimal(10**6)))
+
+
+@attrs.define
+class Play:
+    """A pair, as its venues see it."""
+
+    kind: PairKind
+    buy: Instrument
+    sell: Instrument
+    slippage_bps: Decimal
+    exit_bps: Decimal
+    bought: Decimal
+    sold: Decimal
+    refusals: Counter[str] = attrs.field(factory=Counter)
+    fate_unknown: bool = False
+
+    def next(self, buy: Venue, sell: Venue, *, out_of_time: bool) -> Send | Wait | Finish:
+        """Ask for the next step, and check that it may be taken."""
+        state = PairState(
+            kind=self.kind,
+            bought=self.bought,
+            sold=self.sold,
+            buy=buy,
+            sell=sell,
+            refusals=self.refusals,
+            out_of_time=out_of_time,
+            fate_unknown=self.fate_unknown,
+        )
+        step = next_step(state, slippage_bps=self.slippage_bps, exit_bps=self.exit_bps)
+        if out_of_time or self.fate_unknown:
+            assert isinstance(step, Finish)
+        if isinstance(step, Send):
+            check_send(self, step, buy, sell)
+        if isinstance(step, Finish):
+            check_finish(self, step, buy, sell, out_of_time=out_of_time)
+        return step
+
+    def fill(self, sent: Send, quantity: Decimal) -> None:
+        """Count what a venue filled of what was sent."""
+        signed = quantity if sent.side is Side.BUY else -quantity
+        if sent.venue == self.buy.venue:
+            self.bought += signed
+        else:
+            self.sold -= signed
+
+
+@st.composite
+def plays(draw: st.DrawFn) -> Play:
+    """Return a pair whose legs have filled, each up to as many of its venue's lots as were sent."""
+    kind = draw(st.sampled_from(PairKind))
+    buy, sell = draw(instruments("a")), draw(instruments("b"))
+    quantity = draw(sizes(30))
+    return Play(
+        kind=kind,
+        buy=buy,
+        sell=sell,
+        slippage_bps=draw(decimals("20", "0", "200", "9999")),
+        exit_bps=draw(decimals("-6", "0", "-40", "10")),
+        bought=draw(lots(quantity, buy.rules.lot_size)),
+        sold=draw(lots(quantity, sell.rules.lot_size)),
+    )
+
+
+@st.composite
+def markets(draw: st.DrawFn, play: Play) -> tuple[Venue, Venue]:
+    """Return what both venues quote now, if anything, and what can be spent there."""
+    return tuple(
+        Venue(
+            instrument=instrument,
+            touch=draw(st.none() | touches() | touches()),
+            sellable=draw(FUNDS),
+            free_quote=draw(FUNDS.map(lambda amount: amount * 100)),
+        )
+        for instrument in (play.buy, play.sell)
+    )  # type: ignore[return-value]
+
+
+def check_send(play: Play, sent: Send, buy: Venue, sell: Venue) -> None:
+    imbalance = Fraction(play.bought) - Fraction(play.sold)
+    lagging, leading = (sell, buy) if imbalance > 0 else (buy, sell)
+    venue = {play.buy.venue: buy, play.sell.venue: sell}[sent.venue]
+    rules, touch = venue.instrument.rules, venue.touch
+    quantity, limit = Fraction(sent.quantity), Fraction(sent.limit_price)
+    assert sent.side is (Side.SELL if imbalance > 0 else Side.BUY)
+    if play.kind is PairKind.EXIT:
+        assert (sent.purpose, venue) == (Purpose.COMPLETE, lagging), "an exit is never reopened"
+    else:
+        assert (sent.purpose, venue) in ((Purpose.HEDGE, lagging), (Purpose.UNWIND, leading))
+    assert 0 < quantity <= abs(imbalance)
+    assert quantity % Fraction(rules.lot_size) == 0
+    assert limit % Fraction(rules.tick_size) == 0
+    assert quantity * limit >= rules.min_notional
+    assert touch is not None
+    # To the venue's grid a limit goes outwards, by less than a tick.
+    slippage, tick = Fraction(play.slippage_bps) / BPS, Fraction(rules.tick_size)
+    if sent.side is Side.SELL:
+        assert quantity <= venue.sellable
+        assert limit > Fraction(touch.bid) * (1 - slippage) - tick
+    else:
+        fee = max(Fraction(venue.instrument.taker_fee_bps), Fraction(0)) / BPS
+        assert quantity * limit * (1 + fee) <= venue.free_quote
+        assert limit < Fraction(touch.ask) * (1 + slippage) + tick
+
+
+def is_tradable(quantity: Fraction, venue: Venue) -> bool:
+    """Whether the venue takes what whole lots there are in a quantity."""
+    assert venue.touch is not None
+    whole = quantity - quantity % Fraction(venue.instrument.rules.lot_size)
+    return bool(whole) and whole * Fraction(venue.touch.bid) >= venue.instrument.rules.min_notional
+
+
+def check_finish(play: Play, finish: Finish, buy: Venue, sell: Venue, *, out_of_time: bool) -> None:
+    imbalance = Fraction(play.bought) - Fraction(play.sold)
+    assert finish.imbalance == imbalance
+    evening = [sell if imbalance > 0 else buy] if play.kind is PairKind.EXIT else [buy, sell]
+    is_quoted = buy.touch is not None and sell.touch is not None
+    is_dust = bool(imbalance) and is_quoted and not any(is_tradable(abs(imbalance), venue) for venue in evening)
+    if finish.outcome is PairOutcome.RESIDUAL:
+        assert not finish.is_dust
+        assert play.fate_unknown or (out_of_time and imbalance)
+        assert play.fate_unknown or not is_dust
+        return
+    assert not play.fate_unknown
+    assert finish.is_dust == is_dust
+    assert is_dust or not imbalance
+    is_hedged = play.kind is PairKind.ENTRY and min(play.bought, play.sold) > 0
+    assert finish.outcome is (PairOutcome.HEDGED if is_hedged else PairOutcome.FLAT)
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data(), play=plays(), patience=st.integers(0, 12))
+def test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up(data: st.DataObject, play: Play, patience: int) -> None:
+    for _ in range(patience):
+        step = play.next(*data.draw(markets(play)), out_of_time=False)
+        if isinstance(step, Finish):
+            return
+        if isinstance(step, Wait):
+            continue
+        lot = (play.buy if step.venue == play.buy.venue else play.sell).rules.lot_size
+        filled = data.draw(lots(step.quantity, lot))
+        play.fill(step, filled)
+        if not filled:
+            play.refusals[step.venue] += data.draw(st.sampled_from([1, 2]))
+            play.fate_unknown = data.draw(st.sampled_from([False, False, False, True]))
+    assert isinstance(play.next(*data.draw(markets(play)), out_of_time=True), Finish)
+
+
+@settings(max_examples=400, deadline=None)
+@given(play=plays(), quoted=st.tuples(touches(), touches()))
+def test_where_everything_fills_a_pair_ends_even_or_as_dust_after_a_few_orders(
+    play: Play, quoted: tuple[Touch, Touch]
+) -> None:
+    rich = Decimal(10**9)
+    venues = [
+        Venue(instrument=instrument, touch=touch, sellable=rich, free_quote=rich)
+        for instrument, touch in zip((play.buy, play.sell), quoted, strict=True)
+    ]
+    for _ in range(6):
+        step = play.next(*venues, out_of_time=False)
+        if isinstance(step, Finish):
+            assert step.outcome is not PairOutcome.RESIDUAL
+            return
+        assert isinstance(step, Send), "nothing has to be waited for"
+        play.fill(step, step.quantity)
+    raise AssertionError("still uneven after 6 orders that filled")
+
+
+def uneven(refusals: Mapping[str, int]) -> Play:
+    """Return an entry that bought 2 and sold 1, at venues of the same rules."""
+    a, b = (
+        Instrument(
+            symbol="BTCUSDT",
+            venue=venue,
+            native_id="BTCUSDT",
+            base="BTC",
+            quote="USDT",
+            rules=TradingRules(tick_size=Decimal("0.1"), lot_size=Decimal("0.1"), min_notional=Decimal(5)),
+            maker_fee_bps=Decimal(4),
+            taker_fee_bps=Decimal(4),
+        )
+        for venue in "ab"
+    )
+    return Play(PairKind.ENTRY, a, b, Decimal(20), Decimal(-6), Decimal(2), Decimal(1), Counter(refusals))
+
+
+def quoted(instrument: Instrument, bid: str, ask: str) -> Venue:
+    touch = Touch(bid=Decimal(bid), bid_size=Decimal(50), ask=Decimal(ask), ask_size=Decimal(50))
+    return Venue(instrument=instrument, touch=touch, sellable=Decimal(100), free_quote=Decimal(10_000))
+
+
+@pytest.mark.parametrize(
+    ("bid_b", "refusals", "purpose"),
+    [
+        # At an exit edge of -6 bps a hedged pair is expected to cost 0.06 more than one that is unwound now.
+        ("100.07", {}, Purpose.HEDGE),
+        ("100.05", {}, Purpose.UNWIND),
+        ("100.07", {"b": 1}, Purpose.UNWIND),
+        ("99", {"a": 1}, Purpose.HEDGE),
+        ("99", {"a": 1, "b": 1}, Purpose.UNWIND),
+    ],
+)
+def test_an_entry_is_evened_out_where_it_was_not_refused_and_costs_least(
+    bid_b: str, refusals: dict[str, int], purpose: Purpose
+) -> None:
+    play = uneven(refusals)
+    step = play.next(quoted(play.buy, "100", "100.1"), quoted(play.sell, bid_b, "101"), out_of_time=False)
+    assert isinstance(step, Send)
+    assert step.purpose is purpose
