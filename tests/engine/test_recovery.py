@@ -105,12 +105,12 @@ class Place:
 
 @pytest.fixture
 def table() -> dict[str, Any]:
-    """Entries at a gap of 1 %, none but at the end closed."""
+    """Entries at a gap of 1 %; they are closed at the end."""
     table = two_venues()
     table["session"] |= {"durability": "order", "max_runtime_seconds": 60}
     for venue in table["exchanges"].values():
         venue |= {"latency_ms": 100, "tick_size": "0.01", "lot_size": "0.01"}
-    table["strategy"] = {"entry_bps": 40, "exit_bps": 1_000, "order_size_usd": 100}
+    table["strategy"] = {"entry_bps": 40, "exit_bps": 1_000, "order_size_base": 1}
     table["guards"] = {"symbol": {"cooldown_seconds": 5}}
     return table
 
@@ -131,12 +131,15 @@ def test_time_does_not_run_on_before_recovery(tmp_path: Path, table: dict[str, A
     """Virtual time stands while tasks begin, though it has moved when the venues were asked for their orders."""
     left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderSubmitted, 2), of(model.OrderFilled, 2))
 
-    _, records = left.run(resumed=True)
+    for attempt in range(8):  # Trio reorders what begins together
+        place = attrs.evolve(left, folder=tmp_path / str(attempt))
+        shutil.copytree(left.folder, place.folder)
+        _, records = place.run(resumed=True)
 
-    resumed = next(record for record in records if isinstance(record.event, model.CampaignResumed))
-    ended = next(record for record in records if isinstance(record.event, model.PairEnded))
-    assert ended.ts_ns - resumed.ts_ns < SECOND_NS
-    left.verify()
+        resumed = next(record for record in records if isinstance(record.event, model.CampaignResumed))
+        ended = next(record for record in records if isinstance(record.event, model.PairEnded))
+        assert ended.ts_ns - resumed.ts_ns < SECOND_NS
+        place.verify()
 
 
 def test_close_only_closes_what_the_configuration_would_keep(tmp_path: Path, table: dict[str, Any]) -> None:

@@ -97,7 +97,7 @@ class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
 
 @attrs.frozen(kw_only=True)
 class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
-    """``rank`` orders the tiers; the built-in ones stand at 100, 200 and 300."""
+    """``rank`` orders the tiers; those built in stand at 10, 50, 100, 200 and 300."""
 
     kind = "guard tier"
     opens = (GuardTier,)
