@@ -350,9 +350,9 @@ class _Draw:
                 acts.append(self._act("kill", at_once=number > 0 and self._chance(0.6)))
             if "kill_switch" in table["guards"]:
                 acts += self._switched()
-            if self._chance(0.2):
+            if self._chance(0.3):
                 acts += [self._act("signal")] * random.choice((1, 1, 2))
-            if self._chance(0.12):
+            if self._chance(0.15):
                 acts.append(attrs.evolve(self._act("cancel"), counting="steps"))
             stretches.append(
                 Stretch(
