@@ -78,7 +78,8 @@ def _told(facts: Facts) -> list[str]:
     if not facts.events:
         return ["No event could be read."]
     ended = f"ended by {facts.ended_by}" if facts.is_finished else "not ended: it still runs, or broke off"
-    resumed = f", resumed {facts.stretches - 1:,} times" if facts.stretches > 1 else ""
+    times = facts.stretches - 1
+    resumed = {0: "", 1: ", resumed once"}.get(times, f", resumed {times:,} times")
     lines = [
         f"Campaign {facts.campaign_id}, {ended}{resumed}",
         f"{utc(facts.first_ns)} to {utc(facts.last_ns)} UTC, {facts.events:,} events",
