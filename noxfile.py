@@ -52,8 +52,8 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, and print what was measured."""
-    session.install(".")
-    for name in ("campaign", "startup", "shutdown"):
+    session.install(".", *group("test"))
+    for name in ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds"):
         session.run("python", f"benchmarks/{name}.py")
 
 

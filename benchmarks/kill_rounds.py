@@ -1,12 +1,11 @@
 """Kill campaigns at random moments and resume them, many times; print what was lost, doubled, or differs.
 
-Usage: python benchmarks/kill_rounds.py [--rounds 1000] [--from SEED] [--at-a-time 4] [--keep DIR] [--json FILE]
+Usage: python benchmarks/kill_rounds.py [--rounds 1000] [--from SEED] [--at-a-time 4] [--keep DIR]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import attrs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kit"))
 
+from figures import Figures
 from kill_rounds import Played, play_all
 
 EVERY = 50
@@ -64,7 +64,6 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="SEED")
     parser.add_argument("--at-a-time", type=int, default=4)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files of all rounds here")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the totals and the problems to this file")
     arguments = parser.parse_args()
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="kill-rounds-"))
     totals, failed, started = Totals(), list[Played](), time.monotonic()
@@ -83,14 +82,18 @@ def main() -> int:
             print(f"{time.monotonic() - started:.0f} s: {totals}", flush=True)
     seconds = time.monotonic() - started
     print(f"{seconds:.0f} s: {totals}")
-    if arguments.json is not None:
-        figures = {
-            "first_seed": arguments.first,
-            "seconds": round(seconds, 1),
-            **attrs.asdict(totals),
-            "problems": {played.plan.seed: played.problems for played in failed},
-        }
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    figures = Figures("kill_rounds")
+    figures.add(f"rounds, from seed {arguments.first}", totals.rounds, "rounds", "1,000")
+    figures.add("seconds a round", seconds / max(totals.rounds, 1), "s", "fifty in ≤ 60 s")
+    figures.add("kills", totals.kills, "kills")
+    figures.add("of them with orders in flight", totals.kills_in_flight, "kills")
+    figures.add("orders sent", totals.orders, "orders")
+    figures.add("orders that the journal lost and the venues told", totals.orders_not_kept, "orders")
+    figures.add("fills lost", totals.lost, "fills", "0")
+    figures.add("orders doubled", totals.doubled, "orders", "0")
+    figures.add("balances that differed", totals.differences, "assets", "0")
+    figures.add("rounds with problems", totals.rounds_with_problems, "rounds", "0")
+    figures.store()
     if not failed and arguments.keep is None:
         shutil.rmtree(folder)
     return 1 if failed else 0
