@@ -11,6 +11,7 @@ from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
 from trioarb.journal.format import DamagedJournal
+from trioarb.journal.journal import uncollected
 from trioarb.journal.stored import open_journal
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
@@ -36,7 +37,7 @@ def verify(
     """Verify a journal; return 0, or 1 if it is damaged or breaks a rule."""
     verifier, stream, damage = Verifier(), StreamDigest() if digest else None, ""
     try:
-        with open_journal(journal) as stored:
+        with open_journal(journal) as stored, uncollected():
             records = with_progress(stored.records(), stored.last_seq, f"verifying {journal}")
             verifier.fold(records if stream is None else stream.of(records))
     except DamagedJournal as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from trioarb.model.event import Event, Record
@@ -10,7 +12,19 @@ from trioarb.model.event import Event, Record
 if TYPE_CHECKING:
     from trioarb.journal.writer import JournalWriter
 
-__all__ = ["Journal", "Projection", "Reactor"]
+__all__ = ["Journal", "Projection", "Reactor", "uncollected"]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Don't look for garbage meanwhile: a million events make none that is cyclic, and looking takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Projection(Protocol):
@@ -81,10 +95,11 @@ class Journal:
 
     def fold(self, records: Iterable[Record]) -> None:
         """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
-        for record in records:
-            for fold in self._folds_of(type(record.event)):
-                fold(record)
-            self.seq, self.last_ns = record.seq, record.ts_ns
+        with uncollected():
+            for record in records:
+                for fold in self._folds_of(type(record.event)):
+                    fold(record)
+                self.seq, self.last_ns = record.seq, record.ts_ns
 
     def _folds_of(self, kind: type[Event]) -> tuple[Callable[[Record], None], ...]:
         folds = self._folds.get(kind)
