@@ -204,6 +204,9 @@ def _finish(connection: sqlite3.Connection, lock: Lock, process: int) -> None:
         return
     try:
         with closing(connection):
+            connection.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )  # where the disk is full, this makes room for the mark
             _mark(connection, closed=True)
     finally:
         lock.release()

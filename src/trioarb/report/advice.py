@@ -33,7 +33,7 @@ def advise(campaign: Campaign) -> tuple[str, ...]:
         return tuple(_denied(campaign, funnel["sized"]))
     if funnel["over_threshold"]:
         return tuple(_not_sized(campaign, funnel["over_threshold"]))
-    if funnel["fresh"]:
+    if funnel["fresh"] and any(task.highest_edge_bps is not None for task in campaign.symbols.values()):
         return tuple(_below_threshold(campaign, funnel["fresh"], funnel["edge_positive"]))
     return tuple(_never_fresh(campaign, funnel["evaluated"]))
 
