@@ -70,6 +70,20 @@ def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
     assert not [one for one in late if one["seq"] > failed["seq"] and one["durable"]]
 
 
+@pytest.mark.parametrize("largest_file", [60_000, 100_000])
+def test_a_campaign_whose_journal_could_not_grow_can_be_gone_on_with(trioarb: CommandLine, largest_file: int) -> None:
+    journal = "one.journal"
+    flags = ("--set=session.durability=order", f"--journal={journal}")
+    cut_off = trioarb("run", TOP10, VIRTUAL, *flags, largest_file=largest_file)
+
+    assert cut_off.code == 1
+    assert trioarb("verify", journal).code == 0, "what could be written is whole"
+    resumed = trioarb("resume", journal, "--close-only", "--summary=summary.json")
+    assert resumed.code == 0
+    assert_all_closed(resumed)
+    assert trioarb("verify", journal).code == 0
+
+
 def executed(ran: Ran) -> set[str]:
     """Return the orders that the venues remember."""
     lines = (line for path in (ran.folder / "journals").glob("*.venue") for line in path.read_text().splitlines())

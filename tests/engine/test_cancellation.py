@@ -19,6 +19,7 @@ from trioarb.journal.file import JournalFile
 from trioarb.journal.stored import open_journal
 from trioarb.journal.writer import InlineWriter
 from trioarb.model.event import Record
+from trioarb.model.trade import EndedBy
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
@@ -29,12 +30,15 @@ Where = Literal["before_task_step", "task_scheduled", "after_io_wait"]
 
 
 def quotes(venue: str) -> Iterator[tuple[float, str, float, float, float, float]]:
-    """Two symbols whose gap opens and closes every second; sometimes little is displayed, so legs fill in part."""
-    for tick in range(18):
+    """Two symbols whose gap opens and closes; sometimes little is displayed, so legs fill in part.
+
+    That of one opens while the other's entry is in flight.
+    """
+    for tick in range(13):
         second = 1 + tick / 4
-        for symbol in ("BTCUSDT", "ETHUSDT"):
-            price = 101.0 if venue == "b" and tick % 6 < 3 else 100.0
-            size = 3.0 if venue == "b" and tick % 6 in (1, 4) else 50.0
+        for symbol, phase in (("BTCUSDT", tick % 6), ("ETHUSDT", (tick - 1) % 6)):
+            price = 101.0 if venue == "b" and phase < 3 else 100.0
+            size = 3.0 if venue == "b" and phase in (1, 4) else 50.0
             yield second, symbol, price, size, price + 0.1, size
 
 
@@ -47,13 +51,24 @@ def keeping_in(folder: Path, name: str) -> Keeping:
     )
 
 
-def run(where: Where, k: int | None, keeping: Keeping | None = None) -> tuple[Campaign, list[dict[str, Any]], int]:
-    """Run the scripted campaign; cancel the scope around it at the k-th event of Trio's scheduler."""
+def run(
+    where: Where,
+    k: int | None,
+    keeping: Keeping | None = None,
+    *,
+    end_at: int | None = None,
+    loop_interval_ms: int = 0,
+) -> tuple[Campaign, list[dict[str, Any]], int]:
+    """Run the scripted campaign; cancel the scope around it at the k-th event of Trio's scheduler.
+
+    Or let it end as by a signal, in the very step that records the event ``end_at``.
+    """
     listings = [listing("BTC"), listing("ETH")]
     tapes = {venue: ScriptedTape(list(quotes(venue)), listings=listings) for venue in ("a", "b")}
     table = two_venues()
     for venue in table["exchanges"].values():
         venue |= {"tick_size": "0.1", "lot_size": "0.01", "latency_ms": 300}
+    table["session"]["loop_interval_ms"] = loop_interval_ms
     table["guards"] = {"symbol": {"cooldown_seconds": 1}}
     table["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 400}
     plugins = load_plugins({"market": scripted_market(tapes)})
@@ -70,6 +85,10 @@ def run(where: Where, k: int | None, keeping: Keeping | None = None) -> tuple[Ca
             if self.steps == k:
                 around.cancel()
 
+    def end(record: Record) -> None:
+        if record.seq == end_at:
+            opened[0].end(EndedBy.SIGNAL)
+
     instrument = CancelAt()
     setattr(instrument, where, instrument.step)
     clock = VirtualClock()
@@ -80,7 +99,7 @@ def run(where: Where, k: int | None, keeping: Keeping | None = None) -> tuple[Ca
                 loaded.config,
                 plugins,
                 clock=clock,
-                observers=[records.append],
+                observers=[records.append, end],
                 on_open=opened.append,
                 keeping=keeping,
             )
@@ -133,6 +152,23 @@ def test_cancelled_at_every_step(where: Where) -> None:
             check(campaign, events)
         except AssertionError as error:
             raise AssertionError(f"cancelled at step {k} of {steps} ({where})") from error
+
+
+@pytest.mark.parametrize("loop_interval_ms", [0, 50])
+def test_ended_by_every_event(loop_interval_ms: int) -> None:
+    """What was decided in that step is never sent; what was sent is brought to its end."""
+    whole = run("task_scheduled", None, loop_interval_ms=loop_interval_ms)[1]
+    assert [event for event in whole if event["type"] == "decided" and event["answer"] == "ALLOW"]
+    for seq in range(1, len(whole)):
+        campaign, events, _ = run("task_scheduled", None, end_at=seq, loop_interval_ms=loop_interval_ms)
+        try:
+            check(campaign, events)
+            entries = {event["pair_id"] for event in of_type(events, "pair_opened") if event["kind"] == "entry"}
+            sent = {event["pair_id"] for event in of_type(events, "order_submitted") if event["seq"] <= seq}
+            late = {event["pair_id"] for event in of_type(events, "order_submitted") if event["seq"] > seq}
+            assert not late & entries - sent, "an entry was begun after the end had come"
+        except AssertionError as error:
+            raise AssertionError(f"ended by event {seq}, {whole[seq - 1]['type']}") from error
 
 
 def test_cancelled_at_any_step_it_still_closes_its_journal(tmp_path: Path) -> None:

@@ -210,3 +210,15 @@ def test_a_hurry_at_every_step(later: int) -> None:
             assert campaign.exit_code in (0, 3)
         except AssertionError as failure:
             raise AssertionError(f"ended at step {k} of {steps}, hurried {later} steps later") from failure
+
+
+def test_a_service_that_fails_ends_the_campaign_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(campaign: Campaign) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("trioarb.engine.services.learn_late_orders", fail)
+    campaign, events, _ = run(Breaks("", RuntimeError, None))
+    assert campaign is not None
+    assert_whole(campaign, events)
+    assert "asking for orders: RuntimeError: a bug" in campaign.error
+    assert not campaign.parts.trades.positions()

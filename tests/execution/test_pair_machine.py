@@ -174,29 +174,40 @@ def check_send(play: Play, sent: Send, buy: Venue, sell: Venue) -> None:
         assert limit < Fraction(touch.ask) * (1 + slippage) + tick
 
 
-def is_tradable(quantity: Fraction, venue: Venue) -> bool:
-    """Whether the venue takes what whole lots there are in a quantity."""
-    assert venue.touch is not None
+def is_tradable(quantity: Fraction, venue: Venue, *, at: Fraction) -> bool:
+    """Whether the venue takes what whole lots there are in a quantity, at a price."""
     whole = quantity - quantity % Fraction(venue.instrument.rules.lot_size)
-    return bool(whole) and whole * Fraction(venue.touch.bid) >= venue.instrument.rules.min_notional
+    return bool(whole) and whole * at >= venue.instrument.rules.min_notional
+
+
+def best_limit(play: Play, venue: Venue, imbalance: Fraction) -> Fraction:
+    """Return the limit at which an order that evens out is worth most to the venue, or a little more than that."""
+    assert venue.touch is not None
+    if imbalance > 0:
+        return Fraction(venue.touch.bid) + Fraction(venue.instrument.rules.tick_size)
+    slipped = Fraction(venue.touch.ask) * (1 + Fraction(play.slippage_bps) / BPS)
+    return slipped + Fraction(venue.instrument.rules.tick_size)
 
 
 def check_finish(play: Play, finish: Finish, buy: Venue, sell: Venue, *, out_of_time: bool) -> None:
     imbalance = Fraction(play.bought) - Fraction(play.sold)
     assert finish.imbalance == imbalance
-    evening = [sell if imbalance > 0 else buy] if play.kind is PairKind.EXIT else [buy, sell]
-    is_quoted = buy.touch is not None and sell.touch is not None
-    is_dust = bool(imbalance) and is_quoted and not any(is_tradable(abs(imbalance), venue) for venue in evening)
     if finish.outcome is PairOutcome.RESIDUAL:
         assert not finish.is_dust
         assert play.fate_unknown or (out_of_time and imbalance)
-        assert play.fate_unknown or not is_dust
-        return
-    assert not play.fate_unknown
-    assert finish.is_dust == is_dust
-    assert is_dust or not imbalance
-    is_hedged = play.kind is PairKind.ENTRY and min(play.bought, play.sold) > 0
-    assert finish.outcome is (PairOutcome.HEDGED if is_hedged else PairOutcome.FLAT)
+    else:
+        assert not play.fate_unknown
+        assert finish.is_dust == bool(imbalance)
+        is_hedged = play.kind is PairKind.ENTRY and min(play.bought, play.sold) > 0
+        assert finish.outcome is (PairOutcome.HEDGED if is_hedged else PairOutcome.FLAT)
+    # An exit can only be evened out on the side that lags behind.
+    venues = [sell if imbalance > 0 else buy] if play.kind is PairKind.EXIT else [buy, sell]
+    is_quoted = buy.touch is not None and sell.touch is not None
+    if finish.is_dust:
+        assert is_quoted
+        assert not any(is_tradable(abs(imbalance), one, at=Fraction(one.touch.bid)) for one in venues if one.touch)
+    elif finish.outcome is PairOutcome.RESIDUAL and not play.fate_unknown and is_quoted:
+        assert any(is_tradable(abs(imbalance), one, at=best_limit(play, one, imbalance)) for one in venues)
 
 
 @settings(max_examples=400, deadline=None)

@@ -690,7 +690,9 @@ class Books:
         venue, quantity = event["venue"], number(event["quantity"])
         if event["residual_id"] != f"{pair.event['pair_id']}.{len(pair.residuals)}":
             self._problem(f"leaves {event['residual_id']} as residual number {len(pair.residuals)} of its pair")
-        if event["possible"] != (event["unknown"] and pair.is_entry):
+        uneven = pair.bought - pair.sold
+        stands_for_leg = uneven != 0 and venue == pair.event["buy_venue" if uneven > 0 else "sell_venue"]
+        if event["possible"] != (event["unknown"] and pair.is_entry and not stands_for_leg):
             self._problem("is not certain, or is certain although it isn't known")
         order = self._orders.get(event.get(_ORDER, ""))
         if event["unknown"] and (

@@ -23,7 +23,7 @@ import structlog
 import swarm_market
 import trio
 from swarm_check import Ended, Verdict, judge
-from swarm_plan import Act, Plan, plan_of
+from swarm_plan import Act, Plan, Stretch, plan_of
 
 from trioarb.cli.journal import keep_anew, keep_on
 from trioarb.clock.virtual import VirtualClock
@@ -87,7 +87,7 @@ class _Stretch:
 def play_all(
     seeds: Iterable[int], folder: Path, *, hours: float | None = None, jobs: int | None = None, keep: bool = False
 ) -> Iterator[Played]:
-    """Play the seeds in several processes, and yield each as it is done. Every 20th is played twice."""
+    """Play the seeds in several processes, and yield each as it is done. Some are played twice."""
     work = partial(play, folder=folder, hours=hours, keep=keep)
     _plugins()
     with multiprocessing.get_context("fork").Pool(jobs or os.cpu_count()) as pool:
@@ -100,7 +100,7 @@ def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = Fa
     plan, place = plan_of(seed, hours), folder / str(seed)
     shutil.rmtree(place, ignore_errors=True)
     stretches, verdict, violations = _play(plan, place, trio_seed=seed)
-    is_repeated = seed % 20 == 0 and plan.is_deterministic
+    is_repeated = seed % 4 == 0 and plan.is_deterministic
     if is_repeated:
         again = place.with_name(f"{seed}.again")
         digest = _play(plan, again, trio_seed=seed + 1)[1].digest
@@ -129,13 +129,12 @@ def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], 
     (folder / "plan.txt").write_text(f"{attrs.asdict(plan)}\n")
     stretches: list[_Stretch] = []
     with chdir(folder):
-        for number, planned in enumerate(plan.stretches):
+        for number, planned in enumerate((*plan.stretches, Stretch())):
+            if number and not _follows(plan, number, stretches[-1]):
+                break
             if number and planned.kept is not None:
                 _cut_wal(planned.kept)
-            stretch = _forked(plan, number, trio_seed)
-            stretches.append(stretch)
-            if stretch.failed or stretch.tail or (stretch.ended is not None and not plan.goes_on):
-                break
+            stretches.append(_forked(plan, planned, number, trio_seed))
         verdict = judge(JOURNAL, plan, stretches[-1].ended)
     violations = [text for stretch in stretches for text in (*stretch.logged, stretch.tail) if text]
     last = stretches[-1]
@@ -144,6 +143,16 @@ def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], 
     elif last.ended is None and not last.failed and not last.tail:
         violations.append("it has not ended")
     return stretches, verdict, [*violations, *verdict.violations]
+
+
+def _follows(plan: Plan, number: int, last: _Stretch) -> bool:
+    """Whether a stretch of this number comes after the last one: beyond the plan, if that was cancelled too soon."""
+    is_planned = number < len(plan.stretches)
+    if last.failed or last.tail:
+        return False
+    if last.ended is None:
+        return is_planned
+    return plan.goes_on and is_planned if last.ended.began else number > 1
 
 
 def _cut_wal(kept: float) -> None:
@@ -155,7 +164,7 @@ def _cut_wal(kept: float) -> None:
 # A stretch, in a process of its own
 
 
-def _forked(plan: Plan, number: int, trio_seed: int) -> _Stretch:
+def _forked(plan: Plan, planned: Stretch, number: int, trio_seed: int) -> _Stretch:
     """Run a stretch in a fork of this process, and return what it tells."""
     told = Path(f"stretch{number}.pickle")
     pid = os.fork()
@@ -165,7 +174,7 @@ def _forked(plan: Plan, number: int, trio_seed: int) -> _Stretch:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(_PATIENCE_SECONDS)
             trio._core._run._r.seed(trio_seed)
-            _Life(plan, number, told).run()
+            _Life(plan, planned, told, resumed=number > 0).run()
             code = 0
         except BaseException:
             told.with_suffix(".error").write_text(traceback.format_exc())
@@ -185,9 +194,10 @@ def _forked(plan: Plan, number: int, trio_seed: int) -> _Stretch:
 class _Life:
     """One process of a campaign."""
 
-    def __init__(self, plan: Plan, number: int, told: Path) -> None:
+    def __init__(self, plan: Plan, planned: Stretch, told: Path, *, resumed: bool) -> None:
         self._plan = plan
-        self._number = number
+        self._planned = planned
+        self._resumed = resumed
         self._told = told
         self._clock = VirtualClock()
         self._stretch = _Stretch()
@@ -200,12 +210,12 @@ class _Life:
         # A batch of real time is what came together within milliseconds.
         writer._INLINE_BATCH = self._plan.batch_records
         loaded = load_table(self._plan.table, _plugins())
-        planned = self._plan.stretches[self._number]
+        planned = self._planned
         keeping: AbstractContextManager[Keeping]
-        if self._number == 0:
-            keeping = nullcontext(keep_anew(JOURNAL, loaded))
-        else:
+        if self._resumed:
             keeping = keep_on(JOURNAL, loaded, close_only=planned.close_only, clear_stop=planned.clear_stop)
+        else:
+            keeping = nullcontext(keep_anew(JOURNAL, loaded))
         try:
             with keeping as kept:
                 self._stretch.ended = self._run(loaded, kept)
@@ -214,8 +224,7 @@ class _Life:
         self._tell()
 
     def _run(self, loaded: Loaded, keeping: Keeping) -> Ended:
-        acts = self._plan.stretches[self._number].acts
-        moments = [_Moment(act, self._clock, partial(self._do, act)) for act in acts]
+        moments = [_Moment(act, self._clock, partial(self._do, act)) for act in self._planned.acts]
         steps = [moment for moment in moments if moment.act.counting == "steps"]
 
         def on_open(campaign: Campaign) -> None:

@@ -166,6 +166,7 @@ class _Course:
         self.resolved = self.recovered_pairs = self.differed = self.stops = 0
         self.close_only = False
         self._phase = Phase.STARTING
+        self._is_recovering = False
         for record in records:
             self._fold(record)
 
@@ -177,9 +178,10 @@ class _Course:
     def _fold(self, record: Record) -> None:
         match record.event:
             case model.CampaignResumed(close_only=close_only):
-                self._phase, self.close_only = Phase.STARTING, close_only
+                self._phase, self.close_only, self._is_recovering = Phase.STARTING, close_only, True
             case model.PhaseEntered(phase=phase):
                 self._phase = phase
+                self._is_recovering &= phase is not Phase.RUNNING
             case model.Decided(answer=Answer.STOP):
                 self.stops += 1
             case model.Decided(answer=Answer.ALLOW):
@@ -224,7 +226,8 @@ class _Course:
             self.violations.append(f"seq {record.seq}: {order.client_order_id} is submitted twice")
         self.orders[order.client_order_id] = order
         pair = self.flying.get(order.pair_id)
-        if order.purpose is Purpose.LEG and pair is not None and pair.kind is PairKind.ENTRY:
+        is_entry = order.purpose is Purpose.LEG and pair is not None and pair.kind is PairKind.ENTRY
+        if is_entry and not self._is_recovering:  # what was lost is recorded then, not sent
             self._refuse_late(record, f"{order.client_order_id}, an entry's leg, is sent")
 
     def _fill(self, record: Record, fill: model.OrderFilled) -> None:

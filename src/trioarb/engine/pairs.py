@@ -31,8 +31,10 @@ async def finish_pairs(campaign: Campaign, symbol: str | None = None) -> None:
 
 async def learn_late_orders(campaign: Campaign) -> None:
     """Ask once about every order whose pair ended without its last word. Cancellation leaves the rest as they are."""
-    for order in campaign.parts.trades.late_orders:
-        await campaign.parts.executor.learn(campaign.symbols[order.submitted.symbol].market, order)
+    async with trio.open_nursery() as nursery:
+        for turn, order in enumerate(campaign.parts.trades.late_orders):
+            market = campaign.symbols[order.submitted.symbol].market
+            nursery.start_soon(campaign.parts.executor.learn, market, order, turn)
 
 
 async def _finish(campaign: Campaign, flows: PairFlows) -> None:

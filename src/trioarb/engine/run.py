@@ -22,6 +22,7 @@ from trioarb.engine.services import (
     count_periodically,
     limit_runtime,
     look_periodically,
+    serve,
     watch_of,
 )
 from trioarb.engine.signals import watch_signals
@@ -116,7 +117,7 @@ async def _run_phases(campaign: Campaign, start: _Start, *, handle_signals: bool
         async with trio.open_nursery() as services:
             if handle_signals:
                 await services.start(watch_signals, campaign)
-            services.start_soon(announce_end, campaign)
+            services.start_soon(serve, campaign, "the announcement of the end", announce_end)
             try:
                 await _trade(campaign, start, services)
             except Exception as error:
@@ -134,7 +135,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     Raises:
         TrioarbError: a venue doesn't say its balances; nothing was traded.
     """
-    services.start_soon(limit_runtime, campaign)
+    services.start_soon(serve, campaign, "the runtime limit", limit_runtime)
     if start.recovery is not None:
         # Whatever ends the campaign meanwhile: what was in flight is finished first, and that takes market data.
         with trio.move_on_after(_BEGIN_SECONDS):
@@ -145,8 +146,8 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
             await _begin(campaign, start, services)
         elif campaign.ended_by is not None:
             return
-        services.start_soon(count_periodically, campaign)
-        services.start_soon(ask_for_late_orders, campaign)
+        services.start_soon(serve, campaign, "the counters", count_periodically)
+        services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
@@ -159,7 +160,7 @@ async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     await campaign.parts.journal.written_down()  # without its beginning, a journal can't be resumed
     watch = watch_of(campaign)
     await start_market(campaign, services, watch)
-    services.start_soon(look_periodically, campaign, watch)
+    services.start_soon(serve, campaign, "the market watch", look_periodically, watch)
 
 
 def _rely_on(writer: JournalWriter, campaign: Campaign) -> None:
@@ -177,7 +178,7 @@ async def _close_journal(campaign: Campaign, writer: JournalWriter) -> None:
         try:
             await writer.close()
         except JournalError as error:
-            campaign.error = str(error)
+            campaign.error = "; ".join(filter(None, (campaign.error, str(error))))
     if closing.cancelled_caught:
         campaign.error = (
             f"the journal could not be closed within {_CLOSE_JOURNAL_SECONDS} s; its last events may be missing"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from trioarb.clock.service import SECOND_NS, WakeOrder, seconds_to_ns
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.market import LAST
@@ -15,6 +18,7 @@ __all__ = [
     "count_periodically",
     "limit_runtime",
     "look_periodically",
+    "serve",
     "watch_of",
 ]
 
@@ -35,6 +39,14 @@ async def limit_runtime(campaign: Campaign) -> None:
         at_ns = campaign.started_ns + seconds_to_ns(runtime_seconds)
         await campaign.parts.time.sleep_until(at_ns, LAST)
         campaign.end(EndedBy.RUNTIME)
+
+
+async def serve(campaign: Campaign, what: str, service: Callable[..., Awaitable[None]], *args: Any) -> None:
+    """Run a service; if it fails, the campaign ends with its error, in order."""
+    try:
+        await service(campaign, *args)
+    except Exception as error:
+        campaign.fail(what, error)
 
 
 async def announce_end(campaign: Campaign) -> None:

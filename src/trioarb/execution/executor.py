@@ -92,14 +92,14 @@ class Executor:
                 flight.unanswered[order.submitted.client_order_id] = order_of(order.submitted)
         self._settle(flight, await self._finish(flight, self._sender.ask_all))
 
-    async def learn(self, market: Market, order: OpenOrder) -> None:
+    async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
         """Ask once what became of an order that its pair ended without; record what is learnt, and what it changes.
 
-        Cancellation leaves everything as it is.
+        ``turn`` orders those that are asked about together. Cancellation leaves everything as it is.
         """
         report = await self._sender.ask_once(market, order_of(order.submitted))
         submitted = order.submitted
-        await self._time.sleep(0, (ORDER, submitted.symbol, submitted.venue, 3))
+        await self._time.sleep(0, (ORDER, submitted.symbol, submitted.venue, 3 + turn))
         if report is None or submitted.client_order_id not in self._trades.orders:
             return
         self._sender.record_report(market, order_of(submitted), report)
@@ -167,6 +167,7 @@ class Executor:
             finally:
                 self._shields.discard(shield)
         if shield.cancelled_caught:
+            self._sender.call_unknown(flight, "no answer before the pair had to end")
             # A short moment more to learn the fate of orders without an answer.
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                 await self._sender.ask_all(flight)

@@ -113,6 +113,12 @@ class Sender:
             await self._time.sleep(0, (ORDER, order.symbol, order.venue, 2))
         return ZERO if report is None else self.conclude(flight, order, report)
 
+    def call_unknown(self, flight: Flight, reason: str) -> None:
+        """Record of the orders without an answer that there was none, where that is not recorded yet."""
+        for order_id in flight.unanswered:
+            if not self._trades.orders[order_id].is_unknown:
+                self._journal.record(OrderUnknown(client_order_id=order_id, reason=reason))
+
     async def ask_all(self, flight: Flight) -> None:
         """Ask what became of the orders without an answer, one after the other; record what is learnt."""
         for order in tuple(flight.unanswered.values()):
@@ -125,16 +131,18 @@ class Sender:
 
         An order that never reached the venue comes back as a rejection.
         """
-        try:
-            report = await self._venues[order.venue].order(order.client_order_id)
-        except Exception as error:
-            problem = str(error)
-        else:
-            if report is None:
-                return _rejection(order, "never reached the venue")
-            problem = _nonsense(market.instruments[order.venue], order, report)
-            if not problem:
-                return report
+        problem = f"no answer within {self._leg_timeout_seconds:f} s"
+        with self._answer_by(self._leg_timeout_ns):
+            try:
+                report = await self._venues[order.venue].order(order.client_order_id)
+            except Exception as error:
+                problem = str(error)
+            else:
+                if report is None:
+                    return _rejection(order, "never reached the venue")
+                problem = _nonsense(market.instruments[order.venue], order, report)
+                if not problem:
+                    return report
         self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
         return None
 

@@ -94,7 +94,7 @@ def settle_entry(
     hedged, dust = max(ZERO, min(flows.bought, flows.sold)), ZERO
     if hedged < least_tradable:
         hedged, dust = ZERO, hedged
-    left = [*_entry_imbalance(flows, finish, marks), *map(_possible, unknown)]
+    left = _with_unknown(_entry_imbalance(flows, finish, marks), unknown)
     with localcontext(EXACT):
         kept_cash = kept_fees = ZERO
         if hedged:
@@ -299,6 +299,21 @@ def _legs_left(
         for venue, quantity, price, mark in legs
         if quantity
     ]
+
+
+def _with_unknown(left: Sequence[_Left], unknown: Sequence[Order]) -> list[_Left]:
+    """Return what is left, with what orders of unknown fate may have changed.
+
+    An order at a venue where something is left was to take that away: what is left there waits for its fate.
+    """
+    result = list(left)
+    for order in unknown:
+        at = next((index for index, one in enumerate(result) if one.venue == order.venue), None)
+        if at is None:
+            result.append(_possible(order))
+        else:
+            result[at] = attrs.evolve(result[at], unknown=True, client_order_id=order.client_order_id)
+    return result
 
 
 def _possible(order: Order) -> _Left:

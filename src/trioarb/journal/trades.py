@@ -16,6 +16,7 @@ from trioarb.model.event import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
+    OrderUnknown,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -111,6 +112,7 @@ class OpenOrder:
     pair: PairFlows
     filled: Decimal = ZERO
     is_acknowledged: bool = False
+    is_unknown: bool = False
     fill_ids: set[str] = attrs.field(factory=set)
     late: Flow = attrs.field(factory=Flow)
 
@@ -188,6 +190,9 @@ class Trades:
     def _acknowledge(self, acknowledged: OrderAcknowledged, _: int) -> None:
         self.orders[acknowledged.client_order_id].is_acknowledged = True
 
+    def _miss_answer(self, unknown: OrderUnknown, _: int) -> None:
+        self.orders[unknown.client_order_id].is_unknown = True
+
     def _fill(self, fill: OrderFilled, _: int) -> None:
         order = self.orders[fill.client_order_id]
         order.filled = EXACT.add(order.filled, fill.quantity)
@@ -263,6 +268,7 @@ _FOLDS: Mapping[type[Event], Callable[[Trades, Any, int], None]] = {
     PairOpened: Trades._open_pair,
     OrderSubmitted: Trades._submit,
     OrderAcknowledged: Trades._acknowledge,
+    OrderUnknown: Trades._miss_answer,
     OrderFilled: Trades._fill,
     OrderCancelled: Trades._conclude,
     OrderRejected: Trades._conclude,
