@@ -178,7 +178,8 @@ async def _close_journal(campaign: Campaign, writer: JournalWriter) -> None:
         try:
             await writer.close()
         except JournalError as error:
-            campaign.error = "; ".join(filter(None, (campaign.error, str(error))))
+            missing = str(error)  # says why, too, if that is what ended the campaign
+            campaign.error = missing if campaign.error in missing else f"{campaign.error}; {missing}"
     if closing.cancelled_caught:
         campaign.error = (
             f"the journal could not be closed within {_CLOSE_JOURNAL_SECONDS} s; its last events may be missing"
