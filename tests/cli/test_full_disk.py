@@ -42,8 +42,14 @@ def test_events_on_a_full_disk_end_the_campaign_with_1(trioarb: CommandLine) -> 
     assert_all_closed(ran)
 
 
-@pytest.mark.parametrize("clock", [[VIRTUAL], [*LIVELY, "--iterations=400"]], ids=["virtual", "real"])
-@pytest.mark.parametrize("largest_file", [60_000, 100_000, 150_000])
+@pytest.mark.parametrize(
+    ("clock", "largest_file"),
+    [
+        *(pytest.param([VIRTUAL], size, id=f"virtual-{size}") for size in (60_000, 100_000, 150_000)),
+        # In real time every order's commit takes pages of its own: a smaller file is full before the first trade.
+        *(pytest.param([*LIVELY, "--iterations=400"], size, id=f"real-{size}") for size in (100_000, 150_000, 200_000)),
+    ],
+)
 def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
     trioarb: CommandLine, clock: Sequence[str], largest_file: int
 ) -> None:
@@ -60,8 +66,7 @@ def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
     assert ran.summary["ended_by"] == "error"
     assert ran.summary["exit_code"] == 1
     assert_all_closed(ran)
-    # In real time every order's commit takes a page, and the smallest file may be full before the first trade.
-    assert ran.summary["trades"] or largest_file == 60_000
+    assert ran.summary["trades"]
     (failed,) = ran.of_type("phase_entered", phase="DRAINING")
     entries = {pair["pair_id"] for pair in ran.of_type("pair_opened", kind="entry")}
     late = [one for one in ran.of_type("order_submitted", purpose="leg") if one["seq"] >= first]
