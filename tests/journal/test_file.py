@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, salvage
+from trioarb.journal.file import JournalFile, claim, salvage
 from trioarb.journal.format import DamagedJournal
 from trioarb.journal.stored import open_journal
 from trioarb.model.event import Record, SymbolRetired
@@ -184,13 +184,23 @@ def test_it_is_gone_on_with(path: Path, stored: Store, records: MakeRecords, rea
 
 def test_what_it_holds_can_be_read_before_it_is_gone_on_with(path: Path, stored: Store, records: MakeRecords) -> None:
     written = stored(6_000)
-    file = JournalFile.resume(path, synchronous=False)
-    held = file.stored()
-    assert (held.meta, held.last_seq, held.last_ts_ns) == (META, 6_000, written[-1].ts_ns)
-    assert list(held.records()) == written
+    with claim(path) as claimed:
+        assert (claimed.meta, claimed.last_ts_ns, claimed.first()) == (META, written[-1].ts_ns, written[0])
+        assert list(claimed.records()) == written
+        file = claimed.go_on(synchronous=False)
     file.write(records(1, first=6_001))
     file.close()
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_was_claimed_and_not_gone_on_with_is_as_it_was(path: Path, stored: Store) -> None:
+    stored(3)
+    before = path.read_bytes()
+    with claim(path) as claimed, pytest.raises(JournalError, match="in use by process"), claim(path):
+        pass
+    assert claimed.last_ts_ns
+    assert path.read_bytes() == before
+    JournalFile.resume(path, synchronous=False).close()
 
 
 def test_a_replay_that_fails_leaves_it_as_it_was(path: Path, campaign: Campaign, snapshot: Snapshot) -> None:

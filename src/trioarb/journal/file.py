@@ -119,14 +119,6 @@ class JournalFile:
         """Return the number of the last event that was written; 0 if none was."""
         return self._last_seq
 
-    def stored(self) -> StoredJournal:
-        """Return what it holds, to be read before more is written. Unlike `open_journal`, it opens nothing.
-
-        Raises:
-            JournalError: it holds no events.
-        """
-        return StoredJournal(Source(self.path, self._connection, has_wal=True, frozen=None))
-
     def write(self, records: Sequence[Record]) -> None:
         """Append all of the records, or none of them.
 
