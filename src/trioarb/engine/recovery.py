@@ -16,19 +16,18 @@ from trioarb.engine.opening import record_instruments
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.past import Past
 from trioarb.errors import CampaignError, VenueError
+from trioarb.execution.sender import intent_of
 from trioarb.journal.trades import PairFlows
 from trioarb.model.event import (
     BalanceDiffered,
     CampaignResumed,
     Deposited,
-    OrderSubmitted,
     PairOpened,
     StopCleared,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import EndedBy, ExitReason, PairKind
-from trioarb.strategy.sizing import funds_needed
 
 __all__ = ["find_lost_orders", "recover", "resume"]
 
@@ -299,21 +298,7 @@ def _reconstruct(campaign: Campaign, past: Past, orders: Sequence[Order]) -> Pai
 
 def _record_submitted(campaign: Campaign, opened: PairOpened, order: Order, purpose: Purpose) -> None:
     instrument = campaign.parts.instruments[order.symbol][order.venue]
-    asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
-    campaign.parts.journal.record(
-        OrderSubmitted(
-            client_order_id=order.client_order_id,
-            pair_id=opened.pair_id,
-            purpose=purpose,
-            venue=order.venue,
-            symbol=order.symbol,
-            side=order.side,
-            quantity=order.quantity,
-            limit_price=order.limit_price,
-            locked_asset=asset,
-            locked=locked,
-        )
-    )
+    campaign.parts.journal.record(intent_of(order, instrument, opened.pair_id, purpose))
 
 
 def _place(client_order_id: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+import attrs
 import structlog
 import trio
 
@@ -29,7 +30,7 @@ from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
 from trioarb.plugin.contract import Exchange
 from trioarb.strategy.sizing import funds_needed
 
-__all__ = ["ORDER", "Sender", "not_sent"]
+__all__ = ["ORDER", "Sender", "intent_of", "not_sent"]
 
 #: Orders act after market data and before symbol tasks that are due at the same nanosecond.
 ORDER = 1
@@ -58,23 +59,8 @@ class Sender:
 
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> int:
         """Record the order before it is sent; return the number of that event, for `recorded`."""
-        instrument = flight.market.instruments[order.venue]
-        asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
-        record = self._journal.record(
-            OrderSubmitted(
-                client_order_id=order.client_order_id,
-                pair_id=flight.opened.pair_id,
-                purpose=purpose,
-                venue=order.venue,
-                symbol=order.symbol,
-                side=order.side,
-                quantity=order.quantity,
-                limit_price=order.limit_price,
-                locked_asset=asset,
-                locked=locked,
-                durable=not self._journal.is_failing,
-            )
-        )
+        intent = intent_of(order, flight.market.instruments[order.venue], flight.opened.pair_id, purpose)
+        record = self._journal.record(attrs.evolve(intent, durable=not self._journal.is_failing))
         flight.unanswered[order.client_order_id] = order
         return record.seq
 
@@ -196,6 +182,23 @@ class Sender:
 
     def _answer_by(self, timeout_ns: int) -> trio.CancelScope:
         return trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + timeout_ns))
+
+
+def intent_of(order: Order, instrument: Instrument, pair_id: str, purpose: Purpose) -> OrderSubmitted:
+    """Return the event that records an order before it is sent, and locks what it may cost."""
+    asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
+    return OrderSubmitted(
+        client_order_id=order.client_order_id,
+        pair_id=pair_id,
+        purpose=purpose,
+        venue=order.venue,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        locked_asset=asset,
+        locked=locked,
+    )
 
 
 def not_sent(order: Order) -> OrderReport:
