@@ -10,6 +10,7 @@ import attrs
 import pytest
 from streams import STREAMS, Stream, changed, dropped, inserted, moved, places, renumbered, stream
 
+from trioarb.journal.journal import Fold
 from trioarb.journal.ledger import Ledger
 from trioarb.model.event import (
     BalanceDiffered,
@@ -891,10 +892,11 @@ def test_counters_may_fall_when_a_campaign_is_resumed() -> None:
 
 def test_a_ledger_that_loses_a_fee_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     class Forgetful(Ledger):
-        def apply(self, record: Record) -> None:
-            if isinstance(record.event, OrderFilled):
-                record = attrs.evolve(record, event=attrs.evolve(record.event, fee=Decimal(0)))
-            super().apply(record)
+        @property
+        def folds(self) -> Mapping[type[Event], Fold]:
+            folds = super().folds
+            fill, nothing = folds[OrderFilled], Decimal(0)
+            return {**folds, OrderFilled: lambda event, record: fill(attrs.evolve(event, fee=nothing), record)}
 
     monkeypatch.setattr(verification, "Ledger", Forgetful)
     result = verified(stream("partial fills"))
@@ -905,9 +907,9 @@ def test_a_ledger_that_loses_a_fee_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_ledger_that_does_not_release_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     class Clinging(Ledger):
-        def apply(self, record: Record) -> None:
-            if not isinstance(record.event, OrderCancelled):
-                super().apply(record)
+        @property
+        def folds(self) -> Mapping[type[Event], Fold]:
+            return {**super().folds, OrderCancelled: lambda event, record: None}
 
     monkeypatch.setattr(verification, "Ledger", Clinging)
 
@@ -916,9 +918,9 @@ def test_a_ledger_that_does_not_release_is_found(monkeypatch: pytest.MonkeyPatch
 
 def test_an_exposure_that_keeps_a_reservation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     class Clinging(Exposure):
-        def apply(self, record: Record) -> None:
-            if not isinstance(record.event, PairEnded):
-                super().apply(record)
+        @property
+        def folds(self) -> Mapping[type[Event], Fold]:
+            return {**super().folds, PairEnded: lambda event, record: None}
 
     monkeypatch.setattr(verification, "Exposure", Clinging)
 

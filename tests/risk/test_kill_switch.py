@@ -67,8 +67,7 @@ class Desk:
     def recovered(self) -> Desk:
         """Return a desk whose tier has folded this one's journal."""
         again = Desk(self.fresh_tier)
-        for record in self.records:
-            again.guards.apply(record)
+        again.journal.fold(self.records)
         return again
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +24,7 @@ from trioarb.journal.journal import Journal
 from trioarb.journal.ledger import Ledger
 from trioarb.journal.statistics import Statistics
 from trioarb.journal.trades import Trades
-from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, OrderSubmitted, Record
+from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
 from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
@@ -118,7 +118,8 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         JournalError: it can't be read, or holds what the configuration can't go on with.
     """
     try:
-        campaign.parts.journal.fold(_watched(past))
+        campaign.parts.journal.attach(projections=[past])
+        campaign.parts.journal.fold(past.records())
     except (LookupError, ArithmeticError) as error:
         raise JournalError(
             f"event {campaign.parts.journal.seq + 1} of the journal contradicts what is before it "
@@ -126,14 +127,6 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         ) from error
     for symbol, task in campaign.symbols.items():
         task.take_up(campaign.statistics.of(symbol).funnel)
-
-
-def _watched(past: Past) -> Iterator[Record]:
-    """Read the records, and note which orders the journal knows."""
-    for record in past.records():
-        if isinstance(record.event, OrderSubmitted):
-            past.known_orders.add(record.event.client_order_id)
-        yield record
 
 
 async def _assemble(config: Config, world: World, warnings: Sequence[str], past: Past | None) -> Campaign:

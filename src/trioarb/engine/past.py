@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from trioarb.model.event import CampaignOpened, Record
+from trioarb.journal.journal import Fold
+from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, Record
 from trioarb.model.order import VenueOrder
 
 __all__ = ["Past"]
@@ -17,7 +18,7 @@ class Past:
     """``records`` reads the journal from its first event; ``last_ts_ns`` is the time of its last one.
 
     ``every_order``: no order went out before its intent was on disk, so the journal knows all of them.
-    ``known_orders`` are filled in while the records are folded; ``told`` are our orders as venues tell of them.
+    ``known_orders`` is folded from them: the orders that the journal knows; ``told`` are ours as venues tell of them.
     ``close_only``: close what is open, and end. ``clear_stop``: lift a latched stop.
     """
 
@@ -29,3 +30,10 @@ class Past:
     clear_stop: bool = False
     known_orders: set[str] = attrs.field(factory=set)
     told: dict[str, VenueOrder] = attrs.field(factory=dict)
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {OrderSubmitted: self._know}
+
+    def _know(self, order: OrderSubmitted, _: Record) -> None:
+        self.known_orders.add(order.client_order_id)

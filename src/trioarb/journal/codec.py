@@ -44,17 +44,9 @@ def decode(type_name: str, body: bytes) -> Event:
     Raises:
         ValueError: there is no such type, or the body is not one of it.
     """
+    decoder = _DECODERS.get(type_name) or _decoder(type_name)
     try:
-        decoder = _DECODERS[type_name]
-    except KeyError:
-        decoder = _decoder(type_name)
-    try:
-        try:
-            return decoder(body)
-        except msgspec.DecodeError:
-            if body[:1] != _ESCAPED:
-                raise
-            return _with_strings(decoder(body[1:]), _unescape)
+        return decoder(body) if body[:1] != _ESCAPED else _with_strings(decoder(body[1:]), _unescape)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise ValueError(f"{type_name} can't be decoded: {error}") from error
 

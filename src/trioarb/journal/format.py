@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import cache
 from pathlib import Path
 from zlib import crc32
 
@@ -61,12 +60,13 @@ def beside(path: Path, suffix: str) -> Path:
 
 def checksum(seq: int, ts_ns: int, type_name: str, body: bytes) -> int:
     """Return what tells whether any of it was altered; SQLite itself does not check what its pages hold."""
-    return crc32(body, (seq ^ ts_ns ^ ts_ns >> 32 ^ _type_checksum(type_name)) & 0xFFFF_FFFF)
+    of_type = _TYPE_CHECKSUMS.get(type_name)
+    if of_type is None:
+        of_type = _TYPE_CHECKSUMS[type_name] = crc32(type_name.encode())
+    return crc32(body, (seq ^ ts_ns ^ ts_ns >> 32 ^ of_type) & 0xFFFF_FFFF)
 
 
-@cache
-def _type_checksum(type_name: str) -> int:
-    return crc32(type_name.encode())
+_TYPE_CHECKSUMS: dict[str, int] = {}
 
 
 def connect(path: Path, options: str) -> sqlite3.Connection:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trioarb.model.event import Event, Record
 
 if TYPE_CHECKING:
     from trioarb.journal.writer import JournalWriter
 
-__all__ = ["Journal", "Projection", "Reactor", "uncollected"]
+__all__ = ["Fold", "Journal", "Projection", "Reactor", "uncollected"]
+
+#: Changes a projection's state by an event, which is that of the record. It must not record events itself.
+Fold = Callable[[Any, Record], None]
 
 
 @contextmanager
@@ -28,13 +31,10 @@ def uncollected() -> Iterator[None]:
 
 
 class Projection(Protocol):
-    """State that is a fold over the journal. ``folds`` are the events that change it."""
+    """State that is a fold over the journal. ``folds`` says how each event that changes it does so."""
 
     @property
-    def folds(self) -> frozenset[type[Event]]: ...
-
-    def apply(self, record: Record) -> None:
-        """Fold one event. Must not record events itself."""
+    def folds(self) -> Mapping[type[Event], Fold]: ...
 
 
 class Reactor(Protocol):
@@ -56,7 +56,7 @@ class Journal:
         self._now_ns = now_ns
         self._writer: JournalWriter | None = None
         self._projections: list[Projection] = []
-        self._folds: dict[type[Event], tuple[Callable[[Record], None], ...]] = {}
+        self._folds: dict[type[Event], tuple[Fold, ...]] = {}
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
 
@@ -85,7 +85,7 @@ class Journal:
         if self._writer is not None:
             self._writer.append(record)
         for fold in self._folds_of(type(event)):
-            fold(record)
+            fold(event, record)
         for observe in self._observers:
             observe(record)
         for reactor in self._reactors:
@@ -97,15 +97,16 @@ class Journal:
         """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
         with uncollected():
             for record in records:
-                for fold in self._folds_of(type(record.event)):
-                    fold(record)
+                event = record.event
+                for fold in self._folds_of(type(event)):
+                    fold(event, record)
                 self.seq, self.last_ns = record.seq, record.ts_ns
 
-    def _folds_of(self, kind: type[Event]) -> tuple[Callable[[Record], None], ...]:
+    def _folds_of(self, kind: type[Event]) -> tuple[Fold, ...]:
         folds = self._folds.get(kind)
         if folds is None:
-            folds = tuple(projection.apply for projection in self._projections if kind in projection.folds)
-            self._folds[kind] = folds
+            all_folds = (projection.folds.get(kind) for projection in self._projections)
+            folds = self._folds[kind] = tuple(fold for fold in all_folds if fold is not None)
         return folds
 
     async def written_down(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import attrs
 
+from trioarb.journal.journal import Fold
 from trioarb.model.event import (
     Deposited,
     Event,
@@ -29,22 +30,17 @@ _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 _Account = Literal["free", "locked", "market", "fees", "capital"]
 
 
-@attrs.define
-class _Accounts:
-    free: Decimal = ZERO
-    locked: Decimal = ZERO
-    market: Decimal = ZERO
-    fees: Decimal = ZERO
-    capital: Decimal = ZERO
+_Accounts = dict[_Account, Decimal]
 
-    def move(self, amount: Decimal, source: _Account, target: _Account) -> None:
-        if amount:
-            setattr(self, source, _subtract(getattr(self, source), amount))
-            setattr(self, target, _add(getattr(self, target), amount))
 
-    @property
-    def total(self) -> Decimal:
-        return _add(_add(_add(self.free, self.locked), _add(self.market, self.fees)), self.capital)
+def _empty() -> _Accounts:
+    return dict.fromkeys(get_args(_Account), ZERO)
+
+
+def _move(accounts: _Accounts, amount: Decimal, source: _Account, target: _Account) -> None:
+    if amount:
+        accounts[source] = _subtract(accounts[source], amount)
+        accounts[target] = _add(accounts[target], amount)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +65,7 @@ class Ledger:
     """Folds deposits, orders and fills into accounts. A posting that could not be exact raises `decimal.Inexact`."""
 
     def __init__(self) -> None:
-        self._accounts: defaultdict[tuple[str, str], _Accounts] = defaultdict(_Accounts)
+        self._accounts: defaultdict[tuple[str, str], _Accounts] = defaultdict(_empty)
         self._locks: dict[str, _Lock] = {}
         #: The inventories that were granted, by venue and symbol.
         self.granted: set[tuple[str, str]] = set()
@@ -77,7 +73,7 @@ class Ledger:
     def free(self, venue: str, asset: str) -> Decimal:
         """Return what can be spent; 0 for what was never held."""
         accounts = self._accounts.get((venue, asset))
-        return ZERO if accounts is None else accounts.free
+        return ZERO if accounts is None else accounts["free"]
 
     @property
     def open_orders(self) -> frozenset[str]:
@@ -89,10 +85,10 @@ class Ledger:
         result: dict[str, dict[str, Balance]] = {}
         for (venue, asset), accounts in sorted(self._accounts.items()):
             result.setdefault(venue, {})[asset] = Balance(
-                initial=-accounts.capital,
-                trades=-accounts.market,
-                fees=accounts.fees,
-                final=_add(accounts.free, accounts.locked),
+                initial=-accounts["capital"],
+                trades=-accounts["market"],
+                fees=accounts["fees"],
+                final=_add(accounts["free"], accounts["locked"]),
             )
         return result
 
@@ -100,37 +96,39 @@ class Ledger:
         """Yield what is wrong: an asset that does not sum to zero over all accounts."""
         totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         for (_, asset), accounts in self._accounts.items():
-            totals[asset] = _add(totals[asset], accounts.total)
+            for amount in accounts.values():
+                totals[asset] = _add(totals[asset], amount)
         for asset, total in sorted(totals.items()):
             if total:
                 yield f"{asset} sums to {total} over all accounts instead of 0"
 
     @property
-    def folds(self) -> frozenset[type[Event]]:
-        return frozenset(_FOLDS)
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            OrderSubmitted: self._submit,
+            OrderFilled: self._fill,
+            OrderCancelled: self._release,
+            OrderRejected: self._release,
+            Deposited: self._deposit,
+        }
 
-    def apply(self, record: Record) -> None:
-        fold = _FOLDS.get(type(record.event))
-        if fold is not None:
-            fold(self, record.event)
-
-    def _submit(self, order: OrderSubmitted) -> None:
-        self._accounts[order.venue, order.locked_asset].move(order.locked, "free", "locked")
+    def _submit(self, order: OrderSubmitted, _: Record) -> None:
+        _move(self._accounts[order.venue, order.locked_asset], order.locked, "free", "locked")
         self._locks[order.client_order_id] = _Lock(order.venue, order.locked_asset, order.locked, order.quantity)
 
-    def _fill(self, fill: OrderFilled) -> None:
+    def _fill(self, fill: OrderFilled, _: Record) -> None:
         lock = self._locks[fill.client_order_id]
         value = _multiply(fill.quantity, fill.price)
         if fill.side is Side.BUY:
             self._pay(lock, fill.quote, value, "market")
-            self._accounts[fill.venue, fill.base].move(fill.quantity, "market", "free")
+            _move(self._accounts[fill.venue, fill.base], fill.quantity, "market", "free")
         else:
             self._pay(lock, fill.base, fill.quantity, "market")
-            self._accounts[fill.venue, fill.quote].move(value, "market", "free")
+            _move(self._accounts[fill.venue, fill.quote], value, "market", "free")
         self._pay(lock, fill.fee_asset, fill.fee, "fees")
         lock.unfilled = _subtract(lock.unfilled, fill.quantity)
         if not lock.unfilled:
-            self._release(fill)
+            self._unlock(fill.client_order_id)
 
     def _pay(self, lock: _Lock, asset: str, amount: Decimal, to: _Account) -> None:
         """Pay from what the order locked, and what that does not cover from what is free."""
@@ -138,24 +136,18 @@ class Ledger:
         locked = min(lock.amount, amount) if asset == lock.asset else ZERO
         if locked:
             lock.amount = _subtract(lock.amount, locked)
-            accounts.move(locked, "locked", to)
+            _move(accounts, locked, "locked", to)
             amount = _subtract(amount, locked)
-        accounts.move(amount, "free", to)
+        _move(accounts, amount, "free", to)
 
-    def _release(self, event: OrderCancelled | OrderRejected | OrderFilled) -> None:
-        lock = self._locks.pop(event.client_order_id)
-        self._accounts[lock.venue, lock.asset].move(lock.amount, "locked", "free")
+    def _release(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
+        self._unlock(event.client_order_id)
 
-    def _deposit(self, deposited: Deposited) -> None:
-        self._accounts[deposited.venue, deposited.asset].move(deposited.amount, "capital", "free")
+    def _unlock(self, client_order_id: str) -> None:
+        lock = self._locks.pop(client_order_id)
+        _move(self._accounts[lock.venue, lock.asset], lock.amount, "locked", "free")
+
+    def _deposit(self, deposited: Deposited, _: Record) -> None:
+        _move(self._accounts[deposited.venue, deposited.asset], deposited.amount, "capital", "free")
         if deposited.symbol is not None:
             self.granted.add((deposited.venue, deposited.symbol))
-
-
-_FOLDS: Mapping[type[Event], Callable[[Ledger, Any], None]] = {
-    OrderSubmitted: Ledger._submit,
-    OrderFilled: Ledger._fill,
-    OrderCancelled: Ledger._release,
-    OrderRejected: Ledger._release,
-    Deposited: Ledger._deposit,
-}

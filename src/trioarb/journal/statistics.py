@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
 
 import attrs
 
+from trioarb.journal.journal import Fold
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
@@ -86,7 +86,10 @@ class Statistics:
         self._unsent_entries: dict[str, str] = {}
 
     def of(self, symbol: str) -> SymbolStatistics:
-        return self.symbols.setdefault(symbol, SymbolStatistics())
+        one = self.symbols.get(symbol)
+        if one is None:
+            one = self.symbols[symbol] = SymbolStatistics()
+        return one
 
     @property
     def pnl_usd(self) -> Decimal:
@@ -102,37 +105,51 @@ class Statistics:
         return None if self.ended is None else self.ended.ended_by
 
     @property
-    def folds(self) -> frozenset[type[Event]]:
-        return frozenset(_FOLDS)
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignOpened: self._open,
+            CampaignResumed: self._resume,
+            CampaignEnded: self._end,
+            StopCleared: self._clear_stop,
+            FunnelCounted: self._count_funnel,
+            Decided: self._decide,
+            DecisionsRepeated: self._repeat,
+            PairOpened: self._open_pair,
+            OrderSubmitted: self._submit,
+            **dict.fromkeys(_ORDERS, self._count_order),
+            PositionOpened: self._open_position,
+            PositionClosed: self._close_position,
+            PairEnded: self._end_pair,
+            ResidualResolved: self._resolve_residual,
+            PositionMarked: self._mark,
+            GuardTripped: self._trip,
+            SymbolQuarantined: self._quarantine,
+            SymbolRetired: self._retire,
+        }
 
-    def apply(self, record: Record) -> None:
-        fold = _FOLDS.get(type(record.event))
-        if fold is not None:
-            fold(self, record.event, record.ts_ns)
+    def _open(self, _: CampaignOpened, record: Record) -> None:
+        self.stretch_started_ns = record.ts_ns
 
-    def _open(self, _: CampaignOpened, ts_ns: int) -> None:
-        self.stretch_started_ns = ts_ns
-
-    def _resume(self, resumed: CampaignResumed, ts_ns: int) -> None:
+    def _resume(self, resumed: CampaignResumed, record: Record) -> None:
         """Begin another stretch; the time in which nothing ran does not count."""
         self.resumed, self.ended = resumed, None
         self.marks.clear()
         self.ran_before_ns += resumed.last_ts_ns - self.stretch_started_ns
-        self.stretch_started_ns = ts_ns
+        self.stretch_started_ns = record.ts_ns
 
-    def _end(self, ended: CampaignEnded, _: int) -> None:
+    def _end(self, ended: CampaignEnded, _: Record) -> None:
         self.ended = ended
 
-    def _clear_stop(self, _: StopCleared, __: int) -> None:
+    def _clear_stop(self, _: StopCleared, __: Record) -> None:
         self.is_stopped = False
 
-    def _count_funnel(self, funnel: FunnelCounted, _: int) -> None:
+    def _count_funnel(self, funnel: FunnelCounted, _: Record) -> None:
         self.of(funnel.symbol).funnel = funnel
 
-    def _decide(self, decided: Decided, _: int) -> None:
+    def _decide(self, decided: Decided, _: Record) -> None:
         self._answer(decided, 1)
 
-    def _repeat(self, repeated: DecisionsRepeated, _: int) -> None:
+    def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
         self._answer(repeated, repeated.count)
 
     def _answer(self, event: Decided | DecisionsRepeated, count: int) -> None:
@@ -144,32 +161,32 @@ class Statistics:
         self.of(event.symbol).rejected += count
         self.by_rule[f"{event.tier}.{event.rule}"] += count
 
-    def _open_pair(self, opened: PairOpened, _: int) -> None:
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
         if opened.kind is PairKind.ENTRY:
             self._unsent_entries[opened.pair_id] = opened.symbol
 
-    def _submit(self, order: OrderSubmitted, _: int) -> None:
+    def _submit(self, order: OrderSubmitted, _: Record) -> None:
         self.orders["submitted"] += 1
         entry_symbol = self._unsent_entries.pop(order.pair_id, "")
         if entry_symbol:
             self.of(entry_symbol).sent += 1
 
-    def _count_order(self, event: Event, _: int) -> None:
+    def _count_order(self, event: Event, _: Record) -> None:
         self.orders[_ORDERS[type(event)]] += 1
 
-    def _open_position(self, opened: PositionOpened, _: int) -> None:
+    def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self.of(opened.symbol).filled += 1
 
-    def _close_position(self, closed: PositionClosed, ts_ns: int) -> None:
+    def _close_position(self, closed: PositionClosed, record: Record) -> None:
         self.of(closed.symbol).closed += 1
-        self.trades.append(ClosedTrade(closed=closed, closed_at_ns=ts_ns))
+        self.trades.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
 
-    def _end_pair(self, ended: PairEnded, _: int) -> None:
+    def _end_pair(self, ended: PairEnded, _: Record) -> None:
         self._unsent_entries.pop(ended.pair_id, "")
         self._book(ended)
         self.pairs[ended.kind.value, ended.outcome.value] += 1
 
-    def _resolve_residual(self, resolved: ResidualResolved, _: int) -> None:
+    def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         self._book(resolved)
 
     def _book(self, event: PairEnded | ResidualResolved) -> None:
@@ -177,17 +194,17 @@ class Statistics:
         one.pnl_usd = EXACT.add(one.pnl_usd, event.pnl_usd)
         one.fees_usd = EXACT.add(one.fees_usd, event.fees_usd)
 
-    def _mark(self, mark: PositionMarked, _: int) -> None:
+    def _mark(self, mark: PositionMarked, _: Record) -> None:
         self.marks.append(mark)
 
-    def _trip(self, tripped: GuardTripped, _: int) -> None:
+    def _trip(self, tripped: GuardTripped, _: Record) -> None:
         if tripped.rule == "circuit_breaker" and tripped.symbol is not None:
             self.of(tripped.symbol).circuit_breaker_triggered = True
 
-    def _quarantine(self, quarantined: SymbolQuarantined, _: int) -> None:
+    def _quarantine(self, quarantined: SymbolQuarantined, _: Record) -> None:
         self.of(quarantined.symbol).quarantines += 1
 
-    def _retire(self, retired: SymbolRetired, _: int) -> None:
+    def _retire(self, retired: SymbolRetired, _: Record) -> None:
         self.of(retired.symbol).retired = True
 
 
@@ -196,26 +213,6 @@ _ORDERS: Mapping[type[Event], str] = {
     OrderCancelled: "cancelled",
     OrderRejected: "rejected",
     OrderUnknown: "unanswered",
-}
-_FOLDS: Mapping[type[Event], Callable[[Statistics, Any, int], None]] = {
-    CampaignOpened: Statistics._open,
-    CampaignResumed: Statistics._resume,
-    CampaignEnded: Statistics._end,
-    StopCleared: Statistics._clear_stop,
-    FunnelCounted: Statistics._count_funnel,
-    Decided: Statistics._decide,
-    DecisionsRepeated: Statistics._repeat,
-    PairOpened: Statistics._open_pair,
-    OrderSubmitted: Statistics._submit,
-    **dict.fromkeys(_ORDERS, Statistics._count_order),
-    PositionOpened: Statistics._open_position,
-    PositionClosed: Statistics._close_position,
-    PairEnded: Statistics._end_pair,
-    ResidualResolved: Statistics._resolve_residual,
-    PositionMarked: Statistics._mark,
-    GuardTripped: Statistics._trip,
-    SymbolQuarantined: Statistics._quarantine,
-    SymbolRetired: Statistics._retire,
 }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, localcontext
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import attrs
 
+from trioarb.journal.journal import Fold
 from trioarb.model.event import (
     Event,
     OrderAcknowledged,
@@ -32,6 +32,8 @@ from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 
 __all__ = ["Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
+
+_add, _multiply = EXACT.add, EXACT.multiply
 
 
 @attrs.define
@@ -57,19 +59,19 @@ class Flow:
     def fees(self) -> Decimal:
         return EXACT.add(self.buy_fees, self.sell_fees)
 
-    def add(self, fill: OrderFilled) -> None:
-        """Count a fill. A fee in base asset is valued at the fill's price."""
-        with localcontext(EXACT):
-            value = fill.quantity * fill.price
-            fee = fill.fee * fill.price if fill.fee_asset == fill.base else fill.fee
-            if fill.side is Side.BUY:
-                self.bought += fill.quantity
-                self.buy_value += value
-                self.buy_fees += fee
-            else:
-                self.sold += fill.quantity
-                self.sell_value += value
-                self.sell_fees += fee
+    def add(self, fill: OrderFilled) -> Decimal:
+        """Count a fill, and return its fee. A fee in base asset is valued at the fill's price."""
+        value = _multiply(fill.quantity, fill.price)
+        fee = _multiply(fill.fee, fill.price) if fill.fee_asset == fill.base else fill.fee
+        if fill.side is Side.BUY:
+            self.bought = _add(self.bought, fill.quantity)
+            self.buy_value = _add(self.buy_value, value)
+            self.buy_fees = _add(self.buy_fees, fee)
+        else:
+            self.sold = _add(self.sold, fill.quantity)
+            self.sell_value = _add(self.sell_value, value)
+            self.sell_fees = _add(self.sell_fees, fee)
+        return fee
 
 
 @attrs.define
@@ -166,15 +168,24 @@ class Trades:
         return tuple(order for order in self.orders.values() if order.pair.ended)
 
     @property
-    def folds(self) -> frozenset[type[Event]]:
-        return frozenset(_FOLDS)
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PairOpened: self._open_pair,
+            OrderSubmitted: self._submit,
+            OrderAcknowledged: self._acknowledge,
+            OrderUnknown: self._miss_answer,
+            OrderFilled: self._fill,
+            OrderCancelled: self._conclude,
+            OrderRejected: self._conclude,
+            PositionOpened: self._open_position,
+            PositionReduced: self._reduce_position,
+            PositionClosed: self._close_position,
+            PairEnded: self._end_pair,
+            ResidualLeft: self._leave_residual,
+            ResidualResolved: self._resolve_residual,
+        }
 
-    def apply(self, record: Record) -> None:
-        fold = _FOLDS.get(type(record.event))
-        if fold is not None:
-            fold(self, record.event, record.ts_ns)
-
-    def _open_pair(self, opened: PairOpened, _: int) -> None:
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
         self.pairs[opened.pair_id] = PairFlows(opened)
         self._unsent[opened.pair_id] = opened
         self._pairs_opened += 1
@@ -182,20 +193,20 @@ class Trades:
         if opened.trade_id not in self.totals:
             self.totals[opened.trade_id] = TradeTotals()
 
-    def _submit(self, order: OrderSubmitted, _: int) -> None:
+    def _submit(self, order: OrderSubmitted, _: Record) -> None:
         self.orders_submitted += 1
         self._unsent.pop(order.pair_id, None)
         self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
 
-    def _acknowledge(self, acknowledged: OrderAcknowledged, _: int) -> None:
+    def _acknowledge(self, acknowledged: OrderAcknowledged, _: Record) -> None:
         self.orders[acknowledged.client_order_id].is_acknowledged = True
 
-    def _miss_answer(self, unknown: OrderUnknown, _: int) -> None:
+    def _miss_answer(self, unknown: OrderUnknown, _: Record) -> None:
         self.orders[unknown.client_order_id].is_unknown = True
 
-    def _fill(self, fill: OrderFilled, _: int) -> None:
+    def _fill(self, fill: OrderFilled, _: Record) -> None:
         order = self.orders[fill.client_order_id]
-        order.filled = EXACT.add(order.filled, fill.quantity)
+        order.filled = _add(order.filled, fill.quantity)
         order.fill_ids.add(fill.fill_id)
         if order.filled == order.submitted.quantity:
             del self.orders[fill.client_order_id]
@@ -203,18 +214,16 @@ class Trades:
         if pair.ended:
             order.late.add(fill)
             return
-        flow = pair.at(fill.venue)
-        fees_before = flow.fees
-        flow.add(fill)
+        fee = pair.at(fill.venue).add(fill)
         totals = self.totals[pair.opened.trade_id]
-        totals.fees = EXACT.add(totals.fees, EXACT.subtract(flow.fees, fees_before))
+        totals.fees = _add(totals.fees, fee)
         if pair.opened.kind is PairKind.EXIT:
             (totals.exit_buy if fill.side is Side.BUY else totals.exit_sell).add(fill)
 
-    def _conclude(self, event: OrderCancelled | OrderRejected, _: int) -> None:
+    def _conclude(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
         del self.orders[event.client_order_id]
 
-    def _open_position(self, opened: PositionOpened, ts_ns: int) -> None:
+    def _open_position(self, opened: PositionOpened, record: Record) -> None:
         self._put(
             Position(
                 trade_id=opened.trade_id,
@@ -226,11 +235,11 @@ class Trades:
                 cash=opened.cash,
                 fees=opened.fees,
                 realised=opened.realised,
-                opened_ns=ts_ns,
+                opened_ns=record.ts_ns,
             )
         )
 
-    def _reduce_position(self, reduced: PositionReduced, _: int) -> None:
+    def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
         self._put(
             attrs.evolve(
                 self._positions[reduced.trade_id],
@@ -241,11 +250,11 @@ class Trades:
             )
         )
 
-    def _close_position(self, closed: PositionClosed, _: int) -> None:
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
         del self._positions[closed.trade_id]
         del self._by_symbol[closed.symbol][closed.trade_id]
 
-    def _end_pair(self, ended: PairEnded, _: int) -> None:
+    def _end_pair(self, ended: PairEnded, _: Record) -> None:
         pair = self.pairs.pop(ended.pair_id)
         pair.ended = True
         self._unsent.pop(ended.pair_id, None)
@@ -253,29 +262,12 @@ class Trades:
         if ended.trade_id not in self._positions:
             del self.totals[ended.trade_id]
 
-    def _leave_residual(self, left: ResidualLeft, _: int) -> None:
+    def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
         self.residuals[left.residual_id] = left
 
-    def _resolve_residual(self, resolved: ResidualResolved, _: int) -> None:
+    def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         del self.residuals[resolved.residual_id]
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position
         self._by_symbol[position.route.symbol][position.trade_id] = position
-
-
-_FOLDS: Mapping[type[Event], Callable[[Trades, Any, int], None]] = {
-    PairOpened: Trades._open_pair,
-    OrderSubmitted: Trades._submit,
-    OrderAcknowledged: Trades._acknowledge,
-    OrderUnknown: Trades._miss_answer,
-    OrderFilled: Trades._fill,
-    OrderCancelled: Trades._conclude,
-    OrderRejected: Trades._conclude,
-    PositionOpened: Trades._open_position,
-    PositionReduced: Trades._reduce_position,
-    PositionClosed: Trades._close_position,
-    PairEnded: Trades._end_pair,
-    ResidualLeft: Trades._leave_residual,
-    ResidualResolved: Trades._resolve_residual,
-}

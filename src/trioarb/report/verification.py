@@ -144,6 +144,7 @@ class Verifier:
         self._counters = Counters(findings, self._entries.decided)
         self._ledger: Ledger | None = Ledger()
         self._exposure: Exposure | None = Exposure()
+        self._posts, self._exposes = self._ledger.folds, self._exposure.folds
         self._table = self._make_table()
 
     def fold(self, records: Iterable[Record]) -> None:
@@ -224,7 +225,7 @@ class Verifier:
         """Fold the journal's own ledger, to compare it at the end."""
         if self._ledger is not None:
             try:
-                self._ledger.apply(record)
+                self._posts[type(event)](event, record)
             except (KeyError, DecimalException) as error:
                 self._ledger = None
                 what = f"can't be booked in the journal's ledger ({type(error).__name__}: {error})"
@@ -234,7 +235,7 @@ class Verifier:
         """Fold what the guards see, to compare it at the end."""
         if self._exposure is not None:
             try:
-                self._exposure.apply(record)
+                self._exposes[type(event)](event, record)
             except (KeyError, DecimalException) as error:
                 self._exposure = None
                 what = f"can't be counted as exposure ({type(error).__name__}: {error})"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 import attrs
 
 from trioarb.clock.service import SECOND_NS
+from trioarb.journal.journal import Fold
 from trioarb.model.event import (
     Event,
     PairEnded,
@@ -66,41 +66,44 @@ class Exposure(RiskView):
         return sum(len(held.positions) for held in self._held.values())
 
     @property
-    def folds(self) -> frozenset[type[Event]]:
-        return frozenset(_FOLDS)
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PairOpened: self._open_pair,
+            PairEnded: self._end_pair,
+            PositionOpened: self._open_position,
+            PositionReduced: self._reduce_position,
+            PositionClosed: self._close_position,
+            ResidualLeft: self._leave_residual,
+            ResidualResolved: self._resolve_residual,
+        }
 
-    def apply(self, record: Record) -> None:
-        fold = _FOLDS.get(type(record.event))
-        if fold is not None:
-            fold(self, record.event, record.ts_ns)
-
-    def _open_pair(self, opened: PairOpened, _: int) -> None:
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
         if opened.reserved_usd:
             self._put(opened.symbol, opened.pair_id, opened.reserved_usd)
 
-    def _end_pair(self, ended: PairEnded, ts_ns: int) -> None:
+    def _end_pair(self, ended: PairEnded, record: Record) -> None:
         self._put(ended.symbol, ended.pair_id, ZERO)
-        self._count(ts_ns, ended.symbol, ended.pnl_usd)
+        self._count(record.ts_ns, ended.symbol, ended.pnl_usd)
 
-    def _open_position(self, opened: PositionOpened, _: int) -> None:
+    def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self._symbol_of_trade[opened.trade_id] = opened.symbol
         self._put(opened.symbol, opened.trade_id, opened.exposure_usd)
         self._held[opened.symbol].positions.add(opened.trade_id)
 
-    def _reduce_position(self, reduced: PositionReduced, _: int) -> None:
+    def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
         self._put(self._symbol_of_trade[reduced.trade_id], reduced.trade_id, reduced.exposure_usd)
 
-    def _close_position(self, closed: PositionClosed, _: int) -> None:
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
         del self._symbol_of_trade[closed.trade_id]
         self._put(closed.symbol, closed.trade_id, ZERO)
         self._held[closed.symbol].positions.remove(closed.trade_id)
 
-    def _leave_residual(self, left: ResidualLeft, _: int) -> None:
+    def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
         self._put(left.symbol, left.residual_id, left.cost_usd)
 
-    def _resolve_residual(self, resolved: ResidualResolved, ts_ns: int) -> None:
+    def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
         self._put(resolved.symbol, resolved.residual_id, ZERO)
-        self._count(ts_ns, resolved.symbol, resolved.pnl_usd)
+        self._count(record.ts_ns, resolved.symbol, resolved.pnl_usd)
 
     def _put(self, symbol: str, item: str, exposure: Decimal) -> None:
         """Set what a pair, position or residual exposes; 0 takes it out."""
@@ -119,14 +122,3 @@ class Exposure(RiskView):
             self._total_pnl_of_day = ZERO
         self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
         self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, pnl)
-
-
-_FOLDS: Mapping[type[Event], Callable[[Exposure, Any, int], None]] = {
-    PairOpened: Exposure._open_pair,
-    PairEnded: Exposure._end_pair,
-    PositionOpened: Exposure._open_position,
-    PositionReduced: Exposure._reduce_position,
-    PositionClosed: Exposure._close_position,
-    ResidualLeft: Exposure._leave_residual,
-    ResidualResolved: Exposure._resolve_residual,
-}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from trioarb.journal.journal import Fold
 from trioarb.journal.ledger import Ledger
 from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, Record
 from trioarb.model.market import Instrument
@@ -19,12 +20,10 @@ __all__ = ["Funds"]
 class Funds:
     """Folds pairs that were opened; their first order takes over what they claim. ``instruments`` by symbol, venue."""
 
-    folds: frozenset[type[Event]] = frozenset({PairOpened, OrderSubmitted, PairEnded})
-
     def __init__(self, ledger: Ledger, instruments: Mapping[str, Mapping[str, Instrument]]) -> None:
         self._ledger = ledger
         self._instruments = instruments
-        self._claims: dict[str, PairOpened] = {}
+        self._claims: dict[str, Sequence[tuple[str, str, Decimal]]] = {}
         self._claimed: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
     def spendable(self, venue: str, asset: str) -> Decimal:
@@ -33,17 +32,20 @@ class Funds:
         free = self._ledger.free(venue, asset)
         return EXACT.subtract(free, claimed) if claimed else free
 
-    def apply(self, record: Record) -> None:
-        event = record.event
-        if isinstance(event, PairOpened):
-            self._claims[event.pair_id] = event
-            for venue, asset, amount in self._needs(event):
-                self._claimed[venue, asset] = EXACT.add(self._claimed[venue, asset], amount)
-        elif isinstance(event, OrderSubmitted | PairEnded) and (opened := self._claims.pop(event.pair_id, None)):
-            for venue, asset, amount in self._needs(opened):
-                self._claimed[venue, asset] = EXACT.subtract(self._claimed[venue, asset], amount)
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {PairOpened: self._claim, OrderSubmitted: self._let_go, PairEnded: self._let_go}
 
-    def _needs(self, opened: PairOpened) -> Iterable[tuple[str, str, Decimal]]:
+    def _claim(self, opened: PairOpened, _: Record) -> None:
+        needs = self._claims[opened.pair_id] = tuple(self._needs(opened))
+        for venue, asset, amount in needs:
+            self._claimed[venue, asset] = EXACT.add(self._claimed[venue, asset], amount)
+
+    def _let_go(self, event: OrderSubmitted | PairEnded, _: Record) -> None:
+        for venue, asset, amount in self._claims.pop(event.pair_id, ()):
+            self._claimed[venue, asset] = EXACT.subtract(self._claimed[venue, asset], amount)
+
+    def _needs(self, opened: PairOpened) -> Iterator[tuple[str, str, Decimal]]:
         for venue, side, limit in (
             (opened.buy_venue, Side.BUY, opened.buy_limit),
             (opened.sell_venue, Side.SELL, opened.sell_limit),

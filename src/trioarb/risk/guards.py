@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import attrs
 import structlog
 
-from trioarb.journal.journal import Journal
+from trioarb.journal.journal import Fold, Journal
 from trioarb.journal.trades import Trades
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, PairOpened, Record
 from trioarb.model.trade import Answer, Opportunity, PairKind, Refusal
@@ -43,7 +44,6 @@ class Guards:
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
-        self._folding: dict[type[Event], tuple[tuple[str, GuardTier], ...]] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(self, opportunity: Opportunity, now_ns: int) -> PairOpened | Decided:
@@ -88,23 +88,20 @@ class Guards:
         return opened
 
     @property
-    def folds(self) -> frozenset[type[Event]]:
+    def folds(self) -> Mapping[type[Event], Fold]:
         """What some tier folds: all events, if one doesn't say."""
-        return frozenset(kind for kind in Event.__subclasses__() if self._folded_by(kind))
+        return {kind: partial(self._fold, tiers) for kind in Event.__subclasses__() if (tiers := self._folding(kind))}
 
-    def apply(self, record: Record) -> None:
+    def _folding(self, kind: type[Event]) -> tuple[tuple[str, GuardTier], ...]:
+        return tuple((name, tier) for name, tier in self._tiers.items() if tier.folds is None or kind in tier.folds)
+
+    def _fold(self, tiers: Iterable[tuple[str, GuardTier]], _: Event, record: Record) -> None:
         """Let the tiers fold an event. One that raises has lost its state, and denies from then on."""
-        kind = type(record.event)
-        if kind not in self._folding:
-            self._folding[kind] = self._folded_by(kind)
-        for name, tier in self._folding[kind]:
+        for name, tier in tiers:
             try:
                 tier.apply(record)
             except Exception as error:
                 self._break(name, error)
-
-    def _folded_by(self, kind: type[Event]) -> tuple[tuple[str, GuardTier], ...]:
-        return tuple((name, tier) for name, tier in self._tiers.items() if tier.folds is None or kind in tier.folds)
 
     def react(self, record: Record) -> Iterable[Event]:
         """Let the tiers trip because of an event. What stops the campaign is a decision too."""
