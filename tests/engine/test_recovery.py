@@ -12,11 +12,13 @@ import attrs
 import pytest
 import trio
 
+from trioarb.builtin.paper import PaperExchange
 from trioarb.cli.journal import keep_anew, keep_on
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.errors import VenueError
 from trioarb.journal.stored import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
@@ -178,3 +180,39 @@ def test_an_entry_that_was_unwound_is_not_taken_for_an_exit(tmp_path: Path, tabl
     assert not campaign.parts.trades.residuals
     assert campaign.exit_code == 0
     left.verify()
+
+
+def test_each_order_of_unknown_fate_has_a_residual_of_its_own(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a crash a pair can have several at one venue."""
+    paper = table["exchanges"]["a"]
+    paper.pop("market")
+    table["exchanges"]["a"] = {
+        "plugin": "faulty",
+        "script": ["1:partial"],
+        "market": {"plugin": "scripted"},
+        "wraps": {"plugin": "paper", **paper, "min_notional": 1},
+    }
+    # The leg at a is cut, and the rest hedged there; the journal lost all that was heard of them.
+    left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperExchange, "order", unreachable)
+        campaign, records = left.run(resumed=True)
+    sent = [one.event for one in records if isinstance(one.event, model.OrderSubmitted)]
+    named = [one.event.client_order_id for one in records if isinstance(one.event, model.ResidualLeft)]
+    assert [order.purpose for order in sent if order.venue == "a"] == [Purpose.LEG, Purpose.HEDGE]
+    assert len(named) == 3 == len(set(named))
+    assert campaign.exit_code == 3
+    left.verify()
+
+    campaign, _ = left.run(resumed=True)
+
+    assert not campaign.parts.trades.orders
+    assert sum(one.quantity for one in campaign.parts.trades.residuals.values()) == 0
+    left.verify()
+
+
+async def unreachable(*_: object) -> None:
+    raise VenueError("not connected")

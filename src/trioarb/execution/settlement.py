@@ -6,7 +6,7 @@ realised PnL = Σ cash flows − fees (+ residuals and dust at their mark), to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
 import attrs
@@ -28,9 +28,6 @@ from trioarb.model.order import Order, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 
 __all__ = ["Marks", "settle_entry", "settle_exit", "settle_late"]
-
-
-_NONE: Mapping[str, str] = {}
 
 
 @attrs.frozen(kw_only=True)
@@ -148,13 +145,8 @@ def settle_exit(
     buy, sell = flows.buy, flows.sell
     if unknown:
         closed = position.quantity
-        left = _legs_left(
-            position,
-            long=EXACT.subtract(position.quantity, flows.sold),
-            short=EXACT.subtract(flows.bought, position.quantity),
-            marks=marks,
-            unknown_at={order.venue: order.client_order_id for order in unknown},
-        )
+        long, short = EXACT.subtract(position.quantity, flows.sold), EXACT.subtract(flows.bought, position.quantity)
+        left = _with_unknown(_legs_left(position, long=long, short=short, marks=marks), unknown)
     else:
         closed = max(flows.bought, flows.sold)
         left = _legs_left(position, long=max(finish.imbalance, ZERO), short=min(finish.imbalance, ZERO), marks=marks)
@@ -275,9 +267,7 @@ def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Le
     return []
 
 
-def _legs_left(
-    position: Position, *, long: Decimal, short: Decimal, marks: Marks, unknown_at: Mapping[str, str] = _NONE
-) -> list[_Left]:
+def _legs_left(position: Position, *, long: Decimal, short: Decimal, marks: Marks) -> list[_Left]:
     """Return what an exit left of the position's long leg (positive) and of its short leg (negative).
 
     The exit sells on the position's buy venue and buys back on its sell venue.
@@ -288,14 +278,7 @@ def _legs_left(
         (route.sell_venue, short, position.sell_price, marks.buy_ask),
     )
     return [
-        _Left(
-            venue=venue,
-            quantity=quantity,
-            average_price=price,
-            mark=mark,
-            unknown=venue in unknown_at,
-            client_order_id=unknown_at.get(venue),
-        )
+        _Left(venue=venue, quantity=quantity, average_price=price, mark=mark)
         for venue, quantity, price, mark in legs
         if quantity
     ]
@@ -304,11 +287,12 @@ def _legs_left(
 def _with_unknown(left: Sequence[_Left], unknown: Sequence[Order]) -> list[_Left]:
     """Return what is left, with what orders of unknown fate may have changed.
 
-    An order at a venue where something is left was to take that away: what is left there waits for its fate.
+    An order at a venue where something is left was to take that away: what is left there waits for its fate. Of
+    further orders there each has a residual of its own.
     """
     result = list(left)
     for order in unknown:
-        at = next((index for index, one in enumerate(result) if one.venue == order.venue), None)
+        at = next((at for at, one in enumerate(result) if one.venue == order.venue and not one.unknown), None)
         if at is None:
             result.append(_possible(order))
         else:
