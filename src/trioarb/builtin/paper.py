@@ -41,7 +41,7 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
-from trioarb.builtin.paper_state import Executed, Granted, Opened, PaperState
+from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState
 
 __all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
 
@@ -103,11 +103,10 @@ class PaperExchange(Exchange):
         self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._instruments: dict[str, Instrument] = {}
-        self._orders: dict[str, Executed] = {}
         self._granted: dict[str, Decimal] = {}
         self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
-        self._state = None if context.state is None else PaperState(context.state)
+        self._state = PaperState(context.state)
 
     def open(self) -> None:
         """Begin the venue's memory, or take up what it remembers.
@@ -115,20 +114,18 @@ class PaperExchange(Exchange):
         Raises:
             VenueError: its file can't be used.
         """
-        if self._state is None:
-            return
         if not self._context.resumed:
             self._state.create(Opened(venue=self._context.venue, balances=self._balances))
             return
         for line in self._state.resume():
             match line:
-                case Opened(balances=balances):
+                case Opened(balances=balances) | Held(balances=balances):
                     self._balances = dict(balances)
                 case Granted(symbol=symbol, asset=asset, amount=amount):
                     self._granted[symbol] = amount
                     self._credit(asset, amount)
                 case Executed():
-                    self._remember(line)
+                    self._book(line)
 
     def close(self) -> None:
         """Close the venue's memory.
@@ -136,8 +133,7 @@ class PaperExchange(Exchange):
         Raises:
             VenueError: not all of it could be written.
         """
-        if self._state is not None:
-            self._state.close()
+        self._state.close()
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         for listing in listings:
@@ -165,8 +161,7 @@ class PaperExchange(Exchange):
         price_usd = mid * self._context.fx[instrument.quote]
         granted = floor_to(self._settings.inventory_usd_per_symbol / price_usd, instrument.rules.lot_size)
         self._granted[instrument.symbol] = granted
-        if self._state is not None:
-            self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
+        self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
         self._credit(instrument.base, granted)
         return granted
 
@@ -176,19 +171,19 @@ class PaperExchange(Exchange):
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
-        executed = self._orders.get(client_order_id)
+        executed = self._state.find(client_order_id)
         return None if executed is None else executed.report
 
     async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
         await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
         return [
             VenueOrder(order=one.order, report=one.report)
-            for one in self._orders.values()
-            if one.order.symbol in symbols and one.ts_ns >= since_ns
+            for one in self._state.since(since_ns)
+            if one.order.symbol in symbols
         ]
 
     def _arrive(self, order: Order) -> OrderReport:
-        if order.client_order_id in self._orders:
+        if order.client_order_id in self._state:
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
         report = self._execute(order)
         instrument = self._instruments.get(order.symbol)
@@ -199,9 +194,8 @@ class PaperExchange(Exchange):
             quote=instrument.quote if instrument else "",
             report=report,
         )
-        if self._state is not None:
-            self._state.append(executed)
-        self._remember(executed)
+        self._book(executed)
+        self._state.add(executed, self._balances)
         if report.status is OrderStatus.REJECTED:
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
         return report
@@ -219,7 +213,7 @@ class PaperExchange(Exchange):
         )
 
     def _execute(self, order: Order) -> OrderReport:
-        venue_order_id = f"{self._context.venue}-{len(self._orders) + 1}"
+        venue_order_id = f"{self._context.venue}-{len(self._state) + 1}"
         problem = self._refuse(order)
         if problem:
             return OrderReport(
@@ -290,10 +284,9 @@ class PaperExchange(Exchange):
             return EXACT.multiply(quantity, share), instrument.base
         return EXACT.multiply(EXACT.multiply(quantity, price), share), instrument.quote
 
-    def _remember(self, executed: Executed) -> None:
-        """Keep the order, and book its fills."""
+    def _book(self, executed: Executed) -> None:
+        """Book an order's fills."""
         order = executed.order
-        self._orders[order.client_order_id] = executed
         for fill in executed.report.fills:
             value = EXACT.multiply(fill.quantity, fill.price)
             sign = 1 if order.side is Side.BUY else -1
