@@ -23,6 +23,7 @@ from trioarb.api import (
     MarketDataError,
     MarketDataSpec,
     NoSettings,
+    RowBatch,
     SourceContext,
     SymbolSource,
     SymbolSourceSpec,
@@ -282,6 +283,22 @@ class _RecordedTape(Tape):
         """
         import numpy as np
 
+        for batch in self._batches(symbols, start_ns):
+            yield from zip(
+                batch.ts_ns.tolist(),
+                batch.order.tolist(),
+                np.array(batch.names, dtype=object)[batch.symbol].tolist(),
+                *(column.tolist() for column in (batch.bid, batch.bid_size, batch.ask, batch.ask_size)),
+                strict=True,
+            )
+
+    def batches(self, symbols: Sequence[str]) -> Iterator[RowBatch]:
+        """Yield the same rows as columns."""
+        return self._batches(symbols, 0)
+
+    def _batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
+        import numpy as np
+
         wanted = {
             name: listing.symbol for name, listing in self._contents.listings.items() if listing.symbol in symbols
         }
@@ -299,15 +316,17 @@ class _RecordedTape(Tape):
             taken &= exchange_codes == exchange_names.index(self._exchange)
             taken &= ts >= start_ns
             index = np.flatnonzero(taken)
-            canonical = np.array([wanted.get(name, "") for name in symbol_names], dtype=object)
-            # Nulls become NaN here.
-            numbers = (batch.column(name).to_numpy(zero_copy_only=False)[index].tolist() for name in _NUMBERS)
-            yield from zip(
-                ts[index].tolist(),
-                (index + first).tolist(),
-                canonical[symbol_codes[index]].tolist(),
-                *numbers,
-                strict=True,
+            if not len(index):
+                continue
+            codes = {name: code for code, name in enumerate(wanted)}
+            code_of = np.array([codes.get(name, 0) for name in symbol_names], dtype=np.int64)
+            yield RowBatch(
+                ts_ns=ts[index],
+                order=index + first,
+                symbol=code_of[symbol_codes[index]],
+                names=tuple(wanted.values()),
+                # Nulls become NaN here.
+                **{name: batch.column(name).to_numpy(zero_copy_only=False)[index] for name in _NUMBERS},
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -19,6 +20,7 @@ from trioarb.api import (
     PositiveMoney,
     PositiveSeconds,
     Route,
+    Screen,
     Strategy,
     StrategyContext,
     StrategySpec,
@@ -26,6 +28,13 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Mask = npt.NDArray[np.bool_]
 
 __all__ = ["SpreadSettings", "SpreadStrategy"]
 
@@ -80,6 +89,39 @@ class SpreadStrategy(Strategy):
 
     def wake_at_ns(self, position: Position) -> int | None:
         return None if self._max_holding_ns is None else position.opened_ns + self._max_holding_ns
+
+    def screen(self) -> Screen:
+        return _SpreadScreen(self._entry, self._exit, self._take_profit, self._stop_loss)
+
+
+#: What rounding could add to a ratio of prices; far more than it does.
+_SLACK = 1e-12
+
+
+@attrs.frozen
+class _SpreadScreen(Screen):
+    """The thresholds in terms of prices, some slack wider."""
+
+    entry: float
+    exit: float
+    take_profit: float | None
+    stop_loss: float | None
+
+    def entries(self, received: Floats, paid: Floats) -> Mask:
+        return received >= paid * (1 + self.entry / 1e4 - _SLACK)
+
+    def exits(self, position: Position, received: Floats, paid: Floats) -> Mask:
+        rows: Mask = received >= paid * (1 + self.exit / 1e4 - _SLACK)
+        if self.take_profit is not None or self.stop_loss is not None:
+            quantity, cash = float(position.quantity), float(position.cash - position.fees)
+            notional = quantity * float(position.buy_price)
+            earned = cash + quantity * (received - paid)
+            slack = _SLACK * (abs(cash) + quantity * (received + paid))
+            if self.take_profit is not None:
+                rows |= earned + slack >= self.take_profit / 1e4 * notional
+            if self.stop_loss is not None:
+                rows |= earned - slack <= self.stop_loss / 1e4 * notional
+        return rows
 
 
 def _warnings(settings: SpreadSettings) -> Iterable[str]:

@@ -37,11 +37,17 @@ class Bell(ABC):
 
 
 class CampaignTime(ABC):
-    """The one place where a campaign reads the time and waits."""
+    """The one place where a campaign reads the time and waits. ``jumps``: it goes on as soon as nothing is due."""
+
+    jumps = False
 
     @abstractmethod
     def now_ns(self) -> int:
         """Return the campaign's time."""
+
+    def market_ns(self) -> int:
+        """Return up to when all market data had its turn: now, or in virtual time perhaps just before."""
+        return self.now_ns()
 
     @abstractmethod
     def reach(self, at_ns: int) -> bool:

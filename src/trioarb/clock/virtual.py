@@ -35,6 +35,8 @@ class VirtualClock(trio.abc.Clock):
     def __init__(self) -> None:
         self.elapsed_ns = 0
         self.horizon_ns = 0
+        #: Up to this time everything of order class 0 that the agenda holds has had its turn.
+        self.settled_ns = -1
         self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
         self._count = itertools.count()
 
@@ -50,8 +52,9 @@ class VirtualClock(trio.abc.Clock):
         while agenda and agenda[0][3].task is None:
             heapq.heappop(agenda)
         if agenda and agenda[0][0] < _NEVER and agenda[0][0] / SECOND_NS < deadline:
-            at_ns, _, _, entry = heapq.heappop(agenda)
+            at_ns, order, _, entry = heapq.heappop(agenda)
             self.elapsed_ns = max(self.elapsed_ns, at_ns)
+            self.settled_ns = self.elapsed_ns if order[0] else self.elapsed_ns - 1
             task, entry.task = entry.task, None
             if task is not None:
                 trio.lowlevel.reschedule(task)
@@ -62,6 +65,7 @@ class VirtualClock(trio.abc.Clock):
             self.elapsed_ns = max(self.elapsed_ns, round(deadline * SECOND_NS))
         while self.current_time() < deadline:
             self.elapsed_ns += 1
+        self.settled_ns = max(self.settled_ns, self.elapsed_ns - 1)
         return 0
 
     def park(self, at_ns: int, order: WakeOrder) -> _Entry:
@@ -96,12 +100,17 @@ class VirtualClock(trio.abc.Clock):
 class VirtualTime(CampaignTime):
     """Campaign time on a `VirtualClock`, which must be the clock of the running `trio.run`."""
 
+    jumps = True
+
     def __init__(self, clock: VirtualClock, start_ns: int) -> None:
         self._clock = clock
         self._start_ns = start_ns - clock.elapsed_ns
 
     def now_ns(self) -> int:
         return self._start_ns + self._clock.elapsed_ns
+
+    def market_ns(self) -> int:
+        return self._start_ns + self._clock.settled_ns
 
     def reach(self, at_ns: int) -> bool:
         elapsed_ns = at_ns - self._start_ns
@@ -161,3 +170,4 @@ class _VirtualBell(Bell):
         finally:
             self._waiting = None
         self._rung = False
+        self._clock.look_ahead()

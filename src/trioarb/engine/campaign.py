@@ -80,7 +80,7 @@ class Campaign:
             self.ended_by = by
             self.phase = Phase.DRAINING
             for task in self.symbols.values():
-                task.fenced = True
+                task.fence()
             self.ending.ring()
             self.scope.cancel()
             self.parts.time.yield_soon()

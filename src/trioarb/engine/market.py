@@ -8,6 +8,7 @@ import trio
 
 from trioarb.clock.service import WakeOrder
 from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.screening import columns_of, play_screened, screens_of
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.market.player import play
@@ -40,7 +41,12 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
 
     async def play_tapes() -> None:
-        await play(tapes, sinks, time=world.time, start_ns=world.start_ns)
+        screens = None if feeds else screens_of(campaign)
+        columns = None if screens is None else columns_of(campaign)
+        if screens is not None and columns is not None:
+            await play_screened(campaign, columns, screens, watch)
+        else:
+            await play(tapes, sinks, time=world.time, start_ns=world.start_ns)
         if not feeds:
             await world.time.sleep_until(world.time.now_ns(), LAST)
             campaign.end(EndedBy.END_OF_DATA)

@@ -20,7 +20,7 @@ from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
 from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
 
-__all__ = ["SYMBOL_ORDER", "Funnel", "SymbolTask"]
+__all__ = ["SYMBOL_ORDER", "Funnel", "Passed", "Path", "SymbolTask"]
 
 #: Symbol tasks wake after market data and orders that are due at the same nanosecond.
 SYMBOL_ORDER = 2
@@ -58,7 +58,18 @@ class _Exit:
 
 
 @attrs.frozen
-class _Path:
+class Passed:
+    """Quotes that were passed over: what the funnel has to count of them. ``highest_edge_bps`` of the fresh ones."""
+
+    seen: int
+    refused: int
+    fresh: int
+    edge_positive: int
+    highest_edge_bps: float | None
+
+
+@attrs.frozen
+class Path:
     """A route and what its edge is made of: indices of the venues, fees as factors."""
 
     route: Route
@@ -76,23 +87,27 @@ class SymbolTask:
 
     ``best_edge_bps`` is that of the last evaluation, ``highest_edge_bps`` the most that was ever seen, and
     ``last_refusals`` (by ``tier.rule``) the guards' latest answers: telemetry, which nothing is decided by.
+
+    ``on_change`` is called when it begins or ends to evaluate quotes, or begins anew: whoever passes quotes over has
+    to think again.
     """
 
     def __init__(self, *, market: Market, strategy: Strategy, parts: Parts, on_done: Callable[[], None]) -> None:
         self.symbol = market.symbol
         self.market = market
-        self.funnel = Funnel()
+        self.strategy = strategy
+        self.on_change: Callable[[], None] = _nothing
+        self._funnel = Funnel()
         self.fenced = False
         self._entries_open = True
         self.best_edge_bps: float | None = None
         self.highest_edge_bps: float | None = None
         self.last_refusals: dict[str, Decided] = {}
         self._parts = parts
-        self._strategy = strategy
         self._on_done = on_done
         self._board = market.board
-        self._paths = _paths(market)
-        self._path_of = {path.route: path for path in self._paths}
+        self.paths = _paths(market)
+        self._path_of = {path.route: path for path in self.paths}
         self._every_quote = parts.limits.interval_ns == 0
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | _Exit | None = None
@@ -104,9 +119,25 @@ class SymbolTask:
         self._bell = parts.time.bell((SYMBOL_ORDER, market.symbol, "", 0))
 
     @property
+    def funnel(self) -> Funnel:
+        self._board.catch_up()
+        return self._funnel
+
+    @property
     def limit_reached(self) -> bool:
         limit = self._parts.limits.max_iterations
-        return limit is not None and self.funnel.iterations >= limit
+        return limit is not None and self._funnel.iterations >= limit
+
+    @property
+    def is_evaluating(self) -> bool:
+        """Whether every quote is evaluated for an entry."""
+        return self._active and self._every_quote and self._entries_open and not self.fenced and not self.limit_reached
+
+    @property
+    def iterations_left(self) -> int | None:
+        """After how many evaluations entries end; ``None``: never."""
+        limit = self._parts.limits.max_iterations
+        return None if limit is None else limit - self._funnel.iterations
 
     @property
     def done(self) -> bool:
@@ -118,7 +149,7 @@ class SymbolTask:
         index = self._board.venues.index(venue)
 
         def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
-            funnel = self.funnel
+            funnel = self._funnel
             funnel.seen += 1
             if not self._board.accept(index, bid, bid_size, ask, ask_size, received_ns):
                 funnel.refused += 1
@@ -138,13 +169,35 @@ class SymbolTask:
 
         return on_quote
 
+    def pass_over(self, passed: Passed, now_ns: int) -> None:
+        """Count quotes that no evaluation could act upon; the last accepted of them came at ``now_ns``."""
+        funnel, accepted = self._funnel, passed.seen - passed.refused
+        funnel.seen += passed.seen
+        funnel.refused += passed.refused
+        if accepted and self.is_evaluating:
+            funnel.iterations += accepted
+            funnel.evaluated += accepted
+            funnel.fresh += passed.fresh
+            funnel.edge_positive += passed.edge_positive
+            if passed.highest_edge_bps is not None:
+                self._note_edge(passed.highest_edge_bps)
+            best = self._best_path(now_ns)
+            self.best_edge_bps = None if best is None else best[1]
+
+    def fence(self) -> None:
+        """Let no entry be decided or begun any more."""
+        self._board.catch_up()
+        self.fenced = True
+
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
         """Evaluate and execute until ``until_ns``, or until cancelled; without ``entries`` only exits.
 
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
+        self._board.catch_up()
         self._entries_open, self._active = entries, True
+        self.on_change()
         if entries and self.done:
             self._on_done()
         interval_ns, time = self._parts.limits.interval_ns, self._parts.time
@@ -163,6 +216,7 @@ class SymbolTask:
                 failure, self._failure = self._failure, None
                 raise failure
             now_ns = time.now_ns()
+            self._board.catch_up()
             wake_ns = self._exit_due_ns()
             if interval_ns and now_ns >= next_ns:
                 next_ns += interval_ns * ((now_ns - next_ns) // interval_ns + 1)
@@ -184,10 +238,11 @@ class SymbolTask:
         self._active = False
         if counted is not None:
             counts = {field.name: getattr(counted, field.name) for field in attrs.fields(Funnel)}
-            self.funnel = Funnel(**{**counts, "not_sized": Counter(counted.not_sized)})
+            self._funnel = Funnel(**{**counts, "not_sized": Counter(counted.not_sized)})
 
     def stop(self) -> PairOpened | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
+        self._board.catch_up()
         self._active = False
         work, self._work = self._work, None
         return work if isinstance(work, PairOpened) else None
@@ -223,32 +278,20 @@ class SymbolTask:
         self._parts.latency.add(perf_counter_ns() - started_ns)
 
     def _decide_entry(self, now_ns: int) -> None:
-        funnel, board = self.funnel, self._board
+        funnel = self._funnel
         funnel.iterations += 1
         funnel.evaluated += 1
-        oldest_ns = now_ns - self._strategy.max_quote_age_ns
-        best: _Path | None = None
-        best_edge = 0.0
-        bids, asks, received_ns, serial = board.bid, board.ask, board.received_ns, board.serial
-        for path in self._paths:
-            buy, sell = path.buy, path.sell
-            if not serial[buy] or not serial[sell]:
-                continue
-            if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
-                continue
-            edge = edge_bps(bids[sell], path.keep_sell, asks[buy], path.cost_buy)
-            if best is None or edge > best_edge:
-                best, best_edge = path, edge
-        if best is None:
+        found = self._best_path(now_ns)
+        if found is None:
             self.best_edge_bps = None
             return
+        best, best_edge = found
         self.best_edge_bps = best_edge
-        if self.highest_edge_bps is None or best_edge > self.highest_edge_bps:
-            self.highest_edge_bps = best_edge
+        self._note_edge(best_edge)
         funnel.fresh += 1
         if best_edge > 0:
             funnel.edge_positive += 1
-        wanted = self._strategy.entry(best.route, best_edge, now_ns)
+        wanted = self.strategy.entry(best.route, best_edge, now_ns)
         if wanted is None:
             return
         funnel.over_threshold += 1
@@ -260,7 +303,7 @@ class SymbolTask:
             wanted,
             self._leg(best.route.buy_venue),
             self._leg(best.route.sell_venue),
-            entry_bps=self._strategy.entry_bps,
+            entry_bps=self.strategy.entry_bps,
             usd_per_quote=self.market.usd_per_quote,
         )
         if isinstance(opportunity, NotSized):
@@ -273,6 +316,28 @@ class SymbolTask:
             self._bell.ring()
         else:
             self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
+
+    def _best_path(self, now_ns: int) -> tuple[Path, float] | None:
+        """Return the route of the highest edge between quotes that are fresh, and that edge."""
+        board = self._board
+        oldest_ns = now_ns - self.strategy.max_quote_age_ns
+        best: Path | None = None
+        best_edge = 0.0
+        bids, asks, received_ns, serial = board.bid, board.ask, board.received_ns, board.serial
+        for path in self.paths:
+            buy, sell = path.buy, path.sell
+            if not serial[buy] or not serial[sell]:
+                continue
+            if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
+                continue
+            edge = edge_bps(bids[sell], path.keep_sell, asks[buy], path.cost_buy)
+            if best is None or edge > best_edge:
+                best, best_edge = path, edge
+        return None if best is None else (best, best_edge)
+
+    def _note_edge(self, edge: float) -> None:
+        if self.highest_edge_bps is None or edge > self.highest_edge_bps:
+            self.highest_edge_bps = edge
 
     def _decide_exit(self, now_ns: int) -> None:
         for position in self._parts.trades.positions(self.symbol):
@@ -294,8 +359,8 @@ class SymbolTask:
         board, path = self._board, self._path_of[position.route.reversed]
         long, short = path.sell, path.buy
         edge = edge_bps(board.bid[long], path.keep_sell, board.ask[short], path.cost_buy)
-        reason = self._strategy.exit(position, edge, self._net_bps(position), now_ns)
-        oldest_ns = now_ns - self._strategy.max_quote_age_ns
+        reason = self.strategy.exit(position, edge, self._net_bps(position), now_ns)
+        oldest_ns = now_ns - self.strategy.max_quote_age_ns
         fresh = board.received_ns[long] >= oldest_ns and board.received_ns[short] >= oldest_ns
         return reason if fresh or reason is ExitReason.MAX_HOLDING else None
 
@@ -332,7 +397,7 @@ class SymbolTask:
         return not both_tradable(attrs.evolve(plan, quantity=position.quantity), buy, sell)
 
     def _exit_due_ns(self) -> int | None:
-        due = (self._strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))
+        due = (self.strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))
         return min((at_ns for at_ns in due if at_ns is not None), default=None)
 
     async def _execute(self) -> None:
@@ -381,12 +446,16 @@ class SymbolTask:
             )
 
 
-def _paths(market: Market) -> Sequence[_Path]:
+def _nothing() -> None:
+    pass
+
+
+def _paths(market: Market) -> Sequence[Path]:
     """Return every ordered pair of venues that list the symbol."""
     venues = market.board.venues
     listed = [venue for venue in venues if venue in market.instruments]
     return tuple(
-        _Path(
+        Path(
             route=Route(symbol=market.symbol, buy_venue=buy, sell_venue=sell),
             buy=venues.index(buy),
             sell=venues.index(sell),

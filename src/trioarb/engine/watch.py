@@ -88,4 +88,4 @@ class MarketWatch:
 
 def newest_quote_ns(boards: Iterable[QuoteBoard], venue: str) -> int:
     """Return when a venue's newest accepted quote of any symbol was received; -1 before the first."""
-    return max((board.received_ns[board.venues.index(venue)] for board in boards), default=-1)
+    return max((board.newest_ns(venue) for board in boards), default=-1)

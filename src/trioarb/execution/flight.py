@@ -33,7 +33,7 @@ class Market:
 
     def is_quoted(self, *venues: str) -> bool:
         """Whether each of the venues had a quote."""
-        return all(self.board.serial[self.board.venues.index(venue)] for venue in venues)
+        return all(self.board.is_quoted(venue) for venue in venues)
 
     def marks(self, buy_venue: str, sell_venue: str) -> Marks:
         """Return the touch of both venues."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import inf
 
@@ -25,12 +25,17 @@ class Touch:
 
 
 class QuoteBoard:
-    """Columns of the latest accepted quotes, by index of the venue. A quote costs no object."""
+    """Columns of the latest accepted quotes, by index of the venue. A quote costs no object.
 
-    __slots__ = ("ask", "ask_size", "bid", "bid_size", "received_ns", "serial", "venues")
+    Where quotes that change nothing are passed over, the board may be behind: ``catch_up`` brings it up to now. What
+    is asked for by venue does so itself; who reads the columns, calls it before.
+    """
+
+    __slots__ = ("ask", "ask_size", "bid", "bid_size", "catch_up", "received_ns", "serial", "venues")
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
+        self.catch_up: Callable[[], None] = _up_to_date
         self.venues = tuple(venues)
         self.bid = [0.0] * count
         self.bid_size = [0.0] * count
@@ -58,6 +63,7 @@ class QuoteBoard:
 
     def quote(self, venue: int) -> Quote | None:
         """Return the latest quote of a venue, or ``None`` before the first."""
+        self.catch_up()
         if not self.serial[venue]:
             return None
         return Quote(
@@ -74,6 +80,7 @@ class QuoteBoard:
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
+        self.catch_up()
         index = self.venues.index(venue)
         if not self.serial[index]:
             return None
@@ -83,3 +90,16 @@ class QuoteBoard:
             ask=exact_decimal(self.ask[index]),
             ask_size=exact_decimal(self.ask_size[index]),
         )
+
+    def newest_ns(self, venue: str) -> int:
+        """Return when a venue's latest quote was received; -1 before the first."""
+        self.catch_up()
+        return self.received_ns[self.venues.index(venue)]
+
+    def is_quoted(self, venue: str) -> bool:
+        self.catch_up()
+        return self.serial[self.venues.index(venue)] > 0
+
+
+def _up_to_date() -> None:
+    pass

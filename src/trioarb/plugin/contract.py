@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -22,6 +22,12 @@ from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
 __all__ = [
     "Exchange",
     "ExchangeContext",
@@ -32,6 +38,8 @@ __all__ = [
     "MarketData",
     "QuoteSink",
     "RiskView",
+    "RowBatch",
+    "Screen",
     "SourceContext",
     "Strategy",
     "StrategyContext",
@@ -59,6 +67,23 @@ class MarketData(ABC):
         return None
 
 
+@attrs.frozen(kw_only=True)
+class RowBatch:
+    """Rows of a tape as columns, of equal length. ``symbol`` holds indices into ``names``; the rest is as in `TapeRow`.
+
+    Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none).
+    """
+
+    ts_ns: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+    symbol: npt.NDArray[Any]
+    names: Sequence[str]
+    bid: Floats
+    bid_size: Floats
+    ask: Floats
+    ask_size: Floats
+
+
 class Tape(MarketData):
     """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time."""
 
@@ -70,6 +95,13 @@ class Tape(MarketData):
     @abstractmethod
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
+
+    def batches(self, symbols: Sequence[str]) -> Iterator[RowBatch] | None:
+        """Yield all rows of ``symbols`` as columns; ``None``: only `rows` can be had.
+
+        Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
+        """
+        return None
 
 
 class Feed(MarketData):
@@ -197,6 +229,28 @@ class GuardTier(ABC):
         return {}
 
 
+class Screen(ABC):
+    """Says at which rows of recorded market data a strategy could act, so that the others need not be shown to it.
+
+    One row too many costs time; one too few changes the result. It has to hold whatever the ages of the quotes are.
+    """
+
+    @abstractmethod
+    def entries(self, received: Floats, paid: Floats) -> npt.NDArray[np.bool_]:
+        """Return at which rows `Strategy.entry` could answer for a route.
+
+        ``received`` = bid · (1 − fee) where it sells, ``paid`` = ask · (1 + fee) where it buys; NaN without a quote.
+        Its edge is 10⁴ · (received ÷ paid − 1) bps.
+        """
+
+    @abstractmethod
+    def exits(self, position: Position, received: Floats, paid: Floats) -> npt.NDArray[np.bool_]:
+        """Return at which rows `Strategy.exit` could answer, given the same for the reversed route.
+
+        From `Strategy.wake_at_ns` on every row is shown.
+        """
+
+
 class Strategy(ABC):
     """Decides for one symbol when to enter and when to leave. Called at every evaluation; keep it fast."""
 
@@ -221,6 +275,13 @@ class Strategy(ABC):
 
     def wake_at_ns(self, position: Position) -> int | None:
         """Return when `exit` has to be asked even if no quote comes, or ``None``."""
+        return None
+
+    def screen(self) -> Screen | None:
+        """Return what tells beforehand at which rows of recorded data it could act; ``None``: it has to see them all.
+
+        Only for a strategy whose answers depend on nothing but what it is asked with.
+        """
         return None
 
 

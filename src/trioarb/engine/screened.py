@@ -1,0 +1,392 @@
+"""Play recorded quotes in virtual time, and pass over those that no evaluation could act upon."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from trioarb.clock.service import CampaignTime
+from trioarb.engine.symbol import Passed, SymbolTask
+from trioarb.journal.trades import Trades
+from trioarb.market.columns import QuoteBlock, QuoteColumns
+from trioarb.market.player import MARKET_FIRST
+from trioarb.model.event import PairEnded, Record
+from trioarb.model.trade import Position
+from trioarb.plugin.contract import Screen
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+__all__ = ["ScreenedMarket"]
+
+#: Blocks that are looked through for the next row to act upon, before those looked through are let go of.
+_BLOCKS_AHEAD = 64
+#: Rows that are looked through at first for an exit; then twice as many, and so on.
+_FIRST_EXIT_ROWS = 512
+#: Rows between two looks at signals and other tasks, should nothing ever have to be waited for.
+_BURST = 512
+
+_NEVER = 2**63 - 1
+
+#: What rounding could add to an edge.
+_SLACK_BPS = 1e-7
+
+
+class ScreenedMarket:
+    """The recorded quotes of all symbols, and how far each symbol has seen them.
+
+    `play` shows a symbol the rows that its strategy's screen names; the rows between them are counted, and put on the
+    board, when it comes to the next, or when anybody reads the board. What comes of it is what would come of showing
+    every row. ``ends``: rank and time of each venue's last row.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, QuoteColumns],
+        tasks: Mapping[str, SymbolTask],
+        screens: Mapping[str, Screen],
+        *,
+        ends: Mapping[str, tuple[int, int]],
+        time: CampaignTime,
+        trades: Trades,
+    ) -> None:
+        self.rank = -1
+        self.time = time
+        self._bell = time.bell(MARKET_FIRST)
+        self._wakes_ns = -1
+        self._ends = sorted((rank, at_ns, venue) for venue, (rank, at_ns) in ends.items())
+        self._plan: list[tuple[int, int]] = []
+        self._symbols = [
+            _Symbol(number, self, task, columns[symbol], screens[symbol], trades)
+            for number, (symbol, task) in enumerate(tasks.items())
+        ]
+        self._of = {one.task.symbol: one for one in self._symbols}
+
+    def observe(self, record: Record) -> None:
+        """Look again for the next row that a symbol has to see, once its position has changed."""
+        if isinstance(record.event, PairEnded):
+            self._of[record.event.symbol].replan()
+
+    def place(self, rank: int, at_ns: int, number: int) -> None:
+        """Take note of the next row of a symbol."""
+        heapq.heappush(self._plan, (rank, number))
+        if at_ns < self._wakes_ns:
+            self._bell.ring()
+
+    async def play(self, on_end: Callable[[str], None]) -> None:
+        """Show the symbols what they have to see; return at the last quote's time. Tell ``on_end`` of each venue's."""
+        for symbol in self._symbols:
+            symbol.replan()
+        burst = 0
+        while (planned := self._next()) is not None:
+            rank, at_ns, one, venue = planned
+            burst += 1
+            if not self.time.reach(at_ns):
+                self._wakes_ns = at_ns
+                await self._bell.wait(at_ns)
+                self._wakes_ns = -1
+                burst = 0
+                if self._next() != planned:
+                    continue  # something comes before
+                self.time.reach(at_ns)
+            elif burst >= _BURST:
+                await trio.lowlevel.checkpoint()
+                burst = 0
+            self.rank = rank
+            if one is None:
+                self._ends.pop(0)
+                on_end(venue)
+            else:
+                heapq.heappop(self._plan)
+                one.show()
+                one.replan()
+
+    def _next(self) -> tuple[int, int, _Symbol | None, str] | None:
+        """Return rank and time of what is next: a row of a symbol, or a venue's end."""
+        plan = self._plan
+        while plan and self._symbols[plan[0][1]].next_rank != plan[0][0]:
+            heapq.heappop(plan)  # planned anew since
+        if plan and (not self._ends or plan[0][0] <= self._ends[0][0]):
+            rank, number = plan[0]
+            return rank, self._symbols[number].next_ns, self._symbols[number], ""
+        if not self._ends:
+            return None
+        rank, at_ns, venue = self._ends[0]
+        return rank, at_ns, None, venue
+
+
+@attrs.frozen
+class _Screened:
+    """A block as a screen sees it: rows to be shown for an entry, and which of all are fresh and have an edge."""
+
+    entries: npt.NDArray[np.intp]
+    fresh: Mask | None
+    positive: Mask
+
+
+@attrs.frozen
+class _ExitSearch:
+    """The first row from which on nothing is known of a position's exit, or the row to be shown for it."""
+
+    position: Position
+    row: int
+
+
+class _Symbol:
+    """What one symbol has seen. ``next_row`` is the row it has to see next, with its rank and time."""
+
+    def __init__(
+        self,
+        number: int,
+        market: ScreenedMarket,
+        task: SymbolTask,
+        columns: QuoteColumns,
+        screen: Screen,
+        trades: Trades,
+    ) -> None:
+        self.task = task
+        self.next_rank = -1
+        self.next_ns = _NEVER
+        self._number = number
+        self._market = market
+        self._columns = columns
+        self._screen = screen
+        self._trades = trades
+        self._board = task.market.board
+        self._sinks = [task.sink(venue) for venue in self._board.venues]
+        self._paths = task.paths
+        self._path_of = {path.route: path for path in task.paths}
+        self._max_age_ns = task.strategy.max_quote_age_ns
+        self._screened: dict[int, _Screened] = {}
+        self._exits: dict[str, _ExitSearch] = {}
+        self._firsts = deque(columns.firsts())
+        self._next_row = -1
+        self._refused = 0
+        self._go_to(0)
+        self._board.catch_up = self.catch_up
+        task.on_change = self.replan
+
+    def _go_to(self, row: int) -> None:
+        """Note that every row before this one was seen."""
+        self._row = row
+        self._row_ns = self._row_rank = _NEVER
+        if row < len(self._columns):
+            block, index = self._columns.at(row)
+            self._row_ns, self._row_rank = int(block.ts_ns[index]), int(block.rank[index])
+
+    def catch_up(self) -> None:
+        """Pass over what had its turn."""
+        market_ns, rank = self._market.time.market_ns(), self._market.rank
+        if self._row_ns <= market_ns or self._row_rank <= rank:
+            self._pass(self._row_after(market_ns, rank))
+        refused = self._columns.refused
+        if len(refused.ts_ns) > self._refused:
+            until = max(refused.ts_ns.searchsorted(market_ns, "right"), refused.rank.searchsorted(rank, "right"))
+            self._refuse(int(until))
+
+    def show(self) -> None:
+        """Show the next row."""
+        row = self._next_row
+        self._pass(row)
+        block, index = self._columns.at(row)
+        if len(self._columns.refused.ts_ns) > self._refused:
+            self._refuse(int(self._columns.refused.rank.searchsorted(block.rank[index])))
+        self._go_to(row + 1)
+        venue = int(block.venue[index])
+        self._sinks[venue](
+            float(block.bid[venue, index]),
+            float(block.bid_size[index]),
+            float(block.ask[venue, index]),
+            float(block.ask_size[index]),
+            int(block.ts_ns[index]),
+        )
+
+    def replan(self) -> None:
+        """Find the next row that has to be shown."""
+        self.catch_up()
+        row, end = self._row, len(self._columns)
+        while self._firsts and self._firsts[0] < row:
+            self._firsts.popleft()
+        wanted = [end]
+        if self._firsts:
+            wanted.append(self._firsts[0])
+        if self.task.is_evaluating:
+            left = self.task.iterations_left
+            if left is not None:
+                wanted.append(row + left - 1)
+            wanted.append(self._next_entry(row, min(wanted)))
+        positions = self._trades.positions(self.task.symbol)
+        wanted += [self._next_exit(position, row, min(wanted)) for position in positions]
+        self._exits = {one.trade_id: self._exits[one.trade_id] for one in positions}
+        self._next_row = min(wanted)
+        if self._next_row >= end:
+            self.next_rank, self.next_ns = -1, _NEVER
+            return
+        block, index = self._columns.at(self._next_row)
+        self.next_rank, self.next_ns = int(block.rank[index]), int(block.ts_ns[index])
+        self._market.place(self.next_rank, self.next_ns, self._number)
+
+    def _row_after(self, market_ns: int, rank: int) -> int:
+        """Return the first row that had no turn yet."""
+        for block in self._columns.blocks[self._columns.place(self._row) :]:
+            if block.ts_ns[-1] > market_ns and block.rank[-1] > rank:
+                until = max(block.ts_ns.searchsorted(market_ns, "right"), block.rank.searchsorted(rank, "right"))
+                return max(self._row, block.first + int(until))
+        return len(self._columns)
+
+    def _refuse(self, until: int) -> None:
+        """Count refused quotes."""
+        count = until - self._refused
+        if count > 0:
+            self._refused = until
+            self.task.pass_over(Passed(count, count, 0, 0, None), 0)
+
+    def _pass(self, until: int) -> None:
+        """Count the quotes before a row, and put the last of them on the board."""
+        if until <= self._row:
+            return
+        counts = self.task.is_evaluating
+        at = self._columns.place(self._row)
+        fresh = positive = 0
+        highest = None
+        last = self._columns.blocks[at]
+        for last in self._columns.blocks[at:]:
+            if last.first >= until:
+                break
+            block = last
+            first, end = max(self._row - block.first, 0), min(until, block.end) - block.first
+            if counts:
+                screened = self._screen_block(at, block)
+                fresh += end - first if screened.fresh is None else int(screened.fresh[first:end].sum())
+                positive += int(screened.positive[first:end].sum())
+                highest = _highest(highest, self._highest_edge(block, first, end))
+            at += 1
+        seen = until - self._row
+        self._put(until - 1)
+        self._go_to(until)
+        block, index = self._columns.at(until - 1)
+        self.task.pass_over(Passed(seen, 0, fresh, positive, highest), int(block.ts_ns[index]))
+        for place in [place for place in self._screened if self._columns.blocks[place].end <= until]:
+            del self._screened[place]
+
+    def _put(self, row: int) -> None:
+        """Put every venue's latest quote on the board, as of a row."""
+        board, (block, index) = self._board, self._columns.at(row)
+        for venue, latest in enumerate(block.latest[:, index].tolist()):
+            if latest >= 0:
+                own, place = (block, latest - block.first) if latest >= block.first else self._columns.at(latest)
+                board.bid[venue] = float(own.bid[venue, place])
+                board.ask[venue] = float(own.ask[venue, place])
+                board.bid_size[venue] = float(own.bid_size[place])
+                board.ask_size[venue] = float(own.ask_size[place])
+                board.received_ns[venue] = int(own.ts_ns[place])
+                board.serial[venue] = int(own.number[place])
+
+    def _next_entry(self, row: int, until: int) -> int:
+        """Return the first row before ``until`` that has to be shown for an entry; ``until`` if there is none."""
+        first = self._columns.place(row)
+        for at, block in enumerate(self._columns.blocks[first : first + _BLOCKS_AHEAD], first):
+            if block.first >= until:
+                return until
+            entries = self._screen_block(at, block).entries
+            found = int(entries.searchsorted(max(row - block.first, 0)))
+            if found < len(entries):
+                return block.first + int(entries[found])
+        return min(until, self._columns.blocks[min(first + _BLOCKS_AHEAD, len(self._columns.blocks)) - 1].end)
+
+    def _next_exit(self, position: Position, row: int, until: int) -> int:
+        """Return the first row before ``until`` that has to be shown for an exit; ``until`` if there is none."""
+        known = self._exits.get(position.trade_id)
+        if known is not None and known.position is position and known.row >= row:
+            return known.row
+        due_ns = self.task.strategy.wake_at_ns(position)
+        path = self._path_of[position.route.reversed]
+        rows, at = _FIRST_EXIT_ROWS, row
+        while at < until:
+            block, first = self._columns.at(at)
+            end = min(first + rows, len(block), until - block.first)
+            received = block.bid[path.sell, first:end] * path.keep_sell
+            paid = block.ask[path.buy, first:end] * path.cost_buy
+            mask = self._screen.exits(position, received, paid)
+            if due_ns is not None and block.ts_ns[end - 1] >= due_ns:
+                mask = mask | (block.ts_ns[first:end] >= due_ns)
+            found = int(mask.argmax())
+            if mask[found]:
+                at += found
+                break
+            at += end - first
+            rows *= 2
+        self._exits[position.trade_id] = _ExitSearch(position, min(at, until))
+        return min(at, until)
+
+    def _screen_block(self, at: int, block: QuoteBlock) -> _Screened:
+        screened = self._screened.get(at)
+        if screened is None:
+            screened = self._screened[at] = self._see(block)
+        return screened
+
+    def _see(self, block: QuoteBlock) -> _Screened:
+        """Find the rows of a block at which an entry could be decided, and those that the funnel counts."""
+        entries = positive = fresh = None
+        all_fresh = False
+        for path in self._paths:
+            received = block.bid[path.sell] * path.keep_sell
+            paid = block.ask[path.buy] * path.cost_buy
+            entries = _either(entries, self._screen.entries(received, paid))
+            has_edge: Mask = received > paid
+            if max(block.oldest_ns[path.buy], block.oldest_ns[path.sell]) <= self._max_age_ns:
+                all_fresh = True
+            else:
+                on_time = self._on_time(block, path.buy) & self._on_time(block, path.sell)
+                has_edge &= on_time
+                fresh = _either(fresh, on_time)
+            positive = _either(positive, has_edge)
+        if entries is None or positive is None:
+            raise AssertionError(f"{self.task.symbol} has no route")
+        return _Screened(entries.nonzero()[0], None if all_fresh else fresh, positive)
+
+    def _on_time(self, block: QuoteBlock, venue: int) -> Mask:
+        """Return at which rows a venue's latest quote is fresh."""
+        latest = block.latest[venue]
+        came_ns = block.ts_ns[(latest - block.first).clip(0)]
+        before = latest < block.first
+        if before[0]:
+            own, place = self._columns.at(max(int(latest[0]), 0))
+            came_ns[before] = own.ts_ns[place]
+        mask: Mask = block.ts_ns - came_ns <= self._max_age_ns
+        return mask & (latest >= 0)
+
+    def _highest_edge(self, block: QuoteBlock, first: int, end: int) -> float | None:
+        """Return the highest edge between fresh quotes, unless it is not above the highest so far for certain."""
+        known = self.task.highest_edge_bps
+        highest = None
+        for path in self._paths:
+            bound = 1e4 * (block.best_ratio[path.sell][path.buy] * path.keep_sell / path.cost_buy - 1) + _SLACK_BPS
+            if not (known is None or bound > known):
+                continue
+            received = block.bid[path.sell, first:end] * path.keep_sell
+            edges = 1e4 * (received / (block.ask[path.buy, first:end] * path.cost_buy) - 1.0)
+            if max(block.oldest_ns[path.buy], block.oldest_ns[path.sell]) > self._max_age_ns:
+                on_time = self._on_time(block, path.buy) & self._on_time(block, path.sell)
+                edges = edges[on_time[first:end]]
+            if len(edges):
+                highest = _highest(highest, float(edges.max()))
+        return highest
+
+
+def _highest(first: float | None, second: float | None) -> float | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return max(first, second)
+
+
+def _either(first: Mask | None, second: Mask) -> Mask:
+    return second if first is None else first | second

@@ -1,0 +1,232 @@
+"""Merge the rows of several tapes, and lay each symbol's quotes of all venues side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trioarb.market.columns import NEVER, QuoteBlock, Refused
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from trioarb.plugin.contract import RowBatch
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["BLOCK_ROWS", "Aligned", "align"]
+
+#: Rows of a full block: its columns of prices fit a processor's cache.
+BLOCK_ROWS = 32_768
+#: Rows that wait for their blocks to be full, over all symbols, before blocks that aren't are closed.
+_MOST_WAITING = 4_000_000
+
+_NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+
+
+@attrs.frozen
+class Aligned:
+    """What comes out of it: a block of a symbol, or rows that its board would refuse."""
+
+    symbol: str
+    block: QuoteBlock | None = None
+    refused: Refused | None = None
+
+
+def align(
+    tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str], ends: dict[int, tuple[int, int]]
+) -> Iterator[Aligned]:
+    """Yield the blocks of all symbols, each symbol's in order; memory doesn't grow with the tapes.
+
+    Rows are merged by time, then by their ``order``, then by the tapes' order, as `play` does it; a row's rank is its
+    place in that. The tapes' order is that of the venues. ``ends`` is filled with rank and time of the last row of
+    each tape that has any.
+    """
+    import numpy as np
+
+    waiting = {symbol: _Waiting(symbol, len(tapes)) for symbol in symbols}
+    codes = {symbol: code for code, symbol in enumerate(symbols)}
+    rank = count = 0
+    for merged in _merged([_Source(number, tape, codes) for number, tape in enumerate(tapes)]):
+        rows = len(merged["ts_ns"])
+        merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
+        rank += rows
+        for number in range(len(tapes)):
+            rows_of = np.flatnonzero(merged["tape"] == number)
+            if len(rows_of):
+                ends[number] = int(merged["rank"][rows_of[-1]]), int(merged["ts_ns"][rows_of[-1]])
+        accepted = _accepted(merged)
+        by_symbol = np.argsort(merged["symbol"], kind="stable")
+        until = np.cumsum(np.bincount(merged["symbol"], minlength=len(symbols)))
+        for code, symbol in enumerate(symbols):
+            index = by_symbol[until[code - 1] if code else 0 : until[code]]
+            if not len(index):
+                continue
+            good = accepted[index]
+            if not good.all():
+                bad = index[~good]
+                yield Aligned(symbol, refused=Refused(merged["ts_ns"][bad], merged["rank"][bad]))
+                index = index[good]
+            one = waiting[symbol]
+            one.add({name: column[index] for name, column in merged.items()})
+            count += len(index)
+            while one.rows >= BLOCK_ROWS:
+                count -= BLOCK_ROWS
+                yield Aligned(symbol, one.take(BLOCK_ROWS))
+        if count > _MOST_WAITING:
+            yield from _rest(waiting)
+            count = 0
+    yield from _rest(waiting)
+
+
+def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:
+    for symbol, one in waiting.items():
+        if one.rows:
+            yield Aligned(symbol, one.take(one.rows))
+
+
+def _accepted(columns: Mapping[str, Array]) -> Array:
+    """Return the rows that `QuoteBoard.accept` takes; comparisons with NaN are false."""
+    import numpy as np
+
+    bid, ask = columns["bid"], columns["ask"]
+    good = (bid > 0) & (bid <= ask) & (ask < np.inf)
+    for size in (columns["bid_size"], columns["ask_size"]):
+        good &= (size > 0) & (size < np.inf)
+    return good
+
+
+class _Source:
+    """One tape, read batch by batch. ``columns`` are rows that were read and not merged yet."""
+
+    def __init__(self, number: int, batches: Iterator[RowBatch], codes: Mapping[str, int]) -> None:
+        self._number = number
+        self._batches = batches
+        self._codes = codes
+        self.columns: dict[str, Array] = {}
+        self.is_over = False
+
+    def __len__(self) -> int:
+        return len(self.columns["ts_ns"]) if self.columns else 0
+
+    def read(self) -> None:
+        """Read another batch behind what is there."""
+        import numpy as np
+
+        batch = next(self._batches, None)
+        if batch is None:
+            self.is_over = True
+            return
+        columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
+        columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=np.int64)[batch.symbol]
+        columns["tape"] = np.full(len(batch.ts_ns), self._number, dtype=np.uint8)
+        if len(self):
+            columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}
+        self.columns = columns
+
+    def take(self, count: int) -> dict[str, Array]:
+        taken = {name: column[:count] for name, column in self.columns.items()}
+        self.columns = {name: column[count:] for name, column in self.columns.items()}
+        return taken
+
+
+def _merged(sources: Sequence[_Source]) -> Iterator[dict[str, Array]]:
+    """Yield the rows of all tapes in order, some thousands at a time."""
+    import numpy as np
+
+    for source in sources:
+        source.read()
+    while any(len(source) or not source.is_over for source in sources):
+        for source in sources:
+            while not len(source) and not source.is_over:
+                source.read()
+        # Before this time no tape has anything more to say.
+        until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
+        parts = [one.take(int(np.searchsorted(one.columns["ts_ns"], until))) for one in sources if len(one)]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+        if not columns or not len(columns["ts_ns"]):
+            for source in sources:
+                if not source.is_over and int(source.columns["ts_ns"][-1]) == until:
+                    source.read()
+            continue
+        if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
+            order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
+            columns = {name: column[order] for name, column in columns.items()}
+        del columns["order"]
+        yield columns
+
+
+def _best_ratio(bid: Array, ask: Array) -> float:
+    import numpy as np
+
+    ratio = bid / ask
+    return float(np.fmax.reduce(ratio))  # NaN only if all are
+
+
+class _Waiting:
+    """The accepted rows of a symbol that are in no block yet, and each venue's latest quote before them."""
+
+    def __init__(self, symbol: str, venues: int) -> None:
+        self.symbol = symbol
+        self.rows = 0
+        self._parts: list[dict[str, Array]] = []
+        self._first = 0
+        self._latest = [-1] * venues
+        self._latest_ns = [0] * venues
+        self._numbers = [0] * venues
+        self._bid = [float("nan")] * venues
+        self._ask = [float("nan")] * venues
+
+    def add(self, columns: dict[str, Array]) -> None:
+        self._parts.append(columns)
+        self.rows += len(columns["ts_ns"])
+
+    def take(self, count: int) -> QuoteBlock:
+        """Make a block of the first rows."""
+        import numpy as np
+
+        columns = {name: np.concatenate([part[name] for part in self._parts]) for name in self._parts[0]}
+        self._parts = [{name: column[count:] for name, column in columns.items()}]
+        self.rows -= count
+        ts, venue = columns["ts_ns"][:count], columns["tape"][:count]
+        places = np.arange(count)
+        venues = len(self._latest)
+        bid, ask = np.empty((venues, count)), np.empty((venues, count))
+        latest, number = np.empty((venues, count), dtype=np.int32), np.empty(count, dtype=np.int32)
+        oldest_ns = []
+        for one in range(venues):
+            here = venue == one
+            filled = np.maximum.accumulate(np.where(here, places, -1))
+            known, before = np.maximum(filled, 0), filled < 0
+            bid[one] = np.where(before, self._bid[one], columns["bid"][known])
+            ask[one] = np.where(before, self._ask[one], columns["ask"][known])
+            latest[one] = np.where(before, self._latest[one], filled + self._first)
+            number[here] = np.arange(self._numbers[one] + 1, self._numbers[one] + 1 + int(here.sum()))
+            if latest[one][0] < 0:
+                oldest_ns.append(NEVER)
+            else:
+                came = np.where(before, self._latest_ns[one], ts[known])
+                oldest_ns.append(int((ts - came).max()))
+            if filled[-1] >= 0:
+                self._latest[one] = int(filled[-1]) + self._first
+                self._latest_ns[one] = int(ts[filled[-1]])
+                self._numbers[one] = int(number[filled[-1]])
+                self._bid[one], self._ask[one] = float(bid[one][-1]), float(ask[one][-1])
+        block = QuoteBlock(
+            first=self._first,
+            ts_ns=ts,
+            rank=columns["rank"][:count],
+            venue=venue,
+            number=number,
+            bid_size=columns["bid_size"][:count],
+            ask_size=columns["ask_size"][:count],
+            bid=bid,
+            ask=ask,
+            latest=latest,
+            oldest_ns=tuple(oldest_ns),
+            best_ratio=tuple(tuple(_best_ratio(sold, bought) for bought in ask) for sold in bid),
+        )
+        self._first += count
+        return block

@@ -1,0 +1,95 @@
+"""One symbol's quotes at all venues as columns, in the order in which they are played."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Integers = npt.NDArray[np.int64]
+    Indices = npt.NDArray[np.int32]
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["NEVER", "QuoteBlock", "QuoteColumns", "Refused"]
+
+#: The age of a quote that never came.
+NEVER = 2**63 - 1
+
+
+@attrs.frozen(kw_only=True)
+class QuoteBlock:
+    """Some accepted quotes of a symbol, a row each; V is the number of venues.
+
+    ``ts_ns`` and ``rank`` (rows): when a quote comes, and its place among those of all symbols. ``venue`` (rows): the
+    index of its venue; ``number``: its place among that venue's quotes, from 1. ``bid_size`` and ``ask_size`` (rows)
+    are its own; ``bid`` and ``ask`` (V, rows) each venue's latest, NaN before its first; ``latest`` (V, rows): the row
+    of each venue's latest among all rows of the symbol, −1 before its first.
+
+    ``first`` is the place of the first row among all of the symbol. ``oldest_ns`` (V): the greatest age of each
+    venue's latest quote at any row, ``NEVER`` if it has none at some row. ``best_ratio`` (V, V): the highest bid of
+    the first venue ÷ ask of the second.
+    """
+
+    first: int
+    ts_ns: Integers
+    rank: Integers
+    venue: npt.NDArray[np.uint8]
+    number: Indices
+    bid_size: Floats
+    ask_size: Floats
+    bid: Floats
+    ask: Floats
+    latest: Indices
+    oldest_ns: tuple[int, ...]
+    best_ratio: tuple[tuple[float, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.ts_ns)
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.ts_ns)
+
+
+@attrs.frozen
+class Refused:
+    """The quotes of a symbol that no board accepts: when they come, and their place among all."""
+
+    ts_ns: Integers
+    rank: Integers
+
+
+class QuoteColumns:
+    """All quotes of a symbol, in blocks. ``first_rows``: the rows of each venue's first accepted quote."""
+
+    def __init__(self, blocks: Sequence[QuoteBlock], refused: Refused) -> None:
+        self.blocks = blocks
+        self.refused = refused
+        self._starts = [block.first for block in blocks]
+
+    def __len__(self) -> int:
+        return self.blocks[-1].end if self.blocks else 0
+
+    def place(self, row: int) -> int:
+        """Return which block holds a row."""
+        return bisect_right(self._starts, row) - 1
+
+    def at(self, row: int) -> tuple[QuoteBlock, int]:
+        """Return the block that holds a row, and the row's index in it."""
+        block = self.blocks[self.place(row)]
+        return block, row - block.first
+
+    def firsts(self) -> Iterator[int]:
+        """Yield the row of each venue's first quote, in order."""
+        quoted = 0
+        for block in self.blocks:
+            if int((block.latest[:, -1] >= 0).sum()) > quoted:
+                for index in (block.number == 1).nonzero()[0]:
+                    quoted += 1
+                    yield block.first + int(index)
