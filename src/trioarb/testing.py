@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import attrs
@@ -28,6 +29,7 @@ from trioarb.api import (
     Record,
     RiskView,
     Route,
+    RowBatch,
     SourceContext,
     StrategySpec,
     SymbolSource,
@@ -123,11 +125,16 @@ def run_virtual(
     return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))
 
 
+_BATCH_ROWS = 1_000
+_NUMBERS = ("bid", "bid_size", "ask", "ask_size")
+
+
 class ScriptedTape(Tape):
     """Market data from a list of rows.
 
     Rows are passed on as they are, also those that the engine refuses. Several rows of one time are played in the
-    order of the list. ``rules`` hold for every symbol; without them the venue's own do.
+    order of the list. ``rules`` hold for every symbol; without them the venue's own do. Without ``columns`` the engine
+    can't pass over rows that change nothing.
 
     Raises:
         ValueError: times fall, or a row's symbol is not among ``listings``.
@@ -140,6 +147,7 @@ class ScriptedTape(Tape):
         listings: Sequence[Listing],
         rules: TradingRules | None = None,
         start_ns: int | None = None,
+        columns: bool = True,
     ) -> None:
         known = {one.symbol for one in listings}
         for number, row in enumerate(rows):
@@ -151,6 +159,7 @@ class ScriptedTape(Tape):
         self._listings = tuple(listings)
         self._rules = rules
         self._start_ns = start_ns
+        self._has_columns = columns
 
     @property
     def start_ns(self) -> int | None:
@@ -167,6 +176,24 @@ class ScriptedTape(Tape):
         for order, (seconds, symbol, bid, bid_size, ask, ask_size) in enumerate(self._rows):
             if symbol in symbols:
                 yield first_ns + round(seconds * SECOND_NS), order, symbol, bid, bid_size, ask, ask_size
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        return _batches(self.rows(symbols, start_ns), tuple(symbols)) if self._has_columns else None
+
+
+def _batches(rows: Iterator[TapeRow], names: Sequence[str]) -> Iterator[RowBatch]:
+    import numpy as np
+
+    while some := list(islice(rows, _BATCH_ROWS)):
+        ts_ns, order, symbol, *numbers = zip(*some, strict=True)
+        prices = {name: np.array(column, dtype=float) for name, column in zip(_NUMBERS, numbers, strict=True)}
+        yield RowBatch(
+            ts_ns=np.array(ts_ns, dtype=np.int64),
+            order=np.array(order, dtype=np.int64),
+            symbol=np.array([names.index(one) for one in symbol]),
+            names=names,
+            **prices,
+        )
 
 
 def plugin_of(*specs: PluginSpec[Any, Any]) -> object:

@@ -283,7 +283,7 @@ class _RecordedTape(Tape):
         """
         import numpy as np
 
-        for batch in self._batches(symbols, start_ns):
+        for batch in self.batches(symbols, start_ns):
             yield from zip(
                 batch.ts_ns.tolist(),
                 batch.order.tolist(),
@@ -292,11 +292,8 @@ class _RecordedTape(Tape):
                 strict=True,
             )
 
-    def batches(self, symbols: Sequence[str]) -> Iterator[RowBatch]:
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
         """Yield the same rows as columns."""
-        return self._batches(symbols, 0)
-
-    def _batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
         import numpy as np
 
         wanted = {

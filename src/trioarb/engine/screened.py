@@ -213,6 +213,9 @@ class _Symbol:
         """Find the next row that has to be shown."""
         self.catch_up()
         row, end = self._row, len(self._columns)
+        if row >= end:
+            self.next_rank, self.next_ns = -1, _NEVER
+            return
         while self._firsts and self._firsts[0] < row:
             self._firsts.popleft()
         wanted = [end]
@@ -361,8 +364,8 @@ class _Symbol:
         if before[0]:
             own, place = self._columns.at(max(int(latest[0]), 0))
             came_ns[before] = own.ts_ns[place]
-        mask: Mask = block.ts_ns - came_ns <= self._max_age_ns
-        return mask & (latest >= 0)
+        on_time: Mask = (block.ts_ns - came_ns <= self._max_age_ns) & (latest >= 0)
+        return on_time
 
     def _highest_edge(self, block: QuoteBlock, first: int, end: int) -> float | None:
         """Return the highest edge between fresh quotes, unless it is not above the highest so far for certain."""

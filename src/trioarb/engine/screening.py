@@ -11,20 +11,20 @@ from trioarb.engine.screened import ScreenedMarket
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import MarketDataError
 from trioarb.market.align import align
-from trioarb.market.columns import QuoteBlock, QuoteColumns, Refused
+from trioarb.market.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
 from trioarb.plugin.contract import RowBatch, Screen, Tape
 
 __all__ = ["Columns", "columns_of", "play_screened", "screens_of"]
 
 
 class Columns:
-    """The recorded quotes of all symbols, and rank and time of each venue's last."""
+    """The recorded quotes ``of`` all symbols, and the ``times`` of those of each venue."""
 
     def __init__(self, batches: Mapping[str, Iterator[RowBatch]], symbols: tuple[str, ...]) -> None:
         self._batches = batches
         self._symbols = symbols
         self.of: dict[str, QuoteColumns] = {}
-        self.ends: dict[str, tuple[int, int]] = {}
+        self.times = {venue: VenueTimes() for venue in batches}
 
     async def read(self) -> None:
         """Read and align all of it."""
@@ -32,8 +32,7 @@ class Columns:
 
         blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in self._symbols}
         refused: dict[str, list[Refused]] = {symbol: [] for symbol in self._symbols}
-        ends: dict[int, tuple[int, int]] = {}
-        for one in align(list(self._batches.values()), self._symbols, ends):
+        for one in align(list(self._batches.values()), self._symbols, list(self.times.values())):
             if one.block is not None:
                 blocks[one.symbol].append(one.block)
             if one.refused is not None:
@@ -46,14 +45,12 @@ class Columns:
             self.of[symbol] = QuoteColumns(
                 blocks[symbol], Refused(np.concatenate([none, *times]), np.concatenate([none, *ranks]))
             )
-        venues = tuple(self._batches)
-        self.ends = {venues[number]: end for number, end in ends.items()}
 
 
 def screens_of(campaign: Campaign) -> Mapping[str, Screen] | None:
     """Return each symbol's screen; ``None`` if something has to be shown every quote."""
     world, session = campaign.world, campaign.config.session
-    if session.loop_interval_ms or not world.time.jumps or campaign.statistics.resumed is not None:
+    if session.loop_interval_ms or not world.time.jumps:
         return None
     screens = {symbol: task.strategy.screen() for symbol, task in campaign.symbols.items()}
     found = {symbol: screen for symbol, screen in screens.items() if screen is not None}
@@ -65,7 +62,7 @@ def columns_of(campaign: Campaign) -> Columns | None:
     symbols = tuple(campaign.symbols)
     batches: dict[str, Iterator[RowBatch]] = {}
     for venue, market in campaign.world.markets.items():
-        found = market.batches(symbols) if isinstance(market, Tape) else None
+        found = market.batches(symbols, campaign.world.start_ns) if isinstance(market, Tape) else None
         if found is None:
             return None
         batches[venue] = _blamed(venue, found)
@@ -81,13 +78,15 @@ async def play_screened(
         columns.of,
         campaign.symbols,
         screens,
-        ends=columns.ends,
+        ends={venue: times.last for venue, times in columns.times.items() if times.last is not None},
         time=campaign.parts.time,
         trades=campaign.parts.trades,
     )
     campaign.parts.journal.attach(observers=[market.observe])
-    for venue in campaign.world.markets:
-        if venue not in columns.ends:
+    if watch.stale_ns >= SILENCE_NS:
+        watch.listen({venue: times.heard_ns for venue, times in columns.times.items()}, campaign.parts.time)
+    for venue, times in columns.times.items():
+        if times.last is None:
             watch.end(venue)
     await market.play(watch.end)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 
 import attrs
 
+from trioarb.clock.service import CampaignTime
 from trioarb.market.book import QuoteBoard
 from trioarb.model.event import Event, MarketDown, MarketStale, MarketUp
 
@@ -47,22 +49,29 @@ class MarketWatch:
         record: Callable[[Event], object],
     ) -> None:
         self._venues = {venue: _Venue() for venue in venues}
-        self._boards = tuple(boards)
-        self._stale_ns = stale_ns
+        boards = tuple(boards)
+        self.stale_ns = stale_ns
+        self._newest_ns: Mapping[str, Callable[[], int]] = {
+            venue: partial(newest_quote_ns, boards, venue) for venue in venues
+        }
         self._started_ns = started_ns
         self._record = record
+
+    def listen(self, heard_ns: Mapping[str, Callable[[int], int]], time: CampaignTime) -> None:
+        """Ask these, by venue, instead of the boards; they may say "now" where a quote came within the last second."""
+        self._newest_ns = {venue: partial(_ask, heard, time) for venue, heard in heard_ns.items()}
 
     def look(self, now_ns: int) -> None:
         """Record what has changed since the last look."""
         all_ended = all(one.ended for one in self._venues.values())
         for venue, one in self._venues.items():
-            newest_ns = newest_quote_ns(self._boards, venue)
+            newest_ns = self._newest_ns[venue]()
             has_come, one.newest_ns = newest_ns > one.newest_ns, newest_ns
             last_ns = max(newest_ns, self._started_ns)
             if one.ended:
                 if not all_ended:
                     self._down(venue, one)
-            elif now_ns - last_ns >= self._stale_ns:
+            elif now_ns - last_ns >= self.stale_ns:
                 if one.state is not _State.STALE:
                     one.state = _State.STALE
                     self._record(MarketStale(venue=venue, last_quote_ns=last_ns))
@@ -84,6 +93,10 @@ class MarketWatch:
         if one.state is not _State.DOWN:
             one.state = _State.DOWN
             self._record(MarketDown(venue=venue, reason=one.ended))
+
+
+def _ask(heard_ns: Callable[[int], int], time: CampaignTime) -> int:
+    return heard_ns(time.market_ns())
 
 
 def newest_quote_ns(boards: Iterable[QuoteBoard], venue: str) -> int:

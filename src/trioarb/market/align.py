@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trioarb.market.columns import NEVER, QuoteBlock, Refused
+from trioarb.market.columns import NEVER, SILENCE_NS, QuoteBlock, Refused, VenueTimes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,13 +36,12 @@ class Aligned:
 
 
 def align(
-    tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str], ends: dict[int, tuple[int, int]]
+    tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str], times: Sequence[VenueTimes]
 ) -> Iterator[Aligned]:
     """Yield the blocks of all symbols, each symbol's in order; memory doesn't grow with the tapes.
 
     Rows are merged by time, then by their ``order``, then by the tapes' order, as `play` does it; a row's rank is its
-    place in that. The tapes' order is that of the venues. ``ends`` is filled with rank and time of the last row of
-    each tape that has any.
+    place in that. The tapes' order is that of the venues. ``times``, one for each tape, are filled in meanwhile.
     """
     import numpy as np
 
@@ -53,11 +52,9 @@ def align(
         rows = len(merged["ts_ns"])
         merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
         rank += rows
-        for number in range(len(tapes)):
-            rows_of = np.flatnonzero(merged["tape"] == number)
-            if len(rows_of):
-                ends[number] = int(merged["rank"][rows_of[-1]]), int(merged["ts_ns"][rows_of[-1]])
         accepted = _accepted(merged)
+        for number, one in enumerate(times):
+            _note_times(one, merged, merged["tape"] == number, accepted)
         by_symbol = np.argsort(merged["symbol"], kind="stable")
         until = np.cumsum(np.bincount(merged["symbol"], minlength=len(symbols)))
         for code, symbol in enumerate(symbols):
@@ -69,16 +66,38 @@ def align(
                 bad = index[~good]
                 yield Aligned(symbol, refused=Refused(merged["ts_ns"][bad], merged["rank"][bad]))
                 index = index[good]
-            one = waiting[symbol]
-            one.add({name: column[index] for name, column in merged.items()})
+            rest = waiting[symbol]
+            rest.add({name: column[index] for name, column in merged.items()})
             count += len(index)
-            while one.rows >= BLOCK_ROWS:
+            while rest.rows >= BLOCK_ROWS:
                 count -= BLOCK_ROWS
-                yield Aligned(symbol, one.take(BLOCK_ROWS))
+                yield Aligned(symbol, rest.take(BLOCK_ROWS))
         if count > _MOST_WAITING:
             yield from _rest(waiting)
             count = 0
     yield from _rest(waiting)
+    for one in times:
+        if one.first_ns != NEVER:
+            one.silences.append((one.newest_ns, NEVER))
+
+
+def _note_times(times: VenueTimes, merged: Mapping[str, Array], here: Array, accepted: Array) -> None:
+    """Note what of the merged rows a venue's times are made of."""
+    import numpy as np
+
+    rows = here.nonzero()[0]
+    if not len(rows):
+        return
+    times.last = int(merged["rank"][rows[-1]]), int(merged["ts_ns"][rows[-1]])
+    came_ns = merged["ts_ns"][rows[accepted[rows]]]
+    if not len(came_ns):
+        return
+    if times.first_ns == NEVER:
+        times.first_ns = times.newest_ns = int(came_ns[0])
+    came_ns = np.concatenate([np.array([times.newest_ns], dtype=np.int64), came_ns])
+    for place in (np.diff(came_ns) >= SILENCE_NS).nonzero()[0]:
+        times.silences.append((int(came_ns[place]), int(came_ns[place + 1])))
+    times.newest_ns = int(came_ns[-1])
 
 
 def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["NEVER", "QuoteBlock", "QuoteColumns", "Refused"]
+__all__ = ["NEVER", "SILENCE_NS", "QuoteBlock", "QuoteColumns", "Refused", "VenueTimes"]
 
 #: The age of a quote that never came.
 NEVER = 2**63 - 1
+#: A venue of which no quote comes for so long is silent.
+SILENCE_NS = 1_000_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -63,6 +65,32 @@ class Refused:
 
     ts_ns: Integers
     rank: Integers
+
+
+@attrs.define
+class VenueTimes:
+    """When a venue's quotes of all symbols come.
+
+    ``last``: rank and time of its last row, be it accepted or refused. ``first_ns`` and ``newest_ns``: its first and
+    its last accepted quote. ``silences``: from each accepted quote to the next, where that takes `SILENCE_NS` or
+    longer; the last silence has no end.
+    """
+
+    last: tuple[int, int] | None = None
+    first_ns: int = NEVER
+    newest_ns: int = NEVER
+    silences: list[tuple[int, int]] = attrs.field(factory=list)
+
+    def heard_ns(self, at_ns: int) -> int:
+        """Return when its newest accepted quote came; while it isn't silent, ``at_ns``, though it may have come a
+        little earlier; −1 before its first.
+        """
+        if at_ns < self.first_ns:
+            return -1
+        place = bisect_right(self.silences, (at_ns, NEVER)) - 1
+        if place >= 0 and at_ns < self.silences[place][1]:
+            return self.silences[place][0]
+        return at_ns
 
 
 class QuoteColumns:

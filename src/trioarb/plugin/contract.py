@@ -96,8 +96,8 @@ class Tape(MarketData):
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
 
-    def batches(self, symbols: Sequence[str]) -> Iterator[RowBatch] | None:
-        """Yield all rows of ``symbols`` as columns; ``None``: only `rows` can be had.
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        """Yield what `rows` would, as columns; ``None``: only `rows` can be had.
 
         Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
         """

@@ -1,0 +1,100 @@
+"""Recorded quotes that are passed over: the same events as if each had been shown."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from trioarb.engine import screened
+from trioarb.market import align
+from trioarb.testing import ScriptedRow, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+
+START_NS = 1_735_689_600_000_000_000
+SYMBOLS = ("BTC", "ETH")
+
+
+@attrs.frozen
+class Told:
+    """What a campaign told."""
+
+    events: tuple[Mapping[str, Any], ...]
+    highest: Mapping[str, float | None]
+
+
+def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool) -> Told:
+    listings = [listing(base) for base in SYMBOLS]
+    tapes = {
+        venue: ScriptedTape(rows[venue], listings=listings, start_ns=START_NS, columns=columns) for venue in rows
+    }
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+    highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
+    return Told(result.events, highest)
+
+
+def quotes(seed: int) -> dict[str, list[ScriptedRow]]:
+    """Return quotes of two or three venues at few prices and times, so that much is equal; some of them are refused."""
+    chance = random.Random(seed)
+    calm = chance.choice([0.0, 0.02, 0.2])
+    steps = chance.choice([(0.0, 0.0, 0.1, 0.1, 0.25), (0.0, 0.1, 0.25, 1.0, 4.0)])
+    rows: dict[str, list[ScriptedRow]] = {}
+    for venue in chance.choice(["ab", "ab", "abc"]):
+        second = chance.choice([0.0, 0.0, 2.0])
+        rows[venue] = []
+        for _ in range(chance.choice([0, 1, 30, 200, 200])):
+            second += chance.choice(steps)
+            bid = chance.choice([99.5, 100.0, 100.0, 100.5, 101.0])
+            width, size = chance.choice([0.0, 0.01, 0.5]), chance.choice([1.0, 5.0])
+            if chance.random() < calm:
+                width, size = chance.choice([(-0.5, 1.0), (math.nan, 1.0), (0.01, 0.0)])
+            symbol = chance.choice(SYMBOLS)
+            rows[venue].append((second, f"{symbol}USDT", bid, 5.0, bid + width, size))
+    return rows
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> dict[str, Any]:
+    def one(*values: object) -> Any:
+        return draw(st.sampled_from(values))
+
+    table = two_venues()
+    table["session"] |= {
+        "max_runtime_seconds": one(3, 20, 600, 600),
+        "max_iterations": one(1, 30, 10_000, 10_000, 10_000),
+        "close_positions_at_end": one(True, False),
+    }
+    table["exchanges"]["c"] = dict(table["exchanges"]["a"])
+    for venue in table["exchanges"].values():
+        venue |= {"latency_ms": one(0, 5, 100, 300), "tick_size": "0.01", "lot_size": one("0.01", "1")}
+        venue |= {"reject_rate": one("0", "0", "0.3"), "taker_fee_bps": one(0, 4)}
+    table["strategy"] = {"entry_bps": one(5, 40, -10), "exit_bps": one(-100, -20, 0, 50), "order_size_base": 1}
+    table["strategy"]["max_quote_age_ms"] = one(1, 500, 2_000, 2_000)
+    for key in ("take_profit_bps", "stop_loss_bps", "max_holding_seconds"):
+        value = one(None, None, 1, 30)
+        if value is not None:
+            table["strategy"][key] = value
+    table["guards"] = {"symbol": {"cooldown_seconds": one(0, 1), "max_position_count": one(1, 3)}}
+    table["engine"] = {"market_stale_seconds": one(1, 2, "0.5")}
+    return table
+
+
+@settings(max_examples=150, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(table=tables(), seed=st.integers(0, 2**32), block_rows=st.sampled_from([3, 16, 32_768]), data=st.data())
+def test_the_events_are_those_of_every_quote_shown(
+    table: dict[str, Any], seed: int, block_rows: int, data: st.DataObject
+) -> None:
+    rows = quotes(seed)
+    for venue in set(table["exchanges"]) - set(rows):
+        del table["exchanges"][venue]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(align, "BLOCK_ROWS", block_rows)
+        patch.setattr(screened, "_BLOCKS_AHEAD", data.draw(st.sampled_from([1, 64])))
+        patch.setattr(screened, "_FIRST_EXIT_ROWS", data.draw(st.sampled_from([1, 512])))
+
+        assert told(table, rows, columns=True) == told(table, rows, columns=False)
