@@ -70,7 +70,7 @@ async def refusal(path: Path, exchange: str = "A") -> str:
         async with opened(path, exchange):
             pass
     message = str(caught.value)
-    assert message.startswith(f"{path}: ")
+    assert message.startswith(str(path))
     assert "\n" not in message
     return message.removeprefix(f"{path}: ")
 
@@ -213,8 +213,42 @@ async def test_a_missing_file_is_named(tmp_path: Path) -> None:
     )
 
 
-async def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
-    assert await refusal(tmp_path) == "is a directory; `path` must name one Parquet file"
+async def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
+    said = await refusal(tmp_path)
+    assert said == "holds no .parquet file; `path` must name a file of quotes, or a folder of them"
+
+
+async def test_a_folder_holds_files_in_the_order_of_their_times(tmp_path: Path) -> None:
+    parts = {"b/late": ROWS[3:], "b/early": ROWS[:2], "middle": ROWS[2:3]}
+    (tmp_path / "b").mkdir()
+    for name, rows in parts.items():
+        write(tmp_path / f"{name}.parquet", rows)
+    (tmp_path / "notes.txt").write_text("not a file of quotes")
+    whole = write(tmp_path.parent / "whole.parquet", ROWS)
+
+    for exchange in "AB":
+        assert await read(tmp_path, exchange, ["ETHUSDT", "BTCUSDT"]) == await read(
+            whole, exchange, ["ETHUSDT", "BTCUSDT"]
+        )
+
+
+async def test_files_that_overlap_are_refused_if_the_venue_is_in_both(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "1.parquet", ROWS), write(tmp_path / "2.parquet", [quote(200), quote(400, "C")])
+
+    said = await refusal(tmp_path)
+    assert said == (
+        f"{second}: its quotes of A begin before those of {first} end; one quote would count twice: leave one of them "
+        "out, or merge them into one file that is sorted by ts_ns"
+    )
+    assert len(await read(tmp_path, "B", ["ETHUSDT", "BTCUSDT"])) == 2
+    assert len(await read(tmp_path, "C", ["BTCUSDT"])) == 1
+
+
+async def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "quotes.parquet", [quote(1)])
+    assert len(await read(path, "A", ["BTCUSDT"])) == 1
+    write(path, [quote(1), quote(2, symbol="ETH-USDT")])
+    assert len(await read(path, "A", ["BTCUSDT", "ETHUSDT"])) == 2
 
 
 async def test_a_device_is_not_a_file() -> None:
@@ -354,7 +388,8 @@ async def test_an_exchange_that_the_file_lacks_is_answered_with_those_it_has(tmp
         'no rows of exchange "binanc"; the file has BINANCE, GATEIO; did you mean "BINANCE"?'
     )
     assert await refusal(path, "KRAKEN") == (
-        'no rows of exchange "KRAKEN"; the file has BINANCE, GATEIO; set `exchange` to one of them'
+        'no rows of exchange "KRAKEN"; the file has BINANCE, GATEIO; set `exchange` to one of them, or replay '
+        "with --exchange VENUE=NAME"
     )
 
 

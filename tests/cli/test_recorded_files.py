@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -208,3 +210,47 @@ def test_check_looks_into_the_file(trioarb: CommandLine) -> None:
 
     assert ran.code == 2
     assert ran.error.startswith("[exchanges.left.market]: quotes.parquet: truncated")
+
+
+def of_every_campaign(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event without what names its campaign."""
+    names = ("campaign_id", "config_digest", "client_order_id", "venue_order_id", "fill_id")
+    return {key: value for key, value in event.items() if key not in names}
+
+
+def test_a_replay_is_a_run_on_recorded_quotes(trioarb: CommandLine) -> None:
+    """Whatever market data the configuration names; venues are called as the files call them."""
+    recorded = CONFIG.replace('path = "quotes.parquet"', 'path = "days"')
+    other = CONFIG.replace('source = "recorded"', 'source = "dummy"').replace('clock = "virtual"\n', "")
+    other = re.sub(r"market = \{.*\}", 'market = { plugin = "dummy" }', other)
+    other = other.replace("exchanges.left", "exchanges.x").replace("exchanges.right", "exchanges.y")
+    (trioarb.folder / "days").mkdir()
+    write(trioarb.folder / "days" / "1.parquet", ROWS[:4])
+    write(trioarb.folder / "days" / "2.parquet", ROWS[4:])
+    (trioarb.folder / "mine.toml").write_text(recorded)
+    (trioarb.folder / "other.toml").write_text(other)
+
+    ran = trioarb.run("mine.toml")
+    replayed = trioarb(
+        *("replay", "other.toml", "--quotes", "days/2.parquet", "days/1.parquet", "--plain"),
+        *("--exchange", "x=LEFT", "--exchange", "y=RIGHT", "--events", "replay.jsonl"),
+    )
+
+    assert (ran.code, replayed.code) == (0, 0)
+    told = (trioarb.folder / "replay.jsonl").read_text().replace('"x"', '"left"').replace('"y"', '"right"')
+    again = [json.loads(line) for line in told.splitlines()]
+    assert list(map(of_every_campaign, again)) == list(map(of_every_campaign, ran.events))
+    assert len(ran.of_type("position_closed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("z=LEFT", "--exchange: no such venue: 'z' (allowed: left, right)"),
+        ("LEFT", "--exchange: not VENUE=NAME: 'LEFT'"),
+    ],
+)
+def test_a_replays_venues_are_checked(trioarb: CommandLine, flag: str, said: str) -> None:
+    (trioarb.folder / "mine.toml").write_text(CONFIG)
+    ran = trioarb("replay", "mine.toml", "--quotes", "quotes.parquet", "--exchange", flag)
+    assert (ran.code, said in ran.err) == (2, True)

@@ -30,9 +30,7 @@ class Told:
 
 def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool) -> Told:
     listings = [listing(base) for base in SYMBOLS]
-    tapes = {
-        venue: ScriptedTape(rows[venue], listings=listings, start_ns=START_NS, columns=columns) for venue in rows
-    }
+    tapes = {venue: ScriptedTape(rows[venue], listings=listings, start_ns=START_NS, columns=columns) for venue in rows}
     result = run_virtual(table, plugins={"market": scripted_market(tapes)})
     highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
     return Told(result.events, highest)

@@ -32,6 +32,11 @@ _COMMANDS = {
 Ctrl-C or SIGTERM ends it as its runtime limit does: pairs in flight are finished, positions are closed and the summary
 is written. A second one shortens the deadlines of all that.
 """,
+    "replay": """Run a campaign on recorded quotes, in virtual time: fast, and with the same result each time.
+
+Every venue plays its rows of the files, whatever market data the configuration names; the symbols are those that the
+files hold. All else is as in a run: guards, latencies, fills at the quotes of the moment, journal and summary.
+""",
     "resume": """Go on with a campaign that was killed, crashed, or ended before its time.
 
 The venues are asked what became of every order in flight, pairs are brought to their end, books and balances are

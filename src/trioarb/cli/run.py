@@ -16,9 +16,10 @@ from trioarb.config.load import load_config
 from trioarb.journal.file import require_free
 from trioarb.plugin.registry import load_plugins
 
-__all__ = ["run"]
+__all__ = ["JOURNALS", "run"]
 
-_JOURNALS = Path("journals")
+#: Where journals are kept, unless told otherwise.
+JOURNALS = Path("journals")
 
 
 def run(
@@ -48,7 +49,7 @@ def run(
         log_level=log_level,
     )
     check_outputs({"--events": events, "--summary": summary}, inputs=[config])
-    path = journal or loaded.config.session.journal or new_path(_JOURNALS, config.stem)
+    path = journal or loaded.config.session.journal or new_path(JOURNALS, config.stem)
     require_free(path)
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
     return foreground.run(loaded, plugins, keep_anew(path, loaded), path)

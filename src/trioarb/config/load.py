@@ -11,6 +11,7 @@ import attrs
 import tomli
 
 from trioarb.config.assembly import Assembly
+from trioarb.config.quotes import Quotes
 from trioarb.config.schema import Config
 from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins
@@ -36,8 +37,11 @@ def load_config(
     iterations: int | None = None,
     runtime_seconds: Decimal | None = None,
     log_level: str | None = None,
+    quotes: Quotes | None = None,
 ) -> Loaded:
     """Read the file, lay ``overrides`` (``table.key=value``) and flags over it, and check everything.
+
+    With ``quotes`` every venue plays these, in virtual time, whatever market data the file names.
 
     Raises:
         ConfigError: with every problem that was found.
@@ -51,6 +55,7 @@ def load_config(
         iterations=iterations,
         runtime_seconds=runtime_seconds,
         log_level=log_level,
+        quotes=quotes,
     )
 
 
@@ -63,9 +68,12 @@ def load_table(
     iterations: int | None = None,
     runtime_seconds: Decimal | None = None,
     log_level: str | None = None,
+    quotes: Quotes | None = None,
 ) -> Loaded:
     """Check a configuration that is already a table; as `load_config`. ``table`` stays as it is."""
     assembly = Assembly(_owned(table), plugins, file)
+    if quotes is not None:
+        quotes.lay_over(assembly)
     for text in overrides:
         assembly.override(text)
     assembly.flag("--iterations", ("session", "max_iterations"), iterations)

@@ -1,0 +1,78 @@
+"""`trioarb replay`: run a campaign on recorded quotes, in virtual time."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trioarb.cli.journal import keep_anew, new_path
+from trioarb.cli.options import ConfigFile, Overrides
+from trioarb.cli.output import check_outputs
+from trioarb.cli.run import JOURNALS
+from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
+from trioarb.config.load import load_config
+from trioarb.config.quotes import Quotes
+from trioarb.errors import ConfigError
+from trioarb.journal.file import require_free
+from trioarb.plugin.registry import load_plugins
+from trioarb.settings.problem import Problem
+
+__all__ = ["replay"]
+
+
+def replay(
+    config: ConfigFile,
+    /,
+    *,
+    quotes: Annotated[
+        list[Path],
+        Parameter(negative="", consume_multiple=True, help="Parquet files of quotes, or folders that hold such files."),
+    ],
+    exchange: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="What the files call a venue: `VENUE=NAME`, as in `spot=BINANCE`. Can be repeated; "
+            "without it the venue's own name, or the one in its table.",
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    iterations: Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")] = None,
+    runtime: Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds; overrides the file.")] = None,
+    journal: Annotated[
+        Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
+    ] = None,
+    log_level: LogLevelFlag = None,
+    events: EventsPath = None,
+    summary: SummaryPath = None,
+    log_dir: LogDir = Path("logs"),
+    plain: Plain = False,
+) -> int:
+    """Run a campaign on recorded quotes; return its exit code."""
+    plugins = load_plugins()
+    loaded = load_config(
+        config,
+        plugins,
+        overrides=overrides or (),
+        iterations=iterations,
+        runtime_seconds=runtime,
+        log_level=log_level,
+        quotes=Quotes(paths=quotes, exchanges=dict(map(_pair, exchange or ()))),
+    )
+    check_outputs({"--events": events, "--summary": summary}, inputs=[config, *quotes])
+    path = journal or loaded.config.session.journal or new_path(JOURNALS, config.stem)
+    require_free(path)
+    foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
+    return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    venue, equals, name = text.partition("=")
+    if not (venue and equals and name):
+        raise ConfigError(
+            [Problem(file="--exchange", message="not VENUE=NAME", value=repr(text), allowed="such as spot=BINANCE")]
+        )
+    return venue, name
