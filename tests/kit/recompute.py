@@ -187,6 +187,7 @@ class Streak:
     losses: int = 0
     open_until_ns: int = -1
     allowed_ns: int | None = None
+    closed_ns: int | None = None
 
 
 class Books:
@@ -483,6 +484,10 @@ class Books:
             elapsed = Fraction(self._ts_ns - streak.allowed_ns, _SECOND_NS)
             if elapsed < number(tier["cooldown_seconds"]):
                 self._problem(f"is allowed {float(elapsed)} s after the ALLOW before it")
+        if "rest_seconds" in tier and streak.closed_ns is not None:
+            elapsed = Fraction(self._ts_ns - streak.closed_ns, _SECOND_NS)
+            if elapsed < number(tier["rest_seconds"]):
+                self._problem(f"is allowed {float(elapsed)} s after a position was closed")
         if self._ts_ns < streak.open_until_ns:
             self._problem("is allowed although the circuit breaker is open")
         streak.allowed_ns = self._ts_ns
@@ -800,6 +805,7 @@ class Books:
         self._positions[event["trade_id"]] = exposure
 
     def _on_position_closed(self, event: Event) -> None:
+        self._streaks[event["symbol"]].closed_ns = self._ts_ns
         trade = self.trades[event["trade_id"]]
         pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
         if pair is None or pair.is_entry or event["trade_id"] not in self._positions:

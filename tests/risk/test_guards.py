@@ -440,6 +440,19 @@ def test_cooldown_runs_from_the_allow(unwound: bool) -> None:
     assert desk.answer() == "DENY symbol.cooldown"
 
 
+def test_a_symbol_rests_once_a_position_was_closed() -> None:
+    desk = Desk(symbol=calm(rest_seconds=Decimal(1)))
+    opened = desk.enter()
+    desk.pass_seconds(5)
+    desk.close(desk.hold(opened), 1)
+    assert desk.answer() == "DENY symbol.rest"
+    assert desk.answer(symbol=ETH) == "ALLOW"
+    desk.now_ns += SECOND_NS - 1
+    assert desk.answer() == "DENY symbol.rest"
+    desk.now_ns += 1
+    assert desk.answer() == "ALLOW"
+
+
 def test_a_denied_entry_starts_no_cooldown() -> None:
     desk = Desk(symbol=calm(cooldown_seconds=Decimal(10), max_position_size_usd=Decimal(100)))
     assert desk.answer(101) == "DENY symbol.position_size"

@@ -39,6 +39,7 @@ class SymbolSettings:
     max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
+    rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed")
     max_symbol_daily_loss_usd: PositiveMoney = setting(
         Decimal(200), doc="realised loss of a symbol in the UTC day; from it on: DENY"
     )
@@ -49,6 +50,7 @@ class SymbolSettings:
 @attrs.define
 class _State:
     last_allowed_ns: int | None = None
+    last_closed_ns: int | None = None
     losses_in_a_row: int = 0
     open_until_ns: int | None = None
     open_trades: set[str] = attrs.field(factory=set)
@@ -74,6 +76,10 @@ class SymbolTier(GuardTier):
             elapsed_ns = now_ns - state.last_allowed_ns
             if elapsed_ns < seconds_to_ns(limits.cooldown_seconds):
                 return _deny("cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", f"{limits.cooldown_seconds:f} s")
+        if state.last_closed_ns is not None:
+            elapsed_ns = now_ns - state.last_closed_ns
+            if elapsed_ns < seconds_to_ns(limits.rest_seconds):
+                return _deny("rest", f"{elapsed_ns / SECOND_NS:.3f} s", f"{limits.rest_seconds:f} s")
         if opportunity.notional_usd > limits.max_position_size_usd:
             return _deny("position_size", f"{opportunity.notional_usd:f}", f"{limits.max_position_size_usd:f}")
         count = self._risk.open_positions(symbol)
@@ -94,6 +100,7 @@ class SymbolTier(GuardTier):
                 self._states[symbol].open_trades.add(trade_id)
             case event.PositionClosed(symbol=symbol, trade_id=trade_id, pnl_usd=pnl_usd):
                 self._states[symbol].open_trades.remove(trade_id)
+                self._states[symbol].last_closed_ns = record.ts_ns
                 self._count(symbol, pnl_usd, record.ts_ns)
             case event.PairEnded(symbol=symbol, pnl_usd=pnl_usd) as ended if self._is_unwound(ended):
                 self._count(symbol, pnl_usd, record.ts_ns)

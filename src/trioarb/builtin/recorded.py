@@ -18,6 +18,7 @@ from trioarb.api import (
     NoSettings,
     RowBatch,
     SourceContext,
+    Stored,
     SymbolSource,
     SymbolSourceSpec,
     Tape,
@@ -64,6 +65,16 @@ class _RecordedTape(Tape):
     def listings(self) -> Sequence[Listing]:
         """Return the exchange's symbols, in the order in which they first appear."""
         return list(self._listings.values())
+
+    def stored(self) -> Stored:
+        names = [str(part.path.resolve()) for part in self._parts]
+        stamps = [part.path.stat() for part in self._parts]
+        what = [
+            self._exchange,
+            *((name, one.st_size, one.st_mtime_ns) for name, one in zip(names, stamps, strict=True)),
+        ]
+        rows = sum(part.contents.rows for part in self._parts)
+        return Stored(fingerprint=repr(what), source=f"{self._exchange}: {', '.join(names)}", rows=rows)
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield the rows of ``symbols``; ``order`` is the row's place in the files, so tapes of the same files merge in
@@ -154,7 +165,11 @@ def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
 def _unknown_exchange(exchange: str, present: Sequence[str]) -> str:
     folded = {name.lower(): name for name in present}
     near = difflib.get_close_matches(exchange.lower(), folded, n=1)
-    guess = f'; did you mean "{folded[near[0]]}"?' if near else "; set `exchange` to one of them, or replay with --exchange VENUE=NAME"
+    guess = (
+        f'; did you mean "{folded[near[0]]}"?'
+        if near
+        else "; set `exchange` to one of them, or replay with --exchange VENUE=NAME"
+    )
     return f'no rows of exchange "{exchange}"; the file has {", ".join(present)}{guess}'
 
 

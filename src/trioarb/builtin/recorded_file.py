@@ -170,8 +170,9 @@ class QuoteFile:
 
 @attrs.frozen(kw_only=True)
 class Contents:
-    """What a file holds of one exchange: its first and last time, and its symbols, as the file calls them."""
+    """What a file holds of one exchange: rows, first and last time, and its symbols, as the file calls them."""
 
+    rows: int
     start_ns: int
     end_ns: int
     symbols: tuple[str, ...]
@@ -210,7 +211,7 @@ def _scan(file: QuoteFile) -> Scanned:
 
     rows = start_ns = 0
     last_ns: int | None = None
-    times: dict[str, tuple[int, int]] = {}
+    times: dict[str, tuple[int, int, int]] = {}
     found: dict[str, dict[str, None]] = {}
     for batch in file.batches(("ts_ns", *_NAMES)):
         for name in ("ts_ns", *_NAMES):
@@ -233,13 +234,13 @@ def _scan(file: QuoteFile) -> Scanned:
             found.setdefault(exchange, {})[symbol] = None
         for code in np.flatnonzero(np.bincount(exchange_codes)):
             here = np.flatnonzero(exchange_codes == code)
-            first_ns = times.get(exchange_names[code], (int(ts[here[0]]), 0))[0]
-            times[exchange_names[code]] = first_ns, int(ts[here[-1]])
+            first_ns, _, before = times.get(exchange_names[code], (int(ts[here[0]]), 0, 0))
+            times[exchange_names[code]] = first_ns, int(ts[here[-1]]), before + len(here)
     if not rows:
         raise file.error("holds no rows; record it again or name another file")
     exchanges = {
-        name: Contents(start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
-        for name, (first_ns, end_ns) in times.items()
+        name: Contents(rows=count, start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
+        for name, (first_ns, end_ns, count) in times.items()
     }
     return Scanned(rows=rows, start_ns=start_ns, exchanges=exchanges)
 

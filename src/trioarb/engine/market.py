@@ -42,7 +42,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
 
     async def play_tapes() -> None:
         screens = None if feeds else screens_of(campaign)
-        columns = None if screens is None else columns_of(campaign)
+        columns = None if screens is None else await columns_of(campaign)
         if screens is not None and columns is not None:
             await play_screened(campaign, columns, screens, watch)
         else:

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+import attrs
+import structlog
 import trio
 
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.screened import ScreenedMarket
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import MarketDataError
-from trioarb.market.align import align
+from trioarb.market import store
+from trioarb.market.align import Aligned, align
 from trioarb.market.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
-from trioarb.plugin.contract import RowBatch, Screen, Tape
+from trioarb.plugin.contract import RowBatch, Screen, Stored, Tape
 
 __all__ = ["Columns", "columns_of", "play_screened", "screens_of"]
 
+_SAY_EVERY_SECONDS = 5
 
+
+@attrs.frozen(kw_only=True)
 class Columns:
-    """The recorded quotes ``of`` all symbols, and the ``times`` of those of each venue."""
+    """The recorded quotes by symbol, and when those of each venue come."""
 
-    def __init__(self, batches: Mapping[str, Iterator[RowBatch]], symbols: tuple[str, ...]) -> None:
-        self._batches = batches
-        self._symbols = symbols
-        self.of: dict[str, QuoteColumns] = {}
-        self.times = {venue: VenueTimes() for venue in batches}
-
-    async def read(self) -> None:
-        """Read and align all of it."""
-        import numpy as np
-
-        blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in self._symbols}
-        refused: dict[str, list[Refused]] = {symbol: [] for symbol in self._symbols}
-        for one in align(list(self._batches.values()), self._symbols, list(self.times.values())):
-            if one.block is not None:
-                blocks[one.symbol].append(one.block)
-            if one.refused is not None:
-                refused[one.symbol].append(one.refused)
-            await trio.lowlevel.checkpoint()
-        none = np.empty(0, dtype=np.int64)
-        for symbol in self._symbols:
-            parts = refused[symbol]
-            times, ranks = ([part.ts_ns for part in parts], [part.rank for part in parts])
-            self.of[symbol] = QuoteColumns(
-                blocks[symbol], Refused(np.concatenate([none, *times]), np.concatenate([none, *ranks]))
-            )
+    by_symbol: Mapping[str, QuoteColumns]
+    times: Mapping[str, VenueTimes]
 
 
 def screens_of(campaign: Campaign) -> Mapping[str, Screen] | None:
@@ -57,25 +42,88 @@ def screens_of(campaign: Campaign) -> Mapping[str, Screen] | None:
     return found if len(found) == len(screens) else None
 
 
-def columns_of(campaign: Campaign) -> Columns | None:
-    """Return the columns of the campaign's market data, yet to be read; ``None`` if a market has none."""
-    symbols = tuple(campaign.symbols)
-    batches: dict[str, Iterator[RowBatch]] = {}
-    for venue, market in campaign.world.markets.items():
-        found = market.batches(symbols, campaign.world.start_ns) if isinstance(market, Tape) else None
-        if found is None:
-            return None
-        batches[venue] = _blamed(venue, found)
-    return Columns(batches, symbols)
+async def columns_of(campaign: Campaign) -> Columns | None:
+    """Return the campaign's market data, aligned; ``None`` if a market can't give columns.
+
+    What was aligned is kept on disk, if all markets say where their rows come from, and found there the next time.
+
+    Raises:
+        MarketDataError: a market's data can't be read; names its venue.
+    """
+    world, symbols = campaign.world, tuple(sorted(campaign.symbols))
+    tapes = {venue: market for venue, market in world.markets.items() if isinstance(market, Tape)}
+    if len(tapes) < len(world.markets) or any(tape.batches(symbols, world.start_ns) is None for tape in tapes.values()):
+        return None
+
+    def read() -> list[Iterator[RowBatch]]:
+        return [_blamed(venue, tape, symbols, world.start_ns) for venue, tape in tapes.items()]
+
+    times = {venue: VenueTimes() for venue in tapes}
+    stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
+    cache = store.root()
+    if cache is not None and len(stored) == len(tapes):
+        folder = cache / store.key_of([one.fingerprint for one in stored], symbols, world.start_ns)
+        if store.load(folder) is None:
+            await _keep(folder, read, symbols, tuple(tapes), stored)
+        found = store.load(folder)
+        if found is not None:
+            return Columns(by_symbol=found[0], times=dict(zip(tapes, found[1], strict=True)))
+    blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in symbols}
+    refused: dict[str, list[Refused]] = {symbol: [] for symbol in symbols}
+
+    def add(one: Aligned) -> None:
+        if one.block is not None:
+            blocks[one.symbol].append(one.block)
+        if one.refused is not None:
+            refused[one.symbol].append(one.refused)
+
+    await _align(read(), symbols, list(times.values()), add)
+    columns = {symbol: QuoteColumns(blocks[symbol], Refused.joined(refused[symbol])) for symbol in symbols}
+    return Columns(by_symbol=columns, times=times)
+
+
+async def _keep(
+    folder: Path,
+    read: Callable[[], list[Iterator[RowBatch]]],
+    symbols: tuple[str, ...],
+    venues: tuple[str, ...],
+    stored: list[Stored],
+) -> None:
+    """Align the rows into the cache; say so where that can't be done."""
+    rows, sources = sum(one.rows for one in stored), [one.source for one in stored]
+    log = structlog.get_logger("trioarb.market")
+    started = time.monotonic()
+    times = [VenueTimes() for _ in venues]
+    try:
+        with store.save(folder, venues=venues, sources=sources, symbols=symbols, rows=rows) as writer:
+            await _align(read(), symbols, times, writer.add)
+            writer.close(times)
+    except store.StoreError as error:
+        log.warning("aligned quotes are not kept", because=str(error))
+    else:
+        log.info("aligned quotes are kept", rows=rows, seconds=round(time.monotonic() - started, 1), folder=str(folder))
+
+
+async def _align(
+    tapes: list[Iterator[RowBatch]], symbols: tuple[str, ...], times: list[VenueTimes], add: Callable[[Aligned], None]
+) -> None:
+    log = structlog.get_logger("trioarb.market")
+    rows, say_at = 0, time.monotonic() + _SAY_EVERY_SECONDS
+    for one in align(tapes, symbols, times):
+        add(one)
+        rows += len(one.block) if one.block is not None else 0
+        if time.monotonic() > say_at:
+            log.info("aligning quotes", rows=rows)
+            say_at += _SAY_EVERY_SECONDS
+        await trio.lowlevel.checkpoint()
 
 
 async def play_screened(
     campaign: Campaign, columns: Columns, screens: Mapping[str, Screen], watch: MarketWatch
 ) -> None:
-    """Read the columns, and play what of them can change anything."""
-    await columns.read()
+    """Play what of the columns can change anything."""
     market = ScreenedMarket(
-        columns.of,
+        columns.by_symbol,
         campaign.symbols,
         screens,
         ends={venue: times.last for venue, times in columns.times.items() if times.last is not None},
@@ -91,9 +139,9 @@ async def play_screened(
     await market.play(watch.end)
 
 
-def _blamed(venue: str, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+def _blamed(venue: str, tape: Tape, symbols: tuple[str, ...], start_ns: int) -> Iterator[RowBatch]:
     try:
-        yield from batches
+        yield from tape.batches(symbols, start_ns) or ()
     except Exception as error:
         detail = str(error) if isinstance(error, MarketDataError) else describe(error)
         raise MarketDataError(f"[exchanges.{venue}.market]: {detail}") from error

@@ -66,6 +66,14 @@ class Refused:
     ts_ns: Integers
     rank: Integers
 
+    @classmethod
+    def joined(cls, parts: Sequence[Refused]) -> Refused:
+        import numpy as np
+
+        none = np.empty(0, dtype=np.int64)
+        times, ranks = [part.ts_ns for part in parts], [part.rank for part in parts]
+        return cls(np.concatenate([none, *times]), np.concatenate([none, *ranks]))
+
 
 @attrs.define
 class VenueTimes:

@@ -41,6 +41,7 @@ __all__ = [
     "RowBatch",
     "Screen",
     "SourceContext",
+    "Stored",
     "Strategy",
     "StrategyContext",
     "SymbolSource",
@@ -84,6 +85,15 @@ class RowBatch:
     ask_size: Floats
 
 
+@attrs.frozen(kw_only=True)
+class Stored:
+    """Where a tape's rows are kept. ``fingerprint`` changes when they may have; ``rows``: at most so many there are."""
+
+    fingerprint: str
+    source: str
+    rows: int
+
+
 class Tape(MarketData):
     """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time."""
 
@@ -101,6 +111,10 @@ class Tape(MarketData):
 
         Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
         """
+        return None
+
+    def stored(self) -> Stored | None:
+        """Return where its rows come from, so that what is made of them may be kept; ``None``: it must not be."""
         return None
 
 
