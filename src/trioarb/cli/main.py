@@ -32,6 +32,11 @@ _COMMANDS = {
 Ctrl-C or SIGTERM ends it as its runtime limit does: pairs in flight are finished, positions are closed and the summary
 is written. A second one shortens the deadlines of all that.
 """,
+    "record": """Record the quotes of a configuration's markets, every one as it comes; nothing is traded.
+
+`trioarb replay` plays what it wrote. A crash or kill -9 costs no more than the last second: the next recording into the
+same folder saves what the last one left.
+""",
     "replay": """Run a campaign on recorded quotes, in virtual time: fast, and with the same result each time.
 
 Every venue plays its rows of the files, whatever market data the configuration names; the symbols are those that the

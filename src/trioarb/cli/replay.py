@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from trioarb.cli.audit import audited
 from trioarb.cli.journal import keep_anew, new_path
 from trioarb.cli.options import ConfigFile, Overrides
 from trioarb.cli.output import check_outputs
@@ -50,6 +52,14 @@ def replay(
     summary: SummaryPath = None,
     log_dir: LogDir = Path("logs"),
     plain: Plain = False,
+    audit: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Replay a second time, showing the strategy every quote, and compare the events; "
+            "exit code 1 if its screen kept a quote from it that it would have acted upon.",
+        ),
+    ] = False,
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
     plugins = load_plugins()
@@ -66,7 +76,12 @@ def replay(
     path = journal or loaded.config.session.journal or new_path(JOURNALS, config.stem)
     require_free(path)
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-    return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+    code = foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+    if not audit or code == 1:
+        return code
+    problem = audited(loaded, plugins, path)
+    print(f"audit: {problem}" if problem else "audit: every quote shown, the events are the same", file=sys.stderr)
+    return 1 if problem else code
 
 
 def _pair(text: str) -> tuple[str, str]:

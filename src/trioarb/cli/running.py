@@ -30,7 +30,7 @@ from trioarb.report.narrator import narrate
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 
-__all__ = ["EventsPath", "Foreground", "LogDir", "LogLevelFlag", "Plain", "SummaryPath"]
+__all__ = ["EventsPath", "Foreground", "LogDir", "LogLevelFlag", "Plain", "SummaryPath", "clock_of", "leave_signals"]
 
 LogLevelFlag = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
@@ -96,7 +96,7 @@ def _run_in_trio(
     *,
     live: bool,
 ) -> Campaign:
-    config, clock = loaded.config, _clock(loaded.config)
+    config, clock = loaded.config, clock_of(loaded.config)
     in_detail = config.log_level is LogLevel.DEBUG
     observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
     if events_file is not None:
@@ -106,7 +106,7 @@ def _run_in_trio(
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
-                _leave_signals_to_the_campaign()
+                leave_signals()
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
                     log.warning(warning)
@@ -127,13 +127,13 @@ def _run_in_trio(
     return trio.run(main, clock=clock)
 
 
-def _leave_signals_to_the_campaign() -> None:
-    """Let no signal end the process from now on: the campaign listens to them, and after it the summary is written."""
+def leave_signals() -> None:
+    """Let no signal end the process from now on: what runs listens to them, and what comes after it is written too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _clock(config: Config) -> trio.abc.Clock | None:
+def clock_of(config: Config) -> trio.abc.Clock | None:
     if config.session.clock is ClockKind.VIRTUAL:
         return VirtualClock()
     if config.session.speed != 1:

@@ -28,7 +28,8 @@ __all__ = ["Campaign", "describe"]
 class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
-    ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended.
+    ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``screened``: recorded
+    quotes that can change nothing are passed over, where that is known of them.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Campaign:
     symbols: dict[str, SymbolTask]
     warnings: tuple[str, ...]
     ending: Bell
+    screened: bool = True
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     ended_by: EndedBy | None = None

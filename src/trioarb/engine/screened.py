@@ -70,6 +70,11 @@ class ScreenedMarket:
         ]
         self._of = {one.task.symbol: one for one in self._symbols}
 
+    def count_all(self) -> tuple[int, int]:
+        """Look through everything, as if it was all passed over; return how many quotes, and how many have an edge."""
+        counts = [one.count_all() for one in self._symbols]
+        return sum(rows for rows, _ in counts), sum(positive for _, positive in counts)
+
     def observe(self, record: Record) -> None:
         """Look again for the next row that a symbol has to see, once its position has changed."""
         if isinstance(record.event, PairEnded):
@@ -181,6 +186,10 @@ class _Symbol:
         if row < len(self._columns):
             block, index = self._columns.at(row)
             self._row_ns, self._row_rank = int(block.ts_ns[index]), int(block.rank[index])
+
+    def count_all(self) -> tuple[int, int]:
+        blocks = self._columns.blocks
+        return len(self._columns), sum(int(self._see(block).positive.sum()) for block in blocks)
 
     def catch_up(self) -> None:
         """Pass over what had its turn."""

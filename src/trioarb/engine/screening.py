@@ -35,7 +35,7 @@ class Columns:
 def screens_of(campaign: Campaign) -> Mapping[str, Screen] | None:
     """Return each symbol's screen; ``None`` if something has to be shown every quote."""
     world, session = campaign.world, campaign.config.session
-    if session.loop_interval_ms or not world.time.jumps:
+    if session.loop_interval_ms or not world.time.jumps or not campaign.screened:
         return None
     screens = {symbol: task.strategy.screen() for symbol, task in campaign.symbols.items()}
     found = {symbol: screen for symbol, screen in screens.items() if screen is not None}

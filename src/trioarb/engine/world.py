@@ -24,7 +24,7 @@ from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, Symbol
 from trioarb.settings.problem import Problem
 from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
 
-__all__ = ["Opener", "World", "blamed", "open_world"]
+__all__ = ["Opener", "Quoted", "World", "blamed", "open_markets", "open_world"]
 
 ContextT = TypeVar("ContextT")
 OpenedT = TypeVar("OpenedT")
@@ -93,6 +93,17 @@ class Opener:
 
 
 @attrs.frozen(kw_only=True)
+class Quoted:
+    """Markets by venue, the symbols that were chosen, and the time."""
+
+    markets: Mapping[str, MarketData]
+    selection: Selection
+    time: CampaignTime
+    start_ns: int
+    opener: Opener
+
+
+@attrs.frozen(kw_only=True)
 class World:
     """Everything outside the campaign that it works with; open as long as the scope of `open_world`."""
 
@@ -106,6 +117,30 @@ class World:
     boards: Mapping[str, QuoteBoard]
     opener: Opener
     warnings: tuple[str, ...]
+
+
+@asynccontextmanager
+async def open_markets(
+    config: Config, plugins: Plugins, clock: VirtualClock | None, *, past: Past | None = None
+) -> AsyncIterator[Quoted]:
+    """Open markets and source, and choose the symbols; as `open_world`."""
+    async with AsyncExitStack() as stack:
+        opener = Opener(stack=stack, plugins=plugins, errors=[])
+        markets = {
+            name: await opener.open(MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed))
+            for name, tables in config.exchanges.items()
+        }
+        _check_clock(config, markets)
+        source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
+        with blamed(config.source):
+            listings = await source.listings()
+        if past is None:
+            selection = select(listings, config.universe)
+        else:
+            selection = Selection(symbols=_same_symbols(listings, past.opened.symbols), verdicts=())
+        start_ns = _start_ns(markets, clock, past)
+        time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
+        yield Quoted(markets=markets, selection=selection, time=time, start_ns=start_ns, opener=opener)
 
 
 @asynccontextmanager
@@ -125,25 +160,10 @@ async def open_world(
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
-    errors: list[str] = []
-    async with AsyncExitStack() as stack:
-        opener = Opener(stack=stack, plugins=plugins, errors=errors)
-        markets = {
-            name: await opener.open(MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed))
-            for name, tables in config.exchanges.items()
-        }
-        _check_clock(config, markets)
-        source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
-        with blamed(config.source):
-            listings = await source.listings()
-        if past is None:
-            selection = select(listings, config.universe)
-        else:
-            selection = Selection(symbols=_same_symbols(listings, past.opened.symbols), verdicts=())
+    async with open_markets(config, plugins, clock, past=past) as quoted:
+        markets, selection, time, start_ns = quoted.markets, quoted.selection, quoted.time, quoted.start_ns
+        opener = quoted.opener
         _check_quotes(config, selection.symbols)
-
-        start_ns = _start_ns(markets, clock, past)
-        time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
         exchanges: dict[str, Exchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
@@ -160,8 +180,8 @@ async def open_world(
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context)
             with blamed(tables.market):
-                quoted = {listing.symbol for listing in markets[name].listings()}
-            offered = [listing for listing in selection.symbols if listing.symbol in quoted]
+                known = {listing.symbol for listing in markets[name].listings()}
+            offered = [listing for listing in selection.symbols if listing.symbol in known]
             with blamed(tables.exchange):
                 traded = await exchanges[name].instruments(offered)
             for symbol, instrument in traded.items():

@@ -1,0 +1,268 @@
+"""Measure the replay of recorded quotes: per event, screened, from Parquet, from the store; and what it is made of.
+
+The workload and its rules are those of ``shared/bench``: ten symbols, two venues, 319 round trips. Every measurement is
+a process of its own; imports are not counted, everything from opening the configuration's plugins to the closed journal
+is.
+
+Usage: python benchmarks/replay.py [--large ROWS] [--runs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from figures import Figures
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "bench"
+ROUND_TRIPS, CASH = 319, Decimal("575.822")
+ROWS = 2_000_000
+
+
+def config(path: Path, *, entry_bps: str = "14.991252") -> dict[str, Any]:
+    """The peers' rules: prices 20 bps apart to enter, level to leave, 0.1 a trade, a second's rest."""
+    venue = {"plugin": "paper", "taker_fee_bps": Decimal("2.5"), "latency_ms": 0, "account": "margin"}
+    venue |= {"tick_size": Decimal("0.01"), "lot_size": Decimal("0.001"), "min_notional": 0}
+    venue |= {"max_borrow_usd": 10**9, "balances": {"USDT": 10**9}}
+    market = {"plugin": "recorded", "path": str(path)}
+    wide = 10**9
+    return {
+        "session": {
+            "clock": "virtual",
+            "loop_interval_ms": 0,
+            "max_runtime_seconds": 10**7,
+            "max_iterations": 10**12,
+            "close_positions_at_end": False,
+        },
+        "universe": {"source": "recorded", "mode": "FULL_MARKET", "base_quote": "USDT"},
+        "exchanges": {
+            "a": {**venue, "market": {**market, "exchange": "A"}},
+            "b": {**venue, "market": {**market, "exchange": "B"}},
+        },
+        "strategy": {
+            "plugin": "spread",
+            "entry_bps": Decimal(entry_bps),
+            "exit_bps": Decimal("-4.9987504"),
+            "order_size_base": Decimal("0.1"),
+            "max_quote_age_ms": 10**8,
+        },
+        "engine": {"max_concurrent_pairs": 100},
+        "guards": {
+            "global": {"max_total_exposure_usd": wide, "max_daily_loss_usd": wide, "emergency_stop_loss_usd": wide},
+            "portfolio": {"total_capital_usd": wide},
+            "symbol": {
+                "cooldown_seconds": 0,
+                "rest_seconds": 1,
+                "max_position_size_usd": wide,
+                "max_position_count": 1,
+                "max_symbol_daily_loss_usd": wide,
+                "circuit_breaker_loss_count": 0,
+            },
+        },
+    }
+
+
+def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
+    """Replay the quotes in this process, journal included; return what came of it."""
+    import trio
+
+    from trioarb.cli.journal import keep_anew
+    from trioarb.clock.virtual import VirtualClock
+    from trioarb.config.load import load_table
+    from trioarb.engine.run import run_campaign
+    from trioarb.engine.screening import columns_of  # noqa: F401  # imports are not counted
+    from trioarb.plugin.registry import load_plugins
+
+    plugins = load_plugins()
+    loaded = load_table(config(path, entry_bps=entry_bps), plugins)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        keeping, clock = keep_anew(Path(folder) / "c.journal", loaded), VirtualClock()
+
+        async def main() -> Any:
+            return await run_campaign(loaded.config, plugins, clock=clock, keeping=keeping, screened=screened)
+
+        started = time.perf_counter()
+        campaign = trio.run(main, clock=clock)
+        seconds = time.perf_counter() - started
+    funnel = [task.funnel for task in campaign.symbols.values()]
+    return {
+        "seconds": seconds,
+        "rows": sum(one.seen for one in funnel),
+        "edge_positive": sum(one.edge_positive for one in funnel),
+        "round_trips": len(campaign.statistics.trades),
+        "cash": str(campaign.statistics.pnl_usd),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "own_mb": own_megabytes(),
+    }
+
+
+def own_megabytes() -> float:
+    """Return the memory that is this process's own, without mapped files, as it is now."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1000
+
+
+def screen(path: Path) -> dict[str, Any]:
+    """Look through all columns of the store, and count what the funnel counts; nothing is decided."""
+    import trio
+
+    from trioarb.clock.virtual import VirtualClock
+    from trioarb.config.load import load_table
+    from trioarb.engine.opening import open_campaign
+    from trioarb.engine.screened import ScreenedMarket
+    from trioarb.engine.screening import columns_of, screens_of
+    from trioarb.plugin.registry import load_plugins
+
+    plugins = load_plugins()
+    loaded, clock = load_table(config(path), plugins), VirtualClock()
+
+    async def main() -> dict[str, Any]:
+        async with open_campaign(loaded.config, plugins, clock=clock) as campaign:
+            columns, screens = await columns_of(campaign), screens_of(campaign)
+            assert columns is not None
+            assert screens is not None
+            parts = campaign.parts
+            market = ScreenedMarket(
+                columns.by_symbol, campaign.symbols, screens, ends={}, time=parts.time, trades=parts.trades
+            )
+            for symbol in columns.by_symbol.values():  # off the disk, if they are not in memory yet
+                for block in symbol.blocks:
+                    block.bid.sum(), block.ask.sum()
+            started = time.perf_counter()
+            rows, positive = market.count_all()
+            return {"seconds": time.perf_counter() - started, "rows": rows, "edge_positive": positive}
+
+    result: dict[str, Any] = trio.run(main, clock=clock)
+    return result
+
+
+def in_a_process(what: str, path: Path, **options: object) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--child", json.dumps([what, str(path), options])]
+    environment = os.environ | {"TRIOARB_CACHE_DIR": str(path.parent / "cache")}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise SystemExit(ran.stderr)
+    result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return result
+
+
+def child(text: str) -> None:
+    what, path, options = json.loads(text)
+    result = screen(Path(path)) if what == "screen" else replay(Path(path), **options)
+    print(json.dumps(result))
+
+
+def write_workload(path: Path) -> None:
+    """Write the workload with the columns of a recording."""
+    sys.path.insert(0, str(SHARED))
+    import gen_workload
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = gen_workload.build(ROWS)
+
+    def named(column: str, names: list[str]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(made[column].combine_chunks().cast(pa.int32()), pa.array(names))
+
+    columns = {
+        "ts_ns": made["ts_ns"],
+        "exchange": named("venue", ["A", "B"]),
+        "symbol": named("symbol", [f"C{number}-USDT" for number in range(10)]),
+    }
+    columns |= {name: made[name] for name in ("bid", "bid_size", "ask", "ask_size")}
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def write_large(workload: Path, folder: Path, rows: int) -> None:
+    """Write copies of the workload one after the other, each a file."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(workload)
+    ts = table["ts_ns"]
+    span = ts[-1].as_py() - ts[0].as_py() + 1_000_000
+    folder.mkdir()
+    for number in range(rows // ROWS):
+        moved = table.set_column(0, "ts_ns", pc.add(ts, pa.scalar(number * span)))
+        pq.write_table(moved, folder / f"{number:03}.parquet", compression="zstd")
+
+
+def best_of(runs: int, what: str, path: Path, **options: object) -> dict[str, Any]:
+    """Return the median run."""
+    results = [in_a_process(what, path, **options) for _ in range(runs)]
+    middle = median(result["seconds"] for result in results)
+    return min(results, key=lambda result: abs(result["seconds"] - middle))
+
+
+def check(result: dict[str, Any]) -> None:
+    if (result["round_trips"], round(Decimal(result["cash"]), 3)) != (ROUND_TRIPS, CASH):
+        raise SystemExit(f"not the workload's {ROUND_TRIPS} round trips and {CASH} cash: {result}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--large", type=int, default=20_000_000, help="rows of the large set, a multiple of 2,000,000")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--child")
+    options = parser.parse_args()
+    if options.child:
+        child(options.child)
+        return
+    figures = Figures("replay")
+    if not SHARED.is_dir():
+        figures.skip("replay of the workload", f"{SHARED} is not there, which makes it")
+        figures.store()
+        return
+    usual = {"screened": True, "entry_bps": "14.991252"}
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as name:
+        workload = Path(name) / "workload.parquet"
+        write_workload(workload)
+
+        first = in_a_process("replay", workload, **usual)
+        check(first)
+        figures.add("from Parquet, aligned and kept for the first time", ROWS / first["seconds"], "quotes/s", "≥ 3 M")
+        figures.add("… its peak memory", first["peak_mb"], "MB")
+        kept = best_of(options.runs, "replay", workload, **usual)
+        check(kept)
+        figures.add("whole replay from the store", ROWS / kept["seconds"], "quotes/s", "≥ 20 M")
+        figures.add(
+            "… a round trip of four orders, everything included", kept["seconds"] / ROUND_TRIPS * 1e6, "µs", "≤ 250"
+        )
+        figures.add("… its own memory", kept["own_mb"], "MB")
+        looked = best_of(options.runs, "screen", workload)
+        if looked["edge_positive"] != kept["edge_positive"]:
+            raise SystemExit(f"the screen counts {looked}, the funnel {kept}")
+        figures.add("screening alone, with exact counts", looked["rows"] / looked["seconds"], "rows/s", "≥ 100 M")
+        shown = best_of(options.runs, "replay", workload, **{**usual, "screened": False})
+        check(shown)
+        figures.add("per event", ROWS / shown["seconds"], "quotes/s", "≥ 1.5 M")
+
+        large = Path(name) / "large"
+        write_large(workload, large, options.large)
+        rare = {**usual, "entry_bps": "19.4"}  # about one row in 200,000
+        made = in_a_process("replay", large, **rare)
+        figures.add(
+            f"{options.large:,} rows, few candidates: aligned first", made["rows"] / made["seconds"], "quotes/s"
+        )
+        figures.add("… its own memory at the end", made["own_mb"], "MB", "≤ 600")
+        result = best_of(options.runs, "replay", large, **rare)
+        figures.add("… from the store", result["rows"] / result["seconds"], "quotes/s", "≥ 100 M")
+        figures.add("… round trips", result["round_trips"], "")
+        figures.add("… its own memory at the end", result["own_mb"], "MB", "≤ 600")
+    figures.store()
+
+
+if __name__ == "__main__":
+    main()
