@@ -158,7 +158,12 @@ def in_a_process(what: str, path: Path, **options: object) -> dict[str, Any]:
 
 
 def child(text: str) -> None:
+    """Measure once, and print the result; before it a few quotes are replayed, for what is imported when it is used."""
     what, path, options = json.loads(text)
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        few = Path(folder) / "few.parquet"
+        write_first(Path(path), few)
+        replay(few, **{"screened": True, "entry_bps": "14.991252", **options})
     result = screen(Path(path)) if what == "screen" else replay(Path(path), **options)
     print(json.dumps(result))
 
@@ -182,6 +187,16 @@ def write_workload(path: Path) -> None:
     }
     columns |= {name: made[name] for name in ("bid", "bid_size", "ask", "ask_size")}
     pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def write_first(path: Path, few: Path) -> None:
+    """Write the first quotes of a file, or of a folder's first one, into another."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = sorted(path.glob("*.parquet"))[0] if path.is_dir() else path
+    batch = next(pq.ParquetFile(first).iter_batches(batch_size=20_000))
+    pq.write_table(pa.Table.from_batches([batch]), few)
 
 
 def write_large(workload: Path, folder: Path, rows: int) -> None:

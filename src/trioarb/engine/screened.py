@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -130,11 +130,15 @@ class ScreenedMarket:
 
 @attrs.frozen
 class _Screened:
-    """A block as a screen sees it: rows to be shown for an entry, and which of all are fresh and have an edge."""
+    """A block as a screen sees it: rows to be shown for an entry, and which of all are fresh and have an edge.
+
+    ``on_time``: at which rows both quotes of each path are fresh; ``None`` stands for all rows.
+    """
 
     entries: npt.NDArray[np.intp]
     fresh: Mask | None
     positive: Mask
+    on_time: Sequence[Mask | None]
 
 
 @attrs.frozen
@@ -279,7 +283,7 @@ class _Symbol:
                 screened = self._screen_block(at, block)
                 fresh += end - first if screened.fresh is None else int(screened.fresh[first:end].sum())
                 positive += int(screened.positive[first:end].sum())
-                highest = _highest(highest, self._highest_edge(block, first, end))
+                highest = _highest(highest, self._highest_edge(block, screened, first, end))
             at += 1
         seen = until - self._row
         self._put(until - 1)
@@ -348,22 +352,25 @@ class _Symbol:
     def _see(self, block: QuoteBlock) -> _Screened:
         """Find the rows of a block at which an entry could be decided, and those that the funnel counts."""
         entries = positive = fresh = None
-        all_fresh = False
-        for path in self._paths:
+        of_venue = [
+            None if oldest_ns <= self._max_age_ns else self._on_time(block, venue)
+            for venue, oldest_ns in enumerate(block.oldest_ns)
+        ]
+        on_time = [_both(of_venue[path.buy], of_venue[path.sell]) for path in self._paths]
+        for path, is_on_time in zip(self._paths, on_time, strict=True):
             received = block.bid[path.sell] * path.keep_sell
             paid = block.ask[path.buy] * path.cost_buy
             entries = _either(entries, self._screen.entries(received, paid))
             has_edge: Mask = received > paid
-            if max(block.oldest_ns[path.buy], block.oldest_ns[path.sell]) <= self._max_age_ns:
-                all_fresh = True
-            else:
-                on_time = self._on_time(block, path.buy) & self._on_time(block, path.sell)
-                has_edge &= on_time
-                fresh = _either(fresh, on_time)
+            if is_on_time is not None:
+                has_edge &= is_on_time
+                fresh = _either(fresh, is_on_time)
             positive = _either(positive, has_edge)
         if entries is None or positive is None:
             raise AssertionError(f"{self.task.symbol} has no route")
-        return _Screened(entries.nonzero()[0], None if all_fresh else fresh, positive)
+        return _Screened(
+            entries.nonzero()[0], None if any(one is None for one in on_time) else fresh, positive, on_time
+        )
 
     def _on_time(self, block: QuoteBlock, venue: int) -> Mask:
         """Return at which rows a venue's latest quote is fresh."""
@@ -376,18 +383,17 @@ class _Symbol:
         on_time: Mask = (block.ts_ns - came_ns <= self._max_age_ns) & (latest >= 0)
         return on_time
 
-    def _highest_edge(self, block: QuoteBlock, first: int, end: int) -> float | None:
+    def _highest_edge(self, block: QuoteBlock, screened: _Screened, first: int, end: int) -> float | None:
         """Return the highest edge between fresh quotes, unless it is not above the highest so far for certain."""
         known = self.task.highest_edge_bps
         highest = None
-        for path in self._paths:
+        for path, on_time in zip(self._paths, screened.on_time, strict=True):
             bound = 1e4 * (block.best_ratio[path.sell][path.buy] * path.keep_sell / path.cost_buy - 1) + _SLACK_BPS
             if not (known is None or bound > known):
                 continue
             received = block.bid[path.sell, first:end] * path.keep_sell
             edges = 1e4 * (received / (block.ask[path.buy, first:end] * path.cost_buy) - 1.0)
-            if max(block.oldest_ns[path.buy], block.oldest_ns[path.sell]) > self._max_age_ns:
-                on_time = self._on_time(block, path.buy) & self._on_time(block, path.sell)
+            if on_time is not None:
                 edges = edges[on_time[first:end]]
             if len(edges):
                 highest = _highest(highest, float(edges.max()))
@@ -398,6 +404,12 @@ def _highest(first: float | None, second: float | None) -> float | None:
     if first is None or second is None:
         return second if first is None else first
     return max(first, second)
+
+
+def _both(first: Mask | None, second: Mask | None) -> Mask | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
 
 
 def _either(first: Mask | None, second: Mask) -> Mask:
