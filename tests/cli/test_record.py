@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from command import TOP10, CommandLine
 
 VIRTUAL = ("--set", "session.clock=virtual", "--set", "session.loop_interval_ms=0")
@@ -62,3 +64,19 @@ def test_a_folder_that_can_not_be_written_is_named(trioarb: CommandLine) -> None
     (trioarb.folder / "quotes").write_text("")
     ran = trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
     assert (ran.code, ran.error) == (2, "quotes: can't be written: Not a directory")
+
+
+def test_the_cache_is_listed_and_cleared(trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIOARB_CACHE_DIR", str(trioarb.folder / "cache"))
+    assert trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL).code == 0
+    replayed = trioarb("replay", TOP10, "--quotes", "quotes", "--plain", "--set", "session.loop_interval_ms=0")
+    assert replayed.code in (0, 3), replayed.err
+    assert "aligned quotes are kept" in replayed.err
+
+    (entry,) = json.loads(trioarb("data", "cache", "--json").out)["entries"]
+    assert entry["quotes"] == len(rows(trioarb.folder / "quotes"))
+    assert entry["bytes"] == sum(path.stat().st_size for path in Path(entry["folder"]).iterdir())
+    listed, cleared = trioarb("data", "cache").out, trioarb("data", "cache", "--clear").out
+    assert "1 sets of quotes" in listed
+    assert "1 deleted" in cleared
+    assert json.loads(trioarb("data", "cache", "--json").out)["entries"] == []
