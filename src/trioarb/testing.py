@@ -52,6 +52,7 @@ __all__ = [
     "FixedRisk",
     "ScriptedRow",
     "ScriptedTape",
+    "batches_of",
     "listing",
     "opportunity",
     "plugin_of",
@@ -178,10 +179,11 @@ class ScriptedTape(Tape):
                 yield first_ns + round(seconds * SECOND_NS), order, symbol, bid, bid_size, ask, ask_size
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        return _batches(self.rows(symbols, start_ns), tuple(symbols)) if self._has_columns else None
+        return batches_of(self.rows(symbols, start_ns), tuple(symbols)) if self._has_columns else None
 
 
-def _batches(rows: Iterator[TapeRow], names: Sequence[str]) -> Iterator[RowBatch]:
+def batches_of(rows: Iterator[TapeRow], names: Sequence[str]) -> Iterator[RowBatch]:
+    """Return rows of the symbols ``names`` as columns: what `Tape.batches` of a tape that has an end may return."""
     import numpy as np
 
     while some := list(islice(rows, _BATCH_ROWS)):

@@ -24,6 +24,7 @@ from trioarb.api import (
     PositiveMoney,
     PositiveSeconds,
     Probability,
+    RowBatch,
     SourceContext,
     SymbolSource,
     SymbolSourceSpec,
@@ -33,7 +34,7 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
-from trioarb.testing import plugin_of
+from trioarb.testing import batches_of, plugin_of
 
 __all__ = ["PRICES", "PLUGIN", "WalkSettings"]
 
@@ -70,6 +71,7 @@ class WalkSettings:
     silence: Probability = setting(Decimal(0), doc="share of the moments at which the venue doesn't quote a symbol")
     nonsense: Probability = setting(Decimal(0), doc="share of the quotes that no engine may accept")
     ends_after_seconds: PositiveSeconds | None = setting(None, doc="the tape is at its end then; absent: never")
+    columns: bool = setting(False, doc="the tape is known ahead, so that quotes that change nothing can be passed over")
 
 
 class _Walk(Tape):
@@ -87,6 +89,9 @@ class _Walk(Tape):
 
     def rules(self, symbol: str) -> TradingRules | None:
         return None
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        return batches_of(self.rows(symbols, start_ns), tuple(symbols)) if self._settings.columns else None
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield what follows from (seed, venue, symbols, start) alone."""

@@ -214,6 +214,7 @@ class _Draw:
             "burst_moments": burst,
             "volatility_bps": self._log(0.05, 20),
             "reversion": self._between(0.05, 0.9),
+            "columns": self._chance(0.35),
         }
 
     # Venues
@@ -230,7 +231,10 @@ class _Draw:
             quoted["nonsense"] = self._log(0.001, 0.1) if self._chance(0.3) else Decimal(0)
             if self._chance(0.04):
                 quoted["ends_after_seconds"] = self._between(0.2 * self._seconds, 1.2 * self._seconds)
-        if self._chance(0.5):
+        if market.get("columns"):
+            # It has to end to be laid out as columns: some time after the campaign should have.
+            quoted.setdefault("ends_after_seconds", Decimal(f"{self._seconds + 900:.1f}"))
+        elif self._chance(0.5):
             quoted = self._faulty_market(quoted)
         exchange = self._paper(symbols, order_usd, basis_bps, is_dummy)
         for _ in range(random.choice((0, 0, 1, 1, 1, 1, 1, 1, 1, 2))):
