@@ -216,3 +216,36 @@ def test_each_order_of_unknown_fate_has_a_residual_of_its_own(
 
 async def unreachable(*_: object) -> None:
     raise VenueError("not connected")
+
+
+def test_what_was_to_undo_an_order_of_unknown_fate_is_left_where_it_filled(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = table["exchanges"]["a"]
+    paper.pop("market")
+    table["exchanges"]["a"] = {
+        "plugin": "faulty",
+        "script": ["1:reject"],
+        "market": {"plugin": "scripted"},
+        "wraps": {"plugin": "paper", **paper},
+    }
+    # The buy leg is refused, so what b sold is bought back there; the journal lost all that was heard of it.
+    left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
+    ask = PaperExchange.order
+
+    async def deaf_to_the_leg(venue: PaperExchange, client_order_id: str) -> Any:
+        if client_order_id.endswith("-2"):
+            raise VenueError("not connected")
+        return await ask(venue, client_order_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperExchange, "order", deaf_to_the_leg)
+        _, records = left.run(resumed=True)
+    residuals = [one.event for one in records if isinstance(one.event, model.ResidualLeft)]
+    assert [(one.venue, one.quantity, one.unknown) for one in residuals] == [("b", 1, True)]
+    left.verify()
+
+    campaign, _ = left.run(resumed=True)
+
+    assert not campaign.parts.trades.residuals
+    left.verify()

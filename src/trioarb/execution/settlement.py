@@ -91,7 +91,7 @@ def settle_entry(
     hedged, dust = max(ZERO, min(flows.bought, flows.sold)), ZERO
     if hedged < least_tradable:
         hedged, dust = ZERO, hedged
-    left = _with_unknown(_entry_imbalance(flows, finish, marks), unknown)
+    left = _with_unknown(_entry_left(flows, marks), unknown)
     with localcontext(EXACT):
         kept_cash = kept_fees = ZERO
         if hedged:
@@ -256,15 +256,27 @@ def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_
     )
 
 
-def _entry_imbalance(flows: PairFlows, finish: Finish, marks: Marks) -> list[_Left]:
-    opened, amount = flows.opened, finish.imbalance
-    if amount > 0:
-        price = per_unit(flows.buy.buy_value, flows.buy.bought)
-        return [_Left(venue=opened.buy_venue, quantity=amount, average_price=price, mark=marks.buy_bid)]
-    if amount < 0:
-        price = per_unit(flows.sell.sell_value, flows.sell.sold)
-        return [_Left(venue=opened.sell_venue, quantity=amount, average_price=price, mark=marks.sell_ask)]
-    return []
+def _entry_left(flows: PairFlows, marks: Marks) -> list[_Left]:
+    """Return what an entry left at its two venues beyond what is hedged; long is positive.
+
+    At one venue, as a rule. After a crash an order may have filled that was meant to undo another whose fate isn't
+    known: then a venue can be on the wrong side.
+    """
+    opened, hedged = flows.opened, max(ZERO, min(flows.bought, flows.sold))
+    venues = (
+        (opened.buy_venue, flows.buy, EXACT.subtract(flows.bought, hedged), marks.buy_bid, marks.buy_ask),
+        (opened.sell_venue, flows.sell, EXACT.subtract(hedged, flows.sold), marks.sell_bid, marks.sell_ask),
+    )
+    return [
+        _Left(
+            venue=venue,
+            quantity=amount,
+            average_price=per_unit(flow.buy_value, flow.bought) if amount > 0 else per_unit(flow.sell_value, flow.sold),
+            mark=bid if amount > 0 else ask,
+        )
+        for venue, flow, amount, bid, ask in venues
+        if amount
+    ]
 
 
 def _legs_left(position: Position, *, long: Decimal, short: Decimal, marks: Marks) -> list[_Left]:
@@ -324,6 +336,8 @@ def _ending(
     opened, outcome = flows.opened, finish.outcome
     if booked.dust and outcome is PairOutcome.HEDGED:
         outcome = PairOutcome.FLAT
+    if left and not finish.is_dust:
+        outcome = PairOutcome.RESIDUAL
     events: list[Event] = [
         _residual(one, f"{opened.pair_id}.{number}", opened, base, usd_per_quote)
         for number, one in enumerate(left, 1)
