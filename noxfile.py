@@ -53,7 +53,7 @@ def lowest(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure, and print what was measured."""
     session.install(".", *group("test"))
-    for name in ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds"):
+    for name in ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds", "quotes", "replay"):
         session.run("python", f"benchmarks/{name}.py")
 
 

@@ -235,9 +235,7 @@ class _Symbol:
         if self._firsts:
             wanted.append(self._firsts[0])
         if self.task.is_evaluating:
-            left = self.task.iterations_left
-            if left is not None:
-                wanted.append(row + left - 1)
+            wanted.append(row + self.task.iterations_left - 1)
             wanted.append(self._next_entry(row, min(wanted)))
         positions = self._trades.positions(self.task.symbol)
         wanted += [self._next_exit(position, row, min(wanted)) for position in positions]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
+from sys import maxsize
 from time import perf_counter_ns
 
 import attrs
@@ -24,6 +25,9 @@ __all__ = ["SYMBOL_ORDER", "Funnel", "Passed", "Path", "SymbolTask"]
 
 #: Symbol tasks wake after market data and orders that are due at the same nanosecond.
 SYMBOL_ORDER = 2
+
+#: Of so many evaluations, one is timed.
+_TIME_EVERY = 16
 
 #: Pause after an exit that closed nothing.
 _RETRY_CLOSE_NS = 200_000_000
@@ -107,8 +111,12 @@ class SymbolTask:
         self._on_done = on_done
         self._board = market.board
         self.paths = _paths(market)
+        self._legs = tuple((path, path.buy, path.sell, path.keep_sell, path.cost_buy) for path in self.paths)
         self._path_of = {path.route: path for path in self.paths}
         self._every_quote = parts.limits.interval_ns == 0
+        self._most_iterations = maxsize if parts.limits.max_iterations is None else parts.limits.max_iterations
+        self._max_age_ns = strategy.max_quote_age_ns
+        self._held = parts.trades.held
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | _Exit | None = None
         self._executing = False
@@ -125,8 +133,7 @@ class SymbolTask:
 
     @property
     def limit_reached(self) -> bool:
-        limit = self._parts.limits.max_iterations
-        return limit is not None and self._funnel.iterations >= limit
+        return self._funnel.iterations >= self._most_iterations
 
     @property
     def is_evaluating(self) -> bool:
@@ -134,10 +141,9 @@ class SymbolTask:
         return self._active and self._every_quote and self._entries_open and not self.fenced and not self.limit_reached
 
     @property
-    def iterations_left(self) -> int | None:
-        """After how many evaluations entries end; ``None``: never."""
-        limit = self._parts.limits.max_iterations
-        return None if limit is None else limit - self._funnel.iterations
+    def iterations_left(self) -> int:
+        """After how many evaluations entries end."""
+        return self._most_iterations - self._funnel.iterations
 
     @property
     def done(self) -> bool:
@@ -147,15 +153,16 @@ class SymbolTask:
     def sink(self, venue: str) -> QuoteSink:
         """Return what a venue's market data calls with every quote of this symbol."""
         index = self._board.venues.index(venue)
+        accept, serials = self._board.door(index), self._board.serial
 
         def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
             funnel = self._funnel
             funnel.seen += 1
-            if not self._board.accept(index, bid, bid_size, ask, ask_size, received_ns):
+            if not accept(bid, bid_size, ask, ask_size, received_ns):
                 funnel.refused += 1
                 return
             try:
-                if self._board.serial[index] == 1:
+                if serials[index] == 1:
                     self._seed_inventory(venue, index)
                 if self._active and self._every_quote:
                     self.evaluate(received_ns)
@@ -179,8 +186,9 @@ class SymbolTask:
             funnel.evaluated += accepted
             funnel.fresh += passed.fresh
             funnel.edge_positive += passed.edge_positive
-            if passed.highest_edge_bps is not None:
-                self._note_edge(passed.highest_edge_bps)
+            highest = passed.highest_edge_bps
+            if highest is not None and (self.highest_edge_bps is None or highest > self.highest_edge_bps):
+                self.highest_edge_bps = highest
             best = self._best_path(now_ns)
             self.best_edge_bps = None if best is None else best[1]
 
@@ -268,14 +276,17 @@ class SymbolTask:
 
     def evaluate(self, now_ns: int) -> None:
         """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""
-        started_ns = perf_counter_ns()
-        if self._work is None and not self._executing:
+        iterations = self._funnel.iterations
+        is_timed = not iterations % _TIME_EVERY
+        started_ns = perf_counter_ns() if is_timed else 0
+        if self.symbol in self._held and self._work is None and not self._executing:
             self._decide_exit(now_ns)
-        if self._entries_open and not self.fenced and not self.limit_reached:
+        if self._entries_open and not self.fenced and iterations < self._most_iterations:
             self._decide_entry(now_ns)
-            if self.done:
+            if iterations + 1 >= self._most_iterations and self.done:
                 self._on_done()
-        self._parts.latency.add(perf_counter_ns() - started_ns)
+        if is_timed:
+            self._parts.latency.add(perf_counter_ns() - started_ns)
 
     def _decide_entry(self, now_ns: int) -> None:
         funnel = self._funnel
@@ -287,7 +298,8 @@ class SymbolTask:
             return
         best, best_edge = found
         self.best_edge_bps = best_edge
-        self._note_edge(best_edge)
+        if self.highest_edge_bps is None or best_edge > self.highest_edge_bps:
+            self.highest_edge_bps = best_edge
         funnel.fresh += 1
         if best_edge > 0:
             funnel.edge_positive += 1
@@ -320,24 +332,19 @@ class SymbolTask:
     def _best_path(self, now_ns: int) -> tuple[Path, float] | None:
         """Return the route of the highest edge between quotes that are fresh, and that edge."""
         board = self._board
-        oldest_ns = now_ns - self.strategy.max_quote_age_ns
+        oldest_ns = now_ns - self._max_age_ns
+        if oldest_ns < 0:
+            oldest_ns = 0  # before the first quote a time is -1
         best: Path | None = None
         best_edge = 0.0
-        bids, asks, received_ns, serial = board.bid, board.ask, board.received_ns, board.serial
-        for path in self.paths:
-            buy, sell = path.buy, path.sell
-            if not serial[buy] or not serial[sell]:
-                continue
+        bids, asks, received_ns = board.bid, board.ask, board.received_ns
+        for path, buy, sell, keep_sell, cost_buy in self._legs:
             if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
                 continue
-            edge = edge_bps(bids[sell], path.keep_sell, asks[buy], path.cost_buy)
+            edge = edge_bps(bids[sell], keep_sell, asks[buy], cost_buy)
             if best is None or edge > best_edge:
                 best, best_edge = path, edge
         return None if best is None else (best, best_edge)
-
-    def _note_edge(self, edge: float) -> None:
-        if self.highest_edge_bps is None or edge > self.highest_edge_bps:
-            self.highest_edge_bps = edge
 
     def _decide_exit(self, now_ns: int) -> None:
         for position in self._parts.trades.positions(self.symbol):

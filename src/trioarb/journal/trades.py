@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -136,13 +135,14 @@ class Trades:
         self._unsent: dict[str, PairOpened] = {}
         self._entries_in_flight = 0
         self._positions: dict[str, Position] = {}
-        self._by_symbol: defaultdict[str, dict[str, Position]] = defaultdict(dict)
+        #: The open positions of each symbol that has any, by trade id.
+        self.held: dict[str, dict[str, Position]] = {}
 
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
         if symbol is None:
             return tuple(self._positions.values())
-        return tuple(self._by_symbol[symbol].values()) if symbol in self._by_symbol else ()
+        return tuple(self.held[symbol].values()) if symbol in self.held else ()
 
     def position(self, trade_id: str) -> Position:
         """Return an open position."""
@@ -252,7 +252,10 @@ class Trades:
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
         del self._positions[closed.trade_id]
-        del self._by_symbol[closed.symbol][closed.trade_id]
+        of_symbol = self.held[closed.symbol]
+        del of_symbol[closed.trade_id]
+        if not of_symbol:
+            del self.held[closed.symbol]
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         pair = self.pairs.pop(ended.pair_id)
@@ -270,4 +273,4 @@ class Trades:
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position
-        self._by_symbol[position.route.symbol][position.trade_id] = position
+        self.held.setdefault(position.route.symbol, {})[position.trade_id] = position

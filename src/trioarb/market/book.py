@@ -44,22 +44,31 @@ class QuoteBoard:
         self.received_ns = [-1] * count
         self.serial = [0] * count
 
-    def accept(self, venue: int, bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> bool:
-        """Store a quote, unless it is no number, not positive, crossed, or older than the one before."""
-        if not (
-            0.0 < bid <= ask < inf
-            and 0.0 < bid_size < inf
-            and 0.0 < ask_size < inf
-            and received_ns >= self.received_ns[venue]
-        ):
-            return False
-        self.bid[venue] = bid
-        self.bid_size[venue] = bid_size
-        self.ask[venue] = ask
-        self.ask_size[venue] = ask_size
-        self.received_ns[venue] = received_ns
-        self.serial[venue] += 1
-        return True
+    def door(self, venue: int) -> Callable[[float, float, float, float, int], bool]:
+        """Return what stores a quote of a venue, and says whether it did.
+
+        One that is no number, not positive, crossed, or older than the one before is refused.
+        """
+        bids, bid_sizes, asks, ask_sizes = self.bid, self.bid_size, self.ask, self.ask_size
+        times_ns, serials = self.received_ns, self.serial
+
+        def accept(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> bool:
+            if not (
+                0.0 < bid <= ask < inf
+                and 0.0 < bid_size < inf
+                and 0.0 < ask_size < inf
+                and received_ns >= times_ns[venue]
+            ):
+                return False
+            bids[venue] = bid
+            bid_sizes[venue] = bid_size
+            asks[venue] = ask
+            ask_sizes[venue] = ask_size
+            times_ns[venue] = received_ns
+            serials[venue] += 1
+            return True
+
+        return accept
 
     def quote(self, venue: int) -> Quote | None:
         """Return the latest quote of a venue, or ``None`` before the first."""
