@@ -2,6 +2,7 @@
 
 from trioarb.clock.service import SECOND_NS, CampaignTime, seconds_to_ns
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
+from trioarb.market.quote_file import FileContents, QuoteFile, quote_files, scan_quotes
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
@@ -85,6 +86,7 @@ __all__ = [
     "ExitReason",
     "FeeBps",
     "Feed",
+    "FileContents",
     "Fill",
     "Fraction",
     "GuardContext",
@@ -119,6 +121,7 @@ __all__ = [
     "PositiveSeconds",
     "Probability",
     "Quote",
+    "QuoteFile",
     "QuoteSink",
     "Record",
     "Refusal",
@@ -147,6 +150,8 @@ __all__ = [
     "exact_decimal",
     "floor_to",
     "hookimpl",
+    "quote_files",
+    "scan_quotes",
     "seconds_to_ns",
     "setting",
 ]

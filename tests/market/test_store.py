@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
-from trioarb.builtin import recorded_file
 from trioarb.market import align, store
+from trioarb.market.quote_file import QuoteFile
 from trioarb.testing import run_virtual, two_venues
 
 START_NS = 1_735_689_600_000_000_000
@@ -53,14 +53,14 @@ class Replayed:
             venue["market"] = {"plugin": "recorded", "path": str(self.path), "exchange": name.upper()}
         table["strategy"] = {"entry_bps": 10, "exit_bps": -30, "order_size_base": 1}
         table["guards"] = {"symbol": {"cooldown_seconds": 1}}
-        read, self.reads = recorded_file.QuoteFile.rows_of, 0
+        read, self.reads = QuoteFile.rows_of, 0
 
         def counted(*args: Any) -> Any:
             self.reads += 1
             return read(*args)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recorded_file.QuoteFile, "rows_of", counted)
+            patch.setattr(QuoteFile, "rows_of", counted)
             events = run_virtual(table).events
         assert sum(event["type"] == "position_closed" for event in events) > 3
         return events

@@ -10,12 +10,14 @@ from pathlib import Path
 import attrs
 
 from trioarb.api import (
+    FileContents,
     Listing,
     MarketContext,
     MarketData,
     MarketDataError,
     MarketDataSpec,
     NoSettings,
+    QuoteFile,
     RowBatch,
     SourceContext,
     Stored,
@@ -25,9 +27,10 @@ from trioarb.api import (
     TapeRow,
     UniverseError,
     hookimpl,
+    quote_files,
+    scan_quotes,
     setting,
 )
-from trioarb.builtin.recorded_file import Contents, QuoteFile, first_line, scan
 
 __all__ = ["RecordedSettings", "trioarb_market_data", "trioarb_symbol_sources"]
 
@@ -47,7 +50,7 @@ class _Part:
 
     path: Path
     offset: int
-    contents: Contents
+    contents: FileContents
 
 
 class _RecordedTape(Tape):
@@ -109,8 +112,10 @@ class _RecordedTape(Tape):
 
 def _parts(paths: Sequence[Path], exchange: str) -> Sequence[_Part]:
     """Return the files that hold anything of an exchange, in the order of their times."""
-    files = [file for path in paths for file in _files(path)]
-    scanned = sorted(((scan(file), file) for file in dict.fromkeys(files)), key=lambda one: (one[0].start_ns, one[1]))
+    files = [file for path in paths for file in quote_files(path)]
+    scanned = sorted(
+        ((scan_quotes(file), file) for file in dict.fromkeys(files)), key=lambda one: (one[0].start_ns, one[1])
+    )
     parts: list[_Part] = []
     offset = 0
     for found, file in scanned:
@@ -127,18 +132,6 @@ def _parts(paths: Sequence[Path], exchange: str) -> Sequence[_Part]:
         names = sorted({name for found, _ in scanned for name in found.exchanges})
         raise MarketDataError(f"{', '.join(map(str, paths))}: {_unknown_exchange(exchange, names)}")
     return parts
-
-
-def _files(path: Path) -> Sequence[Path]:
-    if not path.is_dir():
-        return [path]
-    try:
-        found = sorted(path.rglob("*.parquet"))
-    except OSError as error:
-        raise MarketDataError(f"{path}: can't be read: {first_line(error)}") from error
-    if not found:
-        raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
-    return found
 
 
 def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:

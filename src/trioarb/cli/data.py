@@ -1,8 +1,13 @@
-"""`trioarb data`: what is kept of recorded quotes."""
+"""`trioarb data`: look at recorded quotes, and at what replays keep of them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
@@ -11,12 +16,106 @@ from rich.table import Table
 
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
+from trioarb.errors import MarketDataError
 from trioarb.market import store
+from trioarb.market.quality import Quality
+from trioarb.market.quote_file import QuoteFile, quote_files, scan_quotes
 from trioarb.report.console import LastingConsole
 
 __all__ = ["data"]
 
-data = cyclopts.App(name="data", help="Look after recorded quotes.")
+data = cyclopts.App(name="data", help="Look at recorded quotes, and at what replays keep of them.")
+
+_MOST_NAMED = 4
+
+QuotePaths = Annotated[list[Path], Parameter(help="Parquet files of quotes, or folders that hold such files.")]
+
+
+@data.command
+def info(paths: QuotePaths, /, *, as_json: AsJson = False) -> int:
+    """Say what recordings hold: files, venues, symbols, times. Times and names are checked on the way."""
+    rows: list[dict[str, Any]] = []
+    for file in _files(paths):
+        scanned = scan_quotes(file)
+        for exchange, contents in scanned.exchanges.items():
+            rows.append(
+                {
+                    "file": str(file),
+                    "exchange": exchange,
+                    "symbols": list(contents.symbols),
+                    "quotes": contents.rows,
+                    "first": _time(contents.start_ns),
+                    "last": _time(contents.end_ns),
+                }
+            )
+    if as_json:
+        print_json({"files": rows})
+        return 0
+    console = LastingConsole()
+    for file in dict.fromkeys(row["file"] for row in rows):
+        console.say(file)
+        table = Table("exchange", "symbols", "quotes", "first (UTC)", "last", box=box.SIMPLE_HEAD)
+        for row in rows:
+            if row["file"] == file:
+                names = row["symbols"]
+                symbols = ", ".join(names[:_MOST_NAMED]) + (
+                    f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
+                )
+                table.add_row(row["exchange"], symbols, f"{row['quotes']:,}", row["first"], row["last"])
+        console.print(table)
+    console.say(f"{sum(row['quotes'] for row in rows):,} quotes")
+    return 0
+
+
+@data.command
+def check(
+    paths: QuotePaths,
+    /,
+    *,
+    gap_seconds: Annotated[Decimal, Parameter(help="A time without a quote counts as a gap from here on.")] = Decimal(
+        60
+    ),
+    as_json: AsJson = False,
+) -> int:
+    """Check recordings, and count what is noteworthy; return 1 if a file can't be played or no quote can be used.
+
+    Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
+    duplicates: at the same time too.
+    """
+    found: dict[tuple[str, str], Quality] = {}
+    problems: list[str] = []
+    ends: dict[str, tuple[int, Path]] = {}
+    files = _files(paths)
+    for file in sorted(files, key=_start_ns):
+        try:
+            _check(file, found, ends, round(gap_seconds * 10**9))
+        except MarketDataError as error:
+            problems.append(str(error))
+    problems += [
+        f"{exchange} {symbol}: no quote of it can be used"
+        for (exchange, symbol), one in found.items()
+        if one.rows == one.refused
+    ]
+    if as_json:
+        quality = [
+            {"exchange": exchange, "symbol": symbol, **_counts(one)} for (exchange, symbol), one in found.items()
+        ]
+        print_json({"files": len(files), "problems": problems, "quality": quality})
+        return 1 if problems else 0
+    table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD)
+    for (exchange, symbol), one in sorted(found.items()):
+        counts = _counts(one)
+        named = ("refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+        notes = [f"{name} {counts[name]:,}" for name in named if counts[name]]
+        if one.longest_gap_ns:
+            notes.append(f"longest wait {counts['longest_wait_seconds']:.3f} s, at {counts['longest_wait_at']}")
+        table.add_row(exchange, symbol, f"{one.rows:,}", "; ".join(notes))
+    console = LastingConsole()
+    console.print(table)
+    for problem in problems:
+        console.say(f"error: {problem}", style="red")
+    console.say(f"{len(files)} files, {len(problems)} problems; gaps are longer than {gap_seconds} s")
+    return 1 if problems else 0
 
 
 @data.command
@@ -60,3 +159,54 @@ def cache(
     if clear:
         console.say(f"{len(deleted)} deleted")
     return 0
+
+
+def _counts(one: Quality) -> dict[str, Any]:
+    names = ("refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+    return {
+        "quotes": one.rows,
+        **{name: getattr(one, name) for name in names},
+        "longest_wait_seconds": one.longest_gap_ns / 1e9,
+        "longest_wait_at": _time(one.longest_gap_at_ns) if one.longest_gap_ns else None,
+    }
+
+
+def _check(file: Path, found: dict[tuple[str, str], Quality], ends: dict[str, tuple[int, Path]], gap_ns: int) -> None:
+    """Count what is noteworthy in a file.
+
+    Raises:
+        MarketDataError: it can't be played, or not together with those before it.
+    """
+    for exchange, contents in scan_quotes(file).exchanges.items():
+        end_ns, before = ends.get(exchange, (0, file))
+        if contents.start_ns < end_ns:
+            raise MarketDataError(f"{file}: its quotes of {exchange} begin before those of {before} end")
+        ends[exchange] = contents.end_ns, file
+        with closing(QuoteFile(file)) as opened:
+            for columns in opened.rows_of(exchange, {name: code for code, name in enumerate(contents.symbols)}, 0):
+                for code, symbol in enumerate(contents.symbols):
+                    here = columns["symbol"] == code
+                    if here.any():
+                        one = found.setdefault((exchange, symbol), Quality(gap_ns))
+                        one.add({name: column[here] for name, column in columns.items()})
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    return list(dict.fromkeys(file for path in paths for file in quote_files(path)))
+
+
+def _start_ns(file: Path) -> int:
+    """Return when a file begins; what can't be read comes first."""
+    try:
+        return scan_quotes(file).start_ns
+    except MarketDataError:
+        return 0
+
+
+def _time(ts_ns: int) -> str:
+    return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

@@ -67,7 +67,7 @@ Without options its trades and refusals; with one, the story of a trade or of a 
 }
 for _name, _help in _COMMANDS.items():
     app.command(f"trioarb.cli.{_name}:{_name}", name=_name, help=_help)
-app.command("trioarb.cli.data:data", name="data", help="Look after recorded quotes.")
+app.command("trioarb.cli.data:data", name="data", help="Look at recorded quotes, and at what replays keep of them.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

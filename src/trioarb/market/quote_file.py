@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trioarb.api import MarketDataError
+from trioarb.errors import MarketDataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.integer[Any]]
 
-__all__ = ["Contents", "QuoteFile", "Scanned", "first_line", "scan"]
+__all__ = ["FileContents", "QuoteFile", "Scanned", "quote_files", "scan_quotes"]
 
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
@@ -129,7 +129,7 @@ class QuoteFile:
                 file.seek(max(0, size - len(_MAGIC)))
                 tail = file.read()
         except (OSError, ValueError) as error:
-            raise self.error(f"can't be read: {first_line(error)}") from error
+            raise self.error(f"can't be read: {_first_line(error)}") from error
         if not head:
             raise self.error("the file is empty; record or copy it again")
         if head != _MAGIC:
@@ -165,11 +165,11 @@ class QuoteFile:
         try:
             yield
         except Exception as error:
-            raise self.error(f"damaged Parquet file ({first_line(error)}); record or copy it again") from error
+            raise self.error(f"damaged Parquet file ({_first_line(error)}); record or copy it again") from error
 
 
 @attrs.frozen(kw_only=True)
-class Contents:
+class FileContents:
     """What a file holds of one exchange: rows, first and last time, and its symbols, as the file calls them."""
 
     rows: int
@@ -184,10 +184,10 @@ class Scanned:
 
     rows: int
     start_ns: int
-    exchanges: Mapping[str, Contents]
+    exchanges: Mapping[str, FileContents]
 
 
-def scan(path: Path) -> Scanned:
+def scan_quotes(path: Path) -> Scanned:
     """Check times and names of the whole file, in one pass and in constant memory; once, unless it was changed.
 
     Raises:
@@ -239,7 +239,7 @@ def _scan(file: QuoteFile) -> Scanned:
     if not rows:
         raise file.error("holds no rows; record it again or name another file")
     exchanges = {
-        name: Contents(rows=count, start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
+        name: FileContents(rows=count, start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
         for name, (first_ns, end_ns, count) in times.items()
     }
     return Scanned(rows=rows, start_ns=start_ns, exchanges=exchanges)
@@ -264,6 +264,23 @@ def _columns(names: Sequence[str]) -> str:
     return f"the column{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
-def first_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text.strip().split("\n", 1)[0].rstrip(".") or type(error).__name__
+
+
+def quote_files(path: Path) -> Sequence[Path]:
+    """Return a file, or all Parquet files below a folder.
+
+    Raises:
+        MarketDataError: the folder can't be read, or holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(path.rglob("*.parquet"))
+    except OSError as error:
+        raise MarketDataError(f"{path}: can't be read: {_first_line(error)}") from error
+    if not found:
+        raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
+    return found

@@ -1,0 +1,78 @@
+"""Recorded quotes, looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from command import CommandLine
+
+NAN = float("nan")
+START_NS = 1_735_689_600 * 10**9
+
+
+def write(path: Path, *rows: tuple[float, str, float, float]) -> None:
+    """Write quotes of BTC-USDT: second, exchange, bid, ask."""
+    seconds, exchanges, bids, asks = zip(*rows, strict=True)
+    columns = {
+        "ts_ns": [START_NS + round(second * 10**9) for second in seconds],
+        "exchange": exchanges,
+        "symbol": ["BTC-USDT"] * len(rows),
+        "bid": bids,
+        "bid_size": [1.0] * len(rows),
+        "ask": asks,
+        "ask_size": [1.0] * len(rows),
+    }
+    pq.write_table(pa.table(columns), path)
+
+
+def test_what_is_noteworthy_is_counted_over_all_files(trioarb: CommandLine) -> None:
+    rows = [(0, "A", 1.0, 2.0), (0, "B", 1.0, 2.0), (0, "A", 1.0, 2.0), (30, "A", 2.0, 1.0), (31, "A", NAN, 1.0)]
+    write(trioarb.folder / "2.parquet", (200, "A", 1.5, 1.5), (201, "A", 1.5, 1.5))
+    write(trioarb.folder / "1.parquet", *rows)
+
+    info = json.loads(trioarb("data", "info", "2.parquet", "1.parquet", "--json").out)["files"]
+    assert [(one["file"], one["exchange"], one["quotes"]) for one in info] == [
+        ("2.parquet", "A", 2),
+        ("1.parquet", "A", 4),
+        ("1.parquet", "B", 1),
+    ]
+    ran = trioarb("data", "check", ".", "--json")
+    assert ran.code == 0, ran.err
+    a, b = json.loads(ran.out)["quality"]
+    assert (a["exchange"], b["quotes"], b["longest_wait_at"]) == ("A", 1, None)
+    assert {name: a[name] for name in ("quotes", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")} == {
+        "quotes": 6,
+        "refused": 2,
+        "crossed": 1,
+        "locked": 2,
+        "repeated": 2,
+        "duplicates": 1,
+        "gaps": 1,
+    }
+    assert (a["longest_wait_seconds"], a["longest_wait_at"]) == (169.0, "2025-01-01 00:00:31")
+    assert "refused 2; crossed 1; locked 2; repeated 2; duplicates 1; gaps 1" in " ".join(
+        trioarb("data", "check", ".", "--gap-seconds", "60").out.replace("│", " ").split()
+    )
+
+
+@pytest.mark.parametrize("what", ["overlapping", "damaged", "useless"])
+def test_what_can_not_be_played_is_a_problem(trioarb: CommandLine, what: str) -> None:
+    write(trioarb.folder / "1.parquet", (0, "A", 1.0, 2.0), (10, "A", 1.0, 2.0))
+    match what:
+        case "overlapping":
+            write(trioarb.folder / "2.parquet", (5, "A", 1.0, 2.0))
+            said = "2.parquet: its quotes of A begin before those of 1.parquet end"
+        case "damaged":
+            (trioarb.folder / "2.parquet").write_bytes(b"PAR1")
+            said = "2.parquet: truncated"
+        case _:
+            write(trioarb.folder / "2.parquet", (5, "B", 2.0, 1.0))
+            said = "B BTC-USDT: no quote of it can be used"
+    ran = trioarb("data", "check", "1.parquet", "2.parquet")
+    assert ran.code == 1
+    assert f"error: {said}" in ran.out
+    assert "2 files, 1 problems" in ran.out
