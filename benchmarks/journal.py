@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
-import attrs
 import trio
 from figures import Figures, quantile
 
@@ -65,7 +64,7 @@ def peak_of(command: Sequence[str], folder: Path) -> tuple[float, float, int]:
 
 def renumbered(sample: Sequence[Record], count: int) -> list[Record]:
     records = islice(cycle(sample), count)
-    return [attrs.evolve(record, seq=seq) for seq, record in enumerate(records, 1)]
+    return [record._replace(seq=seq) for seq, record in enumerate(records, 1)]
 
 
 async def batch_seconds(path: Path, records: Sequence[Record]) -> float:

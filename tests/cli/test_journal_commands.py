@@ -99,7 +99,7 @@ def test_a_journal_that_breaks_a_rule_is_not_sound(trioarb: CommandLine, ran: Ra
     ended = records[index].event
     assert isinstance(ended, PairEnded)
     more = attrs.evolve(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
-    records[index] = attrs.evolve(records[index], event=more)
+    records[index] = records[index]._replace(event=more)
     path = tmp_path / "wrong.journal"
     with closing(JournalFile.create(path, {}, synchronous=False)) as file:
         file.write(records)

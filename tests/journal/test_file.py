@@ -11,7 +11,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import attrs
 import pytest
 
 from trioarb.errors import JournalError
@@ -153,7 +152,7 @@ def test_events_out_of_order_are_refused(path: Path, records: MakeRecords, read:
 
 def test_a_write_is_all_or_nothing(path: Path, records: MakeRecords, read: Read) -> None:
     batch = records(700)
-    batch[650] = attrs.evolve(batch[650], event=SymbolRetired(symbol="X", failures=2**70))
+    batch[650] = batch[650]._replace(event=SymbolRetired(symbol="X", failures=2**70))
     file = JournalFile.create(path, META, synchronous=False)
 
     with pytest.raises(JournalError, match="symbol_retired can't be encoded"):

@@ -209,7 +209,7 @@ def renumbered(records: Iterable[Record]) -> Stream:
         event = record.event
         if isinstance(event, DecisionsRepeated):
             event = attrs.evolve(event, decision_seq=numbers.get(event.decision_seq, 0))
-        result.append(attrs.evolve(record, seq=number, event=event))
+        result.append(record._replace(seq=number, event=event))
     return result
 
 
@@ -222,7 +222,7 @@ def changed(records: Stream, index: int, **fields: object) -> Stream:
     """Return the stream with one event changed."""
     record = records[index]
     event = attrs.evolve(cast(Any, record.event), **fields)
-    return [*records[:index], attrs.evolve(record, event=event), *records[index + 1 :]]
+    return [*records[:index], record._replace(event=event), *records[index + 1 :]]
 
 
 def inserted(records: Stream, index: int, *events: Event) -> Stream:
@@ -233,7 +233,7 @@ def inserted(records: Stream, index: int, *events: Event) -> Stream:
 
 def moved(records: Stream, index: int, to: int) -> Stream:
     """Return the stream with an event put before the one at ``to``, at that one's time."""
-    record = attrs.evolve(records[index], ts_ns=records[to].ts_ns)
+    record = records[index]._replace(ts_ns=records[to].ts_ns)
     rest = [one for number, one in enumerate(records) if number != index]
     at = to - (index < to)
     return renumbered([*rest[:at], record, *rest[at:]])

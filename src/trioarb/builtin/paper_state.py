@@ -79,8 +79,9 @@ class PaperState:
         self._decoder = msgspec.json.Decoder(Line)
         self._file = -1
         self._unwritten = b""
-        #: When each arrived, and what it was; those of an earlier process as their lines.
-        self._orders: dict[str, tuple[int, Executed | bytes]] = {}
+        #: Those of an earlier process as their lines.
+        self._orders: dict[str, Executed | bytes] = {}
+        self._arrived_ns: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return how many orders arrived."""
@@ -91,16 +92,17 @@ class PaperState:
 
     def find(self, client_order_id: str) -> Executed | None:
         """Return an order that arrived."""
-        _, stored = self._orders.get(client_order_id, (0, None))
+        stored = self._orders.get(client_order_id)
         return None if stored is None else self._read(stored)
 
     def since(self, ts_ns: int) -> Sequence[Executed]:
         """Return the orders that arrived then or later."""
-        return [self._read(stored) for arrived_ns, stored in self._orders.values() if arrived_ns >= ts_ns]
+        return [self._read(self._orders[name]) for name, arrived_ns in self._arrived_ns.items() if arrived_ns >= ts_ns]
 
     def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
         """Remember an order, after which the account holds ``balances``."""
-        self._orders[executed.order.client_order_id] = executed.ts_ns, executed
+        self._orders[executed.order.client_order_id] = executed
+        self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
         self.append(executed)
         if len(self._orders) % _HELD_EVERY == 0:
             self.append(Held(balances=balances))
@@ -149,7 +151,8 @@ class PaperState:
             try:
                 if line.startswith(_EXECUTED):
                     executed = named.decode(line)
-                    self._orders[executed.order.client_order_id] = executed.ts_ns, line
+                    self._orders[executed.order.client_order_id] = line
+                    self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
                     if place < held:
                         continue
                 yield self._decoder.decode(line)

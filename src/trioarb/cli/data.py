@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import cyclopts
 from cyclopts import Parameter
 from rich import box
 from rich.table import Table
@@ -22,18 +21,15 @@ from trioarb.market.quality import Quality
 from trioarb.market.quote_file import QuoteFile, quote_files, scan_quotes
 from trioarb.report.console import LastingConsole
 
-__all__ = ["data"]
-
-data = cyclopts.App(name="data", help="Look at recorded quotes, and at what replays keep of them.")
+__all__ = ["cache", "check", "info"]
 
 _MOST_NAMED = 4
 
 QuotePaths = Annotated[list[Path], Parameter(help="Parquet files of quotes, or folders that hold such files.")]
 
 
-@data.command
 def info(paths: QuotePaths, /, *, as_json: AsJson = False) -> int:
-    """Say what recordings hold: files, venues, symbols, times. Times and names are checked on the way."""
+    """Say what recordings hold; return 0."""
     rows: list[dict[str, Any]] = []
     for file in _files(paths):
         scanned = scan_quotes(file)
@@ -67,7 +63,6 @@ def info(paths: QuotePaths, /, *, as_json: AsJson = False) -> int:
     return 0
 
 
-@data.command
 def check(
     paths: QuotePaths,
     /,
@@ -77,11 +72,7 @@ def check(
     ),
     as_json: AsJson = False,
 ) -> int:
-    """Check recordings, and count what is noteworthy; return 1 if a file can't be played or no quote can be used.
-
-    Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
-    duplicates: at the same time too.
-    """
+    """Check recordings; return 1 if a file can't be played or no quote of a symbol can be used."""
     found: dict[tuple[str, str], Quality] = {}
     problems: list[str] = []
     ends: dict[str, tuple[int, Path]] = {}
@@ -118,13 +109,12 @@ def check(
     return 1 if problems else 0
 
 
-@data.command
 def cache(
     *,
     clear: Annotated[bool, Parameter(negative="", help="Delete all of it, except what is being made.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """List the aligned quotes that replays keep, so that the next one need not read the recordings again."""
+    """List what is kept; return 0."""
     root = store.root()
     entries = [] if root is None else store.entries(root)
     deleted = [entry for entry in entries if clear and store.remove(entry)]

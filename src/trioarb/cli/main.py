@@ -65,9 +65,22 @@ Without options its trades and refusals; with one, the story of a trade or of a 
     "plugins": "List the installed plugins: kind, name, the distribution they come from, and their settings.",
     "init": "Write a commented configuration: every key, its default and its unit.",
 }
+_DATA_COMMANDS = {
+    "info": "Say what recordings hold: files, venues, symbols, times. Times and names are checked on the way.",
+    "check": """Check recordings, and count what is noteworthy; exit code 1 if a file can't be played or no quote can
+be used.
+
+Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
+duplicates: at the same time too.
+""",
+    "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
+}
 for _name, _help in _COMMANDS.items():
     app.command(f"trioarb.cli.{_name}:{_name}", name=_name, help=_help)
-app.command("trioarb.cli.data:data", name="data", help="Look at recorded quotes, and at what replays keep of them.")
+_data = cyclopts.App(name="data", help="Look at recorded quotes, and at what replays keep of them.")
+for _name, _help in _DATA_COMMANDS.items():
+    _data.command(f"trioarb.cli.data:{_name}", name=_name, help=_help)
+app.command(_data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 import attrs
 
@@ -481,9 +482,8 @@ class CampaignEnded(Event):
     error: str = ""
 
 
-@attrs.frozen
-class Record:
-    """An event at its place in the journal."""
+class Record(NamedTuple):
+    """An event at its place in the journal. A tuple, since it is made of every event that is read again."""
 
     seq: int
     ts_ns: int
