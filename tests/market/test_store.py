@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
-from trioarb.market import align, store
+from trioarb.market import align, quote_file, store
 from trioarb.market.quote_file import QuoteFile
 from trioarb.testing import run_virtual, two_venues
 
@@ -100,6 +100,29 @@ def test_other_data_is_kept_elsewhere(tmp_path: Path, cache: Path) -> None:
     assert len(store.entries(cache)) == 2
 
 
+def test_a_file_is_scanned_once_until_it_is_changed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "quotes.parquet", 100)
+    first = quote_file.scan_quotes(path)
+    scans = []
+    scan = quote_file._scan
+    monkeypatch.setattr(quote_file, "_scan", lambda file: scans.append(file.path) or scan(file))
+    quote_file._scan_once.cache_clear()  # as in another process
+    assert quote_file.scan_quotes(path) == first
+    assert not scans
+
+    write(path, 200)
+    assert quote_file.scan_quotes(path).rows == 200
+    assert scans == [path]
+    for note in (cache / "notes").iterdir():
+        note.write_text("nonsense")
+    quote_file._scan_once.cache_clear()
+    assert quote_file.scan_quotes(path).rows == 200
+    store.forget()
+    assert not (cache / "notes").exists()
+
+
 def cut(folder: Path) -> None:
     with (folder / "columns.bin").open("r+b") as file:
         file.truncate(10_000)
@@ -172,7 +195,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, cache: Path) -> N
     left.mkdir(parents=True)
     (left / "columns.bin").write_bytes(b"half")
     Replayed(write(tmp_path / "quotes.parquet", 2_000))()
-    assert [one.name.startswith(".") for one in cache.iterdir()] == [False]
+    assert sorted(one.name for one in cache.iterdir()) == sorted([store.entries(cache)[0].folder.name, "notes"])
 
 
 def test_several_processes_may_make_the_same_at_once(tmp_path: Path, cache: Path) -> None:

@@ -118,6 +118,8 @@ def cache(
     root = store.root()
     entries = [] if root is None else store.entries(root)
     deleted = [entry for entry in entries if clear and store.remove(entry)]
+    if clear:
+        store.forget()
     if as_json:
         rows = [
             {

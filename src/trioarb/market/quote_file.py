@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import msgspec
 
 from trioarb.errors import MarketDataError
+from trioarb.market import store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,9 +203,21 @@ def scan_quotes(path: Path) -> Scanned:
 
 
 @lru_cache(maxsize=4_096)
-def _scan_once(path: Path, *_: int) -> Scanned:
+def _scan_once(path: Path, *stamp: int) -> Scanned:
+    """Scan a file, unless this very file was scanned before, by whatever process."""
+    kept = store.note(f"scanned {path.resolve()} {stamp}")
+    if kept is not None:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(kept.read_bytes(), type=Scanned)
     with closing(QuoteFile(path)) as file:
-        return _scan(file)
+        scanned = _scan(file)
+    if kept is not None:
+        building = kept.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            building.write_bytes(msgspec.json.encode(scanned))
+            building.replace(kept)
+    return scanned
 
 
 def _scan(file: QuoteFile) -> Scanned:

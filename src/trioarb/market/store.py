@@ -25,7 +25,19 @@ from trioarb.market.columns import QuoteBlock, QuoteColumns, Refused, VenueTimes
 if TYPE_CHECKING:
     from trioarb.market.align import Aligned
 
-__all__ = ["CacheEntry", "StoreError", "bytes_for", "entries", "key_of", "load", "remove", "root", "save"]
+__all__ = [
+    "CacheEntry",
+    "StoreError",
+    "bytes_for",
+    "entries",
+    "forget",
+    "key_of",
+    "load",
+    "note",
+    "remove",
+    "root",
+    "save",
+]
 
 #: Changes with the layout; what was written with another one is not read.
 _VERSION = 1
@@ -34,6 +46,8 @@ _ALIGNMENT = 64
 #: So much is left free on the disk.
 _RESERVE_BYTES = 256 << 20
 _BUILDING = ".building-"
+#: Below the cache: what was found out about single files.
+_NOTES = "notes"
 
 
 class StoreError(TrioarbError):
@@ -83,6 +97,12 @@ def root() -> Path | None:
         return Path(named) if named else None
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "trioarb" / "aligned"
+
+
+def note(name: str) -> Path | None:
+    """Return where something small is kept, by what it depends on; ``None``: nowhere."""
+    cache = root()
+    return None if cache is None else cache / _NOTES / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
 
 
 def key_of(fingerprints: Sequence[str], symbols: Sequence[str], start_ns: int) -> str:
@@ -227,9 +247,8 @@ class CacheEntry(msgspec.Struct, frozen=True):
 def entries(cache: Path) -> list[CacheEntry]:
     """Return what the cache holds, the latest first."""
     try:
-        folders = sorted(
-            (one for one in cache.iterdir() if one.is_dir()), key=lambda one: one.stat().st_mtime, reverse=True
-        )
+        folders = [one for one in cache.iterdir() if one.is_dir() and one.name != _NOTES]
+        folders.sort(key=lambda one: one.stat().st_mtime, reverse=True)
     except OSError:
         return []
     return [_entry(folder) for folder in folders]
@@ -241,6 +260,13 @@ def remove(entry: CacheEntry) -> bool:
         if is_free:
             shutil.rmtree(entry.folder, ignore_errors=True)
     return not entry.folder.exists()
+
+
+def forget() -> None:
+    """Delete what was found out about single files."""
+    cache = root()
+    if cache is not None:
+        shutil.rmtree(cache / _NOTES, ignore_errors=True)
 
 
 def _entry(folder: Path) -> CacheEntry:
