@@ -10,15 +10,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.audit import audited
-from trioarb.cli.journal import keep_anew, new_path
 from trioarb.cli.options import ConfigFile, Overrides
-from trioarb.cli.output import check_outputs
-from trioarb.cli.run import JOURNALS
+from trioarb.cli.run import run_anew
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
 from trioarb.config.load import load_config
 from trioarb.config.quotes import Quotes
 from trioarb.errors import ConfigError
-from trioarb.journal.file import require_free
 from trioarb.plugin.registry import load_plugins
 from trioarb.settings.problem import Problem
 
@@ -72,11 +69,8 @@ def replay(
         log_level=log_level,
         quotes=Quotes(paths=quotes, exchanges=dict(map(_pair, exchange or ()))),
     )
-    check_outputs({"--events": events, "--summary": summary}, inputs=[config, *quotes])
-    path = journal or loaded.config.session.journal or new_path(JOURNALS, config.stem)
-    require_free(path)
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-    code = foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+    code, path = run_anew(loaded, plugins, foreground, journal, inputs=[config, *quotes])
     if not audit or code == 1:
         return code
     problem = audited(loaded, plugins, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +13,14 @@ from trioarb.cli.journal import keep_anew, new_path
 from trioarb.cli.options import ConfigFile, Overrides
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
-from trioarb.config.load import load_config
+from trioarb.config.load import Loaded, load_config
 from trioarb.journal.file import require_free
-from trioarb.plugin.registry import load_plugins
+from trioarb.plugin.registry import Plugins, load_plugins
 
-__all__ = ["JOURNALS", "run"]
+__all__ = ["run", "run_anew"]
 
 #: Where journals are kept, unless told otherwise.
-JOURNALS = Path("journals")
+_JOURNALS = Path("journals")
 
 
 def run(
@@ -48,8 +49,20 @@ def run(
         runtime_seconds=runtime,
         log_level=log_level,
     )
-    check_outputs({"--events": events, "--summary": summary}, inputs=[config])
-    path = journal or loaded.config.session.journal or new_path(JOURNALS, config.stem)
-    require_free(path)
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-    return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+    code, _ = run_anew(loaded, plugins, foreground, journal, inputs=[config])
+    return code
+
+
+def run_anew(
+    loaded: Loaded, plugins: Plugins, foreground: Foreground, journal: Path | None, *, inputs: Sequence[Path]
+) -> tuple[int, Path]:
+    """Run a new campaign; return its exit code and its journal, which must not overwrite anything.
+
+    Raises:
+        TrioarbError: one of its files is another of them or one of the ``inputs``, or it can't be opened.
+    """
+    check_outputs({"--events": foreground.events, "--summary": foreground.summary}, inputs=inputs)
+    path = journal or loaded.config.session.journal or new_path(_JOURNALS, foreground.name)
+    require_free(path)
+    return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trioarb.market.columns import NEVER, SILENCE_NS, QuoteBlock, Refused, VenueTimes
+from trioarb.market.columns import NEVER, SILENCE_NS, QuoteBlock, Refused, VenueTimes, acceptable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,7 +52,7 @@ def align(
         rows = len(merged["ts_ns"])
         merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
         rank += rows
-        accepted = _accepted(merged)
+        accepted = acceptable(merged)
         for number, one in enumerate(times):
             _note_times(one, merged, merged["tape"] == number, accepted)
         by_symbol = np.argsort(merged["symbol"], kind="stable")
@@ -104,17 +104,6 @@ def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:
     for symbol, one in waiting.items():
         if one.rows:
             yield Aligned(symbol, one.take(one.rows))
-
-
-def _accepted(columns: Mapping[str, Array]) -> Array:
-    """Return the rows that `QuoteBoard.accept` takes; comparisons with NaN are false."""
-    import numpy as np
-
-    bid, ask = columns["bid"], columns["ask"]
-    good = (bid > 0) & (bid <= ask) & (ask < np.inf)
-    for size in (columns["bid_size"], columns["ask_size"]):
-        good &= (size > 0) & (size < np.inf)
-    return good
 
 
 class _Source:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int32]
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["NEVER", "SILENCE_NS", "QuoteBlock", "QuoteColumns", "Refused", "VenueTimes"]
+__all__ = ["NEVER", "SILENCE_NS", "QuoteBlock", "QuoteColumns", "Refused", "VenueTimes", "acceptable"]
 
 #: The age of a quote that never came.
 NEVER = 2**63 - 1
@@ -99,6 +99,18 @@ class VenueTimes:
         if place >= 0 and at_ns < self.silences[place][1]:
             return self.silences[place][0]
         return at_ns
+
+
+def acceptable(columns: Mapping[str, Any]) -> Any:
+    """Return at which rows of ``bid``, ``bid_size``, ``ask`` and ``ask_size`` a board takes the quote.
+
+    As `QuoteBoard.door`, but for times, which don't fall in a recording. Comparisons with NaN are false.
+    """
+    bid, ask, most = columns["bid"], columns["ask"], float("inf")
+    good = (bid > 0) & (bid <= ask) & (ask < most)
+    for size in (columns["bid_size"], columns["ask_size"]):
+        good &= (size > 0) & (size < most)
+    return good
 
 
 class QuoteColumns:

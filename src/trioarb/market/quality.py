@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from trioarb.market.columns import acceptable
+
 __all__ = ["Quality"]
 
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
@@ -41,9 +43,7 @@ class Quality:
 
         ts, count = columns["ts_ns"], len(columns["ts_ns"])
         bid, ask = columns["bid"], columns["ask"]
-        good = (bid > 0) & (bid <= ask) & (ask < np.inf)
-        for size in (columns["bid_size"], columns["ask_size"]):
-            good &= (size > 0) & (size < np.inf)
+        good = acceptable(columns)
         self.refused += int(count - good.sum())
         self.crossed += int((bid > ask).sum())
         self.locked += int((good & (bid == ask)).sum())
