@@ -90,6 +90,7 @@ class ScreenedMarket:
         """Show the symbols what they have to see; return at the last quote's time. Tell ``on_end`` of each venue's."""
         for symbol in self._symbols:
             symbol.replan()
+        self.time.yield_soon()  # whatever was started beside this has its first turn before time goes on
         burst = 0
         while (planned := self._next()) is not None:
             rank, at_ns, one, venue = planned
