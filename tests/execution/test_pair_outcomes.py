@@ -14,7 +14,7 @@ import pytest
 import recompute
 import structlog
 import trio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trioarb.api import (
@@ -520,6 +520,19 @@ AN_END = st.builds(End, st.floats(0.9, 45), st.sampled_from([Cause.ENDED, Cause.
     account=st.sampled_from(["spot", "margin"]),
     hold=st.sampled_from([0.5, 3, 1000]),
     latency_ms=st.sampled_from([0, 40, 900]),
+)
+# A fate is learnt while the exit of the same trade is in flight.
+@example(
+    fates={
+        "a": {2: Fate.DOWN_FILLED},
+        "b": {1: Fate.PARTIAL, 2: Fate.NOTHING, 3: Fate.PARTIAL, 4: Fate.TIMED_OUT_FILLED},
+    },
+    down_seconds=7,
+    end=None,
+    gap_until=2,
+    account="spot",
+    hold=0.5,
+    latency_ms=0,
 )
 def test_any_fates_add_up(
     fates: Fates,

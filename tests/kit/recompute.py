@@ -754,7 +754,9 @@ class Books:
         if rest:
             self._rest = Rest(event, residual, rest, pnl)
         else:
-            self._check_base(trade)
+            # A pair of the trade that is in flight has filled, but not settled yet; its end is checked too.
+            if not any(pair.event["trade_id"] == residual["trade_id"] for pair in self._flying.values()):
+                self._check_base(trade)
             self._resolve(event, pnl)
         self._sample()
 
