@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -12,12 +13,32 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from trioarb.api import OrderSize, Route, StrategyContext, StrategySpec
+from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.engine import screened
 from trioarb.market import align
-from trioarb.testing import ScriptedRow, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 START_NS = 1_735_689_600_000_000_000
 SYMBOLS = ("BTC", "ETH")
+
+
+class Fragile(SpreadStrategy):
+    """Fails now and then where it would enter; its symbol goes into quarantine, and comes back."""
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        wanted = super().entry(route, edge_bps, now_ns)
+        if wanted is not None and now_ns // 10**9 % 4 == 0:
+            raise ValueError("fragile")
+        return wanted
+
+
+@asynccontextmanager
+async def open_fragile(settings: SpreadSettings, context: StrategyContext) -> AsyncIterator[Fragile]:
+    yield Fragile(settings)
+
+
+FRAGILE = plugin_of(StrategySpec(name="fragile", doc="fails at times", settings=SpreadSettings, open=open_fragile))
 
 
 @attrs.frozen
@@ -31,7 +52,7 @@ class Told:
 def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool) -> Told:
     listings = [listing(base) for base in SYMBOLS]
     tapes = {venue: ScriptedTape(rows[venue], listings=listings, start_ns=START_NS, columns=columns) for venue in rows}
-    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE})
     highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
     return Told(result.events, highest)
 
@@ -72,6 +93,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         venue |= {"latency_ms": one(0, 5, 100, 300), "tick_size": "0.01", "lot_size": one("0.01", "1")}
         venue |= {"reject_rate": one("0", "0", "0.3"), "taker_fee_bps": one(0, 4)}
     table["strategy"] = {"entry_bps": one(5, 40, -10), "exit_bps": one(-100, -20, 0, 50), "order_size_base": 1}
+    table["strategy"]["plugin"] = one("spread", "spread", "fragile")
     table["strategy"]["max_quote_age_ms"] = one(1, 500, 2_000, 2_000)
     for key in ("take_profit_bps", "stop_loss_bps", "max_holding_seconds"):
         value = one(None, None, 1, 30)
