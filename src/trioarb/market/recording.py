@@ -138,6 +138,9 @@ class _Part:
                 file = path.open("xb")
                 break
         fcntl.flock(file, fcntl.LOCK_EX)
+        if not path.exists():  # taken for a dead one's by a recorder that began at the same time
+            file.close()
+            return cls.begin(folder, venue, first_ns)
         return cls(path, venue, first_ns // _DAY_NS, file, pa.ipc.new_stream(file, _schema()))
 
     def write(self, rows: Sequence[_Row]) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -173,6 +173,9 @@ class Writer:
                 self._file.write(part.rank.tobytes())
             symbols[symbol] = _Symbol(self._blocks[symbol], offset, sum(len(part.ts_ns) for part in parts))
         size = self._file.tell()
+        self._file.flush()
+        # After a power loss a file may have its size, but not what was in it; that would go unnoticed.
+        os.fsync(self._file.fileno())
         self._file.close()
         manifest = _Manifest(
             version=_VERSION,
@@ -224,8 +227,11 @@ def save(
             writer.abandon()
         if folder.exists() and _manifest(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
-        with suppress(FileExistsError, NotADirectoryError):
+        try:
             os.rename(building, folder)
+        except OSError:
+            if _manifest(folder) is None:  # else another process was faster
+                raise
     except OSError as error:
         raise StoreError(f"{folder.parent} can't be written: {error.strerror or error}") from error
     finally:
