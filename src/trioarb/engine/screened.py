@@ -70,11 +70,6 @@ class ScreenedMarket:
         ]
         self._of = {one.task.symbol: one for one in self._symbols}
 
-    def count_all(self) -> tuple[int, int]:
-        """Look through everything, as if it was all passed over; return how many quotes, and how many have an edge."""
-        counts = [one.count_all() for one in self._symbols]
-        return sum(rows for rows, _ in counts), sum(positive for _, positive in counts)
-
     def observe(self, record: Record) -> None:
         """Look again for the next row that a symbol has to see, once its position has changed."""
         if isinstance(record.event, PairEnded):
@@ -144,14 +139,14 @@ class _Screened:
 
 @attrs.frozen
 class _ExitSearch:
-    """The first row from which on nothing is known of a position's exit, or the row to be shown for it."""
+    """How far a position's exit was looked for: the row to be shown for it, or the first that was not looked at."""
 
     position: Position
     row: int
 
 
 class _Symbol:
-    """What one symbol has seen. ``next_row`` is the row it has to see next, with its rank and time."""
+    """What one symbol has seen. ``next_rank`` and ``next_ns`` are those of the row that it has to see next."""
 
     def __init__(
         self,
@@ -191,10 +186,6 @@ class _Symbol:
         if row < len(self._columns):
             block, index = self._columns.at(row)
             self._row_ns, self._row_rank = int(block.ts_ns[index]), int(block.rank[index])
-
-    def count_all(self) -> tuple[int, int]:
-        blocks = self._columns.blocks
-        return len(self._columns), sum(int(self._see(block).positive.sum()) for block in blocks)
 
     def catch_up(self) -> None:
         """Pass over what had its turn."""
@@ -268,29 +259,27 @@ class _Symbol:
         """Count the quotes before a row, and put the last of them on the board."""
         if until <= self._row:
             return
-        counts = self.task.is_evaluating
-        at = self._columns.place(self._row)
-        fresh = positive = 0
-        highest = None
-        last = self._columns.blocks[at]
-        for last in self._columns.blocks[at:]:
-            if last.first >= until:
-                break
-            block = last
-            first, end = max(self._row - block.first, 0), min(until, block.end) - block.first
-            if counts:
-                screened = self._screen_block(at, block)
-                fresh += end - first if screened.fresh is None else int(screened.fresh[first:end].sum())
-                positive += int(screened.positive[first:end].sum())
-                highest = _highest(highest, self._highest_edge(block, screened, first, end))
-            at += 1
-        seen = until - self._row
+        passed = self._count(until) if self.task.is_evaluating else Passed(until - self._row, 0, 0, 0, None)
         self._put(until - 1)
         self._go_to(until)
         block, index = self._columns.at(until - 1)
-        self.task.pass_over(Passed(seen, 0, fresh, positive, highest), int(block.ts_ns[index]))
+        self.task.pass_over(passed, int(block.ts_ns[index]))
         for place in [place for place in self._screened if self._columns.blocks[place].end <= until]:
             del self._screened[place]
+
+    def _count(self, until: int) -> Passed:
+        """Return what the funnel counts of the quotes before a row."""
+        fresh = positive = 0
+        highest = None
+        first_place, last_place = self._columns.place(self._row), self._columns.place(until - 1)
+        for place in range(first_place, last_place + 1):
+            block = self._columns.blocks[place]
+            screened = self._screen_block(place, block)
+            first, end = max(self._row - block.first, 0), min(until, block.end) - block.first
+            fresh += end - first if screened.fresh is None else int(screened.fresh[first:end].sum())
+            positive += int(screened.positive[first:end].sum())
+            highest = _highest(highest, self._highest_edge(block, screened, first, end))
+        return Passed(until - self._row, 0, fresh, positive, highest)
 
     def _put(self, row: int) -> None:
         """Put every venue's latest quote on the board, as of a row."""
