@@ -95,8 +95,9 @@ class ScreenedMarket:
                 await self._bell.wait(at_ns)
                 self._wakes_ns = -1
                 burst = 0
-                if self._next() != planned:
-                    continue  # something comes before
+                # Rung for a row that comes before, perhaps one that by now need not be seen any more.
+                if self.time.now_ns() < at_ns or self._next() != planned:
+                    continue
                 self.time.reach(at_ns)
             elif burst >= _BURST:
                 await trio.lowlevel.checkpoint()
