@@ -117,6 +117,13 @@ def table() -> dict[str, Any]:
     return table
 
 
+def spoil(table: dict[str, Any], fault: str, **settings: Any) -> None:
+    """Let an order at a suffer a fault, as ``NUMBER:FAULT``; its venue has further ``settings``."""
+    market, paper = {"plugin": "scripted"}, {**table["exchanges"]["a"], **settings, "plugin": "paper"}
+    del paper["market"]
+    table["exchanges"]["a"] = {"plugin": "faulty", "script": [fault], "market": market, "wraps": paper}
+
+
 def of(kind: type[model.Event], number: int = 1) -> Callable[[Record], bool]:
     """Return whether a record is the n-th event of a kind."""
     seen = 0
@@ -159,14 +166,7 @@ def test_close_only_closes_what_the_configuration_would_keep(tmp_path: Path, tab
 
 def test_an_entry_that_was_unwound_is_not_taken_for_an_exit(tmp_path: Path, table: dict[str, Any]) -> None:
     """Its buy leg would fit the exit of an open position; but no exit is ever unwound."""
-    paper = table["exchanges"]["a"]
-    paper.pop("market")
-    table["exchanges"]["a"] = {
-        "plugin": "faulty",
-        "script": ["2:reject"],
-        "market": {"plugin": "scripted"},
-        "wraps": {"plugin": "paper", **paper},
-    }
+    spoil(table, "2:reject")
     # Long at a; then the other way round: the sell leg at a is refused, and the buy leg at b unwound.
     place = Place(tmp_path, table, [(1, 2, 1.0), (10, 12, -1.0)])
     left = place.cut_off(of(model.OrderSubmitted, 3), of(model.PairEnded, 2))
@@ -186,14 +186,7 @@ def test_each_order_of_unknown_fate_has_a_residual_of_its_own(
     tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a crash a pair can have several at one venue."""
-    paper = table["exchanges"]["a"]
-    paper.pop("market")
-    table["exchanges"]["a"] = {
-        "plugin": "faulty",
-        "script": ["1:partial"],
-        "market": {"plugin": "scripted"},
-        "wraps": {"plugin": "paper", **paper, "min_notional": 1},
-    }
+    spoil(table, "1:partial", min_notional=1)
     # The leg at a is cut, and the rest hedged there; the journal lost all that was heard of them.
     left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
 
@@ -221,14 +214,7 @@ async def unreachable(*_: object) -> None:
 def test_what_was_to_undo_an_order_of_unknown_fate_is_left_where_it_filled(
     tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paper = table["exchanges"]["a"]
-    paper.pop("market")
-    table["exchanges"]["a"] = {
-        "plugin": "faulty",
-        "script": ["1:reject"],
-        "market": {"plugin": "scripted"},
-        "wraps": {"plugin": "paper", **paper},
-    }
+    spoil(table, "1:reject")
     # The buy leg is refused, so what b sold is bought back there; the journal lost all that was heard of it.
     left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
     ask = PaperExchange.order
