@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["AsJson", "ConfigFile", "Overrides"]
+__all__ = ["AsJson", "ConfigFile", "Iterations", "NewJournal", "Overrides", "Runtime"]
 
 ConfigFile = Annotated[Path, Parameter(help="TOML file; `trioarb init` writes one.")]
 
@@ -22,3 +23,11 @@ Overrides = Annotated[
 ]
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for another program.")]
+
+Iterations = Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")]
+
+Runtime = Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds; overrides the file.")]
+
+NewJournal = Annotated[
+    Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
+]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trioarb.cli.audit import audited
-from trioarb.cli.options import ConfigFile, Overrides
+from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime
 from trioarb.cli.run import run_anew
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
 from trioarb.config.load import load_config
@@ -39,11 +38,9 @@ def replay(
         ),
     ] = None,
     overrides: Overrides = None,
-    iterations: Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")] = None,
-    runtime: Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds; overrides the file.")] = None,
-    journal: Annotated[
-        Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
-    ] = None,
+    iterations: Iterations = None,
+    runtime: Runtime = None,
+    journal: NewJournal = None,
     log_level: LogLevelFlag = None,
     events: EventsPath = None,
     summary: SummaryPath = None,
