@@ -31,7 +31,7 @@ class QuoteBoard:
     is asked for by venue does so itself; who reads the columns, calls it before.
     """
 
-    __slots__ = ("ask", "ask_size", "bid", "bid_size", "catch_up", "received_ns", "serial", "venues")
+    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "catch_up", "received_ns", "serial", "venues")
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
@@ -43,6 +43,8 @@ class QuoteBoard:
         self.ask_size = [0.0] * count
         self.received_ns = [-1] * count
         self.serial = [0] * count
+        #: The touch that was asked for last, and the serial of its quote.
+        self._touches: list[tuple[int, Touch | None]] = [(0, None)] * count
 
     def door(self, venue: int) -> Callable[[float, float, float, float, int], bool]:
         """Return what stores a quote of a venue, and says whether it did.
@@ -91,14 +93,16 @@ class QuoteBoard:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
         self.catch_up()
         index = self.venues.index(venue)
-        if not self.serial[index]:
-            return None
-        return Touch(
-            bid=exact_decimal(self.bid[index]),
-            bid_size=exact_decimal(self.bid_size[index]),
-            ask=exact_decimal(self.ask[index]),
-            ask_size=exact_decimal(self.ask_size[index]),
-        )
+        serial, touch = self._touches[index]
+        if serial != self.serial[index]:
+            touch = Touch(
+                bid=exact_decimal(self.bid[index]),
+                bid_size=exact_decimal(self.bid_size[index]),
+                ask=exact_decimal(self.ask[index]),
+                ask_size=exact_decimal(self.ask_size[index]),
+            )
+            self._touches[index] = self.serial[index], touch
+        return touch
 
     def newest_ns(self, venue: str) -> int:
         """Return when a venue's latest quote was received; -1 before the first."""
