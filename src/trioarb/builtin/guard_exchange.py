@@ -82,6 +82,7 @@ class ExchangeTier(GuardTier):
         event.OrderSubmitted,
         event.ResidualLeft,
     }
+    reacts = _TELLING
 
     def __init__(self, settings: ExchangeSettings, context: GuardContext) -> None:
         self._settings = settings
@@ -108,7 +109,7 @@ class ExchangeTier(GuardTier):
         return None
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
-        return self._turns(record.ts_ns) if type(record.event) in _TELLING else ()
+        return self._turns(record.ts_ns)
 
     def poll(self, now_ns: int) -> Iterable[GuardTripped]:
         return self._turns(now_ns)

@@ -40,6 +40,7 @@ class GlobalSettings:
 
 class GlobalTier(GuardTier):
     folds = frozenset({event.GuardTripped, event.Decided, event.StopCleared})
+    reacts = frozenset({event.PairEnded, event.ResidualResolved})
 
     def __init__(self, settings: GlobalSettings, context: GuardContext) -> None:
         self._settings = settings
@@ -74,7 +75,7 @@ class GlobalTier(GuardTier):
                 pass
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
-        if not isinstance(record.event, event.PairEnded | event.ResidualResolved) or self._stopped_at is not None:
+        if self._stopped_at is not None:
             return
         loss = self._risk.daily_loss_usd(record.ts_ns)
         if loss >= self._settings.emergency_stop_loss_usd:

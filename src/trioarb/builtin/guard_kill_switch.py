@@ -42,6 +42,7 @@ class KillSwitchTier(GuardTier):
     """Pulled by its file, or by a `KillSwitchPulled` until a `StopCleared`. A STOP latches until that, too."""
 
     folds = frozenset({event.KillSwitchPulled, event.StopCleared, event.GuardTripped, event.Decided})
+    reacts = frozenset({event.KillSwitchPulled})
     answers_kill_switch = True
 
     def __init__(self, settings: KillSwitchSettings, context: GuardContext) -> None:
@@ -72,7 +73,7 @@ class KillSwitchTier(GuardTier):
                 pass
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
-        return self._trip() if isinstance(record.event, event.KillSwitchPulled) else ()
+        return self._trip()
 
     def poll(self, now_ns: int) -> Iterable[GuardTripped]:
         return self._trip()

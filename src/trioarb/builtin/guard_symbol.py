@@ -60,6 +60,7 @@ class SymbolTier(GuardTier):
     """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss."""
 
     folds = frozenset({event.Decided, event.GuardTripped, event.PositionOpened, event.PositionClosed, event.PairEnded})
+    reacts = frozenset({event.PositionClosed, event.PairEnded})
 
     def __init__(self, settings: SymbolSettings, context: GuardContext) -> None:
         self._settings = settings

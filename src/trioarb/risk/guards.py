@@ -41,6 +41,7 @@ class Guards:
         self._journal = journal
         self._trades = trades
         self._tiers = tiers
+        self._reacting: dict[type[Event], tuple[tuple[str, GuardTier], ...]] = {}
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
@@ -105,9 +106,22 @@ class Guards:
 
     def react(self, record: Record) -> Iterable[Event]:
         """Let the tiers trip because of an event. What stops the campaign is a decision too."""
-        symbol = str(getattr(record.event, "symbol", ""))
-        for name, tier in self._tiers.items():
-            yield from self._tripped(name, tier.react, record, symbol)
+        kind = type(record.event)
+        reacting = self._reacting.get(kind)
+        if reacting is None:
+            tiers = [(name, tier) for name, tier in self._tiers.items() if type(tier).react is not GuardTier.react]
+            wanted = [(name, tier) for name, tier in tiers if tier.reacts is None or kind in tier.reacts]
+            reacting = self._reacting[kind] = tuple(wanted)
+        return self._reactions(reacting, record) if reacting else ()
+
+    def _reactions(self, tiers: Iterable[tuple[str, GuardTier]], record: Record) -> Iterator[Event]:
+        for name, tier in tiers:
+            yield from self._tripped(name, tier.react, record, str(getattr(record.event, "symbol", "")))
+
+    @property
+    def polled(self) -> bool:
+        """Whether some tier wants to be asked without an event."""
+        return any(type(tier).poll is not GuardTier.poll for tier in self._tiers.values())
 
     def poll(self, now_ns: int) -> None:
         """Let the tiers trip without an event, and record it like what they answer to one."""
