@@ -63,9 +63,10 @@ async def columns_of(campaign: Campaign) -> Columns | None:
     cache = store.root()
     if cache is not None and len(stored) == len(tapes):
         folder = cache / store.key_of([one.fingerprint for one in stored], symbols, world.start_ns)
-        if store.load(folder) is None:
-            await _keep(folder, read, symbols, tuple(tapes), stored)
         found = store.load(folder)
+        if found is None:
+            await _keep(folder, read, symbols, tuple(tapes), stored)
+            found = store.load(folder)
         if found is not None:
             return Columns(by_symbol=found[0], times=dict(zip(tapes, found[1], strict=True)))
     blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in symbols}

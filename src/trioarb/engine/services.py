@@ -10,7 +10,9 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.market import LAST
 from trioarb.engine.pairs import learn_late_orders
 from trioarb.engine.watch import MarketWatch
-from trioarb.model.trade import EndedBy
+from trioarb.market.columns import NEVER
+from trioarb.model.event import PairEnded, Record
+from trioarb.model.trade import EndedBy, PairOutcome
 
 __all__ = [
     "announce_end",
@@ -64,19 +66,38 @@ async def count_periodically(campaign: Campaign) -> None:
 
 
 async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
-    """Look at the markets every second, and let the guards look at what no event tells them."""
-    time, at_ns = campaign.parts.time, campaign.world.start_ns
+    """Look at the markets, and let the guards look at what no event tells them; at whole seconds of the campaign.
+
+    Seconds at which nothing could be found are left out.
+    """
+    time, guards, start_ns = campaign.parts.time, campaign.parts.guards, campaign.world.start_ns
+    bell = time.bell(_LOOK_ORDER)
+    watch.on_end = bell.ring
     while True:
-        at_ns += _LOOK_EVERY_NS * max(1, (time.now_ns() - at_ns) // _LOOK_EVERY_NS + 1)
-        await time.sleep_until(at_ns, _LOOK_ORDER)
-        watch.look(time.now_ns())
-        campaign.parts.guards.poll(time.now_ns())
+        due_ns = time.now_ns() + 1
+        if not guards.polled:
+            due_ns = max(due_ns, watch.quiet_until_ns)
+        at_ns = start_ns - (start_ns - due_ns) // _LOOK_EVERY_NS * _LOOK_EVERY_NS
+        await bell.wait(at_ns if due_ns < NEVER else None)
+        if time.now_ns() >= at_ns:
+            watch.look(time.now_ns())
+            guards.poll(time.now_ns())
 
 
 async def ask_for_late_orders(campaign: Campaign) -> None:
     """Go on asking what became of orders whose pair ended without their last word."""
+    time, trades = campaign.parts.time, campaign.parts.trades
+    bell = time.bell(_ASK_ORDER)
+
+    def observe(record: Record) -> None:
+        if isinstance(record.event, PairEnded) and record.event.outcome is PairOutcome.RESIDUAL:
+            bell.ring()
+
+    campaign.parts.journal.attach(observers=[observe])
     while True:
-        await campaign.parts.time.sleep(_ASK_EVERY_NS, _ASK_ORDER)
+        if not trades.late_orders:
+            await bell.wait(None)
+        await time.sleep(_ASK_EVERY_NS, _ASK_ORDER)
         await learn_late_orders(campaign)
 
 

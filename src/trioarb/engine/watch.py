@@ -10,6 +10,7 @@ import attrs
 
 from trioarb.clock.service import CampaignTime
 from trioarb.market.book import QuoteBoard
+from trioarb.market.columns import NEVER, SILENCE_NS
 from trioarb.model.event import Event, MarketDown, MarketStale, MarketUp
 
 __all__ = ["MarketWatch", "newest_quote_ns"]
@@ -48,6 +49,7 @@ class MarketWatch:
         started_ns: int,
         record: Callable[[Event], object],
     ) -> None:
+        self.on_end: Callable[[], None] = _nothing
         self._venues = {venue: _Venue() for venue in venues}
         boards = tuple(boards)
         self.stale_ns = stale_ns
@@ -79,9 +81,21 @@ class MarketWatch:
                 one.state = _State.UP
                 self._record(MarketUp(venue=venue))
 
+    @property
+    def quiet_until_ns(self) -> int:
+        """Return before when a look would record nothing, unless a venue's data ends; ``on_end`` is called then."""
+        quiet_ns = NEVER
+        for one in self._venues.values():
+            if one.state is not (_State.DOWN if one.ended else _State.UP):
+                return 0
+            if not one.ended:
+                quiet_ns = min(quiet_ns, one.newest_ns + self.stale_ns - SILENCE_NS)
+        return quiet_ns
+
     def end(self, venue: str) -> None:
         """Note that a venue's data is over. It is down, unless that of all venues ends before the next look."""
         self._venues[venue].ended = "its data has ended"
+        self.on_end()
 
     def fail(self, venue: str, reason: str) -> None:
         """Record at once that a venue's data is down."""
@@ -93,6 +107,10 @@ class MarketWatch:
         if one.state is not _State.DOWN:
             one.state = _State.DOWN
             self._record(MarketDown(venue=venue, reason=one.ended))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _ask(heard_ns: Callable[[int], int], time: CampaignTime) -> int:
