@@ -58,6 +58,14 @@ class CampaignTime(ABC):
         """Wait for ``at_ns``. Sleepers due at the same time wake one after the other, in ``order``."""
 
     @abstractmethod
+    async def turn(self, order: WakeOrder) -> None:
+        """Wait until it is this task's turn among those that go on now.
+
+        In virtual time these go on one after the other, in ``order``, but for the one that goes on already; in real
+        time all do at once.
+        """
+
+    @abstractmethod
     def bell(self, order: WakeOrder) -> Bell:
         """Make a bell whose waiter wakes at ``order`` among others that are due."""
 
@@ -90,6 +98,9 @@ class RealTime(CampaignTime):
 
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
         await trio.sleep_until(self.deadline(at_ns))
+
+    async def turn(self, order: WakeOrder) -> None:
+        pass
 
     def bell(self, order: WakeOrder) -> Bell:
         return _RealBell(self)

@@ -34,9 +34,12 @@ class VirtualClock(trio.abc.Clock):
 
     def __init__(self) -> None:
         self.elapsed_ns = 0
-        self.horizon_ns = 0
+        #: Until then nobody has to be woken; ``None``: not looked for since the clock woke somebody.
+        self.horizon_ns: int | None = 0
         #: Up to this time everything of order class 0 that the agenda holds has had its turn.
         self.settled_ns = -1
+        #: The task that the agenda woke, if that was the last that was woken by the clock.
+        self.awake: trio.lowlevel.Task | None = None
         self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
         self._count = itertools.count()
 
@@ -56,11 +59,13 @@ class VirtualClock(trio.abc.Clock):
             self.elapsed_ns = max(self.elapsed_ns, at_ns)
             self.settled_ns = self.elapsed_ns if order[0] else self.elapsed_ns - 1
             task, entry.task = entry.task, None
+            self.awake = task
             if task is not None:
                 trio.lowlevel.reschedule(task)
             return 0
         if deadline == math.inf:
             return math.inf
+        self.awake = None
         if deadline > self.current_time():
             self.elapsed_ns = max(self.elapsed_ns, round(deadline * SECOND_NS))
         while self.current_time() < deadline:
@@ -81,8 +86,13 @@ class VirtualClock(trio.abc.Clock):
         self._push(self.elapsed_ns, order, moved)
         return moved
 
-    def look_ahead(self) -> None:
-        """Note until when time may run on without waking anybody."""
+    def free_until(self, at_ns: int) -> bool:
+        """Say whether time may run on to ``at_ns`` without waking anybody."""
+        if self.horizon_ns is None:
+            self.horizon_ns = self._look_ahead()
+        return at_ns < self.horizon_ns
+
+    def _look_ahead(self) -> int:
         agenda = self._agenda
         while agenda and agenda[0][3].task is None:
             heapq.heappop(agenda)
@@ -90,11 +100,12 @@ class VirtualClock(trio.abc.Clock):
         to_deadline = trio.lowlevel.current_statistics().seconds_to_next_deadline
         if not math.isinf(to_deadline):
             horizon = min(horizon, self.elapsed_ns + math.floor(to_deadline * SECOND_NS))
-        self.horizon_ns = horizon
+        return horizon
 
     def _push(self, at_ns: int, order: WakeOrder, entry: _Entry) -> None:
         heapq.heappush(self._agenda, (at_ns, order, next(self._count), entry))
-        self.horizon_ns = min(self.horizon_ns, at_ns)
+        if self.horizon_ns is not None and at_ns < self.horizon_ns:
+            self.horizon_ns = at_ns
 
 
 class VirtualTime(CampaignTime):
@@ -114,7 +125,7 @@ class VirtualTime(CampaignTime):
 
     def reach(self, at_ns: int) -> bool:
         elapsed_ns = at_ns - self._start_ns
-        if elapsed_ns >= self._clock.horizon_ns:
+        if not self._clock.free_until(elapsed_ns):
             return False
         if elapsed_ns > self._clock.elapsed_ns:
             self._clock.elapsed_ns = elapsed_ns
@@ -128,7 +139,11 @@ class VirtualTime(CampaignTime):
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
-        self._clock.look_ahead()
+        self._clock.horizon_ns = None
+
+    async def turn(self, order: WakeOrder) -> None:
+        if self._clock.awake is not trio.lowlevel.current_task():
+            await self.sleep_until(self.now_ns(), order)
 
     def bell(self, order: WakeOrder) -> Bell:
         return _VirtualBell(self._clock, self._start_ns, order)
@@ -170,4 +185,4 @@ class _VirtualBell(Bell):
         finally:
             self._waiting = None
         self._rung = False
-        self._clock.look_ahead()
+        self._clock.horizon_ns = None

@@ -99,7 +99,7 @@ class Executor:
         """
         report = await self._sender.ask_once(market, order_of(order.submitted))
         submitted = order.submitted
-        await self._time.sleep(0, (ORDER, submitted.symbol, submitted.venue, 3 + turn))
+        await self._time.turn((ORDER, submitted.symbol, submitted.venue, 3 + turn))
         if report is None or submitted.client_order_id not in self._trades.orders:
             return
         self._sender.record_report(market, order_of(submitted), report)
@@ -191,8 +191,8 @@ class Executor:
                 self._sender.conclude(flight, order, not_sent(order))
             return
         async with trio.open_nursery() as nursery:
-            for order in (buy, sell):
-                nursery.start_soon(self._sender.send, flight, order)
+            nursery.start_soon(self._sender.send, flight, buy)
+            await self._sender.send(flight, sell)
 
     async def _level(self, flight: Flight) -> None:
         """Send orders until both legs are equal, or what is left must be or may be left."""

@@ -66,6 +66,8 @@ class Sender:
 
     async def recorded(self, seq: int) -> bool:
         """Wait until the intent is safely in the journal; return whether it is, within the time of an answer."""
+        if self._journal.is_durable(seq):
+            return True
         with self._answer_by(self._leg_timeout_ns):
             return await self._journal.durable(seq)
         return False
@@ -92,11 +94,11 @@ class Sender:
         if report is not None and (nonsense := _nonsense(flight.market.instruments[order.venue], order, report)):
             report, problem = None, nonsense
         # Legs that are answered, or time out, together wake together; each takes its turn.
-        await self._time.sleep(0, (ORDER, order.symbol, order.venue, 2))
+        await self._time.turn((ORDER, order.symbol, order.venue, 2))
         if report is None:
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
             report = await self._ask_in_time(flight.market, order)
-            await self._time.sleep(0, (ORDER, order.symbol, order.venue, 2))
+            await self._time.turn((ORDER, order.symbol, order.venue, 2))
         return ZERO if report is None else self.conclude(flight, order, report)
 
     def call_unknown(self, flight: Flight, reason: str) -> None:

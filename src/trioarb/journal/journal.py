@@ -118,12 +118,16 @@ class Journal:
         """Whether events can't be written to disk at present. They are kept, and written once it can be done."""
         return self._writer is not None and self._writer.failure is not None
 
+    def is_durable(self, seq: int) -> bool:
+        """Say whether the event of this number may be relied upon already; it is handed on to be written."""
+        if self._writer is None:
+            return True
+        self._writer.end_step()
+        return self._writer.is_durable(seq)
+
     async def durable(self, seq: int) -> bool:
         """Wait until the event of this number may be relied upon; return whether it may.
 
         No checkpoint where nothing has to be waited for. Cancellation leaves the event as it is.
         """
-        if self._writer is None:
-            return True
-        self._writer.end_step()
-        return self._writer.is_durable(seq) or await self._writer.durable(seq)
+        return self._writer is None or self.is_durable(seq) or await self._writer.durable(seq)
