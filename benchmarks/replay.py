@@ -78,6 +78,7 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
     import trio
 
     from trioarb.cli.journal import keep_anew
+    from trioarb.cli.running import leave_uncollected
     from trioarb.clock.virtual import VirtualClock
     from trioarb.config.load import load_table
     from trioarb.engine.run import run_campaign
@@ -90,7 +91,14 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
         keeping, clock = keep_anew(Path(folder) / "c.journal", loaded), VirtualClock()
 
         async def main() -> Any:
-            return await run_campaign(loaded.config, plugins, clock=clock, keeping=keeping, screened=screened)
+            return await run_campaign(
+                loaded.config,
+                plugins,
+                clock=clock,
+                keeping=keeping,
+                screened=screened,
+                on_open=lambda _: leave_uncollected(),
+            )
 
         started = time.perf_counter()
         campaign = trio.run(main, clock=clock)

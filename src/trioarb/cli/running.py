@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -30,7 +31,17 @@ from trioarb.report.narrator import narrate
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 
-__all__ = ["EventsPath", "Foreground", "LogDir", "LogLevelFlag", "Plain", "SummaryPath", "clock_of", "leave_signals"]
+__all__ = [
+    "EventsPath",
+    "Foreground",
+    "LogDir",
+    "LogLevelFlag",
+    "Plain",
+    "SummaryPath",
+    "clock_of",
+    "leave_signals",
+    "leave_uncollected",
+]
 
 LogLevelFlag = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
@@ -107,6 +118,7 @@ def _run_in_trio(
 
             def on_open(campaign: Campaign) -> None:
                 leave_signals()
+                leave_uncollected()
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
                     log.warning(warning)
@@ -131,6 +143,12 @@ def leave_signals() -> None:
     """Let no signal end the process from now on: what runs listens to them, and what comes after it is written too."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def leave_uncollected() -> None:
+    """Keep the garbage collector from going through modules and what was opened over and over while a campaign runs."""
+    gc.collect()
+    gc.freeze()
 
 
 def clock_of(config: Config) -> trio.abc.Clock | None:
