@@ -64,7 +64,7 @@ class SpreadStrategy(Strategy):
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
         default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
         self._size = OrderSize(usd=settings.order_size_usd or default, base=settings.order_size_base)
-        self._entry = float(settings.entry_bps)
+        self.asked_from_bps = self._entry = float(settings.entry_bps)
         self._exit = float(settings.exit_bps)
         self._take_profit = None if settings.take_profit_bps is None else float(settings.take_profit_bps)
         self._stop_loss = None if settings.stop_loss_bps is None else -float(settings.stop_loss_bps)

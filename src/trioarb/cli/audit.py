@@ -31,7 +31,7 @@ def audited(loaded: Loaded, plugins: Plugins, journal: Path) -> str:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     shown: list[Record] = []
     clock = VirtualClock()
-    run = partial(run_campaign, clock=clock, observers=[shown.append], screened=False)
+    run = partial(run_campaign, clock=clock, observers=[shown.append], audited=True)
     trio.run(run, loaded.config, plugins, clock=clock)
     with open_journal(journal) as stored:
         for screened, every in zip_longest(stored.records(), shown):

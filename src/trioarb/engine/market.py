@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 
@@ -12,9 +12,8 @@ from trioarb.engine.screening import columns_of, play_screened, screens_of
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.market.player import play
-from trioarb.model.market import Listing
 from trioarb.model.trade import EndedBy
-from trioarb.plugin.contract import Feed, QuoteSink, Tape, TapeRow
+from trioarb.plugin.contract import Feed, QuoteSink, Tape
 
 __all__ = ["LAST", "start_market"]
 
@@ -35,9 +34,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
         }
         for venue in world.markets
     }
-    tapes = {
-        name: _WatchedTape(name, market, watch) for name, market in world.markets.items() if isinstance(market, Tape)
-    }
+    tapes = {name: market for name, market in world.markets.items() if isinstance(market, Tape)}
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
 
     async def play_tapes() -> None:
@@ -46,7 +43,14 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
         if screens is not None and columns is not None:
             await play_screened(campaign, columns, screens, watch)
         else:
-            await play(tapes, sinks, time=world.time, start_ns=world.start_ns)
+            await play(
+                tapes,
+                sinks,
+                time=world.time,
+                start_ns=world.start_ns,
+                on_end=watch.end,
+                on_failure=lambda venue, error: watch.fail(venue, _reason(error)),
+            )
         if not feeds:
             await world.time.sleep_until(world.time.now_ns(), LAST)
             campaign.end(EndedBy.END_OF_DATA)
@@ -55,26 +59,6 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
         services.start_soon(_serve, campaign, "market data", play_tapes)
     for name, feed in feeds.items():
         await services.start(_serve_feed, campaign, name, feed, sinks[name], watch)
-
-
-class _WatchedTape(Tape):
-    """A venue's tape, whose end or failure the watch is told of."""
-
-    def __init__(self, venue: str, tape: Tape, watch: MarketWatch) -> None:
-        self._venue = venue
-        self._tape = tape
-        self._watch = watch
-
-    def listings(self) -> Sequence[Listing]:
-        return self._tape.listings()
-
-    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
-        try:
-            yield from self._tape.rows(symbols, start_ns)
-        except Exception as error:
-            self._watch.fail(self._venue, _reason(error))
-            raise
-        self._watch.end(self._venue)
 
 
 async def _serve(campaign: Campaign, what: str, service: Callable[[], Awaitable[None]]) -> None:

@@ -60,14 +60,16 @@ async def run_campaign(
     warnings: Sequence[str] = (),
     keeping: Keeping | None = None,
     screened: bool = True,
+    audited: bool = False,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
     ``observers`` see every record; one that raises (for a full disk, say) ends the campaign with an error.
     ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
     the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
-    says where the campaign is kept, and what it goes on with. Without ``screened`` every recorded quote is shown to the
-    strategy, also where its screen says that it could not act upon it. The rest is as in `open_campaign`.
+    says where the campaign is kept, and what it goes on with. Without ``screened`` recorded quotes are not passed over
+    where the strategy's screen says that it could not act upon them; if ``audited``, it is also asked at every one,
+    whatever it says of the edges that it acts upon. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -77,7 +79,10 @@ async def run_campaign(
     past = keeping.past if keeping is not None else None
     state_of = keeping.state_of if keeping is not None else None
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
-        campaign.screened = screened
+        campaign.screened = screened and not audited
+        if audited:
+            for task in campaign.symbols.values():
+                task.ask_always()
         if past is None:
             start = _Start(partial(record_opening, campaign), None)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import attrs
@@ -161,6 +162,7 @@ class _Symbol:
         self.task = task
         self.next_rank = -1
         self.next_ns = _NEVER
+        self._thread = get_ident()
         self._number = number
         self._market = market
         self._columns = columns
@@ -189,7 +191,9 @@ class _Symbol:
             self._row_ns, self._row_rank = int(block.ts_ns[index]), int(block.rank[index])
 
     def catch_up(self) -> None:
-        """Pass over what had its turn."""
+        """Pass over what had its turn; for the thread that plays it only. Others see what was passed over so far."""
+        if get_ident() != self._thread:
+            return
         market_ns, rank = self._market.time.market_ns(), self._market.rank
         if self._row_ns <= market_ns or self._row_rank <= rank:
             self._pass(self._row_after(market_ns, rank))
@@ -254,7 +258,7 @@ class _Symbol:
         count = until - self._refused
         if count > 0:
             self._refused = until
-            self.task.pass_over(Passed(count, count, 0, 0, None), 0)
+            self.task.pass_over(Passed(count, count, 0, 0, None))
 
     def _pass(self, until: int) -> None:
         """Count the quotes before a row, and put the last of them on the board."""
@@ -263,8 +267,7 @@ class _Symbol:
         passed = self._count(until) if self.task.is_evaluating else Passed(until - self._row, 0, 0, 0, None)
         self._put(until - 1)
         self._go_to(until)
-        block, index = self._columns.at(until - 1)
-        self.task.pass_over(passed, int(block.ts_ns[index]))
+        self.task.pass_over(passed)
         for place in [place for place in self._screened if self._columns.blocks[place].end <= until]:
             del self._screened[place]
 
@@ -350,7 +353,7 @@ class _Symbol:
             received = block.bid[path.sell] * path.keep_sell
             paid = block.ask[path.buy] * path.cost_buy
             entries = _either(entries, self._screen.entries(received, paid))
-            has_edge: Mask = received > paid
+            has_edge: Mask = received / paid > 1.0
             if is_on_time is not None:
                 has_edge &= is_on_time
                 fresh = _either(fresh, is_on_time)

@@ -27,7 +27,10 @@ __all__ = ["SYMBOL_ORDER", "Funnel", "Passed", "Path", "SymbolTask"]
 SYMBOL_ORDER = 2
 
 #: Of so many evaluations, one is timed.
-_TIME_EVERY = 16
+_TIME_EVERY = 64
+
+#: What rounding could add to an edge.
+_SLACK_BPS = 1e-7
 
 #: Pause after an exit that closed nothing.
 _RETRY_CLOSE_NS = 200_000_000
@@ -35,14 +38,13 @@ _RETRY_CLOSE_NS = 200_000_000
 
 @attrs.define
 class Funnel:
-    """Where a symbol's quotes and evaluations went."""
+    """Where a symbol's quotes and evaluations went. ``stale``: evaluations without two fresh quotes."""
 
     iterations: int = 0
     seen: int = 0
     refused: int = 0
     conflated: int = 0
-    evaluated: int = 0
-    fresh: int = 0
+    stale: int = 0
     edge_positive: int = 0
     over_threshold: int = 0
     sized: int = 0
@@ -50,9 +52,43 @@ class Funnel:
 
     def event(self, symbol: str, *, final: bool) -> FunnelCounted:
         """Return the counters as they are now."""
-        counts = {field.name: getattr(self, field.name) for field in attrs.fields(Funnel)}
-        counts["not_sized"] = dict(sorted(self.not_sized.items()))
-        return FunnelCounted(symbol=symbol, final=final, **counts)
+        return FunnelCounted(
+            symbol=symbol,
+            iterations=self.iterations,
+            seen=self.seen,
+            refused=self.refused,
+            conflated=self.conflated,
+            evaluated=self.evaluated,
+            fresh=self.fresh,
+            edge_positive=self.edge_positive,
+            over_threshold=self.over_threshold,
+            sized=self.sized,
+            not_sized=dict(sorted(self.not_sized.items())),
+            final=final,
+        )
+
+    @property
+    def evaluated(self) -> int:
+        return self.iterations
+
+    @property
+    def fresh(self) -> int:
+        return self.iterations - self.stale
+
+    @classmethod
+    def of(cls, counted: FunnelCounted) -> Funnel:
+        """Return the counters as they were."""
+        return cls(
+            iterations=counted.iterations,
+            seen=counted.seen,
+            refused=counted.refused,
+            conflated=counted.conflated,
+            stale=counted.evaluated - counted.fresh,
+            edge_positive=counted.edge_positive,
+            over_threshold=counted.over_threshold,
+            sized=counted.sized,
+            not_sized=Counter(counted.not_sized),
+        )
 
 
 @attrs.frozen
@@ -89,8 +125,12 @@ class SymbolTask:
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
     decided meanwhile. ``fenced``: the campaign ends, and an entry that was not begun never will be.
 
-    ``best_edge_bps`` is that of the last evaluation, ``highest_edge_bps`` the most that was ever seen, and
-    ``last_refusals`` (by ``tier.rule``) the guards' latest answers: telemetry, which nothing is decided by.
+    ``highest_edge_bps`` is the most that was ever seen, and ``last_refusals`` (by ``tier.rule``) the guards' latest
+    answers: telemetry, which nothing is decided by.
+
+    Most quotes change nothing. Up to the evaluation ``_closer_at``, as long as both quotes of each route are fresh and
+    no ratio of what is received to what is paid exceeds ``_bar``, no edge is the highest so far or one that the
+    strategy wants to be asked about: such a quote is counted, and that is all.
 
     ``on_change`` is called when it begins or ends to evaluate quotes, or begins anew: whoever passes quotes over has
     to think again.
@@ -104,7 +144,6 @@ class SymbolTask:
         self._funnel = Funnel()
         self.fenced = False
         self._entries_open = True
-        self.best_edge_bps: float | None = None
         self.highest_edge_bps: float | None = None
         self.last_refusals: dict[str, Decided] = {}
         self._parts = parts
@@ -116,6 +155,9 @@ class SymbolTask:
         self._every_quote = parts.limits.interval_ns == 0
         self._most_iterations = maxsize if parts.limits.max_iterations is None else parts.limits.max_iterations
         self._max_age_ns = strategy.max_quote_age_ns
+        self._asked_from_bps = strategy.asked_from_bps
+        self._bar = 0.0
+        self._closer_at = self._timed_at = 0
         self._held = parts.trades.held
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | _Exit | None = None
@@ -150,10 +192,19 @@ class SymbolTask:
         """Whether no entry will come any more, and no pair is in flight."""
         return self.retired or (self.limit_reached and self._work is None and not self._executing)
 
+    @property
+    def best_edge_bps(self) -> float | None:
+        """The best edge between the quotes that were fresh when the newest came."""
+        self._board.catch_up()
+        found = self._best_path(max(self._board.received_ns))
+        return None if found is None else found[1]
+
     def sink(self, venue: str) -> QuoteSink:
         """Return what a venue's market data calls with every quote of this symbol."""
-        index = self._board.venues.index(venue)
-        accept, serials = self._board.door(index), self._board.serial
+        board, symbol, held, max_age_ns = self._board, self.symbol, self._held, self._max_age_ns
+        index = board.venues.index(venue)
+        accept, bids, asks, received = board.door(index), board.bid, board.ask, board.received_ns
+        others, legs = tuple({path.buy for path in self.paths} - {index}), self._legs
 
         def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
             funnel = self._funnel
@@ -161,41 +212,80 @@ class SymbolTask:
             if not accept(bid, bid_size, ask, ask_size, received_ns):
                 funnel.refused += 1
                 return
-            try:
-                if serials[index] == 1:
-                    self._seed_inventory(venue, index)
-                if self._active and self._every_quote:
-                    self.evaluate(received_ns)
-            except Exception as error:  # the symbol's fault, not the feed's
-                self._failure = error
-                self._active = False
-                self._bell.ring()
-            if self._active and not self._every_quote:
-                funnel.conflated += self._unread[index]
-                self._unread[index] = True
+            if funnel.iterations < self._closer_at and symbol not in held:
+                oldest_ns, bar, has_edge = received_ns - max_age_ns, self._bar, False
+                for other in others:
+                    if received[other] < oldest_ns:
+                        break
+                else:
+                    for _, buy, sell, keep_sell, cost_buy in legs:
+                        ratio = bids[sell] * keep_sell / (asks[buy] * cost_buy)
+                        if ratio > bar:
+                            break
+                        if ratio > 1.0:
+                            has_edge = True
+                    else:
+                        funnel.iterations += 1
+                        if has_edge:
+                            funnel.edge_positive += 1
+                        return
+            self._take_in(venue, index, received_ns)
 
         return on_quote
 
-    def pass_over(self, passed: Passed, now_ns: int) -> None:
-        """Count quotes that no evaluation could act upon; the last accepted of them came at ``now_ns``."""
+    def _take_in(self, venue: str, index: int, received_ns: int) -> None:
+        """Do what a quote asks for that is on the board already."""
+        try:
+            if self._board.serial[index] == 1:
+                self._seed_inventory(venue, index)
+            if self._active and self._every_quote:
+                self.evaluate(received_ns)
+                self._set_bar()
+        except Exception as error:  # the symbol's fault, not the feed's
+            self._failure = error
+            self._active = False
+            self._closer_at = 0
+            self._bell.ring()
+        if self._active and not self._every_quote:
+            self._funnel.conflated += self._unread[index]
+            self._unread[index] = True
+
+    def _set_bar(self) -> None:
+        """Work out again up to which ratio of prices nothing has to be done, and for how many evaluations."""
+        highest_bps, asked_from_bps, received_ns = self.highest_edge_bps, self._asked_from_bps, self._board.received_ns
+        if (
+            highest_bps is None
+            or asked_from_bps is None
+            or not self.is_evaluating
+            or any(received_ns[leg[1]] < 0 for leg in self._legs)
+        ):
+            self._closer_at = 0
+        else:
+            self._closer_at = min(self._timed_at, self._most_iterations - 1)
+            self._bar = 1 + (min(highest_bps, asked_from_bps) - _SLACK_BPS) / 1e4
+
+    def pass_over(self, passed: Passed) -> None:
+        """Count quotes that no evaluation could act upon."""
         funnel, accepted = self._funnel, passed.seen - passed.refused
         funnel.seen += passed.seen
         funnel.refused += passed.refused
         if accepted and self.is_evaluating:
             funnel.iterations += accepted
-            funnel.evaluated += accepted
-            funnel.fresh += passed.fresh
+            funnel.stale += accepted - passed.fresh
             funnel.edge_positive += passed.edge_positive
             highest = passed.highest_edge_bps
             if highest is not None and (self.highest_edge_bps is None or highest > self.highest_edge_bps):
                 self.highest_edge_bps = highest
-            best = self._best_path(now_ns)
-            self.best_edge_bps = None if best is None else best[1]
 
     def fence(self) -> None:
         """Let no entry be decided or begun any more."""
         self._board.catch_up()
         self.fenced = True
+        self._closer_at = 0
+
+    def ask_always(self) -> None:
+        """Ask the strategy at every evaluation, also where it says that it would not enter."""
+        self._asked_from_bps = None
 
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
         """Evaluate and execute until ``until_ns``, or until cancelled; without ``entries`` only exits.
@@ -204,7 +294,7 @@ class SymbolTask:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
         self._board.catch_up()
-        self._entries_open, self._active = entries, True
+        self._entries_open, self._active, self._closer_at = entries, True, 0
         self.on_change()
         if entries and self.done:
             self._on_done()
@@ -243,15 +333,14 @@ class SymbolTask:
 
     def take_up(self, counted: FunnelCounted | None) -> None:
         """Go on with the counters that the journal holds; act on no quote before `run`."""
-        self._active = False
+        self._active, self._closer_at = False, 0
         if counted is not None:
-            counts = {field.name: getattr(counted, field.name) for field in attrs.fields(Funnel)}
-            self._funnel = Funnel(**{**counts, "not_sized": Counter(counted.not_sized)})
+            self._funnel = Funnel.of(counted)
 
     def stop(self) -> PairOpened | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
         self._board.catch_up()
-        self._active = False
+        self._active, self._closer_at = False, 0
         work, self._work = self._work, None
         return work if isinstance(work, PairOpened) else None
 
@@ -277,7 +366,9 @@ class SymbolTask:
     def evaluate(self, now_ns: int) -> None:
         """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""
         iterations = self._funnel.iterations
-        is_timed = not iterations % _TIME_EVERY
+        is_timed = iterations >= self._timed_at
+        if is_timed:
+            self._timed_at = iterations + _TIME_EVERY
         started_ns = perf_counter_ns() if is_timed else 0
         if self.symbol in self._held and self._work is None and not self._executing:
             self._decide_exit(now_ns)
@@ -291,18 +382,17 @@ class SymbolTask:
     def _decide_entry(self, now_ns: int) -> None:
         funnel = self._funnel
         funnel.iterations += 1
-        funnel.evaluated += 1
         found = self._best_path(now_ns)
         if found is None:
-            self.best_edge_bps = None
+            funnel.stale += 1
             return
         best, best_edge = found
-        self.best_edge_bps = best_edge
         if self.highest_edge_bps is None or best_edge > self.highest_edge_bps:
             self.highest_edge_bps = best_edge
-        funnel.fresh += 1
         if best_edge > 0:
             funnel.edge_positive += 1
+        if self._asked_from_bps is not None and best_edge < self._asked_from_bps:
+            return
         wanted = self.strategy.entry(best.route, best_edge, now_ns)
         if wanted is None:
             return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["BLOCK_ROWS", "Aligned", "align"]
+__all__ = ["BLOCK_ROWS", "Aligned", "Merged", "Parts", "align", "merge", "parts_of"]
 
 #: Rows of a full block: its columns of prices fit a processor's cache.
 BLOCK_ROWS = 32_768
@@ -24,6 +24,23 @@ BLOCK_ROWS = 32_768
 _MOST_WAITING = 4_000_000
 
 _NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+
+
+#: The batches of a tape that hold rows; of each, whether it is the last one.
+Parts = Iterator[tuple["RowBatch", bool]]
+
+
+@attrs.frozen
+class Merged:
+    """Rows of all tapes in order. ``ended``: the tapes that end here, and their last row among these, −1 if none.
+
+    ``columns``: ``ts_ns``, ``symbol`` (its place among the symbols), ``tape``, ``bid``, ``bid_size``, ``ask``,
+    ``ask_size``.
+    """
+
+    columns: dict[str, Array]
+    tapes: int
+    ended: Sequence[tuple[int, int]]
 
 
 @attrs.frozen
@@ -46,9 +63,9 @@ def align(
     import numpy as np
 
     waiting = {symbol: _Waiting(symbol, len(tapes)) for symbol in symbols}
-    codes = {symbol: code for code, symbol in enumerate(symbols)}
     rank = count = 0
-    for merged in _merged([_Source(number, tape, codes) for number, tape in enumerate(tapes)]):
+    for piece in merge([parts_of(tape) for tape in tapes], symbols):
+        merged = piece.columns
         rows = len(merged["ts_ns"])
         merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
         rank += rows
@@ -106,15 +123,33 @@ def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:
             yield Aligned(symbol, one.take(one.rows))
 
 
+def parts_of(batches: Iterator[RowBatch]) -> Parts:
+    """Yield each batch as soon as it is known whether another follows. An error comes after what was before it."""
+    kept: RowBatch | None = None
+    try:
+        for batch in batches:
+            if len(batch.ts_ns):
+                if kept is not None:
+                    yield kept, False
+                kept = batch
+    except Exception:
+        if kept is not None:
+            yield kept, False
+        raise
+    if kept is not None:
+        yield kept, True
+
+
 class _Source:
     """One tape, read batch by batch. ``columns`` are rows that were read and not merged yet."""
 
-    def __init__(self, number: int, batches: Iterator[RowBatch], codes: Mapping[str, int]) -> None:
-        self._number = number
-        self._batches = batches
+    def __init__(self, number: int, parts: Parts, codes: Mapping[str, int]) -> None:
+        self.number = number
+        self._parts = parts
         self._codes = codes
         self.columns: dict[str, Array] = {}
         self.is_over = False
+        self._is_told = False
 
     def __len__(self) -> int:
         return len(self.columns["ts_ns"]) if self.columns else 0
@@ -123,13 +158,12 @@ class _Source:
         """Read another batch behind what is there."""
         import numpy as np
 
-        batch = next(self._batches, None)
+        batch, self.is_over = next(self._parts, (None, True))
         if batch is None:
-            self.is_over = True
             return
         columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
         columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=np.int64)[batch.symbol]
-        columns["tape"] = np.full(len(batch.ts_ns), self._number, dtype=np.uint8)
+        columns["tape"] = np.full(len(batch.ts_ns), self.number, dtype=np.uint8)
         if len(self):
             columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}
         self.columns = columns
@@ -139,31 +173,43 @@ class _Source:
         self.columns = {name: column[count:] for name, column in self.columns.items()}
         return taken
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all rows were taken, and that wasn't told."""
+        return self.is_over and not len(self) and not self._is_told
 
-def _merged(sources: Sequence[_Source]) -> Iterator[dict[str, Array]]:
-    """Yield the rows of all tapes in order, some thousands at a time."""
+    def end(self, tape: Array) -> tuple[int, int]:
+        """Tell the end: which tape it is, and its last row, given which tape each row is of."""
+        self._is_told = True
+        rows = (tape == self.number).nonzero()[0]
+        return self.number, int(rows[-1]) if len(rows) else -1
+
+
+def merge(tapes: Sequence[Parts], symbols: Sequence[str]) -> Iterator[Merged]:
+    """Yield the rows of all tapes in order, some thousands at a time: by time, ``order``, and the tapes' order.
+
+    If no tape has a row, nothing is yielded.
+    """
     import numpy as np
 
+    codes = {symbol: code for code, symbol in enumerate(symbols)}
+    sources = [_Source(number, tape, codes) for number, tape in enumerate(tapes)]
     for source in sources:
         source.read()
-    while any(len(source) or not source.is_over for source in sources):
-        for source in sources:
-            while not len(source) and not source.is_over:
-                source.read()
+    while any(len(source) for source in sources):
         # Before this time no tape has anything more to say.
         until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
         parts = [one.take(int(np.searchsorted(one.columns["ts_ns"], until))) for one in sources if len(one)]
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-        if not columns or not len(columns["ts_ns"]):
-            for source in sources:
-                if not source.is_over and int(source.columns["ts_ns"][-1]) == until:
-                    source.read()
-            continue
-        if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
-            order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
-            columns = {name: column[order] for name, column in columns.items()}
-        del columns["order"]
-        yield columns
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        if len(columns["ts_ns"]):
+            if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
+                order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
+                columns = {name: column[order] for name, column in columns.items()}
+            del columns["order"]
+            yield Merged(columns, len(sources), [one.end(columns["tape"]) for one in sources if one.has_ended])
+        for source in sources:
+            while not source.is_over and (not len(source) or int(source.columns["ts_ns"][-1]) == until):
+                source.read()
 
 
 def _best_ratio(bid: Array, ask: Array) -> float:

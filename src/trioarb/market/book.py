@@ -93,15 +93,16 @@ class QuoteBoard:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
         self.catch_up()
         index = self.venues.index(venue)
-        serial, touch = self._touches[index]
-        if serial != self.serial[index]:
+        known, touch = self._touches[index]
+        serial = self.serial[index]  # read first, since the live view asks from another thread
+        if serial != known:
             touch = Touch(
                 bid=exact_decimal(self.bid[index]),
                 bid_size=exact_decimal(self.bid_size[index]),
                 ask=exact_decimal(self.ask[index]),
                 ask_size=exact_decimal(self.ask_size[index]),
             )
-            self._touches[index] = self.serial[index], touch
+            self._touches[index] = serial, touch
         return touch
 
     def newest_ns(self, venue: str) -> int:

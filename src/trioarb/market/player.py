@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Any
 
 import trio
 
 from trioarb.clock.service import CampaignTime, WakeOrder
 from trioarb.errors import MarketDataError
-from trioarb.plugin.contract import QuoteSink, Tape
+from trioarb.market.align import Merged, Parts, merge, parts_of
+from trioarb.plugin.contract import QuoteSink, RowBatch, Tape
 
 __all__ = ["MARKET_FIRST", "play"]
 
@@ -19,7 +23,8 @@ MARKET_FIRST: WakeOrder = (0, "", "", 0)
 #: Rows between two looks at signals and other tasks, should the tape never have to wait.
 _BURST = 512
 
-_Row = tuple[int, int, int, str, float, float, float, float]
+#: Time, sink, bid, bid size, ask, ask size.
+_Row = tuple[int, QuoteSink, float, float, float, float]
 
 
 async def play(
@@ -28,39 +33,108 @@ async def play(
     *,
     time: CampaignTime,
     start_ns: int,
+    on_end: Callable[[str], None] = lambda venue: None,
+    on_failure: Callable[[str, Exception], None] = lambda venue, error: None,
 ) -> None:
     """Call ``sinks[venue][symbol]`` with the rows of all ``tapes`` (by venue), merged by time and file order.
+
+    ``on_end`` is told of a venue's end, right after its last row, ``on_failure`` of what its tape raised.
 
     Raises:
         MarketDataError: a tape raised; names its venue.
 
     Returns at the end of the last tape. In virtual time rows are delivered without a checkpoint as long as nothing
-    else is due before them.
+    else is due before them, but for one now and then.
     """
-    merged = heapq.merge(
-        *(
-            _rows(venue, tape, tuple(sinks[venue]), start_ns, number)
-            for number, (venue, tape) in enumerate(tapes.items())
-        )
-    )
-    deliver: Sequence[Mapping[str, QuoteSink]] = [sinks[venue] for venue in tapes]
-    burst = 0
-    for ts_ns, _, tape, symbol, bid, bid_size, ask, ask_size in merged:
-        burst += 1
-        if not time.reach(ts_ns):
-            await time.sleep_until(ts_ns, MARKET_FIRST)
-            time.reach(ts_ns)
-            burst = 0
-        elif burst >= _BURST:
-            await trio.lowlevel.checkpoint()
-            burst = 0
-        deliver[tape][symbol](bid, bid_size, ask, ask_size, ts_ns)
+    tracked = _Tracked(tapes, sinks, start_ns, on_end, on_failure)
+    for rows in tracked.by_columns() or tracked.by_rows():
+        for ts_ns, sink, bid, bid_size, ask, ask_size in rows:
+            if not time.reach(ts_ns):
+                await time.sleep_until(ts_ns, MARKET_FIRST)
+                time.reach(ts_ns)
+            sink(bid, bid_size, ask, ask_size, ts_ns)
+        await trio.lowlevel.checkpoint()
 
 
-def _rows(venue: str, tape: Tape, symbols: Sequence[str], start_ns: int, number: int) -> Iterator[_Row]:
-    try:
-        for ts_ns, order, symbol, bid, bid_size, ask, ask_size in tape.rows(symbols, start_ns):
-            yield ts_ns, order, number, symbol, bid, bid_size, ask, ask_size
-    except Exception as error:
+class _Tracked:
+    """The rows of all tapes in order, some at a time; who has to know is told of ends and failures on the way."""
+
+    def __init__(
+        self,
+        tapes: Mapping[str, Tape],
+        sinks: Mapping[str, Mapping[str, QuoteSink]],
+        start_ns: int,
+        on_end: Callable[[str], None],
+        on_failure: Callable[[str, Exception], None],
+    ) -> None:
+        self._tapes = tapes
+        self._sinks = sinks
+        self._start_ns = start_ns
+        self._on_end = on_end
+        self._on_failure = on_failure
+
+    def by_rows(self) -> Iterator[Iterable[_Row]]:
+        """Merge row by row, which every tape can do."""
+        merged = heapq.merge(*(self._rows(number, venue) for number, venue in enumerate(self._tapes)))
+        sinks = [self._sinks[venue] for venue in self._tapes]
+        while (first := next(merged, None)) is not None:
+            yield (
+                (ts_ns, sinks[tape][symbol], bid, bid_size, ask, ask_size)
+                for ts_ns, _, tape, symbol, bid, bid_size, ask, ask_size in chain((first,), islice(merged, _BURST - 1))
+            )
+
+    def _rows(self, number: int, venue: str) -> Iterator[tuple[int, int, int, *tuple[Any, ...]]]:
+        try:
+            for ts_ns, order, *rest in self._tapes[venue].rows(tuple(self._sinks[venue]), self._start_ns):
+                yield ts_ns, order, number, *rest
+        except Exception as error:
+            raise self._failed(venue, error) from error
+        self._on_end(venue)
+
+    def by_columns(self) -> Iterator[Iterable[_Row]] | None:
+        """Merge whole columns; ``None`` if a tape can't give any."""
+        batches = {
+            venue: tape.batches(tuple(self._sinks[venue]), self._start_ns) for venue, tape in self._tapes.items()
+        }
+        known = {venue: one for venue, one in batches.items() if one is not None}
+        return self._columns(known) if len(known) == len(batches) else None
+
+    def _columns(self, batches: Mapping[str, Iterator[RowBatch]]) -> Iterator[Iterable[_Row]]:
+        silent = list(self._tapes)
+        venues, symbols = tuple(self._tapes), tuple(dict.fromkeys(chain(*self._sinks.values())))
+        sinks = [self._sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
+        for merged in merge([self._parts(venue, one) for venue, one in batches.items()], symbols):
+            first = 0
+            for tape, last in sorted(merged.ended, key=itemgetter(1)):
+                yield from _bursts(merged, sinks, first, last + 1)
+                first = last + 1
+                silent.remove(venues[tape])
+                self._on_end(venues[tape])
+            yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
+        for venue in silent:
+            self._on_end(venue)
+
+    def _parts(self, venue: str, batches: Iterator[RowBatch]) -> Parts:
+        try:
+            yield from parts_of(batches)
+        except Exception as error:
+            raise self._failed(venue, error) from error
+
+    def _failed(self, venue: str, error: Exception) -> MarketDataError:
+        self._on_failure(venue, error)
         detail = str(error) if isinstance(error, MarketDataError) else f"{type(error).__name__}: {error}"
-        raise MarketDataError(f"[exchanges.{venue}.market]: {detail}") from error
+        return MarketDataError(f"[exchanges.{venue}.market]: {detail}")
+
+
+def _bursts(merged: Merged, sinks: Sequence[QuoteSink], first: int, end: int) -> Iterator[Iterable[_Row]]:
+    """Yield some of the merged rows; ``sinks`` of every tape and symbol, symbol by symbol."""
+    columns, symbols = merged.columns, len(sinks) // merged.tapes
+    for start in range(first, end, _BURST):
+        cut = {name: column[start : min(start + _BURST, end)] for name, column in columns.items()}
+        places = cut["tape"].astype(int) * symbols + cut["symbol"]
+        prices = (cut[name].tolist() for name in ("bid", "bid_size", "ask", "ask_size"))
+        yield zip(cut["ts_ns"].tolist(), map(sinks.__getitem__, places.tolist()), *prices, strict=True)
+
+
+def _nowhere(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+    pass

@@ -278,6 +278,9 @@ class Strategy(ABC):
     #: The edge at which a position is expected to be closed (normally negative): the price of hedging.
     exit_bps: Decimal
 
+    #: Below this edge (bps) `entry` answers ``None`` in any case, and is not asked; ``None``: it always is.
+    asked_from_bps: float | None = None
+
     @abstractmethod
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
         """Return how much to trade on the symbol's best route, or ``None``."""
