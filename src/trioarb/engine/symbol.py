@@ -155,7 +155,15 @@ class SymbolTask:
         index = self._board.venues.index(venue)
         accept, serials = self._board.door(index), self._board.serial
 
-        def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+        def on_quote(
+            bid: float,
+            bid_size: float,
+            ask: float,
+            ask_size: float,
+            received_ns: int,
+            venue_ts_ns: int | None = None,
+            /,
+        ) -> None:
             funnel = self._funnel
             funnel.seen += 1
             if not accept(bid, bid_size, ask, ask_size, received_ns):
