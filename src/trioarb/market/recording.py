@@ -33,7 +33,7 @@ _MOST_WAITING = 2_000_000
 #: Rows of a venue that wait until an inline recorder writes them.
 _INLINE_ROWS = 65_536
 #: Rows that are written in one go. Between two of them a thread that trades gets its turn.
-_SLICE_ROWS = 1_024
+_SLICE_ROWS = 4_096
 #: Rows of a Parquet file that are compressed together.
 _GROUP_ROWS = 131_072
 _SUFFIX = ".part"
@@ -53,6 +53,9 @@ class QuoteRecorder:
     """
 
     def __init__(self, folder: Path, *, inline: bool = False) -> None:
+        # Loaded now: later it would hold up whatever goes on beside the recording.
+        import pyarrow.parquet  # noqa: F401
+
         self.folder = folder
         self.inline = inline
         self.rows: Counter[tuple[str, str]] = Counter()
