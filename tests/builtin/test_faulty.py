@@ -671,7 +671,7 @@ def test_a_wrapped_tape_keeps_its_start_and_its_rules() -> None:
 
 
 class TwoQuotes(Feed):
-    """A feed with a quote every second, which breaks after the second one."""
+    """A feed with a quote every second, which breaks after the second one. The first says when the venue made it."""
 
     def listings(self) -> Sequence[Listing]:
         return [listing("BTC")]
@@ -680,31 +680,34 @@ class TwoQuotes(Feed):
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         task_status.started()
-        for number in range(2):
-            sinks["BTCUSDT"](100.0 + number, 1.0, 101.0 + number, 1.0, number)
-            await trio.sleep(1)
+        sinks["BTCUSDT"](100.0, 1.0, 101.0, 1.0, 0, 77)
+        await trio.sleep(1)
+        sinks["BTCUSDT"](101.0, 1.0, 102.0, 1.0, 1)
+        await trio.sleep(1)
         raise MarketDataError("broken")
 
 
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
-        ({}, [(0.0, 100.0, 101.0, 0), (1.0, 101.0, 102.0, 1)]),
-        ({"skew_ms": Decimal(400)}, [(0.4, 100.0, 101.0, 400_000_000), (1.4, 101.0, 102.0, 400_000_001)]),
+        ({}, [(0.0, 100.0, 101.0, 0, 77), (1.0, 101.0, 102.0, 1, None)]),
+        ({"skew_ms": Decimal(400)}, [(0.4, 100.0, 101.0, 400_000_000, 77), (1.4, 101.0, 102.0, 400_000_001, None)]),
         ({"drop": Decimal(1)}, []),
         ({"stale": Decimal(1)}, []),
     ],
 )
 async def test_a_wrapped_feed_stays_a_feed(
-    faults: dict[str, Decimal], expected: list[tuple[float, float, float, int]], autojump_clock: object
+    faults: dict[str, Decimal], expected: list[tuple[float, float, float, int, int | None]], autojump_clock: object
 ) -> None:
     spec = load_plugins().get(MarketDataSpec, "faulty")
     context = MarketContext(venue="a", seed=7, inner=TwoQuotes())
-    got: list[tuple[float, float, float, int]] = []
+    got: list[tuple[float, float, float, int, int | None]] = []
     begun = trio.current_time()
 
-    def sink(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
-        got.append((round(trio.current_time() - begun, 6), bid, ask, received_ns))
+    def sink(
+        bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int, venue_ts_ns: int | None = None, /
+    ) -> None:
+        got.append((round(trio.current_time() - begun, 6), bid, ask, received_ns, venue_ts_ns))
 
     async with spec.open(spec.settings(**faults), context) as market:
         assert isinstance(market, Feed)
@@ -725,7 +728,7 @@ async def test_a_crossed_quote_of_a_feed_is_crossed(autojump_clock: object) -> N
         with pytest.raises(MarketDataError):
             await market.run({"BTCUSDT": lambda *quote: got.append(quote)})
 
-    assert [bid > ask for bid, _, ask, _, _ in got] == [True, True]
+    assert [bid > ask for bid, _, ask, *_ in got] == [True, True]
 
 
 #: How each fault shows in the events of the ready campaign.

@@ -76,3 +76,29 @@ def test_what_can_not_be_played_is_a_problem(trioarb: CommandLine, what: str) ->
     assert ran.code == 1
     assert f"error: {said}" in ran.out
     assert "2 files, 1 problems" in ran.out
+
+
+def test_the_clocks_of_venues_are_compared(trioarb: CommandLine) -> None:
+    def with_times(path: Path, first: int, *times_ns: int | None) -> None:
+        write(path, *((first + number, "A", 1.0, 2.0) for number in range(len(times_ns))))
+        table = pq.read_table(path)
+        received = table["ts_ns"].to_pylist()
+        own = [None if ns is None else at + ns for at, ns in zip(received, times_ns, strict=True)]
+        pq.write_table(table.append_column("venue_ts_ns", pa.array(own, pa.int64())), path)
+
+    second = 10**9
+    with_times(trioarb.folder / "1.parquet", 0, -1_000_000, None, 0, 3 * second)
+    with_times(trioarb.folder / "2.parquet", 4, -2_000_000, -4 * second)
+    write(trioarb.folder / "3.parquet", (9, "B", 1.0, 2.0))
+
+    ran = trioarb("data", "check", ".", "--json")
+    assert ran.code == 0, ran.err
+    (a,) = json.loads(ran.out)["venue_times"]
+    assert a == {
+        "exchange": "A",
+        "quotes": 5,
+        "backwards": 2,
+        "median_delay_seconds": 0.001,
+        "longest_delay_seconds": 4.0,
+    }
+    assert "venue time of A: ran backwards 2 times in 5 quotes" in trioarb("data", "check", ".").out

@@ -112,3 +112,64 @@ def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     record(recorder, 1)
     with pytest.raises(MarketDataError, match=r"file: can't be written: "):
         recorder.flush()
+
+
+def test_parts_become_files_while_others_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of one second: names must not be taken twice, whether a part is a Parquet file already or not."""
+    monkeypatch.setattr(recording, "_ROTATE_ROWS", 1)
+    recorder = QuoteRecorder(tmp_path)
+    for number in range(6):
+        record(recorder, number / 10)
+        recorder.flush()
+        if number % 2:
+            recorder.convert()
+    recorder.close()
+    asks = [row[5] for path in recorder.files for row in read(path)]
+    assert asks == [3.0 + number / 10 for number in range(6)]
+    assert recorder.left == []
+
+
+def test_in_a_hurry_parts_are_left_for_the_next_recording(tmp_path: Path) -> None:
+    recorder = QuoteRecorder(tmp_path)
+    record(recorder, 1, 2)
+    recorder.hurry()
+    recorder.close()
+    assert (recorder.files, recorder.rows.total(), recorder.lost) == ([], 2, 0)
+    assert recorder.left == list(tmp_path.rglob("*.*")) == [tmp_path / "2025-01-01" / "a.000001.part"]
+    assert [rows for _, rows in recover(tmp_path)] == [2]
+
+
+def test_an_inline_recorder_writes_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "_INLINE_ROWS", 2)
+    recorder = QuoteRecorder(tmp_path, inline=True)
+    record(recorder, 1, 2, 3, 4, 5)
+    assert (recorder.rows.total(), recorder.waiting) == (4, 1)
+    recorder.close()
+    assert (recorder.rows.total(), recorder.lost) == (5, 0)
+
+
+def test_after_a_failure_every_quote_is_counted_as_lost(tmp_path: Path) -> None:
+    recorder = QuoteRecorder(tmp_path)
+    record(recorder, 1, 2)
+    recorder.flush()
+    (tmp_path / "2025-01-02").write_text("")
+    record(recorder, 3, 86_401)
+    record(recorder, 4, venue="b")
+    with pytest.raises(MarketDataError, match="can't be written: File exists"):
+        recorder.flush()
+    record(recorder, 5)
+    recorder.flush()
+    recorder.close()
+    assert (recorder.rows.total(), recorder.lost, recorder.files) == (3, 3, [])
+    assert [rows for _, rows in recover(tmp_path)] == [3]
+
+
+def test_a_venue_time_is_passed_on_and_written(tmp_path: Path) -> None:
+    recorder = QuoteRecorder(tmp_path)
+    passed: list[tuple[float | None, ...]] = []
+    sink = recorder.tap("a", LISTING, lambda *quote: passed.append(quote))
+    for venue_ts_ns in (MIDNIGHT_NS - 5, None, MIDNIGHT_NS - 9):
+        sink(1.0, 2.0, 3.0, 4.0, MIDNIGHT_NS, venue_ts_ns)
+    recorder.close()
+    written = [row[-1] for path in recorder.files for row in read(path)]
+    assert written == [quote[-1] for quote in passed] == [MIDNIGHT_NS - 5, None, MIDNIGHT_NS - 9]

@@ -512,15 +512,23 @@ class FaultyFeed(Feed):
         skew_ns, skew_seconds = self._faults.skew_ns, self._faults.skew_ns / SECOND_NS
 
         def spoiled(sink: QuoteSink) -> QuoteSink:
-            def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+            def on_quote(
+                bid: float,
+                bid_size: float,
+                ask: float,
+                ask_size: float,
+                received_ns: int,
+                venue_ts_ns: int | None = None,
+                /,
+            ) -> None:
                 quote = self._faults.spoil((bid, bid_size, ask, ask_size), received_ns)
                 if quote is None:
                     return
                 if skew_ns:
-                    deliver = partial(sink, *quote, received_ns + skew_ns)
+                    deliver = partial(sink, *quote, received_ns + skew_ns, venue_ts_ns)
                     late.send_nowait((trio.current_time() + skew_seconds, deliver))
                 else:
-                    sink(*quote, received_ns)
+                    sink(*quote, received_ns, venue_ts_ns)
 
             return on_quote
 

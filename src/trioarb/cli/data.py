@@ -17,7 +17,7 @@ from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.errors import MarketDataError
 from trioarb.market import store
-from trioarb.market.quality import Quality
+from trioarb.market.quality import Quality, VenueClock
 from trioarb.market.quote_file import QuoteFile, quote_files, scan_quotes
 from trioarb.report.console import LastingConsole
 
@@ -74,12 +74,13 @@ def check(
 ) -> int:
     """Check recordings; return 1 if a file can't be played or no quote of a symbol can be used."""
     found: dict[tuple[str, str], Quality] = {}
+    clocks: dict[str, VenueClock] = {}
     problems: list[str] = []
     ends: dict[str, tuple[int, Path]] = {}
     files = _files(paths)
     for file in sorted(files, key=_start_ns):
         try:
-            _check(file, found, ends, round(gap_seconds * 10**9))
+            _check(file, found, clocks, ends, round(gap_seconds * 10**9))
         except MarketDataError as error:
             problems.append(str(error))
     problems += [
@@ -91,7 +92,8 @@ def check(
         quality = [
             {"exchange": exchange, "symbol": symbol, **_counts(one)} for (exchange, symbol), one in found.items()
         ]
-        print_json({"files": len(files), "problems": problems, "quality": quality})
+        times = [{"exchange": exchange, **_delays(clock)} for exchange, clock in clocks.items()]
+        print_json({"files": len(files), "problems": problems, "quality": quality, "venue_times": times})
         return 1 if problems else 0
     table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD)
     for (exchange, symbol), one in sorted(found.items()):
@@ -103,6 +105,12 @@ def check(
         table.add_row(exchange, symbol, f"{one.rows:,}", "; ".join(notes))
     console = LastingConsole()
     console.print(table)
+    for exchange, clock in sorted(clocks.items()):
+        delays = _delays(clock)
+        console.say(
+            f"venue time of {exchange}: ran backwards {clock.backwards:,} times in {clock.rows:,} quotes; received "
+            f"{delays['median_delay_seconds']:.5f} s later (median), {delays['longest_delay_seconds']:.5f} s at most"
+        )
     for problem in problems:
         console.say(f"error: {problem}", style="red")
     console.say(f"{len(files)} files, {len(problems)} problems; gaps are longer than {gap_seconds} s")
@@ -163,7 +171,22 @@ def _counts(one: Quality) -> dict[str, Any]:
     }
 
 
-def _check(file: Path, found: dict[tuple[str, str], Quality], ends: dict[str, tuple[int, Path]], gap_ns: int) -> None:
+def _delays(clock: VenueClock) -> dict[str, Any]:
+    return {
+        "quotes": clock.rows,
+        "backwards": clock.backwards,
+        "median_delay_seconds": (clock.median_delay_ns or 0) / 1e9,
+        "longest_delay_seconds": (clock.longest_delay_ns or 0) / 1e9,
+    }
+
+
+def _check(
+    file: Path,
+    found: dict[tuple[str, str], Quality],
+    clocks: dict[str, VenueClock],
+    ends: dict[str, tuple[int, Path]],
+    gap_ns: int,
+) -> None:
     """Count what is noteworthy in a file.
 
     Raises:
@@ -175,12 +198,16 @@ def _check(file: Path, found: dict[tuple[str, str], Quality], ends: dict[str, tu
             raise MarketDataError(f"{file}: its quotes of {exchange} begin before those of {before} end")
         ends[exchange] = contents.end_ns, file
         with closing(QuoteFile(file)) as opened:
-            for columns in opened.rows_of(exchange, {name: code for code, name in enumerate(contents.symbols)}, 0):
+            codes, with_time = {name: code for code, name in enumerate(contents.symbols)}, opened.has_venue_time
+            for columns in opened.rows_of(exchange, codes, 0, with_venue_time=with_time):
                 for code, symbol in enumerate(contents.symbols):
                     here = columns["symbol"] == code
                     if here.any():
                         one = found.setdefault((exchange, symbol), Quality(gap_ns))
-                        one.add({name: column[here] for name, column in columns.items()})
+                        rows = {name: column[here] for name, column in columns.items()}
+                        one.add(rows)
+                        if with_time and (rows["venue_ts_ns"] >= 0).any():
+                            clocks.setdefault(exchange, VenueClock()).add(symbol, rows)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

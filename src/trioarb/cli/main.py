@@ -71,7 +71,8 @@ _DATA_COMMANDS = {
 be used.
 
 Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
-duplicates: at the same time too.
+duplicates: at the same time too. Where the venue's own times are recorded: how often they ran backwards, and how much
+later quotes were received.
 """,
     "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
 }

@@ -17,9 +17,9 @@ from trioarb.cli.options import ConfigFile, Overrides
 from trioarb.cli.running import LogDir, LogLevelFlag, clock_of, leave_signals
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
-from trioarb.engine.recording import record_quotes
+from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.engine.world import Quoted
-from trioarb.market.recording import QuoteRecorder, recover
+from trioarb.market.recording import QuoteRecorder
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import LogFile, configure_logging
@@ -47,10 +47,9 @@ def record(
 
 def _record(loaded: Loaded, plugins: Plugins, out: Path, hours: Decimal | None) -> int:
     log = structlog.get_logger("trioarb.record")
-    for path, rows in recover(out):
-        log.warning("recovered what was left of a recording that was cut off", rows=rows, file=str(path))
     clock = clock_of(loaded.config)
-
+    recorder = QuoteRecorder(out, inline=isinstance(clock, VirtualClock))
+    recover_recordings(recorder)
     before = 0
 
     def on_open(quoted: Quoted, _: QuoteRecorder) -> None:
@@ -72,7 +71,7 @@ def _record(loaded: Loaded, plugins: Plugins, out: Path, hours: Decimal | None) 
         on_progress=on_progress,
         handle_signals=True,
     )
-    recorder = trio.run(run, loaded.config, plugins, out, clock=clock)
+    trio.run(run, loaded.config, plugins, recorder, clock=clock)
     for (venue, symbol), rows in sorted(recorder.rows.items()):
         print(f"{venue:<16} {symbol:<16} {rows:>14,}")
     print(f"{recorder.rows.total():,} quotes in {len(recorder.files)} files under {out}")

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from trioarb.cli.journal import STORED_CONFIG, keep_on
 from trioarb.cli.options import Overrides
 from trioarb.cli.output import check_outputs
-from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
+from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
@@ -40,6 +40,7 @@ def resume(
     log_level: LogLevelFlag = None,
     events: EventsPath = None,
     summary: SummaryPath = None,
+    record: RecordDir = None,
     log_dir: LogDir = Path("logs"),
     plain: Plain = False,
 ) -> int:
@@ -60,7 +61,9 @@ def resume(
     )
     _compare(journal, stored, loaded, force=force)
     with keep_on(journal, loaded, close_only=close_only, clear_stop=clear_stop) as keeping:
-        foreground = Foreground(name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
+        foreground = Foreground(
+            name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
+        )
         return foreground.run(loaded, plugins, keeping, journal)
 
 

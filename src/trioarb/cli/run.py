@@ -8,7 +8,7 @@ from pathlib import Path
 from trioarb.cli.journal import keep_anew, new_path
 from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime
 from trioarb.cli.output import check_outputs
-from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
+from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
 from trioarb.config.load import Loaded, load_config
 from trioarb.journal.file import require_free
 from trioarb.plugin.registry import Plugins, load_plugins
@@ -30,6 +30,7 @@ def run(
     log_level: LogLevelFlag = None,
     events: EventsPath = None,
     summary: SummaryPath = None,
+    record: RecordDir = None,
     log_dir: LogDir = Path("logs"),
     plain: Plain = False,
 ) -> int:
@@ -43,7 +44,9 @@ def run(
         runtime_seconds=runtime,
         log_level=log_level,
     )
-    foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
+    foreground = Foreground(
+        name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
+    )
     code, _ = run_anew(loaded, plugins, foreground, journal, inputs=[config])
     return code
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 import time
@@ -22,7 +23,8 @@ from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
-from trioarb.errors import CampaignError
+from trioarb.errors import CampaignError, MarketDataError
+from trioarb.market.recording import QuoteRecorder
 from trioarb.plugin.registry import Plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.live import live_view
@@ -37,6 +39,7 @@ __all__ = [
     "LogDir",
     "LogLevelFlag",
     "Plain",
+    "RecordDir",
     "SummaryPath",
     "clock_of",
     "leave_signals",
@@ -49,18 +52,26 @@ LogLevelFlag = Annotated[
 EventsPath = Annotated[Path | None, Parameter(help="Write every campaign event to this file, as JSON Lines.")]
 SummaryPath = Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")]
 LogDir = Annotated[Path, Parameter(help="Folder of the log files, one for each run.")]
+RecordDir = Annotated[
+    Path | None,
+    Parameter(
+        help="Record every quote, as it comes, in this folder, as `trioarb record` does. Trading comes first: if it "
+        "can't be written, a warning says so, recording ends and the campaign goes on; the exit code is then 1."
+    ),
+]
 Plain = Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")]
 
 
 @attrs.frozen(kw_only=True)
 class Foreground:
-    """Where a campaign shows itself. ``name`` is that of its log file."""
+    """Where a campaign shows itself, and records its quotes. ``name`` is that of its log file."""
 
     name: str
     events: Path | None
     summary: Path | None
     log_dir: Path
     plain: bool
+    record: Path | None = None
 
     def run(self, loaded: Loaded, plugins: Plugins, keeping: Keeping, journal: Path) -> int:
         """Run the campaign; return its exit code."""
@@ -68,10 +79,11 @@ class Foreground:
         with ExitStack() as stack:
             log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
             configure_logging(loaded.config.log_level, console, log_file)
+            recorder = None if self.record is None else _recorder(self.record, loaded.config)
             in_real_time = loaded.config.session.clock is ClockKind.REAL
             events_file = EventsFile(self.events, flush=in_real_time) if self.events else None
             live = console.is_terminal and not self.plain
-            campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, live=live)
+            campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, recorder, live=live)
             if events_file is not None:
                 try:
                     events_file.close()
@@ -104,6 +116,7 @@ def _run_in_trio(
     keeping: Keeping,
     console: LastingConsole,
     events_file: EventsFile | None,
+    recorder: QuoteRecorder | None,
     *,
     live: bool,
 ) -> Campaign:
@@ -134,9 +147,25 @@ def _run_in_trio(
                 handle_signals=True,
                 warnings=loaded.warnings,
                 keeping=keeping,
+                recorder=recorder,
             )
 
     return trio.run(main, clock=clock)
+
+
+def _recorder(folder: Path, config: Config) -> QuoteRecorder:
+    """Return a recorder whose folder is there; virtual time has none for threads.
+
+    Raises:
+        MarketDataError: the folder can't be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MarketDataError(f"{folder}: can't be written: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MarketDataError(f"{folder}: can't be written; record somewhere else")
+    return QuoteRecorder(folder, inline=config.session.clock is ClockKind.VIRTUAL)
 
 
 def leave_signals() -> None:

@@ -16,6 +16,7 @@ from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World
 from trioarb.errors import TrioarbError
 from trioarb.journal.statistics import Statistics
+from trioarb.market.recording import QuoteRecorder
 from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
@@ -29,7 +30,7 @@ class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``screened``: recorded
-    quotes that can change nothing are passed over, where that is known of them.
+    quotes that can change nothing are passed over, where that is known of them. ``recorder`` is given every quote.
     """
 
     config: Config
@@ -43,6 +44,7 @@ class Campaign:
     warnings: tuple[str, ...]
     ending: Bell
     screened: bool = True
+    recorder: QuoteRecorder | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     ended_by: EndedBy | None = None
@@ -56,12 +58,15 @@ class Campaign:
 
     @property
     def exit_code(self) -> int:
-        """0: ended as planned; 1: an error of ours; 3: emergency stop, residual, or a position that couldn't close."""
+        """0: ended as planned; 1: an error of ours; 3: emergency stop, residual, or a position that couldn't close.
+
+        1 also if quotes are missing in a recording, and nothing worse is to be said.
+        """
         if self.error:
             return 1
         if self.statistics.is_stopped or self.parts.trades.residuals or self.problems:
             return 3
-        return 0
+        return 1 if self.recorder is not None and (self.recorder.error or self.recorder.lost) else 0
 
     @property
     def runtime_seconds(self) -> Decimal:

@@ -30,7 +30,9 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     world = campaign.world
     sinks: dict[str, dict[str, QuoteSink]] = {
         venue: {
-            symbol: task.sink(venue) for symbol, task in campaign.symbols.items() if venue in world.instruments[symbol]
+            symbol: _recorded(campaign, venue, symbol, task.sink(venue))
+            for symbol, task in campaign.symbols.items()
+            if venue in world.instruments[symbol]
         }
         for venue in world.markets
     }
@@ -59,6 +61,13 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
         services.start_soon(_serve, campaign, "market data", play_tapes)
     for name, feed in feeds.items():
         await services.start(_serve_feed, campaign, name, feed, sinks[name], watch)
+
+
+def _recorded(campaign: Campaign, venue: str, symbol: str, sink: QuoteSink) -> QuoteSink:
+    if campaign.recorder is None:
+        return sink
+    (listing,) = (listing for listing in campaign.world.symbols if listing.symbol == symbol)
+    return campaign.recorder.tap(venue, listing, sink)
 
 
 async def _serve(campaign: Campaign, what: str, service: Callable[[], Awaitable[None]]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import attrs
+import structlog
 import trio
 
 from trioarb.clock.virtual import VirtualClock
@@ -15,6 +17,7 @@ from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.market import start_market
 from trioarb.engine.opening import open_campaign, record_opening
+from trioarb.engine.recording import written
 from trioarb.engine.recovery import find_lost_orders, recover, resume
 from trioarb.engine.services import (
     announce_end,
@@ -27,8 +30,9 @@ from trioarb.engine.services import (
 )
 from trioarb.engine.signals import watch_signals
 from trioarb.engine.supervisor import supervise
-from trioarb.errors import JournalError, TrioarbError
+from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
+from trioarb.market.recording import QuoteRecorder
 from trioarb.model.event import Decided, Record
 from trioarb.model.trade import Answer, EndedBy, Phase
 from trioarb.plugin.registry import Plugins
@@ -39,6 +43,8 @@ __all__ = ["run_campaign"]
 _BEGIN_SECONDS = 60
 #: How long the last events may take to reach the disk.
 _CLOSE_JOURNAL_SECONDS = 30
+#: How long the last parts of a recording may take to become Parquet files.
+_CLOSE_RECORDING_SECONDS = 30
 
 
 @attrs.frozen
@@ -61,6 +67,7 @@ async def run_campaign(
     keeping: Keeping | None = None,
     screened: bool = True,
     audited: bool = False,
+    recorder: QuoteRecorder | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
@@ -69,7 +76,8 @@ async def run_campaign(
     the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
     says where the campaign is kept, and what it goes on with. Without ``screened`` recorded quotes are not passed over
     where the strategy's screen says that it could not act upon them; if ``audited``, it is also asked at every one,
-    whatever it says of the edges that it acts upon. The rest is as in `open_campaign`.
+    whatever it says of the edges that it acts upon. ``recorder`` is given every quote as it comes, none being passed
+    over then; if it fails, the campaign goes on without it. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -79,7 +87,7 @@ async def run_campaign(
     past = keeping.past if keeping is not None else None
     state_of = keeping.state_of if keeping is not None else None
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
-        campaign.screened = screened and not audited
+        campaign.screened, campaign.recorder = screened and not audited and recorder is None, recorder
         if audited:
             for task in campaign.symbols.values():
                 task.ask_always()
@@ -93,10 +101,30 @@ async def run_campaign(
             observers=[_stop_observer(campaign), *(_guarded(campaign, observe) for observe in observers)]
         )
         on_open(campaign)
-        await _run(campaign, start, writer, handle_signals=handle_signals)
+        async with _recording(campaign, handle_signals=handle_signals):
+            await _run(campaign, start, writer, handle_signals=handle_signals)
     if campaign.world.opener.errors:
         campaign.end(EndedBy.ERROR, "; ".join(campaign.world.opener.errors))
     return campaign
+
+
+def _recording(campaign: Campaign, *, handle_signals: bool) -> AbstractAsyncContextManager[None]:
+    """Write what the campaign records, from before its first quote until its journal is closed."""
+    if campaign.recorder is None:
+        return nullcontext()
+
+    def tell(error: MarketDataError) -> None:
+        log = structlog.get_logger("trioarb.recording")
+        log.warning("recording has ended; the campaign goes on", because=str(error))
+
+    return written(
+        campaign.recorder,
+        on_failure=tell,
+        handle_signals=handle_signals,
+        speed=float(campaign.config.session.speed),
+        close_seconds=_CLOSE_RECORDING_SECONDS,
+        recovers=True,
+    )
 
 
 async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, *, handle_signals: bool) -> None:

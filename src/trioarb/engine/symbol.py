@@ -206,7 +206,15 @@ class SymbolTask:
         accept, bids, asks, received = board.door(index), board.bid, board.ask, board.received_ns
         others, legs = tuple({path.buy for path in self.paths} - {index}), self._legs
 
-        def on_quote(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+        def on_quote(
+            bid: float,
+            bid_size: float,
+            ask: float,
+            ask_size: float,
+            received_ns: int,
+            venue_ts_ns: int | None = None,
+            /,
+        ) -> None:
             funnel = self._funnel
             funnel.seen += 1
             if not accept(bid, bid_size, ask, ask_size, received_ns):

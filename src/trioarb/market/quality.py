@@ -1,7 +1,8 @@
-"""What is noteworthy about recorded quotes of one symbol at one venue."""
+"""What is noteworthy about recorded quotes of one symbol at one venue, and about the venue's own times."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,11 @@ import attrs
 
 from trioarb.market.columns import acceptable
 
-__all__ = ["Quality"]
+__all__ = ["Quality", "VenueClock"]
+
+#: Delays are told apart in steps of so many nanoseconds, up to so many steps (an hour): enough for a median.
+_DELAY_STEP_NS = 10_000
+_MOST_STEPS = 360_000_000
 
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
 
@@ -67,3 +72,45 @@ class Quality:
         self.last_ns = int(ts[-1])
         self.rows += count
         self._before = {name: columns[name][-1:].copy() for name in names}
+
+
+@attrs.define
+class VenueClock:
+    """What the quotes of a venue say of its own clock: quotes that have its time, and how often that ran backwards.
+
+    It runs backwards where a quote's venue time is before that of the symbol's quote before it. The delay of a quote is
+    its receive time minus its venue time; two clocks that differ can make it negative.
+    """
+
+    rows: int = 0
+    backwards: int = 0
+    longest_delay_ns: int | None = None
+    _delays: Counter[int] = attrs.field(factory=Counter)
+    _newest: dict[str, int] = attrs.field(factory=dict)
+
+    @property
+    def median_delay_ns(self) -> int | None:
+        """To 10 µs; a delay of more than an hour counts as an hour."""
+        before = 0
+        for step, count in sorted(self._delays.items()):
+            before += count
+            if 2 * before >= self.rows:
+                return step * _DELAY_STEP_NS
+        return None
+
+    def add(self, symbol: str, columns: Mapping[str, Any]) -> None:
+        """Count further rows of a symbol; ``columns`` has ``ts_ns`` and ``venue_ts_ns``, negative if it is absent."""
+        import numpy as np
+
+        known = columns["venue_ts_ns"] >= 0
+        times, received = columns["venue_ts_ns"][known], columns["ts_ns"][known]
+        if not len(times):
+            return
+        delays = received - times
+        steps, counts = np.unique(np.clip(delays // _DELAY_STEP_NS, -_MOST_STEPS, _MOST_STEPS), return_counts=True)
+        self._delays.update(dict(zip(steps.tolist(), counts.tolist(), strict=True)))
+        longest = int(delays.max())
+        self.longest_delay_ns = longest if self.longest_delay_ns is None else max(longest, self.longest_delay_ns)
+        self.backwards += int((np.diff(times, prepend=self._newest.get(symbol, times[0])) < 0).sum())
+        self._newest[symbol] = int(times[-1])
+        self.rows += len(times)

@@ -1,8 +1,9 @@
 """A Parquet file of quotes, and what it holds.
 
 One row is one quote; the columns are ``ts_ns``, ``exchange``, ``symbol`` (``BASE-QUOTE``), ``bid``, ``bid_size``,
-``ask`` and ``ask_size``, sorted by ``ts_ns``. The file is checked as a whole when it is opened, except for the quotes:
-those are passed on as they are, a null as NaN, for the engine to refuse and count.
+``ask`` and ``ask_size``, sorted by ``ts_ns``; ``venue_ts_ns``, the venue's own time, may be there. The file is checked
+as a whole when it is opened, except for the quotes: those are passed on as they are, a null as NaN, for the engine to
+refuse and count.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = ["FileContents", "QuoteFile", "Scanned", "quote_files", "scan_quotes"]
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
 _COLUMNS = ("ts_ns", *_NAMES, *_NUMBERS)
+_VENUE_TIME = "venue_ts_ns"
 _BATCH_ROWS = 65_536
 _BUFFER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
@@ -61,10 +63,21 @@ class QuoteFile:
             if batch.num_rows:
                 yield batch
 
-    def rows_of(self, exchange: str, symbols: Mapping[str, int], start_ns: int) -> Iterator[dict[str, Any]]:
+    @property
+    def has_venue_time(self) -> bool:
+        """Whether there is a column ``venue_ts_ns``, of whole nanoseconds."""
+        import pyarrow as pa
+
+        schema = self._parquet.schema_arrow
+        return schema.names.count(_VENUE_TIME) == 1 and bool(schema.field(_VENUE_TIME).type == pa.int64())
+
+    def rows_of(
+        self, exchange: str, symbols: Mapping[str, int], start_ns: int, *, with_venue_time: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """Yield what an exchange quotes of ``symbols`` (the file's names, to codes) from ``start_ns`` on, in parts.
 
-        The columns are ``ts_ns``, ``order`` (places in the file), ``symbol`` (codes), prices and sizes (a null is NaN).
+        The columns are ``ts_ns``, ``order`` (places in the file), ``symbol`` (codes), prices and sizes (a null is NaN);
+        ``with_venue_time`` also ``venue_ts_ns`` (-1 where it is absent), which the file must have.
 
         Raises:
             MarketDataError: while iterating; a part of the file is damaged.
@@ -72,7 +85,7 @@ class QuoteFile:
         import numpy as np
 
         offset = 0
-        for batch in self.batches(_COLUMNS):
+        for batch in self.batches((*_COLUMNS, _VENUE_TIME) if with_venue_time else _COLUMNS):
             ts = batch.column("ts_ns").to_numpy()
             first, offset = offset, offset + len(ts)
             if ts[-1] < start_ns:
@@ -86,6 +99,8 @@ class QuoteFile:
             index = np.flatnonzero((exchange_codes == exchange_names.index(exchange)) & (codes >= 0) & (ts >= start_ns))
             if len(index):
                 numbers = {name: batch.column(name).to_numpy(zero_copy_only=False)[index] for name in _NUMBERS}
+                if with_venue_time:
+                    numbers[_VENUE_TIME] = batch.column(_VENUE_TIME).fill_null(-1).to_numpy()[index]
                 yield {"ts_ns": ts[index], "order": index + first, "symbol": codes[index], **numbers}
 
     def names(self, column: Any) -> tuple[Integers, list[str]]:

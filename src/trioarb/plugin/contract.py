@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import trio
@@ -49,10 +49,29 @@ __all__ = [
     "TapeRow",
 ]
 
-#: (bid, bid_size, ask, ask_size, received_ns): call it with every quote, in the order received.
-QuoteSink = Callable[[float, float, float, float, int], None]
 
-#: (ts_ns, order, symbol, bid, bid_size, ask, ask_size); ``order`` breaks ties of time between tapes.
+class QuoteSink(Protocol):
+    """What a feed calls with every quote, in the order received."""
+
+    def __call__(
+        self,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+        received_ns: int,
+        venue_ts_ns: int | None = None,
+        /,
+    ) -> None:
+        """Take a quote.
+
+        ``received_ns``: campaign time at which it came. ``venue_ts_ns``: the venue's own time of it, Unix nanoseconds,
+        if the venue says one. It goes into recordings, as it is; nothing is decided by it, so it may run backwards.
+        """
+
+
+#: (ts_ns, order, symbol, bid, bid_size, ask, ask_size); ``order`` breaks ties of time between tapes. A tape has no
+#: venue time: what is played again was recorded with it already.
 TapeRow = tuple[int, int, str, float, float, float, float]
 
 

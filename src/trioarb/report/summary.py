@@ -10,6 +10,7 @@ import structlog
 from trioarb import __version__
 from trioarb.engine.campaign import Campaign
 from trioarb.journal.statistics import SymbolStatistics
+from trioarb.market.recording import QuoteRecorder
 from trioarb.model.trade import Account, Answer, PairKind, PairOutcome
 from trioarb.plugin.contract import GuardTier
 from trioarb.report.advice import advise
@@ -96,9 +97,25 @@ def summarise(campaign: Campaign) -> dict[str, Any]:
                 }
                 for venue, by_asset in campaign.parts.ledger.balances().items()
             },
+            "recording": _recording(campaign.recorder),
             "trades": trades(campaign),
             "open_positions": open_positions(campaign),
             "residuals": residuals(campaign),
+        }
+    )
+
+
+def _recording(recorder: QuoteRecorder | None) -> Mapping[str, Any] | None:
+    if recorder is None:
+        return None
+    return present(
+        {
+            "folder": str(recorder.folder),
+            "quotes": recorder.rows.total(),
+            "lost": recorder.lost,
+            "files": len(recorder.files),
+            "parts": len(recorder.left),
+            "error": None if recorder.error is None else str(recorder.error),
         }
     )
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from trioarb.engine.campaign import Campaign
 from trioarb.journal.statistics import SymbolStatistics
+from trioarb.market.recording import QuoteRecorder
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
@@ -153,6 +154,7 @@ def _blocks(campaign: Campaign) -> Iterator[tuple[str, list[tuple[str, str | Tex
     yield "Orders", _most_common(statistics.orders)
     yield "Not sized", _most_common(not_sized_total(campaign))
     yield "Venues", list(_venues(campaign))
+    yield "Recording", list(_recording(campaign.recorder))
     p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
     if p50 is not None and p99 is not None:
         yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
@@ -186,6 +188,24 @@ def _venues(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
                 yield f"  {what}", str(figure)
 
 
+def _recording(recorder: QuoteRecorder | None) -> Iterator[tuple[str, str | Text]]:
+    if recorder is not None:
+        yield "quotes", number_of(recorder.rows.total())
+        yield "files", number_of(len(recorder.files))
+        if recorder.lost:
+            yield "lost", number_of(recorder.lost)
+
+
+def _recording_remarks(recorder: QuoteRecorder) -> Iterator[tuple[str, str]]:
+    if recorder.error is not None:
+        yield f"Recording: ended early, {recorder.lost:,} quotes are missing; {recorder.error}", "bold red"
+    elif recorder.lost:
+        yield f"Recording: {recorder.lost:,} quotes were lost, the disk could not keep up", "bold red"
+    if recorder.left:
+        files = ", ".join(map(str, recorder.left))
+        yield f"Recording: the next one into {recorder.folder} makes Parquet files of {files}", "yellow"
+
+
 def _most_common(counts: Counter[str], *, indent: str = "") -> list[tuple[str, str | Text]]:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rows: list[tuple[str, str | Text]] = [
@@ -216,6 +236,8 @@ def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
         yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"
     for problem in campaign.problems:
         yield f"Problem: {problem}", "bold red"
+    if campaign.recorder is not None:
+        yield from _recording_remarks(campaign.recorder)
     for finding in campaign.findings:
         yield f"Recovered: {finding}", "yellow"
     for symbol, one in campaign.statistics.symbols.items():
