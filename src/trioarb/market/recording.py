@@ -21,9 +21,9 @@ from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import QuoteSink
 
-__all__ = ["QuoteRecorder", "recover"]
+__all__ = ["DAY_NS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
 
-_DAY_NS = 86_400 * 10**9
+DAY_NS = 86_400 * 10**9
 #: A part file with so many rows becomes a Parquet file.
 _ROTATE_ROWS = 5_000_000
 #: Rows that may wait to be written; what comes beyond them is lost, and counted.
@@ -90,7 +90,7 @@ class QuoteRecorder:
 
     def _write(self, venue: str, rows: Sequence[_Row]) -> None:
         part = self._parts.get(venue)
-        if part is not None and (part.day != rows[0][0] // _DAY_NS or part.rows >= _ROTATE_ROWS):
+        if part is not None and (part.day != rows[0][0] // DAY_NS or part.rows >= _ROTATE_ROWS):
             self._finish(venue)
             part = None
         try:
@@ -125,12 +125,10 @@ class _Part:
     def begin(cls, folder: Path, venue: str, first_ns: int) -> _Part:
         import pyarrow as pa
 
-        moment = datetime.fromtimestamp(first_ns // 10**9, UTC)
-        day_folder = folder / f"{moment:%Y-%m-%d}"
-        day_folder.mkdir(parents=True, exist_ok=True)
-        stem, number = f"{venue}.{moment:%H%M%S}", 1
+        stem, number = stem_of(folder, venue, first_ns), 1
+        stem.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            path = day_folder / f"{stem}{f'-{number}' if number > 1 else ''}{_SUFFIX}"
+            path = stem.with_name(f"{stem.name}{f'-{number}' if number > 1 else ''}{_SUFFIX}")
             number += 1
             if path.with_suffix(".parquet").exists():
                 continue
@@ -141,7 +139,7 @@ class _Part:
         if not path.exists():  # taken for a dead one's by a recorder that began at the same time
             file.close()
             return cls.begin(folder, venue, first_ns)
-        return cls(path, venue, first_ns // _DAY_NS, file, pa.ipc.new_stream(file, _schema()))
+        return cls(path, venue, first_ns // DAY_NS, file, pa.ipc.new_stream(file, quote_schema()))
 
     def write(self, rows: Sequence[_Row]) -> None:
         import numpy as np
@@ -151,7 +149,7 @@ class _Part:
         # Rows of one venue are in the order in which they came; a clock that was set back must not undo that.
         times = np.maximum.accumulate(np.maximum(np.array(ts_ns, dtype=np.int64), self.last_ns))
         columns = [times, pa.array([self.venue] * len(rows)), pa.array(names), *map(np.array, numbers)]
-        batch = pa.record_batch([*columns, pa.nulls(len(rows), pa.int64())], schema=_schema())
+        batch = pa.record_batch([*columns, pa.nulls(len(rows), pa.int64())], schema=quote_schema())
         self.stream.write_batch(batch)
         self.file.flush()
         self.rows += len(rows)
@@ -165,6 +163,12 @@ class _Part:
         self.path.unlink()
         self.file.close()
         return path
+
+
+def stem_of(folder: Path, venue: str, first_ns: int) -> Path:
+    """Return where a venue's quotes from a time on belong, without suffix."""
+    moment = datetime.fromtimestamp(first_ns // 10**9, UTC)
+    return folder / f"{moment:%Y-%m-%d}" / f"{venue}.{moment:%H%M%S}"
 
 
 def recover(folder: Path) -> list[tuple[Path, int]]:
@@ -204,7 +208,7 @@ def _to_parquet(part: Path) -> Path:
     import pyarrow.parquet as pq
 
     path, building = part.with_suffix(".parquet"), part.with_suffix(".building")
-    with pq.ParquetWriter(building, _schema(), compression="zstd") as writer:
+    with pq.ParquetWriter(building, quote_schema(), compression="zstd") as writer:
         for batch in _batches(part):
             writer.write_batch(batch)
     with building.open("rb") as file:
@@ -220,7 +224,8 @@ def _batches(part: Path) -> Iterator[Any]:
         yield from pa.ipc.open_stream(file)  # ends where it breaks off
 
 
-def _schema() -> Any:
+def quote_schema() -> Any:
+    """Return the columns of a recording, as pyarrow's schema."""
     import pyarrow as pa
 
     numbers = [(name, pa.float64()) for name in ("bid", "bid_size", "ask", "ask_size")]
@@ -239,7 +244,7 @@ def _by_day(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
     """Yield the rows of each UTC day."""
     first = 0
     for place in range(1, len(rows)):
-        if rows[place][0] // _DAY_NS != rows[first][0] // _DAY_NS:
+        if rows[place][0] // DAY_NS != rows[first][0] // DAY_NS:
             yield rows[first:place]
             first = place
     if rows:
