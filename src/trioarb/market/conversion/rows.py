@@ -73,14 +73,17 @@ def _columns(source: Source, rules: Rules) -> Mapping[str, str]:
     columns, missing = rules.source_columns(present)
     if missing:
         known = format_like(present)
-        remedy = f"these are the columns of --format {known}" if known else "name its columns with --column NAME=COLUMN"
         if missing == ["exchange"]:
             remedy = "say with --exchange whose quotes they are"
         elif missing == ["symbol"]:
             remedy = "say with --symbol what they quote, or name its columns with --column NAME=COLUMN"
+        elif known:
+            remedy = f"these are the columns of --format {known}"
+        else:
+            remedy = "name its columns with --column NAME=COLUMN (those of CSV stand in its first line, between commas)"
         raise MarketDataError(
             f"{source.name}: lacks the column{'s' if missing[1:] else ''} {', '.join(missing)} "
-            f"(it has {', '.join(present)}); {remedy}"
+            f"(it has {', '.join(name if name.isprintable() else repr(name) for name in present)}); {remedy}"
         )
     return columns
 
