@@ -17,7 +17,7 @@ import attrs
 import pytest
 from command import TOP10, CommandLine, Ran
 
-from trioarb.cli import reading
+from trioarb.cli import progress, reading
 from trioarb.journal.file import JournalFile
 from trioarb.journal.stored import open_journal
 from trioarb.model.event import PairEnded, Record
@@ -263,7 +263,7 @@ class Terminal(io.StringIO):
 def test_long_work_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds, terminal = iter(range(10_000)), Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(reading, "monotonic", lambda: next(seconds) / 2)
+    monkeypatch.setattr(progress, "monotonic", lambda: next(seconds) / 2)
     passed = list(reading.with_progress(range(20_000), 20_000, "verifying"))  # type: ignore[type-var,arg-type]
 
     assert passed == list(range(20_000))
@@ -274,7 +274,7 @@ def test_long_work_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quick_work_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(reading, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(progress, "monotonic", lambda: 0.0)
     list(reading.with_progress(range(20_000), 20_000, "verifying"))  # type: ignore[type-var,arg-type]
 
     assert terminal.getvalue() == ""

@@ -76,11 +76,25 @@ later quotes were received.
 """,
     "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
 }
+_CONVERT_HELP = """Import quotes from CSV or Parquet, as files that `trioarb replay` plays.
+
+CSV may be plain, gzip, zstd, or in a zip archive. Rows may come in any order, also across files; the result is sorted
+by receive time. Which column is which is said by `--format`, by `--column`, or by the columns' names, if those are a
+recording's own: ts_ns, venue_ts_ns, exchange, symbol, bid, bid_size, ask, ask_size.
+
+tardis-quotes: the "quotes" files of tardis.dev. binance-book-ticker: the bookTicker files of Binance's public data;
+they have no receive time, so the event time stands for it, the symbol is in the file's name, and `--exchange` says
+whose they are.
+
+Rows with an empty price, size, time or name are left out, and counted. Quotes that are crossed or not positive are
+kept: a campaign refuses and counts them. Nothing is overwritten, and the result appears when it is whole.
+"""
 for _name, _help in _COMMANDS.items():
     app.command(f"trioarb.cli.{_name}:{_name}", name=_name, help=_help)
-_data = cyclopts.App(name="data", help="Look at recorded quotes, and at what replays keep of them.")
+_data = cyclopts.App(name="data", help="Look at recorded quotes, import others, and see what replays keep of them.")
 for _name, _help in _DATA_COMMANDS.items():
     _data.command(f"trioarb.cli.data:{_name}", name=_name, help=_help)
+_data.command("trioarb.cli.convert:convert", name="convert", help=_CONVERT_HELP)
 app.command(_data)
 
 

@@ -8,7 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["AsJson", "ConfigFile", "Iterations", "NewJournal", "Overrides", "Runtime"]
+from trioarb.errors import ConfigError
+from trioarb.settings.problem import Problem
+
+__all__ = ["AsJson", "ConfigFile", "Iterations", "NewJournal", "Overrides", "Runtime", "pair"]
 
 ConfigFile = Annotated[Path, Parameter(help="TOML file; `trioarb init` writes one.")]
 
@@ -31,3 +34,15 @@ Runtime = Annotated[Decimal | None, Parameter(help="Longest campaign time in sec
 NewJournal = Annotated[
     Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
 ]
+
+
+def pair(flag: str, text: str, form: str, example: str) -> tuple[str, str]:
+    """Split what stands before and behind ``=``.
+
+    Raises:
+        ConfigError: one of them is missing.
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError([Problem(file=flag, message=f"not {form}", value=repr(text), allowed=f"such as {example}")])
+    return name, value

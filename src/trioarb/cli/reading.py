@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from time import monotonic
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from trioarb.cli.progress import Progress
 from trioarb.errors import ConfigError
 from trioarb.model.event import Record
 from trioarb.settings.problem import Problem, nearest
@@ -19,25 +18,16 @@ __all__ = ["JournalPath", "require_known", "with_progress"]
 JournalPath = Annotated[Path, Parameter(help="Journal of a campaign, as `trioarb run` keeps it.")]
 
 _EVERY = 4096
-_PAUSE_SECONDS = 0.2
 _MOST_NAMES = 20
 
 
 def with_progress(records: Iterable[Record], last_seq: int, doing: str) -> Iterator[Record]:
     """Pass records on; what takes longer than a second shows on a terminal how far it is."""
-    if not sys.stderr.isatty():
-        yield from records
-        return
-    show_at, shown = monotonic() + 1, False
-    try:
+    with Progress() as progress:
         for number, record in enumerate(records):
-            if not number % _EVERY and (now := monotonic()) >= show_at:
-                print(f"\r{doing}: {number:,} of {last_seq:,} events", end="", file=sys.stderr, flush=True)
-                show_at, shown = now + _PAUSE_SECONDS, True
+            if not number % _EVERY:
+                progress.show(f"{doing}: {number:,} of {last_seq:,} events")
             yield record
-    finally:
-        if shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def require_known(flag: str, name: str, known: Iterable[str], what: str) -> None:

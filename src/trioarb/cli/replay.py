@@ -9,14 +9,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.audit import audited
-from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime
+from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime, pair
 from trioarb.cli.run import run_anew
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
 from trioarb.config.load import load_config
 from trioarb.config.quotes import Quotes
-from trioarb.errors import ConfigError
 from trioarb.plugin.registry import load_plugins
-from trioarb.settings.problem import Problem
 
 __all__ = ["replay"]
 
@@ -56,6 +54,7 @@ def replay(
     ] = False,
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
+    exchanges = dict(pair("--exchange", text, "VENUE=NAME", "spot=BINANCE") for text in exchange or ())
     plugins = load_plugins()
     loaded = load_config(
         config,
@@ -64,7 +63,7 @@ def replay(
         iterations=iterations,
         runtime_seconds=runtime,
         log_level=log_level,
-        quotes=Quotes(paths=quotes, exchanges=dict(map(_pair, exchange or ()))),
+        quotes=Quotes(paths=quotes, exchanges=exchanges),
     )
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
     code, path = run_anew(loaded, plugins, foreground, journal, inputs=[config, *quotes])
@@ -73,12 +72,3 @@ def replay(
     problem = audited(loaded, plugins, path)
     print(f"audit: {problem}" if problem else "audit: every quote shown, the events are the same", file=sys.stderr)
     return 1 if problem else code
-
-
-def _pair(text: str) -> tuple[str, str]:
-    venue, equals, name = text.partition("=")
-    if not (venue and equals and name):
-        raise ConfigError(
-            [Problem(file="--exchange", message="not VENUE=NAME", value=repr(text), allowed="such as spot=BINANCE")]
-        )
-    return venue, name

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.integer[Any]]
 
-__all__ = ["FileContents", "QuoteFile", "Scanned", "quote_files", "scan_quotes"]
+__all__ = ["FileContents", "QuoteFile", "Scanned", "first_line", "quote_files", "scan_quotes"]
 
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
@@ -146,7 +146,7 @@ class QuoteFile:
                 file.seek(max(0, size - len(_MAGIC)))
                 tail = file.read()
         except (OSError, ValueError) as error:
-            raise self.error(f"can't be read: {_first_line(error)}") from error
+            raise self.error(f"can't be read: {first_line(error)}") from error
         if not head:
             raise self.error("the file is empty; record or copy it again")
         if head != _MAGIC:
@@ -182,7 +182,7 @@ class QuoteFile:
         try:
             yield
         except Exception as error:
-            raise self.error(f"damaged Parquet file ({_first_line(error)}); record or copy it again") from error
+            raise self.error(f"damaged Parquet file ({first_line(error)}); record or copy it again") from error
 
 
 @attrs.frozen(kw_only=True)
@@ -293,7 +293,8 @@ def _columns(names: Sequence[str]) -> str:
     return f"the column{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error of a library says, on one line."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text.strip().split("\n", 1)[0].rstrip(".") or type(error).__name__
 
@@ -309,7 +310,7 @@ def quote_files(path: Path) -> Sequence[Path]:
     try:
         found = sorted(path.rglob("*.parquet"))
     except OSError as error:
-        raise MarketDataError(f"{path}: can't be read: {_first_line(error)}") from error
+        raise MarketDataError(f"{path}: can't be read: {first_line(error)}") from error
     if not found:
         raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
     return found

@@ -23,9 +23,9 @@ from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import QuoteSink
 
-__all__ = ["QuoteRecorder", "recover"]
+__all__ = ["DAY_NS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
 
-_DAY_NS = 86_400 * 10**9
+DAY_NS = 86_400 * 10**9
 #: A part file with so many rows becomes a Parquet file.
 _ROTATE_ROWS = 5_000_000
 #: Rows of a venue that may wait to be written; what comes beyond them is lost, and counted.
@@ -194,7 +194,7 @@ class QuoteRecorder:
         try:
             for day_rows in _by_day(rows):
                 part = self._parts.get(venue)
-                if part is not None and (part.day != day_rows[0][0] // _DAY_NS or part.rows >= _ROTATE_ROWS):
+                if part is not None and (part.day != day_rows[0][0] // DAY_NS or part.rows >= _ROTATE_ROWS):
                     self._end(venue)
                     part = None
                 if part is None:
@@ -242,12 +242,10 @@ class _Part:
     def begin(cls, folder: Path, venue: str, first_ns: int) -> _Part:
         import pyarrow as pa
 
-        moment = datetime.fromtimestamp(first_ns // 10**9, UTC)
-        day_folder = folder / f"{moment:%Y-%m-%d}"
-        day_folder.mkdir(parents=True, exist_ok=True)
-        stem, number = f"{venue}.{moment:%H%M%S}", 1
+        stem, number = stem_of(folder, venue, first_ns), 1
+        stem.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            path = day_folder / f"{stem}{f'-{number}' if number > 1 else ''}{_SUFFIX}"
+            path = stem.with_name(f"{stem.name}{f'-{number}' if number > 1 else ''}{_SUFFIX}")
             number += 1
             with suppress(FileExistsError):
                 file = path.open("xb")
@@ -260,7 +258,7 @@ class _Part:
         if not path.exists():  # taken for a dead one's by a recorder that began at the same time
             file.close()
             return cls.begin(folder, venue, first_ns)
-        return cls(path, venue, first_ns // _DAY_NS, file, pa.ipc.new_stream(file, _schema()))
+        return cls(path, venue, first_ns // DAY_NS, file, pa.ipc.new_stream(file, quote_schema()))
 
     def write(self, rows: Sequence[_Row]) -> None:
         import numpy as np
@@ -271,7 +269,7 @@ class _Part:
         times = np.maximum.accumulate(np.maximum(np.array(ts_ns, dtype=np.int64), self.last_ns))
         prices = (np.array(column, dtype=np.float64) for column in numbers)
         columns = [times, pa.array([self.venue] * len(rows)), pa.array(names), *prices]
-        batch = pa.record_batch([*columns, pa.array(venue_ts_ns, pa.int64())], schema=_schema())
+        batch = pa.record_batch([*columns, pa.array(venue_ts_ns, pa.int64())], schema=quote_schema())
         self.stream.write_batch(batch)
         self.file.flush()
         self.rows += len(rows)
@@ -295,6 +293,12 @@ class _Part:
 
 def _never() -> bool:
     return False
+
+
+def stem_of(folder: Path, venue: str, first_ns: int) -> Path:
+    """Return where a venue's quotes from a time on belong, without suffix."""
+    moment = datetime.fromtimestamp(first_ns // 10**9, UTC)
+    return folder / f"{moment:%Y-%m-%d}" / f"{venue}.{moment:%H%M%S}"
 
 
 def recover(folder: Path, *, is_hurried: Callable[[], bool] = _never) -> list[tuple[Path, int]]:
@@ -342,7 +346,7 @@ def _to_parquet(part: Path, *, is_hurried: Callable[[], bool]) -> Path | None:
 
     path, building = part.with_suffix(".parquet"), part.with_suffix(".building")
     try:
-        with pq.ParquetWriter(building, _schema(), compression="zstd") as writer:
+        with pq.ParquetWriter(building, quote_schema(), compression="zstd") as writer:
             for table in _tables(part):
                 if is_hurried():
                     break
@@ -383,7 +387,8 @@ def _batches(part: Path) -> Iterator[Any]:
         yield from pa.ipc.open_stream(file)  # ends where it breaks off
 
 
-def _schema() -> Any:
+def quote_schema() -> Any:
+    """Return the columns of a recording, as pyarrow's schema."""
     import pyarrow as pa
 
     numbers = [(name, pa.float64()) for name in ("bid", "bid_size", "ask", "ask_size")]
@@ -402,7 +407,7 @@ def _by_day(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
     """Yield the rows of each UTC day."""
     first = 0
     for place in range(1, len(rows)):
-        if rows[place][0] // _DAY_NS != rows[first][0] // _DAY_NS:
+        if rows[place][0] // DAY_NS != rows[first][0] // DAY_NS:
             yield rows[first:place]
             first = place
     if rows:

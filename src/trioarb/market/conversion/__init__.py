@@ -1,0 +1,1 @@
+"""Quotes of other formats, made Parquet files that the recorded market plays."""
