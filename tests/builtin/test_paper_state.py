@@ -33,6 +33,9 @@ class Ticking(CampaignTime):
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
         self.seconds += 1
 
+    async def turn(self, order: WakeOrder) -> None:
+        raise AssertionError("a paper venue only sleeps")
+
     def reach(self, at_ns: int) -> bool:
         raise AssertionError("a paper venue only sleeps")
 

@@ -86,13 +86,8 @@ class VirtualClock(trio.abc.Clock):
         self._push(self.elapsed_ns, order, moved)
         return moved
 
-    def free_until(self, at_ns: int) -> bool:
-        """Say whether time may run on to ``at_ns`` without waking anybody."""
-        if self.horizon_ns is None:
-            self.horizon_ns = self._look_ahead()
-        return at_ns < self.horizon_ns
-
-    def _look_ahead(self) -> int:
+    def look_ahead(self) -> int:
+        """Return until when time may run on without waking anybody; it is kept in ``horizon_ns``."""
         agenda = self._agenda
         while agenda and agenda[0][3].task is None:
             heapq.heappop(agenda)
@@ -100,6 +95,7 @@ class VirtualClock(trio.abc.Clock):
         to_deadline = trio.lowlevel.current_statistics().seconds_to_next_deadline
         if not math.isinf(to_deadline):
             horizon = min(horizon, self.elapsed_ns + math.floor(to_deadline * SECOND_NS))
+        self.horizon_ns = horizon
         return horizon
 
     def _push(self, at_ns: int, order: WakeOrder, entry: _Entry) -> None:
@@ -124,11 +120,14 @@ class VirtualTime(CampaignTime):
         return self._start_ns + self._clock.settled_ns
 
     def reach(self, at_ns: int) -> bool:
-        elapsed_ns = at_ns - self._start_ns
-        if not self._clock.free_until(elapsed_ns):
+        clock, elapsed_ns = self._clock, at_ns - self._start_ns
+        horizon_ns = clock.horizon_ns
+        if horizon_ns is None:
+            horizon_ns = clock.look_ahead()
+        if elapsed_ns >= horizon_ns:
             return False
-        if elapsed_ns > self._clock.elapsed_ns:
-            self._clock.elapsed_ns = elapsed_ns
+        if elapsed_ns > clock.elapsed_ns:
+            clock.elapsed_ns = elapsed_ns
         return True
 
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:

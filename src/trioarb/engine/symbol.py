@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
+from math import inf
 from sys import maxsize
 from time import perf_counter_ns
 
@@ -200,11 +201,24 @@ class SymbolTask:
         return None if found is None else found[1]
 
     def sink(self, venue: str) -> QuoteSink:
-        """Return what a venue's market data calls with every quote of this symbol."""
-        board, symbol, held, max_age_ns = self._board, self.symbol, self._held, self._max_age_ns
-        index = board.venues.index(venue)
-        accept, bids, asks, received = board.door(index), board.bid, board.ask, board.received_ns
-        others, legs = tuple({path.buy for path in self.paths} - {index}), self._legs
+        """Return what a venue's market data calls with every quote of this symbol.
+
+        A quote that is no number, not positive, crossed, or older than the one before is refused.
+        """
+        index, symbol, held, max_age_ns = self._board.venues.index(venue), self.symbol, self._held, self._max_age_ns
+        bids, bid_sizes, asks, ask_sizes = self._board.bid, self._board.bid_size, self._board.ask, self._board.ask_size
+        times_ns, serials = self._board.received_ns, self._board.serial
+        keeps, costs = (
+            {path.sell: path.keep_sell for path in self.paths},
+            {path.buy: path.cost_buy for path in self.paths},
+        )
+        keep_sell, cost_buy = keeps[index], costs[index]
+        others = tuple((other, keeps[other], costs[other]) for other in keeps if other != index)
+        elsewhere = tuple(
+            (path.sell, path.keep_sell, path.buy, path.cost_buy)
+            for path in self.paths
+            if index not in (path.buy, path.sell)
+        )
 
         def on_quote(
             bid: float,
@@ -217,17 +231,31 @@ class SymbolTask:
         ) -> None:
             funnel = self._funnel
             funnel.seen += 1
-            if not accept(bid, bid_size, ask, ask_size, received_ns):
+            if not (
+                0.0 < bid <= ask < inf
+                and 0.0 < bid_size < inf
+                and 0.0 < ask_size < inf
+                and received_ns >= times_ns[index]
+            ):
                 funnel.refused += 1
                 return
+            bids[index] = bid
+            bid_sizes[index] = bid_size
+            asks[index] = ask
+            ask_sizes[index] = ask_size
+            times_ns[index] = received_ns
+            serials[index] += 1
             if funnel.iterations < self._closer_at and symbol not in held:
                 oldest_ns, bar, has_edge = received_ns - max_age_ns, self._bar, False
-                for other in others:
-                    if received[other] < oldest_ns:
+                for other, keep, cost in others:
+                    sold, bought = bid * keep_sell / (asks[other] * cost), bids[other] * keep / (ask * cost_buy)
+                    if sold > bar or bought > bar or times_ns[other] < oldest_ns:
                         break
+                    if sold > 1.0 or bought > 1.0:
+                        has_edge = True
                 else:
-                    for _, buy, sell, keep_sell, cost_buy in legs:
-                        ratio = bids[sell] * keep_sell / (asks[buy] * cost_buy)
+                    for sell, keep, buy, cost in elsewhere:
+                        ratio = bids[sell] * keep / (asks[buy] * cost)
                         if ratio > bar:
                             break
                         if ratio > 1.0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from math import inf
 
 import attrs
 
@@ -25,7 +24,7 @@ class Touch:
 
 
 class QuoteBoard:
-    """Columns of the latest accepted quotes, by index of the venue. A quote costs no object.
+    """Columns of the latest accepted quotes, by index of the venue. A quote costs no object; ``serial`` is set last.
 
     Where quotes that change nothing are passed over, the board may be behind: ``catch_up`` brings it up to now. What
     is asked for by venue does so itself; who reads the columns, calls it before.
@@ -45,32 +44,6 @@ class QuoteBoard:
         self.serial = [0] * count
         #: The touch that was asked for last, and the serial of its quote.
         self._touches: list[tuple[int, Touch | None]] = [(0, None)] * count
-
-    def door(self, venue: int) -> Callable[[float, float, float, float, int], bool]:
-        """Return what stores a quote of a venue, and says whether it did.
-
-        One that is no number, not positive, crossed, or older than the one before is refused.
-        """
-        bids, bid_sizes, asks, ask_sizes = self.bid, self.bid_size, self.ask, self.ask_size
-        times_ns, serials = self.received_ns, self.serial
-
-        def accept(bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> bool:
-            if not (
-                0.0 < bid <= ask < inf
-                and 0.0 < bid_size < inf
-                and 0.0 < ask_size < inf
-                and received_ns >= times_ns[venue]
-            ):
-                return False
-            bids[venue] = bid
-            bid_sizes[venue] = bid_size
-            asks[venue] = ask
-            ask_sizes[venue] = ask_size
-            times_ns[venue] = received_ns
-            serials[venue] += 1
-            return True
-
-        return accept
 
     def quote(self, venue: int) -> Quote | None:
         """Return the latest quote of a venue, or ``None`` before the first."""

@@ -104,7 +104,7 @@ class VenueTimes:
 def acceptable(columns: Mapping[str, Any]) -> Any:
     """Return at which rows of ``bid``, ``bid_size``, ``ask`` and ``ask_size`` a board takes the quote.
 
-    As `QuoteBoard.door`, but for times, which don't fall in a recording. Comparisons with NaN are false.
+    As `SymbolTask.sink`, but for times, which don't fall in a recording. Comparisons with NaN are false.
     """
     bid, ask, most = columns["bid"], columns["ask"], float("inf")
     good = (bid > 0) & (bid <= ask) & (ask < most)
