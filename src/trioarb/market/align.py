@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -127,7 +128,7 @@ def parts_of(batches: Iterator[RowBatch]) -> Parts:
     """Yield each batch as soon as it is known whether another follows. An error comes after what was before it."""
     kept: RowBatch | None = None
     try:
-        for batch in batches:
+        for batch in _ahead(batches):
             if len(batch.ts_ns):
                 if kept is not None:
                     yield kept, False
@@ -138,6 +139,15 @@ def parts_of(batches: Iterator[RowBatch]) -> Parts:
         raise
     if kept is not None:
         yield kept, True
+
+
+def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """Yield them; a thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1, "trioarb tape") as reader:
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            yield batch
 
 
 class _Source:
@@ -162,7 +172,8 @@ class _Source:
         if batch is None:
             return
         columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
-        columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=np.int64)[batch.symbol]
+        small = np.min_scalar_type(len(self._codes))  # is sorted several times as fast
+        columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=small)[batch.symbol]
         columns["tape"] = np.full(len(batch.ts_ns), self.number, dtype=np.uint8)
         if len(self):
             columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}

@@ -126,7 +126,7 @@ class Tape(MarketData):
         """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        """Yield what `rows` would, as columns; ``None``: only `rows` can be had.
+        """Yield what `rows` would, as columns; ``None``: only `rows` can be had. It may be iterated in another thread.
 
         Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
         """
