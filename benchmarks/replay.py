@@ -178,14 +178,16 @@ def child(text: str) -> None:
     print(json.dumps(result))
 
 
-def write_workload(path: Path) -> None:
-    """Write the workload with the columns of a recording."""
+def write_workload(path: Path, *, rows: int = ROWS, raw: Path | None = None) -> None:
+    """Write the workload's first rows with the columns of a recording; to ``raw`` with its own."""
     sys.path.insert(0, str(SHARED))
     import gen_workload
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = gen_workload.build(ROWS)
+    made = gen_workload.build(ROWS).slice(0, rows)
+    if raw is not None:
+        pq.write_table(made, raw, compression="zstd")
 
     def named(column: str, names: list[str]) -> pa.Array:
         return pa.DictionaryArray.from_arrays(made[column].combine_chunks().cast(pa.int32()), pa.array(names))
