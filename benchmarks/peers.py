@@ -193,8 +193,8 @@ def measure(figures: Figures, peers: list[Peer], options: argparse.Namespace, fo
     unusable: dict[str, str] = {}
     reports: dict[str, list[dict[str, Any]]] = {peer.name: [] for peer in peers}
     pythons = interpreters(peers, options.environments, unusable)
-    recorded, raw = folder / "recorded.parquet", folder / "raw.parquet"
-    replay.write_workload(recorded, rows=options.rows, raw=raw)
+    recorded, raw = folder / "workload.parquet", folder / "raw.parquet"
+    replay.in_a_process("write", folder, rows=options.rows)
     rows_of = {peer.name: min(peer.rows, options.rows) for peer in peers}
     expected = {rows: plain_loop(raw, rows, options.seconds) for rows in {options.rows, *rows_of.values()}}
     ours = Ours() if not options.only or "trioarb" in options.only else None
