@@ -357,7 +357,7 @@ def main() -> None:
             if large_set is not None:
                 for how, seconds in large_set.items():
                     what = f"… of that of {SMALLER:,} rows, {how}"
-                    figures.add(what, seconds / usual_set[how], "times", "about 1, or less")
+                    figures.add(what, seconds / usual_set[how], "times", "1 or less")
     figures.store()
 
 
