@@ -19,6 +19,7 @@ import trio
 from figures import Figures, seconds_of
 
 from trioarb.cli.journal import keep_anew
+from trioarb.cli.running import leave_uncollected
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
@@ -55,8 +56,9 @@ def day(overrides: Sequence[str] = ()) -> tuple[float, Campaign]:
     loaded = load_table(table, plugins, overrides=[*lasting(DAY_SECONDS), 'session.clock="virtual"', *overrides])
     with tempfile.TemporaryDirectory() as folder:
         keeping = keep_anew(Path(folder) / "day.journal", loaded)
+        run = partial(run_campaign, clock=clock, keeping=keeping, on_open=lambda _: leave_uncollected())
         started = time.perf_counter()
-        campaign = trio.run(partial(run_campaign, loaded.config, plugins, clock=clock, keeping=keeping), clock=clock)
+        campaign = trio.run(run, loaded.config, plugins, clock=clock)
         seconds = time.perf_counter() - started
     if campaign.ended_by is not EndedBy.RUNTIME or campaign.exit_code:
         raise SystemExit(f"the day ended by {campaign.ended_by}: {campaign.error or campaign.problems[:3]}")

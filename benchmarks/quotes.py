@@ -24,6 +24,7 @@ from figures import Figures, quantile
 
 from trioarb.api import Feed, Listing, Order, OrderReport, QuoteSink, event
 from trioarb.cli.journal import keep_anew
+from trioarb.cli.running import leave_uncollected
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
@@ -180,6 +181,7 @@ def under_load(symbols: int, rate: int, edges: int, seconds: float) -> tuple[Del
     def on_open(campaign: Campaign) -> None:
         opened.append(campaign)
         has_opened.set()
+        leave_uncollected()
         for exchange in campaign.world.exchanges.values():
             exchange.submit = delays.watch(exchange.submit)  # type: ignore[method-assign]
 

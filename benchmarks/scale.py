@@ -28,6 +28,7 @@ import trio
 from figures import Figures
 
 from trioarb.api import Feed, Listing, QuoteSink, event
+from trioarb.cli.running import leave_uncollected
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -76,6 +77,7 @@ class Tasks(trio.abc.Instrument):
 
     def opened(self, campaign: Campaign) -> None:
         self.campaign = campaign
+        leave_uncollected()
         for symbol, task in campaign.symbols.items():
             task.on_change = partial(self._begin, symbol, len(campaign.symbols))
 
