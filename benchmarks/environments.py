@@ -32,6 +32,8 @@ def make(folder: Path, requirements: Sequence[str], *, seconds: float) -> Path:
     wanted = "\n".join((sys.version.split()[0], *requirements))
     if python.exists() and mark.is_file() and mark.read_text() == wanted:
         return python
+    if folder.exists() and not (folder / "pyvenv.cfg").is_file():
+        raise Unusable(f"{folder} is there, and no environment")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -119,16 +119,16 @@ class Ours:
 
 
 def speed(results: list[dict[str, Any]], rows: int) -> float:
-    return rows / median(result["seconds"] for result in results)
+    return rows / float(median(result["seconds"] for result in results))
 
 
-def run_peer(python: Path, peer: Peer, quotes: Path, rows: int, seconds: float) -> dict[str, Any]:
-    """Run a peer once on the first rows; return what its runner reports.
+def run_peer(python: Path, peer: Peer, quotes: Path, rows: int | None, seconds: float) -> dict[str, Any]:
+    """Run a peer once on the first ``rows``, or on all; return what its runner reports.
 
     Raises:
         Unusable: it failed, or took too long.
     """
-    environment = {"WORKLOAD": str(quotes), "LIMIT": str(rows)}
+    environment = {"WORKLOAD": str(quotes), "LIMIT": str(rows or 0)}
     printed = environments.run(
         [str(python), str(RUNNERS / peer.runner[0]), *peer.runner[1:]], seconds=seconds, environment=environment
     )
@@ -139,8 +139,8 @@ def run_peer(python: Path, peer: Peer, quotes: Path, rows: int, seconds: float) 
     return report
 
 
-def plain_loop(quotes: Path, rows: int, seconds: float) -> dict[str, Any]:
-    """Return what the loop without any engine makes of the first rows; here it needs no environment."""
+def plain_loop(quotes: Path, rows: int | None, seconds: float) -> dict[str, Any]:
+    """Return what the loop without any engine makes of the rows; here it needs no environment."""
     return run_peer(Path(sys.executable), PEERS[0], quotes, rows, seconds)
 
 
@@ -195,17 +195,18 @@ def measure(figures: Figures, peers: list[Peer], options: argparse.Namespace, fo
     pythons = interpreters(peers, options.environments, unusable)
     recorded, raw = folder / "workload.parquet", folder / "raw.parquet"
     replay.in_a_process("write", folder, rows=options.rows)
-    rows_of = {peer.name: min(peer.rows, options.rows) for peer in peers}
-    expected = {rows: plain_loop(raw, rows, options.seconds) for rows in {options.rows, *rows_of.values()}}
+    # The first rows of all are read in another way than all: for those that get them, as their runners do by default.
+    first_rows = {peer.name: peer.rows if peer.rows < options.rows else None for peer in peers}
+    expected = {rows: plain_loop(raw, rows, options.seconds) for rows in {None, *first_rows.values()}}
     ours = Ours() if not options.only or "trioarb" in options.only else None
     for _ in range(options.runs):
         if ours is not None:
-            ours.run(recorded, expected[options.rows])
+            ours.run(recorded, expected[None])
         for peer in peers:
             if peer.name in unusable:
                 continue
             try:
-                report = run_peer(pythons[peer.name], peer, raw, rows_of[peer.name], options.seconds)
+                report = run_peer(pythons[peer.name], peer, raw, first_rows[peer.name], options.seconds)
             except Unusable as error:
                 unusable[peer.name] = f"fails: {error}"
             else:
@@ -218,7 +219,7 @@ def measure(figures: Figures, peers: list[Peer], options: argparse.Namespace, fo
         if peer.name in unusable:
             figures.skip(peer.name, unusable[peer.name])
             continue
-        trips = expected[rows_of[peer.name]]["round_trips"]
+        trips = expected[first_rows[peer.name]]["round_trips"]
         wrong += (
             f"{peer.name} makes {report['round_trips']} round trips, the plain loop {trips}"
             for report in reports[peer.name]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
@@ -34,6 +34,8 @@ from trioarb.model.event import Record
 from trioarb.model.trade import EndedBy, PairKind
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
+
+Submit = Callable[[Order], Coroutine[Any, Any, OrderReport]]
 
 QUOTES = 1_000_000
 RUNS = 5
@@ -93,12 +95,12 @@ class Delays:
         elif isinstance(what, event.OrderSubmitted):
             self._reach("recorded", what.symbol, now_ns)
 
-    def watch(self, submit: Callable[[Order], Awaitable[OrderReport]]) -> Callable[[Order], Awaitable[OrderReport]]:
+    def watch(self, submit: Submit) -> Submit:
         """Return what submits orders as ``submit`` does, and notes when it is called."""
 
-        def watched(order: Order) -> Awaitable[OrderReport]:
+        async def watched(order: Order) -> OrderReport:
             self._reach("submitted", order.symbol, perf_counter_ns())
-            return submit(order)
+            return await submit(order)
 
         return watched
 
@@ -183,7 +185,7 @@ def under_load(symbols: int, rate: int, edges: int, seconds: float) -> tuple[Del
         has_opened.set()
         leave_uncollected()
         for exchange in campaign.world.exchanges.values():
-            exchange.submit = delays.watch(exchange.submit)  # type: ignore[method-assign]
+            exchange.submit = delays.watch(exchange.submit)  # type: ignore[assignment, method-assign]
 
     async def main(folder: Path) -> Campaign:
         async with trio.open_nursery() as nursery:

@@ -18,7 +18,6 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -65,29 +64,33 @@ class Tasks(trio.abc.Instrument):
     """When the symbols' tasks began and ended, as Trio tells it."""
 
     def __init__(self) -> None:
-        self.running_at = self.ended_at = 0.0
-        self.began_at: dict[str, float] = {}
-        self.exited_at: list[float] = []
+        self.running_at = self.last_began_at = self.ended_at = self.last_exited_at = 0.0
+        self.waited_for = 0
+        self.exited = 0
         self.all_began = trio.Event()
         self.campaign: Campaign | None = None
 
     def task_exited(self, task: trio.lowlevel.Task) -> None:
         if task.name.endswith(".supervise"):
-            self.exited_at.append(time.perf_counter())
+            self.exited += 1
+            self.last_exited_at = time.perf_counter()
 
     def opened(self, campaign: Campaign) -> None:
         self.campaign = campaign
         leave_uncollected()
-        for symbol, task in campaign.symbols.items():
-            task.on_change = partial(self._begin, symbol, len(campaign.symbols))
+        self.waited_for = len(campaign.symbols)
+        begin = self._begin  # one for all: what is measured is not to grow by it
+        for task in campaign.symbols.values():
+            task.on_change = begin
 
     def observe(self, record: Record) -> None:
         if isinstance(record.event, event.PhaseEntered) and record.event.phase is Phase.RUNNING:
             self.running_at = time.perf_counter()
 
-    def _begin(self, symbol: str, symbols: int) -> None:
-        self.began_at[symbol] = time.perf_counter()
-        if len(self.began_at) == symbols:
+    def _begin(self) -> None:
+        self.last_began_at = time.perf_counter()
+        self.waited_for -= 1
+        if not self.waited_for:
             self.all_began.set()
 
 
@@ -114,7 +117,7 @@ def run(count: int, *, traced: bool) -> dict[str, Any]:
         if traced:
             measured["traced"] = traced_bytes()
             measured["bare"] = await bare_bytes(tasks.campaign)
-            tasks.exited_at.clear()
+            tasks.exited = 0
         tasks.ended_at = time.perf_counter()
         tasks.campaign.end(EndedBy.RUNTIME)
 
@@ -123,12 +126,12 @@ def run(count: int, *, traced: bool) -> dict[str, Any]:
     opening_at = time.perf_counter()
     campaign = trio.run(main, instruments=[tasks])
     closed_at = time.perf_counter()
-    if campaign.exit_code or len(tasks.exited_at) != count:
+    if campaign.exit_code or tasks.exited != count:
         raise SystemExit(f"the campaign did not end as planned: {campaign.error or campaign.problems[:3]}")
     return measured | {
         "opening": tasks.running_at - opening_at,
-        "starting": max(tasks.began_at.values()) - tasks.running_at,
-        "stopping": max(tasks.exited_at) - tasks.ended_at,
+        "starting": tasks.last_began_at - tasks.running_at,
+        "stopping": tasks.last_exited_at - tasks.ended_at,
         "closing": closed_at - tasks.ended_at,
     }
 
