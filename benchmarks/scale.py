@@ -26,6 +26,7 @@ import attrs
 import trio
 from figures import Figures
 
+import trioarb
 from trioarb.api import Feed, Listing, QuoteSink, event
 from trioarb.cli.running import leave_uncollected
 from trioarb.config.load import load_table
@@ -39,7 +40,7 @@ from trioarb.plugin.registry import load_plugins
 from trioarb.testing import listing, scripted_market, two_venues
 
 RUNS = 3
-SOURCE = Path(__file__).parents[1] / "src" / "trioarb"
+SOURCE = Path(trioarb.__file__).parent
 
 
 @attrs.frozen
