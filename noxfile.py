@@ -51,10 +51,12 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, and print what was measured."""
+    """Measure, and print what was measured: all that is usual, or one: nox -s bench -- peers [its options]."""
     session.install(".", *group("test"))
-    for name in ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds", "quotes", "replay"):
-        session.run("python", f"benchmarks/{name}.py")
+    usual = ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds", "quotes", "scale", "replay")
+    chosen = [session.posargs] if session.posargs else [[name] for name in usual]
+    for name, *options in chosen:
+        session.run("python", f"benchmarks/{name}.py", *options)
 
 
 @nox.session

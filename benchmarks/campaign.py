@@ -1,66 +1,103 @@
-"""Measure campaigns in virtual time, and start-up. Prints one line for each figure.
+"""Measure campaigns in virtual time: an hour, a day with its journal on disk, and recorded quotes.
 
-Usage: python benchmarks/campaign.py [QUOTES.parquet]
+Usage: python benchmarks/campaign.py [QUOTES.parquet] [--runs N]
 """
 
 from __future__ import annotations
 
-import platform
-import statistics
-import subprocess
-import sys
+import argparse
+import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
+import tomli
+import trio
+from figures import Figures, seconds_of
+
+from trioarb.cli.journal import keep_anew
+from trioarb.cli.running import leave_uncollected
+from trioarb.clock.virtual import VirtualClock
+from trioarb.config.load import load_table
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
+from trioarb.model.trade import EndedBy
+from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, run_virtual
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT.parent / "shared" / "data" / "quotes" / "binance_venues_20240808.parquet"
-RUNS = 3
-
-
-def median_seconds(work: Callable[[], object]) -> float:
-    """Return the median duration of three runs."""
-    durations = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        work()
-        durations.append(time.perf_counter() - started)
-    return statistics.median(durations)
+TOP10 = ROOT / "configs" / "top10.toml"
+HOUR_SECONDS = 3_600
+DAY_SECONDS = 24 * HOUR_SECONDS
+#: No edge is so large: what is left is quotes, loops and periodic services.
+NO_ENTRY = ("strategy.entry_bps=1000",)
 
 
 def evaluations(result: CampaignResult) -> int:
     return sum(event["evaluated"] for event in result.events if event["type"] == "funnel_counted" and event["final"])
 
 
-def report(what: str, value: str) -> None:
-    print(f"{what:<68} {value}")
+def lasting(seconds: int) -> list[str]:
+    return ["session.max_iterations=1000000", f"session.max_runtime_seconds={seconds}"]
+
+
+def day(overrides: Sequence[str] = ()) -> tuple[float, Campaign]:
+    """Run top10 for a day of campaign time, journal included; return the seconds it took.
+
+    Raises:
+        SystemExit: it ended before its time.
+    """
+    plugins, clock = load_plugins(), VirtualClock()
+    table = tomli.loads(TOP10.read_text(encoding="utf-8"), parse_float=Decimal)
+    loaded = load_table(table, plugins, overrides=[*lasting(DAY_SECONDS), 'session.clock="virtual"', *overrides])
+    with tempfile.TemporaryDirectory() as folder:
+        keeping = keep_anew(Path(folder) / "day.journal", loaded)
+        run = partial(run_campaign, clock=clock, keeping=keeping, on_open=lambda _: leave_uncollected())
+        started = time.perf_counter()
+        campaign = trio.run(run, loaded.config, plugins, clock=clock)
+        seconds = time.perf_counter() - started
+    if campaign.ended_by is not EndedBy.RUNTIME or campaign.exit_code:
+        raise SystemExit(f"the day ended by {campaign.ended_by}: {campaign.error or campaign.problems[:3]}")
+    return seconds, campaign
 
 
 def main() -> None:
-    print(f"Python {platform.python_version()}, {platform.machine()}, medians of {RUNS} runs")
-    top10 = (ROOT / "configs" / "top10.toml").read_text()
-    hour = ["session.max_iterations=1000000", "session.max_runtime_seconds=3600"]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("quotes", nargs="?", type=Path, default=RECORDED)
+    parser.add_argument("--runs", type=int, default=3, help="of which the median is shown; a day is run once")
+    options = parser.parse_args()
+    figures = Figures("campaign")
     results: list[CampaignResult] = []
-    seconds = median_seconds(lambda: results.append(run_virtual(top10, overrides=hour)))
-    report("top10, an hour of campaign time, 500 ms loops", f"{seconds:.2f} s")
-    report("  evaluations", f"{evaluations(results[-1]) / seconds:,.0f} a second")
-    report("  events", f"{len(results[-1].events) / seconds:,.0f} a second ({len(results[-1].events):,})")
+    top10 = TOP10.read_text(encoding="utf-8")
+    seconds = seconds_of(lambda: results.append(run_virtual(top10, overrides=lasting(HOUR_SECONDS))), options.runs)
+    figures.add("top10, an hour of campaign time, 500 ms loops", seconds, "s")
+    figures.add("  evaluations", evaluations(results[-1]) / seconds, "a second")
+    figures.add("  events", len(results[-1].events) / seconds, "a second")
 
-    quotes = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORDED
-    if quotes.is_file():
-        config = (ROOT / "configs" / "binance_spot_usdm.toml").read_text()
-        path = [f"exchanges.*.market.path={quotes}"]
-        seconds = median_seconds(lambda: results.append(run_virtual(config, overrides=path)))
-        report("recorded spot against perpetual, every quote", f"{seconds:.2f} s")
-        report("  quotes", f"{evaluations(results[-1]) / seconds:,.0f} a second")
+    for what, overrides, goal in (
+        ("top10, 24 hours, 500 ms loops, journal on disk", (), "≤ 20 s"),
+        ("the same without an entry", NO_ENTRY, ""),
+    ):
+        seconds, campaign = day(overrides)
+        figures.add(what, seconds, "s", goal)
+        figures.add("  evaluations", sum(one.funnel.evaluated for one in campaign.symbols.values()), "")
+        figures.add("  round trips", len(campaign.statistics.trades), "")
+        figures.add("  events", campaign.parts.journal.seq, "")
+
+    if options.quotes.is_file():
+        os.environ["TRIOARB_CACHE_DIR"] = ""  # keep nothing of it
+        config = (ROOT / "configs" / "binance_spot_usdm.toml").read_text(encoding="utf-8")
+        path = [f"exchanges.*.market.path={options.quotes}"]
+        seconds = seconds_of(lambda: results.append(run_virtual(config, overrides=path)), options.runs)
+        figures.add("recorded spot against perpetual, every quote", seconds, "s")
+        figures.add("  quotes", evaluations(results[-1]) / seconds, "quotes/s")
     else:
-        report("recorded spot against perpetual", f"skipped: {quotes} is not there; give a file")
-
-    version = [sys.executable, "-m", "trioarb", "--version"]
-    seconds = median_seconds(lambda: subprocess.run(version, check=True, capture_output=True))
-    report("trioarb --version", f"{seconds:.2f} s")
+        figures.skip("recorded spot against perpetual", f"{options.quotes} is not there; give a file")
+    figures.store()
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ class Figures:
         self._rows: list[dict[str, object]] = []
         print(f"{name}: Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs")
 
-    def add(self, what: str, value: float, unit: str, goal: str = "") -> None:
-        """Print and keep a measured value."""
+    def add(self, what: str, value: float, unit: str, goal: str = "", *, digits: int | None = None) -> None:
+        """Print and keep a measured value; ``digits`` after the point, where the usual three places won't do."""
         self._rows.append({"what": what, "value": value, "unit": unit, "goal": goal})
-        shown = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        usual = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        shown = usual if digits is None else f"{value:,.{digits}f}"
         print(f"  {what:<66} {shown:>12} {unit:<10} {goal and f'goal {goal}'}", flush=True)
 
     def skip(self, what: str, why: str) -> None:

@@ -4,6 +4,10 @@ The workload and its rules are those of ``shared/bench``: ten symbols, two venue
 a process of its own; imports are not counted, everything from opening the configuration's plugins to the closed journal
 is.
 
+The large set is the workload again and again, each time later and in a file of its own. If it is larger than
+20,000,000 rows, so many of them are measured before, for how time and memory grow; 200,000,000 take about 25 GB of
+disk, and are left out where there is less.
+
 Usage: python benchmarks/replay.py [--large ROWS] [--runs N]
 """
 
@@ -12,11 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
@@ -28,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "bench"
 ROUND_TRIPS, CASH = 319, Decimal("575.822")
 ROWS = 2_000_000
+SMALLER = 20_000_000
 
 
 def config(path: Path, *, entry_bps: str = "14.991252") -> dict[str, Any]:
@@ -100,9 +108,10 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
                 on_open=lambda _: leave_uncollected(),
             )
 
-        started = time.perf_counter()
-        campaign = trio.run(main, clock=clock)
-        seconds = time.perf_counter() - started
+        with most_own_megabytes() as own:
+            started = time.perf_counter()
+            campaign = trio.run(main, clock=clock)
+            seconds = time.perf_counter() - started
     funnel = [task.funnel for task in campaign.symbols.values()]
     return {
         "seconds": seconds,
@@ -110,15 +119,37 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
         "edge_positive": sum(one.edge_positive for one in funnel),
         "round_trips": len(campaign.statistics.trades),
         "cash": str(campaign.statistics.pnl_usd),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
-        "own_mb": own_megabytes(),
+        "peak_mb": megabytes("VmHWM"),
+        "own_mb": max(own),
     }
 
 
-def own_megabytes() -> float:
-    """Return the memory that is this process's own, without mapped files, as it is now."""
+def megabytes(what: str) -> float:
+    """Return how much memory this process has: ``RssAnon`` its own, without mapped files; ``VmHWM`` the most ever."""
     status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1000
+    return next(int(line.split()[1]) for line in status if line.startswith(what)) * 1024 / 1e6
+
+
+@contextmanager
+def most_own_megabytes() -> Iterator[list[float]]:
+    """Look at this process's own memory every 50 ms, and once more at the end; yield the list of what was seen."""
+    seen: list[float] = []
+    is_over = threading.Event()
+
+    def look() -> None:
+        while True:
+            seen.append(megabytes("RssAnon"))
+            if is_over.wait(0.05):
+                return
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        seen.append(megabytes("RssAnon"))
+        is_over.set()
+        watcher.join()
 
 
 def screen(path: Path) -> dict[str, Any]:
@@ -170,6 +201,9 @@ def in_a_process(what: str, path: Path, **options: object) -> dict[str, Any]:
 def child(text: str) -> None:
     """Measure once, and print the result; before it a few quotes are replayed, for what is imported when it is used."""
     what, path, options = json.loads(text)
+    if what == "write":  # here, since a process's peak of memory is inherited by those that it starts
+        print(json.dumps(write(Path(path), **options)))
+        return
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         few = Path(folder) / "few.parquet"
         write_first(Path(path), few)
@@ -178,14 +212,15 @@ def child(text: str) -> None:
     print(json.dumps(result))
 
 
-def write_workload(path: Path) -> None:
-    """Write the workload with the columns of a recording."""
+def write_workload(path: Path, *, rows: int, raw: Path) -> None:
+    """Write the workload's first rows with the columns of a recording; to ``raw`` with its own."""
     sys.path.insert(0, str(SHARED))
     import gen_workload
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    made = gen_workload.build(ROWS)
+    made = gen_workload.build(ROWS).slice(0, rows)
+    pq.write_table(made, raw, compression="zstd")
 
     def named(column: str, names: list[str]) -> pa.Array:
         return pa.DictionaryArray.from_arrays(made[column].combine_chunks().cast(pa.int32()), pa.array(names))
@@ -209,8 +244,18 @@ def write_first(path: Path, few: Path) -> None:
     pq.write_table(pa.Table.from_batches([batch]), few)
 
 
+def write(folder: Path, *, rows: int = ROWS, large: int = 0) -> dict[str, Any]:
+    """Write the workload's first rows into a folder, as recorded and raw; then so many rows more, as copies of it."""
+    workload = folder / "workload.parquet"
+    if not workload.exists():
+        write_workload(workload, rows=rows, raw=folder / "raw.parquet")
+    if large:
+        write_large(workload, folder / "large", large)
+    return {"bytes": workload.stat().st_size}
+
+
 def write_large(workload: Path, folder: Path, rows: int) -> None:
-    """Write copies of the workload one after the other, each a file."""
+    """Write copies of the workload one after the other, each a file, those that are not there yet."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -218,10 +263,12 @@ def write_large(workload: Path, folder: Path, rows: int) -> None:
     table = pq.read_table(workload)
     ts = table["ts_ns"]
     span = ts[-1].as_py() - ts[0].as_py() + 1_000_000
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for number in range(rows // ROWS):
-        moved = table.set_column(0, "ts_ns", pc.add(ts, pa.scalar(number * span)))
-        pq.write_table(moved, folder / f"{number:03}.parquet", compression="zstd")
+        path = folder / f"{number:03}.parquet"
+        if not path.exists():
+            moved = table.set_column(0, "ts_ns", pc.add(ts, pa.scalar(number * span)))
+            pq.write_table(moved, path, compression="zstd")
 
 
 def best_of(runs: int, what: str, path: Path, **options: object) -> dict[str, Any]:
@@ -236,15 +283,45 @@ def check(result: dict[str, Any]) -> None:
         raise SystemExit(f"not the workload's {ROUND_TRIPS} round trips and {CASH} cash: {result}")
 
 
+def grow(figures: Figures, folder: Path, rows: int, runs: int) -> dict[str, float] | None:
+    """Measure a large set; return seconds per million rows of the first time and from the store, if there is room."""
+    what = f"{rows:,} rows, few candidates"
+    size = in_a_process("write", folder)["bytes"]
+    # Parquet and the aligned store, which takes at most 80 bytes a row of two venues.
+    needed = int(1.1 * rows * (size / ROWS + 80))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        figures.skip(what, f"{folder} has {free / 1e9:.1f} GB free; {needed / 1e9:.1f} GB are needed")
+        return None
+    in_a_process("write", folder, large=rows)
+    large = folder / "large"
+    rare = {"screened": True, "entry_bps": "19.4"}  # about one row in 200,000
+    made = in_a_process("replay", large, **rare)
+    kept = best_of(runs, "replay", large, **rare)
+    if (made["rows"], made["round_trips"], made["cash"]) != (rows, kept["round_trips"], kept["cash"]):
+        raise SystemExit(f"aligned first, and from the store, {what} give {made} and {kept}")
+    figures.add(f"{what}: aligned first", rows / made["seconds"], "quotes/s")
+    figures.add("… most of its own memory", made["own_mb"], "MB", "≤ 600")
+    figures.add("… from the store", rows / kept["seconds"], "quotes/s", "≥ 100 M")
+    figures.add("… round trips", kept["round_trips"], "")
+    figures.add("… most of its own memory", kept["own_mb"], "MB", "≤ 600")
+    per_million = {"aligned first": made["seconds"] / rows * 1e6, "from the store": kept["seconds"] / rows * 1e6}
+    for name, seconds in per_million.items():
+        figures.add(f"… a million rows, {name}", seconds, "s")
+    return per_million
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--large", type=int, default=20_000_000, help="rows of the large set, a multiple of 2,000,000")
+    parser.add_argument("--large", type=int, default=SMALLER, help="rows of the large set, a multiple of 2,000,000")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--child")
     options = parser.parse_args()
     if options.child:
         child(options.child)
         return
+    if options.large % ROWS:
+        parser.error(f"--large: {options.large:,} is no multiple of {ROWS:,}")
     figures = Figures("replay")
     if not SHARED.is_dir():
         figures.skip("replay of the workload", f"{SHARED} is not there, which makes it")
@@ -252,9 +329,9 @@ def main() -> None:
         return
     usual = {"screened": True, "entry_bps": "14.991252"}
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".bench-") as name:
-        workload = Path(name) / "workload.parquet"
-        write_workload(workload)
-
+        folder = Path(name)
+        workload = folder / "workload.parquet"
+        in_a_process("write", folder)
         first = in_a_process("replay", workload, **usual)
         check(first)
         figures.add("from Parquet, aligned and kept for the first time", ROWS / first["seconds"], "quotes/s", "≥ 3 M")
@@ -274,18 +351,13 @@ def main() -> None:
         check(shown)
         figures.add("per event", ROWS / shown["seconds"], "quotes/s", "≥ 1.5 M")
 
-        large = Path(name) / "large"
-        write_large(workload, large, options.large)
-        rare = {**usual, "entry_bps": "19.4"}  # about one row in 200,000
-        made = in_a_process("replay", large, **rare)
-        figures.add(
-            f"{options.large:,} rows, few candidates: aligned first", made["rows"] / made["seconds"], "quotes/s"
-        )
-        figures.add("… its own memory at the end", made["own_mb"], "MB", "≤ 600")
-        result = best_of(options.runs, "replay", large, **rare)
-        figures.add("… from the store", result["rows"] / result["seconds"], "quotes/s", "≥ 100 M")
-        figures.add("… round trips", result["round_trips"], "")
-        figures.add("… its own memory at the end", result["own_mb"], "MB", "≤ 600")
+        usual_set = grow(figures, folder, min(options.large, SMALLER), options.runs)
+        if options.large > SMALLER and usual_set is not None:
+            large_set = grow(figures, folder, options.large, options.runs)
+            if large_set is not None:
+                for how, seconds in large_set.items():
+                    what = f"… of that of {SMALLER:,} rows, {how}"
+                    figures.add(what, seconds / usual_set[how], "times", "1 or less")
     figures.store()
 
 
