@@ -63,7 +63,7 @@ class Exposure(RiskView):
     def open_positions(self, symbol: str | None = None) -> int:
         if symbol is not None:
             return len(self._held[symbol].positions) if symbol in self._held else 0
-        return sum(len(held.positions) for held in self._held.values())
+        return len(self._symbol_of_trade)
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
