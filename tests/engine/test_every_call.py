@@ -28,6 +28,7 @@ from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.event import Record
 from trioarb.model.trade import EndedBy
@@ -213,12 +214,12 @@ def test_a_hurry_at_every_step(later: int) -> None:
 
 
 def test_a_service_that_fails_ends_the_campaign_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(campaign: Campaign) -> None:
+    def fail(watch: MarketWatch, now_ns: int) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("trioarb.engine.services.learn_late_orders", fail)
+    monkeypatch.setattr(MarketWatch, "look", fail)
     campaign, events, _ = run(Breaks("", RuntimeError, None))
     assert campaign is not None
     assert_whole(campaign, events)
-    assert "asking for orders: RuntimeError: a bug" in campaign.error
+    assert "the market watch: RuntimeError: a bug" in campaign.error
     assert not campaign.parts.trades.positions()

@@ -38,8 +38,9 @@ class VirtualClock(trio.abc.Clock):
         self.horizon_ns: int | None = 0
         #: Up to this time everything of order class 0 that the agenda holds has had its turn.
         self.settled_ns = -1
-        #: The task that the agenda woke, if that was the last that was woken by the clock.
+        #: The task that was woken last, if the agenda says for certain that it was its turn.
         self.awake: trio.lowlevel.Task | None = None
+        self._woke_for: tuple[int, WakeOrder] | None = None
         self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
         self._count = itertools.count()
 
@@ -51,15 +52,13 @@ class VirtualClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Called by Trio when nothing is runnable, with the earliest deadline of all cancel scopes."""
-        agenda = self._agenda
-        while agenda and agenda[0][3].task is None:
-            heapq.heappop(agenda)
-        if agenda and agenda[0][0] < _NEVER and agenda[0][0] / SECOND_NS < deadline:
-            at_ns, order, _, entry = heapq.heappop(agenda)
+        due = self._first()
+        if due is not None and due[0] < _NEVER and due[0] / SECOND_NS < deadline:
+            at_ns, order, _, entry = heapq.heappop(self._agenda)
             self.elapsed_ns = max(self.elapsed_ns, at_ns)
             self.settled_ns = self.elapsed_ns if order[0] else self.elapsed_ns - 1
             task, entry.task = entry.task, None
-            self.awake = task
+            self._note(task, (at_ns, order))
             if task is not None:
                 trio.lowlevel.reschedule(task)
             return 0
@@ -72,6 +71,19 @@ class VirtualClock(trio.abc.Clock):
             self.elapsed_ns += 1
         self.settled_ns = max(self.settled_ns, self.elapsed_ns - 1)
         return 0
+
+    def _first(self) -> tuple[int, WakeOrder, int, _Entry] | None:
+        agenda = self._agenda
+        while agenda and agenda[0][3].task is None:
+            heapq.heappop(agenda)
+        return agenda[0] if agenda else None
+
+    def _note(self, task: trio.lowlevel.Task | None, woke_for: tuple[int, WakeOrder]) -> None:
+        """Note whose turn it is. Of several that wait for the same, Trio's order would say who is first."""
+        following = self._first()
+        is_alone = woke_for != self._woke_for and (following is None or following[:2] != woke_for)
+        self.awake = task if is_alone else None
+        self._woke_for = woke_for
 
     def park(self, at_ns: int, order: WakeOrder) -> _Entry:
         """Put the current task on the agenda."""
@@ -88,10 +100,8 @@ class VirtualClock(trio.abc.Clock):
 
     def look_ahead(self) -> int:
         """Return until when time may run on without waking anybody; it is kept in ``horizon_ns``."""
-        agenda = self._agenda
-        while agenda and agenda[0][3].task is None:
-            heapq.heappop(agenda)
-        horizon = agenda[0][0] if agenda else _NEVER
+        first = self._first()
+        horizon = _NEVER if first is None else first[0]
         to_deadline = trio.lowlevel.current_statistics().seconds_to_next_deadline
         if not math.isinf(to_deadline):
             horizon = min(horizon, self.elapsed_ns + math.floor(to_deadline * SECOND_NS))

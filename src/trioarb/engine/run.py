@@ -25,6 +25,7 @@ from trioarb.engine.services import (
     count_periodically,
     limit_runtime,
     look_periodically,
+    pace,
     serve,
     watch_of,
 )
@@ -188,6 +189,8 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
                 symbols.start_soon(supervise, campaign, task)
+            if campaign.parts.limits.interval_ns:
+                symbols.start_soon(serve, campaign, "the symbols' loop", pace)
 
 
 async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> None:

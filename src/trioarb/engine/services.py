@@ -9,6 +9,7 @@ from trioarb.clock.service import SECOND_NS, WakeOrder, seconds_to_ns
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.market import LAST
 from trioarb.engine.pairs import learn_late_orders
+from trioarb.engine.symbol import SYMBOL_ORDER
 from trioarb.engine.watch import MarketWatch
 from trioarb.market.columns import NEVER
 from trioarb.model.event import PairEnded, Record
@@ -20,6 +21,7 @@ __all__ = [
     "count_periodically",
     "limit_runtime",
     "look_periodically",
+    "pace",
     "serve",
     "watch_of",
 ]
@@ -28,6 +30,8 @@ _ASK_EVERY_NS = 5 * SECOND_NS
 _COUNT_EVERY_NS = 60 * SECOND_NS
 _LOOK_EVERY_NS = SECOND_NS
 
+#: Loops go on after the symbols' own timers that are due at the same nanosecond.
+_PACE_ORDER: WakeOrder = (SYMBOL_ORDER + 1, "", "", 0)
 #: What is done periodically comes after everything that is due at the same nanosecond but the campaign's end.
 _LOOK_ORDER: WakeOrder = (8, "", "", 0)
 _COUNT_ORDER: WakeOrder = (8, "", "", 1)
@@ -63,6 +67,21 @@ async def count_periodically(campaign: Campaign) -> None:
         await time.sleep(_COUNT_EVERY_NS, _COUNT_ORDER)
         campaign.count(final=False)
         await campaign.parts.journal.durable(campaign.parts.journal.seq)
+
+
+async def pace(campaign: Campaign) -> None:
+    """Evaluate all symbols at every interval of the loop, one after the other; there is one, if this is called.
+
+    Symbols' own tasks sleep until something has to be executed. An interval that could not be kept is left out.
+    """
+    time, interval_ns = campaign.parts.time, campaign.parts.limits.interval_ns
+    tasks = [campaign.symbols[symbol] for symbol in sorted(campaign.symbols)]
+    next_ns = time.now_ns()
+    while True:
+        await time.sleep_until(next_ns, _PACE_ORDER)
+        for task in tasks:
+            task.tick()
+        next_ns += interval_ns * max(1, (time.now_ns() - next_ns) // interval_ns + 1)
 
 
 async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:

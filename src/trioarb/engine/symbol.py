@@ -213,6 +213,7 @@ class SymbolTask:
             {path.buy: path.cost_buy for path in self.paths},
         )
         keep_sell, cost_buy = keeps[index], costs[index]
+        paced, unread = not self._every_quote, self._unread
         others = tuple((other, keeps[other], costs[other]) for other in keeps if other != index)
         elsewhere = tuple(
             (path.sell, path.keep_sell, path.buy, path.cost_buy)
@@ -245,6 +246,11 @@ class SymbolTask:
             ask_sizes[index] = ask_size
             times_ns[index] = received_ns
             serials[index] += 1
+            if paced and serials[index] > 1:
+                if self._active:
+                    funnel.conflated += unread[index]
+                    unread[index] = True
+                return
             if funnel.iterations < self._closer_at and symbol not in held:
                 oldest_ns, bar, has_edge = received_ns - max_age_ns, self._bar, False
                 for other, keep, cost in others:
@@ -278,13 +284,23 @@ class SymbolTask:
                 self.evaluate(received_ns)
                 self._set_bar()
         except Exception as error:  # the symbol's fault, not the feed's
-            self._failure = error
-            self._active = False
-            self._closer_at = 0
-            self._bell.ring()
-        if self._active and not self._every_quote:
-            self._funnel.conflated += self._unread[index]
-            self._unread[index] = True
+            self._fail(error)
+        self._unread[index] = not self._every_quote
+
+    def tick(self) -> None:
+        """Evaluate the latest quotes, unless a pair is in flight."""
+        if self._active and self._work is None and not self._executing:
+            self._unread[:] = [False] * len(self._unread)
+            try:
+                self.evaluate(self._parts.time.now_ns())
+            except Exception as error:  # the symbol's fault, not that of the others
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Evaluate no more, and let `run` raise it."""
+        self._failure = error
+        self._active, self._closer_at = False, 0
+        self._bell.ring()
 
     def _set_bar(self) -> None:
         """Work out again up to which ratio of prices nothing has to be done, and for how many evaluations."""
@@ -324,7 +340,7 @@ class SymbolTask:
         self._asked_from_bps = None
 
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
-        """Evaluate and execute until ``until_ns``, or until cancelled; without ``entries`` only exits.
+        """Execute what is decided until ``until_ns``, or until cancelled; without ``entries`` only exits.
 
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
@@ -334,8 +350,7 @@ class SymbolTask:
         self.on_change()
         if entries and self.done:
             self._on_done()
-        interval_ns, time = self._parts.limits.interval_ns, self._parts.time
-        next_ns = time.now_ns()
+        time = self._parts.time
         while until_ns is None or time.now_ns() < until_ns:
             if self._work is not None:
                 if self.fenced and isinstance(self._work, PairOpened):
@@ -352,20 +367,12 @@ class SymbolTask:
             now_ns = time.now_ns()
             self._board.catch_up()
             wake_ns = self._exit_due_ns()
-            if interval_ns and now_ns >= next_ns:
-                next_ns += interval_ns * ((now_ns - next_ns) // interval_ns + 1)
-                self._unread = [False] * len(self._unread)
-                self.evaluate(now_ns)
-                if time.now_ns() >= next_ns:  # slower than its own interval: let the others run
-                    await trio.lowlevel.checkpoint()
-                continue
             if wake_ns is not None and now_ns >= wake_ns:
                 self._decide_exit(now_ns)
                 wake_ns = now_ns + _RETRY_CLOSE_NS
                 if self._work is not None:
                     continue
-            candidates = (next_ns if interval_ns else None, wake_ns, until_ns)
-            await self._bell.wait(min((at for at in candidates if at is not None), default=None))
+            await self._bell.wait(min((at_ns for at_ns in (wake_ns, until_ns) if at_ns is not None), default=None))
 
     def take_up(self, counted: FunnelCounted | None) -> None:
         """Go on with the counters that the journal holds; act on no quote before `run`."""

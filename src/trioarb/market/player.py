@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import itemgetter
-from typing import Any
 
 import trio
 
@@ -23,8 +22,8 @@ MARKET_FIRST: WakeOrder = (0, "", "", 0)
 #: Rows between two looks at signals and other tasks, should the tape never have to wait.
 _BURST = 512
 
-#: Time, sink, bid, bid size, ask, ask size.
-_Row = tuple[int, QuoteSink, float, float, float, float]
+#: Time, order, number of the tape, sink, bid, bid size, ask, ask size. Two tapes' rows differ in the first three.
+_Row = tuple[int, int, int, QuoteSink, float, float, float, float]
 
 
 async def play(
@@ -48,7 +47,7 @@ async def play(
     """
     tracked = _Tracked(tapes, sinks, start_ns, on_end, on_failure)
     for rows in tracked.by_columns() or tracked.by_rows():
-        for ts_ns, sink, bid, bid_size, ask, ask_size in rows:
+        for ts_ns, _, _, sink, bid, bid_size, ask, ask_size in rows:
             if not time.reach(ts_ns):
                 await time.sleep_until(ts_ns, MARKET_FIRST)
                 time.reach(ts_ns)
@@ -76,17 +75,15 @@ class _Tracked:
     def by_rows(self) -> Iterator[Iterable[_Row]]:
         """Merge row by row, which every tape can do."""
         merged = heapq.merge(*(self._rows(number, venue) for number, venue in enumerate(self._tapes)))
-        sinks = [self._sinks[venue] for venue in self._tapes]
         while (first := next(merged, None)) is not None:
-            yield (
-                (ts_ns, sinks[tape][symbol], bid, bid_size, ask, ask_size)
-                for ts_ns, _, tape, symbol, bid, bid_size, ask, ask_size in chain((first,), islice(merged, _BURST - 1))
-            )
+            yield chain((first,), islice(merged, _BURST - 1))
 
-    def _rows(self, number: int, venue: str) -> Iterator[tuple[int, int, int, *tuple[Any, ...]]]:
+    def _rows(self, number: int, venue: str) -> Iterator[_Row]:
+        sinks = self._sinks[venue]
         try:
-            for ts_ns, order, *rest in self._tapes[venue].rows(tuple(self._sinks[venue]), self._start_ns):
-                yield ts_ns, order, number, *rest
+            rows = self._tapes[venue].rows(tuple(sinks), self._start_ns)
+            for ts_ns, order, symbol, bid, bid_size, ask, ask_size in rows:
+                yield ts_ns, order, number, sinks[symbol], bid, bid_size, ask, ask_size
         except Exception as error:
             raise self._failed(venue, error) from error
         self._on_end(venue)
@@ -133,7 +130,8 @@ def _bursts(merged: Merged, sinks: Sequence[QuoteSink], first: int, end: int) ->
         cut = {name: column[start : min(start + _BURST, end)] for name, column in columns.items()}
         places = cut["tape"].astype(int) * symbols + cut["symbol"]
         prices = (cut[name].tolist() for name in ("bid", "bid_size", "ask", "ask_size"))
-        yield zip(cut["ts_ns"].tolist(), map(sinks.__getitem__, places.tolist()), *prices, strict=True)
+        sink_of_row = map(sinks.__getitem__, places.tolist())
+        yield zip(cut["ts_ns"].tolist(), repeat(0), repeat(0), sink_of_row, *prices, strict=False)
 
 
 def _nowhere(*quote: object) -> None:
