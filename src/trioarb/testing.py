@@ -101,12 +101,16 @@ def run_virtual(
     *,
     plugins: Mapping[str, object] | None = None,
     overrides: Sequence[str] = (),
+    screened: bool = True,
+    audited: bool = False,
 ) -> CampaignResult:
     """Run a whole campaign in virtual time, and return it once it has ended.
 
     ``config`` is TOML text, or a table; ``plugins`` are modules or objects, by a name for errors, that are registered
     beside the installed ones; ``overrides`` are ``table.key=value`` as for ``--set``. The clock is virtual whatever
     the configuration says, and without ``max_runtime_seconds`` the campaign ends after an hour of its time.
+    ``screened`` and ``audited`` are as in `run_campaign`: a strategy whose ``screen`` and ``asked_from_bps`` are right
+    leads to the same events with each.
 
     Calls `trio.run`: use it in plain functions, not in ``async`` tests.
 
@@ -121,7 +125,14 @@ def run_virtual(
         loaded = load_table(table, registered, overrides=overrides, runtime_seconds=_LONGEST_SECONDS)
     records: list[Record] = []
     clock = VirtualClock()
-    run = partial(run_campaign, clock=clock, observers=[records.append], warnings=loaded.warnings)
+    run = partial(
+        run_campaign,
+        clock=clock,
+        observers=[records.append],
+        warnings=loaded.warnings,
+        screened=screened,
+        audited=audited,
+    )
     campaign = trio.run(run, loaded.config, registered, clock=clock)
     return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from trioarb import testing
 from trioarb.api import OrderSize, Route, StrategyContext, StrategySpec
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.engine import screened
@@ -49,10 +50,10 @@ class Told:
     highest: Mapping[str, float | None]
 
 
-def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool) -> Told:
+def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool, **how: bool) -> Told:
     listings = [listing(base) for base in SYMBOLS]
     tapes = {venue: ScriptedTape(rows[venue], listings=listings, start_ns=START_NS, columns=columns) for venue in rows}
-    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE})
+    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE}, **how)
     highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
     return Told(result.events, highest)
 
@@ -127,11 +128,13 @@ def replanned_in_vain() -> dict[str, Any]:
     block_rows=st.sampled_from([3, 16, 32_768]),
     blocks_ahead=st.sampled_from([1, 64]),
     exit_rows=st.sampled_from([1, 512]),
+    batch_rows=st.sampled_from([1, 7, 1_000]),
 )
-@example(table=replanned_in_vain(), seed=880, block_rows=32_768, blocks_ahead=64, exit_rows=1)
+@example(table=replanned_in_vain(), seed=880, block_rows=32_768, blocks_ahead=64, exit_rows=1, batch_rows=1_000)
 def test_the_events_are_those_of_every_quote_shown(
-    table: dict[str, Any], seed: int, block_rows: int, blocks_ahead: int, exit_rows: int
+    table: dict[str, Any], seed: int, block_rows: int, blocks_ahead: int, exit_rows: int, batch_rows: int
 ) -> None:
+    """Row by row, the strategy asked every time; then with less and less of that."""
     rows = quotes(seed)
     for venue in set(table["exchanges"]) - set(rows):
         del table["exchanges"][venue]
@@ -139,5 +142,9 @@ def test_the_events_are_those_of_every_quote_shown(
         patch.setattr(align, "BLOCK_ROWS", block_rows)
         patch.setattr(screened, "_BLOCKS_AHEAD", blocks_ahead)
         patch.setattr(screened, "_FIRST_EXIT_ROWS", exit_rows)
+        patch.setattr(testing, "_BATCH_ROWS", batch_rows)
 
-        assert told(table, rows, columns=True) == told(table, rows, columns=False)
+        expected = told(table, rows, columns=False, audited=True)
+        assert told(table, rows, columns=False) == expected
+        assert told(table, rows, columns=True, screened=False) == expected
+        assert told(table, rows, columns=True) == expected
