@@ -137,6 +137,40 @@ class SymbolTask:
     to think again.
     """
 
+    __slots__ = (
+        "_active",
+        "_asked_from_bps",
+        "_bar",
+        "_bell",
+        "_board",
+        "_closer_at",
+        "_entries_open",
+        "_every_quote",
+        "_executing",
+        "_failure",
+        "_funnel",
+        "_held",
+        "_legs",
+        "_max_age_ns",
+        "_most_iterations",
+        "_on_done",
+        "_parts",
+        "_path_of",
+        "_paused",
+        "_timed_at",
+        "_unread",
+        "_work",
+        "fenced",
+        "highest_edge_bps",
+        "last_refusals",
+        "market",
+        "on_change",
+        "paths",
+        "retired",
+        "strategy",
+        "symbol",
+    )
+
     def __init__(self, *, market: Market, strategy: Strategy, parts: Parts, on_done: Callable[[], None]) -> None:
         self.symbol = market.symbol
         self.market = market
