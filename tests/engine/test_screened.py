@@ -93,9 +93,9 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
     for venue in table["exchanges"].values():
         venue |= {"latency_ms": one(0, 5, 100, 300), "tick_size": "0.01", "lot_size": one("0.01", "1")}
         venue |= {"reject_rate": one("0", "0", "0.3"), "taker_fee_bps": one(0, 4)}
-    table["strategy"] = {"entry_bps": one(5, 40, 80, -10), "exit_bps": one(-100, -20, 0, 50), "order_size_base": 1}
+    table["strategy"] = {"entry_bps": one(5, 40, 80, 400, -10), "exit_bps": one(-100, -20, 0, 50), "order_size_base": 1}
     table["strategy"]["plugin"] = one("spread", "spread", "fragile")
-    table["strategy"]["max_quote_age_ms"] = one(1, 500, 2_000, 2_000)
+    table["strategy"]["max_quote_age_ms"] = one(1, 500, 2_000, 100_000)
     for key in ("take_profit_bps", "stop_loss_bps", "max_holding_seconds"):
         value = one(None, None, 1, 30)
         if value is not None:
