@@ -148,3 +148,24 @@ def test_the_events_are_those_of_every_quote_shown(
         assert told(table, rows, columns=False) == expected
         assert told(table, rows, columns=True, screened=False) == expected
         assert told(table, rows, columns=True) == expected
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
+@given(
+    seed=st.integers(0, 2**32),
+    most=st.sampled_from([1, 30, 10_000]),
+    entry_bps=st.sampled_from([-10, 80, 400]),
+    age_ms=st.sampled_from([500, 100_000]),
+    runtime=st.sampled_from([3, 600]),
+)
+def test_quotes_that_change_nothing_are_counted_as_if_they_were_evaluated(
+    seed: int, most: int, entry_bps: int, age_ms: int, runtime: int
+) -> None:
+    rows = quotes(seed)
+    table = two_venues()
+    table["session"] |= {"max_iterations": most, "max_runtime_seconds": runtime}
+    table["exchanges"] = {venue: {**table["exchanges"]["a"], "latency_ms": 400} for venue in rows}
+    table["strategy"] = {"entry_bps": entry_bps, "exit_bps": -100, "max_quote_age_ms": age_ms}
+    table["guards"] = {"symbol": {"max_position_count": 1}}
+
+    assert told(table, rows, columns=False) == told(table, rows, columns=False, audited=True)

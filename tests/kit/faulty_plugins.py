@@ -268,6 +268,7 @@ class StrategySettings(spread.SpreadSettings):
 class FaultyStrategy(spread.SpreadStrategy):
     def __init__(self, settings: StrategySettings) -> None:
         super().__init__(settings)
+        self.asked_from_bps = None
         self._fault = settings.fault
         self._sound_calls = settings.sound_calls
 

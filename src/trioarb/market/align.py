@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["BLOCK_ROWS", "Aligned", "Merged", "Parts", "align", "merge", "parts_of"]
+__all__ = ["BLOCK_ROWS", "Aligned", "Merged", "align", "merge"]
 
 #: Rows of a full block: its columns of prices fit a processor's cache.
 BLOCK_ROWS = 32_768
@@ -25,10 +25,6 @@ BLOCK_ROWS = 32_768
 _MOST_WAITING = 4_000_000
 
 _NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
-
-
-#: The batches of a tape that hold rows; of each, whether it is the last one.
-Parts = Iterator[tuple["RowBatch", bool]]
 
 
 @attrs.frozen
@@ -65,7 +61,7 @@ def align(
 
     waiting = {symbol: _Waiting(symbol, len(tapes)) for symbol in symbols}
     rank = count = 0
-    for piece in merge([parts_of(tape) for tape in tapes], symbols):
+    for piece in merge(tapes, symbols):
         merged = piece.columns
         rows = len(merged["ts_ns"])
         merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
@@ -124,23 +120,6 @@ def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:
             yield Aligned(symbol, one.take(one.rows))
 
 
-def parts_of(batches: Iterator[RowBatch]) -> Parts:
-    """Yield each batch as soon as it is known whether another follows. An error comes after what was before it."""
-    kept: RowBatch | None = None
-    try:
-        for batch in _ahead(batches):
-            if len(batch.ts_ns):
-                if kept is not None:
-                    yield kept, False
-                kept = batch
-    except Exception:
-        if kept is not None:
-            yield kept, False
-        raise
-    if kept is not None:
-        yield kept, True
-
-
 def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
     """Yield them; a thread reads the next one meanwhile."""
     with ThreadPoolExecutor(1, "trioarb tape") as reader:
@@ -153,9 +132,9 @@ def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
 class _Source:
     """One tape, read batch by batch. ``columns`` are rows that were read and not merged yet."""
 
-    def __init__(self, number: int, parts: Parts, codes: Mapping[str, int]) -> None:
+    def __init__(self, number: int, batches: Iterator[RowBatch], codes: Mapping[str, int]) -> None:
         self.number = number
-        self._parts = parts
+        self._batches = _ahead(batches)
         self._codes = codes
         self.columns: dict[str, Array] = {}
         self.is_over = False
@@ -168,8 +147,9 @@ class _Source:
         """Read another batch behind what is there."""
         import numpy as np
 
-        batch, self.is_over = next(self._parts, (None, True))
+        batch = next(self._batches, None)
         if batch is None:
+            self.is_over = True
             return
         columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
         small = np.min_scalar_type(len(self._codes))  # is sorted several times as fast
@@ -196,7 +176,7 @@ class _Source:
         return self.number, int(rows[-1]) if len(rows) else -1
 
 
-def merge(tapes: Sequence[Parts], symbols: Sequence[str]) -> Iterator[Merged]:
+def merge(tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str]) -> Iterator[Merged]:
     """Yield the rows of all tapes in order, some thousands at a time: by time, ``order``, and the tapes' order.
 
     If no tape has a row, nothing is yielded.
@@ -208,7 +188,7 @@ def merge(tapes: Sequence[Parts], symbols: Sequence[str]) -> Iterator[Merged]:
     for source in sources:
         source.read()
     while any(len(source) for source in sources):
-        # Before this time no tape has anything more to say.
+        # Before this time no tape has anything more to say. So a tape's last row waits until it is known to be that.
         until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
         parts = [one.take(int(np.searchsorted(one.columns["ts_ns"], until))) for one in sources if len(one)]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

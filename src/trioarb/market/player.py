@@ -11,7 +11,7 @@ import trio
 
 from trioarb.clock.service import CampaignTime, WakeOrder
 from trioarb.errors import MarketDataError
-from trioarb.market.align import Merged, Parts, merge, parts_of
+from trioarb.market.align import Merged, merge
 from trioarb.plugin.contract import QuoteSink, RowBatch, Tape
 
 __all__ = ["MARKET_FIRST", "play"]
@@ -100,27 +100,40 @@ class _Tracked:
         silent = list(self._tapes)
         venues, symbols = tuple(self._tapes), tuple(dict.fromkeys(chain(*self._sinks.values())))
         sinks = [self._sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
-        for merged in merge([self._parts(venue, one) for venue, one in batches.items()], symbols):
-            first = 0
-            for tape, last in sorted(merged.ended, key=itemgetter(1)):
-                yield from _bursts(merged, sinks, first, last + 1)
-                first = last + 1
-                silent.remove(venues[tape])
-                self._on_end(venues[tape])
-            yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
+        try:
+            for merged in merge([_of_venue(venue, one) for venue, one in batches.items()], symbols):
+                first = 0
+                for tape, last in sorted(merged.ended, key=itemgetter(1)):
+                    yield from _bursts(merged, sinks, first, last + 1)
+                    first = last + 1
+                    silent.remove(venues[tape])
+                    self._on_end(venues[tape])
+                yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
+        except _TapeError as failed:
+            raise self._failed(failed.venue, failed.error) from failed.error
         for venue in silent:
             self._on_end(venue)
-
-    def _parts(self, venue: str, batches: Iterator[RowBatch]) -> Parts:
-        try:
-            yield from parts_of(batches)
-        except Exception as error:
-            raise self._failed(venue, error) from error
 
     def _failed(self, venue: str, error: Exception) -> MarketDataError:
         self._on_failure(venue, error)
         detail = str(error) if isinstance(error, MarketDataError) else f"{type(error).__name__}: {error}"
         return MarketDataError(f"[exchanges.{venue}.market]: {detail}")
+
+
+class _TapeError(Exception):
+    """What a venue's tape raised, in the thread that reads it."""
+
+    def __init__(self, venue: str, error: Exception) -> None:
+        super().__init__(venue, error)
+        self.venue = venue
+        self.error = error
+
+
+def _of_venue(venue: str, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    try:
+        yield from batches
+    except Exception as error:
+        raise _TapeError(venue, error) from error
 
 
 def _bursts(merged: Merged, sinks: Sequence[QuoteSink], first: int, end: int) -> Iterator[Iterable[_Row]]:

@@ -297,7 +297,8 @@ class Strategy(ABC):
     #: The edge at which a position is expected to be closed (normally negative): the price of hedging.
     exit_bps: Decimal
 
-    #: Below this edge (bps) `entry` answers ``None`` in any case, and is not asked; ``None``: it always is.
+    #: Below this edge (bps) `entry` answers ``None`` in any case, and is not asked; ``None``: it always is. A subclass
+    #: whose `entry` answers at other edges has to set its own.
     asked_from_bps: float | None = None
 
     @abstractmethod
