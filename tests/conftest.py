@@ -7,6 +7,7 @@ hand it on to the processes that they start as ignored.
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("ci", derandomize=True)
@@ -15,3 +16,9 @@ if os.environ.get("CI"):
 
 os.environ["TRIOARB_CACHE_DIR"] = ""
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folder_of_all(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make the tests' common folder before any test does, as some do in several threads at once."""
+    tmp_path_factory.getbasetemp()
