@@ -25,6 +25,8 @@ from trioarb.plugin.registry import Plugins
 __all__ = ["record_quotes", "recover_recordings", "written"]
 
 _FLUSH_SECONDS = 1
+#: How long the last parts may take to become Parquet files, where nothing else waits for them.
+_CLOSE_SECONDS = 600
 #: How long a thread that was told to hurry may go on.
 _HURRY_SECONDS = 2
 _SAY_EVERY_SECONDS = 10
@@ -75,7 +77,10 @@ async def record_quotes(
             except TrioarbError as error:
                 fail(error)
 
-        async with written(recorder, on_failure=fail, handle_signals=handle_signals, speed=float(config.session.speed)):
+        speed = float(config.session.speed)
+        async with written(
+            recorder, on_failure=fail, handle_signals=handle_signals, speed=speed, close_seconds=_CLOSE_SECONDS
+        ):
             with ending:
                 async with trio.open_nursery() as nursery:
                     if handle_signals:
@@ -105,7 +110,7 @@ async def written(
     on_failure: Callable[[MarketDataError], None],
     handle_signals: bool = False,
     speed: float = 1,
-    close_seconds: float | None = None,
+    close_seconds: float,
     recovers: bool = False,
 ) -> AsyncIterator[None]:
     """Write what the recorder is given as long as this is open, in threads; at the end make Parquet files of it.
@@ -184,7 +189,7 @@ async def _close(
     on_failure: Callable[[MarketDataError], None],
     handle_signals: bool,
     speed: float,
-    seconds: float | None,
+    seconds: float,
 ) -> None:
     """Close the recorder in a thread; ``closing`` is the scope around this."""
     log = structlog.get_logger("trioarb.recording")
@@ -202,8 +207,7 @@ async def _close(
         if handle_signals:
             await nursery.start(_on_signal, hurry)
             log.info("closing the recording; Ctrl-C leaves its last parts for the next one")
-        if seconds is not None:
-            nursery.start_soon(hurry_later, seconds)
+        nursery.start_soon(hurry_later, seconds)
         await _in_thread(recorder.close, on_failure)
         nursery.cancel_scope.cancel()
 
