@@ -51,10 +51,21 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, and print what was measured: all that is usual, or one: nox -s bench -- peers [its options]."""
+    """Measure, and print what was measured; or one benchmark alone: nox -s bench -- quotes [its options]."""
     session.install(".", *group("test"))
-    usual = ("campaign", "startup", "shutdown", "journal", "every_step", "kill_rounds", "quotes", "scale", "replay")
-    chosen = [session.posargs] if session.posargs else [[name] for name in usual]
+    everything = (
+        "campaign",
+        "startup",
+        "shutdown",
+        "journal",
+        "every_step",
+        "kill_rounds",
+        "quotes",
+        "scale",
+        "replay",
+        "peers",
+    )
+    chosen = [session.posargs] if session.posargs else [[name] for name in everything]
     for name, *options in chosen:
         session.run("python", f"benchmarks/{name}.py", *options)
 

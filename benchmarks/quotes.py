@@ -28,7 +28,7 @@ from trioarb.cli.running import leave_uncollected
 from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.opening import open_campaign
+from trioarb.engine.opening import open_campaign, record_opening
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import Record
 from trioarb.model.trade import EndedBy, PairKind
@@ -67,6 +67,48 @@ def seconds(symbols: int) -> float:
             assert evaluated == (RUNS + 1) * (QUOTES // len(sinks)) * len(sinks)
             assert all(task.funnel.over_threshold == 0 for task in campaign.symbols.values())
             return min(took[1:])
+
+    return trio.run(main, clock=clock)
+
+
+def wide_table(symbols: int) -> dict[str, Any]:
+    """Return a table with which every edge leads to an entry."""
+    table = two_venues()
+    table["engine"] = {"max_concurrent_pairs": symbols}
+    for venue in table["exchanges"].values():
+        venue |= {"latency_ms": 5, "balances": {"USDT": "100000000"}}
+    table["strategy"] = {"entry_bps": 20, "exit_bps": -40, "order_size_usd": 100}
+    table["guards"] = {
+        "global": {"max_total_exposure_usd": 10_000_000, "max_daily_loss_usd": 10_000_000},
+        "portfolio": {"total_capital_usd": 10_000_000},
+        "symbol": {"cooldown_seconds": 0, "max_position_count": 1},
+    }
+    return table
+
+
+def in_a_row(symbols: int) -> list[int]:
+    """Return the nanoseconds of one entry's decision after the other, each of another symbol, with nothing between."""
+    listings = [listing(f"C{number:04}") for number in range(symbols)]
+    rows = [(0.0, one.symbol, 100.0, 50.0, 100.05, 50.0) for one in listings]
+    plugins = load_plugins({"market": scripted_market({name: ScriptedTape(rows, listings=listings) for name in "ab"})})
+    loaded, clock = load_table(wide_table(symbols), plugins), VirtualClock()
+
+    async def main() -> list[int]:
+        async with open_campaign(loaded.config, plugins, clock=clock) as campaign:
+            await record_opening(campaign)
+            now_ns, took = campaign.parts.time.now_ns(), []
+            sinks = [(task.sink("a"), task.sink("b")) for task in campaign.symbols.values()]
+            for a, b in sinks:
+                a(100.0, 50.0, 100.05, 50.0, now_ns)
+                b(100.0, 50.0, 100.05, 50.0, now_ns)
+            leave_uncollected()
+            for _, b in sinks:
+                started_ns = perf_counter_ns()
+                b(100.5, 50.0, 100.55, 50.0, now_ns)
+                took.append(perf_counter_ns() - started_ns)
+            if len(campaign.parts.trades.unsent) != symbols:
+                raise SystemExit(f"of {symbols} edges {len(campaign.parts.trades.unsent)} led to an entry")
+            return took
 
     return trio.run(main, clock=clock)
 
@@ -164,17 +206,8 @@ def under_load(symbols: int, rate: int, edges: int, seconds: float) -> tuple[Del
         "a": EvenFeed(listings, rate // 2, None, delays),
         "b": EvenFeed(listings, rate // 2, edge_every, delays),
     }
-    table = two_venues()
+    table = wide_table(symbols)
     table["session"]["clock"] = "real"
-    table["engine"] = {"max_concurrent_pairs": symbols}
-    for venue in table["exchanges"].values():
-        venue |= {"latency_ms": 5, "balances": {"USDT": "100000000"}}
-    table["strategy"] = {"entry_bps": 20, "exit_bps": -40, "order_size_usd": 100}
-    table["guards"] = {
-        "global": {"max_total_exposure_usd": 10_000_000, "max_daily_loss_usd": 10_000_000},
-        "portfolio": {"total_capital_usd": 10_000_000},
-        "symbol": {"cooldown_seconds": 0, "max_position_count": 1},
-    }
     plugins = load_plugins({"market": scripted_market(feeds)})
     loaded = load_table(table, plugins)
     opened: list[Campaign] = []
@@ -234,6 +267,7 @@ def main() -> None:
     delays, rate = under_load(options.symbols, options.rate, options.edges, options.seconds)
     figures.add(f"under load, {options.symbols:,} symbols: quotes that came", rate, "quotes/s", f"{options.rate:,}")
     show_delays(figures, "quote → decision recorded, synchronous", delays.ns["decided"], "≤ 100 µs")
+    show_delays(figures, "  the same in a row, nothing else between", in_a_row(options.symbols), "")
     show_delays(figures, "quote → the woken task records its first order", delays.ns["recorded"], "")
     show_delays(figures, "quote → first order handed to its exchange", delays.ns["submitted"], "≤ 250 µs")
     figures.store()
