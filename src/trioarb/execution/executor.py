@@ -11,7 +11,7 @@ import trio
 from trioarb.clock.service import CampaignTime, seconds_to_ns
 from trioarb.config.schema import Execution
 from trioarb.execution.flight import Flight, Market, order_of
-from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, next_step
+from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, balanced, next_step
 from trioarb.execution.sender import ORDER, Sender, not_sent
 from trioarb.execution.settlement import settle_entry, settle_exit, settle_late
 from trioarb.journal.journal import Journal
@@ -212,8 +212,10 @@ class Executor:
                 await self._time.sleep(self._retry_ns, (ORDER, flight.market.symbol, "", 0))
 
     def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Finish:
-        flows = self._trades.pairs[flight.opened.pair_id]
         market, opened = flight.market, flight.opened
+        flows = self._trades.pairs[opened.pair_id]
+        if flows.bought == flows.sold and not flight.unanswered:
+            return balanced(opened.kind, flows.bought)
         state = PairState(
             kind=opened.kind,
             bought=flows.bought,

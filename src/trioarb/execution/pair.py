@@ -19,7 +19,7 @@ from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.strategy.sizing import affordable, leg_lots, tradable
 
-__all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "next_step"]
+__all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "balanced", "next_step"]
 
 
 @attrs.frozen(kw_only=True)
@@ -95,20 +95,24 @@ def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal) -> 
     if state.fate_unknown:
         return Finish(PairOutcome.RESIDUAL, imbalance, False)
     if not imbalance:
-        return Finish(_balanced(state), imbalance, False)
+        return balanced(state.kind, state.bought)
     remedies = list(_remedies(state, imbalance, slippage_bps, exit_bps))
     if remedies:
         if state.out_of_time:
             return Finish(PairOutcome.RESIDUAL, imbalance, False)
         return min(remedies, key=lambda remedy: (remedy.refusals, remedy.cost)).order
     if state.buy.touch is not None and state.sell.touch is not None and _is_dust(state, imbalance):
-        return Finish(_balanced(state), imbalance, True)
+        return Finish(_outcome(state.kind, min(state.bought, state.sold)), imbalance, True)
     return Finish(PairOutcome.RESIDUAL, imbalance, False) if state.out_of_time else Wait()
 
 
-def _balanced(state: PairState) -> PairOutcome:
-    hedged = min(state.bought, state.sold)
-    return PairOutcome.HEDGED if state.kind is PairKind.ENTRY and hedged > 0 else PairOutcome.FLAT
+def balanced(kind: PairKind, quantity: Decimal) -> Finish:
+    """Return how a pair ends that bought as much as it sold."""
+    return Finish(_outcome(kind, quantity), ZERO, False)
+
+
+def _outcome(kind: PairKind, hedged: Decimal) -> PairOutcome:
+    return PairOutcome.HEDGED if kind is PairKind.ENTRY and hedged > 0 else PairOutcome.FLAT
 
 
 def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_bps: Decimal) -> Iterator[_Remedy]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-import attrs
 import structlog
 import trio
 
@@ -59,8 +58,8 @@ class Sender:
 
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> int:
         """Record the order before it is sent; return the number of that event, for `recorded`."""
-        intent = intent_of(order, flight.market.instruments[order.venue], flight.opened.pair_id, purpose)
-        record = self._journal.record(attrs.evolve(intent, durable=not self._journal.is_failing))
+        instrument, durable = flight.market.instruments[order.venue], not self._journal.is_failing
+        record = self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
         flight.unanswered[order.client_order_id] = order
         return record.seq
 
@@ -186,7 +185,9 @@ class Sender:
         return trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + timeout_ns))
 
 
-def intent_of(order: Order, instrument: Instrument, pair_id: str, purpose: Purpose) -> OrderSubmitted:
+def intent_of(
+    order: Order, instrument: Instrument, pair_id: str, purpose: Purpose, *, durable: bool = True
+) -> OrderSubmitted:
     """Return the event that records an order before it is sent, and locks what it may cost."""
     asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
     return OrderSubmitted(
@@ -200,6 +201,7 @@ def intent_of(order: Order, instrument: Instrument, pair_id: str, purpose: Purpo
         limit_price=order.limit_price,
         locked_asset=asset,
         locked=locked,
+        durable=durable,
     )
 
 
