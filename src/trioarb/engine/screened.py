@@ -32,6 +32,8 @@ __all__ = ["ScreenedMarket"]
 _BLOCKS_AHEAD = 64
 #: Rows that are looked through at first for an exit; then twice as many, and so on.
 _FIRST_EXIT_ROWS = 512
+#: Rows of a block that are looked at together: what is computed of them stays in the cache, and in the same memory.
+_SLICE_ROWS = 16_384
 #: Rows between two looks at signals and other tasks, should nothing ever have to be waited for.
 _BURST = 512
 
@@ -343,26 +345,28 @@ class _Symbol:
 
     def _see(self, block: QuoteBlock) -> _Screened:
         """Find the rows of a block at which an entry could be decided, and those that the funnel counts."""
-        entries = positive = fresh = None
+        import numpy as np
+
         of_venue = [
             None if oldest_ns <= self._max_age_ns else self._on_time(block, venue)
             for venue, oldest_ns in enumerate(block.oldest_ns)
         ]
         on_time = [_both(of_venue[path.buy], of_venue[path.sell]) for path in self._paths]
-        for path, is_on_time in zip(self._paths, on_time, strict=True):
-            received = block.bid[path.sell] * path.keep_sell
-            paid = block.ask[path.buy] * path.cost_buy
-            entries = _either(entries, self._screen.entries(received, paid))
-            has_edge: Mask = received / paid > 1.0
-            if is_on_time is not None:
-                has_edge &= is_on_time
-                fresh = _either(fresh, is_on_time)
-            positive = _either(positive, has_edge)
-        if entries is None or positive is None:
-            raise AssertionError(f"{self.task.symbol} has no route")
-        return _Screened(
-            entries.nonzero()[0], None if any(one is None for one in on_time) else fresh, positive, on_time
-        )
+        entries, positive = np.zeros(len(block), dtype=bool), np.zeros(len(block), dtype=bool)
+        for first in range(0, len(block), _SLICE_ROWS):
+            rows = slice(first, first + _SLICE_ROWS)
+            for path, is_on_time in zip(self._paths, on_time, strict=True):
+                received = block.bid[path.sell, rows] * path.keep_sell
+                paid = block.ask[path.buy, rows] * path.cost_buy
+                entries[rows] |= self._screen.entries(received, paid)
+                has_edge: Mask = received > paid
+                if is_on_time is not None:
+                    has_edge &= is_on_time[rows]
+                positive[rows] |= has_edge
+        fresh = None
+        if all(one is not None for one in on_time):
+            fresh = np.logical_or.reduce([one for one in on_time if one is not None])
+        return _Screened(entries.nonzero()[0], fresh, positive, on_time)
 
     def _on_time(self, block: QuoteBlock, venue: int) -> Mask:
         """Return at which rows a venue's latest quote is fresh."""
@@ -383,12 +387,14 @@ class _Symbol:
             bound = 1e4 * (block.best_ratio[path.sell][path.buy] * path.keep_sell / path.cost_buy - 1) + _SLACK_BPS
             if not (known is None or bound > known):
                 continue
-            received = block.bid[path.sell, first:end] * path.keep_sell
-            edges = 1e4 * (received / (block.ask[path.buy, first:end] * path.cost_buy) - 1.0)
-            if on_time is not None:
-                edges = edges[on_time[first:end]]
-            if len(edges):
-                highest = _highest(highest, float(edges.max()))
+            for start in range(first, end, _SLICE_ROWS):
+                rows = slice(start, min(start + _SLICE_ROWS, end))
+                received = block.bid[path.sell, rows] * path.keep_sell
+                ratio = received / (block.ask[path.buy, rows] * path.cost_buy)
+                if on_time is not None:
+                    ratio = ratio[on_time[rows]]
+                if len(ratio):
+                    highest = _highest(highest, 1e4 * (float(ratio.max()) - 1.0))
         return highest
 
 
@@ -402,7 +408,3 @@ def _both(first: Mask | None, second: Mask | None) -> Mask | None:
     if first is None or second is None:
         return second if first is None else first
     return first & second
-
-
-def _either(first: Mask | None, second: Mask) -> Mask:
-    return second if first is None else first | second
