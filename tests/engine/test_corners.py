@@ -6,7 +6,10 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from trioarb.api import (
+    SECOND_NS,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
@@ -97,6 +100,50 @@ def test_a_symbol_that_fails_in_its_last_iteration_still_lets_the_campaign_end()
 
     assert result.events[-1]["ended_by"] == "iterations"
     assert result.campaign.runtime_seconds < 10
+
+
+class FailsForASecond(Strategy):
+    """Enters once; its exit fails from two seconds after the entry on, for a second."""
+
+    entry_bps, exit_bps, max_quote_age_ns = Decimal(10), Decimal(-6), 2 * SECOND_NS
+
+    def __init__(self) -> None:
+        self._has_entered = False
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        if self._has_entered or edge_bps < 10:
+            return None
+        self._has_entered = True
+        return OrderSize(usd=Decimal(500), base=None)
+
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        held_ns = now_ns - position.opened_ns
+        if 2 * SECOND_NS <= held_ns < 2.95 * SECOND_NS:
+            raise ValueError("not now")
+        return ExitReason.MAX_HOLDING if held_ns >= 2 * SECOND_NS else None
+
+    def wake_at_ns(self, position: Position) -> int | None:
+        return position.opened_ns + 2 * SECOND_NS
+
+
+@pytest.mark.parametrize("interval_ms", [0, 100])
+def test_a_quarantined_symbol_is_not_evaluated_and_begins_anew(interval_ms: int) -> None:
+    @asynccontextmanager
+    async def opened(settings: object, context: StrategyContext) -> AsyncIterator[Strategy]:
+        yield FailsForASecond()
+
+    config = two_venues()
+    config["session"]["loop_interval_ms"] = interval_ms
+    config["strategy"] = {"plugin": "fails"}
+    seconds = [number / 10 for number in range(100)]
+    a: list[Row] = [(second, "BTC", 99.9, 100.0, 100.0, 100.0) for second in seconds]
+    b: list[Row] = [(second, "BTC", 100.5, 100.0, 100.6, 100.0) for second in seconds]
+
+    result = run(a, b, config, strategy=plugin_of(StrategySpec(name="fails", doc="fails", open=opened)))
+
+    assert [event["failures"] for event in of_type(result, "symbol_quarantined")] == [1]
+    (closed,), (restarted,) = of_type(result, "position_closed"), of_type(result, "symbol_restarted")
+    assert closed["ts_ns"] - restarted["ts_ns"] < SECOND_NS
 
 
 def test_each_leg_of_an_exit_goes_down_to_its_own_venues_lot() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from trioarb.api import (
     QuoteSink,
     Record,
     Refusal,
+    RowBatch,
     Tape,
     TapeRow,
     event,
@@ -45,6 +47,7 @@ from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
     ScriptedTape,
+    batches_of,
     listing,
     plugin_of,
     run_virtual,
@@ -75,6 +78,7 @@ def run(
     *overrides: str,
     guard: GuardTier | None = None,
     runtime: float | None = None,
+    screened: bool = True,
 ) -> CampaignResult:
     config = two_venues()
     plugins: dict[str, object] = {
@@ -92,7 +96,7 @@ def run(
 
         config["guards"]["mine"] = {}
         plugins["guard"] = plugin_of(GuardTierSpec(name="mine", doc="a tier", open=opened))
-    return run_virtual(config, plugins=plugins, overrides=overrides)
+    return run_virtual(config, plugins=plugins, overrides=overrides, screened=screened)
 
 
 def told(result: CampaignResult, venue: str) -> list[tuple[float, str]]:
@@ -160,6 +164,11 @@ def test_a_tape_that_ends_before_the_others_is_down() -> None:
     assert down["reason"] == "its data has ended"
 
 
+def test_an_end_at_a_whole_second_is_seen_by_the_look_of_that_second() -> None:
+    result = run(every_second(30), every_second(7))
+    assert told(result, "b") == [(1, "up"), (7, "down")]
+
+
 def test_a_tape_without_a_row_is_down() -> None:
     assert told(run(every_second(30), []), "b") == [(1, "down")]
 
@@ -178,6 +187,25 @@ class BreaksOff(Tape):
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         yield from tape(every_second(2)).rows(symbols, start_ns)
         raise OSError("the disk is gone")
+
+
+class BreaksOffInColumns(BreaksOff):
+    """Its columns come in batches, the first of which is empty."""
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
+        rows = tape(every_second(2)).rows(symbols, start_ns)
+        whole = next(batches_of(rows, tuple(symbols)))
+        for cut in (slice(0, 0), slice(0, 1), slice(1, None)):
+            columns = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+            yield RowBatch(names=whole.names, **{name: getattr(whole, name)[cut] for name in columns})
+        raise OSError("the disk is gone")
+
+
+def test_a_tape_that_fails_in_columns_does_so_after_the_same_rows() -> None:
+    by_rows = run(every_second(30), BreaksOff())
+    by_columns = run(every_second(30), BreaksOffInColumns(), screened=False)
+    assert by_columns.events == by_rows.events
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trioarb tape")]
 
 
 def test_a_tape_that_fails_is_down_before_the_campaign_ends_with_its_error() -> None:

@@ -171,7 +171,7 @@ class _Symbol:
         self._screen = screen
         self._trades = trades
         self._board = task.market.board
-        self._sinks = [task.sink(venue) for venue in self._board.venues]
+        self._sinks = [task.sink(venue) if venue in task.market.instruments else None for venue in self._board.venues]
         self._paths = task.paths
         self._path_of = {path.route: path for path in task.paths}
         self._max_age_ns = task.strategy.max_quote_age_ns
@@ -213,7 +213,10 @@ class _Symbol:
             self._refuse(int(self._columns.refused.rank.searchsorted(block.rank[index])))
         self._go_to(row + 1)
         venue = int(block.venue[index])
-        self._sinks[venue](
+        sink = self._sinks[venue]
+        if sink is None:
+            raise AssertionError(f"{self.task.symbol} is not listed at {self._board.venues[venue]}")
+        sink(
             float(block.bid[venue, index]),
             float(block.bid_size[index]),
             float(block.ask[venue, index]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -52,17 +53,19 @@ async def columns_of(campaign: Campaign) -> Columns | None:
     """
     world, symbols = campaign.world, tuple(sorted(campaign.symbols))
     tapes = {venue: market for venue, market in world.markets.items() if isinstance(market, Tape)}
-    if len(tapes) < len(world.markets) or any(tape.batches(symbols, world.start_ns) is None for tape in tapes.values()):
-        return None
+    traded = {venue: tuple(symbol for symbol in symbols if venue in world.instruments[symbol]) for venue in tapes}
 
-    def read() -> list[Iterator[RowBatch]]:
-        return [_blamed(venue, tape, symbols, world.start_ns) for venue, tape in tapes.items()]
+    def read() -> list[Iterator[RowBatch] | None]:
+        return [_batches(venue, tape, traded[venue], world.start_ns) for venue, tape in tapes.items()]
+
+    if len(tapes) < len(world.markets) or None in read():
+        return None
 
     times = {venue: VenueTimes() for venue in tapes}
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
     cache = store.root()
     if cache is not None and len(stored) == len(tapes):
-        folder = cache / store.key_of([one.fingerprint for one in stored], symbols, world.start_ns)
+        folder = cache / store.key_of([one.fingerprint for one in stored], list(traded.values()), world.start_ns)
         found = store.load(folder)
         if found is None:
             await _keep(folder, read, symbols, tuple(tapes), stored)
@@ -85,7 +88,7 @@ async def columns_of(campaign: Campaign) -> Columns | None:
 
 async def _keep(
     folder: Path,
-    read: Callable[[], list[Iterator[RowBatch]]],
+    read: Callable[[], list[Iterator[RowBatch] | None]],
     symbols: tuple[str, ...],
     venues: tuple[str, ...],
     stored: list[Stored],
@@ -106,17 +109,21 @@ async def _keep(
 
 
 async def _align(
-    tapes: list[Iterator[RowBatch]], symbols: tuple[str, ...], times: list[VenueTimes], add: Callable[[Aligned], None]
+    tapes: list[Iterator[RowBatch] | None],
+    symbols: tuple[str, ...],
+    times: list[VenueTimes],
+    add: Callable[[Aligned], None],
 ) -> None:
     log = structlog.get_logger("trioarb.market")
     rows, say_at = 0, time.monotonic() + _SAY_EVERY_SECONDS
-    for one in align(tapes, symbols, times):
-        add(one)
-        rows += len(one.block) if one.block is not None else 0
-        if time.monotonic() > say_at:
-            log.info("aligning quotes", rows=rows)
-            say_at += _SAY_EVERY_SECONDS
-        await trio.lowlevel.checkpoint()
+    with closing(align([tape for tape in tapes if tape is not None], symbols, times)) as aligned:
+        for one in aligned:
+            add(one)
+            rows += len(one.block) if one.block is not None else 0
+            if time.monotonic() > say_at:
+                log.info("aligning quotes", rows=rows)
+                say_at += _SAY_EVERY_SECONDS
+            await trio.lowlevel.checkpoint()
 
 
 async def play_screened(
@@ -140,9 +147,21 @@ async def play_screened(
     await market.play(watch.end)
 
 
-def _blamed(venue: str, tape: Tape, symbols: tuple[str, ...], start_ns: int) -> Iterator[RowBatch]:
+def _batches(venue: str, tape: Tape, symbols: tuple[str, ...], start_ns: int) -> Iterator[RowBatch] | None:
     try:
-        yield from tape.batches(symbols, start_ns) or ()
+        batches = tape.batches(symbols, start_ns)
     except Exception as error:
-        detail = str(error) if isinstance(error, MarketDataError) else describe(error)
-        raise MarketDataError(f"[exchanges.{venue}.market]: {detail}") from error
+        raise _blamed(venue, error) from error
+    return None if batches is None else _of_venue(venue, batches)
+
+
+def _of_venue(venue: str, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    try:
+        yield from batches
+    except Exception as error:
+        raise _blamed(venue, error) from error
+
+
+def _blamed(venue: str, error: Exception) -> MarketDataError:
+    detail = str(error) if isinstance(error, MarketDataError) else describe(error)
+    return MarketDataError(f"[exchanges.{venue}.market]: {detail}")

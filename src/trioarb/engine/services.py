@@ -90,15 +90,16 @@ async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
     Seconds at which nothing could be found are left out.
     """
     time, guards, start_ns = campaign.parts.time, campaign.parts.guards, campaign.world.start_ns
-    bell = time.bell(_LOOK_ORDER)
+    bell, looked_ns = time.bell(_LOOK_ORDER), time.now_ns()
     watch.on_end = bell.ring
     while True:
-        due_ns = time.now_ns() + 1
+        due_ns = max(time.now_ns(), looked_ns + 1)
         if not guards.polled:
             due_ns = max(due_ns, watch.quiet_until_ns)
         at_ns = start_ns - (start_ns - due_ns) // _LOOK_EVERY_NS * _LOOK_EVERY_NS
         await bell.wait(at_ns if due_ns < NEVER else None)
         if time.now_ns() >= at_ns:
+            looked_ns = time.now_ns()
             watch.look(time.now_ns())
             guards.poll(time.now_ns())
 

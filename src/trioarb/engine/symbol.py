@@ -319,7 +319,7 @@ class SymbolTask:
                 self._set_bar()
         except Exception as error:  # the symbol's fault, not the feed's
             self._fail(error)
-        self._unread[index] = not self._every_quote
+        self._unread[index] = self._active and not self._every_quote
 
     def tick(self) -> None:
         """Evaluate the latest quotes, unless a pair is in flight."""
@@ -384,6 +384,13 @@ class SymbolTask:
         self.on_change()
         if entries and self.done:
             self._on_done()
+        try:
+            await self._run(until_ns)
+        except Exception:
+            self._active, self._closer_at, self._failure = False, 0, None
+            raise
+
+    async def _run(self, until_ns: int | None) -> None:
         time = self._parts.time
         while until_ns is None or time.now_ns() < until_ns:
             if self._work is not None:

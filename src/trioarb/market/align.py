@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -51,7 +53,7 @@ class Aligned:
 
 def align(
     tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str], times: Sequence[VenueTimes]
-) -> Iterator[Aligned]:
+) -> Generator[Aligned, None, None]:
     """Yield the blocks of all symbols, each symbol's in order; memory doesn't grow with the tapes.
 
     Rows are merged by time, then by their ``order``, then by the tapes' order, as `play` does it; a row's rank is its
@@ -61,34 +63,35 @@ def align(
 
     waiting = {symbol: _Waiting(symbol, len(tapes)) for symbol in symbols}
     rank = count = 0
-    for piece in merge(tapes, symbols):
-        merged = piece.columns
-        rows = len(merged["ts_ns"])
-        merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
-        rank += rows
-        accepted = acceptable(merged)
-        for number, one in enumerate(times):
-            _note_times(one, merged, merged["tape"] == number, accepted)
-        by_symbol = np.argsort(merged["symbol"], kind="stable")
-        until = np.cumsum(np.bincount(merged["symbol"], minlength=len(symbols)))
-        for code, symbol in enumerate(symbols):
-            index = by_symbol[until[code - 1] if code else 0 : until[code]]
-            if not len(index):
-                continue
-            good = accepted[index]
-            if not good.all():
-                bad = index[~good]
-                yield Aligned(symbol, refused=Refused(merged["ts_ns"][bad], merged["rank"][bad]))
-                index = index[good]
-            rest = waiting[symbol]
-            rest.add({name: column[index] for name, column in merged.items()})
-            count += len(index)
-            while rest.rows >= BLOCK_ROWS:
-                count -= BLOCK_ROWS
-                yield Aligned(symbol, rest.take(BLOCK_ROWS))
-        if count > _MOST_WAITING:
-            yield from _rest(waiting)
-            count = 0
+    with closing(merge(tapes, symbols)) as pieces:
+        for piece in pieces:
+            merged = piece.columns
+            rows = len(merged["ts_ns"])
+            merged["rank"] = np.arange(rank, rank + rows, dtype=np.int64)
+            rank += rows
+            accepted = acceptable(merged)
+            for number, one in enumerate(times):
+                _note_times(one, merged, merged["tape"] == number, accepted)
+            by_symbol = np.argsort(merged["symbol"], kind="stable")
+            until = np.cumsum(np.bincount(merged["symbol"], minlength=len(symbols)))
+            for code, symbol in enumerate(symbols):
+                index = by_symbol[until[code - 1] if code else 0 : until[code]]
+                if not len(index):
+                    continue
+                good = accepted[index]
+                if not good.all():
+                    bad = index[~good]
+                    yield Aligned(symbol, refused=Refused(merged["ts_ns"][bad], merged["rank"][bad]))
+                    index = index[good]
+                rest = waiting[symbol]
+                rest.add({name: column[index] for name, column in merged.items()})
+                count += len(index)
+                while rest.rows >= BLOCK_ROWS:
+                    count -= BLOCK_ROWS
+                    yield Aligned(symbol, rest.take(BLOCK_ROWS))
+            if count > _MOST_WAITING:
+                yield from _rest(waiting)
+                count = 0
     yield from _rest(waiting)
     for one in times:
         if one.first_ns != NEVER:
@@ -120,7 +123,7 @@ def _rest(waiting: Mapping[str, _Waiting]) -> Iterator[Aligned]:
             yield Aligned(symbol, one.take(one.rows))
 
 
-def _ahead(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+def _ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
     """Yield them; a thread reads the next one meanwhile."""
     with ThreadPoolExecutor(1, "trioarb tape") as reader:
         reading = reader.submit(next, batches, None)
@@ -138,19 +141,27 @@ class _Source:
         self._codes = codes
         self.columns: dict[str, Array] = {}
         self.is_over = False
+        self.error: Exception | None = None
         self._is_told = False
 
     def __len__(self) -> int:
         return len(self.columns["ts_ns"]) if self.columns else 0
 
-    def read(self) -> None:
-        """Read another batch behind what is there."""
+    def fill(self, until: int) -> None:
+        """Read on until there is a row that comes later than ``until``, or no more. What it raises is kept."""
+        while not self.is_over and (not len(self) or int(self.columns["ts_ns"][-1]) <= until):
+            try:
+                batch = next(self._batches, None)
+            except Exception as error:
+                batch, self.error = None, error
+            if batch is None:
+                self.is_over = True
+            else:
+                self._add(batch)
+
+    def _add(self, batch: RowBatch) -> None:
         import numpy as np
 
-        batch = next(self._batches, None)
-        if batch is None:
-            self.is_over = True
-            return
         columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
         small = np.min_scalar_type(len(self._codes))  # is sorted several times as fast
         columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=small)[batch.symbol]
@@ -159,48 +170,64 @@ class _Source:
             columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}
         self.columns = columns
 
-    def take(self, count: int) -> dict[str, Array]:
+    def take(self, until: int) -> dict[str, Array]:
+        """Return the rows before a time, and leave the others."""
+        count = int(self.columns["ts_ns"].searchsorted(until))
         taken = {name: column[:count] for name, column in self.columns.items()}
         self.columns = {name: column[count:] for name, column in self.columns.items()}
         return taken
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether all rows were taken, and that wasn't told."""
-        return self.is_over and not len(self) and not self._is_told
-
-    def end(self, tape: Array) -> tuple[int, int]:
-        """Tell the end: which tape it is, and its last row, given which tape each row is of."""
+    def end(self, tape: Array) -> tuple[int, int] | None:
+        """Tell once that all rows were taken: which tape it is, and its last row, given which tape each row is of."""
+        if self._is_told or not self.is_over or len(self):
+            return None
         self._is_told = True
         rows = (tape == self.number).nonzero()[0]
         return self.number, int(rows[-1]) if len(rows) else -1
 
+    def close(self) -> None:
+        """End the thread that reads."""
+        self._batches.close()
 
-def merge(tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str]) -> Iterator[Merged]:
+
+def merge(tapes: Sequence[Iterator[RowBatch]], symbols: Sequence[str]) -> Generator[Merged, None, None]:
     """Yield the rows of all tapes in order, some thousands at a time: by time, ``order``, and the tapes' order.
 
-    If no tape has a row, nothing is yielded.
+    If no tape has a row, nothing is yielded. What a tape raises is raised after its last row. Close it if it is not
+    iterated to its end: tapes are read in threads.
     """
     import numpy as np
 
     codes = {symbol: code for code, symbol in enumerate(symbols)}
     sources = [_Source(number, tape, codes) for number, tape in enumerate(tapes)]
-    for source in sources:
-        source.read()
-    while any(len(source) for source in sources):
-        # Before this time no tape has anything more to say. So a tape's last row waits until it is known to be that.
-        until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
-        parts = [one.take(int(np.searchsorted(one.columns["ts_ns"], until))) for one in sources if len(one)]
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        if len(columns["ts_ns"]):
-            if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
-                order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
-                columns = {name: column[order] for name, column in columns.items()}
-            del columns["order"]
-            yield Merged(columns, len(sources), [one.end(columns["tape"]) for one in sources if one.has_ended])
+    try:
         for source in sources:
-            while not source.is_over and (not len(source) or int(source.columns["ts_ns"][-1]) == until):
-                source.read()
+            source.fill(-1)
+            if source.error is not None and not len(source):
+                raise source.error
+        while any(len(source) for source in sources):
+            # Before this time no tape has anything more to say. So a last row waits until it is known to be that.
+            until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
+            parts = [one.take(until) for one in sources if len(one)]
+            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            if len(columns["ts_ns"]):
+                if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
+                    order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
+                    columns = {name: column[order] for name, column in columns.items()}
+                del columns["order"]
+                ended = [end for one in sources if (end := one.end(columns["tape"])) is not None]
+                errors = [(last, error) for tape, last in ended if (error := sources[tape].error) is not None]
+                if errors:
+                    last, error = min(errors, key=itemgetter(0))
+                    columns = {name: column[: last + 1] for name, column in columns.items()}
+                    yield Merged(columns, len(sources), [one for one in ended if one[1] < last])
+                    raise error
+                yield Merged(columns, len(sources), ended)
+            for source in sources:
+                source.fill(until)
+    finally:
+        for source in sources:
+            source.close()
 
 
 def _best_ratio(bid: Array, ask: Array) -> float:

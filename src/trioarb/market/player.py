@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import chain, islice, repeat
 from operator import itemgetter
 
@@ -24,6 +25,8 @@ _BURST = 512
 
 #: Time, order, number of the tape, sink, bid, bid size, ask, ask size. Two tapes' rows differ in the first three.
 _Row = tuple[int, int, int, QuoteSink, float, float, float, float]
+
+_Bursts = Generator[Iterable[_Row], None, None]
 
 
 async def play(
@@ -46,13 +49,14 @@ async def play(
     else is due before them, but for one now and then.
     """
     tracked = _Tracked(tapes, sinks, start_ns, on_end, on_failure)
-    for rows in tracked.by_columns() or tracked.by_rows():
-        for ts_ns, _, _, sink, bid, bid_size, ask, ask_size in rows:
-            if not time.reach(ts_ns):
-                await time.sleep_until(ts_ns, MARKET_FIRST)
-                time.reach(ts_ns)
-            sink(bid, bid_size, ask, ask_size, ts_ns)
-        await trio.lowlevel.checkpoint()
+    with closing(tracked.by_columns() or tracked.by_rows()) as bursts:
+        for rows in bursts:
+            for ts_ns, _, _, sink, bid, bid_size, ask, ask_size in rows:
+                if not time.reach(ts_ns):
+                    await time.sleep_until(ts_ns, MARKET_FIRST)
+                    time.reach(ts_ns)
+                sink(bid, bid_size, ask, ask_size, ts_ns)
+            await trio.lowlevel.checkpoint()
 
 
 class _Tracked:
@@ -72,7 +76,7 @@ class _Tracked:
         self._on_end = on_end
         self._on_failure = on_failure
 
-    def by_rows(self) -> Iterator[Iterable[_Row]]:
+    def by_rows(self) -> _Bursts:
         """Merge row by row, which every tape can do."""
         merged = heapq.merge(*(self._rows(number, venue) for number, venue in enumerate(self._tapes)))
         while (first := next(merged, None)) is not None:
@@ -88,27 +92,33 @@ class _Tracked:
             raise self._failed(venue, error) from error
         self._on_end(venue)
 
-    def by_columns(self) -> Iterator[Iterable[_Row]] | None:
+    def by_columns(self) -> _Bursts | None:
         """Merge whole columns; ``None`` if a tape can't give any."""
-        batches = {
-            venue: tape.batches(tuple(self._sinks[venue]), self._start_ns) for venue, tape in self._tapes.items()
-        }
-        known = {venue: one for venue, one in batches.items() if one is not None}
+        batches = {venue: self._batches(venue) for venue in self._tapes}
+        known = [one for one in batches.values() if one is not None]
         return self._columns(known) if len(known) == len(batches) else None
 
-    def _columns(self, batches: Mapping[str, Iterator[RowBatch]]) -> Iterator[Iterable[_Row]]:
+    def _batches(self, venue: str) -> Iterator[RowBatch] | None:
+        try:
+            batches = self._tapes[venue].batches(tuple(self._sinks[venue]), self._start_ns)
+        except Exception as error:
+            raise self._failed(venue, error) from error
+        return None if batches is None else _of_venue(venue, batches)
+
+    def _columns(self, batches: Sequence[Iterator[RowBatch]]) -> _Bursts:
         silent = list(self._tapes)
         venues, symbols = tuple(self._tapes), tuple(dict.fromkeys(chain(*self._sinks.values())))
         sinks = [self._sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
         try:
-            for merged in merge([_of_venue(venue, one) for venue, one in batches.items()], symbols):
-                first = 0
-                for tape, last in sorted(merged.ended, key=itemgetter(1)):
-                    yield from _bursts(merged, sinks, first, last + 1)
-                    first = last + 1
-                    silent.remove(venues[tape])
-                    self._on_end(venues[tape])
-                yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
+            with closing(merge(batches, symbols)) as pieces:
+                for merged in pieces:
+                    first = 0
+                    for tape, last in sorted(merged.ended, key=itemgetter(1)):
+                        yield from _bursts(merged, sinks, first, last + 1)
+                        first = last + 1
+                        silent.remove(venues[tape])
+                        self._on_end(venues[tape])
+                    yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
         except _TapeError as failed:
             raise self._failed(failed.venue, failed.error) from failed.error
         for venue in silent:

@@ -106,8 +106,8 @@ def note(name: str) -> Path | None:
     return None if cache is None else cache / _NOTES / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.json"
 
 
-def key_of(fingerprints: Sequence[str], symbols: Sequence[str], start_ns: int) -> str:
-    """Return the name of what is aligned from tapes of these fingerprints, in the venues' order."""
+def key_of(fingerprints: Sequence[str], symbols: Sequence[Sequence[str]], start_ns: int) -> str:
+    """Return the name of what is aligned from tapes of these fingerprints, in the venues' order, and their symbols."""
     parts = msgspec.json.encode([_VERSION, list(fingerprints), list(symbols), start_ns])
     return hashlib.sha256(parts).hexdigest()[:24]
 

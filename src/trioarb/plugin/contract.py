@@ -232,7 +232,7 @@ class GuardTier(ABC):
     #: The events that `apply` wants to see; ``None``: all of them.
     folds: frozenset[type[Event]] | None = None
 
-    #: The events that `react` wants to see; ``None``: all of them.
+    #: The events that `react` wants to see; ``None``: all of them. A subclass that reacts to others has to set its own.
     reacts: frozenset[type[Event]] | None = None
 
     #: Whether it heeds a `KillSwitchPulled`. If no tier does, the user who pulls one is told that nothing happens.
