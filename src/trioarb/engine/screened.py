@@ -12,7 +12,8 @@ import attrs
 import trio
 
 from trioarb.clock.service import CampaignTime
-from trioarb.engine.symbol import Passed, SymbolTask
+from trioarb.engine.funnel import Passed
+from trioarb.engine.symbol import SymbolTask
 from trioarb.journal.trades import Trades
 from trioarb.market.columns import QuoteBlock, QuoteColumns
 from trioarb.market.player import MARKET_FIRST

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from math import inf
@@ -12,6 +11,7 @@ from time import perf_counter_ns
 import attrs
 import trio
 
+from trioarb.engine.funnel import Funnel, Passed
 from trioarb.engine.parts import Parts
 from trioarb.execution.flight import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
@@ -22,7 +22,7 @@ from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.strategy.edge import edge_bps
 from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
 
-__all__ = ["SYMBOL_ORDER", "Funnel", "Passed", "Path", "SymbolTask"]
+__all__ = ["SYMBOL_ORDER", "Path", "SymbolTask"]
 
 #: Symbol tasks wake after market data and orders that are due at the same nanosecond.
 SYMBOL_ORDER = 2
@@ -37,76 +37,10 @@ _SLACK_BPS = 1e-7
 _RETRY_CLOSE_NS = 200_000_000
 
 
-@attrs.define
-class Funnel:
-    """Where a symbol's quotes and evaluations went. ``stale``: evaluations without two fresh quotes."""
-
-    iterations: int = 0
-    seen: int = 0
-    refused: int = 0
-    conflated: int = 0
-    stale: int = 0
-    edge_positive: int = 0
-    over_threshold: int = 0
-    sized: int = 0
-    not_sized: Counter[str] = attrs.field(factory=Counter)
-
-    def event(self, symbol: str, *, final: bool) -> FunnelCounted:
-        """Return the counters as they are now."""
-        return FunnelCounted(
-            symbol=symbol,
-            iterations=self.iterations,
-            seen=self.seen,
-            refused=self.refused,
-            conflated=self.conflated,
-            evaluated=self.evaluated,
-            fresh=self.fresh,
-            edge_positive=self.edge_positive,
-            over_threshold=self.over_threshold,
-            sized=self.sized,
-            not_sized=dict(sorted(self.not_sized.items())),
-            final=final,
-        )
-
-    @property
-    def evaluated(self) -> int:
-        return self.iterations
-
-    @property
-    def fresh(self) -> int:
-        return self.iterations - self.stale
-
-    @classmethod
-    def of(cls, counted: FunnelCounted) -> Funnel:
-        """Return the counters as they were."""
-        return cls(
-            iterations=counted.iterations,
-            seen=counted.seen,
-            refused=counted.refused,
-            conflated=counted.conflated,
-            stale=counted.evaluated - counted.fresh,
-            edge_positive=counted.edge_positive,
-            over_threshold=counted.over_threshold,
-            sized=counted.sized,
-            not_sized=Counter(counted.not_sized),
-        )
-
-
 @attrs.frozen
 class _Exit:
     position: Position
     reason: ExitReason
-
-
-@attrs.frozen
-class Passed:
-    """Quotes that were passed over: what the funnel has to count of them. ``highest_edge_bps`` of the fresh ones."""
-
-    seen: int
-    refused: int
-    fresh: int
-    edge_positive: int
-    highest_edge_bps: float | None
 
 
 @attrs.frozen

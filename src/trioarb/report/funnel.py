@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.symbol import Funnel
+from trioarb.engine.funnel import Funnel
 from trioarb.journal.statistics import SymbolStatistics
 
 __all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_total", "reported_symbols"]
