@@ -42,6 +42,7 @@ from trioarb.api import (
     Record,
     Refusal,
     Route,
+    Screen,
     SourceContext,
     Strategy,
     StrategyContext,
@@ -268,7 +269,7 @@ class StrategySettings(spread.SpreadSettings):
 class FaultyStrategy(spread.SpreadStrategy):
     def __init__(self, settings: StrategySettings) -> None:
         super().__init__(settings)
-        self.asked_from_bps = None
+        self.asked_from_bps = 1e6 if settings.fault == "asked_from_bps" else None
         self._fault = settings.fault
         self._sound_calls = settings.sound_calls
 
@@ -286,6 +287,19 @@ class FaultyStrategy(spread.SpreadStrategy):
     def wake_at_ns(self, position: Position) -> int | None:
         fail_if(self._fault, "wake_at_ns")
         return super().wake_at_ns(position)
+
+    def screen(self) -> Screen:
+        return _HidesEntries() if self._fault == "screen" else super().screen()
+
+
+class _HidesEntries(Screen):
+    """Says that the strategy never enters."""
+
+    def entries(self, received: Any, paid: Any) -> Any:
+        return received < 0
+
+    def exits(self, position: Position, received: Any, paid: Any) -> Any:
+        return received > 0
 
 
 class BareStrategy(Strategy):

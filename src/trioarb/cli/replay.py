@@ -49,7 +49,7 @@ def replay(
         Parameter(
             negative="",
             help="Replay a second time, showing the strategy every quote, and compare the events; "
-            "exit code 1 if its screen kept a quote from it that it would have acted upon.",
+            "exit code 1 if it said of a quote that it would not act upon it, and would have.",
         ),
     ] = False,
 ) -> int:
