@@ -39,7 +39,7 @@ def audited(loaded: Loaded, plugins: Plugins, journal: Path) -> str:
             if lines[0] != lines[1]:
                 first, second = ("nothing" if line is None else line.decode().strip() for line in lines)
                 return (
-                    f"the strategy hid a quote that mattered (screen or asked_from_bps); the first event that differs: {first} "
-                    f"where every quote shown leads to {second}"
+                    "the strategy hid a quote that mattered (screen or asked_from_bps); the first event that differs: "
+                    f"{first} where every quote shown leads to {second}"
                 )
     return ""
