@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
+import itertools
 import json
 import signal
+import sys
 import time
 import zipfile
 from collections.abc import Sequence
@@ -15,6 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command import TOP10, CommandLine
+
+from trioarb.cli import progress
+from trioarb.cli.convert import convert
 
 START_NS = 1_735_689_600 * 10**9
 TARDIS = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount"
@@ -318,9 +324,18 @@ def test_an_interrupted_conversion_leaves_nothing(trioarb: CommandLine, number: 
     assert [path.name for path in trioarb.folder.iterdir()] == ["q.csv"]
 
 
-def test_a_terminal_shows_how_far_it_is(trioarb: CommandLine) -> None:
-    source = write(trioarb.folder, "q.csv", OWN, *[own(0), own(1)] * 1_000_000)
-    with trioarb.on_terminal("data", "convert", source, "--out=q.parquet") as terminal:
-        terminal.wait_for("reading q.csv: ", " quotes so far")
-        assert terminal.finish() == 0
-    assert "2,000,000 quotes in q.parquet" in terminal.shown
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, terminal = itertools.count(), Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(progress, "monotonic", lambda: next(seconds))
+    source = tmp_path / write(tmp_path, "q.csv", OWN, own(0), own(1))
+
+    assert not convert([source], out=tmp_path / "q.parquet")
+    for text in (f"reading {source}: 2 quotes so far", f"writing {tmp_path / 'q.parquet'}: 2 of 2 quotes"):
+        assert f"\r\x1b[K{text}" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
