@@ -20,13 +20,13 @@ from figures import Figures, seconds_of
 
 from trioarb.cli.journal import keep_anew
 from trioarb.cli.running import leave_uncollected
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, run_virtual
+from trioarb.time.virtual import VirtualClock
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT.parent / "shared" / "data" / "quotes" / "binance_venues_20240808.parquet"

@@ -25,7 +25,6 @@ from figures import Figures, quantile
 from trioarb.api import Feed, Listing, Order, OrderReport, QuoteSink, event
 from trioarb.cli.journal import keep_anew
 from trioarb.cli.running import leave_uncollected
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign, record_opening
@@ -34,6 +33,7 @@ from trioarb.model.event import Record
 from trioarb.model.trade import EndedBy, PairKind
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 Submit = Callable[[Order], Coroutine[Any, Any, OrderReport]]
 

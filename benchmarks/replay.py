@@ -87,11 +87,11 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
 
     from trioarb.cli.journal import keep_anew
     from trioarb.cli.running import leave_uncollected
-    from trioarb.clock.virtual import VirtualClock
     from trioarb.config.load import load_table
     from trioarb.engine.run import run_campaign
     from trioarb.engine.screening import columns_of  # noqa: F401  # imports are not counted
     from trioarb.plugin.registry import load_plugins
+    from trioarb.time.virtual import VirtualClock
 
     plugins = load_plugins()
     loaded = load_table(config(path, entry_bps=entry_bps), plugins)
@@ -156,12 +156,12 @@ def screen(path: Path) -> dict[str, Any]:
     """Look through all columns of the store, and count what the funnel counts; nothing is decided."""
     import trio
 
-    from trioarb.clock.virtual import VirtualClock
     from trioarb.config.load import load_table
     from trioarb.engine.opening import open_campaign
     from trioarb.engine.screened import ScreenedMarket
     from trioarb.engine.screening import columns_of, screens_of
     from trioarb.plugin.registry import load_plugins
+    from trioarb.time.virtual import VirtualClock
 
     plugins = load_plugins()
     loaded, clock = load_table(config(path), plugins), VirtualClock()

@@ -1,8 +1,6 @@
 """Everything that a plugin needs."""
 
-from trioarb.clock.service import SECOND_NS, CampaignTime, seconds_to_ns
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
-from trioarb.market.quote_file import FileContents, QuoteFile, quote_files, scan_quotes
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
@@ -48,6 +46,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.quotes.parquet import FileContents, QuoteFile, quote_files, scan_quotes
 from trioarb.settings.types import (
     Amount,
     Bps,
@@ -68,6 +67,7 @@ from trioarb.settings.types import (
     Seconds,
     setting,
 )
+from trioarb.time.campaign_time import SECOND_NS, CampaignTime, seconds_to_ns
 
 __all__ = [
     "BPS",

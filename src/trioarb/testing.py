@@ -39,13 +39,13 @@ from trioarb.api import (
     TradingRules,
     hookimpl,
 )
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import PluginSpec
+from trioarb.time.virtual import VirtualClock
 
 __all__ = [
     "CampaignResult",

@@ -41,11 +41,11 @@ from trioarb.api import (
     VenueError,
 )
 from trioarb.builtin.faulty import Fault
-from trioarb.clock.service import RealTime
 from trioarb.config.load import load_table
 from trioarb.errors import ConfigError
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+from trioarb.time.campaign_time import RealTime
 
 CHAOS = Path(__file__).parents[2] / "configs" / "chaos.toml"
 

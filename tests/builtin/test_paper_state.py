@@ -14,8 +14,8 @@ import trio
 from trioarb.api import ExchangeContext, Order, OrderRejected, OrderStatus, Quote, Side, VenueError, VenueOrder
 from trioarb.builtin import paper_state
 from trioarb.builtin.paper import PaperExchange, PaperSettings
-from trioarb.clock.service import CampaignTime, WakeOrder
 from trioarb.testing import listing
+from trioarb.time.campaign_time import CampaignTime, WakeOrder
 
 LISTING = listing("BTC")
 SETTINGS = PaperSettings(balances={"USDT": Decimal(1_000)}, inventory_usd_per_symbol=Decimal(100))

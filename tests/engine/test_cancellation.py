@@ -10,7 +10,6 @@ import pytest
 import recompute
 import trio
 
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
@@ -23,6 +22,7 @@ from trioarb.model.trade import EndedBy
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 ENDING = ["DRAINING", "CLOSED"]
 

@@ -24,7 +24,6 @@ from trioarb.api import (
     VenueError,
     VenueOrder,
 )
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -35,6 +34,7 @@ from trioarb.model.trade import EndedBy
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, plugin_of, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 #: What a method does at its k-th call, by name: before it did anything, or after it did everything.
 METHODS = ["instruments", "balances", "seed_inventory", "submit before", "submit after", "order"]

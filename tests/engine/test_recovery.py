@@ -14,7 +14,6 @@ import trio
 
 from trioarb.builtin.paper import PaperExchange
 from trioarb.cli.journal import keep_anew, keep_on
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -25,8 +24,9 @@ from trioarb.model.event import Record
 from trioarb.model.order import Purpose
 from trioarb.model.trade import PairKind
 from trioarb.plugin.registry import load_plugins
-from trioarb.report.verification import Verifier
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
+from trioarb.verify.verification import Verifier
 
 SECOND_NS = 10**9
 

@@ -17,7 +17,7 @@ from trioarb import testing
 from trioarb.api import Listing, OrderSize, Route, StrategyContext, StrategySpec
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.engine import screened
-from trioarb.market import align
+from trioarb.quotes import align
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 START_NS = 1_735_689_600_000_000_000

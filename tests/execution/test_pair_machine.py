@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, next_step
-from trioarb.market.book import Touch
 from trioarb.model.market import Instrument, TradingRules
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
+from trioarb.quotes.board import Touch
 
 BPS = 10_000
 #: Nested or not, and one that nothing of these prices fits into.

@@ -34,7 +34,6 @@ from trioarb.api import (
     VenueError,
     floor_to,
 )
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -42,6 +41,7 @@ from trioarb.model.trade import EndedBy
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 
 @pytest.fixture(autouse=True, scope="module")

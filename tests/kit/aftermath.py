@@ -16,7 +16,7 @@ import attrs
 
 from trioarb.journal.stored import open_journal
 from trioarb.model.wire import to_json_object
-from trioarb.report.verification import Verifier
+from trioarb.verify.verification import Verifier
 
 __all__ = ["Aftermath", "AtKill", "at_kill", "events_of", "examine", "venue_lines"]
 

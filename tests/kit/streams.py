@@ -16,7 +16,6 @@ from command import TOP10
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport, VenueError
 from trioarb.builtin.paper import PaperExchange, PaperSettings
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import (
@@ -33,6 +32,7 @@ from trioarb.model.event import (
 from trioarb.model.trade import ExitReason, Phase
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 __all__ = [
     "STREAMS",

@@ -26,7 +26,6 @@ from swarm_check import Ended, Verdict, judge
 from swarm_plan import Act, Plan, Stretch, plan_of
 
 from trioarb.cli.journal import keep_anew, keep_on
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
@@ -46,6 +45,7 @@ from trioarb.model.event import (
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.summary import summarise
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["Played", "play", "play_all"]
 

@@ -22,7 +22,7 @@ from trioarb.model.event import Record
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind, Phase
 from trioarb.report.stream import StreamDigest
-from trioarb.report.verification import Verification, Verifier
+from trioarb.verify.verification import Verification, Verifier
 
 __all__ = ["Ended", "Verdict", "judge"]
 

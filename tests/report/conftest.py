@@ -10,13 +10,13 @@ import pytest
 import trio
 
 from trioarb.api import Listing, MarketContext, MarketData, MarketDataSpec, NoSettings, Tape, TapeRow, hookimpl
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
+from trioarb.time.virtual import VirtualClock
 
 TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
 

@@ -28,13 +28,13 @@ from trioarb.api import (
 from trioarb.builtin.guard_exchange import ExchangeSettings, ExchangeTier
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.journal.journal import Journal
-from trioarb.journal.trades import Trades
 from trioarb.model.event import CampaignOpened, Decided, OrderSubmitted, PairEnded, PairOpened, ResidualLeft
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 from trioarb.risk.guards import Guards
+from trioarb.state.trades import Trades
 from trioarb.testing import (
     CampaignResult,
     FixedRisk,

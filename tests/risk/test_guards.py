@@ -13,13 +13,13 @@ from trioarb.builtin.guard_global import GlobalSettings, GlobalTier
 from trioarb.builtin.guard_portfolio import PortfolioSettings, PortfolioTier
 from trioarb.builtin.guard_symbol import SymbolSettings, SymbolTier
 from trioarb.journal.journal import Journal
-from trioarb.journal.ledger import Ledger
-from trioarb.journal.statistics import Statistics
-from trioarb.journal.trades import Trades
 from trioarb.model.event import Decided, PairEnded, PairOpened, PositionClosed, PositionOpened, ResidualLeft
 from trioarb.model.trade import ExitReason, PairKind, PairOutcome
-from trioarb.risk.exposure import Exposure
 from trioarb.risk.guards import Guards
+from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
+from trioarb.state.statistics import Statistics
+from trioarb.state.trades import Trades
 from trioarb.testing import utc_ns
 
 BTC, ETH, XRP = "BTCUSDT", "ETHUSDT", "XRPUSDT"

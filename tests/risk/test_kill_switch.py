@@ -26,9 +26,9 @@ from trioarb.api import (
 from trioarb.builtin.guard_global import GlobalSettings, GlobalTier
 from trioarb.builtin.guard_kill_switch import KillSwitchSettings, KillSwitchTier
 from trioarb.journal.journal import Journal
-from trioarb.journal.trades import Trades
 from trioarb.model.event import Decided, PairOpened
 from trioarb.risk.guards import Guards
+from trioarb.state.trades import Trades
 from trioarb.testing import (
     CampaignResult,
     FixedRisk,

@@ -10,13 +10,13 @@ from pathlib import Path
 import structlog
 import trio
 
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded
 from trioarb.engine.run import run_campaign
 from trioarb.journal.stored import open_journal
 from trioarb.model.event import Record
 from trioarb.plugin.registry import Plugins
 from trioarb.report.stream import event_line
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["audited"]
 

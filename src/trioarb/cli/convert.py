@@ -16,10 +16,10 @@ from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.reading import require_known
 from trioarb.errors import ConfigError
-from trioarb.market.conversion.convert import Converted
-from trioarb.market.conversion.convert import convert as convert_quotes
-from trioarb.market.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
-from trioarb.market.conversion.native_symbol import is_base_and_quote
+from trioarb.quotes.conversion.convert import Converted
+from trioarb.quotes.conversion.convert import convert as convert_quotes
+from trioarb.quotes.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
+from trioarb.quotes.conversion.native_symbol import is_base_and_quote
 from trioarb.settings.problem import Problem
 
 __all__ = ["convert"]

@@ -16,9 +16,9 @@ from rich.table import Table
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.errors import MarketDataError
-from trioarb.market import store
-from trioarb.market.quality import Quality, VenueClock
-from trioarb.market.quote_file import QuoteFile, quote_files, scan_quotes
+from trioarb.quotes import cache as quote_cache
+from trioarb.quotes.parquet import QuoteFile, quote_files, scan_quotes
+from trioarb.quotes.quality import Quality, VenueClock
 from trioarb.report.console import LastingConsole
 
 __all__ = ["cache", "check", "info"]
@@ -123,11 +123,11 @@ def cache(
     as_json: AsJson = False,
 ) -> int:
     """List what is kept; return 0."""
-    root = store.root()
-    entries = [] if root is None else store.entries(root)
-    deleted = [entry for entry in entries if clear and store.remove(entry)]
+    root = quote_cache.root()
+    entries = [] if root is None else quote_cache.entries(root)
+    deleted = [entry for entry in entries if clear and quote_cache.remove(entry)]
     if clear:
-        store.forget()
+        quote_cache.forget()
     if as_json:
         rows = [
             {

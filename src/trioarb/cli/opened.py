@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import trio
 
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
 from trioarb.plugin.registry import load_plugins
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["look_at"]
 

@@ -15,14 +15,14 @@ from cyclopts import Parameter
 
 from trioarb.cli.options import ConfigFile, Overrides
 from trioarb.cli.running import LogDir, LogLevelFlag, clock_of, leave_signals
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded, load_config
 from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.engine.world import Quoted
-from trioarb.market.recording import QuoteRecorder
 from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import LogFile, configure_logging
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["record"]
 

@@ -17,21 +17,21 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
 from trioarb.errors import CampaignError, MarketDataError
-from trioarb.market.recording import QuoteRecorder
 from trioarb.plugin.registry import Plugins
+from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.live import live_view
 from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
+from trioarb.time.virtual import VirtualClock
 
 __all__ = [
     "EventsPath",

@@ -16,9 +16,9 @@ from trioarb.journal.stored import open_journal
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present
-from trioarb.report.story import describe_residual, utc
 from trioarb.report.stream import StreamDigest
-from trioarb.report.verification import Facts, Verification, Verifier
+from trioarb.report.timeline import describe_residual, utc
+from trioarb.verify.verification import Facts, Verification, Verifier
 
 __all__ = ["verify"]
 

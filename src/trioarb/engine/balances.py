@@ -8,10 +8,10 @@ from decimal import Decimal
 import attrs
 import trio
 
-from trioarb.clock.service import SECOND_NS
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.number import ZERO
+from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["Difference", "differing_balances"]
 

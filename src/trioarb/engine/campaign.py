@@ -9,18 +9,18 @@ import attrs
 import structlog
 import trio
 
-from trioarb.clock.service import SECOND_NS, Bell
 from trioarb.config.schema import Config
 from trioarb.engine.parts import Parts
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World
 from trioarb.errors import TrioarbError
-from trioarb.journal.statistics import Statistics
-from trioarb.market.recording import QuoteRecorder
 from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
-from trioarb.risk.exposure import Exposure
+from trioarb.quotes.recorder import QuoteRecorder
+from trioarb.state.exposure import Exposure
+from trioarb.state.statistics import Statistics
+from trioarb.time.campaign_time import SECOND_NS, Bell
 
 __all__ = ["Campaign", "describe"]
 

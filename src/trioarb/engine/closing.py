@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import trio
 
-from trioarb.clock.service import seconds_to_ns
 from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.pairs import finish_pairs, learn_late_orders
@@ -12,6 +11,7 @@ from trioarb.engine.symbol import SymbolTask
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.trade import EndedBy, ExitReason, Phase
+from trioarb.time.campaign_time import seconds_to_ns
 
 __all__ = ["close", "close_symbol", "drain"]
 

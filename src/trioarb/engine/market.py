@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import trio
 
-from trioarb.clock.service import WakeOrder
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.screening import columns_of, play_screened, screens_of
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
-from trioarb.market.player import play
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
+from trioarb.quotes.player import play
+from trioarb.time.campaign_time import WakeOrder
 
 __all__ = ["LAST", "start_market"]
 

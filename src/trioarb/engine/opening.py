@@ -8,8 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from trioarb import __version__
-from trioarb.clock.service import seconds_to_ns
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.latency import LatencyHistogram
@@ -21,16 +19,18 @@ from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.execution.flight import Market
 from trioarb.journal.journal import Journal
-from trioarb.journal.ledger import Ledger
-from trioarb.journal.statistics import Statistics
-from trioarb.journal.trades import Trades
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
 from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
-from trioarb.risk.exposure import Exposure
 from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
+from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
+from trioarb.state.statistics import Statistics
+from trioarb.state.trades import Trades
+from trioarb.time.campaign_time import seconds_to_ns
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["open_campaign", "record_instruments", "record_opening"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import trio
 
 from trioarb.engine.campaign import Campaign
-from trioarb.journal.trades import PairFlows
 from trioarb.model.event import PairEnded, PairOpened
 from trioarb.model.number import ZERO
 from trioarb.model.trade import PairOutcome
+from trioarb.state.trades import PairFlows
 
 __all__ = ["finish_pairs", "learn_late_orders"]
 

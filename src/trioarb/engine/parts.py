@@ -7,16 +7,16 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.clock.service import CampaignTime
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
-from trioarb.journal.ledger import Ledger
-from trioarb.journal.trades import Trades
 from trioarb.model.market import Instrument
 from trioarb.plugin.contract import Exchange
 from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
+from trioarb.state.ledger import Ledger
+from trioarb.state.trades import Trades
+from trioarb.time.campaign_time import CampaignTime
 
 __all__ = ["Limits", "Parts"]
 

@@ -11,16 +11,16 @@ from typing import Any
 import structlog
 import trio
 
-from trioarb.clock.service import SECOND_NS
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import describe
 from trioarb.engine.world import Quoted, blamed, open_markets
 from trioarb.errors import MarketDataError, TrioarbError
-from trioarb.market.player import play
-from trioarb.market.recording import QuoteRecorder
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
 from trioarb.plugin.registry import Plugins
+from trioarb.quotes.player import play
+from trioarb.quotes.recorder import QuoteRecorder
+from trioarb.time.campaign_time import SECOND_NS
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["record_quotes", "recover_recordings", "written"]
 

@@ -9,7 +9,6 @@ import structlog
 import trio
 
 from trioarb import __version__
-from trioarb.clock.service import SECOND_NS
 from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.opening import record_instruments
@@ -17,7 +16,6 @@ from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.past import Past
 from trioarb.errors import CampaignError, VenueError
 from trioarb.execution.sender import intent_of
-from trioarb.journal.trades import PairFlows
 from trioarb.model.event import (
     BalanceDiffered,
     CampaignResumed,
@@ -28,6 +26,8 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import EndedBy, ExitReason, PairKind
+from trioarb.state.trades import PairFlows
+from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["find_lost_orders", "recover", "resume"]
 

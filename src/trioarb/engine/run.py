@@ -10,7 +10,6 @@ import attrs
 import structlog
 import trio
 
-from trioarb.clock.virtual import VirtualClock
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.closing import close, drain
@@ -33,10 +32,11 @@ from trioarb.engine.signals import watch_signals
 from trioarb.engine.supervisor import supervise
 from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
-from trioarb.market.recording import QuoteRecorder
 from trioarb.model.event import Decided, Record
 from trioarb.model.trade import Answer, EndedBy, Phase
 from trioarb.plugin.registry import Plugins
+from trioarb.quotes.recorder import QuoteRecorder
+from trioarb.time.virtual import VirtualClock
 
 __all__ = ["run_campaign"]
 

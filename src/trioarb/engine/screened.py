@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from trioarb.clock.service import CampaignTime
-from trioarb.engine.funnel import Passed
 from trioarb.engine.symbol import SymbolTask
-from trioarb.journal.trades import Trades
-from trioarb.market.columns import QuoteBlock, QuoteColumns
-from trioarb.market.player import MARKET_FIRST
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import Position
 from trioarb.plugin.contract import Screen
+from trioarb.quotes.columns import QuoteBlock, QuoteColumns
+from trioarb.quotes.player import MARKET_FIRST
+from trioarb.state.funnel import Passed
+from trioarb.state.trades import Trades
+from trioarb.time.campaign_time import CampaignTime
 
 if TYPE_CHECKING:
     import numpy as np

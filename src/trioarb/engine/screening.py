@@ -15,10 +15,10 @@ from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.screened import ScreenedMarket
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import MarketDataError
-from trioarb.market import store
-from trioarb.market.align import Aligned, align
-from trioarb.market.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
 from trioarb.plugin.contract import RowBatch, Screen, Stored, Tape
+from trioarb.quotes import cache as quote_cache
+from trioarb.quotes.align import Aligned, align
+from trioarb.quotes.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
 
 __all__ = ["Columns", "columns_of", "play_screened", "screens_of"]
 
@@ -63,13 +63,13 @@ async def columns_of(campaign: Campaign) -> Columns | None:
 
     times = {venue: VenueTimes() for venue in tapes}
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
-    cache = store.root()
+    cache = quote_cache.root()
     if cache is not None and len(stored) == len(tapes):
-        folder = cache / store.key_of([one.fingerprint for one in stored], list(traded.values()), world.start_ns)
-        found = store.load(folder)
+        folder = cache / quote_cache.key_of([one.fingerprint for one in stored], list(traded.values()), world.start_ns)
+        found = quote_cache.load(folder)
         if found is None:
             await _keep(folder, read, symbols, tuple(tapes), stored)
-            found = store.load(folder)
+            found = quote_cache.load(folder)
         if found is not None:
             return Columns(by_symbol=found[0], times=dict(zip(tapes, found[1], strict=True)))
     blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in symbols}
@@ -95,14 +95,14 @@ async def _keep(
 ) -> None:
     """Align the rows into the cache; say so where that can't be done."""
     rows, sources = sum(one.rows for one in stored), [one.source for one in stored]
-    log = structlog.get_logger("trioarb.market")
+    log = structlog.get_logger("trioarb.quotes")
     started = time.monotonic()
     times = [VenueTimes() for _ in venues]
     try:
-        with store.save(folder, venues=venues, sources=sources, symbols=symbols, rows=rows) as writer:
+        with quote_cache.save(folder, venues=venues, sources=sources, symbols=symbols, rows=rows) as writer:
             await _align(read(), symbols, times, writer.add)
             writer.close(times)
-    except store.StoreError as error:
+    except quote_cache.StoreError as error:
         log.warning("aligned quotes are not kept", because=str(error))
     else:
         log.info("aligned quotes are kept", rows=rows, seconds=round(time.monotonic() - started, 1), folder=str(folder))
@@ -114,7 +114,7 @@ async def _align(
     times: list[VenueTimes],
     add: Callable[[Aligned], None],
 ) -> None:
-    log = structlog.get_logger("trioarb.market")
+    log = structlog.get_logger("trioarb.quotes")
     rows, say_at = 0, time.monotonic() + _SAY_EVERY_SECONDS
     with closing(align([tape for tape in tapes if tape is not None], symbols, times)) as aligned:
         for one in aligned:

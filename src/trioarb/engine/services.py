@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from trioarb.clock.service import SECOND_NS, WakeOrder, seconds_to_ns
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.market import LAST
 from trioarb.engine.pairs import learn_late_orders
 from trioarb.engine.symbol import SYMBOL_ORDER
 from trioarb.engine.watch import MarketWatch
-from trioarb.market.columns import NEVER
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
+from trioarb.quotes.columns import NEVER
+from trioarb.time.campaign_time import SECOND_NS, WakeOrder, seconds_to_ns
 
 __all__ = [
     "announce_end",

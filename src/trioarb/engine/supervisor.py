@@ -5,13 +5,13 @@ from __future__ import annotations
 import structlog
 import trio
 
-from trioarb.clock.service import seconds_to_ns
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.closing import close_symbol
 from trioarb.engine.pairs import finish_pairs
 from trioarb.engine.symbol import SymbolTask
 from trioarb.model.event import SymbolQuarantined, SymbolRestarted, SymbolRetired
 from trioarb.model.trade import ExitReason
+from trioarb.time.campaign_time import seconds_to_ns
 
 __all__ = ["supervise"]
 

@@ -11,7 +11,6 @@ from time import perf_counter_ns
 import attrs
 import trio
 
-from trioarb.engine.funnel import Funnel, Passed
 from trioarb.engine.parts import Parts
 from trioarb.execution.flight import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
@@ -19,6 +18,7 @@ from trioarb.model.market import Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
+from trioarb.state.funnel import Funnel, Passed
 from trioarb.strategy.edge import edge_bps
 from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
 

@@ -8,10 +8,10 @@ from functools import partial
 
 import attrs
 
-from trioarb.clock.service import CampaignTime
-from trioarb.market.book import QuoteBoard
-from trioarb.market.columns import NEVER, SILENCE_NS
 from trioarb.model.event import Event, MarketDown, MarketStale, MarketUp
+from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.columns import NEVER, SILENCE_NS
+from trioarb.time.campaign_time import CampaignTime
 
 __all__ = ["MarketWatch", "newest_quote_ns"]
 

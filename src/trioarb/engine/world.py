@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 import attrs
 import trio
 
-from trioarb.clock.service import CampaignTime, RealTime
-from trioarb.clock.virtual import VirtualClock, VirtualTime
 from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
 from trioarb.engine.past import Past
 from trioarb.errors import CampaignError, ConfigError, MarketDataError, TrioarbError, UniverseError
-from trioarb.market.book import QuoteBoard
 from trioarb.model.market import Instrument, Listing, Quote, TradingRules
 from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
+from trioarb.quotes.board import QuoteBoard
 from trioarb.settings.problem import Problem
+from trioarb.time.campaign_time import CampaignTime, RealTime
+from trioarb.time.virtual import VirtualClock, VirtualTime
 from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
 
 __all__ = ["Opener", "Quoted", "World", "blamed", "open_markets", "open_world"]

@@ -8,21 +8,21 @@ from math import inf
 
 import trio
 
-from trioarb.clock.service import CampaignTime, seconds_to_ns
 from trioarb.config.schema import Execution
 from trioarb.execution.flight import Flight, Market, order_of
 from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, balanced, next_step
 from trioarb.execution.sender import ORDER, Sender, not_sent
 from trioarb.execution.settlement import settle_entry, settle_exit, settle_late
 from trioarb.journal.journal import Journal
-from trioarb.journal.ledger import Ledger
-from trioarb.journal.trades import OpenOrder, PairFlows, Trades
 from trioarb.model.event import PairOpened
 from trioarb.model.number import ZERO, ceil_to
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import Account, ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
+from trioarb.state.ledger import Ledger
+from trioarb.state.trades import OpenOrder, PairFlows, Trades
 from trioarb.strategy.sizing import leg_lots
+from trioarb.time.campaign_time import CampaignTime, seconds_to_ns
 
 __all__ = ["Executor"]
 

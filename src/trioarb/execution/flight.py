@@ -9,10 +9,10 @@ from decimal import Decimal
 import attrs
 
 from trioarb.execution.settlement import Marks
-from trioarb.market.book import QuoteBoard
 from trioarb.model.event import OrderSubmitted, PairOpened
 from trioarb.model.market import Instrument
 from trioarb.model.order import Order
+from trioarb.quotes.board import QuoteBoard
 
 __all__ = ["Flight", "Market", "order_of"]
 

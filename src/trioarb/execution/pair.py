@@ -12,11 +12,11 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.market.book import Touch
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
+from trioarb.quotes.board import Touch
 from trioarb.strategy.sizing import affordable, leg_lots, tradable
 
 __all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "balanced", "next_step"]

@@ -8,13 +8,11 @@ from decimal import Decimal
 import structlog
 import trio
 
-from trioarb.clock.service import CampaignTime, seconds_to_ns
 from trioarb.config.schema import Execution
 from trioarb.errors import OrderRejected as VenueRejected
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, Market
 from trioarb.journal.journal import Journal
-from trioarb.journal.trades import Trades
 from trioarb.model.event import (
     OrderAcknowledged,
     OrderCancelled,
@@ -27,7 +25,9 @@ from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
 from trioarb.plugin.contract import Exchange
+from trioarb.state.trades import Trades
 from trioarb.strategy.sizing import funds_needed
+from trioarb.time.campaign_time import CampaignTime, seconds_to_ns
 
 __all__ = ["ORDER", "Sender", "intent_of", "not_sent"]
 

@@ -12,7 +12,6 @@ from decimal import Decimal, localcontext
 import attrs
 
 from trioarb.execution.pair import Finish
-from trioarb.journal.trades import OpenOrder, PairFlows, TradeTotals
 from trioarb.model.event import (
     Event,
     PairEnded,
@@ -26,6 +25,7 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO, per_unit, share
 from trioarb.model.order import Order, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
+from trioarb.state.trades import OpenOrder, PairFlows, TradeTotals
 
 __all__ = ["Marks", "settle_entry", "settle_exit", "settle_late"]
 

@@ -1,1 +1,1 @@
-"""The journal of a campaign, and the state that is folded from it."""
+"""The journal of a campaign: one ordered record of what happened."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.funnel import Funnel
-from trioarb.journal.statistics import SymbolStatistics
+from trioarb.state.funnel import Funnel
+from trioarb.state.statistics import SymbolStatistics
 
 __all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_total", "reported_symbols"]
 

@@ -12,14 +12,14 @@ from rich.live import Live
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from trioarb.clock.service import SECOND_NS, seconds_to_ns
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
-from trioarb.journal.statistics import SymbolStatistics
 from trioarb.model.number import ZERO
 from trioarb.model.trade import Phase, Position
 from trioarb.report.columns import Column, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
+from trioarb.state.statistics import SymbolStatistics
+from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
 
 __all__ = ["LiveFrames", "live_view"]
 

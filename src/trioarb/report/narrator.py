@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from trioarb.clock.service import SECOND_NS
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
@@ -30,6 +29,7 @@ from trioarb.model.event import (
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.model.wire import to_json_object
+from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["narrate"]
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from trioarb.clock.service import SECOND_NS
 from trioarb.model.number import text
+from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["iso_time", "present", "to_plain"]
 

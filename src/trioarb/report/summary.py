@@ -9,14 +9,14 @@ import structlog
 
 from trioarb import __version__
 from trioarb.engine.campaign import Campaign
-from trioarb.journal.statistics import SymbolStatistics
-from trioarb.market.recording import QuoteRecorder
 from trioarb.model.trade import Account, Answer, PairKind, PairOutcome
 from trioarb.plugin.contract import GuardTier
+from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.advice import advise
 from trioarb.report.funnel import funnel_of, not_sized_total, reported_symbols
 from trioarb.report.plain import present, to_plain
 from trioarb.report.trades import open_positions, residuals, trades, unrealised_usd, win_rate
+from trioarb.state.statistics import SymbolStatistics
 
 __all__ = ["SCHEMA_VERSION", "margin_notes", "summarise", "venue_figures"]
 

@@ -10,16 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from trioarb.engine.campaign import Campaign
-from trioarb.journal.statistics import SymbolStatistics
-from trioarb.market.recording import QuoteRecorder
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
+from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, not_sized_total
 from trioarb.report.summary import margin_notes, venue_figures
 from trioarb.report.trades import unrealised_usd, win_rate
+from trioarb.state.statistics import SymbolStatistics
 
 __all__ = ["print_summary"]
 

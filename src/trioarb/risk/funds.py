@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from trioarb.journal.journal import Fold
-from trioarb.journal.ledger import Ledger
 from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, Record
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Side
+from trioarb.state.ledger import Ledger
 from trioarb.strategy.sizing import funds_needed
 
 __all__ = ["Funds"]

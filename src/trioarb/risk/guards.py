@@ -10,10 +10,10 @@ import attrs
 import structlog
 
 from trioarb.journal.journal import Fold, Journal
-from trioarb.journal.trades import Trades
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, PairOpened, Record
 from trioarb.model.trade import Answer, Opportunity, PairKind, Refusal
 from trioarb.plugin.contract import GuardTier
+from trioarb.state.trades import Trades
 
 __all__ = ["Guards"]
 

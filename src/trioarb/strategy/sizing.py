@@ -6,11 +6,11 @@ from decimal import Decimal, localcontext
 
 import attrs
 
-from trioarb.market.book import Touch
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.order import Side
 from trioarb.model.trade import Account, Opportunity, OrderSize
+from trioarb.quotes.board import Touch
 from trioarb.strategy.edge import exact_edge_bps
 
 __all__ = [

@@ -1,0 +1,32 @@
+"""What the engine asks of plugins: the classes that what a plugin opens has to implement.
+
+All of them live inside the campaign's Trio run. Methods that are not ``async`` are called between two quotes or two
+events and must not block. Venue errors are raised as `VenueError` (fate unknown) or `OrderRejected` (certain).
+"""
+
+from trioarb.plugin.contract.exchange import Exchange, ExchangeContext
+from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
+from trioarb.plugin.contract.market import Feed, MarketContext, MarketData, QuoteSink, RowBatch, Stored, Tape, TapeRow
+from trioarb.plugin.contract.source import SourceContext, SymbolSource
+from trioarb.plugin.contract.strategy import Screen, Strategy, StrategyContext
+
+__all__ = [
+    "Exchange",
+    "ExchangeContext",
+    "Feed",
+    "GuardContext",
+    "GuardTier",
+    "MarketContext",
+    "MarketData",
+    "QuoteSink",
+    "RiskView",
+    "RowBatch",
+    "Screen",
+    "SourceContext",
+    "Stored",
+    "Strategy",
+    "StrategyContext",
+    "SymbolSource",
+    "Tape",
+    "TapeRow",
+]

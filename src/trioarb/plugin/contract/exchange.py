@@ -1,0 +1,90 @@
+"""Exchanges: one venue to trade at."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+
+from trioarb.errors import VenueError
+from trioarb.model.market import Instrument, Listing, Quote, TradingRules
+from trioarb.model.order import Order, OrderReport, VenueOrder
+from trioarb.model.trade import Account
+from trioarb.time.campaign_time import CampaignTime
+
+__all__ = ["Exchange", "ExchangeContext"]
+
+
+class Exchange(ABC):
+    """One venue to trade at."""
+
+    #: Whether a sell needs the base asset (spot) or may borrow it (margin).
+    account: Account = Account.SPOT
+    #: Margin only: how far the base asset of one symbol may go below zero, in USD.
+    max_borrow_usd: Decimal = Decimal(0)
+
+    @abstractmethod
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        """Return the instruments, by symbol, of those listings that the venue trades."""
+
+    @abstractmethod
+    async def balances(self) -> Mapping[str, Decimal]:
+        """Return what is owned, by asset, free and locked together."""
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only.
+
+        ``None`` asks, after a crash, what it granted before.
+        """
+        return Decimal(0)
+
+    @abstractmethod
+    async def submit(self, order: Order) -> OrderReport:
+        """Send an IOC limit order and return its final report.
+
+        When cancelled, the order may have been filled or not: the engine asks `order`.
+
+        Raises:
+            OrderRejected: the venue refused it; nothing was and nothing will be filled.
+            VenueError: no answer, or none that makes sense; the order may have been filled.
+        """
+
+    @abstractmethod
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        """Return the final report of an order, or ``None`` if the venue never got it and never will.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        """Return this account's orders of ``symbols`` since then, in the order in which the venue got them.
+
+        Asked after a crash, when the venue may know orders that the journal lost; without it they can't be found.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+        raise VenueError("this exchange plugin can't say which orders there were")
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeContext:
+    """``touch(symbol)`` is this venue's latest accepted quote; ``market_rules(symbol)`` what its data says.
+
+    ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
+    there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    """
+
+    venue: str
+    seed: int
+    time: CampaignTime
+    touch: Callable[[str], Quote | None]
+    market_rules: Callable[[str], TradingRules | None]
+    fx: Mapping[str, Decimal]
+    state: Path | None = None
+    resumed: bool = False
+    inner: Exchange | None = None

@@ -1,0 +1,78 @@
+"""Guard tiers: answers to opportunities, and the state of risk that they may know."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from trioarb.model.event import Event, GuardTripped, Record
+from trioarb.model.market import Instrument
+from trioarb.model.trade import Opportunity, Refusal
+
+__all__ = ["GuardContext", "GuardTier", "RiskView"]
+
+
+class RiskView(ABC):
+    """What guards may know: folded from the journal, reservations of pairs in flight included."""
+
+    @abstractmethod
+    def exposure_usd(self, symbol: str | None = None) -> Decimal:
+        """Return positions, reservations and residuals of a symbol, or of all."""
+
+    @abstractmethod
+    def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        """Return −(realised PnL of the UTC day of ``now_ns``), never below zero."""
+
+    @abstractmethod
+    def open_positions(self, symbol: str | None = None) -> int:
+        """Return how many positions are open."""
+
+
+class GuardTier(ABC):
+    """One tier of risk guards. It answers, it doesn't resize; first refusal wins."""
+
+    #: The events that `apply` wants to see; ``None``: all of them.
+    folds: frozenset[type[Event]] | None = None
+
+    #: The events that `react` wants to see; ``None``: all of them. A subclass that reacts to others has to set its own.
+    reacts: frozenset[type[Event]] | None = None
+
+    #: Whether it heeds a `KillSwitchPulled`. If no tier does, the user who pulls one is told that nothing happens.
+    answers_kill_switch: bool = False
+
+    @abstractmethod
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        """Return why the entry must not be made, or ``None``. A tier that raises is a DENY."""
+
+    def apply(self, record: Record) -> None:  # noqa: B027  # not every tier has a state
+        """Fold one event into the tier's state. Called for every event, in order; the tier's only source of state."""
+
+    def react(self, record: Record) -> Iterable[GuardTripped]:
+        """Return what trips because of the event just folded. It is recorded; a STOP ends the campaign."""
+        return ()
+
+    def poll(self, now_ns: int) -> Iterable[GuardTripped]:
+        """Return what trips without an event: a time has come, a file has appeared.
+
+        Asked about once a second of campaign time, if a tier implements it; recorded as what `react` returns.
+        """
+        return ()
+
+    def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
+        """Return what is questionable about the limits, given what will be traded."""
+        return ()
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        """Return figures for the summary's ``risk_stats``, under the tier's name."""
+        return {}
+
+
+@attrs.frozen(kw_only=True)
+class GuardContext:
+    name: str
+    symbols: Sequence[str]
+    risk: RiskView

@@ -1,0 +1,133 @@
+"""Market data: the quotes of one venue, as a tape that is known ahead or a feed that comes when it comes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+import trio
+
+from trioarb.model.market import Listing, TradingRules
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["Feed", "MarketContext", "MarketData", "QuoteSink", "RowBatch", "Stored", "Tape", "TapeRow"]
+
+
+class QuoteSink(Protocol):
+    """What a feed calls with every quote, in the order received."""
+
+    def __call__(
+        self,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+        received_ns: int,
+        venue_ts_ns: int | None = None,
+        /,
+    ) -> None:
+        """Take a quote.
+
+        ``received_ns``: campaign time at which it came. ``venue_ts_ns``: the venue's own time of it, Unix nanoseconds,
+        if the venue says one. It goes into recordings, as it is; nothing is decided by it, so it may run backwards.
+        """
+
+
+#: (ts_ns, order, symbol, bid, bid_size, ask, ask_size); ``order`` breaks ties of time between tapes. A tape has no
+#: venue time: what is played again was recorded with it already.
+TapeRow = tuple[int, int, str, float, float, float, float]
+
+
+class MarketData(ABC):
+    """The quotes of one venue. Implement `Tape` or `Feed`."""
+
+    @abstractmethod
+    def listings(self) -> Sequence[Listing]:
+        """Return the symbols it can quote."""
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        """Return the trading rules that come with the data, where it knows them."""
+        return None
+
+
+@attrs.frozen(kw_only=True)
+class RowBatch:
+    """Rows of a tape as columns, of equal length. ``symbol`` holds indices into ``names``; the rest is as in `TapeRow`.
+
+    Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none).
+    """
+
+    ts_ns: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+    symbol: npt.NDArray[Any]
+    names: Sequence[str]
+    bid: Floats
+    bid_size: Floats
+    ask: Floats
+    ask_size: Floats
+
+
+@attrs.frozen(kw_only=True)
+class Stored:
+    """Where a tape's rows are kept. ``fingerprint`` changes when they may have; ``rows``: at most so many there are."""
+
+    fingerprint: str
+    source: str
+    rows: int
+
+
+class Tape(MarketData):
+    """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time."""
+
+    @property
+    def start_ns(self) -> int | None:
+        """Time of the first row; ``None``: it starts whenever the campaign does."""
+        return None
+
+    @abstractmethod
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        """Yield what `rows` would, as columns; ``None``: only `rows` can be had. It may be iterated in another thread.
+
+        Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
+        """
+        return None
+
+    def stored(self) -> Stored | None:
+        """Return where its rows come from, so that what is made of them may be kept; ``None``: it must not be."""
+        return None
+
+
+class Feed(MarketData):
+    """Market data that comes when it comes."""
+
+    @abstractmethod
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Call the sinks (by symbol) until cancelled; say ``started()`` when subscribed.
+
+        Raises:
+            MarketDataError: the data can't be had; the campaign ends with it.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class MarketContext:
+    """``seed`` is the session's; a simulated market must depend on nothing else that varies.
+
+    ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    """
+
+    venue: str
+    seed: int
+    inner: MarketData | None = None

@@ -1,0 +1,26 @@
+"""Symbol sources: which symbols there are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from trioarb.model.market import Listing
+from trioarb.plugin.contract.market import MarketData
+
+__all__ = ["SourceContext", "SymbolSource"]
+
+
+class SymbolSource(ABC):
+    @abstractmethod
+    async def listings(self) -> Sequence[Listing]:
+        """Return every symbol it knows, in a stable order."""
+
+
+@attrs.frozen(kw_only=True)
+class SourceContext:
+    """The markets of the configured venues, by venue."""
+
+    markets: Mapping[str, MarketData]

@@ -1,0 +1,104 @@
+"""Convert quotes of other formats: read, sort, write, and move into place in one step."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from trioarb.errors import MarketDataError
+from trioarb.quotes.columns import acceptable
+from trioarb.quotes.conversion.formats import Rules
+from trioarb.quotes.conversion.names import Names
+from trioarb.quotes.conversion.parquet import DayWriter, FileWriter
+from trioarb.quotes.conversion.rows import LeftOut, rows_of
+from trioarb.quotes.conversion.runs import Runs
+from trioarb.quotes.conversion.source import open_sources
+
+__all__ = ["Converted", "convert"]
+
+
+@attrs.define
+class Converted:
+    """What a conversion wrote: rows by exchange and symbol, first and last time, and the number of files.
+
+    ``refused`` of the rows are quotes that no campaign accepts. ``left_out``: rows that were not written, by the column
+    that is empty in them.
+    """
+
+    sources: int
+    rows: Counter[tuple[str, str]] = attrs.field(factory=Counter)
+    refused: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    files: int = 1
+    left_out: Mapping[str, LeftOut] = attrs.field(factory=dict)
+
+    def count(self, rows: Any, pairs: Sequence[tuple[str, str]]) -> None:
+        """Count rows that were written, in order of their times."""
+        if not self.rows:
+            self.first_ns = int(rows["ts_ns"][0])
+        self.last_ns = int(rows["ts_ns"][-1])
+        self.refused += int((~acceptable(rows)).sum())
+        for code, number in enumerate(np.bincount(rows["pair"])):
+            if number:
+                self.rows[pairs[code]] += int(number)
+
+
+def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callable[[str], None]) -> Converted:
+    """Write the quotes of all sources, sorted by ``ts_ns``, to ``out``; equal times keep the sources' order.
+
+    ``out`` is a file if it ends in ``.parquet``, else a folder as `trioarb record` writes them. It appears when it is
+    whole: until then everything is in a hidden folder beside it, which is gone afterwards, whatever happens.
+
+    Raises:
+        MarketDataError: a source can't be read or makes no sense, nothing is in them, or ``out`` can't be written.
+    """
+    header = rules.format.header
+    sources = [source for path in paths for source in open_sources(path, header)]
+    names, left_out = Names(rules), dict[str, LeftOut]()
+    converted = Converted(len(sources), left_out=left_out)
+    with _written(out) as work:
+        runs = Runs(work)
+        for source in sources:
+            for rows in rows_of(source, rules, names, left_out):
+                runs.add(rows)
+                on_progress(f"reading {source.name}: {runs.rows:,} quotes so far")
+        if not runs.rows:
+            why = f"; left out: {_told(left_out)}" if left_out else ""
+            raise MarketDataError(f"{', '.join(map(str, paths))}: hold no quote{why}")
+        building = work / out.name
+        writer = FileWriter(building, names.met) if out.suffix == ".parquet" else DayWriter(building, names.met)
+        for rows in runs.sorted():
+            writer.write(rows)
+            converted.count(rows, names.met)
+            on_progress(f"writing {out}: {converted.rows.total():,} of {runs.rows:,} quotes")
+        writer.close()
+        if isinstance(writer, DayWriter):
+            converted.files = len(writer.paths)
+        building.replace(out)
+    return converted
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[Path]:
+    """Lend a folder on the same disk, to be used up while ``out`` is made."""
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise MarketDataError(f"{out}: can't be written: {error.strerror or error}") from error
+
+
+def _told(left_out: Mapping[str, LeftOut]) -> str:
+    return ", ".join(f"{one.rows:,} with an empty {name}" for name, one in left_out.items())

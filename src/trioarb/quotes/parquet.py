@@ -1,0 +1,316 @@
+"""A Parquet file of quotes, and what it holds.
+
+One row is one quote; the columns are ``ts_ns``, ``exchange``, ``symbol`` (``BASE-QUOTE``), ``bid``, ``bid_size``,
+``ask`` and ``ask_size``, sorted by ``ts_ns``; ``venue_ts_ns``, the venue's own time, may be there. The file is checked
+as a whole when it is opened, except for the quotes: those are passed on as they are, a null as NaN, for the engine to
+refuse and count.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import msgspec
+
+from trioarb.errors import MarketDataError
+from trioarb.quotes import cache as quote_cache
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Integers = npt.NDArray[np.integer[Any]]
+
+__all__ = ["FileContents", "QuoteFile", "Scanned", "first_line", "quote_files", "scan_quotes"]
+
+_NAMES = ("exchange", "symbol")
+_NUMBERS = ("bid", "bid_size", "ask", "ask_size")
+_COLUMNS = ("ts_ns", *_NAMES, *_NUMBERS)
+_VENUE_TIME = "venue_ts_ns"
+_BATCH_ROWS = 65_536
+_BUFFER_BYTES = 1 << 20
+_MAGIC = b"PAR1"
+
+
+class QuoteFile:
+    """An open Parquet file of quotes. Whatever is wrong with it is raised as MarketDataError, on one line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._parquet = self._open()
+
+    def error(self, what: str) -> MarketDataError:
+        return MarketDataError(f"{self.path}: {what}")
+
+    def close(self) -> None:
+        self._parquet.close()
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield record batches of these columns, in file order."""
+        with self._translated():
+            batches = self._parquet.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns))
+        while True:
+            with self._translated():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            if batch.num_rows:
+                yield batch
+
+    @property
+    def has_venue_time(self) -> bool:
+        """Whether there is a column ``venue_ts_ns``, of whole nanoseconds."""
+        import pyarrow as pa
+
+        schema = self._parquet.schema_arrow
+        return schema.names.count(_VENUE_TIME) == 1 and bool(schema.field(_VENUE_TIME).type == pa.int64())
+
+    def rows_of(
+        self, exchange: str, symbols: Mapping[str, int], start_ns: int, *, with_venue_time: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what an exchange quotes of ``symbols`` (the file's names, to codes) from ``start_ns`` on, in parts.
+
+        The columns are ``ts_ns``, ``order`` (places in the file), ``symbol`` (codes), prices and sizes (a null is NaN);
+        ``with_venue_time`` also ``venue_ts_ns`` (-1 where it is absent), which the file must have.
+
+        Raises:
+            MarketDataError: while iterating; a part of the file is damaged.
+        """
+        import numpy as np
+
+        offset = 0
+        for batch in self.batches((*_COLUMNS, _VENUE_TIME) if with_venue_time else _COLUMNS):
+            ts = batch.column("ts_ns").to_numpy()
+            first, offset = offset, offset + len(ts)
+            if ts[-1] < start_ns:
+                continue
+            exchange_codes, exchange_names = self.names(batch.column("exchange"))
+            symbol_codes, symbol_names = self.names(batch.column("symbol"))
+            if exchange not in exchange_names:
+                continue
+            code_of = np.array([symbols.get(name, -1) for name in symbol_names], dtype=np.int64)
+            codes = code_of[symbol_codes]
+            index = np.flatnonzero((exchange_codes == exchange_names.index(exchange)) & (codes >= 0) & (ts >= start_ns))
+            if len(index):
+                numbers = {name: batch.column(name).to_numpy(zero_copy_only=False)[index] for name in _NUMBERS}
+                if with_venue_time:
+                    numbers[_VENUE_TIME] = batch.column(_VENUE_TIME).fill_null(-1).to_numpy()[index]
+                yield {"ts_ns": ts[index], "order": index + first, "symbol": codes[index], **numbers}
+
+    def names(self, column: Any) -> tuple[Integers, list[str]]:
+        """Return a column of text as codes per row, and the text of each code."""
+        with self._translated():
+            # Damage without a checksum may decode to codes that stand for nothing.
+            column.validate(full=True)
+            return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+    def _open(self) -> Any:
+        import pyarrow.parquet as pq
+
+        self._check_file()
+        with self._translated():
+            schema = pq.read_schema(self.path)
+        self._check_columns(schema)
+        with self._translated():
+            return pq.ParquetFile(
+                self.path,
+                # Text as codes: a file repeats a handful of names millions of times.
+                read_dictionary=list(_NAMES),
+                # A file can be one row group: without these two, pyarrow holds whole row groups in memory.
+                buffer_size=_BUFFER_BYTES,
+                pre_buffer=False,
+                page_checksum_verification=True,
+            )
+
+    def _check_file(self) -> None:
+        try:
+            if self.path.is_dir():
+                raise self.error("is a directory; `path` must name one Parquet file")
+            if not self.path.exists():
+                raise self.error(
+                    f"no such file; a relative `path` starts at the current directory, {os.getcwd()}; "
+                    'for all venues: --set "exchanges.*.market.path=FILE"'
+                )
+            # Opening a pipe would wait for its writer.
+            if not self.path.is_file():
+                raise self.error("not a regular file; `path` must name one Parquet file")
+            with self.path.open("rb") as file:
+                head = file.read(len(_MAGIC))
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - len(_MAGIC)))
+                tail = file.read()
+        except (OSError, ValueError) as error:
+            raise self.error(f"can't be read: {first_line(error)}") from error
+        if not head:
+            raise self.error("the file is empty; record or copy it again")
+        if head != _MAGIC:
+            raise self.error("not a Parquet file; `path` must name a Parquet file of quotes")
+        if tail != _MAGIC or size < 3 * len(_MAGIC):
+            raise self.error(f"truncated: the end of the Parquet file is missing at {size} bytes; copy it again")
+
+    def _check_columns(self, schema: Any) -> None:
+        import pyarrow as pa
+
+        needs = "a file of quotes needs " + ", ".join(_COLUMNS)
+        missing = [name for name in _COLUMNS if name not in schema.names]
+        if missing:
+            has = ", ".join(schema.names) or "no columns"
+            raise self.error(f"lacks {_columns(missing)} (it has {has}); {needs}")
+        double = [name for name in _COLUMNS if schema.names.count(name) > 1]
+        if double:
+            raise self.error(f"has {_columns(double)} more than once; {needs}, once each")
+        expected = {"ts_ns": pa.int64()} | dict.fromkeys(_NAMES, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64())
+        wrong = []
+        for name, expected_type in expected.items():
+            found = schema.field(name).type
+            if name in _NAMES and pa.types.is_dictionary(found):
+                found = found.value_type
+            if found != expected_type and not (name in _NAMES and pa.types.is_large_string(found)):
+                wrong.append(f"{name} is {found}, must be {expected_type}")
+        if wrong:
+            raise self.error(f"wrong column types: {'; '.join(wrong)}; write the file again with these types")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        # pyarrow answers damage with whatever error it runs into: of its own, OSError, KeyError, UnicodeDecodeError.
+        try:
+            yield
+        except Exception as error:
+            raise self.error(f"damaged Parquet file ({first_line(error)}); record or copy it again") from error
+
+
+@attrs.frozen(kw_only=True)
+class FileContents:
+    """What a file holds of one exchange: rows, first and last time, and its symbols, as the file calls them."""
+
+    rows: int
+    start_ns: int
+    end_ns: int
+    symbols: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Scanned:
+    """What a file holds: rows, its first time, and contents by exchange."""
+
+    rows: int
+    start_ns: int
+    exchanges: Mapping[str, FileContents]
+
+
+def scan_quotes(path: Path) -> Scanned:
+    """Check times and names of the whole file, in one pass and in constant memory; once, unless it was changed.
+
+    Raises:
+        MarketDataError: it can't be read, or breaks a rule.
+    """
+    with suppress(OSError):
+        status = path.stat()
+        return _scan_once(path, status.st_ino, status.st_size, status.st_mtime_ns)
+    with closing(QuoteFile(path)) as file:  # says what is wrong
+        return _scan(file)
+
+
+@lru_cache(maxsize=4_096)
+def _scan_once(path: Path, *stamp: int) -> Scanned:
+    """Scan a file, unless this very file was scanned before, by whatever process."""
+    kept = quote_cache.note(f"scanned {path.resolve()} {stamp}")
+    if kept is not None:
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(kept.read_bytes(), type=Scanned)
+    with closing(QuoteFile(path)) as file:
+        scanned = _scan(file)
+    if kept is not None:
+        building = kept.with_suffix(f".{os.getpid()}")
+        with suppress(OSError):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            building.write_bytes(msgspec.json.encode(scanned))
+            building.replace(kept)
+    return scanned
+
+
+def _scan(file: QuoteFile) -> Scanned:
+    import numpy as np
+
+    rows = start_ns = 0
+    last_ns: int | None = None
+    times: dict[str, tuple[int, int, int]] = {}
+    found: dict[str, dict[str, None]] = {}
+    for batch in file.batches(("ts_ns", *_NAMES)):
+        for name in ("ts_ns", *_NAMES):
+            if batch.column(name).null_count:
+                row = rows + int(np.argmax(batch.column(name).is_null().to_numpy(zero_copy_only=False)))
+                raise file.error(f"row {row} has no {name}; every row needs one, remove it or record the file again")
+        ts = batch.column("ts_ns").to_numpy()
+        _check_order(file, ts, last_ns, rows)
+        start_ns, last_ns = (start_ns if rows else int(ts[0])), int(ts[-1])
+        rows += len(ts)
+        exchange_codes, exchange_names = file.names(batch.column("exchange"))
+        symbol_codes, symbol_names = file.names(batch.column("symbol"))
+        pairs = exchange_codes.astype(np.int64) * len(symbol_names) + symbol_codes
+        first_of: list[tuple[int, str, str]] = []
+        for pair in np.flatnonzero(np.bincount(pairs)):
+            exchange, symbol = exchange_names[pair // len(symbol_names)], symbol_names[pair % len(symbol_names)]
+            if symbol not in found.get(exchange, {}):
+                first_of.append((int(np.argmax(pairs == pair)), exchange, symbol))
+        for _, exchange, symbol in sorted(first_of):
+            found.setdefault(exchange, {})[symbol] = None
+        for code in np.flatnonzero(np.bincount(exchange_codes)):
+            here = np.flatnonzero(exchange_codes == code)
+            first_ns, _, before = times.get(exchange_names[code], (int(ts[here[0]]), 0, 0))
+            times[exchange_names[code]] = first_ns, int(ts[here[-1]]), before + len(here)
+    if not rows:
+        raise file.error("holds no rows; record it again or name another file")
+    exchanges = {
+        name: FileContents(rows=count, start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
+        for name, (first_ns, end_ns, count) in times.items()
+    }
+    return Scanned(rows=rows, start_ns=start_ns, exchanges=exchanges)
+
+
+def _check_order(file: QuoteFile, ts: Integers, last_ns: int | None, offset: int) -> None:
+    if last_ns is not None and ts[0] < last_ns:
+        row, before = offset, last_ns
+    else:
+        falls = ts[1:] < ts[:-1]
+        if not falls.any():
+            return
+        index = int(falls.argmax()) + 1
+        row, before = offset + index, int(ts[index - 1])
+    raise file.error(
+        f"not sorted by ts_ns: row {row} has {int(ts[row - offset])}, the row before it {before} "
+        "(rows count from 0); sort the file by ts_ns"
+    )
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"the column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error of a library says, on one line."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return text.strip().split("\n", 1)[0].rstrip(".") or type(error).__name__
+
+
+def quote_files(path: Path) -> Sequence[Path]:
+    """Return a file, or all Parquet files below a folder.
+
+    Raises:
+        MarketDataError: the folder can't be read, or holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(path.rglob("*.parquet"))
+    except OSError as error:
+        raise MarketDataError(f"{path}: can't be read: {first_line(error)}") from error
+    if not found:
+        raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
+    return found

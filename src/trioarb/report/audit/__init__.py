@@ -1,1 +1,0 @@
-"""Hold a journal against its own rules, event by event. Each module folds one aspect; `report.verification` all."""

@@ -1,0 +1,308 @@
+"""The story of one trade, told from its events."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Context, Decimal, localcontext
+from typing import Any
+
+import attrs
+
+from trioarb.model.event import (
+    CampaignOpened,
+    Decided,
+    Event,
+    InstrumentListed,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionMarked,
+    PositionOpened,
+    PositionReduced,
+    Record,
+    ResidualLeft,
+    ResidualResolved,
+)
+from trioarb.model.number import EXACT, ZERO, text
+from trioarb.model.order import Purpose, Side
+from trioarb.model.trade import Answer, PairKind
+from trioarb.report.aligned import aligned
+from trioarb.report.timeline import describe_residual, utc
+
+__all__ = ["TradeStory"]
+
+#: Averages are quotients; nobody wants all their digits.
+_SHOWN = Context(prec=10)
+_ONE = Decimal(1)
+_PARTS = tuple(f"{what}: {part}" for what in ("entry", "exit", "late fills") for part in ("bought", "sold", "fees"))
+
+
+def _no_parts() -> defaultdict[str, Decimal]:
+    return defaultdict(lambda: ZERO)
+
+
+@attrs.define
+class _Pair:
+    """A pair of the trade: its net quantities so far, and what it brought and cost, by what that was for."""
+
+    opened: PairOpened
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    parts: defaultdict[str, Decimal] = attrs.field(factory=_no_parts)
+
+
+class TradeStory:
+    """Folds all records of a journal, and keeps what concerns the trade."""
+
+    def __init__(self, trade_id: str) -> None:
+        self._trade_id = trade_id
+        self._entry: PairOpened | None = None
+        self._lines: list[tuple[int, str]] = []
+        self._campaign_id = ""
+        self._decided: dict[str, tuple[int, Decided]] = {}
+        self._assets: dict[str, tuple[str, str]] = {}
+        self._fx: Mapping[str, Decimal] = {}
+        self._pairs: dict[str, _Pair] = {}
+        self._orders: dict[str, OrderSubmitted] = {}
+        self._residuals: dict[str, ResidualLeft] = {}
+        self._parts = _no_parts()
+        self._late = _no_parts()
+        self._dust_usd = ZERO
+        self._held = ZERO
+        self.pnl_usd = ZERO
+
+    def apply(self, record: Record) -> None:
+        tell = _FOLDS.get(type(record.event))
+        if tell is not None:
+            with localcontext(EXACT):
+                tell(self, record.ts_ns, record.event)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the story. There is none before the trade's entry was folded."""
+        entry = self._entry
+        if entry is None:
+            return
+        yield f"Trade {self._trade_id}: {entry.symbol}, bought at {entry.buy_venue}, sold at {entry.sell_venue}"
+        yield f"Order 1 is {self._campaign_id}-1 at its venue, and so on. Times are UTC."
+        yield ""
+        for ts_ns, line in self._lines:
+            yield f"{utc(ts_ns)}  {line}"
+        yield ""
+        parts = self.parts_usd()
+        yield f"Realised PnL: {_signed(self.pnl_usd)} USD{', the sum of' if parts else ''}"
+        if parts:
+            yield from aligned([(f"  {what}", _signed(amount)) for what, amount in parts.items()], right={1})
+        quote, usd_per_quote = self._quote(entry.symbol)
+        if usd_per_quote != 1:
+            yield f"  (at {text(usd_per_quote)} USD per {quote})"
+
+    def parts_usd(self) -> dict[str, Decimal]:
+        """Return what `pnl_usd` is the sum of, to the last digit."""
+        if self._entry is None:
+            return {}
+        with localcontext(EXACT):
+            _, usd_per_quote = self._quote(self._entry.symbol)
+            left = sum((residual.booked_value for residual in self._residuals.values()), ZERO)
+            parts = {what: self._parts[what] * usd_per_quote for what in _PARTS}
+            parts |= {
+                "residuals, at their value": left * usd_per_quote,
+                "dust, at its value": self._dust_usd,
+                "held by what is open": -self._held * usd_per_quote,
+            }
+        return {what: amount for what, amount in parts.items() if amount}
+
+    def _tell(self, ts_ns: int, line: str) -> None:
+        self._lines.append((ts_ns, line))
+
+    def _open_campaign(self, _: int, event: CampaignOpened) -> None:
+        self._fx, self._campaign_id = event.fx, event.campaign_id
+
+    def _list(self, _: int, event: InstrumentListed) -> None:
+        self._assets[event.symbol] = event.base, event.quote
+
+    def _decide(self, ts_ns: int, event: Decided) -> None:
+        if event.answer is Answer.ALLOW:
+            self._decided[event.symbol] = ts_ns, event
+
+    def _open_pair(self, ts_ns: int, event: PairOpened) -> None:
+        decided_ns, decided = self._decided.pop(event.symbol, (0, None)) if event.kind is PairKind.ENTRY else (0, None)
+        if event.trade_id != self._trade_id:
+            return
+        if event.kind is PairKind.ENTRY:
+            self._entry = event
+            if decided is not None:
+                for line in _decision(decided, self._base(event.symbol)):
+                    self._tell(decided_ns, line)
+        self._pairs[event.pair_id] = _Pair(event)
+        why = f", because of {event.reason.value}" if event.reason is not None else ""
+        found = "; the journal had lost it, and the venues told of it" if event.recovered else ""
+        self._tell(
+            ts_ns,
+            f"{event.kind.value} {event.pair_id}{why}: buy {text(event.quantity)} at {event.buy_venue} for at most "
+            f"{text(event.buy_limit)}, sell as much at {event.sell_venue} for at least {text(event.sell_limit)}{found}",
+        )
+
+    def _submit(self, ts_ns: int, event: OrderSubmitted) -> None:
+        pair = self._pairs.get(event.pair_id)
+        if pair is None:
+            return
+        self._orders[event.client_order_id] = event
+        why = ""
+        if event.purpose is not Purpose.LEG:
+            why = f", since {text(pair.bought)} was bought and {text(pair.sold)} sold"
+        lost = "" if event.durable else "; the journal could not be written"
+        self._tell(
+            ts_ns,
+            f"  {event.purpose.value}, {self._order(event.client_order_id)}: {event.side.value} {text(event.quantity)} "
+            f"{self._base(event.symbol)} at {event.venue}, limit {text(event.limit_price)}{why}{lost}",
+        )
+
+    def _fill(self, ts_ns: int, event: OrderFilled) -> None:
+        order = self._orders.get(event.client_order_id)
+        if order is None:
+            return
+        pair, is_buy = self._pairs.get(order.pair_id), event.side is Side.BUY
+        value = event.quantity * event.price
+        fee = event.fee * event.price if event.fee_asset == event.base else event.fee
+        late, what, parts = ", learnt late", "late fills", self._late
+        if pair is not None:
+            if event.venue == pair.opened.buy_venue:
+                pair.bought += event.quantity if is_buy else -event.quantity
+            else:
+                pair.sold += -event.quantity if is_buy else event.quantity
+            late, what, parts = "", pair.opened.kind.value, pair.parts
+        parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
+        parts[f"{what}: fees"] -= fee
+        self._tell(
+            ts_ns,
+            f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}, fee "
+            f"{text(event.fee)} {event.fee_asset}{late}",
+        )
+
+    def _cancel(self, ts_ns: int, event: OrderCancelled) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(ts_ns, f"  {self._order(event.client_order_id)} cancelled, {text(event.unfilled)} not filled")
+
+    def _refuse(self, ts_ns: int, event: OrderRejected) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(ts_ns, f"  {self._order(event.client_order_id)} rejected: {event.reason}")
+
+    def _lose(self, ts_ns: int, event: OrderUnknown) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(
+                ts_ns,
+                f"  {self._order(event.client_order_id)} has no answer: {event.reason}; the venue is asked for it",
+            )
+
+    def _open_position(self, ts_ns: int, event: PositionOpened) -> None:
+        if event.trade_id == self._trade_id:
+            self._held = event.cash - event.fees
+            prices = f"bought at {_price(event.buy_price)}, sold at {_price(event.sell_price)}"
+            self._tell(ts_ns, f"position opened: {text(event.quantity)} {self._base(event.symbol)}, {prices}")
+
+    def _reduce_position(self, ts_ns: int, event: PositionReduced) -> None:
+        if event.trade_id == self._trade_id:
+            self._held = event.cash - event.fees
+            self._tell(ts_ns, f"position reduced to {text(event.quantity)}")
+
+    def _close_position(self, ts_ns: int, event: PositionClosed) -> None:
+        if event.trade_id == self._trade_id:
+            self._held = ZERO
+            self._tell(ts_ns, f"position closed, because of {event.reason.value}")
+
+    def _mark(self, ts_ns: int, event: PositionMarked) -> None:
+        if event.trade_id == self._trade_id:
+            value = "no quote to value it by"
+            if event.unrealised_usd is not None:
+                value = f"{_signed(event.unrealised_usd)} USD if it were closed now"
+            self._tell(ts_ns, f"still open: {text(event.quantity)} {self._base(event.symbol)}, {value}")
+
+    def _leave(self, ts_ns: int, event: ResidualLeft) -> None:
+        if event.trade_id == self._trade_id:
+            self._residuals[event.residual_id] = event
+            self._tell(ts_ns, f"residual {describe_residual(event)}")
+
+    def _resolve(self, ts_ns: int, event: ResidualResolved) -> None:
+        if self._residuals.pop(event.residual_id, None) is not None:
+            self.pnl_usd += event.pnl_usd
+            self._add(self._late)
+            self._late.clear()
+            what = f"residual {event.residual_id} resolved, {event.reason}: {_signed(event.pnl_usd)} USD"
+            self._tell(ts_ns, what)
+
+    def _end_pair(self, ts_ns: int, event: PairEnded) -> None:
+        pair = self._pairs.pop(event.pair_id, None)
+        if pair is None:
+            return
+        self.pnl_usd += event.pnl_usd
+        self._dust_usd += event.dust_value_usd
+        self._add(pair.parts)
+        dust = f", {text(event.dust)} is dust" if event.dust else ""
+        self._tell(
+            ts_ns,
+            f"{event.kind.value} {event.pair_id} {event.outcome.value}: bought {text(event.bought)}, sold "
+            f"{text(event.sold)}{dust}; realised {_signed(event.pnl_usd)} USD, fees {text(event.fees_usd)} USD",
+        )
+
+    def _add(self, parts: Mapping[str, Decimal]) -> None:
+        for what, amount in parts.items():
+            self._parts[what] += amount
+
+    def _base(self, symbol: str) -> str:
+        return self._assets.get(symbol, ("", ""))[0]
+
+    def _quote(self, symbol: str) -> tuple[str, Decimal]:
+        """Return the quote asset and its value in USD."""
+        quote = self._assets.get(symbol, ("", ""))[1]
+        return quote, self._fx.get(quote, _ONE)
+
+    def _order(self, client_order_id: str) -> str:
+        return f"order {client_order_id.removeprefix(f'{self._campaign_id}-')}"
+
+
+_FOLDS: Mapping[type[Event], Callable[[TradeStory, int, Any], None]] = {
+    CampaignOpened: TradeStory._open_campaign,
+    InstrumentListed: TradeStory._list,
+    Decided: TradeStory._decide,
+    PairOpened: TradeStory._open_pair,
+    OrderSubmitted: TradeStory._submit,
+    OrderFilled: TradeStory._fill,
+    OrderCancelled: TradeStory._cancel,
+    OrderRejected: TradeStory._refuse,
+    OrderUnknown: TradeStory._lose,
+    PositionOpened: TradeStory._open_position,
+    PositionReduced: TradeStory._reduce_position,
+    PositionClosed: TradeStory._close_position,
+    PositionMarked: TradeStory._mark,
+    ResidualLeft: TradeStory._leave,
+    ResidualResolved: TradeStory._resolve,
+    PairEnded: TradeStory._end_pair,
+}
+
+
+def _decision(decided: Decided, base: str) -> Iterator[str]:
+    if decided.ask is not None and decided.bid is not None:
+        yield (
+            f"quotes: {decided.buy_venue} asks {text(decided.ask)} for {_shown(decided.ask_size)} {base}, "
+            f"{decided.sell_venue} bids {text(decided.bid)} for {_shown(decided.bid_size)}"
+        )
+    edge = "" if decided.edge_bps is None else f", edge {_price(decided.edge_bps)} bps after taker fees"
+    yield f"{decided.answer.value}: {_shown(decided.quantity)} {base}, {_shown(decided.notional_usd)} USD{edge}"
+
+
+def _shown(amount: Decimal | None) -> str:
+    return "?" if amount is None else text(amount)
+
+
+def _price(price: Decimal) -> str:
+    return text(_SHOWN.plus(price))
+
+
+def _signed(amount: Decimal) -> str:
+    return f"+{text(amount)}" if amount > 0 else text(amount)

@@ -1,0 +1,124 @@
+"""What is at risk and what was lost today, folded from the journal."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from trioarb.journal.journal import Fold
+from trioarb.model.event import (
+    Event,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    Record,
+    ResidualLeft,
+    ResidualResolved,
+)
+from trioarb.model.number import EXACT, ZERO
+from trioarb.plugin.contract import RiskView
+from trioarb.time.campaign_time import SECOND_NS
+
+__all__ = ["Exposure"]
+
+_DAY_NS = 86_400 * SECOND_NS
+
+
+@attrs.define
+class _Held:
+    """Exposures of one symbol: of pairs in flight, positions and residuals by their id; and their sum."""
+
+    by_id: dict[str, Decimal] = attrs.field(factory=dict)
+    total: Decimal = ZERO
+    positions: set[str] = attrs.field(factory=set)
+
+
+class Exposure(RiskView):
+    """The guards' view of the journal. The UTC day turns with the time that is asked about, not with an event."""
+
+    def __init__(self) -> None:
+        self._held: defaultdict[str, _Held] = defaultdict(_Held)
+        self._total = ZERO
+        self._symbol_of_trade: dict[str, str] = {}
+        self._day = -1
+        self._pnl_of_day: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._total_pnl_of_day = ZERO
+
+    def exposure_usd(self, symbol: str | None = None) -> Decimal:
+        if symbol is not None:
+            return self._held[symbol].total if symbol in self._held else ZERO
+        return self._total
+
+    def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        if now_ns // _DAY_NS != self._day:
+            return ZERO
+        pnl = self._total_pnl_of_day if symbol is None else self._pnl_of_day.get(symbol, ZERO)
+        return max(ZERO, -pnl)
+
+    def open_positions(self, symbol: str | None = None) -> int:
+        if symbol is not None:
+            return len(self._held[symbol].positions) if symbol in self._held else 0
+        return len(self._symbol_of_trade)
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PairOpened: self._open_pair,
+            PairEnded: self._end_pair,
+            PositionOpened: self._open_position,
+            PositionReduced: self._reduce_position,
+            PositionClosed: self._close_position,
+            ResidualLeft: self._leave_residual,
+            ResidualResolved: self._resolve_residual,
+        }
+
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+        if opened.reserved_usd:
+            self._put(opened.symbol, opened.pair_id, opened.reserved_usd)
+
+    def _end_pair(self, ended: PairEnded, record: Record) -> None:
+        self._put(ended.symbol, ended.pair_id, ZERO)
+        self._count(record.ts_ns, ended.symbol, ended.pnl_usd)
+
+    def _open_position(self, opened: PositionOpened, _: Record) -> None:
+        self._symbol_of_trade[opened.trade_id] = opened.symbol
+        self._put(opened.symbol, opened.trade_id, opened.exposure_usd)
+        self._held[opened.symbol].positions.add(opened.trade_id)
+
+    def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
+        self._put(self._symbol_of_trade[reduced.trade_id], reduced.trade_id, reduced.exposure_usd)
+
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
+        del self._symbol_of_trade[closed.trade_id]
+        self._put(closed.symbol, closed.trade_id, ZERO)
+        self._held[closed.symbol].positions.remove(closed.trade_id)
+
+    def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
+        self._put(left.symbol, left.residual_id, left.cost_usd)
+
+    def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
+        self._put(resolved.symbol, resolved.residual_id, ZERO)
+        self._count(record.ts_ns, resolved.symbol, resolved.pnl_usd)
+
+    def _put(self, symbol: str, item: str, exposure: Decimal) -> None:
+        """Set what a pair, position or residual exposes; 0 takes it out."""
+        held = self._held[symbol]
+        change = EXACT.subtract(exposure, held.by_id.pop(item, ZERO))
+        if exposure:
+            held.by_id[item] = exposure
+        held.total = EXACT.add(held.total, change)
+        self._total = EXACT.add(self._total, change)
+
+    def _count(self, ts_ns: int, symbol: str, pnl: Decimal) -> None:
+        day = ts_ns // _DAY_NS
+        if day != self._day:
+            self._day = day
+            self._pnl_of_day.clear()
+            self._total_pnl_of_day = ZERO
+        self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
+        self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, pnl)

@@ -1,0 +1,141 @@
+"""A ledger of the verification's own, to hold the journal's against."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.event import BalanceDiffered, Deposited, OrderFilled, OrderSubmitted, Record
+from trioarb.model.number import ZERO, text
+from trioarb.model.order import Side
+from trioarb.state.ledger import Ledger
+from trioarb.verify.findings import Check, Findings
+
+__all__ = ["Books", "Lock"]
+
+
+@attrs.define(eq=False)
+class _Account:
+    """One asset at one venue: what is there, and where it came from and went. All of it sums to zero."""
+
+    free: Decimal = ZERO
+    locked: Decimal = ZERO
+    market: Decimal = ZERO
+    fees: Decimal = ZERO
+    capital: Decimal = ZERO
+
+
+@attrs.define(eq=False)
+class Lock:
+    """What an order holds locked of an account."""
+
+    account: _Account
+    amount: Decimal
+
+
+class Books:
+    """Posts deposits, locks, fills and fees. Decimal arithmetic has to be exact around it."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._accounts: defaultdict[tuple[str, str], _Account] = defaultdict(_Account)
+        self._differed: BalanceDiffered | None = None
+
+    def deposit(self, record: Record, event: Deposited) -> None:
+        account, differed = self._accounts[event.venue, event.asset], self._differed
+        account.free += event.amount
+        account.capital -= event.amount
+        if event.reason == "difference":
+            self._differed = None
+            if differed is None or (differed.venue, differed.asset) != (event.venue, event.asset):
+                self._findings.add(Check.LEDGER, record, "deposits a difference that no balance_differed names")
+            elif differed.held - differed.booked != event.amount:
+                what = f"deposits {text(event.amount)}, but {text(differed.held - differed.booked)} differed"
+                self._findings.add(Check.LEDGER, record, what)
+        elif event.amount <= 0:
+            self._findings.add(Check.LEDGER, record, f"deposits {text(event.amount)}")
+
+    def differ(self, record: Record, event: BalanceDiffered) -> None:
+        account = self._accounts[event.venue, event.asset]
+        booked = account.free + account.locked
+        if event.booked != booked:
+            self._findings.add(
+                Check.LEDGER, record, f"says that {text(event.booked)} {event.asset} are booked, not {text(booked)}"
+            )
+        self._differed = event
+
+    def lock(self, event: OrderSubmitted) -> Lock:
+        account = self._accounts[event.venue, event.locked_asset]
+        account.free -= event.locked
+        account.locked += event.locked
+        return Lock(account, event.locked)
+
+    def fill(self, lock: Lock, event: OrderFilled, value: Decimal) -> None:
+        """Post a fill worth ``value`` of the quote asset; what its order locked pays first."""
+        base, quote = self._accounts[event.venue, event.base], self._accounts[event.venue, event.quote]
+        if event.side is Side.BUY:
+            _pay(lock, quote, value)
+            quote.market += value
+            base.free += event.quantity
+            base.market -= event.quantity
+        else:
+            _pay(lock, base, event.quantity)
+            base.market += event.quantity
+            quote.free += value
+            quote.market -= value
+        if event.fee:
+            charged = self._accounts[event.venue, event.fee_asset]
+            _pay(lock, charged, event.fee)
+            charged.fees += event.fee
+
+    def release(self, lock: Lock) -> None:
+        lock.account.locked -= lock.amount
+        lock.account.free += lock.amount
+
+    def check(self, record: Record, open_locks: Iterator[Lock]) -> None:
+        """Check that assets sum to zero, and that nothing is locked but for open orders."""
+        totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        for (_, asset), one in self._accounts.items():
+            totals[asset] += one.free + one.locked + one.market + one.fees + one.capital
+        for asset, total in totals.items():
+            if total:
+                self._findings.add(Check.LEDGER, record, f"leaves {asset} at a sum of {text(total)} instead of 0")
+        locked: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
+        for lock in open_locks:
+            locked[id(lock.account)] += lock.amount
+        for (venue, asset), account in self._accounts.items():
+            if account.locked != locked[id(account)]:
+                what = f"leaves {text(account.locked)} {asset} locked at {venue}, {text(locked[id(account)])} by orders"
+                self._findings.add(Check.LEDGER, record, what)
+
+    def compare(self, record: Record, ledger: Ledger) -> None:
+        """Hold the journal's own ledger against these books."""
+        for problem in ledger.imbalances():
+            self._findings.add(Check.LEDGER, record, f"leaves the journal's ledger unbalanced: {problem}")
+        balances = ledger.balances()
+        for (venue, asset), account in self._accounts.items():
+            theirs = balances.get(venue, {}).get(asset)
+            figures = {
+                "initial": (-account.capital, theirs.initial if theirs else ZERO),
+                "trades": (-account.market, theirs.trades if theirs else ZERO),
+                "fees": (account.fees, theirs.fees if theirs else ZERO),
+                "final": (account.free + account.locked, theirs.final if theirs else ZERO),
+                "free": (account.free, ledger.free(venue, asset)),
+            }
+            for name, (ours, booked) in figures.items():
+                if ours != booked:
+                    what = f"leaves {name} {text(booked)} {asset} at {venue} in the journal's ledger, not {text(ours)}"
+                    self._findings.add(Check.LEDGER, record, what)
+
+
+def _pay(lock: Lock, account: _Account, amount: Decimal) -> None:
+    if account is lock.account:
+        locked = amount if amount <= lock.amount else lock.amount
+        lock.amount -= locked
+        account.locked -= locked
+        account.free -= amount - locked
+    else:
+        account.free -= amount

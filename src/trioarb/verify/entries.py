@@ -1,0 +1,108 @@
+"""Entries: none without an ALLOW, none once the campaign drains or was stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from trioarb.model.event import (
+    CampaignResumed,
+    Decided,
+    DecisionsRepeated,
+    PairOpened,
+    Record,
+    StopCleared,
+)
+from trioarb.model.trade import Answer, PairKind
+from trioarb.verify.course import Course
+from trioarb.verify.findings import Check, Findings
+
+__all__ = ["Entries"]
+
+
+class Entries:
+    """Folds decisions. ``decided`` counts, by symbol, the answers to opportunities."""
+
+    def __init__(self, findings: Findings, course: Course) -> None:
+        self._findings = findings
+        self._course = course
+        self._allowed: dict[str, tuple[Record, Decided]] = {}
+        self._denied: dict[str, tuple[int, Decided]] = {}
+        self._stopped_by: Record | None = None
+        self._resumed: CampaignResumed | None = None
+        self.decided: Counter[str] = Counter()
+
+    def decide(self, record: Record, event: Decided) -> None:
+        add = self._findings.add
+        if event.buy_venue is not None:
+            self.decided[event.symbol] += 1
+        if event.answer is Answer.ALLOW:
+            self._check_allowed(event.symbol)
+            if event.pair_id is None or event.rule is not None:
+                add(Check.ENTRIES, record, "allows without a pair, or with a rule that refuses")
+            self._allowed[event.symbol] = record, event
+            return
+        if event.rule is None or event.pair_id is not None:
+            add(Check.ENTRIES, record, "refuses without a rule, or names a pair")
+        if event.answer is Answer.STOP:
+            self._stopped_by = self._stopped_by or record
+        else:
+            self._denied[event.symbol] = record.seq, event
+
+    def repeat(self, record: Record, event: DecisionsRepeated) -> None:
+        self.decided[event.symbol] += event.count
+        seq, denied = self._denied.get(event.symbol, (0, None))
+        if (
+            denied is None
+            or seq != event.decision_seq
+            or (event.answer, event.tier, event.rule) != (denied.answer, denied.tier, denied.rule)
+            or event.count < 1
+        ):
+            what = f"repeats seq {event.decision_seq}, but the symbol's last DENY is seq {seq}"
+            self._findings.add(Check.COUNTERS, record, what if seq else "repeats a DENY that there wasn't")
+
+    def open(self, record: Record, event: PairOpened) -> None:
+        if event.kind is not PairKind.ENTRY:
+            return
+        add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)
+        if event.recovered:
+            if self._resumed is None:
+                add(Check.ENTRIES, record, "is recovered, but the campaign was not resumed")
+            return
+        decided_seq = record.seq
+        if allowed is None:
+            add(Check.ENTRIES, record, "enters without an ALLOW")
+        else:
+            decided_seq, decision = allowed[0].seq, allowed[1]
+            if (event.pair_id, event.buy_venue, event.sell_venue, event.quantity, event.reserved_usd) != (
+                decision.pair_id,
+                decision.buy_venue,
+                decision.sell_venue,
+                decision.quantity,
+                decision.notional_usd,
+            ):
+                add(Check.ENTRIES, record, f"enters something else than seq {decided_seq} allowed")
+        if self._course.is_draining:
+            add(Check.ENTRIES, record, "enters while the campaign drains")
+        if self._resumed is not None and self._resumed.close_only:
+            add(Check.ENTRIES, record, "enters although the campaign was resumed to close only")
+        if self._stopped_by is not None and self._stopped_by.seq < decided_seq:
+            add(Check.ENTRIES, record, f"enters after the STOP of seq {self._stopped_by.seq}")
+
+    def resume(self, record: Record, event: CampaignResumed) -> None:
+        self._resumed = event
+        # What was decided when the campaign broke off, and what was said again since it was recorded, is lost.
+        self._allowed.clear()
+        self._denied.clear()
+
+    def clear(self, record: Record, event: StopCleared) -> None:
+        self._stopped_by = None
+
+    def finish(self) -> None:
+        """Check that everything that was allowed was entered."""
+        for symbol in tuple(self._allowed):
+            self._check_allowed(symbol)
+
+    def _check_allowed(self, symbol: str) -> None:
+        allowed = self._allowed.pop(symbol, None)
+        if allowed is not None:
+            self._findings.add(Check.ENTRIES, allowed[0], "allows an entry that was never opened")

@@ -1,0 +1,46 @@
+"""What each symbol is made of, as the campaign listed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.event import CampaignOpened, InstrumentListed, Record
+from trioarb.verify.findings import Check, Findings
+
+__all__ = ["Listed", "Listings"]
+
+_ONE = Decimal(1)
+
+
+@attrs.define
+class Listed:
+    """A symbol's assets, the value of its quote asset, and how each venue lists it."""
+
+    base: str
+    quote: str
+    usd_per_quote: Decimal
+    at: dict[str, InstrumentListed] = attrs.field(factory=dict)
+
+
+class Listings:
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._fx: Mapping[str, Decimal] = {}
+        self.symbols: dict[str, Listed] = {}
+
+    def open(self, record: Record, event: CampaignOpened) -> None:
+        self._fx = event.fx
+
+    def list(self, record: Record, event: InstrumentListed) -> None:
+        listed = self.symbols.get(event.symbol)
+        if listed is None:
+            if event.quote not in self._fx:
+                self._findings.add(Check.INTENTS, record, f"lists a quote asset without a rate, {event.quote}")
+            listed = Listed(event.base, event.quote, self._fx.get(event.quote, _ONE))
+            self.symbols[event.symbol] = listed
+        elif (listed.base, listed.quote) != (event.base, event.quote):
+            self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")
+        listed.at[event.venue] = event

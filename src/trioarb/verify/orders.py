@@ -1,0 +1,145 @@
+"""Orders, and what their venues said of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.event import (
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+    Record,
+)
+from trioarb.model.number import ZERO, text
+from trioarb.model.order import Side
+from trioarb.verify.books import Books, Lock
+from trioarb.verify.findings import Check, Findings
+from trioarb.verify.flow import Flow
+from trioarb.verify.pair import Pair
+from trioarb.verify.pairs import Pairs
+from trioarb.verify.seen import SeenIds
+
+__all__ = ["Order", "Orders"]
+
+
+@attrs.define(eq=False)
+class Order:
+    """An order without a last word. ``late``: what it filled after its pair had ended without it."""
+
+    submitted: OrderSubmitted
+    pair: Pair | None
+    unfilled: Decimal
+    lock: Lock
+    fill_ids: set[str] = attrs.field(factory=set)
+    late: Flow | None = None
+
+
+class Orders:
+    """Folds orders and fills. Decimal arithmetic has to be exact around it.
+
+    ``earned`` is cash less fees of all fills, by quote asset. ``late`` holds orders that were heard of after their
+    pair had ended, until the residual that stood for them is resolved.
+    """
+
+    def __init__(self, findings: Findings, books: Books, pairs: Pairs) -> None:
+        self._findings = findings
+        self._books = books
+        self._pairs = pairs
+        self._ids = SeenIds()
+        self.open: dict[str, Order] = {}
+        self.late: dict[str, Order] = {}
+        self.earned: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self.without_journal = 0
+
+    @property
+    def locks(self) -> Iterator[Lock]:
+        return (order.lock for order in self.open.values())
+
+    def submit(self, record: Record, event: OrderSubmitted) -> None:
+        if not self._ids.add(event.client_order_id):
+            self._findings.add(Check.INTENTS, record, "submits an order that there was already")
+        if event.quantity <= 0 or event.limit_price <= 0 or event.locked < 0:
+            self._findings.add(Check.INTENTS, record, "orders nothing, or at no price")
+        self.without_journal += not event.durable
+        pair = self._pairs.send(record, event)
+        self.open[event.client_order_id] = Order(event, pair, event.quantity, self._books.lock(event))
+
+    def acknowledge(self, record: Record, event: OrderAcknowledged | OrderUnknown) -> None:
+        self._heard_of(record, event.client_order_id)
+
+    def fill(self, record: Record, event: OrderFilled) -> None:
+        order = self._heard_of(record, event.client_order_id)
+        if order is None:
+            return
+        submitted, add = order.submitted, self._findings.add
+        quantity, price, is_buy = event.quantity, event.price, event.side is Side.BUY
+        if (
+            event.symbol != submitted.symbol
+            or event.venue != submitted.venue
+            or event.side is not submitted.side
+            or event.fee_asset not in (event.base, event.quote)
+        ):
+            add(Check.ANSWERS, record, "fills another order than was submitted")
+        if quantity <= 0 or quantity > order.unfilled:
+            what = f"fills {text(quantity)}, but {text(order.unfilled)} of {text(submitted.quantity)} were open"
+            add(Check.ANSWERS, record, what)
+        if price <= 0 or (price > submitted.limit_price if is_buy else price < submitted.limit_price):
+            what = f"fills at {text(price)}, which is worse than the limit {text(submitted.limit_price)}"
+            add(Check.ANSWERS, record, what)
+        if event.fill_id in order.fill_ids:
+            add(Check.ANSWERS, record, "is counted a second time")
+        order.fill_ids.add(event.fill_id)
+        value = quantity * price
+        fee = event.fee * price if event.fee_asset == event.base else event.fee
+        self._books.fill(order.lock, event, value)
+        self.earned[event.quote] += (-value if is_buy else value) - fee
+        pair = order.pair
+        if pair is not None:
+            if (event.base, event.quote) != (pair.listed.base, pair.listed.quote):
+                add(Check.ANSWERS, record, f"moves other assets than {pair.listed.base} and {pair.listed.quote}")
+            flow = order.late if pair.has_ended else pair.flow(event.venue)
+            if flow is not None:
+                flow.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)
+        order.unfilled -= quantity
+        if not order.unfilled:
+            self._finish(order)
+
+    def cancel(self, record: Record, event: OrderCancelled) -> None:
+        order = self._heard_of(record, event.client_order_id)
+        if order is not None:
+            if event.unfilled != order.unfilled:
+                what = f"cancels {text(event.unfilled)}, but {text(order.unfilled)} were not filled"
+                self._findings.add(Check.ANSWERS, record, what)
+            self._finish(order)
+
+    def reject(self, record: Record, event: OrderRejected) -> None:
+        order = self._heard_of(record, event.client_order_id)
+        if order is not None:
+            if order.unfilled != order.submitted.quantity:
+                self._findings.add(Check.ANSWERS, record, "rejects an order that has filled")
+            self._finish(order)
+
+    def _heard_of(self, record: Record, order_id: str) -> Order | None:
+        """Return the order that an answer is about, if there can be one."""
+        order = self.open.get(order_id)
+        if order is None:
+            why = "is done already" if order_id in self._ids else "was never submitted"
+            self._findings.add(Check.ANSWERS, record, f"is about an order that {why}")
+        elif order.late is None and order.pair is not None and order.pair.has_ended:
+            order.late = Flow()
+            self.late[order_id] = order
+        return order
+
+    def _finish(self, order: Order) -> None:
+        order_id = order.submitted.client_order_id
+        del self.open[order_id]
+        if order.pair is not None:
+            order.pair.undone.pop(order_id, None)
+        self._books.release(order.lock)

@@ -1,0 +1,79 @@
+"""The state of a pair, and of the trade that it belongs to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.event import (
+    OrderSubmitted,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    ResidualLeft,
+)
+from trioarb.model.number import ZERO
+from trioarb.model.trade import PairKind
+from trioarb.verify.flow import Flow
+from trioarb.verify.listings import Listed
+
+__all__ = ["Pair", "Trade", "is_average"]
+
+#: Average prices are cut after 20 digits.
+_AVERAGE = Decimal("1e-19")
+
+
+@attrs.define(eq=False)
+class Trade:
+    """A trade that isn't over. ``quantity``, ``cash`` and ``fees`` are its position's, ``realised`` what events say."""
+
+    entry: PairOpened
+    opened: PositionOpened | None = None
+    opened_ns: int = 0
+    quantity: Decimal = ZERO
+    cash: Decimal = ZERO
+    fees: Decimal = ZERO
+    realised: Decimal = ZERO
+    exposure_usd: Decimal = ZERO
+    is_closed: bool = False
+    pnl_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    exits: Flow = attrs.field(factory=Flow)
+
+
+@attrs.define(eq=False)
+class Pair:
+    """A pair, and its trade's position as it was before.
+
+    ``undone`` are its orders without a last word. ``position`` is the event that opened, reduced or closed a position.
+    """
+
+    opened: PairOpened
+    trade: Trade
+    listed: Listed
+    quantity_before: Decimal
+    earned_before: Decimal
+    buy: Flow = attrs.field(factory=Flow)
+    sell: Flow = attrs.field(factory=Flow)
+    undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
+    residuals: list[ResidualLeft] = attrs.field(factory=list)
+    position: PositionOpened | PositionReduced | PositionClosed | None = None
+    has_ended: bool = False
+
+    @property
+    def is_entry(self) -> bool:
+        return self.opened.kind is PairKind.ENTRY
+
+    @property
+    def earned(self) -> Decimal:
+        return self.buy.earned + self.sell.earned
+
+    def flow(self, venue: str) -> Flow:
+        return self.buy if venue == self.opened.buy_venue else self.sell
+
+
+def is_average(price: Decimal, value: Decimal, quantity: Decimal) -> bool:
+    """Return whether a price is value ÷ quantity, as far as it has digits."""
+    return abs(price * quantity - value) <= value * _AVERAGE

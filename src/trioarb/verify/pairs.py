@@ -1,0 +1,276 @@
+"""Pairs: what they intend, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from trioarb.model.event import (
+    OrderSubmitted,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    Record,
+)
+from trioarb.model.number import BPS, ZERO, text
+from trioarb.model.order import Purpose, Side
+from trioarb.model.trade import PairKind, PairOutcome
+from trioarb.verify.course import Course
+from trioarb.verify.findings import Check, Findings
+from trioarb.verify.flow import Flow
+from trioarb.verify.listings import Listed, Listings
+from trioarb.verify.pair import Pair, Trade, is_average
+from trioarb.verify.seen import SeenIds
+
+__all__ = ["Pairs"]
+
+_ONE = Decimal(1)
+#: Beyond what its limits say, dust may be worth this much more: prices move while a pair is in flight.
+_DUST = 2
+
+
+class Pairs:
+    """Folds pairs. Decimal arithmetic has to be exact around it.
+
+    ``of_trade``: the pair in flight of each trade. ``pnl_usd`` and ``dust_usd`` are sums over the pairs that ended.
+    """
+
+    def __init__(self, findings: Findings, course: Course, listings: Listings) -> None:
+        self._findings = findings
+        self._course = course
+        self._listings = listings
+        self._pair_ids = SeenIds()
+        self._trade_ids = SeenIds()
+        self._by_symbol: dict[str, Pair] = {}
+        self.in_flight: dict[str, Pair] = {}
+        self.of_trade: dict[str, Pair] = {}
+        self.trades: dict[str, Trade] = {}
+        self.pnl_usd = ZERO
+        self.dust_usd = ZERO
+
+    def why_not_in_flight(self, pair_id: str) -> str:
+        return f"pair {pair_id} has ended" if pair_id in self._pair_ids else f"there is no pair {pair_id}"
+
+    def positions(self) -> Iterator[tuple[str, Trade]]:
+        """Yield the trades with an open position."""
+        return ((trade_id, trade) for trade_id, trade in self.trades.items() if trade.quantity)
+
+    def open(self, record: Record, event: PairOpened) -> None:
+        is_new = self._pair_ids.add(event.pair_id)
+        if not is_new:
+            self._findings.add(Check.INTENTS, record, "opens a pair that there was already")
+        other = self._by_symbol.get(event.symbol)
+        if other is not None:
+            self._findings.add(
+                Check.INTENTS, record, f"opens a pair while {other.opened.pair_id} of that symbol is in flight"
+            )
+        listed = self._listings.symbols.get(event.symbol)
+        if listed is None or not {event.buy_venue, event.sell_venue} <= listed.at.keys():
+            self._findings.add(Check.INTENTS, record, "opens a pair of what is not listed at both its venues")
+        elif event.buy_venue == event.sell_venue or event.quantity <= 0:
+            self._findings.add(Check.INTENTS, record, "opens a pair that trades nothing, or between one venue")
+        listed = listed or Listed("", "", _ONE)
+        trade = self._enter(record, event, listed) if event.kind is PairKind.ENTRY else self._exit(record, event)
+        pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees)
+        self.in_flight[event.pair_id] = self._by_symbol[event.symbol] = self.of_trade[event.trade_id] = pair
+
+    def _enter(self, record: Record, event: PairOpened, listed: Listed) -> Trade:
+        if not self._trade_ids.add(event.trade_id):
+            self._findings.add(Check.INTENTS, record, "enters a trade that there was already")
+        reserved = event.quantity * max(event.buy_limit, event.sell_limit) * listed.usd_per_quote
+        if event.reserved_usd != reserved:
+            what = f"reserves {text(event.reserved_usd)} USD for {text(reserved)}"
+            self._findings.add(Check.EXPOSURE, record, what)
+        trade = self.trades[event.trade_id] = Trade(event)
+        return trade
+
+    def _exit(self, record: Record, event: PairOpened) -> Trade:
+        trade = self.trades.get(event.trade_id)
+        if trade is None or not trade.quantity:
+            self._findings.add(Check.INTENTS, record, "exits a trade that has no open position")
+            trade = trade or self.trades.setdefault(event.trade_id, Trade(event))
+        elif (event.symbol, event.buy_venue, event.sell_venue) != (
+            trade.entry.symbol,
+            trade.entry.sell_venue,
+            trade.entry.buy_venue,
+        ):
+            self._findings.add(Check.INTENTS, record, "exits on another route than the position was opened on")
+        elif event.quantity > trade.quantity and not event.recovered:
+            what = f"exits {text(event.quantity)}, but {text(trade.quantity)} are open"
+            self._findings.add(Check.INTENTS, record, what)
+        if event.reserved_usd:
+            self._findings.add(Check.EXPOSURE, record, "reserves exposure for an exit")
+        return trade
+
+    def send(self, record: Record, event: OrderSubmitted) -> Pair | None:
+        """Count an order to its pair, which has to be in flight and to want such an order.
+
+        What is found out after a crash is not held against that: orders that the journal lost are taken for legs of
+        a pair that they fit.
+        """
+        pair = self.in_flight.get(event.pair_id)
+        if pair is None:
+            what = f"is an order without an intent: {self.why_not_in_flight(event.pair_id)}"
+            self._findings.add(Check.INTENTS, record, what)
+            return None
+        pair.undone[event.client_order_id] = event
+        opened, purpose, is_buy = pair.opened, event.purpose, event.side is Side.BUY
+        if not _locks_enough(event, pair.listed, is_buy):
+            self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
+        if event.symbol != opened.symbol or event.venue not in (opened.buy_venue, opened.sell_venue):
+            self._findings.add(Check.INTENTS, record, f"is an order for something else than {opened.pair_id} trades")
+        elif opened.recovered or self._course.is_recovering:
+            pass
+        elif purpose is Purpose.LEG:
+            venue, limit = (opened.buy_venue, opened.buy_limit) if is_buy else (opened.sell_venue, opened.sell_limit)
+            if (event.venue, event.limit_price) != (venue, limit) or not _is_leg_of(pair, event):
+                self._findings.add(Check.INTENTS, record, f"is not a leg that {opened.pair_id} announced")
+            if self._course.is_draining and pair.is_entry:
+                self._findings.add(Check.ENTRIES, record, "sends an entry's leg while the campaign drains")
+        elif pair.is_entry == (purpose is Purpose.COMPLETE):
+            self._findings.add(Check.INTENTS, record, f"is a {purpose.value} order of an {opened.kind.value}")
+        return pair
+
+    def end(self, record: Record, event: PairEnded) -> None:
+        pair = self.in_flight.pop(event.pair_id, None)
+        self.pnl_usd += event.pnl_usd
+        self.dust_usd += event.dust_value_usd
+        if pair is None:
+            what = f"ends a pair that is not in flight: {self.why_not_in_flight(event.pair_id)}"
+            self._findings.add(Check.PAIRS, record, what)
+            return
+        pair.has_ended = True
+        opened, trade = pair.opened, pair.trade
+        for index, key in ((self._by_symbol, opened.symbol), (self.of_trade, opened.trade_id)):
+            if index.get(key) is pair:
+                del index[key]
+        if (event.trade_id, event.symbol, event.kind) != (opened.trade_id, opened.symbol, opened.kind):
+            self._findings.add(Check.PAIRS, record, "ends another pair than was opened")
+        bought, sold = pair.buy.net, -pair.sell.net
+        if event.bought != bought or event.sold != sold:
+            what = (
+                f"says {text(event.bought)} bought and {text(event.sold)} sold; "
+                f"its fills come to {text(bought)} and {text(sold)}"
+            )
+            self._findings.add(Check.PAIRS, record, what)
+        if pair.undone:
+            self._check_undone(record, pair)
+        self._check_outcome(record, event, pair)
+        self._check_legs(record, event, pair, bought, sold)
+        self._check_pnl(record, event, pair)
+        if not trade.quantity:
+            self.trades.pop(opened.trade_id, None)
+
+    def _check_undone(self, record: Record, pair: Pair) -> None:
+        """An order may only be left behind if a residual stands for it."""
+        named = {left.client_order_id for left in pair.residuals if left.unknown}
+        for order_id in pair.undone:
+            if order_id not in named:
+                self._findings.add(Check.PAIRS, record, f"ends while {order_id} is under way, and no residual names it")
+
+    def _check_outcome(self, record: Record, event: PairEnded, pair: Pair) -> None:
+        outcome, opened = event.outcome, isinstance(pair.position, PositionOpened)
+        if (outcome is PairOutcome.RESIDUAL) != bool(pair.residuals):
+            what = f"is {outcome.value}, but left {len(pair.residuals)} residuals"
+        elif outcome is PairOutcome.HEDGED and not opened:
+            what = "is hedged, but opened no position"
+        elif outcome is PairOutcome.FLAT and opened:
+            what = "is flat, but opened a position"
+        elif outcome is PairOutcome.FLAT and pair.is_entry and not event.dust and (event.bought or event.sold):
+            what = f"is flat and left no dust, but bought {text(event.bought)} and sold {text(event.sold)}"
+        else:
+            return
+        self._findings.add(Check.PAIRS, record, what)
+
+    def _check_legs(self, record: Record, event: PairEnded, pair: Pair, bought: Decimal, sold: Decimal) -> None:
+        """What was bought and sold is held by the position, was held by it before, is a residual, or is dust."""
+        held, before = pair.trade.quantity, pair.quantity_before
+        on_buy, on_sell = (bought - held, sold - held) if pair.is_entry else (before - bought, before - sold)
+        if not pair.is_entry:
+            on_buy, on_sell = on_buy - held, on_sell - held
+        for left in pair.residuals:
+            if left.possible:
+                continue
+            # Long is positive: on an entry's buy venue, and on an exit's sell venue.
+            if left.venue == pair.opened.buy_venue:
+                on_buy -= left.quantity if pair.is_entry else -left.quantity
+            else:
+                on_sell -= -left.quantity if pair.is_entry else left.quantity
+        rest = on_buy if on_buy >= on_sell else on_sell
+        if on_buy < 0 or on_sell < 0 or rest != event.dust:
+            what = (
+                f"leaves {text(on_buy)} of its buy leg and {text(on_sell)} of its sell leg, which is neither position "
+                f"nor residual, and says that {text(event.dust)} is dust"
+            )
+            self._findings.add(Check.POSITIONS, record, what)
+
+    def _check_pnl(self, record: Record, event: PairEnded, pair: Pair) -> None:
+        """Realised is all cash less fees, except what the position holds of it; and what was left, at its value."""
+        opened, trade, fx = pair.opened, pair.trade, pair.listed.usd_per_quote
+        add = self._findings.add
+        fees_usd = (pair.buy.fees + pair.sell.fees) * fx
+        if event.fees_usd != fees_usd:
+            add(Check.PNL, record, f"says fees of {text(event.fees_usd)} USD; its fills paid {text(fees_usd)}")
+        earned = pair.earned + pair.earned_before - (trade.cash - trade.fees)
+        for left in pair.residuals:
+            earned += left.booked_value
+        pnl_usd = earned * fx + event.dust_value_usd
+        if event.pnl_usd != pnl_usd:
+            what = f"says a PnL of {text(event.pnl_usd)} USD; cash, fees and what is left come to {text(pnl_usd)}"
+            add(Check.PNL, record, what)
+        worth = event.dust * max(opened.buy_limit, opened.sell_limit) * fx * _DUST
+        if abs(event.dust_value_usd) > worth:
+            add(Check.PNL, record, f"values {text(event.dust)} of dust at {text(event.dust_value_usd)} USD")
+        trade.pnl_usd += event.pnl_usd
+        trade.fees_usd += fees_usd
+        if not pair.is_entry:
+            self._count_exit(trade.exits, pair.buy)
+            self._count_exit(trade.exits, pair.sell)
+        position = pair.position
+        if position is None:
+            return
+        if not isinstance(position, PositionClosed):
+            if trade.realised * fx != trade.pnl_usd:
+                what = f"brings its trade to {text(trade.pnl_usd)} USD; the position says {text(trade.realised * fx)}"
+                add(Check.PNL, record, what)
+            return
+        if position.pnl_usd != trade.pnl_usd or position.fees_usd != trade.fees_usd:
+            what = (
+                f"brings its trade to a PnL of {text(trade.pnl_usd)} and fees of {text(trade.fees_usd)} USD; "
+                f"position_closed says {text(position.pnl_usd)} and {text(position.fees_usd)}"
+            )
+            add(Check.PNL, record, what)
+        exits = trade.exits
+        for price, value, quantity, side in (
+            (position.exit_buy_price, exits.buy_value, exits.bought, "buy"),
+            (position.exit_sell_price, exits.sell_value, exits.sold, "sell"),
+        ):
+            if (price is not None) != bool(quantity) or (price is not None and not is_average(price, value, quantity)):
+                add(Check.POSITIONS, record, f"ends a trade whose exit_{side}_price is not that of its fills")
+
+    @staticmethod
+    def _count_exit(exits: Flow, flow: Flow) -> None:
+        exits.bought += flow.bought
+        exits.buy_value += flow.buy_value
+        exits.sold += flow.sold
+        exits.sell_value += flow.sell_value
+
+
+def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
+    """Return whether an order locks what it sells, or the most that it may cost, a fee included."""
+    if not is_buy:
+        return event.locked_asset == listed.base and event.locked == event.quantity
+    instrument = listed.at.get(event.venue)
+    fee_bps = instrument.taker_fee_bps if instrument is not None and instrument.taker_fee_bps > 0 else ZERO
+    cost = event.quantity * event.limit_price * (BPS + fee_bps)
+    return event.locked_asset == listed.quote and event.locked * BPS == cost
+
+
+def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:
+    """Return whether a leg has its pair's quantity; that of an exit may have a rest that is no whole lot."""
+    rest = pair.opened.quantity - event.quantity
+    if not rest:
+        return True
+    instrument = pair.listed.at.get(event.venue)
+    return not pair.is_entry and instrument is not None and 0 < rest < instrument.lot_size

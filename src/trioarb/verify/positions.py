@@ -1,0 +1,114 @@
+"""Positions: opened by entries, reduced and closed by exits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
+from trioarb.model.number import ZERO, text
+from trioarb.verify.findings import Check, Findings
+from trioarb.verify.listings import Listed
+from trioarb.verify.pair import Pair, Trade, is_average
+from trioarb.verify.pairs import Pairs
+
+__all__ = ["Positions"]
+
+#: A position keeps a share of what its entry brought and cost; each share is cut here.
+_SHARE = Decimal("1e-15")
+
+
+class Positions:
+    """Folds positions into the trades of `Pairs`. Decimal arithmetic has to be exact around it."""
+
+    def __init__(self, findings: Findings, pairs: Pairs) -> None:
+        self._findings = findings
+        self._pairs = pairs
+
+    def open(self, record: Record, event: PositionOpened) -> None:
+        pair, add = self._pairs.of_trade.get(event.trade_id), self._findings.add
+        if pair is None or not pair.is_entry or pair.position is not None:
+            add(Check.POSITIONS, record, "opens a position without an entry in flight, or a second one")
+            return
+        opened, trade = pair.opened, pair.trade
+        if (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue):
+            add(Check.POSITIONS, record, f"opens a position on another route than {opened.pair_id}")
+        trade.opened, trade.opened_ns, pair.position = event, record.ts_ns, event
+        buy, sell, quantity = pair.buy, pair.sell, event.quantity
+        least = min(buy.net, -sell.net)
+        if not 0 < quantity <= least:
+            add(Check.POSITIONS, record, f"opens {text(quantity)} on legs of {text(buy.net)} and {text(-sell.net)}")
+        else:
+            if not (
+                is_average(event.buy_price, buy.buy_value, buy.bought)
+                and is_average(event.sell_price, sell.sell_value, sell.sold)
+            ):
+                add(Check.POSITIONS, record, "opens a position at other prices than its legs were filled at")
+            # Multiplied by both legs' quantities, for quotients are not exact.
+            whole = buy.bought * sell.sold
+            cash = quantity * (sell.sell_value * buy.bought - buy.buy_value * sell.sold)
+            fees = quantity * (sell.sell_fees * buy.bought + buy.buy_fees * sell.sold)
+            if abs(event.cash * whole - cash) > _SHARE * whole or abs(event.fees * whole - fees) > _SHARE * whole:
+                add(Check.PNL, record, "holds another share of cash and fees than of its legs")
+        self._hold(record, event, trade, pair.listed, event.buy_price, event.sell_price)
+
+    def reduce(self, record: Record, event: PositionReduced) -> None:
+        pair, add = self._exit_of(record, event.trade_id), self._findings.add
+        opened = pair.trade.opened if pair is not None else None
+        if pair is None or opened is None:
+            return
+        trade, rest = pair.trade, event.quantity
+        if not 0 < rest < trade.quantity:
+            add(Check.POSITIONS, record, f"reduces {text(trade.quantity)} to {text(rest)}")
+        else:
+            whole = trade.quantity
+            cash, fees = trade.cash * rest, trade.fees * rest
+            if abs(event.cash * whole - cash) > _SHARE * whole or abs(event.fees * whole - fees) > _SHARE * whole:
+                add(Check.PNL, record, "keeps another share of cash and fees than of the quantity")
+        pair.position = event
+        self._hold(record, event, trade, pair.listed, opened.buy_price, opened.sell_price)
+
+    def close(self, record: Record, event: PositionClosed) -> None:
+        pair = self._exit_of(record, event.trade_id)
+        if pair is None or pair.trade.opened is None:
+            return
+        trade, opened = pair.trade, pair.trade.opened
+        if (
+            (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue)
+            or (event.quantity, event.opened_at_ns) != (opened.quantity, trade.opened_ns)
+            or (event.entry_buy_price, event.entry_sell_price) != (opened.buy_price, opened.sell_price)
+        ):
+            self._findings.add(Check.POSITIONS, record, "closes another position than was opened")
+        if event.reason is not pair.opened.reason:
+            self._findings.add(Check.POSITIONS, record, f"closes for another reason than {pair.opened.pair_id} has")
+        pair.position = event
+        trade.quantity = trade.cash = trade.fees = trade.exposure_usd = ZERO
+
+    def mark(self, record: Record, event: PositionMarked) -> None:
+        trade = self._pairs.trades.get(event.trade_id)
+        quantity = ZERO if trade is None else trade.quantity
+        if event.quantity != quantity or not quantity:
+            what = f"marks a position of {text(event.quantity)}, but {text(quantity)} is open"
+            self._findings.add(Check.POSITIONS, record, what)
+
+    def _exit_of(self, record: Record, trade_id: str) -> Pair | None:
+        pair = self._pairs.of_trade.get(trade_id)
+        if pair is None or pair.is_entry or pair.position is not None or not pair.trade.quantity:
+            self._findings.add(Check.POSITIONS, record, "concerns no open position with an exit in flight")
+            return None
+        return pair
+
+    def _hold(
+        self,
+        record: Record,
+        event: PositionOpened | PositionReduced,
+        trade: Trade,
+        listed: Listed,
+        buy_price: Decimal,
+        sell_price: Decimal,
+    ) -> None:
+        trade.quantity, trade.cash, trade.fees = event.quantity, event.cash, event.fees
+        trade.realised, trade.exposure_usd = event.realised, event.exposure_usd
+        exposure_usd = event.quantity * max(buy_price, sell_price) * listed.usd_per_quote
+        if event.exposure_usd != exposure_usd:
+            what = f"counts {text(event.exposure_usd)} USD of exposure instead of {text(exposure_usd)}"
+            self._findings.add(Check.EXPOSURE, record, what)

@@ -1,0 +1,139 @@
+"""Residuals: what was left, and what became of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.event import OrderSubmitted, Record, ResidualLeft, ResidualResolved
+from trioarb.model.number import ZERO, text
+from trioarb.model.order import Side
+from trioarb.verify.findings import Check, Findings
+from trioarb.verify.flow import Flow
+from trioarb.verify.listings import Listings
+from trioarb.verify.orders import Orders
+from trioarb.verify.pairs import Pairs
+
+__all__ = ["Residuals"]
+
+
+@attrs.define
+class _Resolution:
+    """A residual that was resolved, and what is found to be left of it by the events that follow at once."""
+
+    record: Record
+    event: ResidualResolved
+    residual: ResidualLeft
+    usd_per_quote: Decimal
+    late: Flow
+    left: Decimal = ZERO
+    value: Decimal = ZERO
+
+    @property
+    def left_by_fills(self) -> Decimal:
+        """What there has to be left."""
+        return (ZERO if self.residual.possible else self.residual.quantity) + self.late.net
+
+    @property
+    def earned_usd(self) -> Decimal:
+        return (self.late.earned + self.value - self.residual.booked_value) * self.usd_per_quote
+
+
+class Residuals:
+    """Folds residuals; ``pnl_usd`` is the sum over the resolved ones. Decimal arithmetic has to be exact around it."""
+
+    def __init__(self, findings: Findings, listings: Listings, pairs: Pairs, orders: Orders) -> None:
+        self._findings = findings
+        self._listings = listings
+        self._pairs = pairs
+        self._orders = orders
+        self._ids: set[str] = set()
+        self.open: dict[str, ResidualLeft] = {}
+        self.pnl_usd = ZERO
+        self.pending: _Resolution | None = None
+
+    def leave(self, record: Record, event: ResidualLeft) -> None:
+        add, pair, pending = self._findings.add, self._pairs.in_flight.get(event.pair_id), self.pending
+        if event.residual_id in self._ids:
+            add(Check.RESIDUALS, record, "leaves a residual that there was already")
+        self._ids.add(event.residual_id)
+        self.open[event.residual_id] = event
+        listed = self._listings.symbols.get(event.symbol)
+        if pair is not None:
+            pair.residuals.append(event)
+            opened = pair.opened
+            if (event.trade_id, event.symbol) != (opened.trade_id, opened.symbol):
+                add(Check.RESIDUALS, record, f"belongs to another trade than {opened.pair_id}")
+            if event.venue not in (opened.buy_venue, opened.sell_venue):
+                add(Check.RESIDUALS, record, f"is at another venue than {opened.pair_id} traded at")
+            if event.unknown and not _can_come_of(event, pair.undone.get(event.client_order_id or "")):
+                add(Check.RESIDUALS, record, "can't come of an order that is under way")
+        elif pending is not None and pending.residual.pair_id == event.pair_id:
+            pending.left += event.quantity
+            pending.value += event.booked_value
+            if (event.venue, event.symbol) != (pending.residual.venue, pending.residual.symbol):
+                add(Check.RESIDUALS, record, f"is elsewhere than {pending.residual.residual_id}, of which it is left")
+        else:
+            add(Check.RESIDUALS, record, f"belongs to no pair: {self._pairs.why_not_in_flight(event.pair_id)}")
+        price = event.average_price if event.mark_price is None else event.mark_price
+        value = ZERO if event.possible else event.quantity * price
+        if event.booked_value != value:
+            add(Check.PNL, record, f"is booked at {text(event.booked_value)} instead of {text(value)}")
+        if not event.quantity or listed is None or event.asset != listed.base:
+            add(Check.RESIDUALS, record, "leaves nothing, or an asset that its symbol does not trade")
+        cost_usd = abs(event.quantity) * event.average_price * (listed.usd_per_quote if listed else ZERO)
+        if event.cost_usd != cost_usd:
+            add(Check.EXPOSURE, record, f"counts {text(event.cost_usd)} USD of exposure instead of {text(cost_usd)}")
+
+    def resolve(self, record: Record, event: ResidualResolved) -> None:
+        self.settle()
+        self.pnl_usd += event.pnl_usd
+        residual = self.open.pop(event.residual_id, None)
+        if residual is None:
+            why = "was resolved already" if event.residual_id in self._ids else "was never left"
+            self._findings.add(Check.RESIDUALS, record, f"resolves a residual that {why}")
+            return
+        order_id = residual.client_order_id or ""
+        if order_id in self._orders.open:
+            self._findings.add(Check.RESIDUALS, record, f"resolves a residual while the fate of {order_id} is unknown")
+        order = self._orders.late.pop(order_id, None)
+        listed = self._listings.symbols.get(residual.symbol)
+        self.pending = _Resolution(
+            record,
+            event,
+            residual,
+            listed.usd_per_quote if listed else ZERO,
+            (order.late if order else None) or Flow(),
+        )
+
+    def awaited_usd(self) -> Decimal:
+        """Settle the last resolution. Return what is left of it, if the journal breaks off before it says so."""
+        pending = self.pending
+        if pending is None or pending.left == pending.left_by_fills:
+            self.settle()
+            return ZERO
+        return pending.event.pnl_usd - pending.earned_usd
+
+    def settle(self) -> None:
+        """Hold the last resolution against what followed it."""
+        pending, self.pending = self.pending, None
+        if pending is None:
+            return
+        event, left, pnl_usd = pending.event, pending.left_by_fills, pending.earned_usd
+        if pending.left != left:
+            what = f"leaves {text(pending.left)}, but {text(left)} of it were not traded away"
+            self._findings.add(Check.RESIDUALS, pending.record, what)
+        fees_usd = pending.late.fees * pending.usd_per_quote
+        if (event.pnl_usd, event.fees_usd) != (pnl_usd, fees_usd):
+            what = (
+                f"says a PnL of {text(event.pnl_usd)} and fees of {text(event.fees_usd)} USD; late fills and what is "
+                f"left come to {text(pnl_usd)} and {text(fees_usd)}"
+            )
+            self._findings.add(Check.PNL, pending.record, what)
+
+
+def _can_come_of(left: ResidualLeft, order: OrderSubmitted | None) -> bool:
+    if order is None or left.venue != order.venue:
+        return False
+    return not left.possible or (left.quantity > 0) == (order.side is Side.BUY)

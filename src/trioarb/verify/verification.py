@@ -1,0 +1,335 @@
+"""Verify a journal: fold its events once, and hold every one of them against the rules that all of them keep."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, DecimalException, localcontext
+from typing import Any
+
+import attrs
+
+from trioarb.model import event as model
+from trioarb.model.event import Event, Record, ResidualLeft
+from trioarb.model.number import EXACT, ZERO, text
+from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
+from trioarb.verify.books import Books
+from trioarb.verify.counters import Counters
+from trioarb.verify.course import Course
+from trioarb.verify.entries import Entries
+from trioarb.verify.findings import Check, Findings, Violation
+from trioarb.verify.listings import Listings
+from trioarb.verify.orders import Orders
+from trioarb.verify.pairs import Pairs
+from trioarb.verify.positions import Positions
+from trioarb.verify.residuals import Residuals
+
+__all__ = ["CheckResult", "Facts", "Verification", "Verifier"]
+
+_ORDER_EVENTS = (
+    model.OrderAcknowledged,
+    model.OrderFilled,
+    model.OrderCancelled,
+    model.OrderRejected,
+    model.OrderUnknown,
+)
+_POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionClosed)
+_POSTED = (
+    model.Deposited,
+    model.OrderSubmitted,
+    model.OrderFilled,
+    model.OrderCancelled,
+    model.OrderRejected,
+)
+_EXPOSED = (
+    model.PairOpened,
+    model.PairEnded,
+    *_POSITION_EVENTS,
+    model.ResidualLeft,
+    model.ResidualResolved,
+)
+
+#: May stand between a residual's resolution and what is left of it: guards answer to the loss.
+_BETWEEN = frozenset({model.ResidualLeft, model.GuardTripped, model.Decided})
+
+#: What each check looks at, and how that is called.
+_LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
+    Check.SEQUENCE: ("events", ()),
+    Check.PHASES: ("phases", (model.PhaseEntered, model.CampaignResumed, model.CampaignEnded)),
+    Check.LEDGER: ("postings", _POSTED),
+    Check.INTENTS: ("pairs and orders", (model.PairOpened, model.OrderSubmitted)),
+    Check.ANSWERS: ("answers", _ORDER_EVENTS),
+    Check.PAIRS: ("pairs that ended", (model.PairEnded,)),
+    Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked)),
+    Check.ENTRIES: ("decisions", (model.Decided,)),
+    Check.EXPOSURE: ("changes", _EXPOSED),
+    Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
+    Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualResolved)),
+    Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
+}
+
+
+@attrs.frozen(kw_only=True)
+class CheckResult:
+    """What a check looked at, and how many violations it found."""
+
+    check: Check
+    looked_at: int
+    unit: str
+    violations: int
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """What a journal tells, as far as it was read.
+
+    ``trades`` were opened, ``closed`` of them. ``unknown_orders`` have no last word; ``in_flight`` are pairs that the
+    journal breaks off in. ``without_journal`` were sent although their intent could not be written to disk.
+    """
+
+    campaign_id: str
+    stretches: int
+    is_finished: bool
+    ended_by: str
+    first_ns: int
+    last_ns: int
+    events: int
+    trades: int
+    closed: int
+    orders: int
+    fills: int
+    without_journal: int
+    pnl_usd: Decimal
+    open_positions: tuple[str, ...]
+    in_flight: tuple[str, ...]
+    unknown_orders: tuple[str, ...]
+    residuals: tuple[ResidualLeft, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Verification:
+    """``violations`` are in the order of the journal, and no more than a thousand; the checks count all of them."""
+
+    checks: tuple[CheckResult, ...]
+    violations: Sequence[Violation]
+    facts: Facts
+
+    @property
+    def is_sound(self) -> bool:
+        return not any(one.violations for one in self.checks)
+
+
+@attrs.define(eq=False)
+class _Entry:
+    """What is done with the events of one type, and how many there were."""
+
+    handlers: tuple[Callable[[Record, Any], None], ...] = ()
+    count: int = 0
+
+
+class Verifier:
+    """Folds records, as they come; the memory it takes depends on what is open, not on the journal's length."""
+
+    def __init__(self) -> None:
+        self._findings = findings = Findings()
+        self._course = Course(findings)
+        self._listings = Listings(findings)
+        self._books = Books(findings)
+        self._pairs = Pairs(findings, self._course, self._listings)
+        self._positions = Positions(findings, self._pairs)
+        self._orders = Orders(findings, self._books, self._pairs)
+        self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
+        self._entries = Entries(findings, self._course)
+        self._counters = Counters(findings, self._entries.decided)
+        self._ledger: Ledger | None = Ledger()
+        self._exposure: Exposure | None = Exposure()
+        self._posts, self._exposes = self._ledger.folds, self._exposure.folds
+        self._table = self._make_table()
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Fold records in their order. What iterating over them raises goes through; what was folded stays so."""
+        table, course, residuals = self._table, self._course, self._residuals
+        seq, ts_ns, record = course.seq, course.ts_ns, course.last
+        try:
+            with localcontext(EXACT):
+                for record in records:
+                    if record.seq != seq + 1 or record.ts_ns < ts_ns or course.expects is not None:
+                        course.complain(record, seq, ts_ns)
+                    seq, ts_ns, event = record.seq, record.ts_ns, record.event
+                    kind = type(event)
+                    if residuals.pending is not None and kind not in _BETWEEN:
+                        residuals.settle()
+                    entry = table[kind]
+                    entry.count += 1
+                    try:
+                        for handle in entry.handlers:
+                            handle(record, event)
+                    except DecimalException as error:
+                        what = f"has figures that can't be computed with ({type(error).__name__})"
+                        self._findings.add(Check.LEDGER, record, what)
+        finally:
+            course.seq, course.ts_ns, course.last = seq, ts_ns, record
+
+    def result(self) -> Verification:
+        """Check what has to hold after the last event, and return everything that was found. To be called once."""
+        last = self._course.last
+        with localcontext(EXACT):
+            if last is not None:
+                self._check_totals(last)
+            facts = self._facts()
+        counts = self._findings.counts
+        return Verification(
+            checks=tuple(
+                CheckResult(check=check, looked_at=self._looked_at(check), unit=unit, violations=counts[check])
+                for check, (unit, _) in _LOOKS_AT.items()
+            ),
+            violations=tuple(sorted(self._findings.kept, key=lambda violation: violation.seq)),
+            facts=facts,
+        )
+
+    def _make_table(self) -> defaultdict[type[Event], _Entry]:
+        course, listings, books, pairs = self._course, self._listings, self._books, self._pairs
+        positions, orders, residuals = self._positions, self._orders, self._residuals
+        entries, counters = self._entries, self._counters
+        handlers: dict[type[Event], tuple[Callable[[Record, Any], None], ...]] = {
+            model.CampaignOpened: (course.open, listings.open),
+            model.CampaignResumed: (course.resume, entries.resume, counters.resume),
+            model.StopCleared: (entries.clear,),
+            model.BalanceDiffered: (books.differ,),
+            model.InstrumentListed: (listings.list,),
+            model.Deposited: (books.deposit, self._post),
+            model.PhaseEntered: (course.enter,),
+            model.Decided: (entries.decide,),
+            model.DecisionsRepeated: (entries.repeat,),
+            model.PairOpened: (entries.open, pairs.open, self._expose),
+            model.OrderSubmitted: (orders.submit, self._post),
+            model.OrderAcknowledged: (orders.acknowledge,),
+            model.OrderUnknown: (orders.acknowledge,),
+            model.OrderFilled: (orders.fill, self._post),
+            model.OrderCancelled: (orders.cancel, self._post),
+            model.OrderRejected: (orders.reject, self._post),
+            model.PairEnded: (pairs.end, self._expose),
+            model.PositionOpened: (positions.open, self._expose),
+            model.PositionReduced: (positions.reduce, self._expose),
+            model.PositionClosed: (positions.close, self._expose),
+            model.PositionMarked: (positions.mark,),
+            model.ResidualLeft: (residuals.leave, self._expose),
+            model.ResidualResolved: (residuals.resolve, self._expose),
+            model.FunnelCounted: (counters.count,),
+            model.CampaignEnded: (course.end, self._end),
+        }
+        return defaultdict(_Entry, {kind: _Entry(done) for kind, done in handlers.items()})
+
+    def _post(self, record: Record, event: Event) -> None:
+        """Fold the journal's own ledger, to compare it at the end."""
+        if self._ledger is not None:
+            try:
+                self._posts[type(event)](event, record)
+            except (KeyError, DecimalException) as error:
+                self._ledger = None
+                what = f"can't be booked in the journal's ledger ({type(error).__name__}: {error})"
+                self._findings.add(Check.LEDGER, record, what)
+
+    def _expose(self, record: Record, event: Event) -> None:
+        """Fold what the guards see, to compare it at the end."""
+        if self._exposure is not None:
+            try:
+                self._exposes[type(event)](event, record)
+            except (KeyError, DecimalException) as error:
+                self._exposure = None
+                what = f"can't be counted as exposure ({type(error).__name__}: {error})"
+                self._findings.add(Check.EXPOSURE, record, what)
+
+    def _end(self, record: Record, event: model.CampaignEnded) -> None:
+        """Check that nothing is under way at an end of the campaign."""
+        for pair_id in self._pairs.in_flight:
+            self._findings.add(Check.PAIRS, record, f"ends the campaign while pair {pair_id} is in flight")
+        for order_id, order in self._orders.open.items():
+            if order.pair is None or not order.pair.has_ended:
+                self._findings.add(Check.ANSWERS, record, f"ends the campaign while order {order_id} is under way")
+        for order_id in self._orders.late:
+            if order_id not in self._orders.open:
+                what = f"ends the campaign, but no residual was resolved for order {order_id}, whose fate was learnt"
+                self._findings.add(Check.RESIDUALS, record, what)
+        self._entries.finish()
+        self._check_exposure(record)
+
+    def _check_totals(self, last: Record) -> None:
+        self._books.check(last, self._orders.locks)
+        if self._ledger is not None:
+            self._books.compare(last, self._ledger)
+        self._check_exposure(last)
+        self._check_pnl(last)
+
+    def _check_exposure(self, record: Record) -> None:
+        """Exposure is that of positions, of residuals, and what pairs in flight reserve."""
+        reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
+        positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
+        left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
+        if self._exposure is not None and self._exposure.exposure_usd() != reserved + positions + left:
+            what = (
+                f"leaves an exposure of {text(self._exposure.exposure_usd())} USD; positions come to "
+                f"{text(positions)}, residuals to {text(left)}, pairs in flight to {text(reserved)}"
+            )
+            self._findings.add(Check.EXPOSURE, record, what)
+
+    def _check_pnl(self, record: Record) -> None:
+        """All PnL together is what all fills earned, except what open positions hold of it; and the rest's value."""
+        symbols, pairs, residuals = self._listings.symbols, self._pairs, self._residuals
+        fx = {listed.quote: listed.usd_per_quote for listed in symbols.values()}
+        earned = sum((amount * fx.get(quote, ZERO) for quote, amount in self._orders.earned.items()), ZERO)
+        held = {trade_id: trade.cash - trade.fees for trade_id, trade in pairs.trades.items()}
+        booked = dict(residuals.open)
+        for pair in pairs.in_flight.values():
+            held[pair.opened.trade_id] = pair.earned_before + pair.earned
+            for left in pair.residuals:
+                booked.pop(left.residual_id, None)
+        for trade_id, amount in held.items():
+            listed = symbols.get(pairs.trades[trade_id].entry.symbol) if trade_id in pairs.trades else None
+            earned -= amount * (listed.usd_per_quote if listed else ZERO)
+        for order in self._orders.late.values():
+            if order.late is not None and order.pair is not None:
+                earned -= order.late.earned * order.pair.listed.usd_per_quote
+        for residual in booked.values():
+            listed = symbols.get(residual.symbol)
+            earned += residual.booked_value * (listed.usd_per_quote if listed else ZERO)
+        expected = earned + pairs.dust_usd + residuals.awaited_usd()
+        pnl_usd = pairs.pnl_usd + residuals.pnl_usd
+        if pnl_usd != expected:
+            what = f"leaves a PnL of {text(pnl_usd)} USD in all; cash, fees and what is left come to {text(expected)}"
+            self._findings.add(Check.PNL, record, what)
+
+    @property
+    def _events(self) -> int:
+        return sum(entry.count for entry in self._table.values())
+
+    def _looked_at(self, check: Check) -> int:
+        _, kinds = _LOOKS_AT[check]
+        return self._events if check is Check.SEQUENCE else sum(self._table[kind].count for kind in kinds)
+
+    def _facts(self) -> Facts:
+        course, orders, pairs = self._course, self._orders, self._pairs
+
+        def count(kind: type[Event]) -> int:
+            return self._table[kind].count
+
+        return Facts(
+            campaign_id=course.opened.campaign_id if course.opened else "",
+            stretches=course.stretches,
+            is_finished=course.ended is not None,
+            ended_by=course.ended.ended_by.value if course.ended else "",
+            first_ns=course.first_ns,
+            last_ns=course.ts_ns,
+            events=self._events,
+            trades=count(model.PositionOpened),
+            closed=count(model.PositionClosed),
+            orders=count(model.OrderSubmitted),
+            fills=count(model.OrderFilled),
+            without_journal=orders.without_journal,
+            pnl_usd=pairs.pnl_usd + self._residuals.pnl_usd,
+            open_positions=tuple(trade_id for trade_id, _ in pairs.positions()),
+            in_flight=tuple(pairs.in_flight),
+            unknown_orders=tuple(orders.open),
+            residuals=tuple(self._residuals.open.values()),
+        )

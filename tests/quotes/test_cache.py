@@ -1,0 +1,236 @@
+"""Aligned quotes that are kept, and found again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import structlog
+
+from trioarb.quotes import align, parquet
+from trioarb.quotes import cache as quote_cache
+from trioarb.quotes.parquet import QuoteFile
+from trioarb.testing import run_virtual, two_venues
+
+START_NS = 1_735_689_600_000_000_000
+
+
+def write(path: Path, rows: int, *, seed: int = 1) -> Path:
+    """Write quotes of two venues and two symbols, a few of which no board accepts."""
+    chance = np.random.default_rng(seed)
+    bid = 100 + chance.integers(-3, 4, rows) * 0.25
+    columns = {
+        "ts_ns": START_NS + np.sort(chance.integers(0, 300 * 10**9, rows)),
+        "exchange": chance.choice(["A", "B"], rows),
+        "symbol": chance.choice(["BTC-USDT", "ETH-USDT"], rows),
+        "bid": np.where(chance.random(rows) < 0.01, np.nan, bid),
+        "bid_size": np.full(rows, 5.0),
+        "ask": bid + 0.01,
+        "ask_size": np.full(rows, 5.0),
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def in_thread(work: Callable[[], Any]) -> Any:
+    """Return what it returns: a Trio loop can't run inside of another."""
+    with ThreadPoolExecutor() as pool:
+        return pool.submit(work).result()
+
+
+class Replayed:
+    """Replays a file, and counts how often its rows were read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reads = 0
+
+    def __call__(self) -> tuple[Any, ...]:
+        table = two_venues("recorded")
+        for name, venue in table["exchanges"].items():
+            venue["market"] = {"plugin": "recorded", "path": str(self.path), "exchange": name.upper()}
+        table["strategy"] = {"entry_bps": 10, "exit_bps": -30, "order_size_base": 1}
+        table["guards"] = {"symbol": {"cooldown_seconds": 1}}
+        read, self.reads = QuoteFile.rows_of, 0
+
+        def counted(*args: Any) -> Any:
+            self.reads += 1
+            return read(*args)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(QuoteFile, "rows_of", counted)
+            events = run_virtual(table).events
+        assert sum(event["type"] == "position_closed" for event in events) > 3
+        return events
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "cache"
+    monkeypatch.setenv("TRIOARB_CACHE_DIR", str(path))
+    monkeypatch.setattr(align, "BLOCK_ROWS", 100)
+    return path
+
+
+def test_the_second_replay_reads_what_the_first_kept(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    first = replay()
+    assert replay.reads == 2
+    assert replay() == first
+    assert replay.reads == 0
+    (entry,) = quote_cache.entries(cache)
+    assert 1_900 < (entry.rows or 0) < 2_000
+    assert (entry.symbols, entry.venues) == (2, ["a", "b"])
+
+    monkeypatch.setenv("TRIOARB_CACHE_DIR", "")
+    assert replay() == first
+    assert replay.reads == 2
+
+
+def test_other_data_is_kept_elsewhere(tmp_path: Path, cache: Path) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    first = replay()
+    write(tmp_path / "quotes.parquet", 2_000, seed=2)
+    assert replay() != first
+    assert replay.reads == 2
+    assert len(quote_cache.entries(cache)) == 2
+
+
+def test_a_file_is_scanned_once_until_it_is_changed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "quotes.parquet", 100)
+    first = parquet.scan_quotes(path)
+    scans = []
+    scan = parquet._scan
+    monkeypatch.setattr(parquet, "_scan", lambda file: scans.append(file.path) or scan(file))
+    parquet._scan_once.cache_clear()  # as in another process
+    assert parquet.scan_quotes(path) == first
+    assert not scans
+
+    write(path, 200)
+    assert parquet.scan_quotes(path).rows == 200
+    assert scans == [path]
+    for note in (cache / "notes").iterdir():
+        note.write_text("nonsense")
+    parquet._scan_once.cache_clear()
+    assert parquet.scan_quotes(path).rows == 200
+    quote_cache.forget()
+    assert not (cache / "notes").exists()
+
+
+def cut(folder: Path) -> None:
+    with (folder / "columns.bin").open("r+b") as file:
+        file.truncate(10_000)
+
+
+def without_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def of_another_version(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version":1', b'"version":0'))
+
+
+def nonsense(folder: Path) -> None:
+    (folder / "manifest.json").write_text("{}")
+
+
+@pytest.mark.parametrize("damage", [cut, without_manifest, of_another_version, nonsense])
+def test_what_is_not_whole_is_made_again(tmp_path: Path, cache: Path, damage: Callable[[Path], None]) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    first = replay()
+    (entry,) = quote_cache.entries(cache)
+    damage(entry.folder)
+    assert quote_cache.entries(cache)[0].rows is None
+
+    assert replay() == first
+    assert replay.reads == 2
+    assert replay() == first
+    assert replay.reads == 0
+    assert len(quote_cache.entries(cache)) == 1
+
+
+def a_file_in_its_place(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.write_text("no folder")
+
+
+def a_full_disk(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 1 << 20))
+
+
+def a_disk_that_fills_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(quote_cache.Writer, "_write", fail)
+
+
+@pytest.mark.parametrize("trouble", [a_file_in_its_place, a_full_disk, a_disk_that_fills_up])
+def test_a_cache_that_can_not_be_written_is_done_without(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[Path, pytest.MonkeyPatch], None],
+) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    with monkeypatch.context() as patch:
+        patch.setenv("TRIOARB_CACHE_DIR", "")
+        expected = replay()
+    trouble(cache, monkeypatch)
+    with structlog.testing.capture_logs() as logs:
+        assert replay() == expected
+    assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["aligned quotes are not kept"]
+    assert not quote_cache.entries(cache)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, cache: Path) -> None:
+    left = cache / ".building-0-dead"
+    left.mkdir(parents=True)
+    (left / "columns.bin").write_bytes(b"half")
+    Replayed(write(tmp_path / "quotes.parquet", 2_000))()
+    assert sorted(one.name for one in cache.iterdir()) == sorted([quote_cache.entries(cache)[0].folder.name, "notes"])
+
+
+def test_several_processes_may_make_the_same_at_once(tmp_path: Path, cache: Path) -> None:
+    path = write(tmp_path / "quotes.parquet", 5_000)
+    code = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_cache as t; "
+    code += "print(hash(str(t.Replayed(Path(sys.argv[2]))())))"
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(path)]
+    environment = os.environ | {"PYTHONHASHSEED": "0", "TRIOARB_CACHE_DIR": str(cache)}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+    told = {one.communicate(timeout=60)[0].splitlines()[-1] for one in running}
+    assert len(told) == 1
+    assert [entry.rows is not None for entry in quote_cache.entries(cache)] == [True]
+
+
+def test_who_is_slower_says_nothing_of_it(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The set is there already once it could be put in its place."""
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    close = quote_cache.Writer.close
+
+    def close_after_another(writer: quote_cache.Writer, times: Any) -> None:
+        monkeypatch.setattr(quote_cache.Writer, "close", close)
+        in_thread(replay)
+        close(writer, times)
+
+    monkeypatch.setattr(quote_cache.Writer, "close", close_after_another)
+    with structlog.testing.capture_logs() as logs:
+        events = replay()
+    assert not [entry for entry in logs if entry["log_level"] == "warning"]
+    assert len(quote_cache.entries(cache)) == 1
+    assert replay() == events
