@@ -67,7 +67,7 @@ from trioarb.settings.types import (
     Seconds,
     setting,
 )
-from trioarb.time.campaign_time import SECOND_NS, CampaignTime, seconds_to_ns
+from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn, seconds_to_ns
 
 __all__ = [
     "BPS",
@@ -141,6 +141,7 @@ __all__ = [
     "Tape",
     "TapeRow",
     "TradingRules",
+    "Turn",
     "TrioarbError",
     "UniverseError",
     "VenueError",

@@ -31,6 +31,7 @@ from trioarb.api import (
     OrderStatus,
     Quote,
     Record,
+    Turn,
     VenueError,
     floor_to,
 )
@@ -132,7 +133,7 @@ class FatefulExchange(Exchange):
     async def submit(self, order: Order) -> OrderReport:
         self._orders += 1
         await self._require_connection()
-        await self._time.sleep(WAY_NS, (1, order.symbol, self._venue, 0))
+        await self._time.sleep(WAY_NS, Turn.VENUE.order(symbol=order.symbol, venue=self._venue))
         share, answer = self._fates.get(self._orders, Fate.FILLED).value
         if share is not None:
             report = await self._execute(order, share)

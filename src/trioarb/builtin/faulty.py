@@ -51,6 +51,7 @@ from trioarb.api import (
     Tape,
     TapeRow,
     TradingRules,
+    Turn,
     VenueError,
     VenueOrder,
     ceil_to,
@@ -350,7 +351,7 @@ class FaultyExchange(Exchange):
         return answer
 
     async def _pause(self, duration_ns: int, order: Order) -> None:
-        await self._time.sleep(duration_ns, (1, order.symbol, self._venue, 0))
+        await self._time.sleep(duration_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._venue))
 
     def _delays(self, faults: Mapping[Fault, tuple[float, float]]) -> tuple[int, int]:
         """Return how much later the order arrives, and how much later its answer; one of them is 0."""

@@ -34,6 +34,7 @@ from trioarb.api import (
     Quote,
     Side,
     TradingRules,
+    Turn,
     VenueOrder,
     exact_decimal,
     floor_to,
@@ -166,16 +167,18 @@ class PaperExchange(Exchange):
         return granted
 
     async def submit(self, order: Order) -> OrderReport:
-        await self._context.time.sleep(self._latency_ns, (1, order.symbol, self._context.venue, 0))
+        await self._context.time.sleep(
+            self._latency_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)
+        )
         return self._arrive(order)
 
     async def order(self, client_order_id: str) -> OrderReport | None:
-        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
         executed = self._state.find(client_order_id)
         return None if executed is None else executed.report
 
     async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
-        await self._context.time.sleep(self._latency_ns, (1, "", self._context.venue, 1))
+        await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
         return [
             VenueOrder(order=one.order, report=one.report)
             for one in self._state.since(since_ns)

@@ -11,7 +11,7 @@ import trio
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.number import ZERO
-from trioarb.time.campaign_time import SECOND_NS
+from trioarb.time.campaign_time import SECOND_NS, Turn
 
 __all__ = ["Difference", "differing_balances"]
 
@@ -56,5 +56,5 @@ async def _held(campaign: Campaign, venue: str) -> Mapping[str, Decimal]:
                 problem = str(error)
             except Exception as error:
                 raise CampaignError(f"{venue}: balances can't be read: {describe(error)}") from error
-            await time.sleep(SECOND_NS, (1, "", venue, 5))
+            await time.sleep(SECOND_NS, Turn.VENUE.order(venue=venue, number=5))
     raise VenueError(f"{venue} did not say its balances, so the ledger could not be compared: {problem}")

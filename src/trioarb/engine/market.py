@@ -13,12 +13,9 @@ from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
 from trioarb.quotes.player import play
-from trioarb.time.campaign_time import WakeOrder
+from trioarb.time.campaign_time import Turn
 
-__all__ = ["LAST", "start_market"]
-
-#: What waits with this order acts after everything else that is due at the same nanosecond.
-LAST: WakeOrder = (9, "", "", 0)
+__all__ = ["start_market"]
 
 
 async def start_market(campaign: Campaign, services: trio.Nursery, watch: MarketWatch) -> None:
@@ -54,7 +51,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
                 on_failure=lambda venue, error: watch.fail(venue, _reason(error)),
             )
         if not feeds:
-            await world.time.sleep_until(world.time.now_ns(), LAST)
+            await world.time.sleep_until(world.time.now_ns(), Turn.LAST.order())
             campaign.end(EndedBy.END_OF_DATA)
 
     if tapes:

@@ -29,7 +29,7 @@ from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
-from trioarb.time.campaign_time import seconds_to_ns
+from trioarb.time.campaign_time import Turn, seconds_to_ns
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["open_campaign", "record_instruments", "record_opening"]
@@ -178,7 +178,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         statistics=statistics,
         tiers=tiers,
         symbols={},
-        ending=world.time.bell((0, "", "", 0)),
+        ending=world.time.bell(Turn.MARKET.order()),
         warnings=(
             *warnings,
             *world.warnings,

@@ -19,7 +19,7 @@ from trioarb.plugin.contract import Feed, QuoteSink, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.player import play
 from trioarb.quotes.recorder import QuoteRecorder
-from trioarb.time.campaign_time import SECOND_NS
+from trioarb.time.campaign_time import SECOND_NS, Turn
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["record_quotes", "recover_recordings", "written"]
@@ -30,7 +30,6 @@ _CLOSE_SECONDS = 600
 #: How long a thread that was told to hurry may go on.
 _HURRY_SECONDS = 2
 _SAY_EVERY_SECONDS = 10
-_LAST = (9, "", "", 0)
 
 
 async def record_quotes(
@@ -231,7 +230,7 @@ def recover_recordings(recorder: QuoteRecorder) -> None:
 
 
 async def _end_after(quoted: Quoted, hours: float, scope: trio.CancelScope) -> None:
-    await quoted.time.sleep_until(quoted.start_ns + round(hours * 3_600 * SECOND_NS), _LAST)
+    await quoted.time.sleep_until(quoted.start_ns + round(hours * 3_600 * SECOND_NS), Turn.LAST.order())
     scope.cancel()
 
 

@@ -27,7 +27,7 @@ from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import EndedBy, ExitReason, PairKind
 from trioarb.state.trades import PairFlows
-from trioarb.time.campaign_time import SECOND_NS
+from trioarb.time.campaign_time import SECOND_NS, Turn
 
 __all__ = ["find_lost_orders", "recover", "resume"]
 
@@ -65,7 +65,7 @@ async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
                     f"{venue} does not say which orders there were ({problem}), and the journal may have lost some; "
                     "nothing was traded: try again when the venue can be asked"
                 )
-            await campaign.parts.time.sleep(_PAUSE_NS, (1, "", venue, 4))
+            await campaign.parts.time.sleep(_PAUSE_NS, Turn.VENUE.order(venue=venue, number=4))
         ours = {one.order.client_order_id: one for one in orders if one.order.client_order_id.startswith(prefix)}
         past.told.update(ours)
         lost += (one.order for order_id, one in ours.items() if order_id not in past.known_orders)

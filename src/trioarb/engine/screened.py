@@ -16,10 +16,9 @@ from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import Position
 from trioarb.plugin.contract import Screen
 from trioarb.quotes.columns import QuoteBlock, QuoteColumns
-from trioarb.quotes.player import MARKET_FIRST
 from trioarb.state.funnel import Passed
 from trioarb.state.trades import Trades
-from trioarb.time.campaign_time import CampaignTime
+from trioarb.time.campaign_time import CampaignTime, Turn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +63,7 @@ class ScreenedMarket:
     ) -> None:
         self.rank = -1
         self.time = time
-        self._bell = time.bell(MARKET_FIRST)
+        self._bell = time.bell(Turn.MARKET.order())
         self._wakes_ns = -1
         self._ends = sorted((rank, at_ns, venue) for venue, (rank, at_ns) in ends.items())
         self._plan: list[tuple[int, int]] = []

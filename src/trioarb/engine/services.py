@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.market import LAST
 from trioarb.engine.pairs import learn_late_orders
-from trioarb.engine.symbol import SYMBOL_ORDER
 from trioarb.engine.watch import MarketWatch
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
 from trioarb.quotes.columns import NEVER
-from trioarb.time.campaign_time import SECOND_NS, WakeOrder, seconds_to_ns
+from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = [
     "announce_end",
@@ -31,11 +29,11 @@ _COUNT_EVERY_NS = 60 * SECOND_NS
 _LOOK_EVERY_NS = SECOND_NS
 
 #: Loops go on after the symbols' own timers that are due at the same nanosecond.
-_PACE_ORDER: WakeOrder = (SYMBOL_ORDER + 1, "", "", 0)
+_PACE_ORDER = Turn.PACE.order()
 #: What is done periodically comes after everything that is due at the same nanosecond but the campaign's end.
-_LOOK_ORDER: WakeOrder = (8, "", "", 0)
-_COUNT_ORDER: WakeOrder = (8, "", "", 1)
-_ASK_ORDER: WakeOrder = (8, "", "", 2)
+_LOOK_ORDER = Turn.SERVICE.order(number=0)
+_COUNT_ORDER = Turn.SERVICE.order(number=1)
+_ASK_ORDER = Turn.SERVICE.order(number=2)
 
 
 async def limit_runtime(campaign: Campaign) -> None:
@@ -43,7 +41,7 @@ async def limit_runtime(campaign: Campaign) -> None:
     runtime_seconds = campaign.config.session.max_runtime_seconds
     if runtime_seconds is not None:
         at_ns = campaign.started_ns + seconds_to_ns(runtime_seconds)
-        await campaign.parts.time.sleep_until(at_ns, LAST)
+        await campaign.parts.time.sleep_until(at_ns, Turn.LAST.order())
         campaign.end(EndedBy.RUNTIME)
 
 

@@ -21,11 +21,9 @@ from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.state.funnel import Funnel, Passed
 from trioarb.strategy.edge import edge_bps
 from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
+from trioarb.time.campaign_time import Turn
 
-__all__ = ["SYMBOL_ORDER", "Path", "SymbolTask"]
-
-#: Symbol tasks wake after market data and orders that are due at the same nanosecond.
-SYMBOL_ORDER = 2
+__all__ = ["Path", "SymbolTask"]
 
 #: Of so many evaluations, one is timed.
 _TIME_EVERY = 64
@@ -135,7 +133,7 @@ class SymbolTask:
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
-        self._bell = parts.time.bell((SYMBOL_ORDER, market.symbol, "", 0))
+        self._bell = parts.time.bell(Turn.SYMBOL.order(symbol=market.symbol))
 
     @property
     def funnel(self) -> Funnel:
@@ -379,7 +377,7 @@ class SymbolTask:
     async def take_turn(self, *, at_ns: int = 0) -> None:
         """Wait until it is this symbol's turn among all that are due at ``at_ns``, or now if that is past."""
         time = self._parts.time
-        await time.sleep_until(max(at_ns, time.now_ns()), (SYMBOL_ORDER, self.symbol, "", 0))
+        await time.sleep_until(max(at_ns, time.now_ns()), Turn.SYMBOL.order(symbol=self.symbol))
 
     def evaluate(self, now_ns: int) -> None:
         """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""

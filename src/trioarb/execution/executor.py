@@ -11,7 +11,7 @@ import trio
 from trioarb.config.schema import Execution
 from trioarb.execution.flight import Flight, Market, order_of
 from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, balanced, next_step
-from trioarb.execution.sender import ORDER, Sender, not_sent
+from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settlement import settle_entry, settle_exit, settle_late
 from trioarb.journal.journal import Journal
 from trioarb.model.event import PairOpened
@@ -22,7 +22,7 @@ from trioarb.plugin.contract import Exchange
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
 from trioarb.strategy.sizing import leg_lots
-from trioarb.time.campaign_time import CampaignTime, seconds_to_ns
+from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
 __all__ = ["Executor"]
 
@@ -99,7 +99,7 @@ class Executor:
         """
         report = await self._sender.ask_once(market, order_of(order.submitted))
         submitted = order.submitted
-        await self._time.turn((ORDER, submitted.symbol, submitted.venue, 3 + turn))
+        await self._time.turn(Turn.VENUE.order(symbol=submitted.symbol, venue=submitted.venue, number=3 + turn))
         if report is None or submitted.client_order_id not in self._trades.orders:
             return
         self._sender.record_report(market, order_of(submitted), report)
@@ -209,7 +209,7 @@ class Executor:
                 if not filled:
                     flight.refusals[step.venue] += 1
             if isinstance(step, Wait) or not filled:
-                await self._time.sleep(self._retry_ns, (ORDER, flight.market.symbol, "", 0))
+                await self._time.sleep(self._retry_ns, Turn.VENUE.order(symbol=flight.market.symbol))
 
     def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Finish:
         market, opened = flight.market, flight.opened

@@ -27,12 +27,9 @@ from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
 from trioarb.plugin.contract import Exchange
 from trioarb.state.trades import Trades
 from trioarb.strategy.sizing import funds_needed
-from trioarb.time.campaign_time import CampaignTime, seconds_to_ns
+from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
-__all__ = ["ORDER", "Sender", "intent_of", "not_sent"]
-
-#: Orders act after market data and before symbol tasks that are due at the same nanosecond.
-ORDER = 1
+__all__ = ["Sender", "intent_of", "not_sent"]
 
 
 class Sender:
@@ -93,11 +90,11 @@ class Sender:
         if report is not None and (nonsense := _nonsense(flight.market.instruments[order.venue], order, report)):
             report, problem = None, nonsense
         # Legs that are answered, or time out, together wake together; each takes its turn.
-        await self._time.turn((ORDER, order.symbol, order.venue, 2))
+        await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
         if report is None:
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
             report = await self._ask_in_time(flight.market, order)
-            await self._time.turn((ORDER, order.symbol, order.venue, 2))
+            await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
         return ZERO if report is None else self.conclude(flight, order, report)
 
     def call_unknown(self, flight: Flight, reason: str) -> None:
@@ -140,7 +137,9 @@ class Sender:
                 report = await self.ask_once(market, order)
                 if report is not None:
                     return report
-                await self._time.sleep(self._retry_ns, (ORDER, order.symbol, order.venue, 1))
+                await self._time.sleep(
+                    self._retry_ns, Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=1)
+                )
         return None
 
     def conclude(self, flight: Flight, order: Order, report: OrderReport) -> Decimal:

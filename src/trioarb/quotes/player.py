@@ -13,12 +13,9 @@ import trio
 from trioarb.errors import MarketDataError
 from trioarb.plugin.contract import QuoteSink, RowBatch, Tape
 from trioarb.quotes.align import Merged, merge
-from trioarb.time.campaign_time import CampaignTime, WakeOrder
+from trioarb.time.campaign_time import CampaignTime, Turn
 
-__all__ = ["MARKET_FIRST", "play"]
-
-#: Market data goes before everything else that is due at the same nanosecond.
-MARKET_FIRST: WakeOrder = (0, "", "", 0)
+__all__ = ["play"]
 
 #: Rows between two looks at signals and other tasks, should the tape never have to wait.
 _BURST = 512
@@ -53,7 +50,7 @@ async def play(
         for rows in bursts:
             for ts_ns, _, _, sink, bid, bid_size, ask, ask_size in rows:
                 if not time.reach(ts_ns):
-                    await time.sleep_until(ts_ns, MARKET_FIRST)
+                    await time.sleep_until(ts_ns, Turn.MARKET.order())
                     time.reach(ts_ns)
                 sink(bid, bid_size, ask, ask_size, ts_ns)
             await trio.lowlevel.checkpoint()

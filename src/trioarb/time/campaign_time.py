@@ -8,15 +8,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from enum import IntEnum
 
 import trio
 
-__all__ = ["SECOND_NS", "Bell", "CampaignTime", "RealTime", "WakeOrder", "seconds_to_ns"]
+__all__ = ["SECOND_NS", "Bell", "CampaignTime", "RealTime", "Turn", "WakeOrder", "seconds_to_ns"]
 
 SECOND_NS = 1_000_000_000
 
-#: Who goes first among those that are due at the same nanosecond: (class, symbol, leg or venue, number).
+#: Who goes first among those that are due at the same nanosecond: (turn, symbol, venue, number); made by `Turn.order`.
 WakeOrder = tuple[int, str, str, int]
+
+
+class Turn(IntEnum):
+    """Whose turn comes first among all that are due at the same nanosecond.
+
+    Quotes are there before an order reaches its venue, an order is answered before a symbol decides, every symbol
+    decides before the services look, and what ends the campaign comes last.
+    """
+
+    MARKET = 0
+    VENUE = 1
+    SYMBOL = 2
+    PACE = 3
+    SERVICE = 4
+    LAST = 5
+
+    def order(self, *, symbol: str = "", venue: str = "", number: int = 0) -> WakeOrder:
+        """Return the place among those of the same turn: by symbol, then venue, then number."""
+        return (int(self), symbol, venue, number)
 
 
 def seconds_to_ns(seconds: object) -> int:
