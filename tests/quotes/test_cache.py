@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import structlog
+from command import CommandLine
 
-from trioarb.quotes import align, parquet
+from trioarb.quotes import align, cache_folder, parquet
 from trioarb.quotes import cache as quote_cache
 from trioarb.quotes.parquet import QuoteFile
 from trioarb.testing import run_virtual, two_venues
@@ -90,7 +91,7 @@ def test_the_second_replay_reads_what_the_first_kept(
     assert replay.reads == 2
     assert replay() == first
     assert replay.reads == 0
-    (entry,) = quote_cache.entries(cache)
+    (entry,) = cache_folder.entries(cache)
     assert 1_900 < (entry.rows or 0) < 2_000
     assert (entry.symbols, entry.venues) == (2, ["a", "b"])
 
@@ -105,7 +106,7 @@ def test_other_data_is_kept_elsewhere(tmp_path: Path, cache: Path) -> None:
     write(tmp_path / "quotes.parquet", 2_000, seed=2)
     assert replay() != first
     assert replay.reads == 2
-    assert len(quote_cache.entries(cache)) == 2
+    assert len(cache_folder.entries(cache)) == 2
 
 
 def test_a_file_is_scanned_once_until_it_is_changed(
@@ -127,8 +128,8 @@ def test_a_file_is_scanned_once_until_it_is_changed(
         note.write_text("nonsense")
     parquet._scan_once.cache_clear()
     assert parquet.scan_quotes(path).rows == 200
-    quote_cache.forget()
-    assert not (cache / "notes").exists()
+    cache_folder.forget()
+    assert [note.read_text() for note in (cache / "notes").iterdir()] == ["nonsense"]
 
 
 def cut(folder: Path) -> None:
@@ -136,32 +137,29 @@ def cut(folder: Path) -> None:
         file.truncate(10_000)
 
 
-def without_manifest(folder: Path) -> None:
-    (folder / "manifest.json").unlink()
-
-
 def of_another_version(folder: Path) -> None:
     manifest = folder / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"version":1', b'"version":0'))
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version":2', b'"version":1'))
 
 
-def nonsense(folder: Path) -> None:
-    (folder / "manifest.json").write_text("{}")
+def half_a_manifest(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:100])
 
 
-@pytest.mark.parametrize("damage", [cut, without_manifest, of_another_version, nonsense])
+@pytest.mark.parametrize("damage", [cut, of_another_version, half_a_manifest])
 def test_what_is_not_whole_is_made_again(tmp_path: Path, cache: Path, damage: Callable[[Path], None]) -> None:
     replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
     first = replay()
-    (entry,) = quote_cache.entries(cache)
+    (entry,) = cache_folder.entries(cache)
     damage(entry.folder)
-    assert quote_cache.entries(cache)[0].rows is None
+    assert cache_folder.entries(cache)[0].rows is None
 
     assert replay() == first
     assert replay.reads == 2
     assert replay() == first
     assert replay.reads == 0
-    assert len(quote_cache.entries(cache)) == 1
+    assert len(cache_folder.entries(cache)) == 1
 
 
 def a_file_in_its_place(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,15 +193,64 @@ def test_a_cache_that_can_not_be_written_is_done_without(
     with structlog.testing.capture_logs() as logs:
         assert replay() == expected
     assert [entry["event"] for entry in logs if entry["log_level"] == "warning"] == ["aligned quotes are not kept"]
-    assert not quote_cache.entries(cache)
+    assert not cache_folder.entries(cache)
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path, cache: Path) -> None:
     left = cache / ".building-0-dead"
     left.mkdir(parents=True)
+    cache_folder.mark(left)
     (left / "columns.bin").write_bytes(b"half")
     Replayed(write(tmp_path / "quotes.parquet", 2_000))()
-    assert sorted(one.name for one in cache.iterdir()) == sorted([quote_cache.entries(cache)[0].folder.name, "notes"])
+    assert sorted(one.name for one in cache.iterdir()) == sorted([cache_folder.entries(cache)[0].folder.name, "notes"])
+
+
+def planted(cache: Path) -> list[Path]:
+    """Put into the cache what isn't ours, of names and contents as close to ours as somebody might have them."""
+    ours = next(one for one in cache.iterdir() if (one / "manifest.json").exists())
+    manifest = (ours / "manifest.json").read_bytes()
+    files = {
+        cache / "photos" / "1.jpg": b"a photo",
+        cache / ".ssh" / "id_ed25519": b"a key",
+        cache / "web-app" / "manifest.json": b'{"name":"an app"}',
+        cache / ".building-a-house" / "plan.txt": b"a plan",
+        cache / ("f" * 24) / "columns.bin": b"somebody's columns",
+        cache / ("e" * 24) / "manifest.json": manifest.replace(b"trioarb", b"another"),
+        cache / "notes" / "shopping.txt": b"milk",
+        cache / "notes" / ("d" * 24 + ".json"): b'{"made_by":"me"}',
+        cache / "elsewhere.txt": b"a file",
+    }
+    for path, content in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    outside = cache.parent / "outside"
+    outside.mkdir()
+    (outside / "manifest.json").write_bytes(manifest)
+    (outside / "columns.bin").write_bytes(b"")
+    (cache / "linked").symlink_to(outside)
+    return [*files, outside / "manifest.json", outside / "columns.bin", cache / "linked"]
+
+
+def test_what_is_not_ours_is_neither_listed_nor_deleted(tmp_path: Path, cache: Path) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay()
+    foreign = planted(cache)
+    (mine,) = cache_folder.entries(cache)
+    (mine.folder / "diary.txt").write_text("put where it does not belong")
+
+    ran = CommandLine(folder=tmp_path)("data", "cache", "--clear")
+    assert ran.code == 0, ran.err
+    assert all(path.exists() for path in foreign)
+    assert [path.name for path in mine.folder.iterdir()] == ["diary.txt"]
+    assert "1 sets of quotes" in ran.out
+    assert "0 deleted" in ran.out
+    assert not cache_folder.entries(cache)
+    assert len(list((cache / "notes").iterdir())) == 2
+
+    with structlog.testing.capture_logs() as logs:
+        replay()
+    assert [str(mine.folder) in entry["because"] for entry in logs if entry["log_level"] == "warning"] == [True]
+    assert (mine.folder / "diary.txt").exists()
 
 
 def test_several_processes_may_make_the_same_at_once(tmp_path: Path, cache: Path) -> None:
@@ -215,7 +262,7 @@ def test_several_processes_may_make_the_same_at_once(tmp_path: Path, cache: Path
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
     told = {one.communicate(timeout=60)[0].splitlines()[-1] for one in running}
     assert len(told) == 1
-    assert [entry.rows is not None for entry in quote_cache.entries(cache)] == [True]
+    assert [entry.rows is not None for entry in cache_folder.entries(cache)] == [True]
 
 
 def test_who_is_slower_says_nothing_of_it(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,5 +279,5 @@ def test_who_is_slower_says_nothing_of_it(tmp_path: Path, cache: Path, monkeypat
     with structlog.testing.capture_logs() as logs:
         events = replay()
     assert not [entry for entry in logs if entry["log_level"] == "warning"]
-    assert len(quote_cache.entries(cache)) == 1
+    assert len(cache_folder.entries(cache)) == 1
     assert replay() == events

@@ -74,7 +74,11 @@ class _RecordedTape(Tape):
         stamps = [part.path.stat() for part in self._parts]
         what = [
             self._exchange,
-            *((name, one.st_size, one.st_mtime_ns) for name, one in zip(names, stamps, strict=True)),
+            # A corrected copy may have the size and the modification time of what it replaces.
+            *(
+                (name, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
+                for name, one in zip(names, stamps, strict=True)
+            ),
         ]
         rows = sum(part.contents.rows for part in self._parts)
         return Stored(fingerprint=repr(what), source=f"{self._exchange}: {', '.join(names)}", rows=rows)

@@ -16,7 +16,7 @@ from rich.table import Table
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.errors import MarketDataError
-from trioarb.quotes import cache as quote_cache
+from trioarb.quotes import cache_folder
 from trioarb.quotes.parquet import QuoteFile, quote_files, scan_quotes
 from trioarb.quotes.quality import Quality, VenueClock
 from trioarb.report.console import LastingConsole
@@ -123,11 +123,11 @@ def cache(
     as_json: AsJson = False,
 ) -> int:
     """List what is kept; return 0."""
-    root = quote_cache.root()
-    entries = [] if root is None else quote_cache.entries(root)
-    deleted = [entry for entry in entries if clear and quote_cache.remove(entry)]
+    root = cache_folder.root()
+    entries = [] if root is None else cache_folder.entries(root)
+    deleted = [entry for entry in entries if clear and cache_folder.remove(entry)]
     if clear:
-        quote_cache.forget()
+        cache_folder.forget()
     if as_json:
         rows = [
             {

@@ -18,6 +18,7 @@ from trioarb.errors import MarketDataError
 from trioarb.plugin.contract import RowBatch, Screen, Stored, Tape
 from trioarb.quotes import cache as quote_cache
 from trioarb.quotes.align import Aligned, align
+from trioarb.quotes.cache_folder import root
 from trioarb.quotes.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
 
 __all__ = ["Columns", "columns_of", "play_screened", "screens_of"]
@@ -63,7 +64,7 @@ async def columns_of(campaign: Campaign) -> Columns | None:
 
     times = {venue: VenueTimes() for venue in tapes}
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
-    cache = quote_cache.root()
+    cache = root()
     if cache is not None and len(stored) == len(tapes):
         folder = cache / quote_cache.key_of([one.fingerprint for one in stored], list(traded.values()), world.start_ns)
         found = quote_cache.load(folder)

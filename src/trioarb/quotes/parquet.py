@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import msgspec
 
 from trioarb.errors import MarketDataError
-from trioarb.quotes import cache as quote_cache
+from trioarb.quotes.cache_folder import read_note, write_note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,7 +211,7 @@ def scan_quotes(path: Path) -> Scanned:
     """
     with suppress(OSError):
         status = path.stat()
-        return _scan_once(path, status.st_ino, status.st_size, status.st_mtime_ns)
+        return _scan_once(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     with closing(QuoteFile(path)) as file:  # says what is wrong
         return _scan(file)
 
@@ -220,18 +219,13 @@ def scan_quotes(path: Path) -> Scanned:
 @lru_cache(maxsize=4_096)
 def _scan_once(path: Path, *stamp: int) -> Scanned:
     """Scan a file, unless this very file was scanned before, by whatever process."""
-    kept = quote_cache.note(f"scanned {path.resolve()} {stamp}")
-    if kept is not None:
-        with suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(kept.read_bytes(), type=Scanned)
+    what = f"scanned {path.resolve()} {stamp}"
+    noted = read_note(what, Scanned)
+    if noted is not None:
+        return noted
     with closing(QuoteFile(path)) as file:
         scanned = _scan(file)
-    if kept is not None:
-        building = kept.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            building.write_bytes(msgspec.json.encode(scanned))
-            building.replace(kept)
+    write_note(what, scanned)
     return scanned
 
 
