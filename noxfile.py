@@ -11,6 +11,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
 EXAMPLE = "plugins/trioarb-example"
+FAULTS = "plugins/trioarb-faults"
 
 
 def group(name: str) -> list[str]:
@@ -20,8 +21,8 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, those of the example plugin included."""
-    session.install("-e", ".", "-e", EXAMPLE, *group("test"))
+    """Run the tests, those of the packages in plugins/ included."""
+    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *group("test"))
     session.run("pytest", *session.posargs)
 
 
@@ -36,23 +37,24 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    session.install("-e", ".", "-e", EXAMPLE, *group("types"))
+    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *group("types"))
     session.run("mypy")
     session.run("mypy", "--strict", f"{EXAMPLE}/src")
+    session.run("mypy", "--strict", f"{FAULTS}/src")
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     requirements = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
-    session.install("-e", ".", "-e", EXAMPLE, *requirements, *group("test"))
+    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *requirements, *group("test"))
     session.run("pytest", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, and print what was measured; or one benchmark alone: nox -s bench -- quotes [its options]."""
-    session.install(".", *group("test"))
+    session.install(".", FAULTS, *group("test"))
     everything = (
         "campaign",
         "startup",
@@ -73,13 +75,13 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def swarm(session: nox.Session) -> None:
     """Run random campaigns and verify each: nox -s swarm -- --seeds N [--from S]."""
-    session.install(".")
+    session.install(".", FAULTS)
     session.run("python", "benchmarks/swarm.py", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation."""
-    session.install("-e", ".")
+    session.install("-e", ".", "-e", FAULTS)
     page = session.run("python", "-m", "trioarb.config.reference", silent=True)
     Path("docs/configuration.md").write_text(str(page), encoding="utf-8")

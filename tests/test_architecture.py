@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import trioarb
-from trioarb.builtin import dummy, faulty, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
+from trioarb.builtin import dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
 from trioarb.plugin import hookspec
 
 ROOT = Path(trioarb.__file__).parent
@@ -161,5 +161,5 @@ def test_every_hook_is_documented(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_implemented_by_a_default_plugin(hook: str) -> None:
-    plugins = (dummy, faulty, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
+    plugins = (dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
     assert [plugin for plugin in plugins if hasattr(plugin, hook)]

@@ -218,7 +218,6 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
 
     ours = {(row["kind"], row["name"]) for row in rows if re.match(r"trioarb \d", row["distribution"])}
     assert ours == {
-        ("exchange", "faulty"),
         ("exchange", "paper"),
         ("guard tier", "exchange"),
         ("guard tier", "global"),
@@ -226,7 +225,6 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
         ("guard tier", "portfolio"),
         ("guard tier", "symbol"),
         ("market data", "dummy"),
-        ("market data", "faulty"),
         ("market data", "recorded"),
         ("strategy", "spread"),
         ("symbol source", "dummy"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 
 from trioarb.api import NoSettings, hookimpl
 from trioarb.errors import ConfigError, PluginError
-from trioarb.plugin.registry import load_plugins
-from trioarb.plugin.spec import GuardTierSpec, SymbolSourceSpec
+from trioarb.plugin.extras import EXTRAS, Extra
+from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, SymbolSourceSpec
 
 Install = Callable[..., None]
 
@@ -259,3 +261,26 @@ def test_plugins_by_hand_stand_beside_the_installed_ones() -> None:
 def test_a_plugin_by_hand_is_named_by_its_key() -> None:
     with pytest.raises(PluginError, match=r"'global': trioarb .* and mine; "):
         load_plugins({"mine": guard_plugin("global")})
+
+
+def test_a_plugin_of_an_extra_that_is_missing_is_named_with_the_line_that_installs_it() -> None:
+    installed = Plugins(tuple(item for item in load_plugins().registered if item.spec.name != "faulty"))
+    with pytest.raises(ConfigError) as caught:
+        installed.get(ExchangeSpec, "faulty", file="c.toml", key="exchanges.a.plugin")
+
+    assert str(caught.value) == (
+        'c.toml: exchanges.a.plugin: no exchange plugin of this name is installed: "faulty" (allowed: paper); '
+        "it comes with pip install 'trioarb[faults]' (in a checkout: pip install plugins/trioarb-faults)"
+    )
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=lambda extra: extra.name)
+def test_every_extra_is_what_the_project_says(extra: Extra) -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+    assert extra.name in project["optional-dependencies"]
+    if extra.folder:
+        package = tomllib.loads((root / extra.folder / "pyproject.toml").read_text())["project"]
+        assert [extra.package] == project["optional-dependencies"][extra.name] == [package["name"]]
+        assert {*extra.plugins} <= package["entry-points"]["trioarb"].keys()

@@ -89,7 +89,7 @@ def _venue(name: str, plan: dict[str, Any]) -> str:
 
 
 def _problem(problem: Problem) -> dict[str, str]:
-    names = ("message", "file", "key", "value", "allowed", "suggestion")
+    names = ("message", "file", "key", "value", "allowed", "suggestion", "remedy")
     return {name: value for name in names if (value := getattr(problem, name))}
 
 

@@ -22,6 +22,7 @@ from trioarb.config.schema import (
     Universe,
     WrapperHead,
 )
+from trioarb.plugin.extras import EXTRAS, extra_with_plugin
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.plugin.spec import (
     ExchangeSpec,
@@ -101,8 +102,9 @@ def render_reference(plugins: Plugins) -> str:
 
 
 def render_page(plugins: Plugins) -> str:
-    """Return the whole page: what holds for every file, then the reference of the plugins that come with trioarb."""
-    ours = Plugins(tuple(item for item in plugins.registered if item.distribution.startswith("trioarb ")))
+    """Return the whole page: what holds for every file, then the reference of trioarb's plugins and its extras'."""
+    packages = {"trioarb", *(extra.package for extra in EXTRAS)}
+    ours = Plugins(tuple(item for item in plugins.registered if item.distribution.partition(" ")[0] in packages))
     return f"{_HEAD}\n{render_reference(ours)}"
 
 
@@ -133,6 +135,9 @@ def _plugin_kinds(plugins: Plugins) -> Iterator[str]:
             spec = plugins.get(kind, name)
             yield f'### `plugin = "{name}"`\n' if head else f'### `source = "{name}"`\n'
             yield f"{spec.doc[:1].upper()}{spec.doc[1:].rstrip('.')}.\n"
+            extra = extra_with_plugin(name)
+            if extra is not None:
+                yield f"Comes with the package {extra.package}: {extra.install}.\n"
             keys = list(plugin_keys(spec))
             yield from _table(keys) if keys else ["It has no settings.\n"]
 

@@ -12,6 +12,7 @@ import pluggy
 
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin import hookspec
+from trioarb.plugin.extras import extra_with_plugin
 from trioarb.plugin.spec import (
     ExchangeSpec,
     GuardTierSpec,
@@ -65,6 +66,7 @@ class Plugins:
             if isinstance(item.spec, kind) and item.spec.name == name:
                 return item.spec
         names = self.names(kind)
+        extra = extra_with_plugin(name)
         raise ConfigError(
             [
                 Problem(
@@ -73,7 +75,8 @@ class Plugins:
                     message=f"no {kind.kind} plugin of this name is installed",
                     value=f'"{name}"',
                     allowed=", ".join(names),
-                    suggestion=nearest(name, names),
+                    suggestion="" if extra else nearest(name, names),
+                    remedy=f"it comes with {extra.install}" if extra else "",
                 )
             ]
         )

@@ -12,7 +12,10 @@ __all__ = ["Problem", "nearest"]
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """Where (``file``, dotted ``key``), what (``value``), and what would be right (``allowed``, ``suggestion``)."""
+    """Where (``file``, dotted ``key``), what (``value``), and what would be right.
+
+    ``allowed`` and ``suggestion`` are values, ``remedy`` is what to do.
+    """
 
     message: str
     file: str = ""
@@ -20,6 +23,7 @@ class Problem:
     value: str = ""
     allowed: str = ""
     suggestion: str = ""
+    remedy: str = ""
 
     def __str__(self) -> str:
         where = ": ".join(part for part in (self.file, self.key) if part)
@@ -30,6 +34,8 @@ class Problem:
             line += f" (allowed: {self.allowed})"
         if self.suggestion:
             line += f"; did you mean {self.suggestion!r}?"
+        if self.remedy:
+            line += f"; {self.remedy}"
         return line
 
 

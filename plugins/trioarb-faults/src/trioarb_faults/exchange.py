@@ -1,0 +1,204 @@
+"""An exchange around another one, which lets some of what passes through go wrong.
+
+Whatever goes wrong on the way, what the wrapped venue executed is what this one remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TypeVar
+
+import attrs
+import structlog
+import trio
+
+from trioarb.api import (
+    SECOND_NS,
+    Exchange,
+    ExchangeContext,
+    Instrument,
+    Listing,
+    Order,
+    OrderRejected,
+    OrderReport,
+    Quote,
+    Turn,
+    VenueError,
+    VenueOrder,
+    seconds_to_ns,
+)
+from trioarb_faults.altered import Altered, cut
+from trioarb_faults.chance import layer_around, stream
+from trioarb_faults.fault import EPISODES, Fault, parse_script
+from trioarb_faults.memory import Memory
+from trioarb_faults.settings import FaultyExchangeSettings
+
+__all__ = ["FaultyExchange"]
+
+T = TypeVar("T")
+
+
+class FaultyExchange(Exchange):
+    """Passes everything on to the venue that it wraps, and lets some of it go wrong.
+
+    Every order takes the same number of draws from every fault's own random stream, used or not: switching a fault on
+    doesn't shift what the others draw.
+    """
+
+    def __init__(self, settings: FaultyExchangeSettings, context: ExchangeContext, memory: Memory) -> None:
+        assert context.inner is not None
+        self.account = context.inner.account
+        self.max_borrow_usd = context.inner.max_borrow_usd
+        self.layer = layer_around(context.inner, FaultyExchange)
+        self._inner = context.inner
+        self._venue = context.venue
+        self._time = context.time
+        self._memory = memory
+        self._delay_ns = seconds_to_ns(settings.delay_ms / 1000)
+        self._script = parse_script(settings.script)
+        self._chances = {fault: float(getattr(settings, fault.value)) for fault in Fault}
+        self._streams = {fault: stream(context.seed, context.venue, self.layer, fault.value) for fault in Fault}
+        self._episode_ns = {fault: seconds_to_ns(getattr(settings, f"{fault.value}_seconds")) for fault in EPISODES}
+        self._until_ns = dict.fromkeys(EPISODES, 0)
+        active = settings.active_seconds
+        self._calm_from_ns = None if active is None else context.time.now_ns() + seconds_to_ns(active)
+        self._submitted = 0
+        self._instruments: dict[str, Instrument] = {}
+        self._log = structlog.get_logger("trioarb.faulty")
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        instruments = await self._inner.instruments(listings)
+        self._instruments.update(instruments)
+        return instruments
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        return await self._asked(self._inner.balances)
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        return self._inner.seed_inventory(instrument, quote)
+
+    async def submit(self, order: Order) -> OrderReport:
+        await self._pause(0, order)  # orders of the same moment are numbered alike every time
+        faults = self._faults(order)
+        self._refuse(faults)
+        if Fault.LOSE_ORDER in faults:
+            await trio.sleep_forever()
+        before_ns, after_ns = self._delays(faults)
+        if before_ns:
+            await self._pause(before_ns, order)
+            self._require_connection()
+        sent = self._alter(order, faults)
+        answer: OrderReport | VenueError
+        try:
+            answer = self._reported(await self._inner.submit(sent))
+        except VenueError as error:
+            answer = error
+        if after_ns:
+            await self._pause(after_ns, order)
+        self._require_connection()
+        if Fault.LOSE_ACK in faults:
+            raise VenueError(f"{self._venue}: the answer was lost")
+        if isinstance(answer, VenueError):
+            raise answer
+        return _garbled(answer, faults)
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        report = await self._asked(lambda: self._inner.order(client_order_id))
+        return None if report is None else self._reported(report)
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        return [self._remembered(one) for one in await self._asked(lambda: self._inner.orders(symbols, since_ns))]
+
+    def _faults(self, order: Order) -> Mapping[Fault, tuple[float, float]]:
+        """Return what happens to the next order, each fault with two numbers below 1 that say how."""
+        self._submitted += 1
+        scripted = self._script.get(self._submitted)
+        is_calm = self._calm_from_ns is not None and self._time.now_ns() >= self._calm_from_ns
+        faults = {}
+        for fault, draws in self._streams.items():
+            luck, how = draws.random(), (draws.random(), draws.random())
+            by_chance = luck < self._chances[fault] and not is_calm
+            if by_chance if scripted is None else fault in scripted:
+                faults[fault] = how
+        if faults:
+            names = [fault.value for fault in faults]
+            self._log.debug("faults", venue=self._venue, order=order.client_order_id, faults=names)
+        return faults
+
+    def _refuse(self, faults: Iterable[Fault]) -> None:
+        """Let episodes begin, unless one holds already, and raise if the order doesn't get through."""
+        if not any(map(self._holds, EPISODES)):
+            for fault in EPISODES:
+                if fault in faults:
+                    self._until_ns[fault] = self._time.now_ns() + self._episode_ns[fault]
+        self._require_connection()
+        if self._holds(Fault.RATE_LIMIT):
+            raise OrderRejected(self._too_many_requests())
+        if self._holds(Fault.CLOCK_SKEW):
+            raise OrderRejected(f"{self._venue}: timestamp outside of the receive window")
+        if Fault.REJECT in faults:
+            raise OrderRejected(f"{self._venue}: refused by a fault")
+
+    def _holds(self, episode: Fault) -> bool:
+        return self._time.now_ns() < self._until_ns[episode]
+
+    def _require_connection(self) -> None:
+        if self._holds(Fault.DISCONNECT):
+            raise VenueError(f"{self._venue}: not connected, for {self._rest(Fault.DISCONNECT)} more")
+
+    def _too_many_requests(self) -> str:
+        return f"{self._venue}: 429 too many requests, for {self._rest(Fault.RATE_LIMIT)} more"
+
+    def _rest(self, episode: Fault) -> str:
+        return f"{(self._until_ns[episode] - self._time.now_ns()) / SECOND_NS:.3f} s"
+
+    async def _asked(self, query: Callable[[], Awaitable[T]]) -> T:
+        """Return what the venue answers, if it can be asked and the answer comes through."""
+        self._require_connection()
+        if self._holds(Fault.RATE_LIMIT):
+            raise VenueError(self._too_many_requests())
+        answer = await query()
+        self._require_connection()
+        return answer
+
+    async def _pause(self, duration_ns: int, order: Order) -> None:
+        await self._time.sleep(duration_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._venue))
+
+    def _delays(self, faults: Mapping[Fault, tuple[float, float]]) -> tuple[int, int]:
+        """Return how much later the order arrives, and how much later its answer; one of them is 0."""
+        if Fault.DELAY not in faults:
+            return 0, 0
+        which, amount = faults[Fault.DELAY]
+        delay_ns = int(amount * self._delay_ns) + 1
+        return (delay_ns, 0) if which < 0.5 else (0, delay_ns)
+
+    def _alter(self, order: Order, faults: Mapping[Fault, tuple[float, float]]) -> Order:
+        """Return what the wrapped venue gets instead of the order, and remember it."""
+        instrument = self._instruments.get(order.symbol)
+        if instrument is None:  # the venue refuses it anyway
+            return order
+        sent = cut(order, instrument, faults[Fault.PARTIAL][0]) if Fault.PARTIAL in faults else order
+        split = Fault.REORDER_FILLS in faults
+        if split or sent is not order:
+            altered = Altered(quantity=order.quantity, lot_size=instrument.rules.lot_size, split=split)
+            self._memory.keep(order.client_order_id, altered)
+        return sent
+
+    def _reported(self, report: OrderReport) -> OrderReport:
+        altered = self._memory.get(report.client_order_id)
+        return report if altered is None else altered.reported(report)
+
+    def _remembered(self, one: VenueOrder) -> VenueOrder:
+        altered = self._memory.get(one.order.client_order_id)
+        if altered is None:
+            return one
+        return VenueOrder(
+            order=attrs.evolve(one.order, quantity=altered.quantity),
+            report=None if one.report is None else altered.reported(one.report),
+        )
+
+
+def _garbled(report: OrderReport, faults: Iterable[Fault]) -> OrderReport:
+    fills = report.fills[::-1] if Fault.REORDER_FILLS in faults else report.fills
+    return attrs.evolve(report, fills=fills + fills[:1] if Fault.DUPLICATE_FILLS in faults else fills)
