@@ -96,7 +96,7 @@ def run_python(code: str) -> str:
 
 def test_every_folder_has_its_place() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert folders <= {*LAYERS, "builtin"}
+    assert folders <= {*LAYERS, "builtin", "testing"}
 
 
 def test_the_core_imports_no_default_plugin() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 
 from trioarb.api import (
     Answer,
+    Feed,
     GuardContext,
     GuardTier,
     GuardTierSpec,
@@ -18,6 +20,7 @@ from trioarb.api import (
     MarketDataError,
     NoSettings,
     Opportunity,
+    QuoteSink,
     Refusal,
     SourceContext,
     SymbolSource,
@@ -32,6 +35,7 @@ from trioarb.testing import (
     listing,
     opportunity,
     plugin_of,
+    run_real,
     run_virtual,
     scripted_market,
     two_venues,
@@ -136,6 +140,28 @@ def test_a_script_that_makes_no_sense_is_refused() -> None:
 def test_a_venue_without_a_script() -> None:
     with pytest.raises(MarketDataError, match="nothing is scripted for the venue 'b'"):
         run_virtual(two_venues(), plugins={"market": scripted_market({"a": ScriptedTape([], listings=[])})})
+
+
+def test_a_real_campaign_lasts_as_long_as_it_is_told() -> None:
+    """Its market is a feed, which no virtual clock would let in."""
+
+    class Ticking(Feed):
+        def listings(self) -> Sequence[Listing]:
+            return [listing("BTC")]
+
+        async def run(
+            self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        ) -> None:
+            task_status.started()
+            while True:
+                sinks["BTCUSDT"](*CHEAP, 0)
+                await trio.sleep(0.01)
+
+    result = run_real(two_venues(), seconds=0.2, plugins={"market": scripted_market({"a": Ticking(), "b": Ticking()})})
+    assert result.exit_code == 0
+    assert result.events[-1]["ended_by"] == "runtime"
+    assert Decimal("0.2") <= result.campaign.runtime_seconds < 5
+    assert max(event["seen"] for event in result.of_type("funnel_counted")) > 2
 
 
 def test_plugins_written_in_the_test() -> None:

@@ -1,0 +1,148 @@
+"""Whole campaigns in a test, in virtual time or for some real seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import attrs
+import tomli
+import trio
+
+from trioarb.api import Record
+from trioarb.config.load import load_table
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
+from trioarb.model.wire import to_json_object
+from trioarb.plugin.registry import load_plugins
+from trioarb.time.virtual import VirtualClock
+
+__all__ = ["CampaignResult", "run_real", "run_virtual", "two_venues"]
+
+_LONGEST_SECONDS = Decimal(3600)
+
+
+@attrs.frozen(kw_only=True)
+class CampaignResult:
+    """A campaign that has ended. ``events`` are the JSON objects that ``--events`` would have written, in order."""
+
+    campaign: Campaign
+    events: tuple[Mapping[str, Any], ...]
+
+    @property
+    def exit_code(self) -> int:
+        return self.campaign.exit_code
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.campaign.warnings
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How often entries were refused, by ``tier.rule``."""
+        return dict(self.campaign.statistics.by_rule)
+
+    def of_type(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the events of one type, such as ``decided`` or ``position_closed``."""
+        return [event for event in self.events if event["type"] == name]
+
+
+def run_virtual(
+    config: str | Mapping[str, Any],
+    *,
+    plugins: Mapping[str, object] | None = None,
+    overrides: Sequence[str] = (),
+    screened: bool = True,
+    audited: bool = False,
+) -> CampaignResult:
+    """Run a whole campaign in virtual time, and return it once it has ended.
+
+    ``config`` is TOML text, or a table; ``plugins`` are modules or objects, by a name for errors, that are registered
+    beside the installed ones; ``overrides`` are ``table.key=value`` as for ``--set``. The clock is virtual whatever
+    the configuration says, and without ``max_runtime_seconds`` the campaign ends after an hour of its time.
+    ``screened`` and ``audited`` are as in `run_campaign`: a strategy whose ``screen`` and ``asked_from_bps`` are right
+    leads to the same events with each.
+
+    Calls `trio.run`: use it in plain functions, not in ``async`` tests.
+
+    Raises:
+        TrioarbError: the configuration or a plugin is wrong, or something can't be opened.
+    """
+    return _run(
+        config,
+        plugins,
+        [*overrides, 'session.clock="virtual"', "session.speed=1"],
+        VirtualClock(),
+        screened=screened,
+        audited=audited,
+    )
+
+
+def run_real(
+    config: str | Mapping[str, Any],
+    *,
+    seconds: float | Decimal,
+    plugins: Mapping[str, object] | None = None,
+    overrides: Sequence[str] = (),
+) -> CampaignResult:
+    """Run a campaign for some real seconds, and return it once it has ended; otherwise as `run_virtual`.
+
+    For plugins that talk to the outside, whose specs say ``live``. The clock is real whatever the configuration says.
+    It may end before ``seconds`` are over, and closing comes on top of them.
+
+    Raises:
+        TrioarbError: the configuration or a plugin is wrong, or something can't be opened.
+    """
+    limit = f"session.max_runtime_seconds={Decimal(str(seconds))}"
+    return _run(config, plugins, [*overrides, 'session.clock="real"', "session.speed=1", limit], None)
+
+
+def _run(
+    config: str | Mapping[str, Any],
+    plugins: Mapping[str, object] | None,
+    overrides: Sequence[str],
+    clock: VirtualClock | None,
+    *,
+    screened: bool = True,
+    audited: bool = False,
+) -> CampaignResult:
+    table = tomli.loads(config, parse_float=Decimal) if isinstance(config, str) else config
+    registered = load_plugins(plugins)
+    loaded = load_table(table, registered, overrides=overrides)
+    if loaded.config.session.max_runtime_seconds is None:
+        loaded = load_table(table, registered, overrides=overrides, runtime_seconds=_LONGEST_SECONDS)
+    records: list[Record] = []
+    run = partial(
+        run_campaign,
+        clock=clock,
+        observers=[records.append],
+        warnings=loaded.warnings,
+        screened=screened,
+        audited=audited,
+    )
+    campaign = trio.run(run, loaded.config, registered, clock=clock)
+    return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))
+
+
+def two_venues(plugin: str = "scripted") -> dict[str, Any]:
+    """Return a fresh table of a small campaign, to be changed at will.
+
+    Paper venues ``a`` and ``b`` with funds and inventory trade every USDT symbol of the source ``plugin`` on quotes
+    of the market data ``plugin``, evaluated at every quote.
+    """
+    return {
+        "session": {"clock": "virtual", "loop_interval_ms": 0},
+        "universe": {"source": plugin, "mode": "FULL_MARKET"},
+        "exchanges": {
+            venue: {
+                "market": {"plugin": plugin},
+                "balances": {"USDT": "100000"},
+                "inventory_usd_per_symbol": 5_000,
+            }
+            for venue in ("a", "b")
+        },
+        "strategy": {},
+        "guards": {},
+    }

@@ -1,0 +1,60 @@
+"""What a guard tier is asked with, outside of a campaign."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from trioarb.api import ZERO, Opportunity, RiskView, Route
+
+__all__ = ["FixedRisk", "opportunity", "utc_ns"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def opportunity(
+    symbol: str = "BTCUSDT",
+    *,
+    buy_venue: str = "a",
+    sell_venue: str = "b",
+    quantity: Decimal = Decimal("0.01"),
+    buy_limit: Decimal = Decimal(50_000),
+    sell_limit: Decimal = Decimal(50_100),
+    edge_bps: Decimal = Decimal(12),
+    usd_per_quote: Decimal = Decimal(1),
+) -> Opportunity:
+    """Return an opportunity to ask a guard tier about."""
+    return Opportunity(
+        route=Route(symbol=symbol, buy_venue=buy_venue, sell_venue=sell_venue),
+        quantity=quantity,
+        buy_limit=buy_limit,
+        sell_limit=sell_limit,
+        edge_bps=edge_bps,
+        notional_usd=quantity * max(buy_limit, sell_limit) * usd_per_quote,
+    )
+
+
+def utc_ns(text: str) -> int:
+    """Return an ISO 8601 time, UTC unless it says otherwise, as nanoseconds since the Unix epoch."""
+    at = datetime.fromisoformat(text)
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+class FixedRisk(RiskView):
+    """Figures that don't change, the same for every symbol and for all of them."""
+
+    def __init__(
+        self, *, exposure_usd: Decimal = ZERO, daily_loss_usd: Decimal = ZERO, open_positions: int = 0
+    ) -> None:
+        self._exposure_usd = exposure_usd
+        self._daily_loss_usd = daily_loss_usd
+        self._open_positions = open_positions
+
+    def exposure_usd(self, symbol: str | None = None) -> Decimal:
+        return self._exposure_usd
+
+    def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        return self._daily_loss_usd
+
+    def open_positions(self, symbol: str | None = None) -> int:
+        return self._open_positions
