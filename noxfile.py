@@ -10,8 +10,11 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
-EXAMPLE = "plugins/trioarb-example"
-FAULTS = "plugins/trioarb-faults"
+#: Packages of their own beside the engine, as options of ``pip install``.
+PLUGINS = [part for path in sorted(Path("plugins").glob("trioarb-*")) for part in ("-e", str(path))]
+
+#: Two workers, who take over what the other has not begun.
+WORKERS = ("-n", "2", "--dist", "worksteal")
 
 
 def group(name: str) -> list[str]:
@@ -21,9 +24,9 @@ def group(name: str) -> list[str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, those of the packages in plugins/ included."""
-    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *group("test"))
-    session.run("pytest", *session.posargs)
+    """Run the tests, those of the plugin packages included: nox -s tests -- [-m quick] [--long] [-n 0] [pytest's]."""
+    session.install("-e", ".", *PLUGINS, *group("test"))
+    session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
@@ -37,24 +40,24 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *group("types"))
+    session.install("-e", ".", *PLUGINS, *group("types"))
     session.run("mypy")
-    session.run("mypy", "--strict", f"{EXAMPLE}/src")
-    session.run("mypy", "--strict", f"{FAULTS}/src")
+    for path in sorted(Path("plugins").glob("trioarb-*/src")):
+        session.run("mypy", "--strict", str(path))
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     requirements = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
-    session.install("-e", ".", "-e", EXAMPLE, "-e", FAULTS, *requirements, *group("test"))
-    session.run("pytest", *session.posargs)
+    session.install("-e", ".", *PLUGINS, *requirements, *group("test"))
+    session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, and print what was measured; or one benchmark alone: nox -s bench -- quotes [its options]."""
-    session.install(".", FAULTS, *group("test"))
+    session.install(".", *PLUGINS, *group("test"))
     everything = (
         "campaign",
         "startup",
@@ -75,13 +78,13 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def swarm(session: nox.Session) -> None:
     """Run random campaigns and verify each: nox -s swarm -- --seeds N [--from S]."""
-    session.install(".", FAULTS)
+    session.install(".", *PLUGINS)
     session.run("python", "benchmarks/swarm.py", *session.posargs)
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation."""
-    session.install("-e", ".", "-e", FAULTS)
+    session.install("-e", ".")
     page = session.run("python", "-m", "trioarb.config.reference", silent=True)
     Path("docs/configuration.md").write_text(str(page), encoding="utf-8")

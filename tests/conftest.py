@@ -1,4 +1,6 @@
-"""Random tests look for new examples on a developer's machine, and try the same ones every time where CI is set.
+"""What runs by default, and how.
+
+Random tests look for new examples on a developer's machine, and try the same ones every time where CI is set.
 
 Nothing is kept in the user's cache. Ctrl-C is as in a terminal also where the tests run in the background, which would
 hand it on to the processes that they start as ignored.
@@ -6,9 +8,19 @@ hand it on to the processes that they start as ignored.
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+#: What a first look takes, in about a minute: what is pure, and a few campaigns of each kind.
+QUICK = (
+    *("test_architecture.py", "test_testing_kit.py", "plugin", "config", "settings", "strategy", "state", "time"),
+    *("risk", "report", "verify", "universe", "execution/test_pair_machine.py", "execution/test_settle.py"),
+    *("builtin/test_dummy.py", "builtin/test_paper_rules.py", "engine/test_determinism.py", "engine/test_corners.py"),
+    *("cli/test_outcomes.py", "cli/test_usage.py"),
+)
+HERE = Path(__file__).parent
 
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -16,6 +28,29 @@ if os.environ.get("CI"):
 
 os.environ["TRIOARB_CACHE_DIR"] = ""
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the long tests, too, and try more random examples")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--long"):
+        os.environ["TRIOARB_LONG_TESTS"] = "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is quick; leave out what is long, unless it is asked for."""
+    quick = {HERE / part for part in QUICK}
+    for item in items:
+        if quick & {item.path, *item.path.parents} and not item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.quick)
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 @pytest.fixture(scope="session", autouse=True)

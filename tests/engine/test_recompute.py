@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recompute import Books, check
@@ -163,7 +164,10 @@ VARIATIONS = {
 }
 
 
-@pytest.mark.parametrize("seed", [7, 1, 23])
+SEEDS = [7, pytest.param(1, marks=pytest.mark.long), pytest.param(23, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("overrides", VARIATIONS.values(), ids=VARIATIONS)
 def test_top10_adds_up(overrides: list[str], seed: int) -> None:
     audited(TOP10, overrides=[f"session.seed={seed}", *overrides])
@@ -223,7 +227,7 @@ def suffering(overrides: Sequence[str], seed: int = 7) -> list[str]:
     return [*shorter, f"session.seed={seed}", *overrides]
 
 
-@pytest.mark.parametrize("seed", [7, 1, 23])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("overrides", FAULTS.values(), ids=FAULTS)
 def test_faults_add_up(overrides: list[str], seed: int) -> None:
     result = audited(CHAOS, overrides=suffering(overrides, seed))
@@ -471,7 +475,7 @@ def tapes(
     return rows
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150, 30), deadline=None)
 @given(drawn=tables(), seed=st.integers(0, 2**32), steps=st.integers(2, 50), over_midnight=st.booleans())
 def test_random_campaigns_add_up_and_keep_every_limit(
     drawn: tuple[dict[str, Any], dict[str, Decimal]], seed: int, steps: int, over_midnight: bool
@@ -498,7 +502,7 @@ SUFFERED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100, 20), deadline=None)
 @given(
     drawn=tables(),
     seed=st.integers(0, 2**32),

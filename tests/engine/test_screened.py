@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from effort import examples
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -130,7 +131,12 @@ def replanned_in_vain() -> dict[str, Any]:
     return table
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
+@settings(
+    max_examples=examples(80, 16),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=set(Phase) - {Phase.shrink},
+)
 @given(
     table=tables(),
     seed=st.integers(0, 2**32),
@@ -159,7 +165,12 @@ def test_the_events_are_those_of_every_quote_shown(
         assert told(table, rows, columns=True) == expected
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.shrink})
+@settings(
+    max_examples=examples(100, 30),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=set(Phase) - {Phase.shrink},
+)
 @given(
     seed=st.integers(0, 2**32),
     most=st.sampled_from([1, 30, 10_000]),
