@@ -85,6 +85,6 @@ def swarm(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation."""
-    session.install("-e", ".")
+    session.install("-e", ".", "-e", "plugins/trioarb-faults")
     page = session.run("python", "-m", "trioarb.config.reference", silent=True)
     Path("docs/configuration.md").write_text(str(page), encoding="utf-8")
