@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, next_step
+from trioarb.execution.pair import Finish, PairState, Send, Wait, next_step
 from trioarb.model.market import Instrument, TradingRules
 from trioarb.model.order import Purpose, Side
-from trioarb.model.trade import PairKind, PairOutcome
+from trioarb.model.trade import Account, PairKind, PairOutcome
 from trioarb.quotes.board import Touch
+from trioarb.strategy.leg import Leg
 
 BPS = 10_000
 #: Nested or not, and one that nothing of these prices fits into.
@@ -86,7 +87,7 @@ class Play:
     refusals: Counter[str] = attrs.field(factory=Counter)
     fate_unknown: bool = False
 
-    def next(self, buy: Venue, sell: Venue, *, out_of_time: bool) -> Send | Wait | Finish:
+    def next(self, buy: Leg, sell: Leg, *, out_of_time: bool) -> Send | Wait | Finish:
         """Ask for the next step, and check that it may be taken."""
         state = PairState(
             kind=self.kind,
@@ -134,20 +135,44 @@ def plays(draw: st.DrawFn) -> Play:
 
 
 @st.composite
-def markets(draw: st.DrawFn, play: Play) -> tuple[Venue, Venue]:
+def markets(draw: st.DrawFn, play: Play) -> tuple[Leg, Leg]:
     """Return what both venues quote now, if anything, and what can be spent there."""
     return tuple(
-        Venue(
-            instrument=instrument,
-            touch=draw(st.none() | touches() | touches()),
-            sellable=draw(FUNDS),
+        leg(
+            side,
+            instrument,
+            draw(st.none() | touches() | touches()),
+            free_base=draw(FUNDS),
             free_quote=draw(FUNDS.map(lambda amount: amount * 100)),
+            borrow=draw(st.none() | sizes(3)),
         )
-        for instrument in (play.buy, play.sell)
+        for side, instrument in ((Side.BUY, play.buy), (Side.SELL, play.sell))
     )  # type: ignore[return-value]
 
 
-def check_send(play: Play, sent: Send, buy: Venue, sell: Venue) -> None:
+def leg(
+    side: Side,
+    instrument: Instrument,
+    touch: Touch | None,
+    *,
+    free_base: Decimal,
+    free_quote: Decimal,
+    borrow: Decimal | None = None,
+) -> Leg:
+    """Return one side of a trade; ``borrow`` USD of base asset on margin, each worth half a quote asset."""
+    return Leg(
+        side=side,
+        instrument=instrument,
+        touch=touch,
+        free_base=free_base,
+        free_quote=free_quote,
+        account=Account.SPOT if borrow is None else Account.MARGIN,
+        max_borrow_usd=borrow or Decimal(0),
+        usd_per_quote=Decimal(2),
+    )
+
+
+def check_send(play: Play, sent: Send, buy: Leg, sell: Leg) -> None:
     imbalance = Fraction(play.bought) - Fraction(play.sold)
     lagging, leading = (sell, buy) if imbalance > 0 else (buy, sell)
     venue = {play.buy.venue: buy, play.sell.venue: sell}[sent.venue]
@@ -166,7 +191,7 @@ def check_send(play: Play, sent: Send, buy: Venue, sell: Venue) -> None:
     # To the venue's grid a limit goes outwards, by less than a tick.
     slippage, tick = Fraction(play.slippage_bps) / BPS, Fraction(rules.tick_size)
     if sent.side is Side.SELL:
-        assert quantity <= venue.sellable
+        assert quantity <= Fraction(venue.free_base) + Fraction(venue.max_borrow_usd) / (limit * 2)
         assert limit > Fraction(touch.bid) * (1 - slippage) - tick
     else:
         fee = max(Fraction(venue.instrument.taker_fee_bps), Fraction(0)) / BPS
@@ -174,13 +199,13 @@ def check_send(play: Play, sent: Send, buy: Venue, sell: Venue) -> None:
         assert limit < Fraction(touch.ask) * (1 + slippage) + tick
 
 
-def is_tradable(quantity: Fraction, venue: Venue, *, at: Fraction) -> bool:
+def is_tradable(quantity: Fraction, venue: Leg, *, at: Fraction) -> bool:
     """Whether the venue takes what whole lots there are in a quantity, at a price."""
     whole = quantity - quantity % Fraction(venue.instrument.rules.lot_size)
     return bool(whole) and whole * at >= venue.instrument.rules.min_notional
 
 
-def best_limit(play: Play, venue: Venue, imbalance: Fraction) -> Fraction:
+def best_limit(play: Play, venue: Leg, imbalance: Fraction) -> Fraction:
     """Return the limit at which an order that evens out is worth most to the venue, or a little more than that."""
     assert venue.touch is not None
     if imbalance > 0:
@@ -189,7 +214,7 @@ def best_limit(play: Play, venue: Venue, imbalance: Fraction) -> Fraction:
     return slipped + Fraction(venue.instrument.rules.tick_size)
 
 
-def check_finish(play: Play, finish: Finish, buy: Venue, sell: Venue, *, out_of_time: bool) -> None:
+def check_finish(play: Play, finish: Finish, buy: Leg, sell: Leg, *, out_of_time: bool) -> None:
     imbalance = Fraction(play.bought) - Fraction(play.sold)
     assert finish.imbalance == imbalance
     if finish.outcome is PairOutcome.RESIDUAL:
@@ -235,8 +260,8 @@ def test_where_everything_fills_a_pair_ends_even_or_as_dust_after_a_few_orders(
 ) -> None:
     rich = Decimal(10**9)
     venues = [
-        Venue(instrument=instrument, touch=touch, sellable=rich, free_quote=rich)
-        for instrument, touch in zip((play.buy, play.sell), quoted, strict=True)
+        leg(side, instrument, touch, free_base=rich, free_quote=rich)
+        for side, instrument, touch in zip((Side.BUY, Side.SELL), (play.buy, play.sell), quoted, strict=True)
     ]
     for _ in range(6):
         step = play.next(*venues, out_of_time=False)
@@ -266,9 +291,9 @@ def uneven(refusals: Mapping[str, int]) -> Play:
     return Play(PairKind.ENTRY, a, b, Decimal(20), Decimal(-6), Decimal(2), Decimal(1), Counter(refusals))
 
 
-def quoted(instrument: Instrument, bid: str, ask: str) -> Venue:
+def quoted(side: Side, instrument: Instrument, bid: str, ask: str) -> Leg:
     touch = Touch(bid=Decimal(bid), bid_size=Decimal(50), ask=Decimal(ask), ask_size=Decimal(50))
-    return Venue(instrument=instrument, touch=touch, sellable=Decimal(100), free_quote=Decimal(10_000))
+    return leg(side, instrument, touch, free_base=Decimal(100), free_quote=Decimal(10_000))
 
 
 @pytest.mark.parametrize(
@@ -286,6 +311,7 @@ def test_an_entry_is_evened_out_where_it_was_not_refused_and_costs_least(
     bid_b: str, refusals: dict[str, int], purpose: Purpose
 ) -> None:
     play = uneven(refusals)
-    step = play.next(quoted(play.buy, "100", "100.1"), quoted(play.sell, bid_b, "101"), out_of_time=False)
+    buy, sell = quoted(Side.BUY, play.buy, "100", "100.1"), quoted(Side.SELL, play.sell, bid_b, "101")
+    step = play.next(buy, sell, out_of_time=False)
     assert isinstance(step, Send)
     assert step.purpose is purpose

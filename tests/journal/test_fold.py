@@ -29,9 +29,9 @@ from trioarb.journal.journal import Journal
 from trioarb.journal.stored import open_journal
 from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed
 from trioarb.plugin.registry import Plugins, load_plugins
-from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
+from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asking import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -61,10 +62,12 @@ class Desk:
         self.settings = ExchangeSettings(**limits)
         self.tier = self.fresh_tier()
         self.journal = Journal(lambda: self.now_ns)
-        trades = Trades()
-        guards = Guards(journal=self.journal, trades=trades, tiers={"exchange": self.tier}, max_concurrent_pairs=100)
+        self.trades = Trades()
+        guards = Guards(
+            journal=self.journal, trades=self.trades, tiers={"exchange": self.tier}, max_concurrent_pairs=100
+        )
         self.guards = guards
-        self.journal.attach(projections=[trades, guards], observers=[self.records.append], reactors=[guards])
+        self.journal.attach(projections=[self.trades, guards], observers=[self.records.append], reactors=[guards])
         self._orders = 0
         self.journal.record(
             CampaignOpened(
@@ -95,7 +98,8 @@ class Desk:
             self.guards.poll(self.now_ns)
 
     def ask(self, buy: str = "a", sell: str = "b") -> PairOpened | Decided:
-        return self.guards.decide(opportunity(buy_venue=buy, sell_venue=sell), self.now_ns)
+        wanted = opportunity(buy_venue=buy, sell_venue=sell)
+        return ask(self.guards, wanted, self.now_ns, journal=self.journal, trades=self.trades)
 
     def answer(self, buy: str = "a", sell: str = "b") -> str:
         """Ask, and return ``ALLOW``, or the rule that denies; an allowed entry costs nothing and is over at once."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asking import ask
 
 from trioarb.api import SECOND_NS, Answer, GuardContext, GuardTier, Opportunity, Record, Refusal, Route, event
 from trioarb.builtin.guard_global import GlobalSettings, GlobalTier
@@ -84,7 +85,7 @@ class Desk:
             edge_bps=Decimal(12),
             notional_usd=Decimal(usd),
         )
-        return self.guards.decide(opportunity, self.now_ns)
+        return ask(self.guards, opportunity, self.now_ns, journal=self.journal, trades=self.trades)
 
     def answer(self, *args: Any, **options: Any) -> str:
         """Ask, and return ``ALLOW``, or the refusal as ``DENY tier.rule``; what is allowed stays in flight."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import ask
 
 from trioarb.api import (
     SECOND_NS,
@@ -50,12 +51,14 @@ class Desk:
         self.records: list[Record] = []
         self.fresh_tier = tier
         self.journal = Journal(lambda: len(self.records))
-        trades = Trades()
-        self.guards = Guards(journal=self.journal, trades=trades, tiers={"mine": tier()}, max_concurrent_pairs=100)
-        self.journal.attach(projections=[trades, self.guards], observers=[self.records.append], reactors=[self.guards])
+        self.trades = Trades()
+        self.guards = Guards(journal=self.journal, trades=self.trades, tiers={"mine": tier()}, max_concurrent_pairs=100)
+        self.journal.attach(
+            projections=[self.trades, self.guards], observers=[self.records.append], reactors=[self.guards]
+        )
 
     def answer(self) -> str:
-        given = self.guards.decide(opportunity(), 0)
+        given = ask(self.guards, opportunity(), 0, journal=self.journal, trades=self.trades)
         if isinstance(given, PairOpened):
             return "ALLOW"
         assert given.tier == "mine"

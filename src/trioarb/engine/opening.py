@@ -17,18 +17,18 @@ from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, blamed, open_world
 from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
-from trioarb.execution.flight import Market
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
 from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
-from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
+from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
+from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import Turn, seconds_to_ns
 from trioarb.time.virtual import VirtualClock
 
@@ -153,7 +153,6 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         executor=Executor(
             campaign_id=campaign_id,
             journal=journal,
-            ledger=ledger,
             trades=trades,
             venues=world.exchanges,
             time=world.time,
@@ -196,6 +195,8 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
                 symbol=listing.symbol,
                 instruments=instruments,
                 board=board,
+                exchanges=world.exchanges,
+                funds=funds,
                 usd_per_quote=config.fx[listing.quote],
                 exit_bps=strategy.exit_bps,
             ),

@@ -12,8 +12,8 @@ from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
 from trioarb.model.market import Instrument
 from trioarb.plugin.contract import Exchange
-from trioarb.risk.funds import Funds
 from trioarb.risk.guards import Guards
+from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import Trades
 from trioarb.time.campaign_time import CampaignTime

@@ -12,15 +12,16 @@ import attrs
 import trio
 
 from trioarb.engine.parts import Parts
-from trioarb.execution.flight import Market
 from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
 from trioarb.model.number import BPS, EXACT
-from trioarb.model.trade import ExitReason, Opportunity, Position
+from trioarb.model.order import Side
+from trioarb.model.trade import Answer, ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.state.funnel import Funnel, Passed
 from trioarb.strategy.edge import edge_bps
-from trioarb.strategy.sizing import LegMarket, NotSized, both_tradable, size_entry, size_exit
+from trioarb.strategy.market import Market
+from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 from trioarb.time.campaign_time import Turn
 
 __all__ = ["Path", "SymbolTask"]
@@ -419,18 +420,18 @@ class SymbolTask:
         opportunity = size_entry(
             best.route,
             wanted,
-            self._leg(best.route.buy_venue),
-            self._leg(best.route.sell_venue),
+            self.market.leg(best.route.buy_venue, Side.BUY),
+            self.market.leg(best.route.sell_venue, Side.SELL),
             entry_bps=self.strategy.entry_bps,
-            usd_per_quote=self.market.usd_per_quote,
         )
         if isinstance(opportunity, NotSized):
             funnel.not_sized[opportunity.reason] += 1
             return
         funnel.sized += 1
-        decision = self._parts.guards.decide(opportunity, now_ns)
-        if isinstance(decision, PairOpened):
-            self._work = decision
+        executor = self._parts.executor
+        decision = self._parts.guards.decide(opportunity, now_ns, pair_id=executor.next_pair_id)
+        if decision.answer is Answer.ALLOW:
+            self._work = executor.open_entry(opportunity)
             self._bell.ring()
         else:
             self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
@@ -499,15 +500,16 @@ class SymbolTask:
     def _plan_exit(self, position: Position, reason: ExitReason) -> tuple[Opportunity, bool]:
         """Return how to close the position, and whether both venues would take it."""
         route = position.route.reversed
-        buy, sell = self._leg(route.buy_venue), self._leg(route.sell_venue)
+        buy, sell = self.market.leg(route.buy_venue, Side.BUY), self.market.leg(route.sell_venue, Side.SELL)
         slippage_bps = self._parts.limits.slippage_bps if reason.forced else None
         plan = size_exit(position.quantity, buy, sell, slippage_bps=slippage_bps)
-        return plan, both_tradable(plan, buy, sell)
+        return plan, both_take(plan, buy, sell)
 
     def _is_too_small(self, position: Position, plan: Opportunity) -> bool:
         """Return whether the venues would not take the whole position either."""
-        buy, sell = self._leg(plan.route.buy_venue), self._leg(plan.route.sell_venue)
-        return not both_tradable(attrs.evolve(plan, quantity=position.quantity), buy, sell)
+        route = plan.route
+        buy, sell = self.market.leg(route.buy_venue, Side.BUY), self.market.leg(route.sell_venue, Side.SELL)
+        return not both_take(attrs.evolve(plan, quantity=position.quantity), buy, sell)
 
     def _exit_due_ns(self) -> int | None:
         due = (self.strategy.wake_at_ns(position) for position in self._parts.trades.positions(self.symbol))
@@ -533,20 +535,6 @@ class SymbolTask:
         self._paused.pop(position.trade_id, None)
         if position in self._parts.trades.positions(self.symbol):
             self._paused[position.trade_id] = self._parts.time.now_ns() + _RETRY_CLOSE_NS
-
-    def _leg(self, venue: str) -> LegMarket:
-        exchange, instrument = self._parts.venues[venue], self.market.instruments[venue]
-        touch = self._board.touch(venue)
-        if touch is None:
-            raise AssertionError(f"{self.symbol}: {venue} is priced before its first quote")
-        return LegMarket(
-            instrument=instrument,
-            touch=touch,
-            free_base=self._parts.funds.spendable(venue, instrument.base),
-            free_quote=self._parts.funds.spendable(venue, instrument.quote),
-            account=exchange.account,
-            max_borrow_usd=exchange.max_borrow_usd,
-        )
 
     def _seed_inventory(self, venue: str, index: int) -> None:
         quote, instrument = self._board.quote(index), self.market.instruments.get(venue)

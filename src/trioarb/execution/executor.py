@@ -9,36 +9,35 @@ from math import inf
 import trio
 
 from trioarb.config.schema import Execution
-from trioarb.execution.flight import Flight, Market, order_of
-from trioarb.execution.pair import Finish, PairState, Send, Venue, Wait, balanced, next_step
+from trioarb.execution.flight import Flight, order_of
+from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next_step
 from trioarb.execution.sender import Sender, not_sent
-from trioarb.execution.settlement import settle_entry, settle_exit, settle_late
+from trioarb.execution.settle import EndedLeg, settle, settle_late
 from trioarb.journal.journal import Journal
 from trioarb.model.event import PairOpened
-from trioarb.model.number import ZERO, ceil_to
+from trioarb.model.number import EXACT, ZERO, floor_to
 from trioarb.model.order import Order, Purpose, Side
-from trioarb.model.trade import Account, ExitReason, Opportunity, PairKind, PairOutcome, Position
+from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
-from trioarb.state.ledger import Ledger
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
-from trioarb.strategy.sizing import leg_lots
+from trioarb.strategy.leg import Leg
+from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
-__all__ = ["Executor"]
+__all__ = ["Executor", "entry_of"]
 
 #: A pair is shielded from the campaign's end for this much longer than its own deadlines add up to.
 _MARGIN_SECONDS = 5
 
 
 class Executor:
-    """Executes pairs. Each runs to its end in a shielded scope with a deadline, whatever becomes of the caller."""
+    """Opens pairs and executes them, each to its end in a shielded scope with a deadline, whatever the caller does."""
 
     def __init__(
         self,
         *,
         campaign_id: str,
         journal: Journal,
-        ledger: Ledger,
         trades: Trades,
         venues: Mapping[str, Exchange],
         time: CampaignTime,
@@ -46,9 +45,7 @@ class Executor:
     ) -> None:
         self.order_prefix = f"{campaign_id}-"
         self._journal = journal
-        self._ledger = ledger
         self._trades = trades
-        self._venues = venues
         self._time = time
         self._settings = settings
         self._sender = Sender(journal=journal, trades=trades, venues=venues, time=time, settings=settings)
@@ -64,8 +61,19 @@ class Executor:
             shield.deadline = min(shield.deadline, self.hurry_until)
         return self.hurry_until
 
+    @property
+    def next_pair_id(self) -> str:
+        """The id of the pair that is opened next."""
+        return f"p{self._trades.next_number}"
+
+    def open_entry(self, opportunity: Opportunity) -> PairOpened:
+        """Open the pair of an entry that the guards allowed, and reserve its exposure. Call it in the same step."""
+        opened = entry_of(opportunity, self._trades.next_number)
+        self._journal.record(opened)
+        return opened
+
     async def enter(self, market: Market, opened: PairOpened) -> None:
-        """Execute an entry that the guards allowed. Not ended by cancellation of the caller."""
+        """Execute an entry that was opened. Not ended by cancellation of the caller."""
         flight = Flight(market, opened)
         self._settle(flight, await self._finish(flight, self._send_legs))
 
@@ -105,13 +113,13 @@ class Executor:
         self._sender.record_report(market, order_of(submitted), report)
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
-        marks = market.marks(submitted.venue, submitted.venue)
-        for event in settle_late(order, residual, marks, base=market.base, usd_per_quote=market.usd_per_quote):
+        touch = market.board.touch(submitted.venue)
+        for event in settle_late(order, residual, touch, base=market.base, usd_per_quote=market.usd_per_quote):
             self._journal.record(event)
 
     def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Flight:
         opened = PairOpened(
-            pair_id=f"p{self._trades.next_number}",
+            pair_id=self.next_pair_id,
             trade_id=position.trade_id,
             kind=PairKind.EXIT,
             symbol=market.symbol,
@@ -129,30 +137,20 @@ class Executor:
     def _settle(self, flight: Flight, finish: Finish) -> None:
         """Record how the pair ended: in one step with its last fill, nothing comes between."""
         market, opened = flight.market, flight.opened
-        flows, unknown = self._trades.pairs[opened.pair_id], tuple(flight.unanswered.values())
-        if opened.kind is PairKind.ENTRY:
-            events = settle_entry(
-                flows,
-                finish,
-                flight.marks,
-                unknown=unknown,
-                least_tradable=_least_tradable(market, opened),
-                base=market.base,
-                usd_per_quote=market.usd_per_quote,
-            )
-        else:
-            events = settle_exit(
-                self._trades.position(opened.trade_id),
-                self._trades.totals[opened.trade_id],
-                flows,
-                finish,
-                flight.marks,
-                unknown=unknown,
-                least_tradable=_least_tradable(market, opened),
-                base=market.base,
-                usd_per_quote=market.usd_per_quote,
-            )
-        for event in events:
+        flows = self._trades.pairs[opened.pair_id]
+        position = self._trades.position(opened.trade_id) if opened.kind is PairKind.EXIT else None
+        buy, sell = market.leg(opened.buy_venue, Side.BUY), market.leg(opened.sell_venue, Side.SELL)
+        for event in settle(
+            flows,
+            finish,
+            _ended(flows, buy, sell, position),
+            position=position,
+            totals=self._trades.totals[opened.trade_id],
+            unknown=tuple(flight.unanswered.values()),
+            least_tradable=max(buy.least(opened.buy_limit), sell.least(opened.sell_limit)),
+            base=market.base,
+            usd_per_quote=market.usd_per_quote,
+        ):
             self._journal.record(event)
 
     async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[None]]) -> Finish:
@@ -179,12 +177,9 @@ class Executor:
     async def _send_legs(self, flight: Flight) -> None:
         """Send both legs together, once their intent is in the journal; without that, no entry."""
         opened = flight.opened
-        instruments = flight.market.instruments
-        bought = leg_lots(opened.quantity, instruments[opened.buy_venue])
-        buy = self._order(flight, opened.buy_venue, Side.BUY, bought, opened.buy_limit)
+        buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
         self._sender.submit(flight, buy, Purpose.LEG)
-        sold = leg_lots(opened.quantity, instruments[opened.sell_venue])
-        sell = self._order(flight, opened.sell_venue, Side.SELL, sold, opened.sell_limit)
+        sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)
         is_recorded = await self._sender.recorded(self._sender.submit(flight, sell, Purpose.LEG))
         if opened.kind is PairKind.ENTRY and not is_recorded:
             for order in (buy, sell):
@@ -220,25 +215,18 @@ class Executor:
             kind=opened.kind,
             bought=flows.bought,
             sold=flows.sold,
-            buy=self._venue(market, opened.buy_venue),
-            sell=self._venue(market, opened.sell_venue),
+            buy=market.leg(opened.buy_venue, Side.BUY),
+            sell=market.leg(opened.sell_venue, Side.SELL),
             refusals=flight.refusals,
             out_of_time=out_of_time,
             fate_unknown=bool(flight.unanswered),
         )
         return next_step(state, slippage_bps=self._settings.unwind_slippage_bps, exit_bps=market.exit_bps)
 
-    def _venue(self, market: Market, name: str) -> Venue:
-        instrument, touch, exchange = market.instruments[name], market.board.touch(name), self._venues[name]
-        sellable = self._ledger.free(name, instrument.base)
-        if exchange.account is Account.MARGIN and touch is not None:
-            sellable += exchange.max_borrow_usd / (touch.bid * market.usd_per_quote)
-        return Venue(
-            instrument=instrument,
-            touch=touch,
-            sellable=sellable,
-            free_quote=self._ledger.free(name, instrument.quote),
-        )
+    def _leg_order(self, flight: Flight, venue: str, side: Side, limit_price: Decimal) -> Order:
+        """Return the order of a leg: what the pair wants, down to the venue's own lot."""
+        lot = flight.market.instruments[venue].rules.lot_size
+        return self._order(flight, venue, side, floor_to(flight.opened.quantity, lot), limit_price)
 
     def _order(self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal) -> Order:
         return Order(
@@ -251,12 +239,32 @@ class Executor:
         )
 
 
-def _least_tradable(market: Market, opened: PairOpened) -> Decimal:
-    """Return the smallest quantity of which both venues would take their leg at the pair's limits."""
-    buy, sell = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
-    return max(
-        buy.rules.lot_size,
-        sell.rules.lot_size,
-        ceil_to(buy.rules.min_notional / opened.buy_limit, buy.rules.lot_size),
-        ceil_to(sell.rules.min_notional / opened.sell_limit, sell.rules.lot_size),
+def entry_of(opportunity: Opportunity, number: int) -> PairOpened:
+    """Return the entry that an opportunity becomes, as the pair of this number."""
+    route = opportunity.route
+    return PairOpened(
+        pair_id=f"p{number}",
+        trade_id=f"t{number}",
+        kind=PairKind.ENTRY,
+        symbol=route.symbol,
+        buy_venue=route.buy_venue,
+        sell_venue=route.sell_venue,
+        quantity=opportunity.quantity,
+        buy_limit=opportunity.buy_limit,
+        sell_limit=opportunity.sell_limit,
+        reserved_usd=opportunity.notional_usd,
+    )
+
+
+def _ended(flows: PairFlows, buy: Leg, sell: Leg, position: Position | None) -> tuple[EndedLeg, EndedLeg]:
+    """Return the legs at the end of a pair, the long one first: an exit sells where its position is long."""
+    if position is None:
+        return (
+            EndedLeg(venue=buy.venue, sign=1, flow=flows.buy, touch=buy.touch),
+            EndedLeg(venue=sell.venue, sign=-1, flow=flows.sell, touch=sell.touch),
+        )
+    long, short = position.quantity, EXACT.minus(position.quantity)
+    return (
+        EndedLeg(venue=sell.venue, sign=1, flow=flows.sell, touch=sell.touch, before=long, price=position.buy_price),
+        EndedLeg(venue=buy.venue, sign=-1, flow=flows.buy, touch=buy.touch, before=short, price=position.sell_price),
     )

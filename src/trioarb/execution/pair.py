@@ -12,27 +12,12 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
+from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
-from trioarb.quotes.board import Touch
-from trioarb.strategy.sizing import affordable, leg_lots, tradable
+from trioarb.strategy.leg import Leg
 
-__all__ = ["Finish", "PairState", "Send", "Venue", "Wait", "balanced", "next_step"]
-
-
-@attrs.frozen(kw_only=True)
-class Venue:
-    """One venue of the pair: its instrument, its present touch if there is one, and what can be spent there.
-
-    ``sellable``: base asset, borrowed included; ``free_quote``: quote asset.
-    """
-
-    instrument: Instrument
-    touch: Touch | None
-    sellable: Decimal
-    free_quote: Decimal
+__all__ = ["Finish", "PairState", "Send", "Wait", "balanced", "next_step"]
 
 
 @attrs.frozen(kw_only=True)
@@ -46,8 +31,8 @@ class PairState:
     kind: PairKind
     bought: Decimal
     sold: Decimal
-    buy: Venue
-    sell: Venue
+    buy: Leg
+    sell: Leg
     refusals: Mapping[str, int]
     out_of_time: bool
     fate_unknown: bool
@@ -117,54 +102,44 @@ def _outcome(kind: PairKind, hedged: Decimal) -> PairOutcome:
 
 def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_bps: Decimal) -> Iterator[_Remedy]:
     """Yield the orders that would even out the pair. Costs are per base unit, comparable among each other only."""
-    side = Side.SELL if imbalance > 0 else Side.BUY
     lagging, leading = (state.sell, state.buy) if imbalance > 0 else (state.buy, state.sell)
     options = [(lagging, Purpose.COMPLETE if state.kind is PairKind.EXIT else Purpose.HEDGE)]
     if state.kind is PairKind.ENTRY:
-        options.append((leading, Purpose.UNWIND))
-    for venue, purpose in options:
-        if venue.touch is None:
+        options.append((leading.reversed, Purpose.UNWIND))
+    for leg, purpose in options:
+        if leg.touch is None:
             continue
-        rules = venue.instrument.rules
-        if side is Side.SELL:
-            price, displayed = venue.touch.bid, venue.touch.bid_size
-            limit = floor_to(price * (BPS - slippage_bps) / BPS, rules.tick_size)
-            cost = -price * (BPS - venue.instrument.taker_fee_bps) / BPS
-        else:
-            price, displayed = venue.touch.ask, venue.touch.ask_size
-            limit = ceil_to(price * (BPS + slippage_bps) / BPS, rules.tick_size)
-            cost = price * (BPS + venue.instrument.taker_fee_bps) / BPS
+        price, fee_bps, selling = leg.price, leg.instrument.taker_fee_bps, leg.side is Side.SELL
+        limit = leg.limit_beyond(slippage_bps)
+        cost = -price * (BPS - fee_bps) / BPS if selling else price * (BPS + fee_bps) / BPS
         if purpose is Purpose.HEDGE:
             cost -= price * exit_bps / BPS
-        payable = venue.sellable if side is Side.SELL else affordable(venue.instrument, venue.free_quote, limit)
-        quantity = floor_to(max(min(abs(imbalance), payable), ZERO), rules.lot_size)
-        if side is Side.SELL and not tradable(quantity, limit, venue.instrument):
-            limit = ceil_to(price, rules.tick_size)  # worth enough at the touch, but not so far below it
-        quantity = _leave_no_crumb(quantity, limit, displayed, venue.instrument)
-        if tradable(quantity, limit, venue.instrument):
+        quantity = leg.lots(min(abs(imbalance), leg.payable(limit)))
+        if selling and not leg.takes(quantity, limit):
+            limit = leg.limit  # worth enough at the touch, but not so far below it
+            quantity = leg.lots(min(abs(imbalance), leg.payable(limit)))
+        quantity = _leave_no_crumb(leg, quantity, limit)
+        if leg.takes(quantity, limit):
             yield _Remedy(
-                order=Send(
-                    venue=venue.instrument.venue, side=side, quantity=quantity, limit_price=limit, purpose=purpose
-                ),
-                refusals=state.refusals.get(venue.instrument.venue, 0),
+                order=Send(venue=leg.venue, side=leg.side, quantity=quantity, limit_price=limit, purpose=purpose),
+                refusals=state.refusals.get(leg.venue, 0),
                 cost=cost,
             )
 
 
-def _leave_no_crumb(quantity: Decimal, price: Decimal, displayed: Decimal, instrument: Instrument) -> Decimal:
-    """Return how much to send so that, if no more than ``displayed`` fills, the rest is still large enough to trade."""
-    if displayed >= quantity or tradable(quantity - displayed, price, instrument):
+def _leave_no_crumb(leg: Leg, quantity: Decimal, price: Decimal) -> Decimal:
+    """Return how much to send so that, if no more than is displayed fills, the rest is still large enough to trade."""
+    displayed, rules = leg.displayed, leg.instrument.rules
+    if displayed >= quantity or leg.takes(quantity - displayed, price):
         return quantity
-    rules = instrument.rules
-    smaller = floor_to(quantity - max(rules.lot_size, rules.min_notional / price), rules.lot_size)
-    return smaller if tradable(smaller, price, instrument) else quantity
+    smaller = leg.lots(quantity - max(rules.lot_size, rules.min_notional / price))
+    return smaller if leg.takes(smaller, price) else quantity
 
 
 def _is_dust(state: PairState, imbalance: Decimal) -> bool:
     """Whether it is too small for every venue that could even it out: for an exit, the lagging one."""
     lagging = state.sell if imbalance > 0 else state.buy
     return not any(
-        venue.touch is not None
-        and tradable(leg_lots(abs(imbalance), venue.instrument), venue.touch.bid, venue.instrument)
-        for venue in ((lagging,) if state.kind is PairKind.EXIT else (state.buy, state.sell))
+        leg.touch is not None and leg.takes(leg.lots(abs(imbalance)), leg.touch.bid)
+        for leg in ((lagging,) if state.kind is PairKind.EXIT else (state.buy, state.sell))
     )

@@ -11,7 +11,7 @@ import trio
 from trioarb.config.schema import Execution
 from trioarb.errors import OrderRejected as VenueRejected
 from trioarb.errors import VenueError
-from trioarb.execution.flight import Flight, Market
+from trioarb.execution.flight import Flight
 from trioarb.journal.journal import Journal
 from trioarb.model.event import (
     OrderAcknowledged,
@@ -25,8 +25,9 @@ from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
 from trioarb.plugin.contract import Exchange
+from trioarb.state.funds import funds_needed
 from trioarb.state.trades import Trades
-from trioarb.strategy.sizing import funds_needed
+from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
 __all__ = ["Sender", "intent_of", "not_sent"]

@@ -1,4 +1,4 @@
-"""Ask the guard tiers in order, and reserve what they allow in the same step."""
+"""Ask the guard tiers in order, and record what they decide."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import attrs
 import structlog
 
 from trioarb.journal.journal import Fold, Journal
-from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, PairOpened, Record
-from trioarb.model.trade import Answer, Opportunity, PairKind, Refusal
+from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
+from trioarb.model.trade import Answer, Opportunity, Refusal
 from trioarb.plugin.contract import GuardTier
 from trioarb.state.trades import Trades
 
@@ -33,7 +33,7 @@ class _Streak:
 
 
 class Guards:
-    """The tiers of one campaign, in order. Nothing here waits, so nothing comes between check and reservation."""
+    """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step."""
 
     def __init__(
         self, *, journal: Journal, trades: Trades, tiers: Mapping[str, GuardTier], max_concurrent_pairs: int
@@ -47,11 +47,10 @@ class Guards:
         self._broken: dict[str, str] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
-    def decide(self, opportunity: Opportunity, now_ns: int) -> PairOpened | Decided:
-        """Return the opened pair, its exposure reserved, or the recorded DENY or STOP."""
+    def decide(self, opportunity: Opportunity, now_ns: int, *, pair_id: str) -> Decided:
+        """Return the answer, recorded. One that is ALLOW names the pair that has to be opened before anything else."""
         tier, refusal = self._ask(opportunity, now_ns)
         route = opportunity.route
-        pair_number = self._trades.next_number
         decision = Decided(
             symbol=route.symbol,
             buy_venue=route.buy_venue,
@@ -68,25 +67,10 @@ class Guards:
             rule=None if refusal is None else refusal.rule,
             value=None if refusal is None else refusal.value,
             limit=None if refusal is None else refusal.limit,
-            pair_id=f"p{pair_number}" if refusal is None else None,
+            pair_id=pair_id if refusal is None else None,
         )
         self._record(decision)
-        if refusal is not None:
-            return decision
-        opened = PairOpened(
-            pair_id=f"p{pair_number}",
-            trade_id=f"t{pair_number}",
-            kind=PairKind.ENTRY,
-            symbol=route.symbol,
-            buy_venue=route.buy_venue,
-            sell_venue=route.sell_venue,
-            quantity=opportunity.quantity,
-            buy_limit=opportunity.buy_limit,
-            sell_limit=opportunity.sell_limit,
-            reserved_usd=opportunity.notional_usd,
-        )
-        self._journal.record(opened)
-        return opened
+        return decision
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:

@@ -9,12 +9,11 @@ from decimal import Decimal
 from trioarb.journal.journal import Fold
 from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, Record
 from trioarb.model.market import Instrument
-from trioarb.model.number import EXACT, ZERO
+from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
-from trioarb.strategy.sizing import funds_needed
 
-__all__ = ["Funds"]
+__all__ = ["Funds", "funds_needed"]
 
 
 class Funds:
@@ -53,3 +52,12 @@ class Funds:
             instrument = self._instruments.get(opened.symbol, {}).get(venue)
             if instrument is not None:
                 yield venue, *funds_needed(instrument, side, quantity=opened.quantity, limit_price=limit)
+
+
+def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal) -> tuple[str, Decimal]:
+    """Return what an order locks until it is done: the asset, and how much of it (a buy's fee included)."""
+    if side is Side.SELL:
+        return instrument.base, quantity
+    fee = EXACT.divide(max(instrument.taker_fee_bps, ZERO), BPS)
+    value = EXACT.multiply(quantity, limit_price)
+    return instrument.quote, EXACT.multiply(value, EXACT.add(1, fee))

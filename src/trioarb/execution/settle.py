@@ -1,0 +1,353 @@
+"""Account for a pair that has ended: the position it opened or closed, what it realised, what it left.
+
+Every quote-asset amount of a pair is either kept with the open position or realised, so over a trade's life
+realised PnL = Σ cash flows − fees (+ residuals and dust at their mark), to the last digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, localcontext
+
+import attrs
+
+from trioarb.execution.pair import Finish
+from trioarb.model.event import (
+    Event,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    ResidualLeft,
+    ResidualResolved,
+)
+from trioarb.model.number import EXACT, ZERO, per_unit, share
+from trioarb.model.order import Order, Side
+from trioarb.model.trade import ExitReason, PairOutcome, Position
+from trioarb.quotes.board import Touch
+from trioarb.state.trades import Flow, OpenOrder, PairFlows, TradeTotals
+
+__all__ = ["EndedLeg", "settle", "settle_late"]
+
+_add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
+
+
+@attrs.frozen(kw_only=True)
+class EndedLeg:
+    """One leg at the end of its pair: what was held before it, what it bought and sold, what that would bring now.
+
+    ``sign``: 1 where the pair's position is long, −1 where it is short. ``before`` (below zero: short) was taken at
+    ``price`` on average. ``touch`` is that of its venue, if there is one.
+    """
+
+    venue: str
+    sign: int
+    flow: Flow
+    touch: Touch | None
+    before: Decimal = ZERO
+    price: Decimal | None = None
+
+    @property
+    def held(self) -> Decimal:
+        """What is held now; below zero: short."""
+        return _add(self.before, self.flow.net)
+
+    @property
+    def average(self) -> Decimal | None:
+        """The average price of what the pair traded here in the position's direction."""
+        flow = self.flow
+        return _average(flow.buy_value, flow.bought) if self.sign > 0 else _average(flow.sell_value, flow.sold)
+
+    def mark(self, quantity: Decimal) -> Decimal | None:
+        """Return at what a long or (below zero) short quantity could be traded away now."""
+        if self.touch is None:
+            return None
+        return self.touch.bid if quantity > 0 else self.touch.ask
+
+    def kept(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
+        """Return the cash and the fees of that part of an entry's leg which is kept with a position."""
+        flow = self.flow
+        if self.sign > 0:
+            return -share(flow.buy_value, quantity, flow.bought), share(flow.buy_fees, quantity, flow.bought)
+        return share(flow.sell_value, quantity, flow.sold), share(flow.sell_fees, quantity, flow.sold)
+
+    def beyond(self, hedged: Decimal) -> _Left | None:
+        """Return what is held here beyond what is hedged."""
+        quantity = _subtract(self.held, _multiply(hedged, self.sign))
+        if not quantity:
+            return None
+        flow = self.flow
+        price = self.price if self.before else None
+        if price is None:
+            price = _average(flow.buy_value, flow.bought) if quantity > 0 else _average(flow.sell_value, flow.sold)
+        assert price is not None
+        return _Left(venue=self.venue, quantity=quantity, average_price=price, mark=self.mark(quantity))
+
+
+@attrs.frozen(kw_only=True)
+class _Left:
+    """A one-sided quantity: long on one venue if positive, short if negative; and what it is worth.
+
+    ``unknown``: an order there never got an answer. ``possible``: it may not even exist, and has no value.
+    """
+
+    venue: str
+    quantity: Decimal
+    average_price: Decimal
+    mark: Decimal | None
+    unknown: bool = False
+    possible: bool = False
+    client_order_id: str | None = None
+
+    @property
+    def value(self) -> Decimal:
+        if self.possible:
+            return ZERO
+        return _multiply(self.quantity, self.average_price if self.mark is None else self.mark)
+
+
+def settle(
+    flows: PairFlows,
+    finish: Finish,
+    legs: Sequence[EndedLeg],
+    *,
+    position: Position | None,
+    totals: TradeTotals,
+    unknown: Sequence[Order],
+    least_tradable: Decimal,
+    base: str,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the events that end a pair, in the order in which they are to be recorded.
+
+    ``legs``: the long one first. ``position`` is what an exit was to close, ``None`` for an entry; ``totals`` are those
+    of its trade. ``unknown``: orders whose fate could not be learnt; with one no further exit can be sent safely, and
+    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity below
+    ``least_tradable`` could never be closed: it is dust on both legs, not a position.
+    """
+    hedged = ZERO
+    if position is None or not unknown:
+        hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
+    kept, dust = (ZERO, hedged) if hedged < least_tradable else (hedged, ZERO)
+    left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
+    with localcontext(EXACT):
+        cash, fees = sum(leg.flow.cash for leg in legs), sum(leg.flow.fees for leg in legs)
+        held_cash = held_fees = kept_cash = kept_fees = ZERO
+        if position is not None:
+            held_cash, held_fees, closed = position.cash, position.fees, position.quantity - kept
+            kept_cash = held_cash - share(held_cash, closed, position.quantity)
+            kept_fees = held_fees - share(held_fees, closed, position.quantity)
+        elif kept:
+            kept_cash, kept_fees = (sum(amounts) for amounts in zip(*(leg.kept(kept) for leg in legs), strict=True))
+        dust_value = _dust_value(legs, dust) if dust else ZERO
+        left_value = sum((one.value for one in left), ZERO)
+        realised = (held_cash - held_fees + cash - fees) - (kept_cash - kept_fees) + dust_value + left_value
+        if finish.is_dust:
+            dust_value += left_value
+            dust += abs(finish.imbalance)
+    opened, outcome = flows.opened, finish.outcome
+    if position is None:
+        events = _opened(opened, legs, kept, kept_cash, kept_fees, realised, usd_per_quote) if kept else []
+        if not kept and outcome is PairOutcome.HEDGED:
+            outcome = PairOutcome.FLAT
+    else:
+        events = _left_open(flows, position, totals, kept, kept_cash, kept_fees, realised, usd_per_quote)
+    if left and not finish.is_dust:
+        outcome = PairOutcome.RESIDUAL
+        events += (
+            _residual(one, f"{opened.pair_id}.{number}", opened, base, usd_per_quote)
+            for number, one in enumerate(left, 1)
+        )
+    events.append(
+        PairEnded(
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            kind=opened.kind,
+            outcome=outcome,
+            bought=flows.bought,
+            sold=flows.sold,
+            pnl_usd=_multiply(realised, usd_per_quote),
+            fees_usd=_multiply(fees, usd_per_quote),
+            dust=dust,
+            dust_value_usd=_multiply(dust_value, usd_per_quote),
+        )
+    )
+    return events
+
+
+def settle_late(
+    order: OpenOrder, residual: ResidualLeft | None, touch: Touch | None, *, base: str, usd_per_quote: Decimal
+) -> list[Event]:
+    """Return what changes once the fate of an order is known whose pair had ended without it.
+
+    ``order`` has its late fills by now. ``residual`` is what was left for its sake: it is resolved, and what really is
+    left of it takes its place. ``touch`` is that of its venue.
+    """
+    late, submitted = order.late, order.submitted
+    if residual is None:
+        if not late.net:
+            return []
+        raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
+    before = ZERO if residual.possible else residual.quantity
+    leg = EndedLeg(venue=submitted.venue, sign=1, flow=late, touch=touch, before=before, price=residual.average_price)
+    left = leg.beyond(ZERO)
+    with localcontext(EXACT):
+        realised = late.cash - late.fees + (left.value if left else ZERO) - residual.booked_value
+    events: list[Event] = [
+        ResidualResolved(
+            residual_id=residual.residual_id,
+            symbol=submitted.symbol,
+            reason="the fate of its order was learnt",
+            pnl_usd=_multiply(realised, usd_per_quote),
+            fees_usd=_multiply(late.fees, usd_per_quote),
+        )
+    ]
+    if left:
+        events.append(_residual(left, f"{residual.residual_id}.late", order.pair.opened, base, usd_per_quote))
+    return events
+
+
+def _opened(
+    opened: PairOpened,
+    legs: Sequence[EndedLeg],
+    quantity: Decimal,
+    cash: Decimal,
+    fees: Decimal,
+    realised: Decimal,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the position that an entry opens. Its event names two legs."""
+    long, short = legs
+    buy_price, sell_price = long.average, short.average
+    assert buy_price is not None
+    assert sell_price is not None
+    return [
+        PositionOpened(
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            buy_venue=long.venue,
+            sell_venue=short.venue,
+            quantity=quantity,
+            buy_price=buy_price,
+            sell_price=sell_price,
+            cash=cash,
+            fees=fees,
+            realised=realised,
+            exposure_usd=_exposure(quantity, max(buy_price, sell_price), usd_per_quote),
+        )
+    ]
+
+
+def _left_open(
+    flows: PairFlows,
+    position: Position,
+    totals: TradeTotals,
+    rest: Decimal,
+    cash: Decimal,
+    fees: Decimal,
+    realised: Decimal,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return how an exit changed its position: closed, or what is left of it; nothing if it moved nothing."""
+    realised_so_far = _add(position.realised, realised)
+    if not rest:
+        return [
+            PositionClosed(
+                trade_id=position.trade_id,
+                symbol=position.route.symbol,
+                buy_venue=position.route.buy_venue,
+                sell_venue=position.route.sell_venue,
+                quantity=position.opened_quantity,
+                entry_buy_price=position.buy_price,
+                entry_sell_price=position.sell_price,
+                exit_buy_price=_average(totals.exit_buy.buy_value, totals.exit_buy.bought),
+                exit_sell_price=_average(totals.exit_sell.sell_value, totals.exit_sell.sold),
+                fees_usd=_multiply(totals.fees, usd_per_quote),
+                pnl_usd=_multiply(realised_so_far, usd_per_quote),
+                opened_at_ns=position.opened_ns,
+                reason=_reason(flows),
+            )
+        ]
+    if rest == position.quantity and not realised:
+        return []
+    return [
+        PositionReduced(
+            trade_id=position.trade_id,
+            quantity=rest,
+            cash=cash,
+            fees=fees,
+            realised=realised_so_far,
+            exposure_usd=_exposure(rest, max(position.buy_price, position.sell_price), usd_per_quote),
+        )
+    ]
+
+
+def _reason(flows: PairFlows) -> ExitReason:
+    if flows.opened.reason is None:
+        raise AssertionError(f"{flows.opened.pair_id} is an exit without a reason")
+    return flows.opened.reason
+
+
+def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_per_quote: Decimal) -> ResidualLeft:
+    return ResidualLeft(
+        residual_id=residual_id,
+        pair_id=opened.pair_id,
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        venue=left.venue,
+        asset=base,
+        quantity=left.quantity,
+        average_price=left.average_price,
+        mark_price=left.mark,
+        cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
+        unknown=left.unknown,
+        possible=left.possible,
+        booked_value=left.value,
+        client_order_id=left.client_order_id,
+    )
+
+
+def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left]:
+    """Return what is left, with what orders of unknown fate may have changed.
+
+    An order at a venue where something is left was to take that away: what is left there waits for its fate. Of
+    further orders there each has a residual of its own.
+    """
+    result = list(left)
+    for order in unknown:
+        at = next((at for at, one in enumerate(result) if one.venue == order.venue and not one.unknown), None)
+        if at is None:
+            result.append(_possible(order))
+        else:
+            result[at] = attrs.evolve(result[at], unknown=True, client_order_id=order.client_order_id)
+    return result
+
+
+def _possible(order: Order) -> _Left:
+    quantity = order.quantity if order.side is Side.BUY else -order.quantity
+    return _Left(
+        venue=order.venue,
+        quantity=quantity,
+        average_price=order.limit_price,
+        mark=None,
+        unknown=True,
+        possible=True,
+        client_order_id=order.client_order_id,
+    )
+
+
+def _dust_value(legs: Sequence[EndedLeg], quantity: Decimal) -> Decimal:
+    """Return what so much on every leg would bring together, long at the bid and short at the ask; 0 without a mark."""
+    marks = [leg.mark(_multiply(quantity, leg.sign)) for leg in legs]
+    values = [mark * quantity * leg.sign for mark, leg in zip(marks, legs, strict=True) if mark is not None]
+    return sum(values, ZERO) if len(values) == len(legs) else ZERO
+
+
+def _average(value: Decimal, quantity: Decimal) -> Decimal | None:
+    return per_unit(value, quantity) if quantity else None
+
+
+def _exposure(quantity: Decimal, price: Decimal, usd_per_quote: Decimal) -> Decimal:
+    return _multiply(_multiply(quantity, price), usd_per_quote)

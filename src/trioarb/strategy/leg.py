@@ -1,0 +1,93 @@
+"""One leg of a trade: what one side costs at one venue, and how much of it can be paid for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.market import Instrument
+from trioarb.model.number import BPS, ZERO, ceil_to, floor_to
+from trioarb.model.order import Side
+from trioarb.model.trade import Account
+from trioarb.quotes.board import Touch
+
+__all__ = ["Leg"]
+
+
+@attrs.frozen(kw_only=True)
+class Leg:
+    """One side of a trade at one venue: its price there now, and what is free to be spent.
+
+    ``touch`` is absent before the venue's first quote. ``free_base`` and ``free_quote`` are what is not locked or
+    claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
+    """
+
+    side: Side
+    instrument: Instrument
+    touch: Touch | None
+    free_base: Decimal
+    free_quote: Decimal
+    account: Account
+    max_borrow_usd: Decimal
+    usd_per_quote: Decimal
+
+    @property
+    def venue(self) -> str:
+        return self.instrument.venue
+
+    @property
+    def reversed(self) -> Leg:
+        """The same place, traded the other way."""
+        return attrs.evolve(self, side=Side.SELL if self.side is Side.BUY else Side.BUY)
+
+    @property
+    def price(self) -> Decimal:
+        """What the venue asks of a buyer, or bids a seller."""
+        touch = self._touch()
+        return touch.ask if self.side is Side.BUY else touch.bid
+
+    @property
+    def displayed(self) -> Decimal:
+        """How much of it the venue shows at that price."""
+        touch = self._touch()
+        return touch.ask_size if self.side is Side.BUY else touch.bid_size
+
+    @property
+    def limit(self) -> Decimal:
+        """The limit at the touch: a buyer's is rounded down to the tick, a seller's up."""
+        tick = self.instrument.rules.tick_size
+        return floor_to(self.price, tick) if self.side is Side.BUY else ceil_to(self.price, tick)
+
+    def limit_beyond(self, slippage_bps: Decimal) -> Decimal:
+        """Return the limit so far beyond the touch; rounding gives the order room."""
+        tick = self.instrument.rules.tick_size
+        if self.side is Side.BUY:
+            return ceil_to(self.price * (BPS + slippage_bps) / BPS, tick)
+        return floor_to(self.price * (BPS - slippage_bps) / BPS, tick)
+
+    def payable(self, limit: Decimal) -> Decimal:
+        """Return how much base asset can be traded at a limit: bought, the fee included, or sold."""
+        if self.side is Side.BUY:
+            return self.free_quote * BPS / (limit * (BPS + max(self.instrument.taker_fee_bps, ZERO))) if limit else ZERO
+        if self.account is Account.SPOT or not limit:
+            return self.free_base
+        return self.free_base + self.max_borrow_usd / (limit * self.usd_per_quote)
+
+    def lots(self, quantity: Decimal) -> Decimal:
+        """Return the largest quantity, not above the given one, that is whole lots here."""
+        return floor_to(max(quantity, ZERO), self.instrument.rules.lot_size)
+
+    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+        """Return whether the venue takes an order of this size at this price."""
+        return quantity > 0 and price > 0 and quantity * price >= self.instrument.rules.min_notional
+
+    def least(self, limit: Decimal) -> Decimal:
+        """Return the smallest quantity that the venue takes at a limit."""
+        rules = self.instrument.rules
+        return max(rules.lot_size, ceil_to(rules.min_notional / limit, rules.lot_size))
+
+    def _touch(self) -> Touch:
+        if self.touch is None:
+            raise AssertionError(f"{self.instrument.symbol}: {self.venue} is priced before its first quote")
+        return self.touch

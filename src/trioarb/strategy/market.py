@@ -1,0 +1,55 @@
+"""One symbol as it can be traded: its instruments, its quotes, and what is free to be spent on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.market import Instrument
+from trioarb.model.order import Side
+from trioarb.plugin.contract import Exchange
+from trioarb.quotes.board import QuoteBoard
+from trioarb.state.funds import Funds
+from trioarb.strategy.leg import Leg
+
+__all__ = ["Market"]
+
+
+@attrs.frozen(kw_only=True)
+class Market:
+    """One symbol: its instruments by venue, its quotes, and the value of its quote asset.
+
+    ``exit_bps`` is the edge at which its positions are expected to be closed.
+    """
+
+    symbol: str
+    instruments: Mapping[str, Instrument]
+    board: QuoteBoard
+    exchanges: Mapping[str, Exchange]
+    funds: Funds
+    usd_per_quote: Decimal
+    exit_bps: Decimal
+
+    @property
+    def base(self) -> str:
+        return next(iter(self.instruments.values())).base
+
+    def is_quoted(self, *venues: str) -> bool:
+        """Whether each of the venues had a quote."""
+        return all(self.board.is_quoted(venue) for venue in venues)
+
+    def leg(self, venue: str, side: Side) -> Leg:
+        """Return one side of a trade at a venue, as it stands now."""
+        instrument, exchange, funds = self.instruments[venue], self.exchanges[venue], self.funds
+        return Leg(
+            side=side,
+            instrument=instrument,
+            touch=self.board.touch(venue),
+            free_base=funds.spendable(venue, instrument.base),
+            free_quote=funds.spendable(venue, instrument.quote),
+            account=exchange.account,
+            max_borrow_usd=exchange.max_borrow_usd,
+            usd_per_quote=self.usd_per_quote,
+        )
