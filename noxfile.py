@@ -49,7 +49,9 @@ def types(session: nox.Session) -> None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
-    requirements = [re.sub(r">=", "==", line) for line in PROJECT["project"]["dependencies"]]
+    project = PROJECT["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["recorded"]]
+    requirements = [re.sub(r">=", "==", line) for line in needed]
     session.install("-e", ".", *PLUGINS, *requirements, *group("test"))
     session.run("pytest", *WORKERS, *session.posargs)
 

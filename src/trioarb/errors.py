@@ -13,6 +13,7 @@ __all__ = [
     "ConfigError",
     "JournalError",
     "MarketDataError",
+    "MissingPackage",
     "OrderRejected",
     "PluginError",
     "TrioarbError",
@@ -35,6 +36,10 @@ class ConfigError(TrioarbError):
 
 class PluginError(TrioarbError):
     """A plugin can't be loaded, or isn't what it says it is. Names the distribution."""
+
+
+class MissingPackage(TrioarbError):
+    """Something was asked for that needs a package which is not installed; says how to install it."""
 
 
 class UniverseError(TrioarbError):

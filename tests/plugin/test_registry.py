@@ -283,4 +283,6 @@ def test_every_extra_is_what_the_project_says(extra: Extra) -> None:
     if extra.folder:
         package = tomllib.loads((root / extra.folder / "pyproject.toml").read_text())["project"]
         assert [extra.package] == project["optional-dependencies"][extra.name] == [package["name"]]
-        assert {*extra.plugins} <= package["entry-points"]["trioarb"].keys()
+        points = package["entry-points"]
+        assert {*extra.plugins} <= points.get("trioarb", {}).keys()
+        assert {*extra.commands} <= points.get("trioarb.commands", {}).keys()

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import structlog
-from command import CommandLine
 
 from trioarb.quotes import align, cache_folder, parquet
 from trioarb.quotes import cache as quote_cache
@@ -234,6 +233,8 @@ def planted(cache: Path) -> list[Path]:
 def test_what_is_not_ours_is_neither_listed_nor_deleted(tmp_path: Path, cache: Path) -> None:
     replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
     replay()
+    from command import CommandLine  # not found by the processes that load this module by its path
+
     foreign = planted(cache)
     (mine,) = cache_folder.entries(cache)
     (mine.folder / "diary.txt").write_text("put where it does not belong")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from trioarb.errors import ConfigError, JournalError, MarketDataError, PluginError, TrioarbError, UniverseError
+from trioarb.errors import (
+    ConfigError,
+    JournalError,
+    MarketDataError,
+    MissingPackage,
+    PluginError,
+    TrioarbError,
+    UniverseError,
+)
 
 __all__ = ["exit_code"]
 
 #: What the user can mend.
-_USAGE = (ConfigError, JournalError, PluginError, UniverseError, MarketDataError)
+_USAGE = (ConfigError, JournalError, PluginError, UniverseError, MarketDataError, MissingPackage)
 
 
 def exit_code(error: TrioarbError) -> int:

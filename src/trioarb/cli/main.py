@@ -10,6 +10,7 @@ import cyclopts
 
 from trioarb import __version__
 from trioarb.cli.exit_code import exit_code
+from trioarb.cli.installed import add_installed
 from trioarb.cli.output import abandon_stdout
 from trioarb.errors import TrioarbError
 
@@ -65,44 +66,17 @@ Without options its trades and refusals; with one, the story of a trade or of a 
     "plugins": "List the installed plugins: kind, name, the distribution they come from, and their settings.",
     "init": "Write a commented configuration: every key, its default and its unit.",
 }
-_DATA_COMMANDS = {
-    "info": "Say what recordings hold: files, venues, symbols, times. Times and names are checked on the way.",
-    "check": """Check recordings, and count what is noteworthy; exit code 1 if a file can't be played or no quote can
-be used.
-
-Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
-duplicates: at the same time too. Where the venue's own times are recorded: how often they ran backwards, and how much
-later quotes were received.
-""",
-    "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
-}
-_CONVERT_HELP = """Import quotes from CSV or Parquet, as files that `trioarb replay` plays.
-
-CSV may be plain, gzip, zstd, or in a zip archive. Rows may come in any order, also across files; the result is sorted
-by receive time. Which column is which is said by `--format`, by `--column`, or by the columns' names, if those are a
-recording's own: ts_ns, venue_ts_ns, exchange, symbol, bid, bid_size, ask, ask_size.
-
-tardis-quotes: the "quotes" files of tardis.dev. binance-book-ticker: the bookTicker files of Binance's public data;
-they have no receive time, so the event time stands for it, the symbol is in the file's name, and `--exchange` says
-whose they are.
-
-Rows with an empty price, size, time or name are left out, and counted. Quotes that are crossed or not positive are
-kept: a campaign refuses and counts them. Nothing is overwritten, and the result appears when it is whole.
-"""
 for _name, _help in _COMMANDS.items():
     app.command(f"trioarb.cli.{_name}:{_name}", name=_name, help=_help)
-_data = cyclopts.App(name="data", help="Look at recorded quotes, import others, and see what replays keep of them.")
-for _name, _help in _DATA_COMMANDS.items():
-    _data.command(f"trioarb.cli.data:{_name}", name=_name, help=_help)
-_data.command("trioarb.cli.convert:convert", name="convert", help=_CONVERT_HELP)
-app.command(_data)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit code. Errors are printed to stderr, one line each."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        add_installed(app, _COMMANDS, given)
         result = app(
-            list(sys.argv[1:] if arguments is None else arguments),
+            given,
             exit_on_error=False,
             print_error=False,
             result_action="return_value",

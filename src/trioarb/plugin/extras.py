@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+
 import attrs
 
-__all__ = ["EXTRAS", "Extra", "extra_with_plugin"]
+from trioarb.errors import MissingPackage
+
+__all__ = ["EXTRAS", "Extra", "extra_with_command", "extra_with_plugin", "require"]
 
 
 @attrs.frozen(kw_only=True)
 class Extra:
-    """An extra of trioarb. ``folder``: where its package lies in a checkout, if it is one of ours."""
+    """An extra of trioarb. ``folder``: where its package lies in a checkout, if it is one of ours.
+
+    ``plugins``, ``commands`` and ``modules`` are what there is with it only.
+    """
 
     name: str
     folder: str = ""
     plugins: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -27,9 +36,34 @@ class Extra:
         return f"pip install 'trioarb[{self.name}]' (in a checkout: {checkout})"
 
 
-EXTRAS = (Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),)
+EXTRAS = (
+    Extra(name="recorded", modules=("pyarrow",)),
+    Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
+    Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
+)
 
 
 def extra_with_plugin(name: str) -> Extra | None:
     """Return the extra that holds the plugin of this name."""
     return next((extra for extra in EXTRAS if name in extra.plugins), None)
+
+
+def extra_with_command(name: str) -> Extra | None:
+    """Return the extra that holds the command of this name."""
+    return next((extra for extra in EXTRAS if name in extra.commands), None)
+
+
+def require(module: str, what: str) -> None:
+    """Import a module of an extra that ``what`` needs.
+
+    Raises:
+        MissingPackage: it isn't installed; says how to install it.
+    """
+    package = module.partition(".")[0]
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        extra = next(extra for extra in EXTRAS if package in extra.modules)
+        raise MissingPackage(f"{what} needs {package}, which is not installed: {extra.install}") from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from trioarb.errors import MarketDataError
+from trioarb.plugin.extras import require
 from trioarb.quotes.cache_folder import read_note, write_note
 
 if TYPE_CHECKING:
@@ -110,9 +111,10 @@ class QuoteFile:
             return column.indices.to_numpy(), column.dictionary.to_pylist()
 
     def _open(self) -> Any:
+        self._check_file()
+        require("pyarrow.parquet", f"{self.path}: a file of quotes")
         import pyarrow.parquet as pq
 
-        self._check_file()
         with self._translated():
             schema = pq.read_schema(self.path)
         self._check_columns(schema)

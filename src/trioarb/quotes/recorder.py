@@ -22,6 +22,7 @@ import attrs
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import QuoteSink
+from trioarb.plugin.extras import require
 
 __all__ = ["DAY_NS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
 
@@ -54,7 +55,7 @@ class QuoteRecorder:
 
     def __init__(self, folder: Path, *, inline: bool = False) -> None:
         # Loaded now: later it would hold up whatever goes on beside the recording.
-        import pyarrow.parquet  # noqa: F401
+        require("pyarrow.parquet", "recording quotes")
 
         self.folder = folder
         self.inline = inline

@@ -18,8 +18,8 @@ from trioarb.cli.output import print_json
 from trioarb.errors import MarketDataError
 from trioarb.quotes import cache_folder
 from trioarb.quotes.parquet import QuoteFile, quote_files, scan_quotes
-from trioarb.quotes.quality import Quality, VenueClock
 from trioarb.report.console import LastingConsole
+from trioarb_data.quality import Quality, VenueClock
 
 __all__ = ["cache", "check", "info"]
 

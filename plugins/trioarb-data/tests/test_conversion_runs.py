@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trioarb.quotes.conversion import runs
-from trioarb.quotes.conversion.rows import ROW
+from trioarb_data.conversion import runs
+from trioarb_data.conversion.rows import ROW
 
 
 def made(parts: list[list[int]]) -> list[Any]:

@@ -15,12 +15,12 @@ import numpy as np
 
 from trioarb.errors import MarketDataError
 from trioarb.quotes.columns import acceptable
-from trioarb.quotes.conversion.formats import Rules
-from trioarb.quotes.conversion.names import Names
-from trioarb.quotes.conversion.parquet import DayWriter, FileWriter
-from trioarb.quotes.conversion.rows import LeftOut, rows_of
-from trioarb.quotes.conversion.runs import Runs
-from trioarb.quotes.conversion.source import open_sources
+from trioarb_data.conversion.formats import Rules
+from trioarb_data.conversion.names import Names
+from trioarb_data.conversion.parquet import DayWriter, FileWriter
+from trioarb_data.conversion.rows import LeftOut, rows_of
+from trioarb_data.conversion.runs import Runs
+from trioarb_data.conversion.source import open_sources
 
 __all__ = ["Converted", "convert"]
 

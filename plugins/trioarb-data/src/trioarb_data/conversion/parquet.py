@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trioarb.quotes.conversion.column import ABSENT_NS
-from trioarb.quotes.conversion.rows import NUMBERS
 from trioarb.quotes.recorder import DAY_NS, quote_schema, stem_of
+from trioarb_data.conversion.column import ABSENT_NS
+from trioarb_data.conversion.rows import NUMBERS
 
 __all__ = ["DayWriter", "FileWriter"]
 

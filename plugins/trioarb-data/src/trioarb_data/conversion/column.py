@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trioarb.errors import MarketDataError
-from trioarb.quotes.conversion.formats import TIME_UNITS_NS
+from trioarb_data.conversion.formats import TIME_UNITS_NS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from trioarb.quotes.conversion.rows import ROW
+from trioarb_data.conversion.rows import ROW
 
 __all__ = ["Runs"]
 

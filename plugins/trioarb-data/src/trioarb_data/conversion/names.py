@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from trioarb.errors import MarketDataError
-from trioarb.quotes.conversion.formats import Rules
-from trioarb.quotes.conversion.native_symbol import base_and_quote
+from trioarb_data.conversion.formats import Rules
+from trioarb_data.conversion.native_symbol import base_and_quote
 
 __all__ = ["Names"]
 

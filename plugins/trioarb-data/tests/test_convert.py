@@ -20,7 +20,7 @@ import pytest
 from command import TOP10, CommandLine
 
 from trioarb.cli import progress
-from trioarb.cli.convert import convert
+from trioarb_data.convert import convert
 
 START_NS = 1_735_689_600 * 10**9
 TARDIS = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -16,11 +16,13 @@ from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.reading import require_known
 from trioarb.errors import ConfigError
-from trioarb.quotes.conversion.convert import Converted
-from trioarb.quotes.conversion.convert import convert as convert_quotes
-from trioarb.quotes.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
-from trioarb.quotes.conversion.native_symbol import is_base_and_quote
+from trioarb.plugin.extras import require
 from trioarb.settings.problem import Problem
+from trioarb_data.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
+from trioarb_data.conversion.native_symbol import is_base_and_quote
+
+if TYPE_CHECKING:
+    from trioarb_data.conversion.convert import Converted
 
 __all__ = ["convert"]
 
@@ -62,6 +64,9 @@ def convert(
     as_json: AsJson = False,
 ) -> int:
     """Import quotes; return 0, or 130 if it was interrupted."""
+    require("pyarrow.parquet", "`trioarb data convert`")
+    from trioarb_data.conversion.convert import convert as convert_quotes
+
     columns = dict(pair("--column", text, "NAME=SOURCE_COLUMN", "bid=best_bid") for text in column or ())
     for name in columns:
         require_known("--column", name, QUOTE_COLUMNS, "not a column of quotes")

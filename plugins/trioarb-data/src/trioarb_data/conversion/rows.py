@@ -9,10 +9,10 @@ import attrs
 import numpy as np
 
 from trioarb.errors import MarketDataError
-from trioarb.quotes.conversion.column import ABSENT_NS, Column
-from trioarb.quotes.conversion.formats import Rules, format_like
-from trioarb.quotes.conversion.names import Names
-from trioarb.quotes.conversion.source import Source
+from trioarb_data.conversion.column import ABSENT_NS, Column
+from trioarb_data.conversion.formats import Rules, format_like
+from trioarb_data.conversion.names import Names
+from trioarb_data.conversion.source import Source
 
 __all__ = ["NUMBERS", "ROW", "LeftOut", "rows_of"]
 

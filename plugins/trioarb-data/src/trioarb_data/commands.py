@@ -1,0 +1,37 @@
+"""`trioarb data` and its commands, which are imported when they are called, so that their help stands here."""
+
+from __future__ import annotations
+
+import cyclopts
+
+__all__ = ["app"]
+
+_COMMANDS = {
+    "info": "Say what recordings hold: files, venues, symbols, times. Times and names are checked on the way.",
+    "check": """Check recordings, and count what is noteworthy; exit code 1 if a file can't be played or no quote can
+be used.
+
+Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
+duplicates: at the same time too. Where the venue's own times are recorded: how often they ran backwards, and how much
+later quotes were received.
+""",
+    "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
+}
+_CONVERT_HELP = """Import quotes from CSV or Parquet, as files that `trioarb replay` plays.
+
+CSV may be plain, gzip, zstd, or in a zip archive. Rows may come in any order, also across files; the result is sorted
+by receive time. Which column is which is said by `--format`, by `--column`, or by the columns' names, if those are a
+recording's own: ts_ns, venue_ts_ns, exchange, symbol, bid, bid_size, ask, ask_size.
+
+tardis-quotes: the "quotes" files of tardis.dev. binance-book-ticker: the bookTicker files of Binance's public data;
+they have no receive time, so the event time stands for it, the symbol is in the file's name, and `--exchange` says
+whose they are.
+
+Rows with an empty price, size, time or name are left out, and counted. Quotes that are crossed or not positive are
+kept: a campaign refuses and counts them. Nothing is overwritten, and the result appears when it is whole.
+"""
+
+app = cyclopts.App(name="data", help="Look at recorded quotes, import others, and see what replays keep of them.")
+for _name, _help in _COMMANDS.items():
+    app.command(f"trioarb_data.recordings:{_name}", name=_name, help=_help)
+app.command("trioarb_data.convert:convert", name="convert", help=_CONVERT_HELP)
