@@ -1,0 +1,28 @@
+"""What was changed on purpose since the streams of before were taken: `CHANGES`.
+
+Each is a function on one event of before. It returns the events that stand for it now: itself, changed, several, or
+none. `compare` counts in each campaign how many events a change made others; one that is no longer needed goes when the
+streams of before are taken anew.
+
+Where a change turns a campaign's whole course (other quotes are accepted, so other trades follow), no function on the
+old stream says so. Such a campaign is named in `OTHER_COURSE` with the reason, and is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["CHANGES", "OTHER_COURSE", "Event"]
+
+
+class Event(NamedTuple):
+    """An event as it is compared; among its fields is ``ts_ns``."""
+
+    type: str
+    fields: Mapping[str, Any]
+
+
+CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
+
+OTHER_COURSE: Mapping[str, str] = {}
