@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -11,20 +13,40 @@ from trioarb.cli.exit_code import exit_code
 from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
-from trioarb.config.load import Loaded
+from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
+from trioarb.plugin.registry import load_plugins
 from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
 
 
-def check(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
+def check(
+    config: ConfigFile,
+    /,
+    *,
+    overrides: Overrides = None,
+    online: Annotated[
+        bool,
+        Parameter(negative="", help="Open plugins that talk to the outside, too; no order can be sent."),
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Validate a configuration; return 0, 2, or 1 if a plugin raised."""
     try:
-        plan = look_at(config, overrides, _plan)
+        plugins = load_plugins()
+        loaded = load_config(config, plugins, overrides=overrides or ())
+        if loaded.live and not online:
+            plan = _plan(loaded, warnings=loaded.warnings, symbols=None)
+        else:
+            plan = look_at(
+                loaded,
+                plugins,
+                lambda campaign: _plan(loaded, warnings=campaign.warnings, symbols=_symbols(campaign)),
+            )
     except TrioarbError as error:
         if not as_json:
             raise
@@ -40,7 +62,8 @@ def check(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson
     return 0
 
 
-def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
+def _plan(loaded: Loaded, *, warnings: Sequence[str], symbols: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what would run; without ``symbols`` nothing was opened, and the plan says why."""
     config, session = loaded.config, loaded.config.session
     return {
         "config_digest": config.digest,
@@ -61,19 +84,24 @@ def _plan(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
             }
             for name, tables in config.exchanges.items()
         },
-        "symbols": {
-            symbol: {
-                venue: {
-                    "tick_size": text(instrument.rules.tick_size),
-                    "lot_size": text(instrument.rules.lot_size),
-                    "min_notional": text(instrument.rules.min_notional),
-                    "taker_fee_bps": text(instrument.taker_fee_bps),
-                }
-                for venue, instrument in task.market.instruments.items()
+        "symbols": symbols,
+        "not_looked_at": [] if symbols is not None else [f"{key} ({what})" for key, what in loaded.live.items()],
+        "warnings": list(warnings),
+    }
+
+
+def _symbols(campaign: Campaign) -> dict[str, Any]:
+    return {
+        symbol: {
+            venue: {
+                "tick_size": text(instrument.rules.tick_size),
+                "lot_size": text(instrument.rules.lot_size),
+                "min_notional": text(instrument.rules.min_notional),
+                "taker_fee_bps": text(instrument.taker_fee_bps),
             }
-            for symbol, task in campaign.symbols.items()
-        },
-        "warnings": list(campaign.warnings),
+            for venue, instrument in task.market.instruments.items()
+        }
+        for symbol, task in campaign.symbols.items()
     }
 
 
@@ -112,6 +140,17 @@ def _print(console: Console, plan: dict[str, Any]) -> None:
     ):
         facts.add_row(name, value)
     console.print(facts)
+    if plan["symbols"] is None:
+        skipped = ", ".join(plan["not_looked_at"])
+        console.print(
+            f"Not looked at, for it talks to the outside: {skipped}. Nothing else was opened either, so symbols and "
+            "their rules were not checked; --online opens it all, and sends no order.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        console.print("The settings are valid.")
+        return
     table = Table("symbol", "venue", title=f"{len(plan['symbols'])} symbols", title_justify="left")
     for heading in ("tick size", "lot size", "min. notional", "taker fee bps"):
         table.add_column(heading, justify="right")

@@ -50,7 +50,8 @@ compared, and what remains of runtime and iterations is run. Counters of the las
 """,
     "check": """Validate a configuration, its plugins and their data included, and print what would run.
 
-Everything is opened as for a run, and closed again; nothing is traded.
+Everything is opened as for a run, and closed again; nothing is traded. If a plugin talks to the outside, only settings
+are checked, unless `--online` is given.
 """,
     "verify": """Verify a journal: fold it once, and hold every event against the rules that all of them keep.
 

@@ -2,31 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, TypeVar
 
+import attrs
 import trio
 
-from trioarb.config.load import Loaded, load_config
+from trioarb.cli.running import clock_of
+from trioarb.config.load import Loaded
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
-from trioarb.plugin.registry import load_plugins
+from trioarb.errors import CampaignError, OrderRejected
+from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.model.order import Order, OrderReport, VenueOrder
+from trioarb.plugin.contract import Exchange, ExchangeContext
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import ExchangeSpec
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["look_at"]
+__all__ = ["look_at", "without_orders"]
 
 T = TypeVar("T")
 
+#: How long opening everything may take.
+_OPEN_SECONDS = 120
 
-def look_at(path: Path, overrides: list[str] | None, look: Callable[[Loaded, Campaign], T]) -> T:
-    """Load a configuration, open everything it names, and return what ``look`` makes of it. Nothing is traded."""
-    plugins = load_plugins()
-    loaded = load_config(path, plugins, overrides=overrides or ())
-    clock = VirtualClock()
+
+def look_at(loaded: Loaded, plugins: Plugins, look: Callable[[Campaign], T]) -> T:
+    """Open everything a configuration names, in its own time, and return what ``look`` makes of it.
+
+    Nothing is traded: exchanges that talk to the outside refuse every order.
+
+    Raises:
+        TrioarbError: something can't be opened, or not within two minutes.
+    """
+    clock = clock_of(loaded.config)
+    virtual = clock if isinstance(clock, VirtualClock) else None
 
     async def main() -> T:
-        async with open_campaign(loaded.config, plugins, clock=clock, warnings=loaded.warnings) as campaign:
-            return look(loaded, campaign)
+        with trio.move_on_after(_OPEN_SECONDS):
+            async with open_campaign(
+                loaded.config, without_orders(plugins), clock=virtual, warnings=loaded.warnings
+            ) as campaign:
+                return look(campaign)
+        raise CampaignError(f"not everything could be opened within {_OPEN_SECONDS} s")
 
     return trio.run(main, clock=clock)
+
+
+def without_orders(plugins: Plugins) -> Plugins:
+    """Return the plugins, exchanges that talk to the outside refusing every order."""
+
+    def observed(spec: ExchangeSpec) -> ExchangeSpec:
+        @asynccontextmanager
+        async def open_exchange(settings: Any, context: ExchangeContext) -> AsyncIterator[Exchange]:
+            async with spec.open(settings, context) as exchange:
+                # What isn't an exchange is for the engine to complain of.
+                yield _Observed(exchange) if isinstance(exchange, Exchange) else exchange
+
+        return attrs.evolve(spec, open=open_exchange)
+
+    return Plugins(
+        tuple(
+            attrs.evolve(item, spec=observed(item.spec))
+            if isinstance(item.spec, ExchangeSpec) and item.spec.live
+            else item
+            for item in plugins.registered
+        )
+    )
+
+
+class _Observed(Exchange):
+    """An exchange that is asked, and gets no orders."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.account = exchange.account
+        self.max_borrow_usd = exchange.max_borrow_usd
+        self._exchange = exchange
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        return await self._exchange.instruments(listings)
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        return await self._exchange.balances()
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        return self._exchange.seed_inventory(instrument, quote)
+
+    async def submit(self, order: Order) -> OrderReport:
+        raise OrderRejected("nothing is traded while a configuration is looked at")
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        return await self._exchange.order(client_order_id)
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        return await self._exchange.orders(symbols, since_ns)

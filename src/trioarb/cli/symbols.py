@@ -8,7 +8,9 @@ from rich.table import Table
 from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
+from trioarb.config.load import load_config
 from trioarb.model.number import text
+from trioarb.plugin.registry import load_plugins
 from trioarb.universe.select import Verdict
 
 __all__ = ["symbols"]
@@ -16,10 +18,10 @@ __all__ = ["symbols"]
 
 def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Show every symbol that the source lists, its volume, and why it is in or out."""
+    plugins = load_plugins()
+    loaded = load_config(config, plugins, overrides=overrides or ())
     verdicts, warnings = look_at(
-        config,
-        overrides,
-        lambda _, campaign: (campaign.world.selection.verdicts, campaign.world.warnings),
+        loaded, plugins, lambda campaign: (campaign.world.selection.verdicts, campaign.world.warnings)
     )
     if as_json:
         print_json([_row(verdict) for verdict in verdicts])

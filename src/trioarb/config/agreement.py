@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.config.schema import ClockKind, EngineMode, Tables, UniverseMode
+from trioarb.config.schema import ClockKind, EngineMode, Session, Tables, UniverseMode
 from trioarb.settings.problem import Problem
 
-__all__ = ["disagreements"]
+__all__ = ["disagreements", "real_time"]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
@@ -23,6 +23,25 @@ def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[
         yield from _engine(tables)
     if is_sound("exchanges"):
         yield from _venues(tables)
+
+
+def real_time(session: Session, live: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what keeps plugins that talk to the outside from real time; ``live`` says what they are, by key."""
+    if session.clock is ClockKind.VIRTUAL:
+        key, value, allowed = "session.clock", '"virtual"', '"real"'
+    elif session.speed != 1:
+        key, value, allowed = "session.speed", str(session.speed), "1"
+    else:
+        return
+    named = ", ".join(f"the {what} of [{table}]" for table, what in live.items())
+    if named:
+        yield Problem(
+            key=key,
+            message=f"{named} talks to the outside, where time can't be hurried",
+            value=value,
+            allowed=allowed,
+            remedy="trioarb record and trioarb replay run a campaign on its quotes in virtual time",
+        )
 
 
 def _session(tables: Tables) -> Iterator[Problem]:

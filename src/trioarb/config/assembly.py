@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.config.agreement import disagreements
+from trioarb.config.agreement import disagreements, real_time
 from trioarb.config.digest import digest
 from trioarb.config.override import Overrides
 from trioarb.config.schema import (
@@ -52,6 +52,8 @@ class Assembly:
     plugins: Plugins
     file: str
     warnings: list[str] = attrs.field(factory=list, init=False)
+    #: What talks to the outside, by the key of its table, such as ``exchange plugin "acme"``.
+    live: dict[str, str] = attrs.field(factory=dict, init=False)
     _overrides: Overrides = attrs.field(init=False)
     _problems: list[Problem] = attrs.field(factory=list, init=False)
 
@@ -81,6 +83,8 @@ class Assembly:
         exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
         strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
         guards = self._guards(tables.guards)
+        if self._is_sound("session.clock", "session.speed"):
+            self._problems += list(real_time(tables.session, self.live))
         if self._problems or source is None or strategy is None:
             raise ConfigError(self._located())
         config = Config(
@@ -202,6 +206,8 @@ class Assembly:
             raise PluginError(
                 f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {type(error).__name__}: {error}"
             ) from error
+        if spec.live:
+            self.live[key] = f'{spec.kind} plugin "{spec.name}"'
         return PluginTable(plugin=spec.name, key=key, settings=settings)
 
     def _try(self, step: Callable[[], T]) -> T | None:

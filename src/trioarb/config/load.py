@@ -22,11 +22,15 @@ __all__ = ["Loaded", "load_config", "load_table"]
 
 @attrs.frozen(kw_only=True)
 class Loaded:
-    """A checked configuration, the table it was made from, and what is questionable about it."""
+    """A checked configuration, the table it was made from, and what is questionable about it.
+
+    ``live`` says which plugins talk to the outside, by the key of their table, such as ``exchange plugin "acme"``.
+    """
 
     config: Config
     table: Mapping[str, Any]
     warnings: tuple[str, ...]
+    live: Mapping[str, str]
 
 
 def load_config(
@@ -80,7 +84,7 @@ def load_table(
     assembly.flag("--runtime", ("session", "max_runtime_seconds"), runtime_seconds)
     assembly.flag("--log-level", ("log", "level"), log_level)
     config = assembly.finish()
-    return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings))
+    return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings), live=assembly.live)
 
 
 def _read(path: Path) -> dict[str, Any]:

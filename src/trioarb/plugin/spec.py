@@ -53,7 +53,8 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     ``settings`` is an attrs class whose fields are made with `setting`. ``warnings(settings)`` says what is
     questionable about valid settings. A plugin that ``wraps`` another of its kind gets that one, opened, as the
     context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and
-    market data can.
+    market data can. ``live``: it talks to the outside (a network, another process), so it needs real time: the virtual
+    clock refuses it, and `trioarb check` opens it only when asked to.
 
     Raises:
         ValueError: ``wraps`` for a kind that can't.
@@ -69,6 +70,7 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     settings: type[Any] = NoSettings
     warnings: Callable[[Any], Iterable[str]] = _no_warnings
     wraps: bool = False
+    live: bool = False
 
     def __attrs_post_init__(self) -> None:
         if self.wraps and not self.can_wrap:
