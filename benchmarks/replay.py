@@ -117,8 +117,8 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
         "seconds": seconds,
         "rows": sum(one.seen for one in funnel),
         "edge_positive": sum(one.edge_positive for one in funnel),
-        "round_trips": len(campaign.statistics.trades),
-        "cash": str(campaign.statistics.pnl_usd),
+        "round_trips": len(campaign.state.statistics.trades),
+        "cash": str(campaign.state.statistics.pnl_usd),
         "peak_mb": megabytes("VmHWM"),
         "own_mb": max(own),
     }

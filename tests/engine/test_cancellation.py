@@ -120,7 +120,7 @@ def check(campaign: Campaign | None, events: list[dict[str, Any]]) -> None:
     assert not campaign.parts.ledger.open_orders
     assert not list(campaign.parts.ledger.imbalances())
     assert {e["trade_id"] for e in by_type("position_opened")} == {e["trade_id"] for e in by_type("position_closed")}
-    assert campaign.exposure.exposure_usd() == 0
+    assert campaign.state.exposure.exposure_usd() == 0
     assert not by_type("residual_left")
     assert [e["phase"] for e in by_type("phase_entered")] in (["RUNNING", *ENDING], ENDING)
     draining = next(number for number, event in enumerate(events) if event.get("phase") == "DRAINING")

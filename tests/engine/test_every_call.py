@@ -163,7 +163,7 @@ def assert_whole(campaign: Campaign, events: list[dict[str, Any]]) -> None:
     assert campaign.parts.ledger.open_orders <= named
     if not campaign.parts.trades.residuals and not campaign.problems:
         assert not campaign.parts.trades.positions()
-        assert campaign.exposure.exposure_usd() == 0
+        assert campaign.state.exposure.exposure_usd() == 0
 
 
 @pytest.mark.parametrize("error", [VenueError, RuntimeError])

@@ -133,8 +133,8 @@ def test_a_venues_loss_of_the_day_ends_with_the_day() -> None:
     assert not result.of_type("guard_tripped")
     last_ns = result.events[-1]["ts_ns"]
     lost = result.campaign.tiers["exchange"].stats(last_ns)["venues"]["b"]["daily_loss_usd"]
-    assert lost == result.campaign.exposure.daily_loss_usd(last_ns)
-    assert 40 < lost < 50 < -result.campaign.statistics.pnl_usd
+    assert lost == result.campaign.state.exposure.daily_loss_usd(last_ns)
+    assert 40 < lost < 50 < -result.campaign.state.statistics.pnl_usd
 
 
 # What outlasts the day
@@ -174,7 +174,7 @@ def test_a_stop_shortly_before_midnight_holds_after_it() -> None:
     )
     (stop,) = (one for one in result.of_type("decided") if one["answer"] == "STOP")
     assert stop["ts_ns"] < MIDNIGHT < result.events[-1]["ts_ns"]
-    assert result.campaign.exposure.daily_loss_usd(result.events[-1]["ts_ns"]) < 2
+    assert result.campaign.state.exposure.daily_loss_usd(result.events[-1]["ts_ns"]) < 2
     assert not [pair for pair in result.of_type("pair_opened") if pair["kind"] == "entry" and pair["seq"] > stop["seq"]]
     assert len(result.of_type("position_closed")) == len(result.of_type("position_opened")) > 0
     assert (result.events[-1]["ended_by"], result.exit_code) == ("emergency_stop", 3)

@@ -64,7 +64,7 @@ def held_by_venues(result: CampaignResult) -> dict[str, dict[str, Decimal]]:
 def agree(result: CampaignResult, books: Books) -> None:
     """Compare the engine's figures with the recomputed ones: equal to the last digit, not nearly."""
     campaign = result.campaign
-    statistics, exposure = campaign.statistics, campaign.exposure
+    statistics, exposure = campaign.state.statistics, campaign.state.exposure
     booked = {
         (venue, asset): (one.initial, one.trades, one.fees, one.final)
         for venue, assets in campaign.parts.ledger.balances().items()

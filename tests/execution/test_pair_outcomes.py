@@ -259,8 +259,8 @@ def check(result: CampaignResult, *, account: str = "spot") -> recompute.Books:
     assert not list(campaign.parts.ledger.imbalances())
     assert campaign.parts.ledger.open_orders == books.unanswered
     assert list(campaign.parts.trades.residuals) == books.open_residuals
-    assert campaign.exposure.exposure_usd() == books.exposure_usd()
-    assert campaign.statistics.pnl_usd == books.total_pnl_usd
+    assert campaign.state.exposure.exposure_usd() == books.exposure_usd()
+    assert campaign.state.statistics.pnl_usd == books.total_pnl_usd
     assert (books.exposure_usd() > 0) == bool(books.open_residuals or books.open_positions)
     is_clean = not books.unanswered and not books.open_positions
     assert not (campaign.problems if is_clean else books.open_positions and not campaign.problems)
@@ -475,8 +475,8 @@ def test_an_exit_that_is_learnt_late_brought_what_it_would_have_brought_in_time(
     late = run({"b": {2: Fate.DOWN_FILLED}}, down_seconds=BACK_SECONDS)
     in_time = run({})
     assert late.of_type("residual_resolved")
-    assert late.campaign.statistics.pnl_usd == in_time.campaign.statistics.pnl_usd
-    assert late.campaign.statistics.fees_usd == in_time.campaign.statistics.fees_usd
+    assert late.campaign.state.statistics.pnl_usd == in_time.campaign.state.statistics.pnl_usd
+    assert late.campaign.state.statistics.fees_usd == in_time.campaign.state.statistics.fees_usd
 
 
 @pytest.mark.parametrize("what", LATE)

@@ -141,8 +141,8 @@ def plain(value: Any) -> Any:
 
 
 def state_of(campaign: Campaign) -> State:
-    parts = campaign.parts
-    return State(parts.ledger, parts.trades, parts.funds, campaign.exposure, campaign.statistics, campaign.tiers)
+    parts, state = campaign.parts, campaign.state
+    return State(parts.ledger, parts.trades, parts.funds, state.exposure, state.statistics, campaign.tiers)
 
 
 @attrs.define

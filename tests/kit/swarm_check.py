@@ -63,7 +63,7 @@ class Ended:
             ended_by=campaign.ended_by.value if campaign.ended_by else "",
             error=campaign.error,
             problems=tuple(campaign.problems),
-            is_stopped=campaign.statistics.is_stopped,
+            is_stopped=campaign.state.statistics.is_stopped,
             residuals=frozenset(parts.trades.residuals),
             told_residuals=len(summary["residuals"]),
             open_orders=frozenset(parts.trades.orders),

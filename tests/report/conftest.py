@@ -10,12 +10,14 @@ import pytest
 import trio
 
 from trioarb.api import Listing, MarketContext, MarketData, MarketDataSpec, NoSettings, Tape, TapeRow, hookimpl
+from trioarb.cli.running import report_of
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.report import Report
 from trioarb.time.virtual import VirtualClock
 
 TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
@@ -25,6 +27,10 @@ TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
 class Ran:
     campaign: Campaign
     events: list[dict[str, Any]]
+
+    @property
+    def report(self) -> Report:
+        return report_of(self.campaign)
 
     def of_type(self, *types: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["type"] in types]

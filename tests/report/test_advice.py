@@ -20,14 +20,14 @@ from trioarb.report.advice import advise
 
 
 def advice(ran: Any) -> str:
-    sentences = advise(ran.campaign)
+    sentences = advise(ran.report)
     assert 1 <= len(sentences) <= 3
     assert all(sentence.endswith(".") for sentence in sentences)
     return " ".join(sentences)
 
 
 def test_there_is_none_after_a_trade(ran: Any) -> None:
-    assert advise(ran.campaign) == ()
+    assert advise(ran.report) == ()
 
 
 def test_no_quotes_at_all(silent: Any) -> None:

@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from rich.console import Console
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.event import PhaseEntered, PositionClosed, Record
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.live import LiveFrames, live_view
+from trioarb.state.snapshot import Snapshot
 
 TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
 
@@ -28,8 +31,7 @@ def terminal(width: int = 80, height: int = 24) -> Console:
 
 def drawn(campaign: Campaign, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height)
-    frames = LiveFrames(campaign, console, elapsed_ns=lambda: campaign.parts.time.now_ns() - campaign.world.start_ns)
-    console.print(frames.frame(width, height))
+    console.print(LiveFrames(campaign.config, console).frame(snapshot_of(campaign), width, height))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -75,7 +77,7 @@ def test_it_tells_position_denials_and_pnl(run: Callable[..., Any]) -> None:
         (row,) = (line for line in lines if line.startswith(f"{position.route.symbol} "))
         assert f"{position.route.buy_venue} → {position.route.sell_venue}" in row
     total = lines[-1].split()
-    statistics = ran.campaign.statistics
+    statistics = ran.campaign.state.statistics
     rejected = sum(one.rejected for one in statistics.symbols.values())
     assert total[0] == "total"
     assert str(rejected) in total
@@ -90,11 +92,11 @@ def test_denials_that_are_not_booked_yet_are_counted(run: Callable[..., Any]) ->
     def observe(record: Record) -> None:
         if isinstance(record.event, PhaseEntered) and record.event.phase.value == "DRAINING":
             total = drawn(opened[0], 140, 40)[-1].split()
-            booked = sum(one.rejected for one in opened[0].statistics.symbols.values())
+            booked = sum(one.rejected for one in opened[0].state.statistics.symbols.values())
             seen.append((int(total[2]), booked))
 
     ran = run("guards.symbol.max_position_size_usd=1", on_open=opened.append, observer=observe)
-    final = sum(one.rejected for one in ran.campaign.statistics.symbols.values())
+    final = sum(one.rejected for one in ran.campaign.state.statistics.symbols.values())
 
     ((shown, booked),) = seen
     assert shown == final > booked
@@ -123,49 +125,29 @@ def test_it_leaves_no_trace_in_the_campaign(run: Callable[..., Any]) -> None:
     assert beside.events == plain.events
 
 
-def test_a_campaign_that_changes_too_fast_keeps_the_last_frame(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    console = terminal()
-    frames = LiveFrames(ran.campaign, console, elapsed_ns=lambda: 0)
+def test_a_snapshot_does_not_change_with_the_campaign(run: Callable[..., Any]) -> None:
+    taken: list[tuple[Snapshot, str]] = []
+    opened: list[Campaign] = []
+
+    def observe(record: Record) -> None:
+        if record.seq % 50 == 0:
+            taken.append((snapshot := snapshot_of(opened[0]), repr(snapshot)))
+
+    run(on_open=opened.append, observer=observe)
+
+    assert len(taken) > 5
+    assert all(repr(snapshot) == before for snapshot, before in taken)
+    assert taken[0][1] != taken[-1][1]
+
+
+def test_without_a_snapshot_there_is_no_frame(ran: Any) -> None:
+    frames = LiveFrames(ran.campaign.config, terminal())
     assert frames.latest() == ""
-    frames.shown = True
-    first = frames.latest()
-
-    def changes(*_: object) -> None:
-        raise RuntimeError("dictionary changed size during iteration")
-
-    monkeypatch.setattr(frames, "frame", changes)
-    assert frames.latest() is first
-    console.print(first)
+    frames.snapshot = snapshot_of(ran.campaign)
+    console = terminal()
+    console.print(frames.latest())
     assert isinstance(console.file, io.StringIO)
     assert "total" in console.file.getvalue()
-
-
-def test_frames_can_be_made_beside_a_running_campaign(run: Callable[..., Any]) -> None:
-    stop, made, failed = threading.Event(), [0], list[BaseException]()
-
-    def watch(campaign: Campaign) -> None:
-        frames = LiveFrames(campaign, terminal(), elapsed_ns=lambda: 0)
-        frames.shown = True
-        try:
-            while not stop.is_set():
-                frames.latest()
-                made[0] += 1
-        except BaseException as error:
-            failed.append(error)
-
-    threads: list[threading.Thread] = []
-
-    def on_open(campaign: Campaign) -> None:
-        threads.append(threading.Thread(target=watch, args=(campaign,)))
-        threads[0].start()
-
-    try:
-        run("session.max_iterations=500", "session.max_runtime_seconds=600", on_open=on_open)
-    finally:
-        stop.set()
-        threads[0].join()
-    assert not failed
-    assert made[0]
 
 
 def test_the_view_lives_in_its_own_thread_and_leaves_a_clean_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,9 +158,15 @@ def test_the_view_lives_in_its_own_thread_and_leaves_a_clean_terminal(monkeypatc
     drawers = set()
     original = LiveFrames.frame
 
-    def frame(self: LiveFrames, width: int, height: int) -> Any:
+    def frame(self: LiveFrames, snapshot: Snapshot, width: int, height: int) -> Any:
         drawers.add(threading.current_thread())
-        return original(self, width, height)
+        return original(self, snapshot, width, height)
+
+    takers = set()
+
+    def take(campaign: Campaign) -> Snapshot:
+        takers.add(threading.current_thread())
+        return snapshot_of(campaign)
 
     monkeypatch.setattr(LiveFrames, "frame", frame)
 
@@ -186,7 +174,7 @@ def test_the_view_lives_in_its_own_thread_and_leaves_a_clean_terminal(monkeypatc
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
-                stack.enter_context(live_view(campaign, console))
+                stack.enter_context(live_view(config, partial(take, campaign), console))
 
             await run_campaign(config, plugins, on_open=on_open)
 
@@ -196,6 +184,7 @@ def test_the_view_lives_in_its_own_thread_and_leaves_a_clean_terminal(monkeypatc
 
     assert 2 <= output.count("RUNNING · ") <= 6
     assert "left · " in output
+    assert takers == {threading.main_thread()}
     assert threading.main_thread() not in drawers
     assert len(drawers) == 1
     # The last thing that is drawn is nothing, where the frame was, and the cursor is there again.

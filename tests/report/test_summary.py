@@ -70,6 +70,7 @@ ALWAYS = {
     "highest_edge_bps",
     "not_sized",
     "balances",
+    "closed_trades",
     "trades",
     "open_positions",
     "residuals",
@@ -94,7 +95,7 @@ TRADE = {
 
 @pytest.fixture(scope="module")
 def summary(ran: Any) -> dict[str, Any]:
-    return json.loads(json.dumps(summarise(ran.campaign), allow_nan=False))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(summarise(ran.report), allow_nan=False))  # type: ignore[no-any-return]
 
 
 def test_it_has_these_keys_and_no_others(summary: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ def test_it_has_these_keys_and_no_others(summary: dict[str, Any]) -> None:
 
 
 def test_it_survives_json_unchanged(ran: Any, summary: dict[str, Any]) -> None:
-    assert summarise(ran.campaign) == summary
+    assert summarise(ran.report) == summary
 
 
 def test_the_reference_documents_keys(summary: dict[str, Any]) -> None:
@@ -229,7 +230,7 @@ def test_money_is_text_in_plain_digits_and_counts_are_integers(summary: dict[str
 
 
 def test_what_was_not_measured_is_absent(run: Callable[..., Any]) -> None:
-    summary = summarise(run("strategy.entry_bps=500").campaign)
+    summary = summarise(run("strategy.entry_bps=500").report)
 
     assert set(summary) == ALWAYS | {"advice"}
     assert summary["trades"] == summary["open_positions"] == summary["residuals"] == []
@@ -237,7 +238,7 @@ def test_what_was_not_measured_is_absent(run: Callable[..., Any]) -> None:
 
 
 def test_without_a_quote_there_is_no_latency_and_no_edge(silent: Any) -> None:
-    summary = summarise(silent.campaign)
+    summary = summarise(silent.report)
 
     assert set(summary) == (ALWAYS | {"advice"}) - {"loop_latency_us"}
     assert summary["highest_edge_bps"] == {}
@@ -245,7 +246,7 @@ def test_without_a_quote_there_is_no_latency_and_no_edge(silent: Any) -> None:
 
 def test_positions_that_stay_open_are_marked(run: Callable[..., Any]) -> None:
     ran = run("session.close_positions_at_end=false", "strategy.exit_bps=50")
-    summary = summarise(ran.campaign)
+    summary = summarise(ran.report)
     marks = {mark["trade_id"]: mark["unrealised_usd"] for mark in ran.of_type("position_marked")}
 
     assert summary["open_positions"]
@@ -257,7 +258,7 @@ def test_positions_that_stay_open_are_marked(run: Callable[..., Any]) -> None:
 
 
 def test_an_emergency_stop_is_told(run: Callable[..., Any]) -> None:
-    summary = summarise(run("guards.global.emergency_stop_loss_usd=0.0001", "strategy.exit_bps=-40").campaign)
+    summary = summarise(run("guards.global.emergency_stop_loss_usd=0.0001", "strategy.exit_bps=-40").report)
 
     assert summary["ended_by"] == "emergency_stop"
     assert summary["exit_code"] == 3
@@ -268,7 +269,7 @@ def test_an_emergency_stop_is_told(run: Callable[..., Any]) -> None:
 
 def test_a_margin_account_is_told(run: Callable[..., Any]) -> None:
     (note,) = summarise(
-        run("exchanges.b.account=margin", "exchanges.b.max_borrow_usd=100", "session.max_iterations=1").campaign
+        run("exchanges.b.account=margin", "exchanges.b.max_borrow_usd=100", "session.max_iterations=1").report
     )["notes"]
 
     assert "exchanges.b" in note
@@ -309,7 +310,7 @@ def _opener(fails: bool) -> Any:
 
 def test_other_tiers_tell_their_figures_and_none_can_spoil_the_summary(run: Callable[..., Any]) -> None:
     ran = run("guards.calm={}", "guards.mute={}", "session.max_iterations=2", plugins={"tiers": _Tiers()})
-    summary = json.loads(json.dumps(summarise(ran.campaign), allow_nan=False))
+    summary = json.loads(json.dumps(summarise(ran.report), allow_nan=False))
 
     assert summary["risk_stats"]["calm"] == {"asked": {"max": "1000"}, "ratio": "nan", "kinds": ["a", "b"]}
     assert summary["risk_stats"]["mute"] == {"error": "ValueError: no figures today"}

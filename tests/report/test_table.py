@@ -9,6 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from trioarb.model.event import CampaignEnded, Record
+from trioarb.model.trade import EndedBy
 from trioarb.report.columns import Column, fitted_table
 from trioarb.report.figures import duration, signed_usd, usd
 from trioarb.report.table import print_summary
@@ -16,27 +18,27 @@ from trioarb.report.table import print_summary
 WIDTHS = [60, 80, 100, 140, 200]
 
 
-def printed(campaign: Any, width: int) -> list[str]:
+def printed(report: Any, width: int) -> list[str]:
     out = io.StringIO()
-    print_summary(Console(file=out, width=width), campaign)
+    print_summary(Console(file=out, width=width), report)
     return out.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_line_is_longer_than_the_console_is_wide(ran: Any, width: int) -> None:
-    assert max(cell_len(line) for line in printed(ran.campaign, width)) <= width
+    assert max(cell_len(line) for line in printed(ran.report, width)) <= width
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_holds_the_key_numbers(ran: Any, width: int) -> None:
     campaign = ran.campaign
-    lines = printed(campaign, width)
+    lines = printed(ran.report, width)
     text = "\n".join(lines)
 
     (total,) = (line.split() for line in lines if line.startswith("total"))
-    assert signed_usd(campaign.statistics.pnl_usd).plain in total
+    assert signed_usd(campaign.state.statistics.pnl_usd).plain in total
     assert str(len(ran.of_type("position_opened"))) in total
-    assert usd(campaign.statistics.fees_usd) in text
+    assert usd(campaign.state.statistics.fees_usd) in text
     assert "ended by iterations" in " ".join(text.split())
     for needed in (
         "win rate (%)",
@@ -56,20 +58,20 @@ def test_it_holds_the_key_numbers(ran: Any, width: int) -> None:
 
 
 def test_a_wide_console_shows_the_whole_funnel(ran: Any) -> None:
-    text = "\n".join(printed(ran.campaign, 200))
+    text = "\n".join(printed(ran.report, 200))
     for header in ("seen", "refused", "conflated", "evaluated", "fresh", "threshold", "sized", "allowed", "sent"):
         assert header in text
 
 
 def test_exit_reasons_are_counted(ran: Any) -> None:
-    text = "\n".join(printed(ran.campaign, 140))
-    for trade in ran.campaign.statistics.trades:
+    text = "\n".join(printed(ran.report, 140))
+    for trade in ran.campaign.state.statistics.recent:
         assert trade.closed.reason.value in text
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_without_a_trade_it_says_why(run: Callable[..., Any], width: int) -> None:
-    lines = printed(run("strategy.entry_bps=500").campaign, width)
+    lines = printed(run("strategy.entry_bps=500").report, width)
     text = " ".join(" ".join(lines).split())
 
     assert "No trade: " in text
@@ -79,15 +81,16 @@ def test_without_a_trade_it_says_why(run: Callable[..., Any], width: int) -> Non
 
 
 def test_with_a_trade_it_does_not(ran: Any) -> None:
-    assert "No trade" not in "\n".join(printed(ran.campaign, 80))
+    assert "No trade" not in "\n".join(printed(ran.report, 80))
 
 
 def test_problems_and_residuals_stand_out(run: Callable[..., Any]) -> None:
-    campaign = run("session.max_iterations=3").campaign
-    campaign.problems.append("BTCUSDT: 0.1 could not be closed in time")
-    campaign.error = "market data of a: it ended"
+    ran = run("session.max_iterations=3")
+    ended = CampaignEnded(ended_by=EndedBy.ERROR, problems=("BTCUSDT: 0.1 could not be closed in time",))
+    ran.campaign.state.apply(Record(len(ran.events) + 1, ran.campaign.ended_ns, ended))
+    ran.campaign.error = "market data of a: it ended"
     out = io.StringIO()
-    print_summary(Console(file=out, width=80, force_terminal=True, color_system="standard"), campaign)
+    print_summary(Console(file=out, width=80, force_terminal=True, color_system="standard"), ran.report)
 
     assert "\x1b[1;31mProblem:" in out.getvalue()
     assert "\x1b[1;31mError:" in out.getvalue()
@@ -96,15 +99,15 @@ def test_problems_and_residuals_stand_out(run: Callable[..., Any]) -> None:
 
 def test_many_symbols_are_cut_to_the_busiest(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trioarb.report.table._MOST_SYMBOLS", 3)
-    lines = printed(ran.campaign, 140)
+    lines = printed(ran.report, 140)
 
-    traded = {trade.closed.symbol for trade in ran.campaign.statistics.trades}
+    traded = {trade.closed.symbol for trade in ran.campaign.state.statistics.recent}
     shown = [symbol for symbol in ran.campaign.symbols if any(line.startswith(f"{symbol} ") for line in lines)]
     assert len(shown) == 3
     assert len(traded & set(shown)) == min(3, len(traded))
     assert any("and 7 less active symbols" in line for line in lines)
     (total,) = (line for line in lines if line.startswith("total"))
-    assert signed_usd(ran.campaign.statistics.pnl_usd).plain in total
+    assert signed_usd(ran.campaign.state.statistics.pnl_usd).plain in total
 
 
 def test_columns_give_way_by_rank_and_never_wrap() -> None:

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from streams import STREAMS, Stream, changed, dropped, inserted, moved, places, renumbered, stream
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import (
     BalanceDiffered,
     CampaignEnded,

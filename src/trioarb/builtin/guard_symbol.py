@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 import attrs
 
@@ -53,6 +54,7 @@ class _State:
     last_closed_ns: int | None = None
     losses_in_a_row: int = 0
     open_until_ns: int | None = None
+    has_tripped: bool = False
     open_trades: set[str] = attrs.field(factory=set)
 
 
@@ -96,7 +98,7 @@ class SymbolTier(GuardTier):
             case event.Decided(symbol=symbol, answer=Answer.ALLOW):
                 self._states[symbol].last_allowed_ns = record.ts_ns
             case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
-                self._states[symbol].open_until_ns = until_ns
+                self._states[symbol].open_until_ns, self._states[symbol].has_tripped = until_ns, True
             case event.PositionOpened(symbol=symbol, trade_id=trade_id):
                 self._states[symbol].open_trades.add(trade_id)
             case event.PositionClosed(symbol=symbol, trade_id=trade_id, pnl_usd=pnl_usd):
@@ -127,6 +129,11 @@ class SymbolTier(GuardTier):
             limit=str(limits.circuit_breaker_loss_count),
             until_ns=record.ts_ns + seconds_to_ns(limits.circuit_breaker_duration),
         )
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        return {
+            "symbols": {symbol: {"circuit_breaker_triggered": one.has_tripped} for symbol, one in self._states.items()}
+        }
 
     def _is_unwound(self, ended: event.PairEnded) -> bool:
         """Whether an entry cost something without opening a position."""

@@ -57,6 +57,10 @@ are checked, unless `--online` is given.
 
 Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journal.
 """,
+    "summary": """Print of a journal what its campaign printed at its end, also while it runs or after a crash.
+
+What the process alone measured, such as its latency, is absent.
+""",
     "explain": """Tell from its journal what happened in a campaign, and why.
 
 Without options its trades and refusals; with one, the story of a trade or of a symbol.

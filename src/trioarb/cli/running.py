@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
+from trioarb.engine.snapshot import snapshot_of, telemetry_of
 from trioarb.errors import CampaignError, MarketDataError
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
@@ -29,6 +31,7 @@ from trioarb.report.console import LastingConsole
 from trioarb.report.live import live_view
 from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
+from trioarb.report.report import Report
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 from trioarb.time.virtual import VirtualClock
@@ -44,6 +47,7 @@ __all__ = [
     "clock_of",
     "leave_signals",
     "leave_uncollected",
+    "report_of",
 ]
 
 LogLevelFlag = Annotated[
@@ -91,12 +95,12 @@ class Foreground:
                     campaign.error = campaign.error or str(error)
             if self.summary is not None:
                 try:
-                    write_json(self.summary, summarise(campaign))
+                    write_json(self.summary, summarise(report_of(campaign)))
                 except OSError as error:
                     campaign.error = campaign.error or f"{self.summary}: the summary can't be written: {error.strerror}"
             output = LastingConsole()
             try:
-                print_summary(output, campaign)
+                print_summary(output, report_of(campaign))
                 sys.stdout.flush()
             except BrokenPipeError:
                 abandon_stdout()
@@ -108,6 +112,19 @@ class Foreground:
             console.say(f"log: {log_file.describe()}")
             console.say(f"journal: {journal}")
         return campaign.exit_code
+
+
+def report_of(campaign: Campaign) -> Report:
+    """Return what reports of a campaign that this process ran are made of."""
+    return Report(
+        config=campaign.config,
+        state=campaign.state,
+        tiers=campaign.tiers,
+        at_ns=campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns,
+        telemetry=telemetry_of(campaign),
+        error=campaign.error,
+        exit_code=None if campaign.ended_by is None else campaign.exit_code,
+    )
 
 
 def _run_in_trio(
@@ -136,7 +153,7 @@ def _run_in_trio(
                 for warning in campaign.warnings:
                     log.warning(warning)
                 if live:
-                    stack.enter_context(live_view(campaign, console))
+                    stack.enter_context(live_view(config, partial(snapshot_of, campaign), console))
 
             return await run_campaign(
                 config,

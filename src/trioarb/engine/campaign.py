@@ -18,8 +18,7 @@ from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
 from trioarb.quotes.recorder import QuoteRecorder
-from trioarb.state.exposure import Exposure
-from trioarb.state.statistics import Statistics
+from trioarb.state.state import State
 from trioarb.time.campaign_time import SECOND_NS, Bell
 
 __all__ = ["Campaign", "describe"]
@@ -37,8 +36,7 @@ class Campaign:
     world: World
     campaign_id: str
     parts: Parts
-    exposure: Exposure
-    statistics: Statistics
+    state: State
     tiers: Mapping[str, GuardTier]
     symbols: dict[str, SymbolTask]
     warnings: tuple[str, ...]
@@ -62,11 +60,8 @@ class Campaign:
 
         1 also if quotes are missing in a recording, and nothing worse is to be said.
         """
-        if self.error:
-            return 1
-        if self.statistics.is_stopped or self.parts.trades.residuals or self.problems:
-            return 3
-        return 1 if self.recorder is not None and (self.recorder.error or self.recorder.lost) else 0
+        code = self.state.exit_code(error=self.error, problems=self.problems)
+        return code or int(self.recorder is not None and bool(self.recorder.error or self.recorder.lost))
 
     @property
     def runtime_seconds(self) -> Decimal:
@@ -77,7 +72,7 @@ class Campaign:
     @property
     def started_ns(self) -> int:
         """When it began; for a campaign that was resumed, as if it had run without a break."""
-        return self.world.start_ns - self.statistics.ran_before_ns
+        return self.world.start_ns - self.state.statistics.ran_before_ns
 
     def end(self, by: EndedBy, error: str = "") -> None:
         """Fence new entries and let the campaign end. The first cause is kept; the first error too."""
@@ -120,7 +115,7 @@ class Campaign:
         """Record every symbol's counters."""
         self.parts.guards.flush(tuple(self.symbols))
         for symbol, task in self.symbols.items():
-            self.parts.journal.record(task.funnel.event(symbol, final=final))
+            self.parts.journal.record(task.funnel.event(symbol, final=final, highest_edge_bps=task.highest_edge_bps))
 
 
 def describe(error: BaseException) -> str:

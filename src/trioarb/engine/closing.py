@@ -24,7 +24,7 @@ async def drain(campaign: Campaign) -> None:
     campaign.drain()
     await finish_pairs(campaign)
     await _learn_late_orders(campaign)
-    stopped, resumed = campaign.statistics.is_stopped, campaign.statistics.resumed
+    stopped, resumed = campaign.state.statistics.is_stopped, campaign.state.statistics.resumed
     closes = stopped or campaign.config.session.close_positions_at_end or (resumed is not None and resumed.close_only)
     if closes:
         await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
@@ -76,10 +76,15 @@ async def close(campaign: Campaign) -> None:
         )
     campaign.count(final=True)
     await _compare_balances(campaign)
-    campaign.ended_ns = campaign.parts.time.now_ns()
     campaign.enter(Phase.CLOSED)
     assert campaign.ended_by is not None
-    journal.record(CampaignEnded(ended_by=campaign.ended_by, error=campaign.error))
+    ended = CampaignEnded(
+        ended_by=campaign.ended_by,
+        error=campaign.error,
+        problems=tuple(campaign.problems),
+        recovered=tuple(campaign.findings),
+    )
+    campaign.ended_ns = journal.record(ended).ts_ns
 
 
 async def _compare_balances(campaign: Campaign) -> None:

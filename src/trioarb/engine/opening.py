@@ -14,25 +14,23 @@ from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
-from trioarb.engine.world import World, blamed, open_world
+from trioarb.engine.world import Opener, World, blamed, open_world
 from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
-from trioarb.plugin.contract import GuardContext, GuardTier, Strategy, StrategyContext
+from trioarb.model.trade import Account
+from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.guards import Guards
-from trioarb.state.exposure import Exposure
 from trioarb.state.funds import Funds
-from trioarb.state.ledger import Ledger
-from trioarb.state.statistics import Statistics
-from trioarb.state.trades import Trades
+from trioarb.state.state import State
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import Turn, seconds_to_ns
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["open_campaign", "record_instruments", "record_opening"]
+__all__ = ["open_campaign", "open_tiers", "record_instruments", "record_opening"]
 
 
 @asynccontextmanager
@@ -81,6 +79,8 @@ async def record_opening(campaign: Campaign) -> None:
             symbols=tuple(campaign.symbols),
             venues=tuple(world.exchanges),
             fx={asset: config.fx[asset] for asset in sorted(config.fx)},
+            margin=tuple(venue for venue, exchange in world.exchanges.items() if exchange.account is Account.MARGIN),
+            warnings=campaign.warnings,
         )
     )
     record_instruments(campaign)
@@ -126,34 +126,40 @@ def _take_up(campaign: Campaign, past: Past) -> None:
             f"({type(error).__name__}: {error}); `trioarb verify` says more"
         ) from error
     for symbol, task in campaign.symbols.items():
-        task.take_up(campaign.statistics.of(symbol).funnel)
+        task.take_up(campaign.state.statistics.of(symbol).funnel)
+
+
+async def open_tiers(opener: Opener, config: Config, symbols: Sequence[str], risk: RiskView) -> dict[str, GuardTier]:
+    """Open the guard tiers, in the order in which they are asked."""
+    tiers: dict[str, GuardTier] = {}
+    for table in config.guards:
+        name = table.key.removeprefix("guards.")
+        context = GuardContext(name=name, symbols=symbols, risk=risk)
+        tiers[name] = await opener.open(GuardTierSpec, table, context)
+    return tiers
 
 
 async def _assemble(config: Config, world: World, warnings: Sequence[str], past: Past | None) -> Campaign:
     campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
     journal = Journal(world.time.now_ns)
-    ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
+    state = State()
     symbols = tuple(listing.symbol for listing in world.symbols)
-    tiers: dict[str, GuardTier] = {}
-    for table in config.guards:
-        name = table.key.removeprefix("guards.")
-        context = GuardContext(name=name, symbols=symbols, risk=exposure)
-        tiers[name] = await world.opener.open(GuardTierSpec, table, context)
+    tiers = await open_tiers(world.opener, config, symbols, state.exposure)
     guards = Guards(
-        journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
+        journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )
-    funds = Funds(ledger, world.instruments)
-    journal.attach(projections=[ledger, trades, funds, exposure, statistics, guards], reactors=[guards])
+    funds = Funds(state.ledger, world.instruments)
+    journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
     parts = Parts(
         journal=journal,
-        ledger=ledger,
-        trades=trades,
+        ledger=state.ledger,
+        trades=state.trades,
         guards=guards,
         funds=funds,
         executor=Executor(
             campaign_id=campaign_id,
             journal=journal,
-            trades=trades,
+            trades=state.trades,
             venues=world.exchanges,
             time=world.time,
             settings=config.execution,
@@ -173,8 +179,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         world=world,
         campaign_id=campaign_id,
         parts=parts,
-        exposure=exposure,
-        statistics=statistics,
+        state=state,
         tiers=tiers,
         symbols={},
         ending=world.time.bell(Turn.MARKET.order()),

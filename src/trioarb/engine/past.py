@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, Record
 from trioarb.model.order import VenueOrder
 

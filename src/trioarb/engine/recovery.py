@@ -74,7 +74,7 @@ async def find_lost_orders(campaign: Campaign, past: Past) -> list[Order]:
 
 async def resume(campaign: Campaign, past: Past) -> None:
     """Record that the campaign goes on. Orders get ids that no earlier order can have had."""
-    journal, before = campaign.parts.journal, campaign.statistics.resumed
+    journal, before = campaign.parts.journal, campaign.state.statistics.resumed
     number = 1 if before is None else before.number + 1
     journal.record(
         CampaignResumed(
@@ -84,6 +84,7 @@ async def resume(campaign: Campaign, past: Past) -> None:
             last_seq=journal.seq,
             last_ts_ns=journal.last_ns,
             close_only=past.close_only,
+            warnings=campaign.warnings,
         )
     )
     # A resume that the journal lost may have sent some too.
@@ -124,7 +125,7 @@ async def recover(campaign: Campaign, past: Past, lost: Sequence[Order]) -> None
     with trio.move_on_after(_LEARNING_SECONDS):
         await learn_late_orders(campaign)
     await _compare_balances(campaign)
-    if campaign.statistics.is_stopped:
+    if campaign.state.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)
     elif past.close_only:
         campaign.end(EndedBy.CLOSE_ONLY)

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from trioarb.engine.parts import Parts
-from trioarb.model.event import Decided, Deposited, FunnelCounted, PairOpened
+from trioarb.model.event import Deposited, FunnelCounted, PairOpened
 from trioarb.model.market import Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.order import Side
@@ -59,8 +59,7 @@ class SymbolTask:
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
     decided meanwhile. ``fenced``: the campaign ends, and an entry that was not begun never will be.
 
-    ``highest_edge_bps`` is the most that was ever seen, and ``last_refusals`` (by ``tier.rule``) the guards' latest
-    answers: telemetry, which nothing is decided by.
+    ``highest_edge_bps`` is the most that was ever seen: nothing is decided by it.
 
     Most quotes change nothing. Up to the evaluation ``_closer_at``, as long as both quotes of each route are fresh and
     no ratio of what is received to what is paid exceeds ``_bar``, no edge is the highest so far or one that the
@@ -95,7 +94,6 @@ class SymbolTask:
         "_work",
         "fenced",
         "highest_edge_bps",
-        "last_refusals",
         "market",
         "on_change",
         "paths",
@@ -113,7 +111,6 @@ class SymbolTask:
         self.fenced = False
         self._entries_open = True
         self.highest_edge_bps: float | None = None
-        self.last_refusals: dict[str, Decided] = {}
         self._parts = parts
         self._on_done = on_done
         self._board = market.board
@@ -353,6 +350,7 @@ class SymbolTask:
         self._active, self._closer_at = False, 0
         if counted is not None:
             self._funnel = Funnel.of(counted)
+            self.highest_edge_bps = counted.highest_edge_bps
 
     def stop(self) -> PairOpened | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
@@ -433,8 +431,6 @@ class SymbolTask:
         if decision.answer is Answer.ALLOW:
             self._work = executor.open_entry(opportunity)
             self._bell.ring()
-        else:
-            self.last_refusals[f"{decision.tier}.{decision.rule}"] = decision
 
     def _best_path(self, now_ns: int) -> tuple[Path, float] | None:
         """Return the route of the highest edge between quotes that are fresh, and that edge."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Event, Record
 
 if TYPE_CHECKING:
     from trioarb.journal.writer import JournalWriter
 
-__all__ = ["Fold", "Journal", "Projection", "Reactor", "uncollected"]
-
-#: Changes a projection's state by an event, which is that of the record. It must not record events itself.
-Fold = Callable[[Any, Record], None]
+__all__ = ["Journal", "Reactor", "uncollected"]
 
 
 @contextmanager
@@ -28,13 +26,6 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-class Projection(Protocol):
-    """State that is a fold over the journal. ``folds`` says how each event that changes it does so."""
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]: ...
 
 
 class Reactor(Protocol):
@@ -55,8 +46,7 @@ class Journal:
         self.last_ns = 0
         self._now_ns = now_ns
         self._writer: JournalWriter | None = None
-        self._projections: list[Projection] = []
-        self._folds: dict[type[Event], tuple[Fold, ...]] = {}
+        self._folds = Folds()
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
 
@@ -72,8 +62,7 @@ class Journal:
         reactors: Sequence[Reactor] = (),
     ) -> None:
         """Add who is told of the events from now on; projections are told before observers before reactors."""
-        self._projections += projections
-        self._folds.clear()
+        self._folds.add(projections)
         self._observers += observers
         self._reactors += reactors
 
@@ -84,8 +73,7 @@ class Journal:
         self.last_ns = record.ts_ns
         if self._writer is not None:
             self._writer.append(record)
-        for fold in self._folds_of(type(event)):
-            fold(event, record)
+        self._folds.apply(record)
         for observe in self._observers:
             observe(record)
         for reactor in self._reactors:
@@ -97,17 +85,8 @@ class Journal:
         """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
         with uncollected():
             for record in records:
-                event = record.event
-                for fold in self._folds_of(type(event)):
-                    fold(event, record)
+                self._folds.apply(record)
                 self.seq, self.last_ns = record.seq, record.ts_ns
-
-    def _folds_of(self, kind: type[Event]) -> tuple[Fold, ...]:
-        folds = self._folds.get(kind)
-        if folds is None:
-            all_folds = (projection.folds.get(kind) for projection in self._projections)
-            folds = self._folds[kind] = tuple(fold for fold in all_folds if fold is not None)
-        return folds
 
     async def written_down(self) -> bool:
         """Wait until every event so far is in the file; return whether they are."""

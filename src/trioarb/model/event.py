@@ -62,7 +62,10 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class CampaignOpened(Event):
-    """The first event. ``fx`` holds USD per unit of each quote asset."""
+    """The first event. ``fx`` holds USD per unit of each quote asset, ``margin`` the venues that lend what is sold.
+
+    ``warnings`` were given before it began.
+    """
 
     campaign_id: str
     version: str
@@ -75,6 +78,8 @@ class CampaignOpened(Event):
     symbols: tuple[str, ...]
     venues: tuple[str, ...]
     fx: Mapping[str, Decimal]
+    margin: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -90,6 +95,7 @@ class CampaignResumed(Event):
     last_seq: int
     last_ts_ns: int
     close_only: bool
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -458,7 +464,10 @@ class SymbolRetired(Event):
 
 @attrs.frozen(kw_only=True)
 class FunnelCounted(Event):
-    """A symbol's counters since the campaign's start (running totals, not differences)."""
+    """A symbol's counters since the campaign's start (running totals, not differences).
+
+    ``highest_edge_bps``: the highest edge that was seen so far, absent before the first.
+    """
 
     symbol: str
     iterations: int
@@ -472,14 +481,17 @@ class FunnelCounted(Event):
     sized: int
     not_sized: Mapping[str, int]
     final: bool
+    highest_edge_bps: float | None = None
 
 
 @attrs.frozen(kw_only=True)
 class CampaignEnded(Event):
-    """The last event."""
+    """The last event. ``problems`` ask for the user's hand; ``recovered`` is what was found and mended before."""
 
     ended_by: EndedBy
     error: str = ""
+    problems: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
 
 
 class Record(NamedTuple):

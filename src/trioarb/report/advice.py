@@ -6,67 +6,63 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from trioarb.engine.campaign import Campaign
-from trioarb.model.event import Decided
 from trioarb.model.number import text
-from trioarb.model.trade import Account, EndedBy
-from trioarb.report.funnel import funnel_total, not_sized_total
+from trioarb.model.trade import EndedBy
+from trioarb.report.funnel import funnel_total, not_sized_of, not_sized_total
 from trioarb.report.keys import key, keys, listed, rule_keys, venue_keys
+from trioarb.report.report import Report
 
 __all__ = ["advise"]
 
 
-def advise(campaign: Campaign) -> tuple[str, ...]:
+def advise(report: Report) -> tuple[str, ...]:
     """Return two or three sentences about the furthest step that was reached; none if a position was opened."""
-    funnel = funnel_total(campaign)
+    funnel = funnel_total(report.statistics)
     if funnel["filled"]:
         return ()
     if not funnel["seen"]:
-        return tuple(_no_quotes(campaign))
+        return tuple(_no_quotes(report))
     if funnel["seen"] == funnel["refused"]:
-        return tuple(_all_refused(campaign, funnel["seen"]))
+        return tuple(_all_refused(report, funnel["seen"]))
     if not funnel["evaluated"]:
-        return tuple(_never_evaluated(campaign))
+        return tuple(_never_evaluated(report))
     if funnel["allowed"]:
-        return tuple(_never_filled(campaign, funnel["allowed"]))
+        return tuple(_never_filled(report, funnel["allowed"]))
     if funnel["sized"]:
-        return tuple(_denied(campaign, funnel["sized"]))
+        return tuple(_denied(report, funnel["sized"]))
     if funnel["over_threshold"]:
-        return tuple(_not_sized(campaign, funnel["over_threshold"]))
-    if funnel["fresh"] and any(task.highest_edge_bps is not None for task in campaign.symbols.values()):
-        return tuple(_below_threshold(campaign, funnel["fresh"], funnel["edge_positive"]))
-    return tuple(_never_fresh(campaign, funnel["evaluated"]))
+        return tuple(_not_sized(report, funnel["over_threshold"]))
+    if funnel["fresh"] and any(report.highest_edge_bps(symbol) is not None for symbol in report.statistics.universe):
+        return tuple(_below_threshold(report, funnel["fresh"], funnel["edge_positive"]))
+    return tuple(_never_fresh(report, funnel["evaluated"]))
 
 
-def _no_quotes(campaign: Campaign) -> Iterator[str]:
-    yield f"No quote arrived in {float(campaign.runtime_seconds):g} s."
-    yield f"Check the venues' market data ({_markets(campaign)}){_or_longer(campaign)}"
+def _no_quotes(report: Report) -> Iterator[str]:
+    yield f"No quote arrived in {float(report.runtime_seconds):g} s."
+    yield f"Check the venues' market data ({_markets(report)}){_or_longer(report)}"
 
 
-def _all_refused(campaign: Campaign, seen: int) -> Iterator[str]:
+def _all_refused(report: Report, seen: int) -> Iterator[str]:
     yield (
         f"All {seen:,} quotes were refused: each had a price or size that is no number or not positive, a bid above "
         "its ask, or a time before that of the quote it followed."
     )
-    yield f"No limit changes that, only better data ({_markets(campaign)})."
+    yield f"No limit changes that, only better data ({_markets(report)})."
 
 
-def _never_evaluated(campaign: Campaign) -> Iterator[str]:
+def _never_evaluated(report: Report) -> Iterator[str]:
     yield "Quotes arrived, but none was evaluated before the campaign ended."
-    yield f"Check what ended it{_or_longer(campaign)}"
+    yield f"Check what ended it{_or_longer(report)}"
 
 
-def _never_fresh(campaign: Campaign, evaluated: int) -> Iterator[str]:
-    silent = [
-        tables.market.key
-        for index, tables in enumerate(campaign.config.exchanges.values())
-        if not any(board.serial[index] for board in campaign.world.boards.values())
-    ]
-    if silent:
+def _never_fresh(report: Report, evaluated: int) -> Iterator[str]:
+    heard = report.statistics.heard
+    silent = [tables.market.key for venue, tables in report.config.exchanges.items() if venue not in heard]
+    if heard and silent:
         yield f"No symbol had quotes of two venues: {listed(silent)} brought none that could be accepted."
-        yield f"Check that market data{_or_longer(campaign)}"
+        yield f"Check that market data{_or_longer(report)}"
         return
-    age = key(campaign.config.strategy, "max_quote_age_ms")
+    age = key(report.config.strategy, "max_quote_age_ms")
     yield (
         f"In {evaluated:,} evaluations, no symbol had quotes of two venues that were both younger than "
         f"{age or 'the strategy allows'}."
@@ -74,12 +70,12 @@ def _never_fresh(campaign: Campaign, evaluated: int) -> Iterator[str]:
     yield f"{'Raise it' if age else 'Allow older quotes'}, or use data that has the venues' quotes at the same times."
 
 
-def _below_threshold(campaign: Campaign, fresh: int, positive: int) -> Iterator[str]:
-    highest = {symbol: task.highest_edge_bps for symbol, task in campaign.symbols.items()}
+def _below_threshold(report: Report, fresh: int, positive: int) -> Iterator[str]:
+    highest = {symbol: report.highest_edge_bps(symbol) for symbol in report.statistics.universe}
     edge, symbol = max((edge, symbol) for symbol, edge in highest.items() if edge is not None)
     best = f"the highest was {edge:.2f} bps ({symbol})"
-    fees = listed(venue_keys(campaign.config, "taker_fee_bps", campaign.world.instruments[symbol]))
-    strategy = campaign.config.strategy
+    fees = listed(venue_keys(report.config, "taker_fee_bps", report.statistics.instruments[symbol]))
+    strategy = report.config.strategy
     entry = key(strategy, "entry_bps")
     if not positive:
         yield f"In {fresh:,} evaluations, no edge was above zero after taker fees; {best}."
@@ -100,25 +96,25 @@ def _below_threshold(campaign: Campaign, fresh: int, positive: int) -> Iterator[
             yield f"Lower {strategy.key}.entry_bps to that edge or below{f', or the fees ({fees})' if fees else ''}."
 
 
-def _not_sized(campaign: Campaign, over: int) -> Iterator[str]:
-    config = campaign.config
-    reason, count = _most(not_sized_total(campaign))
+def _not_sized(report: Report, over: int) -> Iterator[str]:
+    config, opened = report.config, report.statistics.opened
+    reason, count = _most(not_sized_total(report.statistics))
     yield f"{over:,} edges passed the threshold, and no order could be sized, {count:,} times because of {reason}."
     match reason.split("."):
         case ["balance", venue, asset, *_] if venue in config.exchanges:
-            settings = ["inventory_usd_per_symbol"] if _is_base(campaign, venue, asset) else []
-            if campaign.world.exchanges[venue].account is Account.MARGIN and settings:
+            settings = ["inventory_usd_per_symbol"] if _is_base(report, venue, asset) else []
+            if settings and opened is not None and venue in opened.margin:
                 settings.append("max_borrow_usd")
             more = listed([f"exchanges.{venue}.balances.{asset}", *keys(config.exchanges[venue].exchange, *settings)])
-            yield f"{venue} has too little {asset} for the smallest order{_smallest(campaign, reason)}; raise {more}."
+            yield f"{venue} has too little {asset} for the smallest order{_smallest(report, reason)}; raise {more}."
         case ["displayed_size", venue, *_] if venue in config.exchanges:
             yield (
-                f"The size shown at {venue}'s best price is below the smallest order{_smallest(campaign, reason)}: "
+                f"The size shown at {venue}'s best price is below the smallest order{_smallest(report, reason)}: "
                 "the data or that minimum has to change."
             )
         case ["order_size", *_]:
             wanted = listed(keys(config.strategy, "order_size_usd", "order_size_base")) or f"[{config.strategy.key}]"
-            yield f"The wanted size is below the smallest order{_smallest(campaign, reason)}; raise {wanted}."
+            yield f"The wanted size is below the smallest order{_smallest(report, reason)}; raise {wanted}."
         case ["edge_after_rounding"]:
             found = [*keys(config.strategy, "entry_bps"), *venue_keys(config, "tick_size", config.exchanges)]
             yield f"Rounded to the venues' ticks, the edge is below the threshold; lower one of {listed(found)}."
@@ -132,24 +128,24 @@ def _not_sized(campaign: Campaign, over: int) -> Iterator[str]:
             pass
 
 
-def _denied(campaign: Campaign, sized: int) -> Iterator[str]:
-    rule, count = _most(campaign.statistics.by_rule)
+def _denied(report: Report, sized: int) -> Iterator[str]:
+    rule, count = _most(report.statistics.by_rule)
     tier, _, name = rule.partition(".")
-    found = rule_keys(campaign.config, tier, name)
-    yield f"{sized:,} opportunities were sized, and the guards allowed none; {rule} refused {count:,} of them."
-    example = _refusal(campaign, rule)
-    measured = f"It last measured {example.value} against a limit of {example.limit}" if example else "It has a limit"
+    found = rule_keys(report.config, tier, name)
+    yield f"{sized:,} opportunities were sized, and the guards allowed none; {rule} denied {count:,} of them."
+    last = report.statistics.denied.get(rule)
+    measured = f"It last recorded {last.value} against a limit of {last.limit}" if last else "It has a limit"
     yield f"{measured}, which comes from {listed(found)}." if found else f"{measured}; see [guards.{tier}]."
 
 
-def _never_filled(campaign: Campaign, allowed: int) -> Iterator[str]:
-    config, orders = campaign.config, campaign.statistics.orders
+def _never_filled(report: Report, allowed: int) -> Iterator[str]:
+    config, orders = report.config, report.statistics.orders
     submitted = f"{orders['submitted']:,} orders"
     yield f"The guards allowed {allowed:,} {'entry' if allowed == 1 else 'entries'}, and no position came of it."
     # A rejection or a silence explains every failure beside it; orders cancelled unfilled follow from both.
     match next((what for what in ("rejected", "unanswered") if 2 * orders[what] >= allowed), "cancelled"):
         case _ if not orders["submitted"]:
-            yield f"The campaign ended before an order was sent{_or_longer(campaign)}"
+            yield f"The campaign ended before an order was sent{_or_longer(report)}"
         case "rejected":
             rates = [
                 rate
@@ -177,37 +173,32 @@ def _most(counts: Counter[str]) -> tuple[str, int]:
     return max(counts.items(), key=lambda item: (item[1], item[0]))
 
 
-def _refusal(campaign: Campaign, rule: str) -> Decided | None:
-    found = (task.last_refusals.get(rule) for task in campaign.symbols.values())
-    return next((decision for decision in found if decision is not None), None)
-
-
-def _smallest(campaign: Campaign, reason: str) -> str:
+def _smallest(report: Report, reason: str) -> str:
     """Describe the smallest order of the symbol that was hindered most often."""
-    symbol = max(campaign.symbols, key=lambda symbol: campaign.symbols[symbol].funnel.not_sized[reason])
+    statistics = report.statistics
+    symbol = max(statistics.universe, key=lambda symbol: not_sized_of(statistics, symbol)[reason])
     rules = {
-        venue: f"{text(instrument.rules.min_notional)} {instrument.quote}, in lots of "
-        f"{text(instrument.rules.lot_size)} {instrument.base}"
-        for venue, instrument in campaign.world.instruments[symbol].items()
+        venue: f"{text(listed.min_notional)} {listed.quote}, in lots of {text(listed.lot_size)} {listed.base}"
+        for venue, listed in statistics.instruments[symbol].items()
     }
     if len(set(rules.values())) == 1:
         return f" of {symbol} ({next(iter(rules.values()))})"
     return f" of {symbol} ({'; '.join(f'{venue}: {rule}' for venue, rule in rules.items())})"
 
 
-def _is_base(campaign: Campaign, venue: str, asset: str) -> bool:
-    by_venue = campaign.world.instruments.values()
-    return any(venue in instruments and instruments[venue].base == asset for instruments in by_venue)
+def _is_base(report: Report, venue: str, asset: str) -> bool:
+    by_symbol = report.statistics.instruments.values()
+    return any(venue in by_venue and by_venue[venue].base == asset for by_venue in by_symbol)
 
 
-def _markets(campaign: Campaign) -> str:
-    return listed([tables.market.key for tables in campaign.config.exchanges.values()])
+def _markets(report: Report) -> str:
+    return listed([tables.market.key for tables in report.config.exchanges.values()])
 
 
-def _or_longer(campaign: Campaign) -> str:
+def _or_longer(report: Report) -> str:
     """Name the limit that ended the campaign, if one did."""
-    session = campaign.config.session
-    match campaign.ended_by:
+    session = report.config.session
+    match report.ended_by:
         case EndedBy.RUNTIME if session.max_runtime_seconds is not None:
             return f", or raise session.max_runtime_seconds = {text(session.max_runtime_seconds)}."
         case EndedBy.ITERATIONS:

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 from collections import Counter
 
-from trioarb.engine.campaign import Campaign
 from trioarb.state.funnel import Funnel
-from trioarb.state.statistics import SymbolStatistics
+from trioarb.state.statistics import Statistics, SymbolStatistics
 
-__all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_total", "reported_symbols"]
+__all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total"]
 
 _COUNTED = ("seen", "refused", "conflated", "evaluated", "fresh", "edge_positive", "over_threshold", "sized")
 _TRADED = ("allowed", "sent", "filled", "closed")
 FUNNEL_STEPS = (*_COUNTED, *_TRADED)
 
 
-def reported_symbols(campaign: Campaign) -> tuple[str, ...]:
-    """Return the universe, and after it whatever else a guard's answer was booked on."""
-    booked = tuple(campaign.statistics.symbols)
-    return (*campaign.symbols, *(symbol for symbol in booked if symbol not in campaign.symbols))
-
-
-def funnel_of(campaign: Campaign, symbol: str) -> dict[str, int]:
-    """Return the count of every step, as it is now."""
-    task = campaign.symbols.get(symbol)
-    counted = Funnel() if task is None else task.funnel
-    # Never `Statistics.of`: it would add the symbol, and the live view asks from another thread.
-    traded = campaign.statistics.symbols.get(symbol) or SymbolStatistics()
+def funnel_of(statistics: Statistics, symbol: str) -> dict[str, int]:
+    """Return the count of every step, as it was last recorded."""
+    traded = statistics.symbols.get(symbol) or SymbolStatistics()
+    counted = traded.funnel or Funnel()
     return {step: getattr(counted, step) for step in _COUNTED} | {step: getattr(traded, step) for step in _TRADED}
 
 
-def funnel_total(campaign: Campaign) -> dict[str, int]:
+def funnel_total(statistics: Statistics) -> dict[str, int]:
     """Return the counts of all symbols together."""
     total = dict.fromkeys(FUNNEL_STEPS, 0)
-    for symbol in reported_symbols(campaign):
-        for step, count in funnel_of(campaign, symbol).items():
+    for symbol in statistics.reported:
+        for step, count in funnel_of(statistics, symbol).items():
             total[step] += count
     return total
 
 
-def not_sized_total(campaign: Campaign) -> Counter[str]:
+def not_sized_of(statistics: Statistics, symbol: str) -> Counter[str]:
+    """Return why opportunities of a symbol could not be sized."""
+    one = statistics.symbols.get(symbol)
+    return Counter() if one is None or one.funnel is None else Counter(one.funnel.not_sized)
+
+
+def not_sized_total(statistics: Statistics) -> Counter[str]:
     """Return why opportunities could not be sized, over all symbols."""
-    return sum((task.funnel.not_sized for task in campaign.symbols.values()), Counter[str]())
+    return sum((not_sized_of(statistics, symbol) for symbol in statistics.universe), Counter[str]())

@@ -12,13 +12,11 @@ from rich.live import Live
 from rich.segment import Segment, Segments
 from rich.text import Text
 
-from trioarb.engine.campaign import Campaign
-from trioarb.engine.watch import newest_quote_ns
-from trioarb.model.number import ZERO
+from trioarb.config.schema import Config
 from trioarb.model.trade import Phase, Position
 from trioarb.report.columns import Column, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
-from trioarb.state.statistics import SymbolStatistics
+from trioarb.state.snapshot import Snapshot, SymbolSnapshot
 from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
 
 __all__ = ["LiveFrames", "live_view"]
@@ -26,168 +24,162 @@ __all__ = ["LiveFrames", "live_view"]
 _FRAMES_PER_SECOND = 4
 #: What a frame needs beside its rows: title, header, rules, total, "… and N more"; and a line for the log above it.
 _OTHER_LINES = 9
-_TRIES = 3
 
 
 @contextmanager
-def live_view(campaign: Campaign, console: Console) -> Iterator[None]:
-    """Show the campaign at the bottom of the terminal until the context ends. Enter it inside the campaign's Trio run.
+def live_view(config: Config, take: Callable[[], Snapshot], console: Console) -> Iterator[None]:
+    """Show a campaign at the bottom of the terminal until the context ends. Enter it inside the campaign's Trio run.
 
-    Frames are made in a thread of rich's, so that the campaign does not wait for them.
+    Frames are made in a thread of rich's, so that the campaign does not wait for them. ``take`` is called in the
+    campaign's own, between two of its steps.
     """
-    frames = LiveFrames(campaign, console, elapsed_ns=_elapsed_ns(campaign))
+    frames = LiveFrames(config, console)
+    source = _Source(take, trio.lowlevel.current_trio_token(), frames)
     with Live(
-        get_renderable=frames.latest,
+        get_renderable=source.latest,
         console=console,
         refresh_per_second=_FRAMES_PER_SECOND,
         transient=True,
         vertical_overflow="crop",
     ):
-        frames.shown = True
+        source.take()
         try:
             yield
         finally:
-            frames.shown = False
+            frames.snapshot = None
+
+
+class _Source:
+    """Asks for a new snapshot with each frame, unless the campaign has not yet had time for the one before."""
+
+    def __init__(self, take: Callable[[], Snapshot], token: trio.lowlevel.TrioToken, frames: LiveFrames) -> None:
+        self._take = take
+        self._token = token
+        self._frames = frames
+        self._asked = False
+
+    def take(self) -> None:
+        self._asked = False
+        self._frames.snapshot = self._take()
+
+    def _take_if_shown(self) -> None:
+        if self._frames.snapshot is not None:
+            self.take()
+
+    def latest(self) -> RenderableType:
+        if not self._asked and self._frames.snapshot is not None:
+            self._asked = True
+            try:
+                self._token.run_sync_soon(self._take_if_shown)
+            except trio.RunFinishedError:
+                return ""
+        return self._frames.latest()
 
 
 class LiveFrames:
-    """Frames of a running campaign. Only reads, from whatever thread, and leaves no trace in what it reads."""
+    """Frames of the latest ``snapshot``; none without one."""
 
-    def __init__(self, campaign: Campaign, console: Console, *, elapsed_ns: Callable[[], int]) -> None:
-        self.shown = False
-        self._campaign = campaign
+    def __init__(self, config: Config, console: Console) -> None:
+        self.snapshot: Snapshot | None = None
+        self._session = config.session
+        self._stale_ns = seconds_to_ns(config.engine.market_stale_seconds)
         self._console = console
-        self._elapsed_ns = elapsed_ns
-        self._last: RenderableType = ""
 
     def latest(self) -> RenderableType:
-        """Return a frame of now, or the one before if the campaign changes too fast to be read."""
-        if not self.shown:
+        """Return a frame of the latest snapshot, rendered."""
+        snapshot = self.snapshot
+        if snapshot is None:
             return ""
-        for _ in range(_TRIES):
-            try:
-                frame = self.frame(self._console.width, self._console.height)
-            except RuntimeError:  # a dict grew while it was read
-                continue
-            # Rendered here and now: a log line printed above has the frame drawn again in the thread that prints.
-            options = self._console.options.update(height=None)
-            self._last = _Drawn(self._console.render_lines(frame, options, pad=False))
-            break
-        return self._last
+        frame = self.frame(snapshot, self._console.width, self._console.height)
+        # Rendered here and now: a log line printed above has the frame drawn again in the thread that prints.
+        options = self._console.options.update(height=None)
+        return _Drawn(self._console.render_lines(frame, options, pad=False))
 
-    def frame(self, width: int, height: int) -> RenderableType:
-        """Return the campaign as it is now, in less than ``height`` lines if there is room for one row."""
-        campaign = self._campaign
+    def frame(self, snapshot: Snapshot, width: int, height: int) -> RenderableType:
+        """Return the campaign as it was, in less than ``height`` lines if there is room for one row."""
         rows = max(1, height - _OTHER_LINES)
-        symbols = list(campaign.symbols)
+        symbols = snapshot.symbols
         hidden = max(0, len(symbols) - rows)
         if hidden:
             # Stable: only a position or a first trade moves a symbol.
-            symbols = sorted(symbols, key=self._rank)[:rows]
+            symbols = tuple(sorted(symbols, key=_rank)[:rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        return Group(self._title(width), "", fitted_table(self._columns(symbols), width), *more)
+        return Group(self._title(snapshot, width), "", fitted_table(_columns(snapshot, symbols), width), *more)
 
-    def _title(self, width: int) -> Text:
-        campaign, session = self._campaign, self._campaign.config.session
-        elapsed = self._elapsed_ns() / SECOND_NS
-        parts = [campaign.phase.value]
-        if campaign.phase is Phase.RUNNING and session.max_runtime_seconds is not None:
+    def _title(self, snapshot: Snapshot, width: int) -> Text:
+        session, elapsed = self._session, snapshot.elapsed_ns / SECOND_NS
+        parts = [snapshot.phase.value]
+        if snapshot.phase is Phase.RUNNING and session.max_runtime_seconds is not None:
             parts.append(f"{duration(float(session.max_runtime_seconds) - elapsed)} left")
         parts.append(f"{duration(elapsed)} elapsed")
         if session.max_iterations is not None:
-            least = min((task.funnel.iterations for task in campaign.symbols.values()), default=0)
+            least = min((one.iterations for one in snapshot.symbols), default=0)
             parts.append(f"iteration {least:,} of {session.max_iterations:,}")
-        if campaign.ended_by is not None:
-            parts.append(f"ended by {campaign.ended_by.value.replace('_', ' ')}")
-        elif campaign.phase is Phase.RUNNING:
-            parts += self._silent()
+        if snapshot.ended_by is not None:
+            parts.append(f"ended by {snapshot.ended_by.value.replace('_', ' ')}")
+        elif snapshot.phase is Phase.RUNNING:
+            parts += (
+                f"{venue}: no quotes for {duration(silent_ns / SECOND_NS)}"
+                for venue, silent_ns in snapshot.silent_ns.items()
+                if silent_ns >= self._stale_ns
+            )
         title = Text(" · ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
         title.truncate(width, overflow="ellipsis")
         return title
 
-    def _silent(self) -> Iterator[str]:
-        """Yield the venues whose quotes are missing."""
-        world = self._campaign.world
-        now_ns = world.start_ns + self._elapsed_ns()
-        stale_ns = seconds_to_ns(self._campaign.config.engine.market_stale_seconds)
-        for venue in world.markets:
-            silent_ns = now_ns - max(newest_quote_ns(world.boards.values(), venue), world.start_ns)
-            if silent_ns >= stale_ns:
-                yield f"{venue}: no quotes for {duration(silent_ns / SECOND_NS)}"
 
-    def _rank(self, symbol: str) -> tuple[int, int]:
-        return -len(self._campaign.parts.trades.positions(symbol)), -self._of(symbol).filled
+def _rank(one: SymbolSnapshot) -> tuple[int, int]:
+    return -len(one.positions), -one.opened
 
-    def _of(self, symbol: str) -> SymbolStatistics:
-        return self._campaign.statistics.symbols.get(symbol) or SymbolStatistics()
 
-    def _denied(self, symbol: str) -> int:
-        """Whatever was sized was allowed or denied; repeated denials are booked late."""
-        booked = self._of(symbol)
-        return max(booked.rejected, self._campaign.symbols[symbol].funnel.sized - booked.allowed)
+def _columns(snapshot: Snapshot, shown: Sequence[SymbolSnapshot]) -> list[Column]:
+    everything = snapshot.symbols
 
-    def _columns(self, symbols: Sequence[str]) -> list[Column]:
-        campaign = self._campaign
-        everything = tuple(campaign.symbols)
-        booked = {symbol: self._of(symbol) for symbol in everything}
-        positions = {symbol: campaign.parts.trades.positions(symbol) for symbol in everything}
-        tasks = campaign.symbols
+    def counted(header: str, rank: int, of: Callable[[SymbolSnapshot], int]) -> Column:
+        return Column(
+            header=header,
+            cells=[count(of(one)) for one in shown],
+            footer=number_of(sum(map(of, everything))),
+            rank=rank,
+        )
 
-        def counted(header: str, rank: int, of: Callable[[str], int]) -> Column:
-            return Column(
-                header=header,
-                cells=[count(of(symbol)) for symbol in symbols],
-                footer=number_of(sum(map(of, everything))),
-                rank=rank,
-            )
+    return [
+        Column(header="\nsymbol", cells=[_name(one) for one in shown], footer="total", left=True),
+        Column(header="edge\n(bps)", cells=[bps(one.edge_bps) for one in shown], rank=1, least=7),
+        Column(header="highest\n(bps)", cells=[bps(one.highest_edge_bps) for one in shown], rank=7, least=7),
+        counted("over\nthreshold", 6, lambda one: one.over_threshold),
+        counted("\ndenied", 4, lambda one: one.denied),
+        counted("\nopened", 3, lambda one: one.opened),
+        counted("\nclosed", 5, lambda one: one.closed),
+        Column(
+            header="PnL\n(USD)",
+            cells=[signed_usd(one.pnl_usd) if one.sent else "-" for one in shown],
+            footer=signed_usd(snapshot.pnl_usd),
+            rank=2,
+            least=9,
+        ),
+        Column(
+            header="fees\n(USD)",
+            cells=[usd(one.fees_usd) if one.sent else "-" for one in shown],
+            footer=usd(snapshot.fees_usd),
+            rank=8,
+            least=8,
+        ),
+        Column(
+            header="\nposition",
+            cells=[_position(one.positions) for one in shown],
+            footer=f"{sum(len(one.positions) for one in everything)} open",
+            rank=0,
+            left=True,
+            least=14,
+        ),
+    ]
 
-        return [
-            Column(header="\nsymbol", cells=[self._name(symbol) for symbol in symbols], footer="total", left=True),
-            Column(
-                header="edge\n(bps)",
-                cells=[bps(tasks[symbol].best_edge_bps) for symbol in symbols],
-                rank=1,
-                least=7,
-            ),
-            Column(
-                header="highest\n(bps)",
-                cells=[bps(tasks[symbol].highest_edge_bps) for symbol in symbols],
-                rank=7,
-                least=7,
-            ),
-            counted("over\nthreshold", 6, lambda symbol: tasks[symbol].funnel.over_threshold),
-            counted("\ndenied", 4, self._denied),
-            counted("\nopened", 3, lambda symbol: booked[symbol].filled),
-            counted("\nclosed", 5, lambda symbol: booked[symbol].closed),
-            Column(
-                header="PnL\n(USD)",
-                cells=[signed_usd(booked[symbol].pnl_usd) if booked[symbol].sent else "-" for symbol in symbols],
-                footer=signed_usd(sum((one.pnl_usd for one in booked.values()), ZERO)),
-                rank=2,
-                least=9,
-            ),
-            Column(
-                header="fees\n(USD)",
-                cells=[usd(booked[symbol].fees_usd) if booked[symbol].sent else "-" for symbol in symbols],
-                footer=usd(sum((one.fees_usd for one in booked.values()), ZERO)),
-                rank=8,
-                least=8,
-            ),
-            Column(
-                header="\nposition",
-                cells=[_position(positions[symbol]) for symbol in symbols],
-                footer=f"{sum(map(len, positions.values()))} open",
-                rank=0,
-                left=True,
-                least=14,
-            ),
-        ]
 
-    def _name(self, symbol: str) -> Text:
-        booked = self._of(symbol)
-        if booked.retired:
-            return Text(f"{symbol} retired", style="red")
-        return Text(symbol, style="yellow" if booked.quarantines else "")
+def _name(one: SymbolSnapshot) -> Text:
+    if one.retired:
+        return Text(f"{one.symbol} retired", style="red")
+    return Text(one.symbol, style="yellow" if one.quarantines else "")
 
 
 class _Drawn:
@@ -214,16 +206,3 @@ def _position(positions: Sequence[Position]) -> str:
 
 def _short(quantity: Decimal) -> str:
     return f"{float(quantity):.6g}"
-
-
-def _elapsed_ns(campaign: Campaign) -> Callable[[], int]:
-    """Return how to read campaign time from another thread, where Trio can't be asked."""
-    clock = trio.lowlevel.current_clock()
-    begun, already_ns = clock.current_time(), campaign.parts.time.now_ns() - campaign.world.start_ns
-
-    def elapsed_ns() -> int:
-        if campaign.ended_ns is not None:
-            return campaign.ended_ns - campaign.world.start_ns
-        return already_ns + round((clock.current_time() - begun) * SECOND_NS)
-
-    return elapsed_ns

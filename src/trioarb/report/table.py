@@ -1,4 +1,4 @@
-"""What a person sees when a campaign has ended."""
+"""What a person sees of a campaign that has ended, or of its journal."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trioarb.engine.campaign import Campaign
-from trioarb.model.number import ZERO, text
+from trioarb.model.number import text
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
-from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, not_sized_total
-from trioarb.report.summary import margin_notes, venue_figures
-from trioarb.report.trades import unrealised_usd, win_rate
+from trioarb.report.report import Report
+from trioarb.report.trades import win_rate
+from trioarb.state.snapshot import RecordingFigures
 from trioarb.state.statistics import SymbolStatistics
 
 __all__ = ["print_summary"]
 
 _MOST_SYMBOLS = 40
 _MOST_REASONS = 8
+#: What a journal doesn't tell.
+_ABSENT = "absent"
 
 #: Header and rank of the funnel's steps: where a campaign got stuck is told by the later ones.
 _STEPS = {
@@ -43,48 +44,51 @@ _STEPS = {
 }
 
 
-def print_summary(console: Console, campaign: Campaign) -> None:
+def print_summary(console: Console, report: Report) -> None:
     """Print what the campaign did, and if it did not trade, why. No line is longer than the console is wide."""
     console.print()
-    console.print(_title(campaign))
+    console.print(_title(report))
     console.print()
-    console.print(_symbols_table(campaign, console.width))
+    console.print(_symbols_table(report, console.width))
     console.print()
-    console.print(beside(console, (_block(title, rows) for title, rows in _blocks(campaign) if rows)))
-    for line, style in _remarks(campaign):
+    console.print(beside(console, (_block(title, rows) for title, rows in _blocks(report) if rows)))
+    for line, style in _remarks(report):
         console.print(_hanging(line, style))
-    advice = advise(campaign)
+    advice = advise(report)
     if advice:
         console.print(_hanging(f"No trade: {' '.join(advice)}", "yellow"))
 
 
-def _title(campaign: Campaign) -> Text:
-    config, ended_by = campaign.config, campaign.ended_by
+def _title(report: Report) -> Text:
+    config, ended_by = report.config, report.ended_by
     title = Text.assemble(
         ("Campaign ", "bold"),
-        (campaign.campaign_id, "bold"),
+        (report.campaign_id, "bold"),
         f" ({config.session.mode.value}, {config.env}, {config.session.clock.value} clock)",
     )
-    if ended_by is not None:
+    if ended_by is None:
+        title.append(f"\nnot ended after {duration(float(report.runtime_seconds))}: it still runs, or broke off")
+    else:
         bad = ended_by in (EndedBy.ERROR, EndedBy.EMERGENCY_STOP)
         title.append("\nended by ")
         title.append(ended_by.value.replace("_", " "), "bold red" if bad else "bold")
-        title.append(f" after {duration(float(campaign.runtime_seconds))}, exit code ")
-        title.append(str(campaign.exit_code), "bold red" if campaign.exit_code else "bold green")
+        title.append(f" after {duration(float(report.runtime_seconds))}, exit code ")
+        title.append(str(report.exit_code), "bold red" if report.exit_code else "bold green")
     return title
 
 
-def _symbols_table(campaign: Campaign, width: int) -> RenderableType:
-    shown = _most_active(campaign)
-    trades = {symbol: campaign.statistics.symbols.get(symbol) or SymbolStatistics() for symbol in campaign.symbols}
-    funnels = {symbol: funnel_of(campaign, symbol) for symbol in campaign.symbols}
-    edges = [task.highest_edge_bps for task in campaign.symbols.values() if task.highest_edge_bps is not None]
+def _symbols_table(report: Report, width: int) -> RenderableType:
+    shown = _most_active(report)
+    statistics = report.statistics
+    trades = {symbol: statistics.symbols.get(symbol) or SymbolStatistics() for symbol in statistics.universe}
+    funnels = {symbol: funnel_of(statistics, symbol) for symbol in statistics.universe}
+    edges = [edge for symbol in statistics.universe if (edge := report.highest_edge_bps(symbol)) is not None]
 
     def counted(header: str, rank: int, of: Callable[[str], int]) -> Column:
         return Column(
             header=header,
             cells=[count(of(symbol)) for symbol in shown],
-            footer=count(sum(map(of, campaign.symbols))),
+            footer=count(sum(map(of, statistics.universe))),
             rank=rank,
         )
 
@@ -93,7 +97,7 @@ def _symbols_table(campaign: Campaign, width: int) -> RenderableType:
 
     highest = Column(
         header="highest\nedge (bps)",
-        cells=[bps(campaign.symbols[symbol].highest_edge_bps) for symbol in shown],
+        cells=[bps(report.highest_edge_bps(symbol)) for symbol in shown],
         footer=bps(max(edges, default=None)),
         rank=8,
     )
@@ -107,36 +111,36 @@ def _symbols_table(campaign: Campaign, width: int) -> RenderableType:
         Column(
             header="PnL\n(USD)",
             cells=[signed_usd(trades[symbol].pnl_usd) if funnels[symbol]["sent"] else "-" for symbol in shown],
-            footer=signed_usd(campaign.statistics.pnl_usd),
+            footer=signed_usd(statistics.pnl_usd),
             rank=1,
         ),
         Column(
             header="fees\n(USD)",
             cells=[usd(trades[symbol].fees_usd) if funnels[symbol]["sent"] else "-" for symbol in shown],
-            footer=usd(campaign.statistics.fees_usd),
+            footer=usd(statistics.fees_usd),
             rank=6,
         ),
     ]
     table = fitted_table(columns, width)
-    hidden = len(campaign.symbols) - len(shown)
+    hidden = len(statistics.universe) - len(shown)
     more = f"… and {hidden} less active symbols, which are part of the total" if hidden else ""
     return Group(table, Text(more, style="dim")) if more else table
 
 
-def _most_active(campaign: Campaign) -> list[str]:
+def _most_active(report: Report) -> list[str]:
     """Return the symbols to show, in the universe's order: the busiest ones if they are too many."""
-    symbols = list(campaign.symbols)
+    symbols = list(report.statistics.universe)
     if len(symbols) <= _MOST_SYMBOLS:
         return symbols
     steps = ("filled", "allowed", "sized", "over_threshold", "edge_positive", "fresh", "seen")
-    activity = {symbol: [funnel_of(campaign, symbol)[step] for step in steps] for symbol in symbols}
+    activity = {symbol: [funnel_of(report.statistics, symbol)[step] for step in steps] for symbol in symbols}
     busiest = set(sorted(symbols, key=lambda symbol: activity[symbol], reverse=True)[:_MOST_SYMBOLS])
     return [symbol for symbol in symbols if symbol in busiest]
 
 
-def _blocks(campaign: Campaign) -> Iterator[tuple[str, list[tuple[str, str | Text]]]]:
-    statistics = campaign.statistics
-    yield "Result", list(_result(campaign))
+def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]]:
+    statistics = report.statistics
+    yield "Result", list(_result(report))
     answers: list[tuple[str, str | Text]] = [
         (answer.value, number_of(statistics.decisions[answer])) for answer in Answer
     ]
@@ -150,60 +154,64 @@ def _blocks(campaign: Campaign) -> Iterator[tuple[str, list[tuple[str, str | Tex
             if (number := statistics.pairs[kind.value, outcome.value])
         ],
     )
-    yield "Exits", _most_common(Counter(trade.closed.reason.value for trade in statistics.trades))
+    yield "Exits", _most_common(statistics.exits)
     yield "Orders", _most_common(statistics.orders)
-    yield "Not sized", _most_common(not_sized_total(campaign))
-    yield "Venues", list(_venues(campaign))
-    yield "Recording", list(_recording(campaign.recorder))
-    p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
-    if p50 is not None and p99 is not None:
+    yield "Not sized", _most_common(not_sized_total(statistics))
+    yield "Venues", list(_venues(report))
+    telemetry = report.telemetry
+    if telemetry is None:
+        yield "Loop latency (µs)", [("p50", _ABSENT), ("p99", _ABSENT)]
+        return
+    yield "Recording", list(_recording(telemetry.recording))
+    if telemetry.loop_latency_us is not None:
+        p50, p99 = telemetry.loop_latency_us
         yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
 
 
-def _result(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
-    statistics = campaign.statistics
+def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
+    state, statistics = report.state, report.statistics
     yield "realised PnL (USD)", signed_usd(statistics.pnl_usd)
-    unrealised = unrealised_usd(campaign)
+    unrealised = state.unrealised_usd
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)
     yield "fees (USD)", usd(statistics.fees_usd)
-    rate = win_rate(campaign)
-    yield "closed trades", number_of(len(statistics.trades))
+    rate = win_rate(statistics)
+    yield "closed trades", number_of(statistics.closed)
     if rate is not None:
         yield "win rate (%)", f"{rate * 100:.1f}"
-    still_open = len(campaign.parts.trades.positions())
+    still_open = len(state.trades.positions())
     if still_open:
         yield "open positions", number_of(still_open)
-    exposure = campaign.exposure.exposure_usd()
-    if exposure != ZERO:
+    exposure = state.exposure.exposure_usd()
+    if exposure:
         yield "exposure (USD)", usd(exposure)
-    yield "runtime", duration(float(campaign.runtime_seconds))
+    yield "runtime", duration(float(report.runtime_seconds))
 
 
-def _venues(campaign: Campaign) -> Iterator[tuple[str, str | Text]]:
+def _venues(report: Report) -> Iterator[tuple[str, str | Text]]:
     """Yield what guard tiers say of the venues; why one isn't healthy is among the remarks."""
-    for venue, figures in venue_figures(campaign).items():
+    for venue, figures in report.figures_of("venues").items():
         yield venue, str(figures.get("health", ""))
         for what, figure in figures.items():
             if what not in ("health", "reason"):
                 yield f"  {what}", str(figure)
 
 
-def _recording(recorder: QuoteRecorder | None) -> Iterator[tuple[str, str | Text]]:
-    if recorder is not None:
-        yield "quotes", number_of(recorder.rows.total())
-        yield "files", number_of(len(recorder.files))
-        if recorder.lost:
-            yield "lost", number_of(recorder.lost)
+def _recording(figures: RecordingFigures | None) -> Iterator[tuple[str, str | Text]]:
+    if figures is not None:
+        yield "quotes", number_of(figures.quotes)
+        yield "files", number_of(figures.files)
+        if figures.lost:
+            yield "lost", number_of(figures.lost)
 
 
-def _recording_remarks(recorder: QuoteRecorder) -> Iterator[tuple[str, str]]:
-    if recorder.error is not None:
-        yield f"Recording: ended early, {recorder.lost:,} quotes are missing; {recorder.error}", "bold red"
-    elif recorder.lost:
-        yield f"Recording: {recorder.lost:,} quotes were lost, the disk could not keep up", "bold red"
-    if recorder.left:
-        files = ", ".join(map(str, recorder.left))
-        yield f"Recording: the next one into {recorder.folder} makes Parquet files of {files}", "yellow"
+def _recording_remarks(figures: RecordingFigures) -> Iterator[tuple[str, str]]:
+    if figures.error is not None:
+        yield f"Recording: ended early, {figures.lost:,} quotes are missing; {figures.error}", "bold red"
+    elif figures.lost:
+        yield f"Recording: {figures.lost:,} quotes were lost, the disk could not keep up", "bold red"
+    if figures.parts:
+        files = ", ".join(figures.parts)
+        yield f"Recording: the next one into {figures.folder} makes Parquet files of {files}", "yellow"
 
 
 def _most_common(counts: Counter[str], *, indent: str = "") -> list[tuple[str, str | Text]]:
@@ -226,37 +234,38 @@ def _block(title: str, rows: Iterable[tuple[str, str | Text]]) -> RenderableType
     return grid
 
 
-def _remarks(campaign: Campaign) -> Iterator[tuple[str, str]]:
+def _remarks(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what deserves attention, worst first."""
-    if campaign.error:
-        yield f"Error: {campaign.error}", "bold red"
-    for left in campaign.parts.trades.residuals.values():
+    if report.error:
+        yield f"Error: {report.error}", "bold red"
+    for left in report.state.trades.residuals.values():
         held = f"{'long' if left.quantity > 0 else 'short'} {text(abs(left.quantity))} {left.asset} at {left.venue}"
         unknown = "; an order got no answer: ask the venue" if left.unknown else ""
         yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"
-    for problem in campaign.problems:
+    for problem in report.problems:
         yield f"Problem: {problem}", "bold red"
-    if campaign.recorder is not None:
-        yield from _recording_remarks(campaign.recorder)
-    for finding in campaign.findings:
+    if report.telemetry is not None and report.telemetry.recording is not None:
+        yield from _recording_remarks(report.telemetry.recording)
+    for finding in report.recovered:
         yield f"Recovered: {finding}", "yellow"
-    for symbol, one in campaign.statistics.symbols.items():
+    for symbol, one in report.statistics.symbols.items():
         if one.quarantines:
             ending = ", then retired" if one.retired else ""
             yield f"Failed: {symbol}, {one.quarantines} times{ending}; the log says why", "red"
-        if one.circuit_breaker_triggered:
-            yield f"Breaker: that of {symbol} opened after losses in a row", "yellow"
-    for venue, figures in venue_figures(campaign).items():
+        for rule, times in one.tripped.items():
+            yield f"Tripped: {rule} of {symbol}, {'once' if times == 1 else f'{times:,} times'}", "yellow"
+    for venue, figures in report.figures_of("venues").items():
         if "reason" in figures:
             yield f"Venue: {venue} is {figures.get('health', 'denied')} ({figures['reason']})", "yellow"
-    for symbol, task in campaign.symbols.items():
-        if task.funnel.refused:
+    for symbol in report.statistics.universe:
+        funnel = funnel_of(report.statistics, symbol)
+        if funnel["refused"]:
             yield (
-                f"Refused: {task.funnel.refused:,} of {task.funnel.seen:,} quotes of {symbol}: not a number, not "
+                f"Refused: {funnel['refused']:,} of {funnel['seen']:,} quotes of {symbol}: not a number, not "
                 "positive, crossed, or older than the one before",
                 "yellow",
             )
-    for note in margin_notes(campaign):
+    for note in report.notes:
         yield f"Note: {note}", ""
 
 

@@ -1,24 +1,23 @@
-"""Closed trades, open positions and what was left, as rows; and what they come to."""
+"""Closed trades, open positions and residuals as rows; and what share of the trades earned something."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
-from trioarb.engine.campaign import Campaign
-from trioarb.model.number import EXACT, ZERO
 from trioarb.report.plain import iso_time, present
+from trioarb.state.state import State
+from trioarb.state.statistics import Statistics
 
-__all__ = ["open_positions", "residuals", "trades", "unrealised_usd", "win_rate"]
+__all__ = ["open_positions", "residuals", "trades", "win_rate"]
 
 _RATE_STEP = Decimal("0.000001")
 
 
-def trades(campaign: Campaign) -> list[dict[str, Any]]:
-    """Return the closed trades in the order in which they were closed."""
+def trades(statistics: Statistics) -> list[dict[str, Any]]:
+    """Return the trades that were closed last, in the order in which they were closed."""
     return [
         present(
             {
@@ -38,14 +37,14 @@ def trades(campaign: Campaign) -> list[dict[str, Any]]:
                 "exit_reason": closed.reason,
             }
         )
-        for trade in campaign.statistics.trades
+        for trade in statistics.recent
         for closed in (trade.closed,)
     ]
 
 
-def open_positions(campaign: Campaign) -> list[dict[str, Any]]:
+def open_positions(state: State) -> list[dict[str, Any]]:
     """Return the positions that are open, in the order in which they were opened."""
-    marks = _marks(campaign)
+    marks = state.statistics.marks
     return [
         present(
             {
@@ -57,38 +56,18 @@ def open_positions(campaign: Campaign) -> list[dict[str, Any]]:
                 "entry_buy_price": position.buy_price,
                 "entry_sell_price": position.sell_price,
                 "opened_at": iso_time(position.opened_ns),
-                "unrealised_usd": marks.get(position.trade_id),
+                "unrealised_usd": marks[position.trade_id].unrealised_usd if position.trade_id in marks else None,
             }
         )
-        for position in campaign.parts.trades.positions()
+        for position in state.trades.positions()
     ]
 
 
-def residuals(campaign: Campaign) -> list[dict[str, Any]]:
+def residuals(state: State) -> list[dict[str, Any]]:
     """Return what could not be evened out, in the order in which it was left."""
-    return [present(attrs.asdict(residual)) for residual in campaign.parts.trades.residuals.values()]
+    return [present(attrs.asdict(residual)) for residual in state.trades.residuals.values()]
 
 
-def unrealised_usd(campaign: Campaign) -> Decimal | None:
-    """Return what the open positions would bring; ``None`` if one of them has no mark."""
-    marks = _marks(campaign)
-    total = ZERO
-    for position in campaign.parts.trades.positions():
-        mark = marks.get(position.trade_id)
-        if mark is None:
-            return None
-        total = EXACT.add(total, mark)
-    return total
-
-
-def win_rate(campaign: Campaign) -> Decimal | None:
+def win_rate(statistics: Statistics) -> Decimal | None:
     """Return the share of closed trades that earned something, to six digits; ``None`` without a closed trade."""
-    closed = campaign.statistics.trades
-    if not closed:
-        return None
-    won = sum(trade.closed.pnl_usd > 0 for trade in closed)
-    return (Decimal(won) / len(closed)).quantize(_RATE_STEP)
-
-
-def _marks(campaign: Campaign) -> Mapping[str, Decimal | None]:
-    return {mark.trade_id: mark.unrealised_usd for mark in campaign.statistics.marks}
+    return (Decimal(statistics.won) / statistics.closed).quantize(_RATE_STEP) if statistics.closed else None

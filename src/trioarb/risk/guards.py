@@ -9,7 +9,8 @@ from typing import TypeVar
 import attrs
 import structlog
 
-from trioarb.journal.journal import Fold, Journal
+from trioarb.journal.fold import Fold
+from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
 from trioarb.model.trade import Answer, Opportunity, Refusal
 from trioarb.plugin.contract import GuardTier

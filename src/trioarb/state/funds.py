@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, Record
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO

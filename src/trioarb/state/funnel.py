@@ -25,7 +25,7 @@ class Funnel:
     sized: int = 0
     not_sized: Counter[str] = attrs.field(factory=Counter)
 
-    def event(self, symbol: str, *, final: bool) -> FunnelCounted:
+    def event(self, symbol: str, *, final: bool, highest_edge_bps: float | None = None) -> FunnelCounted:
         """Return the counters as they are now."""
         return FunnelCounted(
             symbol=symbol,
@@ -40,6 +40,7 @@ class Funnel:
             sized=self.sized,
             not_sized=dict(sorted(self.not_sized.items())),
             final=final,
+            highest_edge_bps=highest_edge_bps,
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import (
     Deposited,
     Event,

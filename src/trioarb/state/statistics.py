@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
     CampaignResumed,
     Decided,
     DecisionsRepeated,
+    Deposited,
     Event,
     FunnelCounted,
     GuardTripped,
+    InstrumentListed,
+    MarketUp,
     OrderCancelled,
     OrderFilled,
     OrderRejected,
@@ -25,6 +28,7 @@ from trioarb.model.event import (
     OrderUnknown,
     PairEnded,
     PairOpened,
+    PhaseEntered,
     PositionClosed,
     PositionMarked,
     PositionOpened,
@@ -35,9 +39,12 @@ from trioarb.model.event import (
     SymbolRetired,
 )
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.trade import Answer, EndedBy, PairKind
+from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
 
-__all__ = ["ClosedTrade", "Statistics", "SymbolStatistics"]
+__all__ = ["RECENT_TRADES", "ClosedTrade", "Statistics", "SymbolStatistics"]
+
+#: So many closed trades are kept as they are. All of them are in the journal, and memory does not grow with them.
+RECENT_TRADES = 1_000
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +55,10 @@ class ClosedTrade:
 
 @attrs.define
 class SymbolStatistics:
-    """``pnl_usd`` is realised; ``funnel`` the latest counters; ``sent``, ``filled``, ``closed`` count entries."""
+    """``pnl_usd`` is realised; ``funnel`` the latest counters; ``sent``, ``filled``, ``closed`` count entries.
+
+    ``tripped``: how often each rule (``tier.rule``) tripped for the symbol and denied from then on.
+    """
 
     allowed: int = 0
     rejected: int = 0
@@ -57,7 +67,7 @@ class SymbolStatistics:
     closed: int = 0
     pnl_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
-    circuit_breaker_triggered: bool = False
+    tripped: Counter[str] = attrs.field(factory=Counter)
     quarantines: int = 0
     retired: bool = False
     funnel: FunnelCounted | None = None
@@ -67,18 +77,30 @@ class Statistics:
     """Totals over the campaign, and per symbol.
 
     A campaign that was resumed ran in several stretches: the present one since ``stretch_started_ns``, those before
-    for ``ran_before_ns`` together.
+    for ``ran_before_ns`` together. ``denied`` holds the decision that was last recorded for each rule that denies,
+    ``recent`` the trades that were closed last, ``heard`` the venues whose quotes came.
     """
 
     def __init__(self) -> None:
+        self.opened: CampaignOpened | None = None
+        self.version = ""
+        self.warnings: Sequence[str] = ()
+        self.phase = Phase.STARTING
+        self.instruments: dict[str, dict[str, InstrumentListed]] = {}
+        self.heard: set[str] = set()
         self.symbols: dict[str, SymbolStatistics] = {}
         self.decisions: Counter[Answer] = Counter()
         self.by_rule: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
-        self.trades: list[ClosedTrade] = []
-        self.marks: list[PositionMarked] = []
+        self.denied: dict[str, Decided] = {}
+        self.closed = 0
+        self.won = 0
+        self.exits: Counter[str] = Counter()
+        self.recent: deque[ClosedTrade] = deque(maxlen=RECENT_TRADES)
+        self.marks: dict[str, PositionMarked] = {}
         self.ended: CampaignEnded | None = None
+        self.ended_ns: int | None = None
         self.is_stopped = False
         self.resumed: CampaignResumed | None = None
         self.stretch_started_ns = 0
@@ -105,11 +127,29 @@ class Statistics:
         return None if self.ended is None else self.ended.ended_by
 
     @property
+    def universe(self) -> Sequence[str]:
+        """The symbols that are traded."""
+        return () if self.opened is None else self.opened.symbols
+
+    @property
+    def reported(self) -> Sequence[str]:
+        """The universe, and after it whatever else a guard's answer was booked on."""
+        return tuple(dict.fromkeys((*self.universe, *self.symbols)))
+
+    def ran_ns(self, now_ns: int) -> int:
+        """Return for how long the campaign ran until now, all stretches together."""
+        return self.ran_before_ns + now_ns - self.stretch_started_ns
+
+    @property
     def folds(self) -> Mapping[type[Event], Fold]:
         return {
             CampaignOpened: self._open,
             CampaignResumed: self._resume,
             CampaignEnded: self._end,
+            PhaseEntered: self._enter,
+            InstrumentListed: self._list,
+            MarketUp: self._hear,
+            Deposited: self._deposit,
             StopCleared: self._clear_stop,
             FunnelCounted: self._count_funnel,
             Decided: self._decide,
@@ -127,18 +167,34 @@ class Statistics:
             SymbolRetired: self._retire,
         }
 
-    def _open(self, _: CampaignOpened, record: Record) -> None:
+    def _open(self, opened: CampaignOpened, record: Record) -> None:
+        self.opened, self.version, self.warnings = opened, opened.version, opened.warnings
         self.stretch_started_ns = record.ts_ns
 
     def _resume(self, resumed: CampaignResumed, record: Record) -> None:
         """Begin another stretch; the time in which nothing ran does not count."""
-        self.resumed, self.ended = resumed, None
+        self.resumed, self.version, self.warnings = resumed, resumed.version, resumed.warnings
+        self.ended = self.ended_ns = None
+        self.phase = Phase.STARTING
         self.marks.clear()
         self.ran_before_ns += resumed.last_ts_ns - self.stretch_started_ns
         self.stretch_started_ns = record.ts_ns
 
-    def _end(self, ended: CampaignEnded, _: Record) -> None:
-        self.ended = ended
+    def _end(self, ended: CampaignEnded, record: Record) -> None:
+        self.ended, self.ended_ns = ended, record.ts_ns
+
+    def _enter(self, entered: PhaseEntered, _: Record) -> None:
+        self.phase = entered.phase
+
+    def _list(self, listed: InstrumentListed, _: Record) -> None:
+        self.instruments.setdefault(listed.symbol, {})[listed.venue] = listed
+
+    def _hear(self, up: MarketUp, _: Record) -> None:
+        self.heard.add(up.venue)
+
+    def _deposit(self, deposited: Deposited, _: Record) -> None:
+        if deposited.symbol is not None:  # granted at the first quote, before anybody looks at the markets
+            self.heard.add(deposited.venue)
 
     def _clear_stop(self, _: StopCleared, __: Record) -> None:
         self.is_stopped = False
@@ -148,6 +204,8 @@ class Statistics:
 
     def _decide(self, decided: Decided, _: Record) -> None:
         self._answer(decided, 1)
+        if decided.answer is not Answer.ALLOW:
+            self.denied[f"{decided.tier}.{decided.rule}"] = decided
 
     def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
         self._answer(repeated, repeated.count)
@@ -179,7 +237,10 @@ class Statistics:
 
     def _close_position(self, closed: PositionClosed, record: Record) -> None:
         self.of(closed.symbol).closed += 1
-        self.trades.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
+        self.closed += 1
+        self.won += closed.pnl_usd > 0
+        self.exits[closed.reason.value] += 1
+        self.recent.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         self._unsent_entries.pop(ended.pair_id, "")
@@ -195,11 +256,11 @@ class Statistics:
         one.fees_usd = EXACT.add(one.fees_usd, event.fees_usd)
 
     def _mark(self, mark: PositionMarked, _: Record) -> None:
-        self.marks.append(mark)
+        self.marks[mark.trade_id] = mark
 
     def _trip(self, tripped: GuardTripped, _: Record) -> None:
-        if tripped.rule == "circuit_breaker" and tripped.symbol is not None:
-            self.of(tripped.symbol).circuit_breaker_triggered = True
+        if tripped.answer is not Answer.ALLOW and tripped.symbol is not None:
+            self.of(tripped.symbol).tripped[f"{tripped.tier}.{tripped.rule}"] += 1
 
     def _quarantine(self, quarantined: SymbolQuarantined, _: Record) -> None:
         self.of(quarantined.symbol).quarantines += 1

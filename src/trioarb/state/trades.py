@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.journal import Fold
+from trioarb.journal.fold import Fold
 from trioarb.model.event import (
     Event,
     OrderAcknowledged,

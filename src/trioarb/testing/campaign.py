@@ -42,7 +42,7 @@ class CampaignResult:
     @property
     def refusals(self) -> Mapping[str, int]:
         """How often entries were refused, by ``tier.rule``."""
-        return dict(self.campaign.statistics.by_rule)
+        return dict(self.campaign.state.statistics.by_rule)
 
     def of_type(self, name: str) -> list[Mapping[str, Any]]:
         """Return the events of one type, such as ``decided`` or ``position_closed``."""

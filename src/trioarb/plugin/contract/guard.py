@@ -67,7 +67,11 @@ class GuardTier(ABC):
         return ()
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
-        """Return figures for the summary's ``risk_stats``, under the tier's name."""
+        """Return figures for the summary's ``risk_stats``, under the tier's name.
+
+        Those of single venues go under ``venues``, those of symbols under ``symbols``, each by its name: the summary
+        puts them beside what other tiers say of the same one. A venue's ``health`` and ``reason`` are shown as such.
+        """
         return {}
 
 

@@ -1,0 +1,98 @@
+"""Fold a journal into what reports are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from trioarb.cli.journal import STORED_CONFIG
+from trioarb.cli.reading import with_progress
+from trioarb.config.load import Loaded, load_table
+from trioarb.config.stored import from_text
+from trioarb.engine.opening import open_tiers
+from trioarb.engine.world import Opener
+from trioarb.errors import JournalError
+from trioarb.journal.fold import Fold, Folds
+from trioarb.journal.journal import uncollected
+from trioarb.journal.stored import StoredJournal, open_journal
+from trioarb.model.event import CampaignOpened, Event, Record
+from trioarb.plugin.contract import GuardTier
+from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.report.report import Report
+from trioarb.state.state import State
+
+__all__ = ["report_on"]
+
+T = TypeVar("T")
+
+
+class _TierFolds:
+    """Folds events into a guard tier. One that raises has lost its state, and is told no more."""
+
+    def __init__(self, tier: GuardTier) -> None:
+        self._tier = tier
+        self._is_broken = False
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        wanted = self._tier.folds
+        return {kind: self._fold for kind in Event.__subclasses__() if wanted is None or kind in wanted}
+
+    def _fold(self, _: Event, record: Record) -> None:
+        if not self._is_broken:
+            try:
+                self._tier.apply(record)
+            except Exception:
+                self._is_broken = True
+
+
+def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
+    """Return what ``tell`` makes of the report on a journal, which may still be written. Changes nothing.
+
+    The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too.
+
+    Raises:
+        JournalError: it can't be read, or an event contradicts what is before it.
+        TrioarbError: a plugin that the configuration names is missing, or can't be opened.
+    """
+    plugins = load_plugins()
+    with open_journal(journal) as stored:
+        loaded = _configuration(journal, stored, plugins)
+        return trio.run(_tell, journal, stored, loaded, plugins, tell)
+
+
+async def _tell(
+    journal: Path, stored: StoredJournal, loaded: Loaded, plugins: Plugins, tell: Callable[[Report], T]
+) -> T:
+    state, errors = State(), list[str]()
+    records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
+    async with AsyncExitStack() as stack:
+        opener = Opener(stack=stack, plugins=plugins, errors=errors)
+        record = next(records)
+        if not isinstance(record.event, CampaignOpened):
+            raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
+        tiers = await open_tiers(opener, loaded.config, record.event.symbols, state.exposure)
+        folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
+        try:
+            with uncollected():
+                folds.apply(record)
+                for record in records:
+                    folds.apply(record)
+        except (LookupError, ArithmeticError) as error:
+            raise JournalError(
+                f"event {record.seq} of {journal} contradicts what is before it ({type(error).__name__}: {error}); "
+                "`trioarb verify` says more"
+            ) from error
+        return tell(Report(config=loaded.config, state=state, tiers=tiers, at_ns=record.ts_ns))
+
+
+def _configuration(journal: Path, stored: StoredJournal, plugins: Plugins) -> Loaded:
+    try:
+        table = from_text(stored.meta[STORED_CONFIG])
+    except (KeyError, ValueError) as error:
+        raise JournalError(f"{journal} holds no configuration that can be read") from error
+    return load_table(table, plugins, file=str(journal))

@@ -1,0 +1,37 @@
+"""`trioarb summary`: print of a journal what its campaign printed at its end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from trioarb.cli.folded import report_on
+from trioarb.cli.output import print_json
+from trioarb.cli.reading import JournalPath
+from trioarb.report.report import Report
+from trioarb.report.summary import summarise
+from trioarb.report.table import print_summary
+
+__all__ = ["summary"]
+
+
+def summary(
+    journal: JournalPath,
+    /,
+    *,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative="", help="The figures for another program, as `--summary` has them.")
+    ] = False,
+) -> int:
+    """Print the summary; return 0."""
+
+    def tell(report: Report) -> None:
+        if as_json:
+            print_json(summarise(report))
+        else:
+            print_summary(Console(), report)
+
+    report_on(journal, tell)
+    return 0

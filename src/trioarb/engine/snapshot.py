@@ -1,0 +1,73 @@
+"""Take what readers beside the engine get. Called between two steps of the campaign, in its thread."""
+
+from __future__ import annotations
+
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.watch import newest_quote_ns
+from trioarb.quotes.recorder import QuoteRecorder
+from trioarb.state.snapshot import RecordingFigures, Snapshot, SymbolSnapshot, Telemetry
+from trioarb.state.statistics import SymbolStatistics
+
+__all__ = ["snapshot_of", "telemetry_of"]
+
+
+def snapshot_of(campaign: Campaign) -> Snapshot:
+    """Return the campaign as it is now."""
+    state, world = campaign.state, campaign.world
+    now_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
+    return Snapshot(
+        phase=campaign.phase,
+        ended_by=campaign.ended_by,
+        elapsed_ns=now_ns - world.start_ns,
+        silent_ns={
+            venue: now_ns - max(newest_quote_ns(world.boards.values(), venue), world.start_ns)
+            for venue in world.markets
+        },
+        symbols=tuple(_symbol(campaign, symbol) for symbol in campaign.symbols),
+        pnl_usd=state.statistics.pnl_usd,
+        fees_usd=state.statistics.fees_usd,
+    )
+
+
+def telemetry_of(campaign: Campaign) -> Telemetry:
+    """Return what the journal doesn't hold."""
+    p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
+    return Telemetry(
+        loop_latency_us=None if p50 is None or p99 is None else (p50, p99),
+        recording=None if campaign.recorder is None else _recording(campaign.recorder),
+    )
+
+
+def _symbol(campaign: Campaign, symbol: str) -> SymbolSnapshot:
+    task = campaign.symbols[symbol]
+    # Never `Statistics.of`: it would add the symbol.
+    booked = campaign.state.statistics.symbols.get(symbol) or SymbolStatistics()
+    funnel = task.funnel
+    return SymbolSnapshot(
+        symbol=symbol,
+        edge_bps=task.best_edge_bps,
+        highest_edge_bps=task.highest_edge_bps,
+        iterations=funnel.iterations,
+        over_threshold=funnel.over_threshold,
+        # Whatever was sized was allowed or denied; repeated denials are booked late.
+        denied=max(booked.rejected, funnel.sized - booked.allowed),
+        sent=booked.sent,
+        opened=booked.filled,
+        closed=booked.closed,
+        pnl_usd=booked.pnl_usd,
+        fees_usd=booked.fees_usd,
+        positions=campaign.state.trades.positions(symbol),
+        quarantines=booked.quarantines,
+        retired=booked.retired,
+    )
+
+
+def _recording(recorder: QuoteRecorder) -> RecordingFigures:
+    return RecordingFigures(
+        folder=str(recorder.folder),
+        quotes=recorder.rows.total(),
+        lost=recorder.lost,
+        files=len(recorder.files),
+        parts=tuple(map(str, recorder.left)),
+        error=None if recorder.error is None else str(recorder.error),
+    )

@@ -1,0 +1,113 @@
+"""What every report of a campaign is made of, be it running, ended, or read from a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import structlog
+
+from trioarb.config.schema import Config
+from trioarb.model.trade import EndedBy
+from trioarb.plugin.contract import GuardTier
+from trioarb.report.plain import to_plain
+from trioarb.state.snapshot import Telemetry
+from trioarb.state.state import State
+from trioarb.state.statistics import Statistics
+from trioarb.time.campaign_time import SECOND_NS
+
+__all__ = ["Report"]
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """The configuration, and what was folded from the journal: the state, and the guard tiers by name.
+
+    ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``error`` and
+    ``exit_code`` are those of the process; a journal's own are the default.
+    """
+
+    config: Config
+    state: State
+    tiers: Mapping[str, GuardTier]
+    at_ns: int
+    telemetry: Telemetry | None = None
+    error: str = attrs.field()
+    exit_code: int | None = attrs.field()
+
+    @error.default
+    def _journaled_error(self) -> str:
+        ended = self.state.statistics.ended
+        return "" if ended is None else ended.error
+
+    @exit_code.default
+    def _journaled_exit_code(self) -> int | None:
+        ended = self.state.statistics.ended
+        return None if ended is None else self.state.exit_code(error=ended.error, problems=ended.problems)
+
+    @property
+    def statistics(self) -> Statistics:
+        return self.state.statistics
+
+    @property
+    def campaign_id(self) -> str:
+        opened = self.statistics.opened
+        return "" if opened is None else opened.campaign_id
+
+    @property
+    def ended_by(self) -> EndedBy | None:
+        return self.statistics.ended_by
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        ended = self.statistics.ended
+        return () if ended is None else ended.problems
+
+    @property
+    def recovered(self) -> tuple[str, ...]:
+        ended = self.statistics.ended
+        return () if ended is None else ended.recovered
+
+    @property
+    def runtime_seconds(self) -> Decimal:
+        """Campaign time in which it ran, over all stretches."""
+        return Decimal(self.statistics.ran_ns(self.at_ns)) / SECOND_NS
+
+    @property
+    def notes(self) -> list[str]:
+        """What margin accounts leave out of the figures."""
+        opened = self.statistics.opened
+        return [
+            f"exchanges.{venue}: margin account; no interest is charged on what is borrowed"
+            for venue in (() if opened is None else opened.margin)
+        ]
+
+    def highest_edge_bps(self, symbol: str) -> float | None:
+        """Return the highest edge of a symbol as it was last counted."""
+        one = self.statistics.symbols.get(symbol)
+        return None if one is None or one.funnel is None else one.funnel.highest_edge_bps
+
+    def tier_figures(self) -> dict[str, Mapping[str, Any]]:
+        """Return what the guard tiers say of themselves, by their names, in JSON's types."""
+        return {name: _figures(name, tier, self.at_ns) for name, tier in self.tiers.items()}
+
+    def figures_of(self, what: str) -> dict[str, Mapping[str, Any]]:
+        """Return what guard tiers say of each venue (``what`` = ``venues``) or symbol (``symbols``)."""
+        merged: dict[str, Mapping[str, Any]] = {}
+        for tier, figures in self.tier_figures().items():
+            found = figures.get(what)
+            if isinstance(found, Mapping):
+                for name, one in found.items():
+                    merged[name] = {**merged.get(name, {}), **(one if isinstance(one, Mapping) else {tier: one})}
+        return merged
+
+
+def _figures(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
+    try:
+        return dict(to_plain(tier.stats(now_ns)))
+    except Exception as error:
+        # The trades of a whole campaign must not be lost because one tier can't describe itself.
+        structlog.get_logger("trioarb.report").exception("guard tier's figures can't be had", tier=name)
+        return {"error": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,56 @@
+"""All that is folded from a campaign's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from trioarb.journal.fold import Folds, Projection
+from trioarb.model.event import Record
+from trioarb.model.number import EXACT, ZERO
+from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
+from trioarb.state.statistics import Statistics
+from trioarb.state.trades import Trades
+
+__all__ = ["State"]
+
+
+class State:
+    """Ledger, trades, exposure and statistics of one campaign. The engine's journal folds it, and so does `apply`."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.trades = Trades()
+        self.exposure = Exposure()
+        self.statistics = Statistics()
+        self._folds = Folds(self.projections)
+
+    @property
+    def projections(self) -> Sequence[Projection]:
+        return self.ledger, self.trades, self.exposure, self.statistics
+
+    def apply(self, record: Record) -> None:
+        """Fold a record that follows the one before.
+
+        Raises:
+            LookupError, ArithmeticError: it contradicts what is before it.
+        """
+        self._folds.apply(record)
+
+    @property
+    def unrealised_usd(self) -> Decimal | None:
+        """What the open positions would bring, as they were last marked; ``None`` if one of them has no mark."""
+        total = ZERO
+        for position in self.trades.positions():
+            mark = self.statistics.marks.get(position.trade_id)
+            if mark is None or mark.unrealised_usd is None:
+                return None
+            total = EXACT.add(total, mark.unrealised_usd)
+        return total
+
+    def exit_code(self, *, error: str, problems: Iterable[str]) -> int:
+        """0: ended as planned; 1: an error of ours; 3: emergency stop, residual, or a position that couldn't close."""
+        if error:
+            return 1
+        return 3 if self.statistics.is_stopped or self.trades.residuals or any(problems) else 0
