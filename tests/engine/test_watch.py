@@ -38,6 +38,7 @@ from trioarb.api import (
 )
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
+from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.trade import Phase
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
@@ -441,8 +442,8 @@ def test_the_live_table_names_venues_without_quotes() -> None:
 
     def title(seconds: float) -> str:
         console = Console(file=io.StringIO(), width=200)
-        frames = LiveFrames(campaign, console, elapsed_ns=lambda: round(seconds * SECOND_NS))
-        console.print(frames.frame(200, 24))
+        campaign.ended_ns = campaign.world.start_ns + round(seconds * SECOND_NS)
+        console.print(LiveFrames(campaign.config, console).frame(snapshot_of(campaign), 200, 24))
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue().splitlines()[0]
 

@@ -26,6 +26,7 @@ from swarm_check import Ended, Verdict, judge
 from swarm_plan import Act, Plan, Stretch, plan_of
 
 from trioarb.cli.journal import keep_anew, keep_on
+from trioarb.cli.running import report_of
 from trioarb.config.load import Loaded, load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
@@ -246,7 +247,7 @@ class _Life:
         left = trio.run(main, clock=self._clock, instruments=steps)
         if self._campaign is None:  # cancelled before anything was open
             return Ended.before_it_began()
-        return Ended.of(self._campaign, tasks_left=left, summary=summarise(self._campaign))
+        return Ended.of(self._campaign, tasks_left=left, summary=summarise(report_of(self._campaign)))
 
     def _do(self, act: Act) -> None:
         campaign = self._campaign

@@ -28,6 +28,7 @@ from trioarb.api import (
 )
 from trioarb.builtin.guard_exchange import ExchangeSettings, ExchangeTier
 from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.cli.running import report_of
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Decided, OrderSubmitted, PairEnded, PairOpened, ResidualLeft
 from trioarb.model.order import Order, Purpose, Side
@@ -794,7 +795,7 @@ def test_a_person_and_a_program_are_told_of_each_venues_health() -> None:
         guards={"exchange": {"down_unknown_count": 2, "down_seconds": 3_600}},
         venue_b=unsteady(range(4, 6), VenueError("connection reset")),
     )
-    venues = summarise(result.campaign)["risk_stats"]["exchange"]["venues"]
+    venues = summarise(report_of(result.campaign))["risk_stats"]["exchange"]["venues"]
     assert venues["a"]["health"] == "HEALTHY"
     assert "reason" not in venues["a"]
     assert (venues["b"]["health"], venues["b"]["reason"]) == ("DOWN", "2 orders in a row without an answer")
@@ -802,7 +803,7 @@ def test_a_person_and_a_program_are_told_of_each_venues_health() -> None:
     assert Decimal(venues["a"]["error_rate"]) == 0
     for width in (60, 80, 140):
         console = Console(file=io.StringIO(), width=width)
-        print_summary(console, result.campaign)
+        print_summary(console, report_of(result.campaign))
         assert isinstance(console.file, io.StringIO)
         lines = console.file.getvalue().splitlines()
         text = " ".join(" ".join(lines).split())
