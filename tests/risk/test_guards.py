@@ -477,7 +477,7 @@ def test_the_breaker_opens_at_the_last_of_the_losses_in_a_row() -> None:
     (tripped,) = desk.recorded(event.GuardTripped)
     assert (tripped.symbol, tripped.answer) == (BTC, Answer.DENY)
     assert tripped.until_ns == desk.now_ns + 300 * SECOND_NS
-    assert desk.statistics.of(BTC).circuit_breaker_triggered
+    assert desk.statistics.of(BTC).tripped["symbol.circuit_breaker"]
 
 
 @pytest.mark.parametrize("gain", [Decimal(0), LEAST])
