@@ -10,8 +10,8 @@ event differs that no change of `referee_changes` accounts for. `self-test` plan
 every type of event, one at a time, and exits with 1 if one goes unnoticed.
 
 Before they are compared, streams are normalised: lines that are no events, ``seq`` and what secures a line are dropped;
-so are the fields in `MASKED`; the campaign's id, also within order ids, becomes ``CAMPAIGN``; a reference to another
-event's ``seq`` becomes the number of that decision, or how many events ago it was.
+so are the fields in `MASKED` and `ADDED`; the campaign's id, also within order ids, becomes ``CAMPAIGN``; a reference
+to another event's ``seq`` becomes the number of that decision, or how many events ago it was.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from typing import Any
 
 import attrs
 from referee_campaigns import CAMPAIGNS, CONFIGS, Campaign, Skipped
-from referee_changes import CHANGES, OTHER_COURSE, Event
+from referee_changes import ADDED, CHANGES, OTHER_COURSE, Event
 
 ROOT = Path(__file__).parents[1]
 AT_A_TIME = 2
@@ -184,7 +184,7 @@ def events_of(lines: Iterable[bytes]) -> list[Event]:
             row["decision_seq"] = decisions.get(row["decision_seq"])
         if "last_seq" in row:
             row["last_seq"] = len(events) - places.get(row["last_seq"], 0)
-        dropped = _FRAME | MASKED.get(kind, frozenset())
+        dropped = _FRAME | MASKED.get(kind, frozenset()) | ADDED.get(kind, frozenset())
         events.append(Event(kind, {key: value for key, value in row.items() if key not in dropped}))
     return events
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["CHANGES", "OTHER_COURSE", "Event"]
+__all__ = ["ADDED", "CHANGES", "OTHER_COURSE", "Event"]
 
 
 class Event(NamedTuple):
@@ -26,3 +26,12 @@ class Event(NamedTuple):
 CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
 
 OTHER_COURSE: Mapping[str, str] = {}
+
+#: Fields that events have got since, by their types: what `trioarb summary` needs of a journal. No old event says what
+#: would have been in them, so they are not compared.
+ADDED: Mapping[str, frozenset[str]] = {
+    "campaign_opened": frozenset({"margin", "warnings"}),
+    "campaign_resumed": frozenset({"warnings"}),
+    "funnel_counted": frozenset({"highest_edge_bps"}),
+    "campaign_ended": frozenset({"problems", "recovered"}),
+}
