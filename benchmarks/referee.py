@@ -66,7 +66,7 @@ class Took:
 
 def take(out: Path, names: Sequence[str], revision: str | None) -> int:
     out.mkdir(parents=True, exist_ok=True)
-    before = _index(out) if (out / INDEX).exists() else {}
+    before = _index(out) if (out / INDEX).is_file() else {}
     index = {name: took for name, took in before.items() if name in CAMPAIGNS}
     failed = False
     with tempfile.TemporaryDirectory(prefix="referee-") as made:
@@ -81,14 +81,16 @@ def take(out: Path, names: Sequence[str], revision: str | None) -> int:
                 print(f"{name:<20} {len(took.lines):>7,} events  exit {codes:<8} {said}", flush=True)
                 (out / f"{name}.jsonl.gz").write_bytes(gzip.compress(b"".join(took.lines), 6, mtime=0))
                 index[name] = {"codes": took.codes, "skipped": took.skipped}
+                (out / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
                 failed = failed or bool(took.problem)
         finally:
             pool.shutdown(cancel_futures=True)
-    (out / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
     return 1 if failed else 0
 
 
 def _index(folder: Path) -> dict[str, dict[str, Any]]:
+    if not (folder / INDEX).is_file():
+        raise SystemExit(f"{folder} holds no streams; `take {folder}` puts them there")
     found: dict[str, dict[str, Any]] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     return found
 
@@ -99,7 +101,7 @@ def _environment(revision: str, folder: Path) -> Path:
     archive = subprocess.run(["git", "-C", ROOT, "archive", revision], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(source, filter="data")
-    packages = [source, *sorted(path.parent for path in source.glob("plugins/*/pyproject.toml"))]
+    packages = [f"{source}[recorded]", *sorted(path.parent for path in source.glob("plugins/*/pyproject.toml"))]
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-qq", *packages], check=True)
