@@ -40,7 +40,7 @@ from referee_changes import ADDED, CHANGES, OTHER_COURSE, Event
 
 ROOT = Path(__file__).parents[1]
 AT_A_TIME = 2
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 INDEX = "takes.json"
 JOURNAL = "c.journal"
 
