@@ -4,9 +4,11 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 
 from trioarb.api import Listing, MarketContext, MarketDataError, SourceContext, Tape, TapeRow, UniverseError
 from trioarb.builtin import dummy, recorded
+from trioarb.quotes import exact, parquet
 
 Row = tuple[int | None, str | None, str | None, float | None, float | None, float | None, float | None]
 
@@ -34,6 +37,14 @@ ROWS: Sequence[Row] = (
     (200, "B", "ETH-USDT", 10.0, 3.0, 11.0, 4.0),
     (300, "A", "ETH-USDT", 10.5, 5.0, 11.5, 6.0),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _since_ever() -> Iterator[None]:
+    """Times here are small numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "EARLIEST_NS", 0)
+        yield
 
 
 def table(rows: Iterable[Row]) -> pa.Table:
@@ -185,7 +196,7 @@ async def test_columns_may_come_in_any_order_and_be_more(tmp_path: Path) -> None
     assert (await read(path, "A", ["BTCUSDT"])) == [(100, 2, "BTCUSDT", 100.0, 1.5, 102.0, 2.5)]
 
 
-async def test_bad_quotes_are_passed_on_for_the_engine_to_refuse(tmp_path: Path) -> None:
+async def test_quotes_are_passed_on_as_they_are_for_the_engine_to_judge(tmp_path: Path) -> None:
     path = write(
         tmp_path / "quotes.parquet",
         [
@@ -353,10 +364,13 @@ async def test_a_double_column_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "kind", "what"),
     [
-        ("bid", pa.string(), "bid is string, must be double"),
-        ("ask_size", pa.float32(), "ask_size is float, must be double"),
-        ("ts_ns", pa.timestamp("ns"), "ts_ns is timestamp[ns], must be int64"),
-        ("ts_ns", pa.float64(), "ts_ns is double, must be int64"),
+        ("bid", pa.string(), "bid is string, must be double or a decimal"),
+        (
+            "ask_size",
+            pa.float32(),
+            "ask_size is float, which holds few decimals exactly: trioarb data convert rounds each to its shortest one",
+        ),
+        ("ts_ns", pa.float64(), "ts_ns is double, must be int64 or a timestamp"),
         ("symbol", pa.binary(), "symbol is binary, must be string"),
     ],
 )
@@ -365,6 +379,48 @@ async def test_wrong_column_types_are_listed(tmp_path: Path, column: str, kind: 
     index = COLUMNS.index(column)
     path = write(tmp_path / "quotes.parquet", content.set_column(index, column, content.column(column).cast(kind)))
     assert await refusal(path) == f"wrong column types: {what}; write the file again with these types"
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.timestamp("us"), pa.timestamp("ns"), pa.timestamp("ms", "Europe/Berlin"), pa.timestamp("us", "UTC")]
+)
+async def test_timestamps_are_times(tmp_path: Path, kind: pa.DataType) -> None:
+    step = 10**6
+    rows = [(row[0] * step, *row[1:]) for row in ROWS if row[0] is not None]
+    times = pa.array([row[0] for row in rows]).cast(pa.timestamp("ns", kind.tz)).cast(kind)
+    path = write(tmp_path / "quotes.parquet", table(rows).set_column(0, "ts_ns", times))
+    assert [row[0] for row in await read(path, "A", ["BTCUSDT", "ETHUSDT"])] == [100 * step, 100 * step, 300 * step]
+
+
+@pytest.mark.parametrize("scale", [0, 1, 2, 8, 18])
+@pytest.mark.parametrize("is_encoded", [False, True])
+async def test_decimals_are_the_nearest_doubles(tmp_path: Path, scale: int, is_encoded: bool) -> None:
+    chance = Random(scale)
+    prices = [Decimal(chance.randrange(1, 10 ** chance.randrange(1, 19))).scaleb(-scale) for _ in range(2_000)]
+    stored = pa.array(prices, pa.decimal128(38, scale))
+    content = table([quote(number) for number in range(len(prices))])
+    for name in ("bid", "ask_size"):
+        column = stored.dictionary_encode() if is_encoded else stored
+        content = content.set_column(COLUMNS.index(name), name, column)
+    path = write(tmp_path / "quotes.parquet", content)
+    rows = await read(path, "A", ["BTCUSDT"])
+    assert [row[3] for row in rows] == [row[6] for row in rows] == [float(price) for price in prices]
+
+
+@pytest.mark.parametrize(("unit", "per_second"), [("s", 1), ("ms", 10**3), ("us", 10**6)])
+async def test_times_in_another_unit_are_refused_with_the_one_that_fits(
+    tmp_path: Path, unit: str, per_second: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "EARLIEST_NS", exact.EARLIEST_NS)
+    seconds = 1_705_276_800
+    path = write(tmp_path / "quotes.parquet", [quote(seconds * per_second), quote((seconds + 1) * per_second)])
+    assert await refusal(path) == (
+        f"row 0 has the ts_ns {seconds * per_second}: times before 2009 or after tomorrow are not nanoseconds; "
+        f"they seem to be {unit}: trioarb data convert {path} --time-unit {unit} --out NEW"
+    )
+    late = [quote(seconds * 10**9), quote(4_000_000_000 * 10**9)]
+    path = write(tmp_path / "late.parquet", late)
+    assert (await refusal(path)).startswith("row 1 has the ts_ns 4000000000000000000: ")
 
 
 async def test_every_wrong_column_is_listed_at_once(tmp_path: Path) -> None:

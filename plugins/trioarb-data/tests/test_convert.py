@@ -6,14 +6,18 @@ import gzip
 import io
 import itertools
 import json
+import math
 import signal
 import sys
 import time
 import zipfile
 from collections.abc import Sequence
+from decimal import Context, Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -63,9 +67,9 @@ def test_tardis_quotes_are_checked_and_replayed(trioarb: CommandLine) -> None:
         (trioarb.folder / f"{exchange}.csv.gz").write_bytes(gzip.compress(csv(TARDIS, *lines).encode()))
     ran = trioarb("data", "convert", "bybit.csv.gz", "binance.csv.gz", "--format=tardis-quotes", "--out=quotes")
     assert ran.code == 0, ran.err
-    assert "98 quotes in 2 files under quotes, 2025-01-01 00:00:00 to 2025-01-01 00:00:49 UTC" in ran.out
-    assert "left out: 2 with an empty bid, the first at row 4 of bybit.csv.gz" in ran.out
-    assert "noteworthy" not in ran.out
+    assert "100 quotes in 2 files under quotes, 2025-01-01 00:00:00 to 2025-01-01 00:00:49 UTC" in ran.out
+    assert "noteworthy: 2 quotes that withdraw a side: its price or size is empty, NaN or 0" in ran.out
+    assert "left out" not in ran.out
 
     day = trioarb.folder / "quotes" / "2025-01-01"
     assert sorted(path.name for path in day.iterdir()) == ["binance.000000.parquet", "bybit.000000.parquet"]
@@ -81,14 +85,15 @@ def test_tardis_quotes_are_checked_and_replayed(trioarb: CommandLine) -> None:
     }
     checked = trioarb("data", "check", "quotes", "--json")
     assert checked.code == 0, checked.out
-    assert [(one["exchange"], one["quotes"], one["refused"]) for one in json.loads(checked.out)["quality"]] == [
-        ("binance", 49, 0),
-        ("bybit", 49, 0),
+    counts = ("exchange", "quotes", "withdrawn", "refused")
+    assert [tuple(one[name] for name in counts) for one in json.loads(checked.out)["quality"]] == [
+        ("binance", 50, 1, 0),
+        ("bybit", 50, 1, 0),
     ]
     names = ("--exchange", "a=binance", "--exchange", "b=bybit")
     replayed = trioarb("replay", TOP10, "--quotes", "quotes", *names, *EVERY_ROW, "--summary=summary.json", "--plain")
     assert replayed.code == 0, replayed.err
-    assert {name: funnel["seen"] for name, funnel in replayed.summary["funnel"].items()} == {"BTCUSDT": 98}
+    assert {name: funnel["seen"] for name, funnel in replayed.summary["funnel"].items()} == {"BTCUSDT": 100}
 
 
 @pytest.mark.parametrize("has_header", [True, False])
@@ -182,13 +187,41 @@ def test_quotes_that_a_campaign_refuses_are_kept_and_counted(trioarb: CommandLin
     ran = trioarb("data", "convert", source, "--out=q.parquet", "--json")
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
-    assert (told["quotes"], told["refused"]) == ([{"exchange": "A", "symbol": "BTC-USDT", "quotes": 6}], 4)
-    assert told["left_out"] == {
-        "bid": {"rows": 1, "first": "row 5 of q.csv"},
-        "symbol": {"rows": 1, "first": "row 6 of q.csv"},
-    }
+    assert told["quotes"] == [{"exchange": "A", "symbol": "BTC-USDT", "quotes": 7}]
+    assert (told["withdrawn"], told["refused"]) == (2, 3)
+    assert told["left_out"] == {"symbol": {"rows": 1, "first": "row 6 of q.csv"}}
+    absent = [place for place, bid in enumerate(bids(trioarb.folder / "q.parquet")) if math.isnan(bid)]
+    assert absent == [1, 4]
     (quality,) = json.loads(trioarb("data", "check", "q.parquet", "--json").out)["quality"]
-    assert (quality["quotes"], quality["refused"], quality["crossed"], quality["locked"]) == (6, 4, 2, 1)
+    names = ("quotes", "withdrawn", "refused", "crossed", "locked")
+    assert [quality[name] for name in names] == [7, 2, 3, 2, 1]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(38, 8), pa.decimal256(60, 20), pa.float32(), pa.int32()])
+@pytest.mark.parametrize("is_encoded", [False, True])
+def test_numbers_of_any_type_are_what_their_decimals_say(
+    trioarb: CommandLine, kind: pa.DataType, is_encoded: bool
+) -> None:
+    chance = Random(7)
+    prices = [Decimal(chance.randrange(1, 10**7)).scaleb(-2) for _ in range(500)] + [Decimal("67012.37")]
+    if pa.types.is_decimal(kind):
+        stored = pa.array(prices, kind)
+    elif pa.types.is_integer(kind):
+        prices = [price.to_integral_value() for price in prices]
+        stored = pa.array([int(price) for price in prices], kind)
+    else:  # to no more digits than such a float has
+        prices = [Context(prec=6).create_decimal(price) for price in prices]
+        stored = pa.array(np.array([float(price) for price in prices]).astype(kind.to_pandas_dtype()), kind)
+    if is_encoded:
+        stored = stored.dictionary_encode()
+    names = {"exchange": ["A"] * len(prices), "symbol": ["BTC-USDT"] * len(prices)}
+    times = [START_NS + number for number in range(len(prices))]
+    numbers = dict.fromkeys(("bid", "bid_size", "ask", "ask_size"), stored)
+    pq.write_table(pa.table({"ts_ns": times, **names, **numbers}), trioarb.folder / "q.parquet")
+    ran = trioarb("data", "convert", "q.parquet", "--out=out.parquet")
+    assert ran.code == 0, ran.err
+    found = rows(trioarb.folder / "out.parquet")
+    assert [[row[name] for name in numbers] for row in found] == [[float(price)] * 4 for price in prices]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +276,7 @@ def test_two_instruments_never_become_one_unasked(trioarb: CommandLine) -> None:
         ([TARDIS, tardis(0, "a", "b", "1", "1")], [], "these are the columns of --format tardis-quotes"),
         ([OWN + ",bid", own(0) + ",1"], [], "q.csv: has more than one column bid; rename them"),
         ([OWN], [], "q.csv: hold no quote"),
-        ([OWN, own(0, "")], [], "q.csv: hold no quote; left out: 1 with an empty bid"),
+        ([OWN, own(0, exchange="")], [], "q.csv: hold no quote; left out: 1 with an empty exchange"),
         ([""], [], "q.csv: the file is empty, or begins with an empty line"),
         ([OWN, own(0, exchange="a/b")], [], "q.csv: 'a/b' can't be the name of a file; give a name with --exchange"),
         ([OWN, own(0)], ["--column=bud=bid"], "--column: not a column of quotes: bud (allowed: "),

@@ -44,9 +44,13 @@ def test_what_is_noteworthy_is_counted_over_all_files(trioarb: CommandLine) -> N
     assert ran.code == 0, ran.err
     a, b = json.loads(ran.out)["quality"]
     assert (a["exchange"], b["quotes"], b["longest_wait_at"]) == ("A", 1, None)
-    assert {name: a[name] for name in ("quotes", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")} == {
+    assert {
+        name: a[name]
+        for name in ("quotes", "withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+    } == {
         "quotes": 6,
-        "refused": 2,
+        "withdrawn": 1,
+        "refused": 1,
         "crossed": 1,
         "locked": 2,
         "repeated": 2,
@@ -54,7 +58,7 @@ def test_what_is_noteworthy_is_counted_over_all_files(trioarb: CommandLine) -> N
         "gaps": 1,
     }
     assert (a["longest_wait_seconds"], a["longest_wait_at"]) == (169.0, "2025-01-01 00:00:31")
-    assert "refused 2; crossed 1; locked 2; repeated 2; duplicates 1; gaps 1" in " ".join(
+    assert "withdrawn 1; refused 1; crossed 1; locked 2; repeated 2; duplicates 1; gaps 1" in " ".join(
         trioarb("data", "check", ".", "--gap-seconds", "60").out.replace("│", " ").split()
     )
 

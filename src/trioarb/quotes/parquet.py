@@ -1,9 +1,9 @@
 """A Parquet file of quotes, and what it holds.
 
 One row is one quote; the columns are ``ts_ns``, ``exchange``, ``symbol`` (``BASE-QUOTE``), ``bid``, ``bid_size``,
-``ask`` and ``ask_size``, sorted by ``ts_ns``; ``venue_ts_ns``, the venue's own time, may be there. The file is checked
-as a whole when it is opened, except for the quotes: those are passed on as they are, a null as NaN, for the engine to
-refuse and count.
+``ask`` and ``ask_size``, sorted by ``ts_ns``; ``venue_ts_ns``, the venue's own time, may be there. Times are integers
+or timestamps, numbers doubles or decimals. The file is checked as a whole when it is scanned, except for the quotes:
+those are passed on as they are, a null as NaN, for the engine to accept, or to refuse and count.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ import attrs
 from trioarb.errors import MarketDataError
 from trioarb.plugin.extras import require
 from trioarb.quotes.cache_folder import read_note, write_note
+from trioarb.quotes.exact import (
+    EARLIEST_NS,
+    doubles,
+    latest_ns,
+    nanoseconds,
+    number_problem,
+    time_problem,
+    unit_that_fits,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +45,8 @@ _VENUE_TIME = "venue_ts_ns"
 _BATCH_ROWS = 65_536
 _BUFFER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
+#: Changes with what is checked; what passed other rules is scanned again.
+_RULES = 2
 
 
 class QuoteFile:
@@ -65,11 +76,9 @@ class QuoteFile:
 
     @property
     def has_venue_time(self) -> bool:
-        """Whether there is a column ``venue_ts_ns``, of whole nanoseconds."""
-        import pyarrow as pa
-
+        """Whether there is a column ``venue_ts_ns`` of times."""
         schema = self._parquet.schema_arrow
-        return schema.names.count(_VENUE_TIME) == 1 and bool(schema.field(_VENUE_TIME).type == pa.int64())
+        return schema.names.count(_VENUE_TIME) == 1 and not time_problem(schema.field(_VENUE_TIME).type)
 
     def rows_of(
         self, exchange: str, symbols: Mapping[str, int], start_ns: int, *, with_venue_time: bool = False
@@ -86,7 +95,7 @@ class QuoteFile:
 
         offset = 0
         for batch in self.batches((*_COLUMNS, _VENUE_TIME) if with_venue_time else _COLUMNS):
-            ts = batch.column("ts_ns").to_numpy()
+            ts = self.times(batch.column("ts_ns"))
             first, offset = offset, offset + len(ts)
             if ts[-1] < start_ns:
                 continue
@@ -98,10 +107,20 @@ class QuoteFile:
             codes = code_of[symbol_codes]
             index = np.flatnonzero((exchange_codes == exchange_names.index(exchange)) & (codes >= 0) & (ts >= start_ns))
             if len(index):
-                numbers = {name: batch.column(name).to_numpy(zero_copy_only=False)[index] for name in _NUMBERS}
+                numbers = {name: self._numbers(batch.column(name))[index] for name in _NUMBERS}
                 if with_venue_time:
-                    numbers[_VENUE_TIME] = batch.column(_VENUE_TIME).fill_null(-1).to_numpy()[index]
+                    numbers[_VENUE_TIME] = self.times(batch.column(_VENUE_TIME))[index]
                 yield {"ts_ns": ts[index], "order": index + first, "symbol": codes[index], **numbers}
+
+    def times(self, column: Any) -> Integers:
+        """Return a column of times in nanoseconds, an absent one as −1."""
+        with self._translated():
+            times: Integers = nanoseconds(column).fill_null(-1).to_numpy()
+            return times
+
+    def _numbers(self, column: Any) -> Any:
+        with self._translated():
+            return doubles(column).to_numpy(zero_copy_only=False)
 
     def names(self, column: Any) -> tuple[Integers, list[str]]:
         """Return a column of text as codes per row, and the text of each code."""
@@ -166,14 +185,14 @@ class QuoteFile:
         double = [name for name in _COLUMNS if schema.names.count(name) > 1]
         if double:
             raise self.error(f"has {_columns(double)} more than once; {needs}, once each")
-        expected = {"ts_ns": pa.int64()} | dict.fromkeys(_NAMES, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64())
-        wrong = []
-        for name, expected_type in expected.items():
-            found = schema.field(name).type
-            if name in _NAMES and pa.types.is_dictionary(found):
-                found = found.value_type
-            if found != expected_type and not (name in _NAMES and pa.types.is_large_string(found)):
-                wrong.append(f"{name} is {found}, must be {expected_type}")
+        problems = {"ts_ns": time_problem(schema.field("ts_ns").type)}
+        for name in _NAMES:
+            kind = schema.field(name).type
+            text = kind.value_type if pa.types.is_dictionary(kind) else kind
+            is_text = pa.types.is_string(text) or pa.types.is_large_string(text)
+            problems[name] = "" if is_text else f"is {kind}, must be string"
+        problems |= {name: number_problem(schema.field(name).type) for name in _NUMBERS}
+        wrong = [f"{name} {problem}" for name, problem in problems.items() if problem]
         if wrong:
             raise self.error(f"wrong column types: {'; '.join(wrong)}; write the file again with these types")
 
@@ -221,7 +240,7 @@ def scan_quotes(path: Path) -> Scanned:
 @lru_cache(maxsize=4_096)
 def _scan_once(path: Path, *stamp: int) -> Scanned:
     """Scan a file, unless this very file was scanned before, by whatever process."""
-    what = f"scanned {path.resolve()} {stamp}"
+    what = f"scanned {_RULES} {path.resolve()} {stamp}"
     noted = read_note(what, Scanned)
     if noted is not None:
         return noted
@@ -243,8 +262,9 @@ def _scan(file: QuoteFile) -> Scanned:
             if batch.column(name).null_count:
                 row = rows + int(np.argmax(batch.column(name).is_null().to_numpy(zero_copy_only=False)))
                 raise file.error(f"row {row} has no {name}; every row needs one, remove it or record the file again")
-        ts = batch.column("ts_ns").to_numpy()
+        ts = file.times(batch.column("ts_ns"))
         _check_order(file, ts, last_ns, rows)
+        _check_unit(file, ts, rows)
         start_ns, last_ns = (start_ns if rows else int(ts[0])), int(ts[-1])
         rows += len(ts)
         exchange_codes, exchange_names = file.names(batch.column("exchange"))
@@ -282,6 +302,20 @@ def _check_order(file: QuoteFile, ts: Integers, last_ns: int | None, offset: int
     raise file.error(
         f"not sorted by ts_ns: row {row} has {int(ts[row - offset])}, the row before it {before} "
         "(rows count from 0); sort the file by ts_ns"
+    )
+
+
+def _check_unit(file: QuoteFile, ts: Integers, offset: int) -> None:
+    """Complain about times, in order, that can't be nanoseconds."""
+    latest = latest_ns()
+    if ts[0] >= EARLIEST_NS and ts[-1] < latest:
+        return
+    row = 0 if ts[0] < EARLIEST_NS else int(ts.searchsorted(latest))
+    unit = unit_that_fits(int(ts[row]))
+    remedy = f"; they seem to be {unit}: trioarb data convert {file.path} --time-unit {unit} --out NEW" if unit else ""
+    raise file.error(
+        f"row {offset + row} has the ts_ns {int(ts[row])}: times before 2009 or after tomorrow are not nanoseconds"
+        f"{remedy or '; mend the file'}"
     )
 
 

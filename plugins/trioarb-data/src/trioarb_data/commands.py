@@ -11,9 +11,9 @@ _COMMANDS = {
     "check": """Check recordings, and count what is noteworthy; exit code 1 if a file can't be played or no quote can
 be used.
 
-Refused: no number, not positive, or crossed; a campaign drops and counts them. Repeated: as the quote before;
-duplicates: at the same time too. Where the venue's own times are recorded: how often they ran backwards, and how much
-later quotes were received.
+Withdrawn: a side is empty, NaN or 0, and leaves the board. Refused: negative, infinite, or crossed; a campaign drops
+and counts them. Repeated: as the quote before; duplicates: at the same time too. Where the venue's own times are
+recorded: how often they ran backwards, and how much later quotes were received.
 """,
     "cache": "List the aligned quotes that replays keep, so that the next one need not read the recordings again.",
 }
@@ -27,8 +27,9 @@ tardis-quotes: the "quotes" files of tardis.dev. binance-book-ticker: the bookTi
 they have no receive time, so the event time stands for it, the symbol is in the file's name, and `--exchange` says
 whose they are.
 
-Rows with an empty price, size, time or name are left out, and counted. Quotes that are crossed or not positive are
-kept: a campaign refuses and counts them. Nothing is overwritten, and the result appears when it is whole.
+Rows with an empty time or name are left out, and counted. An empty price or size withdraws that side, as NaN and 0 do;
+quotes that are crossed or negative are kept: a campaign refuses and counts them. Decimals become the nearest double,
+shorter floats the double of their shortest decimal. Nothing is overwritten, and the result appears when it is whole.
 """
 
 app = cyclopts.App(name="data", help="Look at recorded quotes, import others, and see what replays keep of them.")

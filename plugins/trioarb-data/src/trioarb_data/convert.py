@@ -136,9 +136,11 @@ def _print(converted: Converted, out: Path) -> None:
     print(f"{converted.rows.total():,} quotes {where}, {_utc(converted.first_ns)} to {_utc(converted.last_ns)} UTC")
     for name, one in converted.left_out.items():
         print(f"left out: {one.rows:,} with an empty {name}, the first at {one.first}")
+    if converted.withdrawn:
+        print(f"noteworthy: {converted.withdrawn:,} quotes that withdraw a side: its price or size is empty, NaN or 0")
     if converted.refused:
         print(
-            f"noteworthy: {converted.refused:,} quotes that a campaign refuses: not a positive number, or crossed; "
+            f"noteworthy: {converted.refused:,} quotes that a campaign refuses: negative, infinite, or crossed; "
             f"see trioarb data check {out}"
         )
 
@@ -155,6 +157,7 @@ def _json(converted: Converted, out: Path) -> dict[str, object]:
         "first": _utc(converted.first_ns),
         "last": _utc(converted.last_ns),
         "left_out": {name: {"rows": one.rows, "first": one.first} for name, one in converted.left_out.items()},
+        "withdrawn": converted.withdrawn,
         "refused": converted.refused,
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.quotes.columns import acceptable
+from trioarb.quotes.validity import verdicts
 
 __all__ = ["Quality", "VenueClock"]
 
@@ -23,13 +23,14 @@ _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
 class Quality:
     """Counts over rows, in their order. Times in nanoseconds.
 
-    ``refused`` are those that no campaign accepts, ``crossed`` those among them whose bid is above the ask; ``locked``:
-    bid = ask; ``repeated``: no different from the row before but in time, ``duplicates``: in nothing. ``gaps`` are
-    longer than ``gap_ns``.
+    ``withdrawn`` are those of which a side is NaN, 0 or empty, and leaves the board; ``refused`` those that no campaign
+    accepts, ``crossed`` those among them whose bid is above the ask; ``locked``: bid = ask; ``repeated``: no different
+    from the row before but in time, ``duplicates``: in nothing. ``gaps`` are longer than ``gap_ns``.
     """
 
     gap_ns: int
     rows: int = 0
+    withdrawn: int = 0
     refused: int = 0
     crossed: int = 0
     locked: int = 0
@@ -48,10 +49,11 @@ class Quality:
 
         ts, count = columns["ts_ns"], len(columns["ts_ns"])
         bid, ask = columns["bid"], columns["ask"]
-        good = acceptable(columns)
-        self.refused += int(count - good.sum())
-        self.crossed += int((bid > ask).sum())
-        self.locked += int((good & (bid == ask)).sum())
+        found = verdicts(columns)
+        self.withdrawn += int(found.withdrawn.sum())
+        self.refused += int(found.refused.sum())
+        self.crossed += int((found.refused & (bid > ask)).sum())
+        self.locked += int((found.whole & (bid == ask)).sum())
         names = ("ts_ns", *_NUMBERS)
         with_before = {
             name: columns[name] if self._before is None else np.concatenate([self._before[name], columns[name]])
@@ -59,7 +61,8 @@ class Quality:
         }
         same = np.ones(len(with_before["ts_ns"]) - 1, dtype=bool)
         for name in _NUMBERS:
-            same &= with_before[name][1:] == with_before[name][:-1]
+            now, before = with_before[name][1:], with_before[name][:-1]
+            same &= (now == before) | (np.isnan(now) & np.isnan(before))
         waits = np.diff(with_before["ts_ns"])
         self.repeated += int(same.sum())
         self.duplicates += int((same & (waits == 0)).sum())

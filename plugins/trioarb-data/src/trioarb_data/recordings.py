@@ -86,7 +86,7 @@ def check(
     problems += [
         f"{exchange} {symbol}: no quote of it can be used"
         for (exchange, symbol), one in found.items()
-        if one.rows == one.refused
+        if one.rows == one.refused + one.withdrawn
     ]
     if as_json:
         quality = [
@@ -98,7 +98,7 @@ def check(
     table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD)
     for (exchange, symbol), one in sorted(found.items()):
         counts = _counts(one)
-        named = ("refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+        named = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
         notes = [f"{name} {counts[name]:,}" for name in named if counts[name]]
         if one.longest_gap_ns:
             notes.append(f"longest wait {counts['longest_wait_seconds']:.3f} s, at {counts['longest_wait_at']}")
@@ -162,7 +162,7 @@ def cache(
 
 
 def _counts(one: Quality) -> dict[str, Any]:
-    names = ("refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+    names = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
     return {
         "quotes": one.rows,
         **{name: getattr(one, name) for name in names},

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trioarb.errors import MarketDataError
-from trioarb_data.conversion.formats import TIME_UNITS_NS
+from trioarb.quotes.exact import EARLIEST_NS, TIME_UNITS_NS, doubles, latest_ns, unit_that_fits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,7 +23,6 @@ __all__ = ["ABSENT_NS", "Column"]
 
 #: The time of a cell that is empty.
 ABSENT_NS = -(2**63)
-_EARLIEST_NS, _LATEST_NS = 946_684_800 * 10**9, 4_102_444_800 * 10**9  # the years 2000 to 2099
 _MOST_NS = 2**63 - 1
 
 
@@ -44,16 +43,18 @@ class Column:
         )
 
     def numbers(self) -> npt.NDArray[np.float64]:
-        """Return the cells as numbers, an empty one as NaN.
+        """Return the cells as numbers, an empty one as NaN; a float that is shorter than a double as the double of its
+        shortest decimal.
 
         Raises:
             MarketDataError: one isn't a number; names it.
         """
-        cells = self._cast(pa.float64(), "is no number; mend the cell, or name another column with --column")
+        kind = self.cells.type
+        if pa.types.is_decimal(kind) or pa.types.is_floating(kind) or pa.types.is_integer(kind):
+            cells = doubles(self.cells)
+        else:
+            cells = self._cast(pa.float64(), "is no number; mend the cell, or name another column with --column")
         return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
-
-    def empty(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
 
     def names(self) -> tuple[npt.NDArray[np.int64], list[str]]:
         """Return the cells as codes, −1 for an empty one, and what the codes stand for.
@@ -71,7 +72,7 @@ class Column:
         Numbers count ``unit``; timestamps and ISO 8601 text mean what they say, UTC where they say no offset.
 
         Raises:
-            MarketDataError: one is no time, or is a receive time out of the years 2000 to 2099: the unit is wrong.
+            MarketDataError: one is no time, or is a receive time before 2009 or after tomorrow: the unit is wrong.
         """
         kind = self.cells.type
         if pa.types.is_timestamp(kind):
@@ -131,13 +132,11 @@ class Column:
     def _checked(self, cells: Any, unit_ns: int, is_receive_time: bool) -> npt.NDArray[np.int64]:
         counts = cells.fill_null(0).to_numpy(zero_copy_only=False)
         given = ~np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=bool)
-        least, most = (_EARLIEST_NS, _LATEST_NS) if is_receive_time else (-_MOST_NS, _MOST_NS)
+        least, most = (EARLIEST_NS, latest_ns()) if is_receive_time else (-_MOST_NS, _MOST_NS)
         wrong = given & ((counts < least // unit_ns) | (counts > most // unit_ns))
         if wrong.any():
             place = int(wrong.argmax())
-            raise self.error(
-                place, f"is no time between the years 2000 and 2099{_other_unit(self.cells[place].as_py())}"
-            )
+            raise self.error(place, f"is no time from 2009 to tomorrow{_other_unit(self.cells[place].as_py())}")
         return np.where(given, counts * unit_ns, ABSENT_NS)
 
 
@@ -145,16 +144,15 @@ def _other_unit(value: Any) -> str:
     """Return what to do about a time that is out of range."""
     with suppress(InvalidOperation):
         count = Decimal(str(value))
-        for unit, unit_ns in TIME_UNITS_NS.items():
-            if _EARLIEST_NS <= count * unit_ns < _LATEST_NS:
-                moment = datetime.fromtimestamp(int(count * unit_ns) // 10**9, UTC)
-                return f"; --time-unit {unit} would make it {moment:%Y-%m-%d %H:%M:%S}"
+        if unit := unit_that_fits(count):
+            moment = datetime.fromtimestamp(int(count * TIME_UNITS_NS[unit]) // 10**9, UTC)
+            return f"; --time-unit {unit} would make it {moment:%Y-%m-%d %H:%M:%S}"
     return "; mend the cell, or name another column with --column"
 
 
 def _from_number(value: Any, unit: str) -> int | None:
     """Return nanoseconds of a number that may have a fraction; NaN is an absent time."""
-    number = Decimal(value)
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     return None if number.is_nan() else _whole(number, unit)
 
 

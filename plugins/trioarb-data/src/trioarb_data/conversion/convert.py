@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from trioarb.errors import MarketDataError
-from trioarb.quotes.columns import acceptable
+from trioarb.quotes.validity import verdicts
 from trioarb_data.conversion.formats import Rules
 from trioarb_data.conversion.names import Names
 from trioarb_data.conversion.parquet import DayWriter, FileWriter
@@ -29,12 +29,13 @@ __all__ = ["Converted", "convert"]
 class Converted:
     """What a conversion wrote: rows by exchange and symbol, first and last time, and the number of files.
 
-    ``refused`` of the rows are quotes that no campaign accepts. ``left_out``: rows that were not written, by the column
-    that is empty in them.
+    Of the rows, ``withdrawn`` are quotes without a valid side, ``refused`` those that no campaign accepts.
+    ``left_out``: rows that were not written, by the column that is empty in them.
     """
 
     sources: int
     rows: Counter[tuple[str, str]] = attrs.field(factory=Counter)
+    withdrawn: int = 0
     refused: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -46,7 +47,9 @@ class Converted:
         if not self.rows:
             self.first_ns = int(rows["ts_ns"][0])
         self.last_ns = int(rows["ts_ns"][-1])
-        self.refused += int((~acceptable(rows)).sum())
+        found = verdicts(rows)
+        self.withdrawn += int(found.withdrawn.sum())
+        self.refused += int(found.refused.sum())
         for code, number in enumerate(np.bincount(rows["pair"])):
             if number:
                 self.rows[pairs[code]] += int(number)

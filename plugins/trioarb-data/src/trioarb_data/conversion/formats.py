@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping
 
 import attrs
 
-__all__ = ["FORMATS", "QUOTE_COLUMNS", "RECORDING", "TIME_UNITS_NS", "Rules", "SourceFormat", "format_like"]
+__all__ = ["FORMATS", "QUOTE_COLUMNS", "RECORDING", "Rules", "SourceFormat", "format_like"]
 
 QUOTE_COLUMNS = ("ts_ns", "venue_ts_ns", "exchange", "symbol", "bid", "bid_size", "ask", "ask_size")
-TIME_UNITS_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 @attrs.frozen(kw_only=True)

@@ -30,9 +30,10 @@ class LeftOut:
 
 
 def rows_of(source: Source, rules: Rules, names: Names, left_out: dict[str, LeftOut]) -> Iterator[Any]:
-    """Yield a source's rows as arrays of `ROW`, in its order. Rows with an empty cell are counted in ``left_out``.
+    """Yield a source's rows as arrays of `ROW`, in its order. Those without time or name are counted in ``left_out``.
 
-    Numbers that are no prices, and crossed quotes, are rows as all others: what plays them refuses them.
+    An empty price or size is NaN: that side is withdrawn. Numbers that are no prices, and crossed quotes, are rows as
+    all others: what plays them refuses them.
 
     Raises:
         MarketDataError: while iterating; it can't be read, lacks a column, or a cell makes no sense.
@@ -58,7 +59,6 @@ def rows_of(source: Source, rules: Rules, names: Names, left_out: dict[str, Left
         symbols, symbol_names = _texts(named.get("symbol"), count, file_symbol)
         empty["exchange"] = (exchanges < 0) & (not rules.exchange)
         empty["symbol"] = (symbols < 0) & (not rules.symbol)
-        empty |= {name: named[name].empty() for name in NUMBERS}
         whole = np.ones(count, dtype=bool)
         for name, lacking in empty.items():
             _count(left_out, name, whole & lacking, source, first_row)

@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from trioarb.errors import MarketDataError
+from trioarb.quotes.exact import plain
 from trioarb.quotes.parquet import first_line
 
 __all__ = ["Source", "open_sources"]
@@ -70,7 +71,7 @@ class Source:
                     batch = next(batches, None)
                 if batch is None:
                     return
-                yield {name: _plain(batch.column(name)) for name in columns}
+                yield {name: plain(batch.column(name)) for name in columns}
 
     def _is_parquet(self) -> bool:
         return not self.member and _head(self.path) == _PARQUET
@@ -187,7 +188,3 @@ def open_sources(path: Path, header: tuple[str, ...]) -> Sequence[Source]:
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(len(_PARQUET))
-
-
-def _plain(cells: Any) -> Any:
-    return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
