@@ -16,6 +16,9 @@ __all__ = ["VirtualClock", "VirtualTime"]
 
 _NEVER = 2**63 - 1
 
+#: An agenda of more entries is cleared of those that were woken before their time; many never would have been.
+_ENTRIES = 256
+
 
 @attrs.define(eq=False)
 class _Entry:
@@ -42,6 +45,7 @@ class VirtualClock(trio.abc.Clock):
         self.awake: trio.lowlevel.Task | None = None
         self._woke_for: tuple[int, WakeOrder] | None = None
         self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
+        self._most_entries = _ENTRIES
         self._count = itertools.count()
 
     def start_clock(self) -> None:
@@ -109,6 +113,10 @@ class VirtualClock(trio.abc.Clock):
         return horizon
 
     def _push(self, at_ns: int, order: WakeOrder, entry: _Entry) -> None:
+        if len(self._agenda) > self._most_entries:
+            self._agenda = [waiting for waiting in self._agenda if waiting[3].task is not None]
+            heapq.heapify(self._agenda)
+            self._most_entries = max(_ENTRIES, 2 * len(self._agenda))
         heapq.heappush(self._agenda, (at_ns, order, next(self._count), entry))
         if self.horizon_ns is not None and at_ns < self.horizon_ns:
             self.horizon_ns = at_ns

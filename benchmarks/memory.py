@@ -1,0 +1,113 @@
+"""Measure whether memory grows with trades: the resident memory of a campaign in virtual time, day by day.
+
+The campaign of `configs/top10.toml` (a journal on disk, events folded as in a run) goes on for some days of its time;
+its resident memory is taken at each midnight, after the garbage was collected. ``--allocations`` says instead
+where what was allocated since the first quarter of an hour still is, at the end: that takes several times as long.
+
+Usage: python benchmarks/memory.py [--days N] [--allocations] [table.key=value ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import tempfile
+import time
+import tracemalloc
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from trioarb.cli.journal import keep_anew
+from trioarb.cli.running import leave_uncollected
+from trioarb.config.load import load_config
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
+from trioarb.model.event import PositionClosed, Record
+from trioarb.plugin.registry import load_plugins
+from trioarb.time.virtual import VirtualClock
+
+TOP10 = Path(__file__).parents[1] / "configs" / "top10.toml"
+DAY_NS = 86_400 * 10**9
+QUARTER_NS = 900 * 10**9
+SHOWN = 25
+
+
+class Sampler:
+    """Takes the memory whenever campaign time passes a multiple of ``every_ns``."""
+
+    def __init__(self, every_ns: int, *, allocations: bool) -> None:
+        self.every_ns = every_ns
+        self.trades = 0
+        self.samples: list[tuple[int, int]] = []
+        self._start_ns: int | None = None
+        self._allocations = allocations
+        self.first: tracemalloc.Snapshot | None = None
+
+    def observe(self, record: Record) -> None:
+        self.trades += isinstance(record.event, PositionClosed)
+        if self._start_ns is None:
+            self._start_ns = record.ts_ns
+        number = (record.ts_ns - self._start_ns) // self.every_ns
+        if number > len(self.samples):
+            gc.collect()
+            self.samples.append((self.trades, resident_bytes()))
+            if self._allocations and self.first is None:
+                tracemalloc.start(4)
+                self.first = tracemalloc.take_snapshot()
+            shown = f"{number:>4}  {self.trades:>9,} trades  {self.samples[-1][1] / 1e6:>7.1f} MB"
+            print(f"{shown}  {time.monotonic() - STARTED:>6.0f} s", flush=True)
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--days", type=float, default=5)
+    parser.add_argument("--allocations", action="store_true")
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    seconds = round(arguments.days * 86_400)
+    plugins = load_plugins()
+    loaded = load_config(
+        TOP10,
+        plugins,
+        overrides=["session.clock=virtual", f"session.max_runtime_seconds={seconds}", *arguments.overrides],
+    )
+    sampler = Sampler(QUARTER_NS if arguments.allocations else DAY_NS, allocations=arguments.allocations)
+    clock = VirtualClock()
+    with tempfile.TemporaryDirectory() as folder:
+
+        def on_open(_: Campaign) -> None:
+            leave_uncollected()
+
+        run = partial(
+            run_campaign,
+            loaded.config,
+            plugins,
+            clock=clock,
+            observers=[sampler.observe],
+            on_open=on_open,
+            keeping=keep_anew(Path(folder, "run.journal"), loaded),
+        )
+        campaign = trio.run(run, clock=clock)
+    if sampler.first is not None:
+        gc.collect()
+        grown = tracemalloc.take_snapshot().compare_to(sampler.first, "lineno")
+        for one in grown[:SHOWN]:
+            print(one)
+    elif len(sampler.samples) > 1:
+        (_, first), (_, last) = sampler.samples[0], sampler.samples[-1]
+        days = len(sampler.samples) - 1
+        a_day = (last - first) / 1e6 / days
+        print(f"{(last / first - 1) * 100:+.2f} % in {days} days after the first; {a_day:+.2f} MB a day")
+    assert campaign.exit_code == 0, campaign.error
+
+
+STARTED = time.monotonic()
+if __name__ == "__main__":
+    main()
