@@ -170,7 +170,10 @@ class PaperExchange(Exchange):
         await self._context.time.sleep(
             self._latency_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)
         )
-        return self._arrive(order)
+        return self.answer(order)
+
+    def answers_at_ns(self, order: Order) -> int:
+        return self._context.time.now_ns() + self._latency_ns
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
@@ -185,7 +188,7 @@ class PaperExchange(Exchange):
             if one.order.symbol in symbols
         ]
 
-    def _arrive(self, order: Order) -> OrderReport:
+    def answer(self, order: Order) -> OrderReport:
         if order.client_order_id in self._state:
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
         report = self._execute(order)

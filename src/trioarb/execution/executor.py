@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from math import inf
 
 import trio
@@ -74,8 +75,7 @@ class Executor:
 
     async def enter(self, market: Market, opened: PairOpened) -> None:
         """Execute an entry that was opened. Not ended by cancellation of the caller."""
-        flight = Flight(market, opened)
-        self._settle(flight, await self._finish(flight, self._send_legs))
+        await self._execute(Flight(market, opened))
 
     async def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
         """Close the planned quantity of a position. Not ended by cancellation of the caller.
@@ -84,8 +84,7 @@ class Executor:
         """
         if trio.current_time() >= self.hurry_until:
             return
-        flight = self._open_exit(market, position, plan, reason)
-        self._settle(flight, await self._finish(flight, self._send_legs))
+        await self._execute(self._open_exit(market, position, plan, reason))
 
     def write_off(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
         """Close a position that is too small for its venues to trade as dust, without an order."""
@@ -153,7 +152,7 @@ class Executor:
         ):
             self._journal.record(event)
 
-    async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[None]]) -> Finish:
+    async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[object]]) -> Finish:
         """Begin, then even out the legs; the deadline of the shield is the last resort."""
         longest = 4 * self._settings.leg_timeout_seconds + self._settings.hedge_deadline_seconds + _MARGIN_SECONDS
         deadline = min(trio.current_time() + float(longest), self.hurry_until)
@@ -174,20 +173,34 @@ class Executor:
             raise AssertionError(f"a pair that is out of time must finish, not {step}")
         return step
 
-    async def _send_legs(self, flight: Flight) -> None:
-        """Send both legs together, once their intent is in the journal; without that, no entry."""
-        opened = flight.opened
+    async def _execute(self, flight: Flight) -> None:
+        """Send both legs together, once their intent is in the journal, and bring the pair to its end.
+
+        Where it is known when they are answered, and nobody else has to go on before, nothing is waited for.
+        """
+        opened, sender = flight.opened, self._sender
         buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
-        self._sender.submit(flight, buy, Purpose.LEG)
+        sender.submit(flight, buy, Purpose.LEG)
         sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)
-        is_recorded = await self._sender.recorded(self._sender.submit(flight, sell, Purpose.LEG))
-        if opened.kind is PairKind.ENTRY and not is_recorded:
-            for order in (buy, sell):
+        seq = sender.submit(flight, sell, Purpose.LEG)
+        begin: Callable[[Flight], Awaitable[object]]
+        if not self._journal.is_durable(seq) or not sender.expect(flight, (buy, sell)):
+            begin = partial(self._send_legs, seq=seq, legs=(buy, sell))
+        elif not sender.hear_at_once(flight) or not isinstance(step := self._next(flight, out_of_time=False), Finish):
+            begin = sender.hear
+        else:
+            self._settle(flight, step)
+            return
+        self._settle(flight, await self._finish(flight, begin))
+
+    async def _send_legs(self, flight: Flight, *, seq: int, legs: Sequence[Order]) -> None:
+        """Send both legs together, once their intent is in the journal; without that, no entry."""
+        is_recorded = await self._sender.recorded(seq)
+        if flight.opened.kind is PairKind.ENTRY and not is_recorded:
+            for order in legs:
                 self._sender.conclude(flight, order, not_sent(order))
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._sender.send, flight, buy)
-            await self._sender.send(flight, sell)
+        await self._sender.send(flight, *legs)
 
     async def _level(self, flight: Flight) -> None:
         """Send orders until both legs are equal, or what is left must be or may be left."""

@@ -15,12 +15,16 @@ __all__ = ["Flight", "order_of"]
 
 @attrs.define
 class Flight:
-    """A pair in flight: what the venues refused, and the orders whose fate is not known (yet)."""
+    """A pair in flight: what the venues refused, and the orders whose fate is not known (yet).
+
+    ``expected``: when those of them will be answered of which that is known, the next first.
+    """
 
     market: Market
     opened: PairOpened
     refusals: Counter[str] = attrs.field(factory=Counter)
     unanswered: dict[str, Order] = attrs.field(factory=dict)
+    expected: list[tuple[int, str, Order]] = attrs.field(factory=list)
 
 
 def order_of(submitted: OrderSubmitted) -> Order:

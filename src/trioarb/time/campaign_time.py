@@ -73,6 +73,13 @@ class CampaignTime(ABC):
     def reach(self, at_ns: int) -> bool:
         """Say whether it is ``at_ns`` already; virtual time steps there if nothing else is due before."""
 
+    def pass_to(self, at_ns: int, order: WakeOrder) -> bool:
+        """Do what `sleep_until` does, if that takes no waiting, and say whether it did.
+
+        In virtual time it takes none where nobody else is due before.
+        """
+        return False
+
     @abstractmethod
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
         """Wait for ``at_ns``. Sleepers due at the same time wake one after the other, in ``order``."""

@@ -112,6 +112,16 @@ class VirtualClock(trio.abc.Clock):
         self.horizon_ns = horizon
         return horizon
 
+    def is_free_until(self, elapsed_ns: int, order: WakeOrder) -> bool:
+        """Return whether nobody has to be woken before ``order`` at that time."""
+        first = self._first()
+        if first is not None and first[:2] <= (elapsed_ns, order):
+            return False
+        if elapsed_ns == self.elapsed_ns:
+            return True
+        now = trio.lowlevel.current_statistics()
+        return not now.tasks_runnable and elapsed_ns < self.elapsed_ns + now.seconds_to_next_deadline * SECOND_NS
+
     def _push(self, at_ns: int, order: WakeOrder, entry: _Entry) -> None:
         if len(self._agenda) > self._most_entries:
             self._agenda = [waiting for waiting in self._agenda if waiting[3].task is not None]
@@ -146,6 +156,18 @@ class VirtualTime(CampaignTime):
             return False
         if elapsed_ns > clock.elapsed_ns:
             clock.elapsed_ns = elapsed_ns
+        return True
+
+    def pass_to(self, at_ns: int, order: WakeOrder) -> bool:
+        clock = self._clock
+        if clock.horizon_ns == -1:
+            return False
+        elapsed_ns = max(at_ns - self._start_ns, clock.elapsed_ns)
+        if not clock.is_free_until(elapsed_ns, order):
+            return False
+        clock.elapsed_ns = elapsed_ns
+        clock.settled_ns = elapsed_ns if order[0] else elapsed_ns - 1
+        clock.horizon_ns = None
         return True
 
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:

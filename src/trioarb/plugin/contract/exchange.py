@@ -52,6 +52,17 @@ class Exchange(ABC):
             VenueError: no answer, or none that makes sense; the order may have been filled.
         """
 
+    def answers_at_ns(self, order: Order) -> int | None:
+        """Return when an order that is sent now is answered, if that is known. Simulated venues only.
+
+        `answer` is called at that time then, instead of `submit`: an order that the engine doesn't wait for costs less.
+        """
+        return None
+
+    def answer(self, order: Order) -> OrderReport:
+        """Return the final report of an order whose time has come; raises what `submit` raises."""
+        raise NotImplementedError
+
     @abstractmethod
     async def order(self, client_order_id: str) -> OrderReport | None:
         """Return the final report of an order, or ``None`` if the venue never got it and never will.
