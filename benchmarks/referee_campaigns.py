@@ -9,7 +9,6 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -55,8 +54,7 @@ def workload(folder: Path) -> None:
     sys.path.insert(0, str(_SHARED / "bench"))
     import gen_workload
 
-    with redirect_stdout(None):
-        made = gen_workload.build(40_000).to_pydict()
+    made = gen_workload.build(40_000).to_pydict()
     made["exchange"] = ["ab"[number] for number in made.pop("venue")]
     made["symbol"] = [f"C{number}-USDT" for number in made["symbol"]]
     _write(folder, {name: made[name] for name in COLUMNS})
