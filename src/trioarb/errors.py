@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CampaignError",
     "ConfigError",
+    "ExportError",
     "JournalError",
     "MarketDataError",
     "MissingPackage",
@@ -60,6 +61,10 @@ class OrderRejected(VenueError):
 
 class JournalError(TrioarbError):
     """A journal can't be read, written or gone on with; the file is as it was."""
+
+
+class ExportError(TrioarbError):
+    """A value does not fit the table that it is exported to; nothing was written."""
 
 
 class CampaignError(TrioarbError):

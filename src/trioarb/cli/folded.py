@@ -25,7 +25,7 @@ from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.report import Report
 from trioarb.state.state import State
 
-__all__ = ["report_on"]
+__all__ = ["contradiction", "report_on"]
 
 T = TypeVar("T")
 
@@ -83,11 +83,16 @@ async def _tell(
                 for record in records:
                     folds.apply(record)
         except (LookupError, ArithmeticError) as error:
-            raise JournalError(
-                f"event {record.seq} of {journal} contradicts what is before it ({type(error).__name__}: {error}); "
-                "`trioarb verify` says more"
-            ) from error
+            raise contradiction(journal, record, error) from error
         return tell(Report(config=loaded.config, state=state, tiers=tiers, at_ns=record.ts_ns))
+
+
+def contradiction(journal: Path, record: Record, error: Exception) -> JournalError:
+    """Return what to raise where an event can't be folded."""
+    return JournalError(
+        f"event {record.seq} of {journal} contradicts what is before it ({type(error).__name__}: {error}); "
+        "`trioarb verify` says more"
+    )
 
 
 def _configuration(journal: Path, stored: StoredJournal, plugins: Plugins) -> Loaded:

@@ -61,6 +61,10 @@ Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journa
 
 What the process alone measured, such as its latency, is absent.
 """,
+    "export": """Write a journal's trades, orders, fills, decisions, positions, balances and counters as tables.
+
+docs/export.md says what their columns are. Nothing is overwritten without --force.
+""",
     "explain": """Tell from its journal what happened in a campaign, and why.
 
 Without options its trades and refusals; with one, the story of a trade or of a symbol.

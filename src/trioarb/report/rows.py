@@ -1,0 +1,201 @@
+"""The rows of exported tables, as they follow from a journal's events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from trioarb.journal.fold import Fold
+from trioarb.model.event import (
+    Decided,
+    DecisionsRepeated,
+    Event,
+    FunnelCounted,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionMarked,
+    PositionOpened,
+    PositionReduced,
+    Record,
+)
+from trioarb.model.number import EXACT, ZERO
+from trioarb.report.schema import TABLES
+from trioarb.state.ledger import Ledger
+
+__all__ = ["Rows"]
+
+#: Takes a table's name and a row of it, by column.
+Put = Callable[[str, Mapping[str, Any]], None]
+
+_NAMES = {table.name: [column.name for column in table.columns] for table in TABLES}
+
+
+@attrs.define
+class _Order:
+    """An order without a last word, as far as it is known."""
+
+    submitted: OrderSubmitted
+    seq: int
+    ts_ns: int
+    trade_id: str
+    venue_order_id: str | None = None
+    filled: Decimal = ZERO
+    reason: str | None = None
+    status: str = "open"
+
+
+class Rows:
+    """Folds events into rows, which are put out as soon as they are complete; what is open is all that is kept."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._trade_of_pair: dict[str, str] = {}
+        self._orders: dict[str, _Order] = {}
+        self._opened: dict[str, PositionOpened] = {}
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PairOpened: self._open_pair,
+            PairEnded: self._end_pair,
+            OrderSubmitted: self._submit,
+            OrderAcknowledged: self._acknowledge,
+            OrderUnknown: self._miss,
+            OrderFilled: self._fill,
+            OrderCancelled: self._cancel,
+            OrderRejected: self._reject,
+            PositionOpened: self._open_position,
+            PositionReduced: self._reduce_position,
+            PositionClosed: self._close_position,
+            PositionMarked: self._mark,
+            Decided: self._decide,
+            DecisionsRepeated: self._repeat,
+            FunnelCounted: self._count,
+        }
+
+    def finish(self, ledger: Ledger) -> None:
+        """Put out what has no last word, and the balances."""
+        for order in tuple(self._orders.values()):
+            self._end(order, order.status, None)
+        for venue, assets in ledger.balances().items():
+            for asset, balance in assets.items():
+                free = ledger.free(venue, asset)
+                locked = EXACT.subtract(balance.final, free)
+                self._put("balances", attrs.asdict(balance) | _row(venue=venue, asset=asset, free=free, locked=locked))
+
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+        self._trade_of_pair[opened.pair_id] = opened.trade_id
+
+    def _end_pair(self, ended: PairEnded, _: Record) -> None:
+        self._trade_of_pair.pop(ended.pair_id, None)
+
+    def _submit(self, order: OrderSubmitted, record: Record) -> None:
+        trade_id = self._trade_of_pair[order.pair_id]
+        self._orders[order.client_order_id] = _Order(order, record.seq, record.ts_ns, trade_id)
+
+    def _acknowledge(self, acknowledged: OrderAcknowledged, _: Record) -> None:
+        self._orders[acknowledged.client_order_id].venue_order_id = acknowledged.venue_order_id
+
+    def _miss(self, unknown: OrderUnknown, _: Record) -> None:
+        order = self._orders[unknown.client_order_id]
+        order.status, order.reason = "unknown", unknown.reason
+
+    def _fill(self, fill: OrderFilled, record: Record) -> None:
+        order = self._orders[fill.client_order_id]
+        order.filled = EXACT.add(order.filled, fill.quantity)
+        ours = _row(seq=record.seq, time=record.ts_ns, pair_id=order.submitted.pair_id, trade_id=order.trade_id)
+        self._put("fills", _fields(fill, "fills") | ours)
+        if order.filled == order.submitted.quantity:
+            self._end(order, "filled", record.ts_ns)
+
+    def _cancel(self, cancelled: OrderCancelled, record: Record) -> None:
+        self._end(self._orders[cancelled.client_order_id], "cancelled", record.ts_ns)
+
+    def _reject(self, rejected: OrderRejected, record: Record) -> None:
+        order = self._orders[rejected.client_order_id]
+        order.reason = rejected.reason
+        self._end(order, "rejected", record.ts_ns)
+
+    def _end(self, order: _Order, status: str, done_ns: int | None) -> None:
+        del self._orders[order.submitted.client_order_id]
+        reason = order.reason if status in ("rejected", "unknown") else None
+        ours = _row(
+            seq=order.seq,
+            time=order.ts_ns,
+            done=done_ns,
+            venue_order_id=order.venue_order_id,
+            trade_id=order.trade_id,
+            filled=order.filled,
+            status=status,
+            reason=reason,
+        )
+        self._put("orders", _fields(order.submitted, "orders") | ours)
+
+    def _open_position(self, opened: PositionOpened, record: Record) -> None:
+        self._opened[opened.trade_id] = opened
+        self._change(opened, record, "opened")
+
+    def _reduce_position(self, reduced: PositionReduced, record: Record) -> None:
+        self._change(reduced, record, "reduced")
+
+    def _close_position(self, closed: PositionClosed, record: Record) -> None:
+        ours = _row(seq=record.seq, opened=closed.opened_at_ns, closed=record.ts_ns)
+        self._put("trades", _fields(closed, "trades") | ours)
+        self._change(closed, record, "closed", quantity=ZERO)
+        self._opened.pop(closed.trade_id, None)
+
+    def _mark(self, marked: PositionMarked, record: Record) -> None:
+        self._change(marked, record, "marked")
+
+    def _change(
+        self,
+        event: PositionOpened | PositionReduced | PositionClosed | PositionMarked,
+        record: Record,
+        change: str,
+        **more: Any,
+    ) -> None:
+        opened = self._opened.get(event.trade_id)
+        entry = (
+            {}
+            if opened is None
+            else _row(
+                symbol=opened.symbol,
+                buy_venue=opened.buy_venue,
+                sell_venue=opened.sell_venue,
+                buy_price=opened.buy_price,
+                sell_price=opened.sell_price,
+            )
+        )
+        place = _row(seq=record.seq, time=record.ts_ns, change=change)
+        self._put("positions", entry | _fields(event, "positions") | place | more)
+
+    def _decide(self, decided: Decided, record: Record) -> None:
+        self._put("decisions", _fields(decided, "decisions") | _row(seq=record.seq, time=record.ts_ns, count=1))
+
+    def _repeat(self, repeated: DecisionsRepeated, record: Record) -> None:
+        ours = _row(seq=record.seq, time=record.ts_ns, repeats=repeated.decision_seq)
+        self._put("decisions", _fields(repeated, "decisions") | ours)
+
+    def _count(self, counted: FunnelCounted, record: Record) -> None:
+        ours = _row(seq=record.seq, time=record.ts_ns, not_sized=json.dumps(dict(counted.not_sized)))
+        self._put("funnel", _fields(counted, "funnel") | ours)
+
+
+def _row(**values: Any) -> dict[str, Any]:
+    return values
+
+
+def _fields(event: Event, table: str) -> dict[str, Any]:
+    """Return the event's fields that the table has columns of."""
+    return {name: value for name in _NAMES[table] if (value := getattr(event, name, None)) is not None}

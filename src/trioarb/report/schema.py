@@ -1,0 +1,218 @@
+"""The tables that a journal is exported to: their columns, what those mean, and how each kind of value is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+import attrs
+
+__all__ = ["TABLES", "Column", "Kind", "Table", "described"]
+
+
+class Kind(Enum):
+    """What a column holds: the type in Parquet, and how CSV writes it."""
+
+    TEXT = ("string", "as it is")
+    COUNT = ("int64", "plain digits")
+    DECIMAL = ("decimal128(38, 28)", "plain digits, exact")
+    FLOAT = ("float64", "shortest digits that read back as the same number")
+    TIME = ("timestamp[ns, UTC]", "ISO 8601 in UTC with nine decimals")
+    FLAG = ("bool", "`true`, `false`")
+
+    def __init__(self, parquet: str, csv: str) -> None:
+        self.parquet = parquet
+        self.csv = csv
+
+
+@attrs.frozen
+class Column:
+    name: str
+    kind: Kind
+    doc: str = ""
+
+
+@attrs.frozen
+class Table:
+    """One file, ``name``. Rows come in the order of the journal."""
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+
+
+def _text(name: str, doc: str = "") -> Column:
+    return Column(name, Kind.TEXT, doc)
+
+
+def _decimal(name: str, doc: str = "") -> Column:
+    return Column(name, Kind.DECIMAL, doc)
+
+
+def _count(name: str, doc: str = "") -> Column:
+    return Column(name, Kind.COUNT, doc)
+
+
+_PLACE = (_count("seq", "number of the event"), Column("time", Kind.TIME, "campaign time of the event"))
+_ROUTE = (_text("symbol"), _text("buy_venue"), _text("sell_venue"))
+
+TABLES = (
+    Table(
+        "trades",
+        "trades that were closed, one a row",
+        (
+            _count("seq", "number of the event that closed it"),
+            Column("opened", Kind.TIME),
+            Column("closed", Kind.TIME),
+            _text("trade_id"),
+            *_ROUTE,
+            _decimal("quantity", "base asset, as it was opened"),
+            _decimal("entry_buy_price", "average over the entry"),
+            _decimal("entry_sell_price"),
+            _decimal("exit_buy_price", "average over all exits; empty where nothing was bought back"),
+            _decimal("exit_sell_price"),
+            _decimal("fees_usd"),
+            _decimal("pnl_usd", "realised, fees taken off"),
+            _text("reason", "why it was closed"),
+        ),
+    ),
+    Table(
+        "orders",
+        "orders, one a row, in the order of their last word; those without one at the end",
+        (
+            *_PLACE,
+            Column("done", Kind.TIME, "when its last word came; empty without one"),
+            _text("client_order_id"),
+            _text("venue_order_id"),
+            _text("pair_id"),
+            _text("trade_id"),
+            _text("purpose", "leg, hedge, unwind, …"),
+            _text("venue"),
+            _text("symbol"),
+            _text("side", "buy, sell"),
+            _decimal("quantity"),
+            _decimal("limit_price"),
+            _decimal("filled", "quantity that was filled"),
+            _text("status", "filled, cancelled, rejected; unknown: no answer came; open: it was under way"),
+            _text("reason", "why it was rejected, or had no answer"),
+            Column("durable", Kind.FLAG, "whether its intent was in the journal before it was sent"),
+        ),
+    ),
+    Table(
+        "fills",
+        "fills of orders, one a row",
+        (
+            *_PLACE,
+            _text("fill_id"),
+            _text("client_order_id"),
+            _text("pair_id"),
+            _text("trade_id"),
+            _text("venue"),
+            _text("symbol"),
+            _text("side", "buy, sell"),
+            _decimal("quantity", "base asset"),
+            _decimal("price", "quote asset per base"),
+            _decimal("fee", "below zero: a rebate"),
+            _text("fee_asset"),
+        ),
+    ),
+    Table(
+        "decisions",
+        "answers of the guards to opportunities, one a row",
+        (
+            *_PLACE,
+            *_ROUTE,
+            _text("answer", "ALLOW, DENY, STOP"),
+            _count("count", "how many answers the row stands for"),
+            _count("repeats", "`seq` of the decision that was given again; empty for a first one"),
+            _text("tier", "who denied"),
+            _text("rule"),
+            _text("value", "what the rule measured"),
+            _text("limit"),
+            _decimal("quantity"),
+            _decimal("notional_usd"),
+            _decimal("edge_bps", "net of taker fees"),
+            _decimal("ask", "at the buy venue"),
+            _decimal("ask_size"),
+            _decimal("bid", "at the sell venue"),
+            _decimal("bid_size"),
+            _text("pair_id", "the pair that was allowed"),
+        ),
+    ),
+    Table(
+        "positions",
+        "changes of positions, one a row",
+        (
+            *_PLACE,
+            _text("change", "opened, reduced, closed, marked"),
+            _text("trade_id"),
+            *_ROUTE,
+            _decimal("quantity", "what is open after it"),
+            _decimal("buy_price", "average of the entry"),
+            _decimal("sell_price"),
+            _decimal("cash", "quote asset: what its fills brought and cost"),
+            _decimal("fees", "quote asset"),
+            _decimal("realised", "quote asset"),
+            _decimal("exposure_usd"),
+            _decimal("unrealised_usd", "when it was marked; empty without a quote"),
+            _text("reason", "why it was closed"),
+        ),
+    ),
+    Table(
+        "balances",
+        "what each venue holds at the end of the journal, an asset a row",
+        (
+            _text("venue"),
+            _text("asset"),
+            _decimal("initial", "deposits and grants"),
+            _decimal("trades"),
+            _decimal("fees"),
+            _decimal("final", "initial + trades − fees"),
+            _decimal("free"),
+            _decimal("locked", "in orders"),
+        ),
+    ),
+    Table(
+        "funnel",
+        "counters of symbols since the campaign's start, one count a row; the last one of a symbol is its total",
+        (
+            *_PLACE,
+            _text("symbol"),
+            Column("final", Kind.FLAG, "counted at the end of the campaign"),
+            *(
+                _count(name)
+                for name in (
+                    "iterations",
+                    "seen",
+                    "refused",
+                    "conflated",
+                    "evaluated",
+                    "fresh",
+                    "edge_positive",
+                    "over_threshold",
+                    "sized",
+                )
+            ),
+            _text("not_sized", "JSON: how often which reason kept an edge from being sized"),
+            Column("highest_edge_bps", Kind.FLOAT),
+        ),
+    ),
+)
+
+
+def described() -> Iterator[str]:
+    """Yield the tables as `docs/export.md` has them."""
+    yield "| kind | in Parquet | in CSV |"
+    yield "|---|---|---|"
+    for kind in Kind:
+        yield f"| {kind.name.lower()} | `{kind.parquet}` | {kind.csv} |"
+    for table in TABLES:
+        yield ""
+        yield f"### {table.name}"
+        yield ""
+        yield f"{table.doc[0].upper()}{table.doc[1:]}."
+        yield ""
+        yield "| column | kind | |"
+        yield "|---|---|---|"
+        for column in table.columns:
+            yield f"| `{column.name}` | {column.kind.name.lower()} | {column.doc} |"
