@@ -85,7 +85,7 @@ def main() -> None:
         seconds, campaign = day(overrides)
         figures.add(what, seconds, "s", goal)
         figures.add("  evaluations", sum(one.funnel.evaluated for one in campaign.symbols.values()), "")
-        figures.add("  round trips", len(campaign.state.statistics.trades), "")
+        figures.add("  round trips", campaign.state.statistics.closed, "")
         figures.add("  events", campaign.parts.journal.seq, "")
 
     if options.quotes.is_file():

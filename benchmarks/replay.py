@@ -117,7 +117,7 @@ def replay(path: Path, *, screened: bool, entry_bps: str) -> dict[str, Any]:
         "seconds": seconds,
         "rows": sum(one.seen for one in funnel),
         "edge_positive": sum(one.edge_positive for one in funnel),
-        "round_trips": len(campaign.state.statistics.trades),
+        "round_trips": campaign.state.statistics.closed,
         "cash": str(campaign.state.statistics.pnl_usd),
         "peak_mb": megabytes("VmHWM"),
         "own_mb": max(own),

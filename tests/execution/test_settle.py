@@ -25,7 +25,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
 )
-from trioarb.model.market import Route
+from trioarb.model.market import Instrument, Route, TradingRules
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import ExitReason, PairKind, PairOutcome, Position
 from trioarb.quotes.board import Touch
@@ -36,6 +36,20 @@ D = Decimal
 ZERO = D(0)
 USD = D("1.25")
 LEAST = D("0.1")
+#: One venue has a coarser lot, the other a least value that comes to as much.
+AT = {
+    venue: Instrument(
+        symbol="BTCUSDT",
+        venue=venue,
+        native_id="BTCUSDT",
+        base="BTC",
+        quote="USDT",
+        rules=TradingRules(tick_size=D("0.1"), lot_size=D(lot), min_notional=D(least)),
+        maker_fee_bps=D(0),
+        taker_fee_bps=D(0),
+    )
+    for venue, lot, least in (("a", "0.1", "1"), ("b", "0.01", "9.8"))
+}
 #: What a leg of 2 can have filled, and what one that evens out can have traded after it, the other way.
 FILLED = [D(0), D("0.05"), D("0.1"), D("0.7"), D("1.3"), D(2)]
 UNDONE = [D(0), D("0.05"), D("0.7")]
@@ -136,9 +150,9 @@ class Case:
     def settle(self) -> list[Event]:
         is_exit = self.kind is PairKind.EXIT
         flows = PairFlows(opened(self.kind), buy=self.buy, sell=self.sell)
-        at_a, at_b = self.touches
-        buy = EndedLeg(venue="a", sign=1, flow=self.buy, touch=at_a)
-        sell = EndedLeg(venue="b", sign=-1, flow=self.sell, touch=at_b)
+        touch = dict(zip("ab", self.touches, strict=True)).get
+        buy = EndedLeg(instrument=AT["a"], sign=1, flow=self.buy, limit=D(101), touch=touch)
+        sell = EndedLeg(instrument=AT["b"], sign=-1, flow=self.sell, limit=D(98), touch=touch)
         if is_exit:
             held = POSITION.quantity
             buy = attrs.evolve(buy, sign=-1, before=-held, price=POSITION.sell_price)
@@ -150,8 +164,6 @@ class Case:
             position=POSITION if is_exit else None,
             totals=TradeTotals(exit_buy=self.buy, exit_sell=self.sell, fees=self.buy.fees + self.sell.fees),
             unknown=self.unknown,
-            least_tradable=LEAST,
-            base="BTC",
             usd_per_quote=USD,
         )
 
@@ -314,7 +326,7 @@ def test_late_fills_take_the_place_of_what_was_left_for_their_sake(
             locked=D(0),
         )
         late = OpenOrder(submitted, flows, late=flow(sent.side, filled))
-        events = settle_late(late, residual, touch, base="BTC", usd_per_quote=USD)
+        events = settle_late(late, residual, AT[sent.venue], lambda _: touch, usd_per_quote=USD)
         (resolved,), left = of_type(events, ResidualResolved), of_type(events, ResidualLeft)
         held = D(0) if residual.possible else residual.quantity
         assert sum((one.quantity for one in left), D(0)) == held + late.late.net
@@ -340,7 +352,7 @@ def test_an_order_that_filled_nothing_late_and_left_nothing_changes_nothing() ->
         locked_asset="x",
         locked=D(0),
     )
-    assert settle_late(OpenOrder(submitted, flows), None, None, base="BTC", usd_per_quote=USD) == []
+    assert settle_late(OpenOrder(submitted, flows), None, AT["a"], lambda _: None, usd_per_quote=USD) == []
     filled = OpenOrder(submitted, flows, late=flow(Side.BUY, D(1)))
     with pytest.raises(AssertionError, match="no residual stands for it"):
-        settle_late(filled, None, None, base="BTC", usd_per_quote=USD)
+        settle_late(filled, None, AT["a"], lambda _: None, usd_per_quote=USD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from enum import Enum
 
 import attrs
@@ -46,6 +46,8 @@ from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperSt
 
 __all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
 
+
+_PER_BPS = Decimal("1e-4")
 
 #: Where neither the configuration nor the market data says anything.
 _RULES = TradingRules(tick_size=Decimal("1e-8"), lot_size=Decimal("1e-8"), min_notional=Decimal(5))
@@ -107,6 +109,7 @@ class PaperExchange(Exchange):
         self._granted: dict[str, Decimal] = {}
         self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
+        self._reject_rate = float(settings.reject_rate)
         self._state = PaperState(context.state)
 
     def open(self) -> None:
@@ -240,25 +243,24 @@ class PaperExchange(Exchange):
     def _refuse(self, order: Order) -> str:
         """Return why a venue would not take the order, or ''."""
         instrument = self._instruments.get(order.symbol)
-        if self._chance.random() < float(self._settings.reject_rate):
+        if self._chance.random() < self._reject_rate:
             return "rejected by reject_rate"
         if instrument is None:
             return f"{order.symbol} is not listed"
         rules = instrument.rules
-        with localcontext(EXACT):
-            if order.quantity <= 0 or order.quantity % rules.lot_size:
-                return f"quantity {order.quantity} is no multiple of the lot size {rules.lot_size}"
-            if order.limit_price <= 0 or order.limit_price % rules.tick_size:
-                return f"limit {order.limit_price} is no multiple of the tick size {rules.tick_size}"
-            value = order.quantity * order.limit_price
-            if value < rules.min_notional:
-                return f"order value {value} is below the minimum of {rules.min_notional}"
-            if order.side is Side.BUY:
-                asset, needed = instrument.quote, value * (BPS + max(instrument.taker_fee_bps, ZERO)) * Decimal("1e-4")
-                available = self._balances.get(asset, ZERO)
-            else:
-                asset, needed = instrument.base, order.quantity
-                available = self._balances.get(asset, ZERO)
+        if order.quantity <= 0 or EXACT.remainder(order.quantity, rules.lot_size):
+            return f"quantity {order.quantity} is no multiple of the lot size {rules.lot_size}"
+        if order.limit_price <= 0 or EXACT.remainder(order.limit_price, rules.tick_size):
+            return f"limit {order.limit_price} is no multiple of the tick size {rules.tick_size}"
+        value = EXACT.multiply(order.quantity, order.limit_price)
+        if value < rules.min_notional:
+            return f"order value {value} is below the minimum of {rules.min_notional}"
+        if order.side is Side.BUY:
+            with_fee = EXACT.multiply(value, EXACT.add(BPS, max(instrument.taker_fee_bps, ZERO)))
+            asset, needed = instrument.quote, EXACT.multiply(with_fee, _PER_BPS)
+        else:
+            asset, needed = instrument.base, order.quantity
+        available = self._balances.get(asset, ZERO)
         if order.side is Side.SELL and self.account is Account.MARGIN:
             available += self.max_borrow_usd / (order.limit_price * self._context.fx[instrument.quote])
         return f"insufficient {asset}: {needed} needed, {available} available" if needed > available else ""
@@ -285,20 +287,19 @@ class PaperExchange(Exchange):
         yield Fill(fill_id=f"{venue_order_id}-1", quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
 
     def _fee(self, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal) -> tuple[Decimal, str]:
-        share = EXACT.multiply(instrument.taker_fee_bps, Decimal("1e-4"))
+        share = EXACT.multiply(instrument.taker_fee_bps, _PER_BPS)
         if side is Side.BUY and self._settings.fee_asset is FeeAsset.RECEIVED:
             return EXACT.multiply(quantity, share), instrument.base
         return EXACT.multiply(EXACT.multiply(quantity, price), share), instrument.quote
 
     def _book(self, executed: Executed) -> None:
         """Book an order's fills."""
-        order = executed.order
+        buying = executed.order.side is Side.BUY
         for fill in executed.report.fills:
             value = EXACT.multiply(fill.quantity, fill.price)
-            sign = 1 if order.side is Side.BUY else -1
-            self._credit(executed.base, sign * fill.quantity)
-            self._credit(executed.quote, -sign * value)
-            self._credit(fill.fee_asset, -fill.fee)
+            self._credit(executed.base, fill.quantity if buying else EXACT.minus(fill.quantity))
+            self._credit(executed.quote, EXACT.minus(value) if buying else value)
+            self._credit(fill.fee_asset, EXACT.minus(fill.fee))
 
     def _credit(self, asset: str, amount: Decimal) -> None:
         if amount:

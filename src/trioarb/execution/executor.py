@@ -21,7 +21,6 @@ from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.contract import Exchange
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
-from trioarb.strategy.leg import Leg
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
@@ -112,8 +111,8 @@ class Executor:
         self._sender.record_report(market, order_of(submitted), report)
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
-        touch = market.board.touch(submitted.venue)
-        for event in settle_late(order, residual, touch, base=market.base, usd_per_quote=market.usd_per_quote):
+        instrument, touch = market.instruments[submitted.venue], market.board.touch
+        for event in settle_late(order, residual, instrument, touch, usd_per_quote=market.usd_per_quote):
             self._journal.record(event)
 
     def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Flight:
@@ -138,16 +137,13 @@ class Executor:
         market, opened = flight.market, flight.opened
         flows = self._trades.pairs[opened.pair_id]
         position = self._trades.position(opened.trade_id) if opened.kind is PairKind.EXIT else None
-        buy, sell = market.leg(opened.buy_venue, Side.BUY), market.leg(opened.sell_venue, Side.SELL)
         for event in settle(
             flows,
             finish,
-            _ended(flows, buy, sell, position),
+            _ended(market, flows, position),
             position=position,
             totals=self._trades.totals[opened.trade_id],
             unknown=tuple(flight.unanswered.values()),
-            least_tradable=max(buy.least(opened.buy_limit), sell.least(opened.sell_limit)),
-            base=market.base,
             usd_per_quote=market.usd_per_quote,
         ):
             self._journal.record(event)
@@ -269,15 +265,32 @@ def entry_of(opportunity: Opportunity, number: int) -> PairOpened:
     )
 
 
-def _ended(flows: PairFlows, buy: Leg, sell: Leg, position: Position | None) -> tuple[EndedLeg, EndedLeg]:
+def _ended(market: Market, flows: PairFlows, position: Position | None) -> tuple[EndedLeg, EndedLeg]:
     """Return the legs at the end of a pair, the long one first: an exit sells where its position is long."""
+    opened, touch = flows.opened, market.board.touch
+    buy, sell = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
     if position is None:
         return (
-            EndedLeg(venue=buy.venue, sign=1, flow=flows.buy, touch=buy.touch),
-            EndedLeg(venue=sell.venue, sign=-1, flow=flows.sell, touch=sell.touch),
+            EndedLeg(instrument=buy, sign=1, flow=flows.buy, limit=opened.buy_limit, touch=touch),
+            EndedLeg(instrument=sell, sign=-1, flow=flows.sell, limit=opened.sell_limit, touch=touch),
         )
-    long, short = position.quantity, EXACT.minus(position.quantity)
     return (
-        EndedLeg(venue=sell.venue, sign=1, flow=flows.sell, touch=sell.touch, before=long, price=position.buy_price),
-        EndedLeg(venue=buy.venue, sign=-1, flow=flows.buy, touch=buy.touch, before=short, price=position.sell_price),
+        EndedLeg(
+            instrument=sell,
+            sign=1,
+            flow=flows.sell,
+            limit=opened.sell_limit,
+            touch=touch,
+            before=position.quantity,
+            price=position.buy_price,
+        ),
+        EndedLeg(
+            instrument=buy,
+            sign=-1,
+            flow=flows.buy,
+            limit=opened.buy_limit,
+            touch=touch,
+            before=EXACT.minus(position.quantity),
+            price=position.sell_price,
+        ),
     )

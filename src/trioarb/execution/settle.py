@@ -6,7 +6,7 @@ realised PnL = Σ cash flows − fees (+ residuals and dust at their mark), to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, localcontext
 
 import attrs
@@ -22,11 +22,13 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
 )
+from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO, per_unit, share
 from trioarb.model.order import Order, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 from trioarb.quotes.board import Touch
 from trioarb.state.trades import Flow, OpenOrder, PairFlows, TradeTotals
+from trioarb.strategy.leg import least
 
 __all__ = ["EndedLeg", "settle", "settle_late"]
 
@@ -37,16 +39,22 @@ _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 class EndedLeg:
     """One leg at the end of its pair: what was held before it, what it bought and sold, what that would bring now.
 
-    ``sign``: 1 where the pair's position is long, −1 where it is short. ``before`` (below zero: short) was taken at
-    ``price`` on average. ``touch`` is that of its venue, if there is one.
+    ``sign``: 1 where the pair's position is long, −1 where it is short. ``limit`` is that of the leg's order.
+    ``before`` (below zero: short) was taken at ``price`` on average. ``touch`` returns that of its venue, if there is
+    one; asked where something is left only.
     """
 
-    venue: str
+    instrument: Instrument
     sign: int
     flow: Flow
-    touch: Touch | None
+    limit: Decimal
+    touch: Callable[[str], Touch | None]
     before: Decimal = ZERO
     price: Decimal | None = None
+
+    @property
+    def venue(self) -> str:
+        return self.instrument.venue
 
     @property
     def held(self) -> Decimal:
@@ -61,9 +69,10 @@ class EndedLeg:
 
     def mark(self, quantity: Decimal) -> Decimal | None:
         """Return at what a long or (below zero) short quantity could be traded away now."""
-        if self.touch is None:
+        touch = self.touch(self.venue)
+        if touch is None:
             return None
-        return self.touch.bid if quantity > 0 else self.touch.ask
+        return touch.bid if quantity > 0 else touch.ask
 
     def kept(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
         """Return the cash and the fees of that part of an entry's leg which is kept with a position."""
@@ -115,21 +124,20 @@ def settle(
     position: Position | None,
     totals: TradeTotals,
     unknown: Sequence[Order],
-    least_tradable: Decimal,
-    base: str,
     usd_per_quote: Decimal,
 ) -> list[Event]:
     """Return the events that end a pair, in the order in which they are to be recorded.
 
     ``legs``: the long one first. ``position`` is what an exit was to close, ``None`` for an entry; ``totals`` are those
     of its trade. ``unknown``: orders whose fate could not be learnt; with one no further exit can be sent safely, and
-    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity below
-    ``least_tradable`` could never be closed: it is dust on both legs, not a position.
+    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity that one
+    of the venues would not take could never be closed: it is dust on both legs, not a position.
     """
     hedged = ZERO
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
-    kept, dust = (ZERO, hedged) if hedged < least_tradable else (hedged, ZERO)
+    is_dust = bool(hedged) and any(hedged < least(leg.instrument, leg.limit) for leg in legs)
+    kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
     with localcontext(EXACT):
         cash, fees = sum(leg.flow.cash for leg in legs), sum(leg.flow.fees for leg in legs)
@@ -156,7 +164,7 @@ def settle(
     if left and not finish.is_dust:
         outcome = PairOutcome.RESIDUAL
         events += (
-            _residual(one, f"{opened.pair_id}.{number}", opened, base, usd_per_quote)
+            _residual(one, f"{opened.pair_id}.{number}", opened, legs[0].instrument.base, usd_per_quote)
             for number, one in enumerate(left, 1)
         )
     events.append(
@@ -178,12 +186,17 @@ def settle(
 
 
 def settle_late(
-    order: OpenOrder, residual: ResidualLeft | None, touch: Touch | None, *, base: str, usd_per_quote: Decimal
+    order: OpenOrder,
+    residual: ResidualLeft | None,
+    instrument: Instrument,
+    touch: Callable[[str], Touch | None],
+    *,
+    usd_per_quote: Decimal,
 ) -> list[Event]:
     """Return what changes once the fate of an order is known whose pair had ended without it.
 
     ``order`` has its late fills by now. ``residual`` is what was left for its sake: it is resolved, and what really is
-    left of it takes its place. ``touch`` is that of its venue.
+    left of it takes its place.
     """
     late, submitted = order.late, order.submitted
     if residual is None:
@@ -191,7 +204,15 @@ def settle_late(
             return []
         raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
     before = ZERO if residual.possible else residual.quantity
-    leg = EndedLeg(venue=submitted.venue, sign=1, flow=late, touch=touch, before=before, price=residual.average_price)
+    leg = EndedLeg(
+        instrument=instrument,
+        sign=1,
+        flow=late,
+        limit=submitted.limit_price,
+        touch=touch,
+        before=before,
+        price=residual.average_price,
+    )
     left = leg.beyond(ZERO)
     with localcontext(EXACT):
         realised = late.cash - late.fees + (left.value if left else ZERO) - residual.booked_value
@@ -205,7 +226,9 @@ def settle_late(
         )
     ]
     if left:
-        events.append(_residual(left, f"{residual.residual_id}.late", order.pair.opened, base, usd_per_quote))
+        events.append(
+            _residual(left, f"{residual.residual_id}.late", order.pair.opened, instrument.base, usd_per_quote)
+        )
     return events
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from decimal import (
-    ROUND_CEILING,
-    ROUND_FLOOR,
     Context,
     Decimal,
     DivisionByZero,
@@ -34,12 +32,14 @@ def exact_decimal(value: float) -> Decimal:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of ``step`` that is not above ``value``."""
-    return EXACT.multiply((value / step).to_integral_value(ROUND_FLOOR), step)
+    whole = EXACT.multiply(EXACT.divide_int(value, step), step)
+    return whole if whole <= value else EXACT.subtract(whole, step)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of ``step`` that is not below ``value``."""
-    return EXACT.multiply((value / step).to_integral_value(ROUND_CEILING), step)
+    whole = EXACT.multiply(EXACT.divide_int(value, step), step)
+    return whole if whole >= value else EXACT.add(whole, step)
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:

@@ -117,28 +117,34 @@ class Ledger:
         self._locks[order.client_order_id] = _Lock(order.venue, order.locked_asset, order.locked, order.quantity)
 
     def _fill(self, fill: OrderFilled, _: Record) -> None:
+        """Pay from what the order locked, and what that does not cover from what is free."""
         lock = self._locks[fill.client_order_id]
         value = _multiply(fill.quantity, fill.price)
+        base, quote = self._accounts[fill.venue, fill.base], self._accounts[fill.venue, fill.quote]
         if fill.side is Side.BUY:
-            self._pay(lock, fill.quote, value, "market")
-            _move(self._accounts[fill.venue, fill.base], fill.quantity, "market", "free")
+            spent, cost = quote, value
+            _move(base, fill.quantity, "market", "free")
         else:
-            self._pay(lock, fill.base, fill.quantity, "market")
-            _move(self._accounts[fill.venue, fill.quote], value, "market", "free")
-        self._pay(lock, fill.fee_asset, fill.fee, "fees")
+            spent, cost = base, fill.quantity
+            _move(quote, value, "market", "free")
+        self._pay(lock, spent, cost, "market")
+        if fill.fee:
+            fees = self._accounts[fill.venue, fill.fee_asset]
+            if fees is spent:
+                self._pay(lock, fees, fill.fee, "fees")
+            else:
+                _move(fees, fill.fee, "free", "fees")
         lock.unfilled = _subtract(lock.unfilled, fill.quantity)
         if not lock.unfilled:
             self._unlock(fill.client_order_id)
 
-    def _pay(self, lock: _Lock, asset: str, amount: Decimal, to: _Account) -> None:
-        """Pay from what the order locked, and what that does not cover from what is free."""
-        accounts = self._accounts[lock.venue, asset]
-        locked = min(lock.amount, amount) if asset == lock.asset else ZERO
+    def _pay(self, lock: _Lock, accounts: _Accounts, amount: Decimal, to: _Account) -> None:
+        locked = min(lock.amount, amount)
         if locked:
             lock.amount = _subtract(lock.amount, locked)
             _move(accounts, locked, "locked", to)
-            amount = _subtract(amount, locked)
-        _move(accounts, amount, "free", to)
+        if locked != amount:
+            _move(accounts, _subtract(amount, locked), "free", to)
 
     def _release(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
         self._unlock(event.client_order_id)

@@ -35,6 +35,11 @@ __all__ = ["Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
 _add, _multiply = EXACT.add, EXACT.multiply
 
 
+def fee_of(fill: OrderFilled) -> Decimal:
+    """Return a fill's fee in quote asset. One in base asset is valued at the fill's price."""
+    return _multiply(fill.fee, fill.price) if fill.fee_asset == fill.base else fill.fee
+
+
 @attrs.define
 class Flow:
     """What was bought and sold at one venue. Values and fees in quote asset, all of them positive."""
@@ -58,19 +63,20 @@ class Flow:
     def fees(self) -> Decimal:
         return EXACT.add(self.buy_fees, self.sell_fees)
 
-    def add(self, fill: OrderFilled) -> Decimal:
-        """Count a fill, and return its fee. A fee in base asset is valued at the fill's price."""
-        value = _multiply(fill.quantity, fill.price)
-        fee = _multiply(fill.fee, fill.price) if fill.fee_asset == fill.base else fill.fee
-        if fill.side is Side.BUY:
-            self.bought = _add(self.bought, fill.quantity)
+    def add(self, fill: OrderFilled) -> None:
+        """Count a fill."""
+        self.count(fill.side, fill.quantity, _multiply(fill.quantity, fill.price), fee_of(fill))
+
+    def count(self, side: Side, quantity: Decimal, value: Decimal, fee: Decimal) -> None:
+        """Count what was traded, at which value in quote asset."""
+        if side is Side.BUY:
+            self.bought = _add(self.bought, quantity)
             self.buy_value = _add(self.buy_value, value)
             self.buy_fees = _add(self.buy_fees, fee)
         else:
-            self.sold = _add(self.sold, fill.quantity)
+            self.sold = _add(self.sold, quantity)
             self.sell_value = _add(self.sell_value, value)
             self.sell_fees = _add(self.sell_fees, fee)
-        return fee
 
 
 @attrs.define
@@ -205,8 +211,8 @@ class Trades:
         self.orders[unknown.client_order_id].is_unknown = True
 
     def _fill(self, fill: OrderFilled, _: Record) -> None:
-        order = self.orders[fill.client_order_id]
-        order.filled = _add(order.filled, fill.quantity)
+        order, side, quantity = self.orders[fill.client_order_id], fill.side, fill.quantity
+        order.filled = _add(order.filled, quantity)
         order.fill_ids.add(fill.fill_id)
         if order.filled == order.submitted.quantity:
             del self.orders[fill.client_order_id]
@@ -214,11 +220,13 @@ class Trades:
         if pair.ended:
             order.late.add(fill)
             return
-        fee = pair.at(fill.venue).add(fill)
+        value = _multiply(quantity, fill.price)
+        fee = fee_of(fill)
+        pair.at(fill.venue).count(side, quantity, value, fee)
         totals = self.totals[pair.opened.trade_id]
         totals.fees = _add(totals.fees, fee)
         if pair.opened.kind is PairKind.EXIT:
-            (totals.exit_buy if fill.side is Side.BUY else totals.exit_sell).add(fill)
+            (totals.exit_buy if side is Side.BUY else totals.exit_sell).count(side, quantity, value, fee)
 
     def _conclude(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
         del self.orders[event.client_order_id]

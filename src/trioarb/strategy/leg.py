@@ -12,7 +12,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import Account
 from trioarb.quotes.board import Touch
 
-__all__ = ["Leg"]
+__all__ = ["Leg", "least"]
 
 
 @attrs.frozen(kw_only=True)
@@ -82,12 +82,13 @@ class Leg:
         """Return whether the venue takes an order of this size at this price."""
         return quantity > 0 and price > 0 and quantity * price >= self.instrument.rules.min_notional
 
-    def least(self, limit: Decimal) -> Decimal:
-        """Return the smallest quantity that the venue takes at a limit."""
-        rules = self.instrument.rules
-        return max(rules.lot_size, ceil_to(rules.min_notional / limit, rules.lot_size))
-
     def _touch(self) -> Touch:
         if self.touch is None:
             raise AssertionError(f"{self.instrument.symbol}: {self.venue} is priced before its first quote")
         return self.touch
+
+
+def least(instrument: Instrument, limit: Decimal) -> Decimal:
+    """Return the smallest quantity that a venue takes at a limit."""
+    rules = instrument.rules
+    return max(rules.lot_size, ceil_to(rules.min_notional / limit, rules.lot_size))

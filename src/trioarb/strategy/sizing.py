@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
 import attrs
@@ -34,33 +35,40 @@ def size_entry(route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bp
     edge = _edge_bps(buy, buy_limit, sell, sell_limit)
     if edge < entry_bps:
         return NotSized("edge_after_rounding")
-    higher_usd = max(buy_limit, sell_limit) * buy.usd_per_quote
-    bounds = [
-        (buy.displayed, f"displayed_size.{buy.venue}"),
-        (sell.displayed, f"displayed_size.{sell.venue}"),
-        (buy.payable(buy_limit), f"balance.{buy.venue}.{buy.instrument.quote}"),
-        (sell.payable(sell_limit), f"balance.{sell.venue}.{sell.instrument.base}"),
-    ]
+    higher_usd = EXACT.multiply(max(buy_limit, sell_limit), buy.usd_per_quote)
+    bounds = [buy.displayed, sell.displayed, buy.payable(buy_limit), sell.payable(sell_limit)]
     if wanted.usd is not None:
-        bounds.append((wanted.usd / higher_usd, "order_size"))
+        bounds.append(wanted.usd / higher_usd)
     if wanted.base is not None:
-        bounds.append((wanted.base, "order_size"))
-    available, scarce = min(bounds)
+        bounds.append(wanted.base)
+    available = min(bounds)
     quantity = common_lots(available, buy.instrument, sell.instrument)
     if not buy.takes(quantity, buy_limit) or not sell.takes(quantity, sell_limit):
-        return NotSized(f"{scarce}.below_minimum")
+        return NotSized(f"{_scarce(bounds, available, buy, sell)}.below_minimum")
     return Opportunity(
         route=route,
         quantity=quantity,
         buy_limit=buy_limit,
         sell_limit=sell_limit,
         edge_bps=edge,
-        notional_usd=EXACT.multiply(quantity, EXACT.multiply(max(buy_limit, sell_limit), buy.usd_per_quote)),
+        notional_usd=EXACT.multiply(quantity, higher_usd),
         ask=buy.price,
         ask_size=buy.displayed,
         bid=sell.price,
         bid_size=sell.displayed,
     )
+
+
+def _scarce(bounds: Sequence[Decimal], available: Decimal, buy: Leg, sell: Leg) -> str:
+    """Return what bounds the size; of several, the first by name."""
+    names = [
+        f"displayed_size.{buy.venue}",
+        f"displayed_size.{sell.venue}",
+        f"balance.{buy.venue}.{buy.instrument.quote}",
+        f"balance.{sell.venue}.{sell.instrument.base}",
+        *["order_size"] * (len(bounds) - 4),
+    ]
+    return min(name for name, bound in zip(names, bounds, strict=True) if bound == available)
 
 
 def size_exit(quantity: Decimal, buy: Leg, sell: Leg, *, slippage_bps: Decimal | None) -> Opportunity:
