@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 import trioarb
 from trioarb.builtin import dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
 from trioarb.plugin import hookspec
+from trioarb.plugin.registry import load_plugins
 
 ROOT = Path(trioarb.__file__).parent
 REPOSITORY = Path(__file__).parent.parent
@@ -163,3 +165,34 @@ def test_every_hook_is_documented(hook: str) -> None:
 def test_every_hook_is_implemented_by_a_default_plugin(hook: str) -> None:
     plugins = (dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
     assert [plugin for plugin in plugins if hasattr(plugin, hook)]
+
+
+DEFAULTS = [one.spec for one in load_plugins().registered if one.distribution.startswith("trioarb ")]
+
+
+def test_the_core_knows_no_default_plugins_settings_or_rules_by_name() -> None:
+    """Not even as text: what a report has to name says by itself what it concerns."""
+    owned = {
+        *(field.name for spec in DEFAULTS for field in attrs.fields(spec.settings)),
+        *("circuit_breaker", "kill_switch", "position_size", "cooldown", "total_exposure", "allocation"),
+    }
+    # Words of the contracts and the model, which plugins use too.
+    generic = {
+        "symbol",
+        "account",
+        "seed",
+        "balances",
+        "instruments",
+        "tick_size",
+        "fee_asset",
+        "entry_bps",
+        "exit_bps",
+    }
+    for module in CORE:
+        if layer(module) in ("state", "strategy", "risk", "execution", "engine", "verify", "report"):
+            texts = {
+                node.value
+                for node in ast.walk(ast.parse(MODULES[module].read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            assert not sorted(texts & (owned - generic)), module

@@ -68,17 +68,23 @@ class SymbolRules:
 @attrs.frozen(kw_only=True)
 class PaperSettings:
     account: Account = setting(Account.SPOT, doc="spot: sell what is owned; margin: also what is borrowed")
-    max_borrow_usd: Money = setting(ZERO, doc="margin: how far a symbol's base asset may go below zero")
-    taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value")
+    max_borrow_usd: Money = setting(
+        ZERO, doc="margin: how far a symbol's base asset may go below zero", concerns="borrowing"
+    )
+    taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
     fee_asset: FeeAsset = setting(FeeAsset.QUOTE, doc="received: a buy's fee is taken in base asset")
-    latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival")
-    reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials")
-    balances: Mapping[str, Amount] = setting(factory=dict, doc="what the account holds at the start, by asset")
+    latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
+    reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials", concerns="rejection")
+    balances: Mapping[str, Amount] = setting(
+        factory=dict, doc="what the account holds at the start, by asset", concerns="balance"
+    )
     inventory_usd_per_symbol: Money = setting(
-        ZERO, doc="base asset that is granted at each symbol's first quote, in USD at the mid price"
+        ZERO,
+        doc="base asset that is granted at each symbol's first quote, in USD at the mid price",
+        concerns="inventory",
     )
     tick_size: PositiveDecimal | None = setting(
-        None, doc="price step of all symbols; absent: what the market data says, else 0.00000001"
+        None, doc="price step of all symbols; absent: what the market data says, else 0.00000001", concerns="tick_size"
     )
     lot_size: PositiveDecimal | None = setting(
         None, doc="size step of all symbols; absent: what the market data says, else 0.00000001"

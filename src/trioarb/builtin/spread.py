@@ -41,13 +41,17 @@ __all__ = ["SpreadSettings", "SpreadStrategy"]
 
 @attrs.frozen(kw_only=True)
 class SpreadSettings:
-    entry_bps: Bps = setting(Decimal(10), doc="least edge of an entry, net of both taker fees")
-    exit_bps: Bps = setting(Decimal(-6), doc="least edge of the reversed route at which a position is closed")
-    order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest entry in USD; absent, and order_size_base absent too: 500"
+    entry_bps: Bps = setting(Decimal(10), doc="least edge of an entry, net of both taker fees", concerns="entry_edge")
+    exit_bps: Bps = setting(
+        Decimal(-6), doc="least edge of the reversed route at which a position is closed", concerns="exit_edge"
     )
-    order_size_base: PositiveDecimal | None = setting(None, doc="largest entry in base asset")
-    max_quote_age_ms: PositiveMilliseconds = setting(Decimal(2_000), doc="older quotes are not acted upon")
+    order_size_usd: PositiveMoney | None = setting(
+        None, doc="largest entry in USD; absent, and order_size_base absent too: 500", concerns="order_size"
+    )
+    order_size_base: PositiveDecimal | None = setting(None, doc="largest entry in base asset", concerns="order_size")
+    max_quote_age_ms: PositiveMilliseconds = setting(
+        Decimal(2_000), doc="older quotes are not acted upon", concerns="quote_age"
+    )
     take_profit_bps: PositiveBps | None = setting(
         None, doc="close when this much of the entry notional is earned, fees paid; absent: don't"
     )

@@ -9,7 +9,7 @@ from decimal import Decimal
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy
 from trioarb.report.funnel import funnel_total, not_sized_of, not_sized_total
-from trioarb.report.keys import key, keys, listed, rule_keys, venue_keys
+from trioarb.report.keys import keys, listed, rule_keys, value_of, venue_keys
 from trioarb.report.report import Report
 
 __all__ = ["advise"]
@@ -62,7 +62,7 @@ def _never_fresh(report: Report, evaluated: int) -> Iterator[str]:
         yield f"No symbol had quotes of two venues: {listed(silent)} brought none that could be accepted."
         yield f"Check that market data{_or_longer(report)}"
         return
-    age = key(report.config.strategy, "max_quote_age_ms")
+    age = listed(keys(report.config.strategy, "quote_age"))
     yield (
         f"In {evaluated:,} evaluations, no symbol had quotes of two venues that were both younger than "
         f"{age or 'the strategy allows'}."
@@ -74,26 +74,27 @@ def _below_threshold(report: Report, fresh: int, positive: int) -> Iterator[str]
     highest = {symbol: report.highest_edge_bps(symbol) for symbol in report.statistics.universe}
     edge, symbol = max((edge, symbol) for symbol, edge in highest.items() if edge is not None)
     best = f"the highest was {edge:.2f} bps ({symbol})"
-    fees = listed(venue_keys(report.config, "taker_fee_bps", report.statistics.instruments[symbol]))
+    fees = listed(venue_keys(report.config, "taker_fee", report.statistics.instruments[symbol]))
     strategy = report.config.strategy
-    entry = key(strategy, "entry_bps")
+    entry = listed(keys(strategy, "entry_edge"))
     if not positive:
         yield f"In {fresh:,} evaluations, no edge was above zero after taker fees; {best}."
         yield f"It takes lower fees{f' ({fees})' if fees else ''}, or symbols and venues whose prices differ more."
-    elif entry is None:
+    elif not entry:
         yield f"{positive:,} of {fresh:,} edges were above zero, and the strategy wanted none of them; {best}."
         yield f"What it wants is set in [{strategy.key}]."
     else:
         yield f"{positive:,} of {fresh:,} edges were above zero, and none reached {entry}; {best}."
-        exit_bps = getattr(strategy.settings, "exit_bps", None)
+        exit_bps = value_of(strategy, "exit_edge")
         if isinstance(exit_bps, Decimal) and edge + float(exit_bps) <= 0:
             yield (
-                f"An entry_bps that low would lose money: with {key(strategy, 'exit_bps')} an entry has to earn more "
+                f"An entry that low would lose money: with {listed(keys(strategy, 'exit_edge'))} it has to earn more "
                 f"than {text(-exit_bps)} bps."
             )
             yield f"It takes lower fees{f' ({fees})' if fees else ''}, or prices that differ more."
         else:
-            yield f"Lower {strategy.key}.entry_bps to that edge or below{f', or the fees ({fees})' if fees else ''}."
+            name = entry.partition(" = ")[0]
+            yield f"Lower {name} to that edge or below{f', or the fees ({fees})' if fees else ''}."
 
 
 def _not_sized(report: Report, over: int) -> Iterator[str]:
@@ -102,10 +103,10 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
     yield f"{over:,} edges passed the threshold, and no order could be sized, {count:,} times because of {reason}."
     match reason.split("."):
         case ["balance", venue, asset, *_] if venue in config.exchanges:
-            settings = ["inventory_usd_per_symbol"] if _is_base(report, venue, asset) else []
-            if settings and opened is not None and venue in opened.margin:
-                settings.append("max_borrow_usd")
-            more = listed([f"exchanges.{venue}.balances.{asset}", *keys(config.exchanges[venue].exchange, *settings)])
+            concerns = ["balance", "inventory"] if _is_base(report, venue, asset) else ["balance"]
+            if len(concerns) > 1 and opened is not None and venue in opened.margin:
+                concerns.append("borrowing")
+            more = listed(keys(config.exchanges[venue].exchange, *concerns, of=asset)) or f"[exchanges.{venue}]"
             yield f"{venue} has too little {asset} for the smallest order{_smallest(report, reason)}; raise {more}."
         case ["displayed_size", venue, *_] if venue in config.exchanges:
             yield (
@@ -113,10 +114,10 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
                 "the data or that minimum has to change."
             )
         case ["order_size", *_]:
-            wanted = listed(keys(config.strategy, "order_size_usd", "order_size_base")) or f"[{config.strategy.key}]"
+            wanted = listed(keys(config.strategy, "order_size")) or f"[{config.strategy.key}]"
             yield f"The wanted size is below the smallest order{_smallest(report, reason)}; raise {wanted}."
         case ["edge_after_rounding"]:
-            found = [*keys(config.strategy, "entry_bps"), *venue_keys(config, "tick_size", config.exchanges)]
+            found = [*keys(config.strategy, "entry_edge"), *venue_keys(config, "tick_size", config.exchanges)]
             yield f"Rounded to the venues' ticks, the edge is below the threshold; lower one of {listed(found)}."
         case ["tick_size"]:
             yield (
@@ -147,22 +148,17 @@ def _never_filled(report: Report, allowed: int) -> Iterator[str]:
         case _ if not orders["submitted"]:
             yield f"The campaign ended before an order was sent{_or_longer(report)}"
         case "rejected":
-            rates = [
-                rate
-                for venue, tables in config.exchanges.items()
-                if getattr(tables.exchange.settings, "reject_rate", 0)
-                for rate in venue_keys(config, "reject_rate", [venue])
-            ]
+            rates = venue_keys(config, "rejection", config.exchanges, nonzero=True)
             yield f"{orders['rejected']:,} of {submitted} were rejected by their venue" + (
                 f"; lower {listed(rates)}." if rates else "; the log has its reasons."
             )
         case "unanswered":
             timeout = f"execution.leg_timeout_seconds = {text(config.execution.leg_timeout_seconds)}"
-            latencies = venue_keys(config, "latency_ms", config.exchanges)
+            latencies = venue_keys(config, "latency", config.exchanges)
             remedy = f"raise it, or lower {listed(latencies)}" if latencies else "raise it if the venue is only slow"
             yield f"{orders['unanswered']:,} of {submitted} had no answer within {timeout}; {remedy}."
         case _:
-            latencies = venue_keys(config, "latency_ms", config.exchanges)
+            latencies = venue_keys(config, "latency", config.exchanges)
             yield f"{orders['cancelled']:,} of {submitted} found nothing at their limit: prices had moved on the way."
             if latencies:
                 yield f"Orders that arrive sooner would change that: {listed(latencies)}."

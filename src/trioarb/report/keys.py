@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from trioarb.config.schema import Config, PluginTable
 from trioarb.report.plain import to_plain
+from trioarb.settings.key import join_key
 
-__all__ = ["key", "keys", "listed", "rule_keys", "venue_keys"]
-
-#: Settings that a rule's limit also comes from, without having the rule's name in theirs.
-_BEHIND_RULE = {"allocation": ("total_capital_usd",)}
+__all__ = ["keys", "listed", "rule_keys", "value_of", "venue_keys"]
 
 
-def key(table: PluginTable, name: str) -> str | None:
-    """Return ``table.name = value`` if the plugin has such a setting and it is set."""
-    value: Any = getattr(table.settings, name, None)
-    return None if value is None else f"{table.key}.{name} = {to_plain(value)}"
+def keys(table: PluginTable, *concerns: str, of: str | None = None) -> list[str]:
+    """Return ``table.name = value`` of the settings that concern one of these and are set.
+
+    With ``of``, a setting that is itself a table stands for its key of that name: ``table.name.of``.
+    """
+    return [shown for concern in concerns for key, value in _set(table, concern) if (shown := _shown(key, value, of))]
 
 
-def keys(table: PluginTable, *names: str) -> list[str]:
-    """Return those of the settings that the plugin has and that are set."""
-    return [found for name in names if (found := key(table, name)) is not None]
+def value_of(table: PluginTable, concern: str) -> Any:
+    """Return the value of the first setting that concerns this and is set; ``None`` without one."""
+    return next((value for _, value in _set(table, concern)), None)
 
 
-def venue_keys(config: Config, name: str, venues: Iterable[str]) -> list[str]:
-    """Return one setting of several venues, where their exchange plugin has it."""
-    return [found for venue in venues for found in keys(config.exchanges[venue].exchange, name)]
+def venue_keys(config: Config, concern: str, venues: Iterable[str], *, nonzero: bool = False) -> list[str]:
+    """Return the settings of several venues' exchange plugins; ``nonzero`` leaves out those that are 0."""
+    tables = [config.exchanges[venue].exchange for venue in venues]
+    return [key for table in tables if not nonzero or value_of(table, concern) for key in keys(table, concern)]
 
 
 def rule_keys(config: Config, tier: str, rule: str) -> list[str]:
-    """Return the settings that a guard rule's limit comes from: those that have its name in theirs."""
+    """Return the settings that a guard rule's limit comes from: those that say so, or have its name in theirs."""
     if tier == "engine":
         return [f"engine.{rule} = {to_plain(getattr(config.engine, rule, None))}"]
     return [
-        found
+        f"{key} = {to_plain(value)}"
         for table in config.guards
         if table.key == f"guards.{tier}"
-        for found in keys(table, *_named_like(rule, table.settings))
+        for key, value in _chosen(table, lambda field: rule == field.metadata.get("concerns") or rule in field.name)
     ]
 
 
@@ -49,9 +50,23 @@ def listed(found: Sequence[str]) -> str:
     return ", ".join(found)
 
 
-def _named_like(rule: str, settings: object) -> Iterator[str]:
-    cls: type[Any] = type(settings)
-    if attrs.has(cls):
-        for field in attrs.fields(cls):
-            if rule in field.name or field.name in _BEHIND_RULE.get(rule, ()):
-                yield field.name
+def _set(table: PluginTable, concern: str) -> Iterator[tuple[str, Any]]:
+    """Yield key and value of settings, those included of a plugin that the table's own wraps."""
+    wrapped: PluginTable | None = table
+    while wrapped is not None:
+        yield from _chosen(wrapped, lambda field: field.metadata.get("concerns") == concern)
+        wrapped = wrapped.wraps
+
+
+def _chosen(table: PluginTable, choose: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    cls: type[Any] = type(table.settings)
+    for field in attrs.fields(cls) if attrs.has(cls) else ():
+        value = getattr(table.settings, field.name)
+        if value is not None and choose(field):
+            yield join_key(table.key, field.name), value
+
+
+def _shown(key: str, value: Any, of: str | None) -> str:
+    if isinstance(value, Mapping):
+        return "" if of is None else join_key(key, of)
+    return f"{key} = {to_plain(value)}"

@@ -93,14 +93,18 @@ _PLAIN_WORDS = {
 }
 
 
-def setting(default: Any = attrs.NOTHING, *, doc: str, factory: Any = None, secret: bool = False) -> Any:
+def setting(
+    default: Any = attrs.NOTHING, *, doc: str, factory: Any = None, secret: bool = False, concerns: str = ""
+) -> Any:
     """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
 
-    A ``secret`` is neither shown nor part of the configuration's digest.
+    A ``secret`` is neither shown nor part of the configuration's digest. ``concerns`` is what the key changes, in the
+    words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key where that matters.
     """
+    metadata = {"doc": doc, "concerns": concerns}
     if factory is not None:
-        return attrs.field(factory=factory, metadata={"doc": doc}, repr=not secret)
-    return attrs.field(default=default, metadata={"doc": doc}, repr=not secret)
+        return attrs.field(factory=factory, metadata=metadata, repr=not secret)
+    return attrs.field(default=default, metadata=metadata, repr=not secret)
 
 
 def describe_type(annotation: Any) -> str:
