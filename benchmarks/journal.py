@@ -17,10 +17,10 @@ from pathlib import Path
 
 import trio
 from figures import Figures, quantile
-
 from trioarb.journal.codec import encode
 from trioarb.journal.file import JournalFile
 from trioarb.journal.stored import open_journal
+
 from trioarb.journal.writer import ThreadWriter
 from trioarb.model.event import Record
 

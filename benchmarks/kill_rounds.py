@@ -33,7 +33,6 @@ class Totals:
     orders: int = 0
     orders_in_flight: int = 0
     orders_not_kept: int = 0
-    recovered_pairs: int = 0
     lost: int = 0
     doubled: int = 0
     residuals: int = 0
@@ -48,7 +47,6 @@ class Totals:
         self.orders_not_kept += played.orders_not_kept
         if played.aftermath is not None:
             self.orders += played.aftermath.orders
-            self.recovered_pairs += played.aftermath.recovered_pairs
             self.lost += len(played.aftermath.lost)
             self.doubled += len(played.aftermath.doubled)
             self.residuals += played.aftermath.residuals
@@ -88,7 +86,7 @@ def main() -> int:
     figures.add("kills", totals.kills, "kills")
     figures.add("of them with orders in flight", totals.kills_in_flight, "kills")
     figures.add("orders sent", totals.orders, "orders")
-    figures.add("orders that the journal lost and the venues told", totals.orders_not_kept, "orders")
+    figures.add("orders executed that the journal does not know", totals.orders_not_kept, "orders", "0")
     figures.add("fills lost", totals.lost, "fills", "0")
     figures.add("orders doubled", totals.doubled, "orders", "0")
     figures.add("balances that differed", totals.differences, "assets", "0")

@@ -27,11 +27,11 @@ CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
 
 OTHER_COURSE: Mapping[str, str] = {}
 
-#: Fields that events have got since, by their types: what `trioarb summary` needs of a journal. No old event says what
-#: would have been in them, so they are not compared.
+#: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal. No old
+#: event says what would have been in them, so they are not compared.
 ADDED: Mapping[str, frozenset[str]] = {
     "campaign_opened": frozenset({"margin", "warnings"}),
-    "campaign_resumed": frozenset({"warnings"}),
+    "campaign_resumed": frozenset({"config", "durability", "warnings"}),
     "funnel_counted": frozenset({"highest_edge_bps"}),
     "campaign_ended": frozenset({"problems", "recovered"}),
 }

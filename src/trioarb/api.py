@@ -1,6 +1,7 @@
 """Everything that a plugin needs."""
 
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
+from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
@@ -96,6 +97,8 @@ __all__ = [
     "Hour",
     "Instrument",
     "Listing",
+    "Log",
+    "LogReader",
     "MarketContext",
     "MarketData",
     "MarketDataError",

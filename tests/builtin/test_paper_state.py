@@ -108,6 +108,7 @@ def test_a_resumed_venue_knows_what_it_knew(tmp_path: Path, monkeypatch: pytest.
         assert {one.report.status for one in first.orders} == set(OrderStatus)
         assert 0 < len(first.late_orders) < len(first.orders) == 10
 
+        venue.close()
         again = opened(path, time, resumed=True)
         await again.instruments([LISTING])
         assert await said(again) == first
@@ -116,7 +117,9 @@ def test_a_resumed_venue_knows_what_it_knew(tmp_path: Path, monkeypatch: pytest.
             await again.submit(first.orders[0].order)
         await trade(again, 11, 14)
 
-        assert await said(opened(path, time, resumed=True)) == await said(again) != first
+        second = await said(again)
+        again.close()
+        assert await said(opened(path, time, resumed=True)) == second != first
 
     trio.run(main)
 
@@ -127,10 +130,11 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         venue = opened(path, Ticking())
         await venue.instruments([LISTING])
         await trade(venue, 1, 4)
+        venue.close()
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([*lines[:2], lines[2][:40] + b"\n", *lines[3:]]))
 
-        with pytest.raises(VenueError, match=r"c\.a\.venue: line 3 can't be read"):
+        with pytest.raises(VenueError, match=r"c\.a\.venue is damaged: line 3 is not what was written"):
             opened(path, Ticking(), resumed=True)
 
     trio.run(main)

@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
-import sqlite3
 import sys
 from contextlib import closing
 from decimal import Decimal
@@ -18,9 +18,10 @@ import pytest
 from command import TOP10, CommandLine, Ran
 
 from trioarb.cli import progress, reading
-from trioarb.journal.file import JournalFile
-from trioarb.journal.stored import open_journal
+from trioarb.journal.log import Log
+from trioarb.journal.recorded import KIND, open_journal
 from trioarb.model.event import PairEnded, Record
+from trioarb.model.wire import encode
 
 CAMPAIGN = ["--set=session.clock=virtual", "--set=universe.top_n=6", "--set=exchanges.*.market.size_usd=300"]
 
@@ -44,9 +45,15 @@ def damaged(ran: Ran, tmp_path: Path) -> Path:
     """A copy of the journal in which the 101st event is missing."""
     path = tmp_path / "damaged.journal"
     shutil.copy(ran.folder / "run.journal", path)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DELETE FROM event WHERE seq = 101")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:101], *lines[102:]]))
     return path
+
+
+def sound(path: Path) -> int:
+    """Return the number of the last event of whose step nothing is missing: of those before the 101st."""
+    lines = path.read_bytes().splitlines()[:101]
+    return max(number for number, line in enumerate(lines) if b',"end":true,"hash":"' in line)
 
 
 def records_of(path: Path) -> list[Record]:
@@ -70,12 +77,13 @@ def test_a_sound_journal_is_verified(trioarb: CommandLine, ran: Ran) -> None:
     assert f"{len(ran.of_type('position_opened')):,} trades" in verified.out
 
 
-def test_the_digest_is_that_of_the_events_file(trioarb: CommandLine, ran: Ran) -> None:
+def test_the_digest_is_that_of_the_plain_events(trioarb: CommandLine, ran: Ran) -> None:
     verified = trioarb("verify", "run.journal", "--digest")
 
     assert verified.code == 0
-    expected = hashlib.sha256((ran.folder / "events.jsonl").read_bytes()).hexdigest()
-    assert verified.out.splitlines()[0] == expected
+    lines = (ran.folder / "events.jsonl").read_bytes()
+    plain = re.sub(rb'(,"end":true)?,"hash":"[0-9a-f]{32}"}$', b"}", lines, flags=re.MULTILINE)
+    assert verified.out.splitlines()[0] == hashlib.sha256(plain).hexdigest()
     assert verified.out.splitlines()[-1] == "run.journal is sound."
 
 
@@ -101,8 +109,8 @@ def test_a_journal_that_breaks_a_rule_is_not_sound(trioarb: CommandLine, ran: Ra
     more = attrs.evolve(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
     records[index] = records[index]._replace(event=more)
     path = tmp_path / "wrong.journal"
-    with closing(JournalFile.create(path, {}, synchronous=False)) as file:
-        file.write(records)
+    with closing(Log.create(path, KIND, {})) as log:
+        log.append([encode(record) for record in records])
 
     verified = trioarb("verify", path)
 
@@ -119,13 +127,13 @@ def test_a_damaged_journal_is_verified_as_far_as_it_can_be_read(trioarb: Command
     verified = trioarb("verify", damaged, "--digest")
 
     assert verified.code == 1
-    assert "event 102 follows event 100" in verified.error
+    assert "line 102 is not what was written" in verified.error
     assert f"trioarb repair {damaged} NEW" in verified.error
     assert verified.out.splitlines()[0].startswith("check")
-    assert "100 events" in verified.out
+    assert f"{sound(damaged)} events" in verified.out
     result = json.loads(trioarb("verify", damaged, "--json").out)
     assert result["ok"] is False
-    assert "event 102 follows event 100" in result["damage"]
+    assert "line 102 is not what was written" in result["damage"]
 
 
 @pytest.mark.parametrize("command", ["verify", "explain", "events"])
@@ -139,6 +147,57 @@ def test_what_is_no_journal_can_not_be_read(trioarb: CommandLine, tmp_path: Path
         ran = trioarb(command, path)
         assert (ran.code, ran.out) == (2, "")
         assert what in ran.error
+
+
+def head_of(ran: Ran) -> str:
+    (head,) = (line.removeprefix("head: ") for line in ran.err.splitlines() if line.startswith("head: "))
+    return head
+
+
+def test_the_head_is_told_at_the_end_and_known_again(trioarb: CommandLine, ran: Ran) -> None:
+    head = head_of(ran)
+
+    assert ran.summary["head"] == head == f"{len(ran.events)}:{ran.events[-1]['hash']}"
+    earlier = f"100:{ran.events[99]['hash']}"
+    for known in (head, head.partition(":")[2], earlier):
+        assert trioarb("verify", "run.journal", "--head", known).code == 0
+    assert trioarb("verify", "run.journal", "--head=what").code == 2
+
+
+def test_what_only_the_head_notices(trioarb: CommandLine, ran: Ran, tmp_path: Path) -> None:
+    """Lines that are missing at the end, and a change after which all hashes were made anew."""
+    lines = (ran.folder / "run.journal").read_bytes().splitlines(keepends=True)
+    short, forged = tmp_path / "short.journal", tmp_path / "forged.journal"
+    last = max(number for number, line in enumerate(lines[:-1]) if b',"end":true,' in line)
+    short.write_bytes(b"".join(lines[: last + 1]))
+    records = records_of(ran.folder / "run.journal")
+    records[-1] = records[-1]._replace(ts_ns=records[-1].ts_ns + 1)
+    with closing(Log.create(forged, KIND, {"config": "{}"})) as log:
+        log.append([encode(record) for record in records])
+
+    for path in (short, forged):
+        assert trioarb("verify", path).code == 0
+    verified = trioarb("verify", short, "--head", head_of(ran))
+    assert verified.code == 1
+    assert "its end is missing" in verified.error
+    verified = trioarb("verify", forged, "--head", head_of(ran))
+    assert verified.code == 1
+    assert "another head" in verified.error
+    assert "which can't be known" in verified.error
+
+
+def test_a_torn_end_is_named(trioarb: CommandLine, ran: Ran, tmp_path: Path) -> None:
+    path, data = tmp_path / "torn.journal", (ran.folder / "run.journal").read_bytes()
+    path.write_bytes(data[:-20])
+
+    verified = trioarb("verify", path)
+
+    assert verified.code == 0
+    assert re.search(r"Torn: .* ends with [\d,]+ bytes of a step that was cut off", verified.out)
+    assert re.search(r"is sound up to event \d+\.$", verified.out.strip())
+    repaired = trioarb("repair", path, tmp_path / "whole.journal")
+    assert "of a step that was cut off" in repaired.out
+    assert "torn" not in json.loads(trioarb("verify", tmp_path / "whole.journal", "--json").out)
 
 
 # events
@@ -230,11 +289,11 @@ def test_what_is_sound_of_a_damaged_journal_is_saved(trioarb: CommandLine, ran: 
     repaired = trioarb("repair", damaged, saved)
 
     assert (repaired.code, repaired.err) == (0, "")
-    assert f"{saved}: 100 events saved." in repaired.out
-    assert "everything after event 100" in repaired.out
-    assert "event 102 follows event 100" in repaired.out
+    assert f"{saved}: {sound(damaged)} events saved." in repaired.out
+    assert f"everything after event {sound(damaged)}" in repaired.out
+    assert "line 102 is not what was written" in repaired.out
     assert f"trioarb verify {saved}" in repaired.out
-    assert records_of(saved) == records_of(ran.folder / "run.journal")[:100]
+    assert records_of(saved) == records_of(ran.folder / "run.journal")[: sound(damaged)]
 
     verified = trioarb("verify", saved)
     assert verified.code == 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command import TOP10, CommandLine, Ran
 
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import open_journal
 from trioarb.model.wire import to_json_object
 
 FUNNEL = [

@@ -17,12 +17,10 @@ from trioarb.cli.journal import keep_anew, keep_on
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
-from trioarb.errors import VenueError
-from trioarb.journal.stored import open_journal
+from trioarb.errors import CampaignError, VenueError
+from trioarb.journal.recorded import claim, open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
-from trioarb.model.order import Purpose
-from trioarb.model.trade import PairKind
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
@@ -67,8 +65,11 @@ class Place:
         loaded, records, clock = load_table(self.table, plugins), list[Record](), VirtualClock()
 
         async def main() -> Campaign:
-            kept = keep_on(self.journal, loaded, close_only=close_only)
-            with kept if resumed else nullcontext(keep_anew(self.journal, loaded)) as keeping:
+            with claim(self.journal) if resumed else nullcontext() as claimed:
+                if claimed is None:
+                    keeping = keep_anew(self.journal, loaded)
+                else:
+                    keeping = keep_on(claimed, loaded, close_only=close_only)
                 return await run_campaign(
                     loaded.config, plugins, clock=clock, observers=[records.append, *observers], keeping=keeping
                 )
@@ -76,7 +77,10 @@ class Place:
         return trio.run(main, clock=clock), records
 
     def cut_off(self, journal_at: Callable[[Record], bool], venues_at: Callable[[Record], bool]) -> Place:
-        """Run it, and return what a power loss would have left: journal and venues as they were at these records."""
+        """Run it, and return copies of journal and venues as they were when these records were made.
+
+        What the step of a record wrote is in the file when the next begins.
+        """
         left = Place(self.folder / "left", self.table, self.gaps)
         left.folder.mkdir()
 
@@ -92,9 +96,7 @@ class Place:
 
             return observe
 
-        self.run(copy("c.journal*", journal_at), copy("c.*.venue*", venues_at))
-        left.folder.joinpath("c.journal-lock").unlink()
-        left.folder.joinpath("c.journal-shm").unlink()
+        self.run(copy("c.journal", journal_at), copy("c.*.venue*", venues_at))
         assert list(left.folder.glob("c.*.venue")), "nothing of it was left"
         return left
 
@@ -117,13 +119,6 @@ def table() -> dict[str, Any]:
     return table
 
 
-def spoil(table: dict[str, Any], fault: str, **settings: Any) -> None:
-    """Let an order at a suffer a fault, as ``NUMBER:FAULT``; its venue has further ``settings``."""
-    market, paper = {"plugin": "scripted"}, {**table["exchanges"]["a"], **settings, "plugin": "paper"}
-    del paper["market"]
-    table["exchanges"]["a"] = {"plugin": "faulty", "script": [fault], "market": market, "wraps": paper}
-
-
 def of(kind: type[model.Event], number: int = 1) -> Callable[[Record], bool]:
     """Return whether a record is the n-th event of a kind."""
     seen = 0
@@ -138,7 +133,7 @@ def of(kind: type[model.Event], number: int = 1) -> Callable[[Record], bool]:
 
 def test_time_does_not_run_on_before_recovery(tmp_path: Path, table: dict[str, Any]) -> None:
     """Virtual time stands while tasks begin, though it has moved when the venues were asked for their orders."""
-    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderSubmitted, 2), of(model.OrderFilled, 2))
+    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderFilled, 1), of(model.OrderFilled, 2))
 
     for attempt in range(8):  # Trio reorders what begins together
         place = attrs.evolve(left, folder=tmp_path / str(attempt))
@@ -164,74 +159,30 @@ def test_close_only_closes_what_the_configuration_would_keep(tmp_path: Path, tab
     place.verify()
 
 
-def test_an_entry_that_was_unwound_is_not_taken_for_an_exit(tmp_path: Path, table: dict[str, Any]) -> None:
-    """Its buy leg would fit the exit of an open position; but no exit is ever unwound."""
-    spoil(table, "2:reject")
-    # Long at a; then the other way round: the sell leg at a is refused, and the buy leg at b unwound.
-    place = Place(tmp_path, table, [(1, 2, 1.0), (10, 12, -1.0)])
-    left = place.cut_off(of(model.OrderSubmitted, 3), of(model.PairEnded, 2))
+def test_an_order_that_the_journal_does_not_know_is_an_error_that_names_it(
+    tmp_path: Path, table: dict[str, Any]
+) -> None:
+    """The journal is an older copy than the venues' memories: nobody knows what else it lacks."""
+    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.OrderFilled, 2))
+    before = left.journal.read_bytes()
 
-    campaign, records = left.run(resumed=True)
+    with pytest.raises(CampaignError, match=r"a knows \S+-1, which the journal doesn't") as raised:
+        left.run(resumed=True)
 
-    recovered = [one.event for one in records if isinstance(one.event, model.PairOpened) and one.event.recovered]
-    assert [pair.kind for pair in recovered] == [PairKind.ENTRY]
-    purposes = [one.event.purpose for one in records if isinstance(one.event, model.OrderSubmitted)]
-    assert purposes[:2] == [Purpose.LEG, Purpose.UNWIND]
-    assert not campaign.parts.trades.residuals
+    assert "nothing was traded" in str(raised.value)
+    assert left.journal.read_bytes() == before
+
+
+def test_a_venue_that_does_not_say_its_orders_is_believed_to_have_no_other(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unreachable(*_: object) -> None:
+        raise VenueError("not connected")
+
+    monkeypatch.setattr(PaperExchange, "orders", unreachable)
+    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderFilled, 1), of(model.OrderFilled, 2))
+
+    campaign, _ = left.run(resumed=True)
+
     assert campaign.exit_code == 0
-    left.verify()
-
-
-def test_each_order_of_unknown_fate_has_a_residual_of_its_own(
-    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After a crash a pair can have several at one venue."""
-    spoil(table, "1:partial", min_notional=1)
-    # The leg at a is cut, and the rest hedged there; the journal lost all that was heard of them.
-    left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PaperExchange, "order", unreachable)
-        campaign, records = left.run(resumed=True)
-    sent = [one.event for one in records if isinstance(one.event, model.OrderSubmitted)]
-    named = [one.event.client_order_id for one in records if isinstance(one.event, model.ResidualLeft)]
-    assert [order.purpose for order in sent if order.venue == "a"] == [Purpose.LEG, Purpose.HEDGE]
-    assert len(named) == 3 == len(set(named))
-    assert campaign.exit_code == 3
-    left.verify()
-
-    campaign, _ = left.run(resumed=True)
-
-    assert not campaign.parts.trades.orders
-    assert sum(one.quantity for one in campaign.parts.trades.residuals.values()) == 0
-    left.verify()
-
-
-async def unreachable(*_: object) -> None:
-    raise VenueError("not connected")
-
-
-def test_what_was_to_undo_an_order_of_unknown_fate_is_left_where_it_filled(
-    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spoil(table, "1:reject")
-    # The buy leg is refused, so what b sold is bought back there; the journal lost all that was heard of it.
-    left = Place(tmp_path, table, [(1, 3, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.PairEnded, 1))
-    ask = PaperExchange.order
-
-    async def deaf_to_the_leg(venue: PaperExchange, client_order_id: str) -> Any:
-        if client_order_id.endswith("-2"):
-            raise VenueError("not connected")
-        return await ask(venue, client_order_id)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PaperExchange, "order", deaf_to_the_leg)
-        _, records = left.run(resumed=True)
-    residuals = [one.event for one in records if isinstance(one.event, model.ResidualLeft)]
-    assert [(one.venue, one.quantity, one.unknown) for one in residuals] == [("b", 1, True)]
-    left.verify()
-
-    campaign, _ = left.run(resumed=True)
-
-    assert not campaign.parts.trades.residuals
     left.verify()

@@ -26,7 +26,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
 from trioarb.journal.journal import Journal
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import claim, open_journal
 from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.risk.guards import Guards
@@ -279,7 +279,8 @@ def test_a_campaign_that_went_on_can_be_had_from_its_journal(path: Path) -> None
     kept.run(keep_anew(path, kept.loaded))
     for iterations in (100, 150):
         kept.loaded, _ = load(table, [*overrides, *ALL_TIERS, f"session.max_iterations={iterations}"])
-        with keep_on(path, kept.loaded) as keeping:
+        with claim(path) as claimed:
+            keeping = keep_on(claimed, kept.loaded)
             kept.run(keeping)
 
     assert [type(record.event) for record in kept.records].count(CampaignResumed) == 2

@@ -13,7 +13,7 @@ import signal
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, chdir, nullcontext
+from contextlib import chdir, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
 from trioarb.errors import TrioarbError
-from trioarb.journal import writer
+from trioarb.journal.recorded import claim
 from trioarb.model.event import (
     KillSwitchPulled,
     OrderAcknowledged,
@@ -54,8 +54,6 @@ JOURNAL = Path("c.journal")
 #: A stretch that takes longer hangs.
 _PATIENCE_SECONDS = 60
 _OF_ORDERS = (PairOpened, OrderSubmitted, OrderAcknowledged, OrderFilled, OrderCancelled, PairEnded)
-#: Longer than this a -wal may have been folded into the journal, in part: no power loss could cut it any more.
-_MOST_WAL_BYTES = 3_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +112,7 @@ def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = Fa
         seed=seed,
         kills=sum(one.ended is None and not one.failed for one in stretches),
         resumes=len(stretches) - 1,
-        never_began="holds no events" in stretches[-1].failed,
+        never_began="its campaign never began" in stretches[-1].failed,
         faults=sum((one.faults for one in stretches), Counter()),
         ended=stretches[-1].ended,
         verdict=verdict,
@@ -133,13 +131,14 @@ def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], 
         for number, planned in enumerate((*plan.stretches, Stretch())):
             if number and not _follows(plan, number, stretches[-1]):
                 break
-            if number and planned.kept is not None:
-                _cut_wal(planned.kept)
+            if number and JOURNAL.exists():
+                with JOURNAL.open("ab") as file:
+                    file.write(planned.torn)
             stretches.append(_forked(plan, planned, number, trio_seed))
         verdict = judge(JOURNAL, plan, stretches[-1].ended)
     violations = [text for stretch in stretches for text in (*stretch.logged, stretch.tail) if text]
     last = stretches[-1]
-    if last.failed and "holds no events" not in last.failed:
+    if last.failed and "its campaign never began" not in last.failed:
         violations.append(f"it could not go on: {last.failed}")
     elif last.ended is None and not last.failed and not last.tail:
         violations.append("it has not ended")
@@ -154,12 +153,6 @@ def _follows(plan: Plan, number: int, last: _Stretch) -> bool:
     if last.ended is None:
         return is_planned
     return plan.goes_on and is_planned if last.ended.began else number > 1
-
-
-def _cut_wal(kept: float) -> None:
-    wal = JOURNAL.with_name(f"{JOURNAL.name}-wal")
-    if wal.exists() and wal.stat().st_size < _MOST_WAL_BYTES:
-        os.truncate(wal, int(kept * wal.stat().st_size))
 
 
 # A stretch, in a process of its own
@@ -208,18 +201,15 @@ class _Life:
     def run(self) -> None:
         """Run it to its end, or until it is to be killed; leave what is told of it in a file."""
         structlog.configure(processors=[self._listen], cache_logger_on_first_use=False)
-        # A batch of real time is what came together within milliseconds.
-        writer._INLINE_BATCH = self._plan.batch_records
         loaded = load_table(self._plan.table, _plugins())
         planned = self._planned
-        keeping: AbstractContextManager[Keeping]
-        if self._resumed:
-            keeping = keep_on(JOURNAL, loaded, close_only=planned.close_only, clear_stop=planned.clear_stop)
-        else:
-            keeping = nullcontext(keep_anew(JOURNAL, loaded))
         try:
-            with keeping as kept:
-                self._stretch.ended = self._run(loaded, kept)
+            with claim(JOURNAL) if self._resumed else nullcontext() as claimed:
+                if claimed is None:
+                    keeping = keep_anew(JOURNAL, loaded)
+                else:
+                    keeping = keep_on(claimed, loaded, close_only=planned.close_only, clear_stop=planned.clear_stop)
+                self._stretch.ended = self._run(loaded, keeping)
         except TrioarbError as error:
             self._stretch.failed = f"{type(error).__name__}: {error}"
         self._tell()

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ from swarm_plan import Plan
 
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import JournalError
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind, Phase
-from trioarb.report.stream import StreamDigest
 from trioarb.verify.verification import Verification, Verifier
 
 __all__ = ["Ended", "Verdict", "judge"]
@@ -113,14 +113,18 @@ class Verdict:
 def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
     """Judge what is in the present folder."""
     try:
+        digest = sha256()
         with open_journal(journal) as stored:
-            records = list(stored.records())
+            records = []
+            for record, line in stored.lines():
+                records.append(record)
+                digest.update(line.plain)
     except JournalError as error:
         if ended is None or not ended.began:
             return Verdict()
         return Verdict(violations=(f"the journal can't be read: {error}",))
-    digest, verifier = StreamDigest(), Verifier()
-    verifier.fold(digest.of(records) if plan.is_deterministic else records)
+    verifier = Verifier()
+    verifier.fold(records)
     verification = verifier.result()
     venues = _venue_lines(journal)
     course = _Course(records)
@@ -136,7 +140,7 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
     facts = verification.facts
     return Verdict(
         violations=tuple(violations),
-        digest=digest.hex,
+        digest=digest.hexdigest() if plan.is_deterministic else "",
         hours=(facts.last_ns - facts.first_ns) / _SECOND_NS / 3600,
         events=facts.events,
         orders=facts.orders,
@@ -251,7 +255,9 @@ def _venue_lines(journal: Path) -> dict[str, list[dict[str, Any]]]:
     """Return what each paper venue remembers."""
     stem = journal.name.removesuffix(".journal")
     return {
-        path.name.removeprefix(f"{stem}.").removesuffix(".venue"): list(map(json.loads, path.open()))
+        path.name.removeprefix(f"{stem}.").removesuffix(".venue"): [
+            {"type": "opened", **json.loads(line)} for line in path.open()
+        ]
         for path in sorted(journal.parent.glob(f"{stem}.*.venue"))
     }
 
@@ -370,9 +376,11 @@ def _book(books: Books, venue: str, line: Mapping[str, Any]) -> None:
 def _closed(journal: Path, records: Sequence[Record]) -> Iterator[str]:
     if not isinstance(records[-1].event, model.CampaignEnded):
         yield f"the last event is {type(records[-1].event).__name__}"
-    for suffix in ("-wal", "-lock"):
-        if journal.with_name(journal.name + suffix).exists():
-            yield f"the journal's {suffix} is still there"
+    with open_journal(journal) as stored:
+        for _ in stored.records():
+            pass
+        if stored.torn:
+            yield f"the journal ends with {stored.torn} bytes of no step"
 
 
 def _end(ended: Ended, course: _Course, verification: Verification, plan: Plan) -> Iterator[str]:

@@ -52,26 +52,22 @@ class Act:
 
 @attrs.frozen(kw_only=True)
 class Stretch:
-    """A process in which the campaign runs; ``kept``: the share of the ``-wal`` that the power loss before it left."""
+    """A process in which the campaign runs; ``torn``: what stands after the last whole step of the journal before."""
 
     acts: tuple[Act, ...] = ()
     close_only: bool = False
     clear_stop: bool = False
-    kept: float | None = None
+    torn: bytes = b""
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """``stretches`` but the last are those that are to be killed. ``goes_on``: also after an end the next one follows.
-
-    ``batch_records``: how many records a write of durability "batch" gathers.
-    """
+    """``stretches`` but the last are to be killed. ``goes_on``: after an end, too, the next one follows."""
 
     seed: int
     table: Mapping[str, Any]
     stretches: tuple[Stretch, ...]
     goes_on: bool
-    batch_records: int
 
     @property
     def acts(self) -> Sequence[Act]:
@@ -144,7 +140,6 @@ class _Draw:
             table=table,
             stretches=stretches,
             goes_on=goes_on,
-            batch_records=int(self._log(1, 512)),
         )
 
     def _session(self, seed: int) -> dict[str, Any]:
@@ -363,9 +358,7 @@ class _Draw:
                     acts=tuple(acts),
                     close_only=number > 0 and self._chance(0.25),
                     clear_stop=number > 0 and self._chance(0.3),
-                    kept=random.uniform(0.1, 1)
-                    if table["session"]["durability"] == "batch" and self._chance(0.4)
-                    else None,
+                    torn=b'{"seq":1234567,"ts_ns":'[: random.randrange(24)] if self._chance(0.3) else b"",
                 )
             )
         return tuple(stretches), goes_on

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from trioarb.api import Order, OrderReport, VenueError
+from trioarb.api import Log, LogReader, Order, OrderReport, TrioarbError, VenueError
 
 __all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState"]
 
@@ -18,8 +17,8 @@ __all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState"]
 _HELD_EVERY = 1_000
 
 
-class Opened(msgspec.Struct, tag="opened", frozen=True):
-    """The first line: what the account held."""
+class Opened(msgspec.Struct, frozen=True):
+    """The header: what the account held."""
 
     venue: str
     balances: Mapping[str, Decimal]
@@ -49,8 +48,9 @@ class Executed(msgspec.Struct, tag="executed", frozen=True):
     report: OrderReport
 
 
-Line = Opened | Granted | Held | Executed
+Line = Granted | Held | Executed
 
+_KIND = "trioarb_paper"
 _TAG = b'{"type":"%s"'
 _EXECUTED, _HELD = _TAG % b"executed", _TAG % b"held"
 
@@ -67,7 +67,7 @@ class _Named(msgspec.Struct):
 
 
 class PaperState:
-    """The orders that arrived at a venue. With a path, also JSON Lines of all that happened there.
+    """The orders that arrived at a venue. With a path, also a log of all that happened there.
 
     A line is handed to the system before the venue answers: a killed process loses none. They are not forced to the
     disk: after a power loss the last lines may be missing.
@@ -77,8 +77,7 @@ class PaperState:
         self._path = path
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Line)
-        self._file = -1
-        self._unwritten = b""
+        self._log: Log | None = None
         #: Those of an earlier process as their lines.
         self._orders: dict[str, Executed | bytes] = {}
         self._arrived_ns: dict[str, int] = {}
@@ -108,28 +107,23 @@ class PaperState:
             self.append(Held(balances=balances))
 
     def create(self, opened: Opened) -> None:
-        """Begin a new file, if there is to be one.
+        """Begin a new log, if there is to be one.
 
         Raises:
-            VenueError: there is one already, or it can't be made.
+            VenueError: there is one already that is not empty, or it can't be made.
         """
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        except FileExistsError:
-            raise VenueError(
-                f"{self._path} holds the state of an earlier paper venue; resume its journal, or choose another one"
-            ) from None
-        except OSError as error:
-            raise self._failed("made", error) from None
-        self.append(opened)
+            self._log = Log.create(self._path, _KIND, msgspec.to_builtins(opened))
+            self._log.write()
+        except TrioarbError as error:
+            raise VenueError(f"what a paper venue remembers: {error}") from None
 
-    def resume(self) -> Iterator[Line]:
-        """Take up the orders of the file, and go on after it; yield what changed the balances since they were held.
+    def resume(self) -> Iterator[Opened | Line]:
+        """Take up the orders of the log, and go on after it; yield what changed the balances since they were held.
 
-        Inventory that was granted is yielded from the file's start on. A last line that was cut off is removed.
+        Inventory that was granted is yielded from the log's start on. A last line that was cut off is removed.
 
         Raises:
             VenueError: there is none, or it is damaged.
@@ -137,67 +131,47 @@ class PaperState:
         if self._path is None:
             return
         try:
-            data = self._path.read_bytes()
-            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-            whole = data.rfind(b"\n") + 1
-            if whole < len(data):
-                os.ftruncate(self._file, whole)
-        except OSError as error:
-            raise self._failed("read", error) from None
-        lines = data[:whole].splitlines()
-        held = max((place for place, line in enumerate(lines) if line.startswith(_HELD)), default=0)
-        named = msgspec.json.Decoder(_Named)
-        for place, line in enumerate(lines):
+            reader = LogReader(self._path, _KIND, "paper venue's memory", claimed=True)
             try:
-                if line.startswith(_EXECUTED):
-                    executed = named.decode(line)
-                    self._orders[executed.order.client_order_id] = line
-                    self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
-                    if place < held:
-                        continue
-                yield self._decoder.decode(line)
-            except msgspec.MsgspecError as error:
-                raise VenueError(f"{self._path}: line {place + 1} can't be read: {error}") from None
+                lines = [line.plain for step in reader.steps() for line in step]
+                self._log = Log.resume(reader)
+            finally:
+                reader.close()
+        except TrioarbError as error:
+            raise VenueError(f"what a paper venue remembers: {error}") from None
+        held = max((place for place, line in enumerate(lines) if line.startswith(_HELD)), default=-1)
+        named = msgspec.json.Decoder(_Named)
+        yield msgspec.convert(reader.header, Opened)
+        for place, line in enumerate(lines):
+            if line.startswith(_EXECUTED):
+                executed = named.decode(line)
+                self._orders[executed.order.client_order_id] = line
+                self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
+                if place < held:
+                    continue
+            yield self._decoder.decode(line)
 
     def _read(self, stored: Executed | bytes) -> Executed:
-        if isinstance(stored, bytes):
-            try:
-                line = self._decoder.decode(stored)
-            except msgspec.MsgspecError as error:
-                raise VenueError(f"{self._path}: the line {stored!r} can't be read: {error}") from None
-            assert isinstance(line, Executed)
-            return line
-        return stored
+        if isinstance(stored, Executed):
+            return stored
+        line = self._decoder.decode(stored)
+        assert isinstance(line, Executed)
+        return line
 
     def append(self, line: Line) -> None:
         """Write a line. What can't be written now is kept, and tried again with the next."""
-        if self._path is None:
+        if self._log is None:
             return
-        self._unwritten += self._encoder.encode(line) + b"\n"
+        self._log.append([self._encoder.encode(line)[:-1]])
         # If it stays like this, `close` says so.
-        with suppress(OSError):
-            self._write()
+        with suppress(TrioarbError):
+            self._log.write()
 
     def close(self) -> None:
-        """Write what is left, and close.
+        """Write what is missing, and close.
 
         Raises:
             VenueError: it can't be written.
         """
-        if self._file < 0:
-            return
-        try:
-            self._write()
-        except OSError as error:
-            raise self._failed("written", error) from None
-        finally:
-            os.close(self._file)
-            self._file = -1
-
-    def _write(self) -> None:
-        while self._unwritten:
-            written = os.write(self._file, self._unwritten)
-            self._unwritten = self._unwritten[written:]
-
-    def _failed(self, what: str, error: OSError) -> VenueError:
-        return VenueError(f"{self._path} can't be {what}: {error.strerror or error}")
+        if self._log is not None and (missing := self._log.close()):
+            raise VenueError(f"{self._path} can't be written: its last {missing} lines are missing")

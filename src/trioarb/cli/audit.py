@@ -12,10 +12,10 @@ import trio
 
 from trioarb.config.load import Loaded
 from trioarb.engine.run import run_campaign
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import open_journal
 from trioarb.model.event import Record
+from trioarb.model.wire import encode
 from trioarb.plugin.registry import Plugins
-from trioarb.report.stream import event_line
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["audited"]
@@ -35,9 +35,9 @@ def audited(loaded: Loaded, plugins: Plugins, journal: Path) -> str:
     trio.run(run, loaded.config, plugins, clock=clock)
     with open_journal(journal) as stored:
         for screened, every in zip_longest(stored.records(), shown):
-            lines = [None if one is None else event_line(one) for one in (screened, every)]
+            lines = [None if one is None else encode(one) + b"}" for one in (screened, every)]
             if lines[0] != lines[1]:
-                first, second = ("nothing" if line is None else line.decode().strip() for line in lines)
+                first, second = ("nothing" if line is None else line.decode() for line in lines)
                 return (
                     "the strategy hid a quote that mattered (screen or asked_from_bps); the first event that differs: "
                     f"{first} where every quote shown leads to {second}"

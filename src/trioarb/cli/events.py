@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trioarb.cli.reading import JournalPath, require_known
-from trioarb.journal.stored import open_journal
-from trioarb.model import event as model
-from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, PairEnded, PositionOpened, Record, ResidualLeft
-from trioarb.model.wire import event_type
-from trioarb.report.stream import event_line
+from trioarb.journal.recorded import open_journal
+from trioarb.model.event import CampaignOpened, OrderSubmitted, PairEnded, PositionOpened, Record, ResidualLeft
+from trioarb.model.wire import event_types
 
 __all__ = ["events"]
 
@@ -28,38 +26,35 @@ def events(
     symbol: Annotated[str | None, Parameter(help="Only events that concern this symbol.")] = None,
 ) -> int:
     """Print events as `--events` of `trioarb run` writes them; return 0."""
-    types = {event_type(kind): kind for kind in _kinds()}
+    types = event_types()
     if only_type is not None:
         require_known("--type", only_type, types, "there is no such event type")
     wanted = None if only_type is None else types[only_type]
     with open_journal(journal) as stored:
-        records = stored.records() if symbol is None else _of_symbol(stored.records(), symbol)
+        concerns = _everything if symbol is None else _of_symbol(symbol)
         write = sys.stdout.buffer.write
-        for record in records:
-            if wanted is None or type(record.event) is wanted:
-                write(event_line(record))
+        for record, line in stored.lines():
+            if concerns(record) and (wanted is None or type(record.event) is wanted):
+                write(line.raw)
         sys.stdout.buffer.flush()
     return 0
 
 
-def _kinds() -> Iterator[type[Event]]:
-    for name in model.__all__:
-        kind = getattr(model, name)
-        if issubclass(kind, Event) and kind is not Event:
-            yield kind
+def _everything(_: Record) -> bool:
+    return True
 
 
-def _of_symbol(records: Iterable[Record], symbol: str) -> Iterator[Record]:
-    """Yield what concerns a symbol: what names it, and what names an order or a trade of it."""
+def _of_symbol(symbol: str) -> Callable[[Record], bool]:
+    """Return what says, of each record in turn, whether it names a symbol, or an order or a trade of it."""
     orders: set[str] = set()
     unknown: set[str] = set()
     trades: set[str] = set()
-    for record in records:
+
+    def concerns(record: Record) -> bool:
         event = record.event
         if isinstance(event, CampaignOpened):
             require_known("--symbol", symbol, event.symbols, "the campaign has no such symbol")
         if getattr(event, "symbol", None) == symbol:
-            yield record
             match event:
                 case OrderSubmitted(client_order_id=order_id):
                     orders.add(order_id)
@@ -71,7 +66,8 @@ def _of_symbol(records: Iterable[Record], symbol: str) -> Iterator[Record]:
                     trades.add(trade_id)
                 case _:
                     pass
-        else:
-            about = getattr(event, "client_order_id", None)
-            if about in orders or about in unknown or getattr(event, "trade_id", None) in trades:
-                yield record
+            return True
+        about = getattr(event, "client_order_id", None)
+        return about in orders or about in unknown or getattr(event, "trade_id", None) in trades
+
+    return concerns

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from trioarb.cli.reading import JournalPath, require_known, with_progress
 from trioarb.errors import ConfigError
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import open_journal
 from trioarb.report.timeline import Story
 from trioarb.report.trade_timeline import TradeStory
 from trioarb.settings.problem import Problem

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from trioarb.cli.folded import contradiction
 from trioarb.cli.reading import JournalPath, with_progress
 from trioarb.journal.fold import Folds
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import open_journal
 from trioarb.report.aligned import aligned
 from trioarb.report.rows import Rows
 from trioarb.report.tabular import Export, Format

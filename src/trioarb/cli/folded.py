@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import trio
 
-from trioarb.cli.journal import STORED_CONFIG
 from trioarb.cli.reading import with_progress
 from trioarb.config.load import Loaded, load_table
 from trioarb.config.stored import from_text
@@ -18,7 +17,7 @@ from trioarb.engine.world import Opener
 from trioarb.errors import JournalError
 from trioarb.journal.fold import Fold, Folds
 from trioarb.journal.journal import uncollected
-from trioarb.journal.stored import StoredJournal, open_journal
+from trioarb.journal.recorded import RecordedJournal, open_journal
 from trioarb.model.event import CampaignOpened, Event, Record
 from trioarb.plugin.contract import GuardTier
 from trioarb.plugin.registry import Plugins, load_plugins
@@ -66,7 +65,7 @@ def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
 
 
 async def _tell(
-    journal: Path, stored: StoredJournal, loaded: Loaded, plugins: Plugins, tell: Callable[[Report], T]
+    journal: Path, stored: RecordedJournal, loaded: Loaded, plugins: Plugins, tell: Callable[[Report], T]
 ) -> T:
     state, errors = State(), list[str]()
     records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
@@ -84,7 +83,7 @@ async def _tell(
                     folds.apply(record)
         except (LookupError, ArithmeticError) as error:
             raise contradiction(journal, record, error) from error
-        return tell(Report(config=loaded.config, state=state, tiers=tiers, at_ns=record.ts_ns))
+        return tell(Report(config=loaded.config, state=state, tiers=tiers, at_ns=record.ts_ns, head=stored.head))
 
 
 def contradiction(journal: Path, record: Record, error: Exception) -> JournalError:
@@ -95,9 +94,9 @@ def contradiction(journal: Path, record: Record, error: Exception) -> JournalErr
     )
 
 
-def _configuration(journal: Path, stored: StoredJournal, plugins: Plugins) -> Loaded:
+def _configuration(journal: Path, stored: RecordedJournal, plugins: Plugins) -> Loaded:
     try:
-        table = from_text(stored.meta[STORED_CONFIG])
-    except (KeyError, ValueError) as error:
+        table = from_text(stored.last_config()[0])
+    except ValueError as error:
         raise JournalError(f"{journal} holds no configuration that can be read") from error
     return load_table(table, plugins, file=str(journal))

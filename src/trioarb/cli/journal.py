@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from trioarb import __version__
@@ -15,25 +14,45 @@ from trioarb.config.stored import to_text
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.past import Past
 from trioarb.errors import JournalError
-from trioarb.journal.file import JournalFile, claim
-from trioarb.journal.writer import InlineWriter, JournalWriter, ThreadWriter
+from trioarb.journal.log import Log, is_unbegun
+from trioarb.journal.recorded import KIND, ClaimedJournal
+from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import CampaignOpened
 
-__all__ = ["STORED_CONFIG", "keep_anew", "keep_on", "memories_of", "new_path", "state_of", "stem_of"]
-
-#: Keys of the journal's table ``meta``.
-STORED_CONFIG = "config"
-_DURABILITY = "durability"
+__all__ = ["discard_unbegun", "keep_anew", "keep_on", "memories_of", "new_path", "require_free", "state_of", "stem_of"]
 
 
 def new_path(folder: Path, name: str) -> Path:
-    """Return a path for a new journal, named after the configuration and the present time."""
-    stem = f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    path, number = folder / f"{stem}.journal", 1
-    while os.path.lexists(path):
-        number += 1
-        path = folder / f"{stem}-{number}.journal"
-    return path
+    """Make an empty file for a new journal, named after the configuration and the present time.
+
+    Raises:
+        JournalError: it can't be made.
+    """
+    stem, number = f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}", 1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            path = folder / (f"{stem}.journal" if number == 1 else f"{stem}-{number}.journal")
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                return path
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        raise JournalError(f"{folder}: no journal can be made there: {error.strerror}") from error
+
+
+def require_free(path: Path) -> None:
+    """Raise `JournalError` if a new journal can't have this path, since there is something."""
+    if not is_unbegun(path):
+        raise JournalError(f"{path} exists already; resume it, or choose another path")
+
+
+def discard_unbegun(path: Path) -> None:
+    """Remove the journal of a campaign that never began, and what venues remember of it; leave all others alone."""
+    if is_unbegun(path, remove=True):
+        for memory in memories_of(path):
+            is_unbegun(memory, remove=True)
 
 
 def state_of(journal: Path) -> Callable[[str], Path]:
@@ -60,56 +79,49 @@ def keep_anew(path: Path, loaded: Loaded) -> Keeping:
     """Return how a new campaign is kept. The file is made when the campaign begins."""
 
     def open_writer(campaign_id: str) -> JournalWriter:
-        file = JournalFile.create(path, _meta(loaded, campaign_id), synchronous=_each_order(loaded))
-        return _writer(file, loaded)
+        header = {
+            "version": __version__,
+            "campaign_id": campaign_id,
+            "config_digest": loaded.config.digest,
+            "durability": loaded.config.session.durability.value,
+            "config": to_text(loaded.table, loaded.config),
+        }
+        return _writer(Log.create(path, KIND, header, sync=True), loaded, last_seq=0)
 
     return Keeping(open_writer=open_writer, state_of=state_of(path))
 
 
-@contextmanager
-def keep_on(path: Path, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Iterator[Keeping]:
-    """Claim the journal of a campaign that goes on, and yield how it is kept. The campaign closes what it opens.
+def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Keeping:
+    """Return how a campaign is kept that goes on. The campaign closes what it opens.
 
     Raises:
         JournalError: it can't be resumed, and is as it was.
     """
-    with claim(path) as claimed:
-        opened = claimed.first().event
-        if not isinstance(opened, CampaignOpened):
-            raise JournalError(f"{path} does not begin with a campaign's opening; `trioarb verify` says more")
+    opened = claimed.first.event
+    if not isinstance(opened, CampaignOpened):
+        raise JournalError(f"{claimed.path} does not begin with a campaign's opening; `trioarb verify` says more")
 
-        def open_writer(campaign_id: str) -> JournalWriter:
-            file = claimed.go_on(synchronous=_each_order(loaded))
-            for key, value in _meta(loaded, campaign_id).items():
-                if file.meta.get(key) != value:
-                    file.set_meta(key, value)
-            return _writer(file, loaded)
+    def open_writer(campaign_id: str) -> JournalWriter:
+        return _writer(claimed.go_on(), loaded, last_seq=claimed.last_seq)
 
-        past = Past(
-            opened=opened,
-            last_ts_ns=claimed.last_ts_ns,
-            records=claimed.records,
-            every_order=claimed.meta.get(_DURABILITY) == Durability.ORDER.value,
-            close_only=close_only,
-            clear_stop=clear_stop,
-        )
-        yield Keeping(open_writer=open_writer, state_of=state_of(path), past=past)
+    past = Past(
+        opened=opened,
+        last_ts_ns=claimed.last_ts_ns,
+        records=claimed.records,
+        config=to_text(loaded.table, loaded.config),
+        durability=loaded.config.session.durability.value,
+        torn=claimed.torn,
+        close_only=close_only,
+        clear_stop=clear_stop,
+    )
+    return Keeping(open_writer=open_writer, state_of=state_of(claimed.path), past=past)
 
 
-def _writer(file: JournalFile, loaded: Loaded) -> JournalWriter:
-    kind = InlineWriter if loaded.config.session.clock is ClockKind.VIRTUAL else ThreadWriter
-    return kind(file, each_order=_each_order(loaded))
-
-
-def _each_order(loaded: Loaded) -> bool:
-    return loaded.config.session.durability is Durability.ORDER
-
-
-def _meta(loaded: Loaded, campaign_id: str) -> Mapping[str, str]:
-    return {
-        "campaign_id": campaign_id,
-        "version": __version__,
-        _DURABILITY: loaded.config.session.durability.value,
-        "config_digest": loaded.config.digest,
-        STORED_CONFIG: to_text(loaded.table, loaded.config),
-    }
+def _writer(log: Log, loaded: Loaded, *, last_seq: int) -> JournalWriter:
+    session = loaded.config.session
+    return JournalWriter(
+        log,
+        last_seq=last_seq,
+        each_order=session.durability is Durability.ORDER,
+        inline=session.clock is ClockKind.VIRTUAL,
+    )

@@ -7,40 +7,41 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from trioarb.errors import CampaignError, ConfigError
-from trioarb.model.event import Record
-from trioarb.model.wire import to_json_object
+from trioarb.journal.recorded import KIND
 from trioarb.settings.problem import Problem
 
 __all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json"]
 
 
 class EventsFile:
-    """JSON Lines, one campaign event a line. With ``flush`` every line is handed to the system at once.
+    """A second place for a journal's lines.
 
-    The file is opened for the first event: a campaign that never began leaves the last one's file alone.
+    The file is opened for the first of them: a campaign that never began leaves the last one's file alone.
     """
 
-    def __init__(self, path: Path, *, flush: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: TextIO | None = None
-        self._flush = flush
+        self._file: BinaryIO | None = None
 
-    def observe(self, record: Record) -> None:
-        """Write one record.
+    def write(self, lines: bytes) -> None:
+        """Hand lines to the system.
 
         Raises:
-            CampaignError: it can't be written; says which file and why.
+            CampaignError: they can't be written; says which file and why.
         """
         try:
-            self._write(record)
+            if self._file is None:
+                self._file = self._path.open("wb", buffering=0)
+            while lines:
+                lines = lines[self._file.write(lines) :]
         except OSError as error:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Write what is still buffered, and close.
+        """Close the file.
 
         Raises:
             CampaignError: it can't be written; says which file and why.
@@ -50,13 +51,6 @@ class EventsFile:
                 self._file.close()
         except OSError as error:
             raise self._failed(error) from error
-
-    def _write(self, record: Record) -> None:
-        if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8")
-        self._file.write(json.dumps(to_json_object(record), separators=(",", ":"), ensure_ascii=False) + "\n")
-        if self._flush:
-            self._file.flush()
 
     def _failed(self, error: OSError) -> CampaignError:
         return CampaignError(f"{self._path}: events can't be written: {error.strerror or error}")
@@ -106,6 +100,8 @@ def check_outputs(outputs: Mapping[str, Path | None], *, inputs: Sequence[Path])
         why = _not_writable(path)
         if not why and path.resolve() in taken and not path.is_char_device():
             why = "is in use for something else; give another file"
+        if not why and _is_journal(path):
+            why = "is a journal, which would be lost; give another file"
         if why:
             problems.append(Problem(file=flag, message=why, value=str(path)))
         taken[path.resolve()] = flag
@@ -121,3 +117,11 @@ def _not_writable(path: Path) -> str:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         return "can't be written; choose another place"
     return ""
+
+
+def _is_journal(path: Path) -> bool:
+    beginning = f'{{"{KIND}":'.encode()
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning

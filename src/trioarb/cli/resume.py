@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.cli.journal import STORED_CONFIG, keep_on
+from trioarb.cli.journal import keep_on
 from trioarb.cli.options import Overrides
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import ClaimedJournal, claim
 from trioarb.plugin.registry import Plugins, load_plugins
 
 __all__ = ["resume"]
@@ -48,32 +47,43 @@ def resume(
     plugins = load_plugins()
     inputs = [journal] if config is None else [journal, config]
     check_outputs({"--events": events, "--summary": summary}, inputs=inputs)
-    with open_journal(journal) as reader:
-        stored = _stored(journal, reader.meta, plugins)
-    loaded = load_table(
-        stored.table if config is None else load_config(config, plugins).table,
-        plugins,
-        file=str(config or journal),
-        overrides=overrides or (),
-        iterations=iterations,
-        runtime_seconds=runtime,
-        log_level=log_level,
-    )
-    _compare(journal, stored, loaded, force=force)
-    with keep_on(journal, loaded, close_only=close_only, clear_stop=clear_stop) as keeping:
+    with claim(journal) as claimed:
+        stored = _stored(claimed, plugins, force=force)
+        loaded = load_table(
+            stored.table if config is None else load_config(config, plugins).table,
+            plugins,
+            file=str(config or journal),
+            overrides=overrides or (),
+            iterations=iterations,
+            runtime_seconds=runtime,
+            log_level=log_level,
+        )
+        _compare(journal, stored, loaded, force=force)
+        keeping = keep_on(claimed, loaded, close_only=close_only, clear_stop=clear_stop)
         foreground = Foreground(
             name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
         )
         return foreground.run(loaded, plugins, keeping, journal)
 
 
-def _stored(journal: Path, meta: Mapping[str, str], plugins: Plugins) -> Loaded:
-    """Return the configuration that the journal was written with."""
+def _stored(journal: ClaimedJournal, plugins: Plugins, *, force: bool) -> Loaded:
+    """Return the configuration that the journal was last written with.
+
+    Raises:
+        JournalError: there is none, or it means something else than it did when it was stored.
+    """
     try:
-        table = from_text(meta[STORED_CONFIG])
-    except (KeyError, ValueError) as error:
-        raise JournalError(f"{journal} holds no configuration that can be read; it can't be resumed") from error
-    return load_table(table, plugins, file=str(journal))
+        table = from_text(journal.config)
+    except ValueError as error:
+        raise JournalError(f"{journal.path} holds no configuration that can be read; it can't be resumed") from error
+    stored = load_table(table, plugins, file=str(journal.path))
+    if stored.config.digest != journal.config_digest and not force:
+        raise JournalError(
+            f"{journal.path}: the configuration in it has digest {stored.config.digest[:12]}, and its campaign ran "
+            f"with {journal.config_digest[:12]}: it was changed, or trioarb or a plugin has other settings now; "
+            "--force goes on with it as it reads now"
+        )
+    return stored
 
 
 def _compare(journal: Path, stored: Loaded, given: Loaded, *, force: bool) -> None:

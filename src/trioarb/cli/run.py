@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trioarb.cli.journal import keep_anew, new_path
+from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
 from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
 from trioarb.config.load import Loaded, load_config
-from trioarb.journal.file import require_free
 from trioarb.plugin.registry import Plugins, load_plugins
 
 __all__ = ["run", "run_anew"]
@@ -59,7 +58,14 @@ def run_anew(
     Raises:
         TrioarbError: one of its files is another of them or one of the ``inputs``, or it can't be opened.
     """
-    check_outputs({"--events": foreground.events, "--summary": foreground.summary}, inputs=inputs)
-    path = journal or loaded.config.session.journal or new_path(_JOURNALS, foreground.name)
-    require_free(path)
-    return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path
+    path = journal or loaded.config.session.journal
+    taken = inputs if path is None else [*inputs, path]
+    check_outputs({"--events": foreground.events, "--summary": foreground.summary}, inputs=taken)
+    if path is None:
+        path = new_path(_JOURNALS, foreground.name)
+    else:
+        require_free(path)
+    try:
+        return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path
+    finally:
+        discard_unbegun(path)

@@ -84,8 +84,7 @@ class Foreground:
             log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
             configure_logging(loaded.config.log_level, console, log_file)
             recorder = None if self.record is None else _recorder(self.record, loaded.config)
-            in_real_time = loaded.config.session.clock is ClockKind.REAL
-            events_file = EventsFile(self.events, flush=in_real_time) if self.events else None
+            events_file = EventsFile(self.events) if self.events else None
             live = console.is_terminal and not self.plain
             campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, recorder, live=live)
             if events_file is not None:
@@ -111,6 +110,7 @@ class Foreground:
                 console.say(f"error: {campaign.error}", style="red")
             console.say(f"log: {log_file.describe()}")
             console.say(f"journal: {journal}")
+            console.say(f"head: {campaign.head}")
         return campaign.exit_code
 
 
@@ -122,6 +122,7 @@ def report_of(campaign: Campaign) -> Report:
         tiers=campaign.tiers,
         at_ns=campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns,
         telemetry=telemetry_of(campaign),
+        head=campaign.head,
         error=campaign.error,
         exit_code=None if campaign.ended_by is None else campaign.exit_code,
     )
@@ -140,8 +141,6 @@ def _run_in_trio(
     config, clock = loaded.config, clock_of(loaded.config)
     in_detail = config.log_level is LogLevel.DEBUG
     observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
-    if events_file is not None:
-        observers.append(events_file.observe)
 
     async def main() -> Campaign:
         with ExitStack() as stack:
@@ -164,6 +163,7 @@ def _run_in_trio(
                 handle_signals=True,
                 warnings=loaded.warnings,
                 keeping=keeping,
+                copy=None if events_file is None else events_file.write,
                 recorder=recorder,
             )
 

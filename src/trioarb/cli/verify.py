@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -10,14 +13,15 @@ from cyclopts import Parameter
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
-from trioarb.journal.format import DamagedJournal
+from trioarb.errors import ConfigError
 from trioarb.journal.journal import uncollected
-from trioarb.journal.stored import open_journal
+from trioarb.journal.recorded import DamagedJournal, RecordedJournal, open_journal
+from trioarb.model.event import Record
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present
-from trioarb.report.stream import StreamDigest
 from trioarb.report.timeline import describe_residual, utc
+from trioarb.settings.problem import Problem
 from trioarb.verify.verification import Facts, Verification, Verifier
 
 __all__ = ["verify"]
@@ -32,33 +36,83 @@ def verify(
     digest: Annotated[
         bool, Parameter(negative="", help="Print the SHA-256 of the event stream first, alone on its line.")
     ] = False,
+    head: Annotated[
+        str | None,
+        Parameter(
+            help="`[SEQ:]HASH` as a run printed it when it ended: that of the journal's last event, or of the "
+            "event SEQ. Nothing else notices lines that are missing at its end, or that all of it was written anew."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify a journal; return 0, or 1 if it is damaged or breaks a rule."""
-    verifier, stream, damage = Verifier(), StreamDigest() if digest else None, ""
+    """Verify a journal; return 0, or 1 if it is damaged, breaks a rule or has another head."""
+    verifier, wanted, damage, torn = Verifier(), None if head is None else _Head(head), "", ""
+    sha256 = hashlib.sha256()
     try:
         with open_journal(journal) as stored, uncollected():
-            records = with_progress(stored.records(), stored.last_seq, f"verifying {journal}")
-            verifier.fold(records if stream is None else stream.of(records))
+            verifier.fold(with_progress(_read(stored, sha256, wanted), stored.last_seq, f"verifying {journal}"))
+            damage = "" if wanted is None else wanted.problem(stored)
+            if stored.torn:
+                torn = (
+                    f"{journal} ends with {stored.torn:,} bytes of a step that was cut off, or is just being written; "
+                    "they count for nothing, and are cut off when it is resumed"
+                )
     except DamagedJournal as error:
         damage = str(error)
     verification = verifier.result()
     is_sound = verification.is_sound and not damage
-    hex_digest = stream.hex if stream is not None and not damage else ""
+    hex_digest = sha256.hexdigest() if digest and not damage else ""
     if as_json:
-        print_json(_json(verification, is_sound, damage, hex_digest))
+        print_json(_json(verification, is_sound, damage, torn, hex_digest))
         return 0 if is_sound else 1
     if hex_digest:
         print(hex_digest)
     _print(verification)
+    if torn:
+        print(f"Torn: {torn}.")
     if damage:
         sys.stdout.flush()
         print(f"error: {damage}", file=sys.stderr)
     elif is_sound:
-        print(f"{journal} is sound.")
+        print(f"{journal} is sound{f' up to event {verification.facts.events:,}' if torn else ''}.")
     else:
         print(f"{journal} is not sound: {sum(one.violations for one in verification.checks):,} violations.")
     return 0 if is_sound else 1
+
+
+class _Head:
+    """The head that a journal should have."""
+
+    def __init__(self, text: str) -> None:
+        parsed = re.fullmatch(r"(?:(\d+):)?([0-9a-f]{32})", text.strip().lower())
+        if parsed is None:
+            allowed = "[SEQ:]HASH, 32 hex digits"
+            raise ConfigError([Problem(file="--head", message="no head of a journal", value=text, allowed=allowed)])
+        self.seq, self.hash = None if parsed[1] is None else int(parsed[1]), parsed[2]
+        #: The hash of the journal's event SEQ.
+        self.found = ""
+
+    def problem(self, journal: RecordedJournal) -> str:
+        """Return why it isn't that of a journal which was read, or ''."""
+        last_seq, _, last_hash = journal.head.partition(":")
+        found = last_hash if self.seq is None else self.found
+        if found == self.hash:
+            return ""
+        if self.seq is not None and int(last_seq) < self.seq:
+            return f"{journal.path} ends with event {last_seq}, its head was that of {self.seq}: its end is missing"
+        return (
+            f"{journal.path} has another head: the hash of event {self.seq or last_seq} is {found}, not {self.hash}. "
+            "Each line follows on the one before, so it was written anew from some line on, which can't be known, or "
+            "its end is missing"
+        )
+
+
+def _read(journal: RecordedJournal, sha256: Any, head: _Head | None) -> Iterator[Record]:
+    for record, line in journal.lines():
+        sha256.update(line.plain)
+        if head is not None and record.seq == head.seq:
+            head.found = line.hash.decode()
+        yield record
 
 
 def _print(verification: Verification) -> None:
@@ -98,13 +152,14 @@ def _told(facts: Facts) -> list[str]:
     return lines + [f"Left: {describe_residual(left)}" for left in facts.residuals]
 
 
-def _json(verification: Verification, is_sound: bool, damage: str, digest: str) -> dict[str, Any]:
+def _json(verification: Verification, is_sound: bool, damage: str, torn: str, digest: str) -> dict[str, Any]:
     facts = verification.facts
     return present(
         {
             "ok": is_sound,
             "digest": digest or None,
             "damage": damage or None,
+            "torn": torn or None,
             "checks": {
                 one.check.value: {"looked_at": one.looked_at, "unit": one.unit, "violations": one.violations}
                 for one in verification.checks

@@ -30,6 +30,7 @@ class Campaign:
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``screened``: recorded
     quotes that can change nothing are passed over, where that is known of them. ``recorder`` is given every quote.
+    ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
     """
 
     config: Config
@@ -47,6 +48,7 @@ class Campaign:
     phase: Phase = Phase.STARTING
     ended_by: EndedBy | None = None
     error: str = ""
+    head: str = ""
     problems: list[str] = attrs.field(factory=list)
     findings: list[str] = attrs.field(factory=list)
     signals: int = 0

@@ -8,7 +8,6 @@ import attrs
 
 from trioarb.journal.fold import Fold
 from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, Record
-from trioarb.model.order import VenueOrder
 
 __all__ = ["Past"]
 
@@ -17,19 +16,20 @@ __all__ = ["Past"]
 class Past:
     """``records`` reads the journal from its first event; ``last_ts_ns`` is the time of its last one.
 
-    ``every_order``: no order went out before its intent was on disk, so the journal knows all of them.
-    ``known_orders`` is folded from them: the orders that the journal knows; ``told`` are ours as venues tell of them.
+    ``known_orders`` is folded from them: the orders that the journal knows. ``config`` is what it goes on with, as text
+    without secrets, and ``durability`` how. ``torn``: so many bytes of a step that was cut off are cut from its end.
     ``close_only``: close what is open, and end. ``clear_stop``: lift a latched stop.
     """
 
     opened: CampaignOpened
     last_ts_ns: int
     records: Callable[[], Iterator[Record]]
-    every_order: bool
+    config: str
+    durability: str
+    torn: int = 0
     close_only: bool = False
     clear_stop: bool = False
     known_orders: set[str] = attrs.field(factory=set)
-    told: dict[str, VenueOrder] = attrs.field(factory=dict)
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:

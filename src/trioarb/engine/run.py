@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
+from typing import TypeVar
 
 import attrs
 import structlog
 import trio
 
-from trioarb.config.schema import Config
+from trioarb.config.schema import ClockKind, Config
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.market import start_market
 from trioarb.engine.opening import open_campaign, record_opening
 from trioarb.engine.recording import written
-from trioarb.engine.recovery import find_lost_orders, recover, resume
+from trioarb.engine.recovery import recover, require_known_orders, resume
 from trioarb.engine.services import (
     announce_end,
     ask_for_late_orders,
@@ -39,6 +40,8 @@ from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["run_campaign"]
+
+SeenT = TypeVar("SeenT")
 
 #: How long market data may take to begin before a recovery goes on without it.
 _BEGIN_SECONDS = 60
@@ -66,6 +69,7 @@ async def run_campaign(
     handle_signals: bool = False,
     warnings: Sequence[str] = (),
     keeping: Keeping | None = None,
+    copy: Callable[[bytes], None] | None = None,
     screened: bool = True,
     audited: bool = False,
     recorder: QuoteRecorder | None = None,
@@ -75,7 +79,8 @@ async def run_campaign(
     ``observers`` see every record; one that raises (for a full disk, say) ends the campaign with an error.
     ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
     the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
-    says where the campaign is kept, and what it goes on with. Without ``screened`` recorded quotes are not passed over
+    says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
+    a time, and fails as observers do. Without ``screened`` recorded quotes are not passed over
     where the strategy's screen says that it could not act upon them; if ``audited``, it is also asked at every one,
     whatever it says of the edges that it acts upon. ``recorder`` is given every quote as it comes, none being passed
     over then; if it fails, the campaign goes on without it. The rest is as in `open_campaign`.
@@ -95,14 +100,16 @@ async def run_campaign(
         if past is None:
             start = _Start(partial(record_opening, campaign), None)
         else:
-            lost = await find_lost_orders(campaign, past)
-            start = _Start(partial(resume, campaign, past), partial(recover, campaign, past, lost))
+            await require_known_orders(campaign, past)
+            start = _Start(partial(resume, campaign, past), partial(recover, campaign, past))
         writer = None if keeping is None else keeping.open_writer(campaign.campaign_id)
         campaign.parts.journal.attach(
             observers=[_stop_observer(campaign), *(_guarded(campaign, observe) for observe in observers)]
         )
         on_open(campaign)
         async with _recording(campaign, handle_signals=handle_signals):
+            if writer is not None:
+                _rely_on(writer, campaign, copy)
             await _run(campaign, start, writer, handle_signals=handle_signals)
     if campaign.world.opener.errors:
         campaign.end(EndedBy.ERROR, "; ".join(campaign.world.opener.errors))
@@ -138,14 +145,14 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, 
         beside.start_soon(_end_when_cancelled, campaign)
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as keeping:
-                if writer is not None:
-                    await keeping.start(writer.run)
-                    _rely_on(writer, campaign)
+                if writer is not None and campaign.config.session.clock is ClockKind.REAL:
+                    keeping.start_soon(writer.watch)
                 try:
                     await _run_phases(campaign, start, handle_signals=handle_signals)
                 finally:
                     if writer is not None:
                         await _close_journal(campaign, writer)
+                    keeping.cancel_scope.cancel()
         beside.cancel_scope.cancel()
 
 
@@ -196,19 +203,19 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
 async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> None:
     """Record what the campaign begins with, and start market data, which outlives this call."""
     await start.opening()
-    await campaign.parts.journal.written_down()  # without its beginning, a journal can't be resumed
+    campaign.parts.journal.begin()
     watch = watch_of(campaign)
     await start_market(campaign, services, watch)
     services.start_soon(serve, campaign, "the market watch", look_periodically, watch)
 
 
-def _rely_on(writer: JournalWriter, campaign: Campaign) -> None:
+def _rely_on(writer: JournalWriter, campaign: Campaign, copy: Callable[[bytes], None] | None) -> None:
     """Keep the journal in the writer; once it can't write, enter nothing more."""
 
     def fail(error: JournalError) -> None:
         campaign.end(EndedBy.ERROR, str(error))
 
-    writer.on_failure(fail)
+    writer.rely(fail, (lambda lines: None) if copy is None else _guarded(campaign, copy))
     campaign.parts.journal.keep(writer)
 
 
@@ -219,8 +226,9 @@ async def _close_journal(campaign: Campaign, writer: JournalWriter) -> None:
         except JournalError as error:
             missing = str(error)  # says why, too, if that is what ended the campaign
             campaign.error = missing if campaign.error in missing else f"{campaign.error}; {missing}"
+        campaign.head = writer.head
     if closing.cancelled_caught:
-        campaign.error = (
+        campaign.error = campaign.error or (
             f"the journal could not be closed within {_CLOSE_JOURNAL_SECONDS} s; its last events may be missing"
         )
 
@@ -240,11 +248,11 @@ def _stop_observer(campaign: Campaign) -> Callable[[Record], None]:
     return observe
 
 
-def _guarded(campaign: Campaign, observe: Callable[[Record], None]) -> Callable[[Record], None]:
+def _guarded(campaign: Campaign, observe: Callable[[SeenT], None]) -> Callable[[SeenT], None]:
     """An observer that fails (a full disk, say) ends the campaign, which still closes what is open."""
     failed = False
 
-    def guarded(record: Record) -> None:
+    def guarded(record: SeenT) -> None:
         nonlocal failed
         if failed:
             return

@@ -64,7 +64,6 @@ async def count_periodically(campaign: Campaign) -> None:
     while True:
         await time.sleep(_COUNT_EVERY_NS, _COUNT_ORDER)
         campaign.count(final=False)
-        await campaign.parts.journal.durable(campaign.parts.journal.seq)
 
 
 async def pace(campaign: Campaign) -> None:

@@ -180,7 +180,7 @@ class Executor:
         sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)
         seq = sender.submit(flight, sell, Purpose.LEG)
         begin: Callable[[Flight], Awaitable[object]]
-        if not self._journal.is_durable(seq) or not sender.expect(flight, (buy, sell)):
+        if not self._journal.is_durable() or not sender.expect(flight, (buy, sell)):
             begin = partial(self._send_legs, seq=seq, legs=(buy, sell))
         elif not sender.hear_at_once(flight) or not isinstance(step := self._next(flight, out_of_time=False), Finish):
             begin = sender.hear

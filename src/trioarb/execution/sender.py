@@ -63,10 +63,10 @@ class Sender:
 
     async def recorded(self, seq: int) -> bool:
         """Wait until the intent is safely in the journal; return whether it is, within the time of an answer."""
-        if self._journal.is_durable(seq):
+        if self._journal.is_durable():
             return True
         with self._answer_by(self._leg_timeout_ns):
-            return await self._journal.durable(seq)
+            return await self._journal.durable()
         return False
 
     def expect(self, flight: Flight, orders: Sequence[Order]) -> bool:

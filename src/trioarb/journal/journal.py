@@ -37,8 +37,8 @@ class Reactor(Protocol):
 class Journal:
     """Gives every event its number and time, folds it into the projections, then shows it to the observers.
 
-    All of it happens synchronously: between two awaits, state and journal agree. What has to be on disk before the
-    next step is waited for with `durable`; without a writer nothing is kept.
+    All of it happens synchronously: between two awaits, state and journal agree. What something is about to follow
+    from has to be `durable` first; without a writer nothing is kept.
     """
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
@@ -67,12 +67,15 @@ class Journal:
         self._reactors += reactors
 
     def record(self, event: Event) -> Record:
-        """Append an event, and whatever the reactors answer to it; return the record of ``event`` itself."""
-        self.seq += 1
-        record = Record(self.seq, self._now_ns(), event)
-        self.last_ns = record.ts_ns
+        """Append an event, and whatever the reactors answer to it; return the record of ``event`` itself.
+
+        Raises:
+            TypeError: a field holds what can't be written down; nothing was recorded.
+        """
+        record = Record(self.seq + 1, self._now_ns(), event)
         if self._writer is not None:
             self._writer.append(record)
+        self.seq, self.last_ns = record.seq, record.ts_ns
         self._folds.apply(record)
         for observe in self._observers:
             observe(record)
@@ -88,25 +91,23 @@ class Journal:
                 self._folds.apply(record)
                 self.seq, self.last_ns = record.seq, record.ts_ns
 
-    async def written_down(self) -> bool:
-        """Wait until every event so far is in the file; return whether they are."""
-        return self._writer is None or await self._writer.written_down()
+    def begin(self) -> None:
+        """Write what was recorded so far, in one piece; from now on each step."""
+        if self._writer is not None:
+            self._writer.begin()
 
     @property
     def is_failing(self) -> bool:
-        """Whether events can't be written to disk at present. They are kept, and written once it can be done."""
+        """Whether what is recorded now can't be relied upon. It is kept, and written once that can be done."""
         return self._writer is not None and self._writer.failure is not None
 
-    def is_durable(self, seq: int) -> bool:
-        """Say whether the event of this number may be relied upon already; it is handed on to be written."""
-        if self._writer is None:
-            return True
-        self._writer.end_step()
-        return self._writer.is_durable(seq)
+    def is_durable(self) -> bool:
+        """Write what was recorded; say whether it may be relied upon already."""
+        return self._writer is None or self._writer.is_durable()
 
-    async def durable(self, seq: int) -> bool:
-        """Wait until the event of this number may be relied upon; return whether it may.
+    async def durable(self) -> bool:
+        """Write what was recorded, and wait until it may be relied upon; return whether it may.
 
-        No checkpoint where nothing has to be waited for. Cancellation leaves the event as it is.
+        No checkpoint where nothing has to be waited for. Cancellation leaves everything as it is.
         """
-        return self._writer is None or self.is_durable(seq) or await self._writer.durable(seq)
+        return self._writer is None or await self._writer.durable()

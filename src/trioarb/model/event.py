@@ -86,7 +86,8 @@ class CampaignOpened(Event):
 class CampaignResumed(Event):
     """The campaign goes on after a crash, or after it had ended. ``number`` counts from 1.
 
-    ``last_seq`` and ``last_ts_ns`` are those of the last event that the journal held.
+    ``last_seq`` and ``last_ts_ns`` are those of the last event that the journal held. ``config`` is the whole
+    configuration that it goes on with, as JSON without secrets.
     """
 
     number: int
@@ -96,6 +97,8 @@ class CampaignResumed(Event):
     last_ts_ns: int
     close_only: bool
     warnings: tuple[str, ...] = ()
+    durability: str = ""
+    config: str = "{}"
 
 
 @attrs.frozen(kw_only=True)
@@ -331,8 +334,8 @@ class PositionClosed(Event):
     quantity: Decimal
     entry_buy_price: Decimal
     entry_sell_price: Decimal
-    exit_buy_price: Decimal | None
-    exit_sell_price: Decimal | None
+    exit_buy_price: Decimal | None = None
+    exit_sell_price: Decimal | None = None
     fees_usd: Decimal
     pnl_usd: Decimal
     opened_at_ns: int

@@ -56,8 +56,18 @@ def per_unit(amount: Decimal, quantity: Decimal) -> Decimal:
 
 
 def text(value: Decimal) -> str:
-    """Return the decimal in plain digits: no exponent, no trailing zeros, never ``-0``."""
+    """Return the decimal in plain digits: no exponent, no trailing zeros, never ``-0``.
+
+    Raises:
+        TypeError: it is no decimal.
+    """
+    digits = _digits(value)
+    if digits[-1] != "0" and "E" not in digits:
+        return digits
     if not value:
         return "0"
     digits = format(value, "f")
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+_digits = Decimal.__str__

@@ -25,8 +25,9 @@ __all__ = ["Report"]
 class Report:
     """The configuration, and what was folded from the journal: the state, and the guard tiers by name.
 
-    ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``error`` and
-    ``exit_code`` are those of the process; a journal's own are the default.
+    ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``head`` is
+    ``SEQ:HASH`` of the journal's last event, where that is known. ``error`` and ``exit_code`` are those of the process;
+    a journal's own are the default.
     """
 
     config: Config
@@ -34,6 +35,7 @@ class Report:
     tiers: Mapping[str, GuardTier]
     at_ns: int
     telemetry: Telemetry | None = None
+    head: str = ""
     error: str = attrs.field()
     exit_code: int | None = attrs.field()
 

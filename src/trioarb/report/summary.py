@@ -38,6 +38,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "version": statistics.version,
             "campaign_id": report.campaign_id,
             "config_digest": report.config.digest,
+            "head": report.head or None,
             "seed": session.seed,
             "env": report.config.env,
             "mode": session.mode,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import TextIO
 
-from trioarb.api import VenueError
+from trioarb.api import Log, LogReader, TrioarbError, VenueError
 from trioarb_faults.altered import Altered
 
 __all__ = ["Memory"]
+
+_KIND = "trioarb_faults"
 
 
 class Memory:
@@ -21,7 +22,7 @@ class Memory:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._file: TextIO | None = None
+        self._log: Log | None = None
         self._altered: dict[str, Altered] = {}
 
     def resume(self) -> None:
@@ -33,32 +34,41 @@ class Memory:
         if self._path is None or not self._path.exists():
             return
         try:
-            lines, end, torn = self._path.read_text("ascii").rpartition("\n")
-            if torn:
-                self._path.write_text(lines + end, "ascii")
-            for line in lines.splitlines():
-                order_id, quantity, lot_size, split = json.loads(line)
-                self._altered[order_id] = Altered(quantity=Decimal(quantity), lot_size=Decimal(lot_size), split=split)
-        except (OSError, ValueError, TypeError, ArithmeticError) as error:
+            reader = LogReader(self._path, _KIND, "memory", claimed=True)
+            try:
+                for step in reader.steps():
+                    for line in step:
+                        row = json.loads(line.plain)
+                        self._altered[row["order"]] = Altered(
+                            quantity=Decimal(row["quantity"]), lot_size=Decimal(row["lot_size"]), split=row["split"]
+                        )
+                self._log = Log.resume(reader)
+            finally:
+                reader.close()
+        except (TrioarbError, ValueError, KeyError, ArithmeticError) as error:
             raise VenueError(f"{self._path} can't be read: {error}") from error
 
     def keep(self, client_order_id: str, altered: Altered) -> None:
         """Remember an order that is about to be sent.
 
         Raises:
-            OSError: it can't be written down; the order must not be sent.
+            TrioarbError: it can't be written down; the order must not be sent.
         """
         if self._path is not None:
-            if self._file is None:
-                self._file = self._path.open("a", encoding="ascii")
-            entry = [client_order_id, str(altered.quantity), str(altered.lot_size), altered.split]
-            self._file.write(json.dumps(entry) + "\n")
-            self._file.flush()
+            self._log = self._log or Log.create(self._path, _KIND, {})
+            row = {
+                "order": client_order_id,
+                "quantity": str(altered.quantity),
+                "lot_size": str(altered.lot_size),
+                "split": altered.split,
+            }
+            self._log.append([json.dumps(row, separators=(",", ":"))[:-1].encode()])
+            self._log.write()
         self._altered[client_order_id] = altered
 
     def get(self, client_order_id: str) -> Altered | None:
         return self._altered.get(client_order_id)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._log is not None:
+            self._log.close()

@@ -1,0 +1,196 @@
+"""Read the events of a journal, and change nothing; or claim it, to go on with its campaign."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from trioarb.errors import JournalError
+from trioarb.journal.log import END, DamagedLog, Log, LoggedLine, LogReader
+from trioarb.model.event import CampaignResumed, Record
+from trioarb.model.wire import decode
+
+__all__ = ["KIND", "ClaimedJournal", "DamagedJournal", "RecordedJournal", "claim", "open_journal", "salvage"]
+
+#: The first field of a journal's header.
+KIND = "trioarb_journal"
+_RESUMED = b',"type":"campaign_resumed",'
+_BEGINNING = 100
+_SEQ = re.compile(rb'^\{"seq":(\d+),', re.MULTILINE)
+
+
+class DamagedJournal(JournalError):
+    """A journal is not what was written; ``readable`` events from its start are sound."""
+
+    def __init__(self, message: str, *, readable: int) -> None:
+        self.readable = readable
+        super().__init__(message)
+
+
+class RecordedJournal:
+    """A journal as it was when it was opened.
+
+    ``header`` says who wrote it, and with which configuration. Once all of it was read, ``head`` is ``SEQ:HASH`` of its
+    last event, and ``torn`` the number of bytes after that: of a step that was cut off, or is just being written.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        self.path = reader.path
+        self.header = reader.header
+        self.head = ""
+        self._reader = reader
+        #: The number that the last line gives, before any was checked: for how far something is.
+        self.last_seq = reader.last_number(_SEQ)
+
+    @property
+    def torn(self) -> int:
+        return self._reader.torn
+
+    def records(self) -> Iterator[Record]:
+        """Yield the events in order.
+
+        Raises:
+            DamagedJournal: after the last event that is sound, if what follows isn't.
+            JournalError: there are none.
+        """
+        return (record for record, _ in self.lines())
+
+    def lines(self) -> Iterator[tuple[Record, LoggedLine]]:
+        """Yield the events in order, each with its line; as `records`."""
+        seq = 0
+        for step in self.steps():
+            for line in step:
+                record = self._record(line, seq)
+                seq = record.seq
+                yield record, line
+
+    def steps(self) -> Iterator[list[LoggedLine]]:
+        """Yield the lines of each step in order; as `records`."""
+        number, head = 1, ""
+        try:
+            for step in self._reader.steps():
+                yield step
+                number, head = step[-1].number, step[-1].hash.decode()
+        except DamagedLog as error:
+            raise self._damaged(str(error).partition(": ")[2], number - 1) from error
+        if not head:
+            raise JournalError(f"{self.path} holds nothing: its campaign never began; start a new one")
+        self.head = f"{number - 1}:{head}"
+
+    def last_config(self) -> tuple[str, str]:
+        """Return the configuration that it was last written with, as text, and its digest. Reads all of it.
+
+        Raises:
+            JournalError: as `records`.
+        """
+        config, digest = self.header.get("config", ""), self.header.get("config_digest", "")
+        for step in self.steps():
+            for line in step:
+                if _RESUMED in line.body[:_BEGINNING]:
+                    resumed = decode(line.body + b"}").event
+                    assert isinstance(resumed, CampaignResumed)
+                    config, digest = resumed.config, resumed.config_digest
+            self._last = step[-1]
+        return config, digest
+
+    def _record(self, line: LoggedLine, seq: int) -> Record:
+        try:
+            record = decode(line.body + b"}")
+        except ValueError as error:
+            raise self._damaged(f"line {line.number} can't be read ({error})", seq) from error
+        if record.seq != seq + 1:
+            raise self._damaged(f"line {line.number}: event {record.seq} follows event {seq}", seq)
+        return record
+
+    def _damaged(self, what: str, readable: int) -> DamagedJournal:
+        sound = f"its events 1 to {readable} are sound" if readable else "not one of its events can be read"
+        offer = f"; `trioarb repair {self.path} NEW` saves them" if readable else ""
+        return DamagedJournal(f"{self.path} is damaged: {what}; {sound}{offer}", readable=readable)
+
+
+class ClaimedJournal(RecordedJournal):
+    """A journal that nobody else can go on with. All of it is sound; it is as it was so far.
+
+    ``config`` and ``config_digest`` are those that it was last written with.
+    """
+
+    def __init__(self, reader: LogReader) -> None:
+        super().__init__(reader)
+        self.config, self.config_digest = self.last_config()
+        self.first = next(self.records())
+        self.last_seq, self.last_ts_ns, _ = decode(self._last.body + b"}")
+
+    def go_on(self) -> Log:
+        """Open it for appending, and cut off what is torn at its end.
+
+        Raises:
+            JournalError: it can't be written.
+        """
+        return Log.resume(self._reader)
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[RecordedJournal]:
+    """Open a journal for reading, also while a campaign writes it. Changes nothing.
+
+    Raises:
+        JournalError: it is missing, empty, not a journal, or one that this version can't read.
+        DamagedJournal: its header is not what was written.
+    """
+    with _reading(path, claimed=False) as reader:
+        yield RecordedJournal(reader)
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[ClaimedJournal]:
+    """Read all of a journal, and keep every other process from going on with it.
+
+    Raises:
+        JournalError: it is missing, read-only, in use, or not what it should be; it is as it was.
+        DamagedJournal: not all of it is sound; it is as it was.
+    """
+    with _reading(path, claimed=True) as reader:
+        yield ClaimedJournal(reader)
+
+
+@contextmanager
+def _reading(path: Path, *, claimed: bool) -> Iterator[LogReader]:
+    try:
+        reader = LogReader(path, KIND, "journal", claimed=claimed)
+    except DamagedLog as error:
+        raise DamagedJournal(f"{error}; nothing of it can be trusted", readable=0) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def salvage(path: Path, new_path: Path) -> int:
+    """Copy all steps before the first line that is not what was written into a new journal; return how many events.
+
+    Raises:
+        JournalError: nothing can be saved, or the new journal can't be made.
+    """
+    with open_journal(path) as journal:
+        log = Log.create(
+            new_path, KIND, {key: value for key, value in journal.header.items() if key != KIND}, sync=True
+        )
+        saved = 0
+        try:
+            with suppress(DamagedJournal):
+                for step in journal.steps():
+                    log.append([line.body.removesuffix(END) for line in step])
+                    log.write()
+                    saved = step[-1].number - 1
+            log.sync()
+        except BaseException:
+            new_path.unlink()
+            raise
+        finally:
+            log.close()
+    if not saved:
+        new_path.unlink()
+        raise JournalError(f"{path}: not one of its events can be read; nothing can be saved")
+    return saved
