@@ -63,6 +63,8 @@ def seconds(symbols: int) -> float:
                     for sink in sinks:
                         sink(bid, 1.0, bid + 0.05, 1.0, now_ns)
                 took.append(time.perf_counter() - started)
+            for task in campaign.symbols.values():
+                task.settle()
             evaluated = sum(task.funnel.evaluated for task in campaign.symbols.values())
             assert evaluated == (RUNS + 1) * (QUOTES // len(sinks)) * len(sinks)
             assert all(task.funnel.over_threshold == 0 for task in campaign.symbols.values())

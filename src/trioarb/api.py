@@ -19,8 +19,10 @@ from trioarb.model.trade import (
     Refusal,
 )
 from trioarb.plugin.contract import (
+    ALWAYS,
     Exchange,
     ExchangeContext,
+    ExitBand,
     Feed,
     GuardContext,
     GuardTier,
@@ -29,7 +31,6 @@ from trioarb.plugin.contract import (
     QuoteSink,
     RiskView,
     RowBatch,
-    Screen,
     SourceContext,
     Stored,
     Strategy,
@@ -47,7 +48,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
-from trioarb.quotes.recording import Recording
+from trioarb.quotes.parquet import FileContents, QuoteFile, quote_files, scan_quotes
 from trioarb.settings.types import (
     Amount,
     Bps,
@@ -71,6 +72,7 @@ from trioarb.settings.types import (
 from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn, seconds_to_ns
 
 __all__ = [
+    "ALWAYS",
     "BPS",
     "EXACT",
     "SECOND_NS",
@@ -84,9 +86,11 @@ __all__ = [
     "Exchange",
     "ExchangeContext",
     "ExchangeSpec",
+    "ExitBand",
     "ExitReason",
     "FeeBps",
     "Feed",
+    "FileContents",
     "Fill",
     "Fraction",
     "GuardContext",
@@ -123,14 +127,13 @@ __all__ = [
     "PositiveSeconds",
     "Probability",
     "Quote",
+    "QuoteFile",
     "QuoteSink",
     "Record",
     "Refusal",
-    "Recording",
     "RiskView",
     "Route",
     "RowBatch",
-    "Screen",
     "Seconds",
     "Side",
     "SourceContext",
@@ -153,6 +156,8 @@ __all__ = [
     "exact_decimal",
     "floor_to",
     "hookimpl",
+    "quote_files",
+    "scan_quotes",
     "seconds_to_ns",
     "setting",
 ]

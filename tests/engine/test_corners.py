@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from trioarb.api import (
+    ALWAYS,
     SECOND_NS,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
+    ExitBand,
     ExitReason,
     Order,
     OrderRejected,
@@ -122,8 +124,8 @@ class FailsForASecond(Strategy):
             raise ValueError("not now")
         return ExitReason.MAX_HOLDING if held_ns >= 2 * SECOND_NS else None
 
-    def wake_at_ns(self, position: Position) -> int | None:
-        return position.opened_ns + 2 * SECOND_NS
+    def exit_band(self, position: Position) -> ExitBand:
+        return ExitBand(edge_from_bps=ALWAYS, from_ns=position.opened_ns + 2 * SECOND_NS)
 
 
 @pytest.mark.parametrize("interval_ms", [0, 100])

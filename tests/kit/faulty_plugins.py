@@ -21,6 +21,7 @@ from trioarb.api import (
     Exchange,
     ExchangeContext,
     ExchangeSpec,
+    ExitBand,
     ExitReason,
     Feed,
     Fill,
@@ -42,7 +43,6 @@ from trioarb.api import (
     Record,
     Refusal,
     Route,
-    Screen,
     SourceContext,
     Strategy,
     StrategyContext,
@@ -269,7 +269,6 @@ class StrategySettings(spread.SpreadSettings):
 class FaultyStrategy(spread.SpreadStrategy):
     def __init__(self, settings: StrategySettings) -> None:
         super().__init__(settings)
-        self.asked_from_bps = 1e6 if settings.fault == "asked_from_bps" else None
         self._fault = settings.fault
         self._sound_calls = settings.sound_calls
 
@@ -284,22 +283,13 @@ class FaultyStrategy(spread.SpreadStrategy):
         fail_if(self._fault, "exit")
         return super().exit(position, edge_bps, net_bps, now_ns)
 
-    def wake_at_ns(self, position: Position) -> int | None:
-        fail_if(self._fault, "wake_at_ns")
-        return super().wake_at_ns(position)
+    def entry_from_bps(self, route: Route) -> float:
+        fail_if(self._fault, "entry_from_bps")
+        return super().entry_from_bps(route)
 
-    def screen(self) -> Screen:
-        return _HidesEntries() if self._fault == "screen" else super().screen()
-
-
-class _HidesEntries(Screen):
-    """Says that the strategy never enters."""
-
-    def entries(self, received: Any, paid: Any) -> Any:
-        return received < 0
-
-    def exits(self, position: Position, received: Any, paid: Any) -> Any:
-        return received > 0
+    def exit_band(self, position: Position) -> ExitBand:
+        fail_if(self._fault, "exit_band")
+        return super().exit_band(position)
 
 
 class BareStrategy(Strategy):

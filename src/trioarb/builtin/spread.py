@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from math import inf
 
 import attrs
 
 from trioarb.api import (
     Bps,
+    ExitBand,
     ExitReason,
     OrderSize,
     Position,
@@ -20,7 +21,6 @@ from trioarb.api import (
     PositiveMoney,
     PositiveSeconds,
     Route,
-    Screen,
     Strategy,
     StrategyContext,
     StrategySpec,
@@ -28,13 +28,6 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-    Mask = npt.NDArray[np.bool_]
 
 __all__ = ["SpreadSettings", "SpreadStrategy"]
 
@@ -68,64 +61,42 @@ class SpreadStrategy(Strategy):
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
         default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
         self._size = OrderSize(usd=settings.order_size_usd or default, base=settings.order_size_base)
-        self.asked_from_bps = self._entry = float(settings.entry_bps)
+        self._entry = float(settings.entry_bps)
         self._exit = float(settings.exit_bps)
-        self._take_profit = None if settings.take_profit_bps is None else float(settings.take_profit_bps)
-        self._stop_loss = None if settings.stop_loss_bps is None else -float(settings.stop_loss_bps)
+        self._take_profit = inf if settings.take_profit_bps is None else float(settings.take_profit_bps)
+        self._stop_loss = -inf if settings.stop_loss_bps is None else -float(settings.stop_loss_bps)
         self._max_holding_ns = (
             None if settings.max_holding_seconds is None else seconds_to_ns(settings.max_holding_seconds)
+        )
+
+    def entry_from_bps(self, route: Route) -> float:
+        return self._entry
+
+    def exit_band(self, position: Position) -> ExitBand:
+        return ExitBand(
+            edge_from_bps=self._exit,
+            net_from_bps=self._take_profit,
+            net_to_bps=self._stop_loss,
+            from_ns=self._due_ns(position),
         )
 
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
         return self._size if edge_bps >= self._entry else None
 
     def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
-        wake_at_ns = self.wake_at_ns(position)
-        if wake_at_ns is not None and now_ns >= wake_at_ns:
+        due_ns = self._due_ns(position)
+        if due_ns is not None and now_ns >= due_ns:
             return ExitReason.MAX_HOLDING
         if edge_bps >= self._exit:
             return ExitReason.EDGE
-        if self._take_profit is not None and net_bps >= self._take_profit:
+        if net_bps >= self._take_profit:
             return ExitReason.TAKE_PROFIT
-        if self._stop_loss is not None and net_bps <= self._stop_loss:
+        if net_bps <= self._stop_loss:
             return ExitReason.STOP_LOSS
         return None
 
-    def wake_at_ns(self, position: Position) -> int | None:
+    def _due_ns(self, position: Position) -> int | None:
         return None if self._max_holding_ns is None else position.opened_ns + self._max_holding_ns
-
-    def screen(self) -> Screen:
-        return _SpreadScreen(self._entry, self._exit, self._take_profit, self._stop_loss)
-
-
-#: What rounding could add to a ratio of prices; far more than it does.
-_SLACK = 1e-12
-
-
-@attrs.frozen
-class _SpreadScreen(Screen):
-    """The thresholds in terms of prices, some slack wider."""
-
-    entry: float
-    exit: float
-    take_profit: float | None
-    stop_loss: float | None
-
-    def entries(self, received: Floats, paid: Floats) -> Mask:
-        return received >= paid * (1 + self.entry / 1e4 - _SLACK)
-
-    def exits(self, position: Position, received: Floats, paid: Floats) -> Mask:
-        rows: Mask = received >= paid * (1 + self.exit / 1e4 - _SLACK)
-        if self.take_profit is not None or self.stop_loss is not None:
-            quantity, cash = float(position.quantity), float(position.cash - position.fees)
-            notional = quantity * float(position.buy_price)
-            earned = cash + quantity * (received - paid)
-            slack = _SLACK * (abs(cash) + quantity * (received + paid))
-            if self.take_profit is not None:
-                rows |= earned + slack >= self.take_profit / 1e4 * notional
-            if self.stop_loss is not None:
-                rows |= earned - slack <= self.stop_loss / 1e4 * notional
-        return rows
 
 
 def _warnings(settings: SpreadSettings) -> Iterable[str]:

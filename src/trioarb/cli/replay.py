@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.cli.audit import audited
 from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime, pair
 from trioarb.cli.run import run_anew
 from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
@@ -44,14 +42,6 @@ def replay(
     summary: SummaryPath = None,
     log_dir: LogDir = Path("logs"),
     plain: Plain = False,
-    audit: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help="Replay a second time, showing the strategy every quote, and compare the events; "
-            "exit code 1 if it said of a quote that it would not act upon it, and would have.",
-        ),
-    ] = False,
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
     exchanges = dict(pair("--exchange", text, "VENUE=NAME", "spot=BINANCE") for text in exchange or ())
@@ -66,9 +56,4 @@ def replay(
         quotes=Quotes(paths=quotes, exchanges=exchanges),
     )
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-    code, path = run_anew(loaded, plugins, foreground, journal, inputs=[config, *quotes])
-    if not audit or code == 1:
-        return code
-    problem = audited(loaded, plugins, path)
-    print(f"audit: {problem}" if problem else "audit: every quote shown, the events are the same", file=sys.stderr)
-    return 1 if problem else code
+    return run_anew(loaded, plugins, foreground, journal, inputs=[config, *quotes])[0]

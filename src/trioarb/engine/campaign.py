@@ -117,6 +117,7 @@ class Campaign:
         """Record every symbol's counters."""
         self.parts.guards.flush(tuple(self.symbols))
         for symbol, task in self.symbols.items():
+            task.settle()
             self.parts.journal.record(task.funnel.event(symbol, final=final, highest_edge_bps=task.highest_edge_bps))
 
 

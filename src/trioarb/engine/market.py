@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import trio
 
 from trioarb.engine.campaign import Campaign, describe
-from trioarb.engine.screening import columns_of, play_screened, screens_of
+from trioarb.engine.screening import can_be_screened, columns_of, play_screened
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
@@ -37,10 +37,9 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
 
     async def play_tapes() -> None:
-        screens = None if feeds else screens_of(campaign)
-        columns = None if screens is None else await columns_of(campaign)
-        if screens is not None and columns is not None:
-            await play_screened(campaign, columns, screens, watch)
+        columns = None if feeds or not can_be_screened(campaign) else await columns_of(campaign)
+        if columns is not None:
+            await play_screened(campaign, columns, watch)
         else:
             await play(
                 tapes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from trioarb import __version__
@@ -18,7 +19,7 @@ from trioarb.engine.world import Opener, World, blamed, open_world
 from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
-from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed
+from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
 from trioarb.model.trade import Account
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
@@ -209,7 +210,15 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
             parts=parts,
             on_done=campaign.end_if_all_done,
         )
+    journal.attach(observers=[partial(_note, campaign.symbols)])
     return campaign
+
+
+def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
+    """Tell a symbol of its events."""
+    task = symbols.get(getattr(record.event, "symbol", ""))
+    if task is not None:
+        task.note_event()
 
 
 def _check_numbers(strategy: Strategy) -> None:

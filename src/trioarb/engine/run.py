@@ -71,7 +71,6 @@ async def run_campaign(
     keeping: Keeping | None = None,
     copy: Callable[[bytes], None] | None = None,
     screened: bool = True,
-    audited: bool = False,
     recorder: QuoteRecorder | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
@@ -80,10 +79,9 @@ async def run_campaign(
     ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
     the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
-    a time, and fails as observers do. Without ``screened`` recorded quotes are not passed over
-    where the strategy's screen says that it could not act upon them; if ``audited``, it is also asked at every one,
-    whatever it says of the edges that it acts upon. ``recorder`` is given every quote as it comes, none being passed
-    over then; if it fails, the campaign goes on without it. The rest is as in `open_campaign`.
+    a time, and fails as observers do. Without ``screened`` recorded quotes are not skipped where the strategy's bands
+    say that it need not be asked. ``recorder`` is given every quote as it comes, none being skipped then; if it fails,
+    the campaign goes on without it. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -93,10 +91,7 @@ async def run_campaign(
     past = keeping.past if keeping is not None else None
     state_of = keeping.state_of if keeping is not None else None
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
-        campaign.screened, campaign.recorder = screened and not audited and recorder is None, recorder
-        if audited:
-            for task in campaign.symbols.values():
-                task.ask_always()
+        campaign.screened, campaign.recorder = screened and recorder is None, recorder
         if past is None:
             start = _Start(partial(record_opening, campaign), None)
         else:

@@ -13,11 +13,10 @@ import trio
 
 from trioarb.engine.symbol import SymbolTask
 from trioarb.model.event import PairEnded, Record
-from trioarb.model.trade import Position
-from trioarb.plugin.contract import Screen
+from trioarb.model.market import Route
+from trioarb.quotes.band import Held, exit_asked, ratio_below
 from trioarb.quotes.columns import QuoteBlock, QuoteColumns
 from trioarb.state.funnel import Passed
-from trioarb.state.trades import Trades
 from trioarb.time.campaign_time import CampaignTime, Turn
 
 if TYPE_CHECKING:
@@ -55,11 +54,9 @@ class ScreenedMarket:
         self,
         columns: Mapping[str, QuoteColumns],
         tasks: Mapping[str, SymbolTask],
-        screens: Mapping[str, Screen],
         *,
         ends: Mapping[str, tuple[int, int]],
         time: CampaignTime,
-        trades: Trades,
     ) -> None:
         self.rank = -1
         self.time = time
@@ -68,8 +65,7 @@ class ScreenedMarket:
         self._ends = sorted((rank, at_ns, venue) for venue, (rank, at_ns) in ends.items())
         self._plan: list[tuple[int, int]] = []
         self._symbols = [
-            _Symbol(number, self, task, columns[symbol], screens[symbol], trades)
-            for number, (symbol, task) in enumerate(tasks.items())
+            _Symbol(number, self, task, columns[symbol]) for number, (symbol, task) in enumerate(tasks.items())
         ]
         self._of = {one.task.symbol: one for one in self._symbols}
 
@@ -145,7 +141,7 @@ class _Screened:
 class _ExitSearch:
     """How far a position's exit was looked for: the row to be shown for it, or the first that was not looked at."""
 
-    position: Position
+    held: Held
     row: int
 
 
@@ -158,8 +154,6 @@ class _Symbol:
         market: ScreenedMarket,
         task: SymbolTask,
         columns: QuoteColumns,
-        screen: Screen,
-        trades: Trades,
     ) -> None:
         self.task = task
         self.next_rank = -1
@@ -168,12 +162,10 @@ class _Symbol:
         self._number = number
         self._market = market
         self._columns = columns
-        self._screen = screen
-        self._trades = trades
+        self._entry_from: Mapping[Route, float] = {}
         self._board = task.market.board
         self._sinks = [task.sink(venue) if venue in task.market.instruments else None for venue in self._board.venues]
         self._paths = task.paths
-        self._path_of = {path.route: path for path in task.paths}
         self._max_age_ns = task.strategy.max_quote_age_ns
         self._screened: dict[int, _Screened] = {}
         self._exits: dict[str, _ExitSearch] = {}
@@ -183,6 +175,7 @@ class _Symbol:
         self._go_to(0)
         self._board.catch_up = self.catch_up
         task.on_change = self.replan
+        task.chosen = True
 
     def _go_to(self, row: int) -> None:
         """Note that every row before this one was seen."""
@@ -233,15 +226,19 @@ class _Symbol:
             return
         while self._firsts and self._firsts[0] < row:
             self._firsts.popleft()
+        decider = self.task.bands()
+        held = () if decider is None else decider.held
+        if decider is not None and decider.entry_from != self._entry_from:
+            self._entry_from = decider.entry_from
+            self._screened.clear()
         wanted = [end]
         if self._firsts:
             wanted.append(self._firsts[0])
         if self.task.is_evaluating:
             wanted.append(row + self.task.iterations_left - 1)
             wanted.append(self._next_entry(row, min(wanted)))
-        positions = self._trades.positions(self.task.symbol)
-        wanted += [self._next_exit(position, row, min(wanted)) for position in positions]
-        self._exits = {one.trade_id: self._exits[one.trade_id] for one in positions}
+        wanted += [self._next_exit(one, row, min(wanted)) for one in held]
+        self._exits = {one.position.trade_id: self._exits[one.position.trade_id] for one in held}
         self._next_row = min(wanted)
         if self._next_row >= end:
             self.next_rank, self.next_ns = -1, _NEVER
@@ -315,20 +312,17 @@ class _Symbol:
                 return block.first + int(entries[found])
         return min(until, self._columns.blocks[min(first + _BLOCKS_AHEAD, len(self._columns.blocks)) - 1].end)
 
-    def _next_exit(self, position: Position, row: int, until: int) -> int:
+    def _next_exit(self, held: Held, row: int, until: int) -> int:
         """Return the first row before ``until`` that has to be shown for an exit; ``until`` if there is none."""
-        known = self._exits.get(position.trade_id)
-        if known is not None and known.position is position and known.row >= row:
+        known = self._exits.get(held.position.trade_id)
+        if known is not None and known.held == held and known.row >= row:
             return known.row
-        due_ns = self.task.strategy.wake_at_ns(position)
-        path = self._path_of[position.route.reversed]
+        due_ns, path = held.band.from_ns, held.out
         rows, at = _FIRST_EXIT_ROWS, row
         while at < until:
             block, first = self._columns.at(at)
             end = min(first + rows, len(block), until - block.first)
-            received = block.bid[path.sell, first:end] * path.keep_sell
-            paid = block.ask[path.buy, first:end] * path.cost_buy
-            mask = self._screen.exits(position, received, paid)
+            mask: Mask = exit_asked(held, block.bid[path.sell, first:end], block.ask[path.buy, first:end])  # type: ignore[assignment]
             if due_ns is not None and block.ts_ns[end - 1] >= due_ns:
                 mask = mask | (block.ts_ns[first:end] >= due_ns)
             found = int(mask.argmax())
@@ -337,7 +331,7 @@ class _Symbol:
                 break
             at += end - first
             rows *= 2
-        self._exits[position.trade_id] = _ExitSearch(position, min(at, until))
+        self._exits[held.position.trade_id] = _ExitSearch(held, min(at, until))
         return min(at, until)
 
     def _screen_block(self, at: int, block: QuoteBlock) -> _Screened:
@@ -361,7 +355,7 @@ class _Symbol:
             for path, is_on_time in zip(self._paths, on_time, strict=True):
                 received = block.bid[path.sell, rows] * path.keep_sell
                 paid = block.ask[path.buy, rows] * path.cost_buy
-                entries[rows] |= self._screen.entries(received, paid)
+                entries[rows] |= received >= paid * ratio_below(self._entry_from[path.route])
                 has_edge: Mask = received > paid
                 if is_on_time is not None:
                     has_edge &= is_on_time[rows]

@@ -15,13 +15,13 @@ from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.screened import ScreenedMarket
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import MarketDataError
-from trioarb.plugin.contract import RowBatch, Screen, Stored, Tape
+from trioarb.plugin.contract import ALWAYS, RowBatch, Stored, Tape
 from trioarb.quotes import cache as quote_cache
 from trioarb.quotes.align import Aligned, align
 from trioarb.quotes.cache_folder import root
 from trioarb.quotes.columns import SILENCE_NS, QuoteBlock, QuoteColumns, Refused, VenueTimes
 
-__all__ = ["Columns", "columns_of", "play_screened", "screens_of"]
+__all__ = ["Columns", "can_be_screened", "columns_of", "play_screened"]
 
 _SAY_EVERY_SECONDS = 5
 
@@ -34,14 +34,13 @@ class Columns:
     times: Mapping[str, VenueTimes]
 
 
-def screens_of(campaign: Campaign) -> Mapping[str, Screen] | None:
-    """Return each symbol's screen; ``None`` if something has to be shown every quote."""
+def can_be_screened(campaign: Campaign) -> bool:
+    """Return whether there is a symbol that need not be shown every quote, and nothing else that has to be."""
     world, session = campaign.world, campaign.config.session
     if session.loop_interval_ms or not world.time.jumps or not campaign.screened:
-        return None
-    screens = {symbol: task.strategy.screen() for symbol, task in campaign.symbols.items()}
-    found = {symbol: screen for symbol, screen in screens.items() if screen is not None}
-    return found if len(found) == len(screens) else None
+        return False
+    deciders = [task.bands() for task in campaign.symbols.values()]
+    return not any(one is not None and ALWAYS in one.entry_from.values() for one in deciders)
 
 
 async def columns_of(campaign: Campaign) -> Columns | None:
@@ -127,17 +126,13 @@ async def _align(
             await trio.lowlevel.checkpoint()
 
 
-async def play_screened(
-    campaign: Campaign, columns: Columns, screens: Mapping[str, Screen], watch: MarketWatch
-) -> None:
+async def play_screened(campaign: Campaign, columns: Columns, watch: MarketWatch) -> None:
     """Play what of the columns can change anything."""
     market = ScreenedMarket(
         columns.by_symbol,
         campaign.symbols,
-        screens,
         ends={venue: times.last for venue, times in columns.times.items() if times.last is not None},
         time=campaign.parts.time,
-        trades=campaign.parts.trades,
     )
     campaign.parts.journal.attach(observers=[market.observe])
     if watch.stale_ns >= SILENCE_NS:

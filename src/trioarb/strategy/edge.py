@@ -1,4 +1,4 @@
-"""Edge of a route: what buying on one venue and selling on the other earns, net of both taker fees."""
+"""Edge of a route at the very prices that are sent; `quotes.band` has that of quotes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ from decimal import Decimal
 
 from trioarb.model.number import BPS
 
-__all__ = ["edge_bps", "exact_edge_bps"]
+__all__ = ["exact_edge_bps"]
 
 _STEP = Decimal("1e-6")
-
-
-def edge_bps(bid_sell: float, keep_sell: float, ask_buy: float, cost_buy: float) -> float:
-    """Return 10⁴ · (bid_sell · (1 − fee_sell) ÷ (ask_buy · (1 + fee_buy)) − 1).
-
-    ``keep_sell`` = 1 − fee_sell and ``cost_buy`` = 1 + fee_buy, fees as fractions.
-    """
-    return 1e4 * (bid_sell * keep_sell / (ask_buy * cost_buy) - 1.0)
 
 
 def exact_edge_bps(*, sell_price: Decimal, sell_fee_bps: Decimal, buy_price: Decimal, buy_fee_bps: Decimal) -> Decimal:

@@ -55,15 +55,13 @@ def run_virtual(
     plugins: Mapping[str, object] | None = None,
     overrides: Sequence[str] = (),
     screened: bool = True,
-    audited: bool = False,
 ) -> CampaignResult:
     """Run a whole campaign in virtual time, and return it once it has ended.
 
     ``config`` is TOML text, or a table; ``plugins`` are modules or objects, by a name for errors, that are registered
     beside the installed ones; ``overrides`` are ``table.key=value`` as for ``--set``. The clock is virtual whatever
     the configuration says, and without ``max_runtime_seconds`` the campaign ends after an hour of its time.
-    ``screened`` and ``audited`` are as in `run_campaign`: a strategy whose ``screen`` and ``asked_from_bps`` are right
-    leads to the same events with each.
+    ``screened`` is as in `run_campaign`: the events are the same with and without.
 
     Calls `trio.run`: use it in plain functions, not in ``async`` tests.
 
@@ -76,7 +74,6 @@ def run_virtual(
         [*overrides, 'session.clock="virtual"', "session.speed=1"],
         VirtualClock(),
         screened=screened,
-        audited=audited,
     )
 
 
@@ -106,7 +103,6 @@ def _run(
     clock: VirtualClock | None,
     *,
     screened: bool = True,
-    audited: bool = False,
 ) -> CampaignResult:
     table = tomli.loads(config, parse_float=Decimal) if isinstance(config, str) else config
     registered = load_plugins(plugins)
@@ -120,7 +116,6 @@ def _run(
         observers=[records.append],
         warnings=loaded.warnings,
         screened=screened,
-        audited=audited,
     )
     campaign = trio.run(run, loaded.config, registered, clock=clock)
     return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))

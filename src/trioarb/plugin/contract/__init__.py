@@ -8,11 +8,13 @@ from trioarb.plugin.contract.exchange import Exchange, ExchangeContext
 from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
 from trioarb.plugin.contract.market import Feed, MarketContext, MarketData, QuoteSink, RowBatch, Stored, Tape, TapeRow
 from trioarb.plugin.contract.source import SourceContext, SymbolSource
-from trioarb.plugin.contract.strategy import Screen, Strategy, StrategyContext
+from trioarb.plugin.contract.strategy import ALWAYS, ExitBand, Strategy, StrategyContext
 
 __all__ = [
+    "ALWAYS",
     "Exchange",
     "ExchangeContext",
+    "ExitBand",
     "Feed",
     "GuardContext",
     "GuardTier",
@@ -21,7 +23,6 @@ __all__ = [
     "QuoteSink",
     "RiskView",
     "RowBatch",
-    "Screen",
     "SourceContext",
     "Stored",
     "Strategy",

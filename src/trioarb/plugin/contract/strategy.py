@@ -5,42 +5,37 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from math import inf
 
 import attrs
 
 from trioarb.model.market import Quote, Route
 from trioarb.model.trade import ExitReason, OrderSize, Position
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-
-__all__ = ["Screen", "Strategy", "StrategyContext"]
+__all__ = ["ALWAYS", "ExitBand", "Strategy", "StrategyContext"]
 
 
-class Screen(ABC):
-    """Says at which rows of recorded market data a strategy could act, so that the others need not be shown to it.
+#: The least edge of a strategy that wants to be asked at every evaluation.
+ALWAYS = -inf
 
-    One row too many costs time; one too few changes the result. It has to hold whatever the ages of the quotes are.
+
+@attrs.frozen(kw_only=True)
+class ExitBand:
+    """When `Strategy.exit` wants to be asked about a position; each end is part of the band.
+
+    ``edge_from_bps``: from this edge of the reversed route on. ``net_from_bps``, ``net_to_bps``: when so much of the
+    entry notional, fees paid, is earned or more; or is earned or less (negative: lost). ``from_ns``: from this campaign
+    time on, whatever the prices are, and even if no quote comes or those there are are too old.
     """
 
-    @abstractmethod
-    def entries(self, received: Floats, paid: Floats) -> npt.NDArray[np.bool_]:
-        """Return at which rows `Strategy.entry` could answer for a route.
+    edge_from_bps: float = inf
+    net_from_bps: float = inf
+    net_to_bps: float = -inf
+    from_ns: int | None = None
 
-        ``received`` = bid · (1 − fee) where it sells, ``paid`` = ask · (1 + fee) where it buys; NaN without a quote.
-        Its edge is 10⁴ · (received ÷ paid − 1) bps.
-        """
-
-    @abstractmethod
-    def exits(self, position: Position, received: Floats, paid: Floats) -> npt.NDArray[np.bool_]:
-        """Return at which rows `Strategy.exit` could answer, given the same for the reversed route.
-
-        From `Strategy.wake_at_ns` on every row is shown.
-        """
+    @property
+    def has_net(self) -> bool:
+        return self.net_from_bps < inf or self.net_to_bps > -inf
 
 
 class Strategy(ABC):
@@ -53,32 +48,39 @@ class Strategy(ABC):
     #: The edge at which a position is expected to be closed (normally negative): the price of hedging.
     exit_bps: Decimal
 
-    #: Below this edge (bps) `entry` answers ``None`` in any case, and is not asked; ``None``: it always is. A subclass
-    #: whose `entry` answers at other edges has to set its own.
-    asked_from_bps: float | None = None
-
     @abstractmethod
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
-        """Return how much to trade on the symbol's best route, or ``None``."""
+        """Return how much to trade on the symbol's best route, or ``None``.
+
+        Asked where the route's edge is at least `entry_from_bps`.
+        """
 
     @abstractmethod
     def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
         """Return why to close the position, or ``None``.
 
         ``edge_bps``: edge of the reversed route. ``net_bps``: PnL if closed now, fees paid, of the entry notional
-        (quantity × buy price). While one of the quotes is too old, no reason but ``MAX_HOLDING`` is acted upon.
+        (quantity × buy price). While one of the quotes is too old, it is asked for the time of its band only, and no
+        reason but ``MAX_HOLDING`` is acted upon.
         """
 
-    def wake_at_ns(self, position: Position) -> int | None:
-        """Return when `exit` has to be asked even if no quote comes, or ``None``."""
-        return None
+    def entry_from_bps(self, route: Route) -> float:
+        """Return from which edge of a route on `entry` wants to be asked about it; `ALWAYS`: at every evaluation.
 
-    def screen(self) -> Screen | None:
-        """Return what tells beforehand at which rows of recorded data it could act; ``None``: it has to see them all.
-
-        Only for a strategy whose answers depend on nothing but what it is asked with.
+        Quotes below it cost next to nothing, and of recorded ones only those within are looked at one by one. Read
+        again after each event of the symbol.
         """
-        return None
+        return ALWAYS
+
+    def exit_band(self, position: Position) -> ExitBand:
+        """Return when `exit` wants to be asked about a position; at every evaluation, unless a strategy says less.
+
+        Read again after each event of the symbol.
+        """
+        return _ALWAYS_ASKED
+
+
+_ALWAYS_ASKED = ExitBand(edge_from_bps=ALWAYS)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,132 @@
+"""One symbol's quotes, one by one: refused, or put on the board, and shown to the symbol where they can matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Protocol
+
+import attrs
+
+from trioarb.plugin.contract import QuoteSink
+from trioarb.quotes.board import QuoteBoard
+
+__all__ = ["Fees", "Sinks", "sinks_of"]
+
+
+class Show(Protocol):
+    """Takes a quote that is on the board already: the index of its venue, and when it came."""
+
+    def __call__(self, venue: int, received_ns: int, /) -> None: ...
+
+
+@attrs.frozen
+class Fees:
+    """A venue's fees as factors: what is kept of a sale, and what a purchase costs."""
+
+    keep: float
+    cost: float
+
+
+@attrs.frozen
+class Sinks:
+    """``of``: where each venue's quotes go. The rest is how quotes that change nothing are counted.
+
+    ``calm(bar, count)``: up to ``count`` quotes need not be shown, as long as no ratio of what is received to what is
+    paid exceeds ``bar`` and there is another fresh quote beside the new one. ``settle()``: how many were not shown
+    since, and how many of them had an edge; they are forgotten, and every quote is shown again.
+    """
+
+    of: Mapping[int, QuoteSink]
+    calm: Callable[[float, int], None]
+    settle: Callable[[], tuple[int, int]]
+
+
+def sinks_of(
+    board: QuoteBoard, fees: Mapping[int, Fees], max_age_ns: int, show: Show, refuse: Callable[[], None]
+) -> Sinks:
+    """Make the sinks of a symbol's venues (by index). They share what they know of each other in variables.
+
+    The highest sale and the lowest purchase bound every route; both are kept as quotes come, so that a quote costs
+    the same however many venues there are.
+    """
+    bids, bid_sizes, asks, ask_sizes = board.bid, board.bid_size, board.ask, board.ask_size
+    times_ns, serials = board.received_ns, board.serial
+    sold, paid = [0.0] * len(serials), [inf] * len(serials)
+    highest, lowest = 0.0, inf
+    newest_at = newest_ns = beside_ns = -1
+    bar, left, granted, positive = 0.0, 0, 0, 0
+    routes = tuple((sell, buy) for sell in fees for buy in fees if sell != buy)
+
+    def sink(venue: int) -> QuoteSink:
+        keep, cost = fees[venue].keep, fees[venue].cost
+
+        def on_quote(
+            bid: float,
+            bid_size: float,
+            ask: float,
+            ask_size: float,
+            received_ns: int,
+            venue_ts_ns: int | None = None,
+            /,
+        ) -> None:
+            nonlocal highest, lowest, newest_at, newest_ns, beside_ns, left, positive
+            if not (
+                0.0 < bid <= ask < inf
+                and 0.0 < bid_size < inf
+                and 0.0 < ask_size < inf
+                and received_ns >= times_ns[venue]
+            ):
+                refuse()
+                return
+            bids[venue] = bid
+            bid_sizes[venue] = bid_size
+            asks[venue] = ask
+            ask_sizes[venue] = ask_size
+            times_ns[venue] = received_ns
+            serials[venue] += 1
+
+            # A maximum that is replaced by less has to be looked for again; any other quote only compares.
+            before, now = sold[venue], bid * keep
+            sold[venue] = now
+            if now > highest:
+                highest = now
+            elif before == highest:
+                highest = max(sold)
+            before, now = paid[venue], ask * cost
+            paid[venue] = now
+            if now < lowest:
+                lowest = now
+            elif before == lowest:
+                lowest = min(paid)
+            if venue != newest_at:
+                newest_at, beside_ns = venue, newest_ns
+            newest_ns = received_ns
+
+            if left and highest <= bar * lowest and beside_ns >= received_ns - max_age_ns:
+                left -= 1
+                if highest > lowest and has_edge(received_ns - max_age_ns):
+                    positive += 1
+                return
+            show(venue, received_ns)
+
+        return on_quote
+
+    def has_edge(oldest_ns: int) -> bool:
+        """Return whether some route between fresh quotes earns anything."""
+        return any(
+            sold[sell] / paid[buy] > 1.0 and times_ns[sell] >= oldest_ns and times_ns[buy] >= oldest_ns
+            for sell, buy in routes
+        )
+
+    def calm(new_bar: float, count: int) -> None:
+        nonlocal bar, left, granted
+        bar, left, granted = new_bar, count, count
+
+    def settle() -> tuple[int, int]:
+        nonlocal left, granted, positive
+        counted = granted - left, positive
+        left = granted = positive = 0
+        return counted
+
+    return Sinks({venue: sink(venue) for venue in fees}, calm, settle)

@@ -1,0 +1,199 @@
+"""From a symbol's quotes to a decision: enter, leave, or why not. Nothing here waits, records, or counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, localcontext
+
+import attrs
+
+from trioarb.model.market import Instrument, Route
+from trioarb.model.number import BPS, EXACT
+from trioarb.model.order import Side
+from trioarb.model.trade import ExitReason, Opportunity, Position
+from trioarb.plugin.contract import Strategy
+from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
+from trioarb.quotes.board import QuoteBoard
+from trioarb.strategy.leg import Leg
+from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
+
+__all__ = ["Decider", "Exit", "Plan", "paths_of"]
+
+
+@attrs.frozen
+class Plan:
+    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: not even all of it."""
+
+    plan: Opportunity
+    is_tradable: bool
+    is_dust: bool
+
+
+@attrs.frozen
+class Exit:
+    """A position that is to be closed, and why."""
+
+    position: Position
+    reason: ExitReason
+
+
+class Decider:
+    """What one symbol's board, positions and strategy lead to.
+
+    ``leg`` says of a venue what can be traded there now. The strategy's bands are those of the last `declare`.
+    """
+
+    __slots__ = (
+        "_board",
+        "_leg",
+        "_legs",
+        "_path_of",
+        "_slippage_bps",
+        "_usd_per_quote",
+        "entry_from",
+        "held",
+        "instruments",
+        "paths",
+        "strategy",
+    )
+
+    def __init__(
+        self,
+        *,
+        paths: Sequence[Path],
+        instruments: Mapping[str, Instrument],
+        board: QuoteBoard,
+        strategy: Strategy,
+        leg: Callable[[str, Side], Leg],
+        usd_per_quote: Decimal,
+        slippage_bps: Decimal,
+    ) -> None:
+        self.paths = tuple(paths)
+        self.instruments = instruments
+        self.strategy = strategy
+        #: From which edge on the strategy wants to be asked of each path; none before the first `declare`.
+        self.entry_from: Mapping[Route, float] = {}
+        #: The open positions and their bands.
+        self.held: Sequence[Held] = ()
+        self._board = board
+        self._leg = leg
+        self._legs = tuple((path, path.buy, path.sell, path.keep_sell, path.cost_buy) for path in self.paths)
+        self._path_of = {path.route: path for path in self.paths}
+        self._usd_per_quote = usd_per_quote
+        self._slippage_bps = slippage_bps
+
+    def declare(self, positions: Iterable[Position]) -> None:
+        """Let the strategy say anew when it wants to be asked."""
+        strategy = self.strategy
+        self.entry_from = {path.route: float(strategy.entry_from_bps(path.route)) for path in self.paths}
+        self.held = tuple(
+            Held.of(position, strategy.exit_band(position), self._path_of[position.route.reversed])
+            for position in positions
+        )
+
+    @property
+    def due_ns(self) -> int | None:
+        """When the strategy has to be asked next about an exit, even if no quote comes."""
+        due = [one.band.from_ns for one in self.held if one.band.from_ns is not None]
+        return min(due) if due else None
+
+    def best(self, now_ns: int) -> tuple[Path, float] | None:
+        """Return the best route between the quotes that are fresh, and its edge; ``None`` if no two are."""
+        board = self._board
+        oldest_ns = max(now_ns - self.strategy.max_quote_age_ns, 0)  # before its first quote a venue's time is -1
+        best: Path | None = None
+        best_edge = 0.0
+        bids, asks, received_ns = board.bid, board.ask, board.received_ns
+        for path, buy, sell, keep_sell, cost_buy in self._legs:
+            if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
+                continue
+            edge = edge_bps(bids[sell], keep_sell, asks[buy], cost_buy)
+            if best is None or edge > best_edge:
+                best, best_edge = path, edge
+        return None if best is None else (best, best_edge)
+
+    def entry(self, route: Route, edge: float, now_ns: int, *, is_busy: bool) -> Opportunity | NotSized | None:
+        """Return what to enter on a route, why it can't be, or ``None`` if the strategy doesn't want to.
+
+        ``is_busy``: a pair of the symbol is in flight already.
+        """
+        if not edge >= self.entry_from[route]:
+            return None
+        wanted = self.strategy.entry(route, edge, now_ns)
+        if wanted is None:
+            return None
+        if is_busy:
+            return NotSized("pair_in_flight")
+        return size_entry(
+            route,
+            wanted,
+            self._leg(route.buy_venue, Side.BUY),
+            self._leg(route.sell_venue, Side.SELL),
+            entry_bps=self.strategy.entry_bps,
+        )
+
+    def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:
+        """Return the first position that is to be closed and can be; those ``paused`` not before their time."""
+        for held in self.held:
+            if now_ns < paused.get(held.position.trade_id, 0) or not self._is_quoted(held.position):
+                continue
+            reason = self._exit_reason(held, now_ns)
+            if reason is not None and self.plan_exit(held.position, reason).is_tradable:
+                return Exit(held.position, reason)
+        return None
+
+    def _exit_reason(self, held: Held, now_ns: int) -> ExitReason | None:
+        """Ask the strategy, if prices or time are within the position's band."""
+        board, out = self._board, held.out
+        bid, ask = board.bid[out.sell], board.ask[out.buy]
+        oldest_ns = now_ns - self.strategy.max_quote_age_ns
+        is_fresh = board.received_ns[out.sell] >= oldest_ns and board.received_ns[out.buy] >= oldest_ns
+        is_due = held.band.from_ns is not None and now_ns >= held.band.from_ns
+        if not is_due and not (is_fresh and exit_asked(held, bid, ask)):
+            return None
+        edge = edge_bps(bid, out.keep_sell, ask, out.cost_buy)
+        reason = self.strategy.exit(held.position, edge, net_bps(held, bid, ask), now_ns)
+        return reason if is_fresh or reason is ExitReason.MAX_HOLDING else None
+
+    def _is_quoted(self, position: Position) -> bool:
+        """Return whether both venues had a quote; after a crash, positions are there before the first."""
+        route = position.route
+        return self._board.is_quoted(route.buy_venue) and self._board.is_quoted(route.sell_venue)
+
+    def plan_exit(self, position: Position, reason: ExitReason) -> Plan:
+        """Return how to close a position whose venues are quoted."""
+        route = position.route.reversed
+        buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
+        plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
+        is_tradable = both_take(plan, buy, sell)
+        is_dust = not is_tradable and not both_take(attrs.evolve(plan, quantity=position.quantity), buy, sell)
+        return Plan(plan, is_tradable, is_dust)
+
+    def unrealised_usd(self, position: Position) -> Decimal | None:
+        """Return PnL if closed at the touch, fees paid, to the last digit; ``None`` without quotes."""
+        route = position.route
+        long, short = self._board.touch(route.buy_venue), self._board.touch(route.sell_venue)
+        if long is None or short is None:
+            return None
+        with localcontext(EXACT):
+            received = long.bid * (BPS - self.instruments[route.buy_venue].taker_fee_bps)
+            paid = short.ask * (BPS + self.instruments[route.sell_venue].taker_fee_bps)
+            mark = position.quantity * (received - paid) / BPS
+            return (mark + position.cash - position.fees) * self._usd_per_quote
+
+
+def paths_of(symbol: str, venues: Sequence[str], instruments: Mapping[str, Instrument]) -> tuple[Path, ...]:
+    """Return every ordered pair of venues that list a symbol; ``venues`` are those of its board."""
+    listed = [venue for venue in venues if venue in instruments]
+    return tuple(
+        Path(
+            route=Route(symbol=symbol, buy_venue=buy, sell_venue=sell),
+            buy=venues.index(buy),
+            sell=venues.index(sell),
+            cost_buy=float(1 + instruments[buy].taker_fee_bps / BPS),
+            keep_sell=float(1 - instruments[sell].taker_fee_bps / BPS),
+        )
+        for buy in listed
+        for sell in listed
+        if buy != sell
+    )
