@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.symbol import SymbolTask
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import CampaignEnded, PositionMarked
@@ -22,7 +20,7 @@ async def drain(campaign: Campaign) -> None:
     for task in campaign.symbols.values():
         task.stop()
     campaign.drain()
-    await finish_pairs(campaign)
+    await campaign.parts.reconciler.finish_pairs()
     await _learn_late_orders(campaign)
     stopped, resumed = campaign.state.statistics.is_stopped, campaign.state.statistics.resumed
     closes = stopped or campaign.config.session.close_positions_at_end or (resumed is not None and resumed.close_only)
@@ -40,7 +38,7 @@ async def _learn_late_orders(campaign: Campaign) -> None:
     timeout_ns = seconds_to_ns(campaign.config.execution.leg_timeout_seconds)
     deadline = campaign.parts.time.deadline(campaign.parts.time.now_ns() + timeout_ns)
     with trio.CancelScope(deadline=min(deadline, campaign.parts.executor.hurry_until)) as campaign.closing:
-        await learn_late_orders(campaign)
+        await campaign.parts.reconciler.learn_late_orders()
 
 
 async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
@@ -93,7 +91,7 @@ async def _compare_balances(campaign: Campaign) -> None:
     wrong = list(ledger.imbalances())
     for venue in campaign.world.exchanges:
         try:
-            found = await differing_balances(campaign, venue)
+            found = await campaign.parts.reconciler.differences(venue)
         except VenueError as error:
             campaign.problems.append(str(error))
         except CampaignError as error:

@@ -18,6 +18,7 @@ from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import Opener, World, blamed, open_world
 from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
+from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
 from trioarb.model.trade import Account
@@ -151,19 +152,30 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     )
     funds = Funds(state.ledger, world.instruments)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
+    executor = Executor(
+        campaign_id=campaign_id,
+        journal=journal,
+        trades=state.trades,
+        venues=world.exchanges,
+        time=world.time,
+        settings=config.execution,
+    )
+    markets: dict[str, Market] = {}
     parts = Parts(
         journal=journal,
         ledger=state.ledger,
         trades=state.trades,
         guards=guards,
         funds=funds,
-        executor=Executor(
-            campaign_id=campaign_id,
+        executor=executor,
+        reconciler=Reconciler(
             journal=journal,
+            ledger=state.ledger,
             trades=state.trades,
+            executor=executor,
             venues=world.exchanges,
+            markets=markets,
             time=world.time,
-            settings=config.execution,
         ),
         venues=world.exchanges,
         instruments=world.instruments,
@@ -196,16 +208,17 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         strategy = await world.opener.open(StrategySpec, config.strategy, strategy_context)
         with blamed(config.strategy):
             _check_numbers(strategy)
+        market = markets[listing.symbol] = Market(
+            symbol=listing.symbol,
+            instruments=instruments,
+            board=board,
+            exchanges=world.exchanges,
+            funds=funds,
+            usd_per_quote=config.fx[listing.quote],
+            exit_bps=strategy.exit_bps,
+        )
         campaign.symbols[listing.symbol] = SymbolTask(
-            market=Market(
-                symbol=listing.symbol,
-                instruments=instruments,
-                board=board,
-                exchanges=world.exchanges,
-                funds=funds,
-                usd_per_quote=config.fx[listing.quote],
-                exit_bps=strategy.exit_bps,
-            ),
+            market=market,
             strategy=strategy,
             parts=parts,
             on_done=campaign.end_if_all_done,

@@ -9,6 +9,7 @@ import attrs
 
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.execution.executor import Executor
+from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.market import Instrument
 from trioarb.plugin.contract import Exchange
@@ -43,6 +44,7 @@ class Parts:
     guards: Guards
     funds: Funds
     executor: Executor
+    reconciler: Reconciler
     venues: Mapping[str, Exchange]
     instruments: Mapping[str, Mapping[str, Instrument]]
     time: CampaignTime

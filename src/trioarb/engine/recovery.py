@@ -6,19 +6,15 @@ import structlog
 import trio
 
 from trioarb import __version__
-from trioarb.engine.balances import differing_balances
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.opening import record_instruments
-from trioarb.engine.pairs import finish_pairs, learn_late_orders
 from trioarb.engine.past import Past
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import (
-    BalanceDiffered,
     CampaignResumed,
     Deposited,
     StopCleared,
 )
-from trioarb.model.number import EXACT
 from trioarb.model.trade import EndedBy
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -37,15 +33,13 @@ async def require_known_orders(campaign: Campaign, past: Past) -> None:
         CampaignError: they do; names the orders.
     """
     prefix = f"{campaign.campaign_id}-"
-    for venue, exchange in campaign.world.exchanges.items():
-        symbols = [symbol for symbol in campaign.symbols if venue in campaign.world.instruments[symbol]]
+    for venue in campaign.world.exchanges:
         try:
-            orders = await exchange.orders(symbols, past.last_ts_ns - _LOOK_BACK_NS)
+            known = await campaign.parts.reconciler.orders_of(venue, prefix, past.last_ts_ns - _LOOK_BACK_NS)
         except Exception as error:
             _log().warning("a venue does not say its orders", venue=venue, error=describe(error))
             continue
-        ours = {one.order.client_order_id for one in orders if one.order.client_order_id.startswith(prefix)}
-        if unknown := sorted(ours - past.known_orders):
+        if unknown := sorted(known - past.known_orders):
             raise CampaignError(
                 f"{venue} knows {', '.join(unknown)}, which the journal doesn't: its end is missing, or it is an old "
                 "copy; nothing was traded: resume the journal that has them, or close them by hand"
@@ -102,9 +96,9 @@ async def recover(campaign: Campaign, past: Past) -> None:
     Also when the campaign ends meanwhile: without it the books would be wrong.
     """
     # Every step has a deadline of its own: one for all of them would leave pairs in flight, or orders unknown.
-    await finish_pairs(campaign)
+    await campaign.parts.reconciler.finish_pairs()
     with trio.move_on_after(_LEARNING_SECONDS):
-        await learn_late_orders(campaign)
+        await campaign.parts.reconciler.learn_late_orders()
     await _compare_balances(campaign)
     if campaign.state.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)
@@ -117,22 +111,19 @@ async def _compare_balances(campaign: Campaign) -> None:
 
     Orders of unknown fate may explain a difference: then it is only named, since it is booked when their fate is known.
     """
-    journal = campaign.parts.journal
+    reconciler = campaign.parts.reconciler
     for venue in campaign.world.exchanges:
         try:
-            found = await differing_balances(campaign, venue)
+            found = await reconciler.differences(venue)
         except (CampaignError, VenueError) as error:
             campaign.end(EndedBy.ERROR, str(error))
             continue
-        is_certain = not any(order.submitted.venue == venue for order in campaign.parts.trades.orders.values())
         for one in found:
             says = f"{venue} held {one.held} {one.asset} when the campaign was resumed, the ledger said {one.booked}"
-            if not is_certain:
+            if reconciler.is_uncertain(venue):
                 campaign.problems.append(f"{says}; an order there had no last word yet")
                 continue
-            journal.record(BalanceDiffered(venue=venue, asset=one.asset, held=one.held, booked=one.booked))
-            difference = EXACT.subtract(one.held, one.booked)
-            journal.record(Deposited(venue=venue, asset=one.asset, amount=difference, reason="difference"))
+            reconciler.book(one)
             campaign.problems.append(f"{says}; the difference is booked as a deposit")
 
 

@@ -26,6 +26,7 @@ from trioarb.engine.services import (
     limit_runtime,
     look_periodically,
     pace,
+    reconcile_periodically,
     serve,
     watch_of,
 )
@@ -187,6 +188,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
             return
         services.start_soon(serve, campaign, "the counters", count_periodically)
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
+        services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.pairs import learn_late_orders
 from trioarb.engine.watch import MarketWatch
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
@@ -20,6 +19,7 @@ __all__ = [
     "limit_runtime",
     "look_periodically",
     "pace",
+    "reconcile_periodically",
     "serve",
     "watch_of",
 ]
@@ -27,6 +27,7 @@ __all__ = [
 _ASK_EVERY_NS = 5 * SECOND_NS
 _COUNT_EVERY_NS = 60 * SECOND_NS
 _LOOK_EVERY_NS = SECOND_NS
+_RECONCILE_EVERY_NS = 60 * SECOND_NS
 
 #: Loops go on after the symbols' own timers that are due at the same nanosecond.
 _PACE_ORDER = Turn.PACE.order()
@@ -34,6 +35,7 @@ _PACE_ORDER = Turn.PACE.order()
 _LOOK_ORDER = Turn.SERVICE.order(number=0)
 _COUNT_ORDER = Turn.SERVICE.order(number=1)
 _ASK_ORDER = Turn.SERVICE.order(number=2)
+_RECONCILE_ORDER = Turn.SERVICE.order(number=3)
 
 
 async def limit_runtime(campaign: Campaign) -> None:
@@ -115,7 +117,18 @@ async def ask_for_late_orders(campaign: Campaign) -> None:
         if not trades.late_orders:
             await bell.wait(None)
         await time.sleep(_ASK_EVERY_NS, _ASK_ORDER)
-        await learn_late_orders(campaign)
+        await campaign.parts.reconciler.learn_late_orders()
+
+
+async def reconcile_periodically(campaign: Campaign) -> None:
+    """Hold the ledger against what the venues say they hold, each minute; say what differed."""
+    while True:
+        await campaign.parts.time.sleep(_RECONCILE_EVERY_NS, _RECONCILE_ORDER)
+        for one in await campaign.parts.reconciler.look():
+            campaign.problems.append(
+                f"{one.venue} held {one.held} {one.asset} while the campaign ran, the ledger said {one.booked}; "
+                "the difference is booked as a deposit"
+            )
 
 
 def watch_of(campaign: Campaign) -> MarketWatch:

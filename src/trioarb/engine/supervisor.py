@@ -7,7 +7,6 @@ import trio
 
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.closing import close_symbol
-from trioarb.engine.pairs import finish_pairs
 from trioarb.engine.symbol import SymbolTask
 from trioarb.model.event import SymbolQuarantined, SymbolRestarted, SymbolRetired
 from trioarb.model.trade import ExitReason
@@ -27,7 +26,7 @@ async def supervise(campaign: Campaign, task: SymbolTask) -> None:
         if not settings.per_symbol_isolation:
             campaign.fail(task.symbol, error)
             return
-        await finish_pairs(campaign, task.symbol)
+        await campaign.parts.reconciler.finish_pairs(task.symbol)
         failures += 1
         restart_ns = None
         if failures <= settings.max_restarts:

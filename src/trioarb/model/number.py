@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
     Context,
     Decimal,
     DivisionByZero,
@@ -32,14 +34,12 @@ def exact_decimal(value: float) -> Decimal:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of ``step`` that is not above ``value``."""
-    whole = EXACT.multiply(EXACT.divide_int(value, step), step)
-    return whole if whole <= value else EXACT.subtract(whole, step)
+    return EXACT.multiply((value / step).to_integral_value(ROUND_FLOOR), step)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of ``step`` that is not below ``value``."""
-    whole = EXACT.multiply(EXACT.divide_int(value, step), step)
-    return whole if whole >= value else EXACT.add(whole, step)
+    return EXACT.multiply((value / step).to_integral_value(ROUND_CEILING), step)
 
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:

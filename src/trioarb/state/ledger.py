@@ -75,6 +75,14 @@ class Ledger:
         accounts = self._accounts.get((venue, asset))
         return ZERO if accounts is None else accounts["free"]
 
+    def held(self, venue: str) -> Mapping[str, Decimal]:
+        """Return what a venue should hold by asset, free and locked together."""
+        return {
+            asset: _add(accounts["free"], accounts["locked"])
+            for (at, asset), accounts in self._accounts.items()
+            if at == venue
+        }
+
     @property
     def open_orders(self) -> frozenset[str]:
         """The client order ids whose fate is not known yet."""

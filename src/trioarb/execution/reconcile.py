@@ -1,0 +1,180 @@
+"""Hold what the journal says against what the venues say: pairs cut off, orders without a last word, balances.
+
+Used when a campaign is resumed, while it runs, and at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import attrs
+import trio
+
+from trioarb.errors import VenueError
+from trioarb.execution.executor import Executor
+from trioarb.journal.journal import Journal
+from trioarb.model.event import BalanceDiffered, Deposited, PairEnded, PairOpened
+from trioarb.model.number import EXACT, ZERO
+from trioarb.model.trade import PairOutcome
+from trioarb.plugin.contract import Exchange
+from trioarb.state.ledger import Ledger
+from trioarb.state.trades import PairFlows, Trades
+from trioarb.strategy.market import Market
+from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn
+
+__all__ = ["Difference", "Reconciler"]
+
+#: How long a venue may take to say its balances, and how long after a hurry has run out.
+_BALANCES_NS = 30 * SECOND_NS
+_HURRY_SECONDS = 1
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """An asset of which a venue holds something else than the ledger says."""
+
+    venue: str
+    asset: str
+    held: Decimal
+    booked: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        return EXACT.subtract(self.held, self.booked)
+
+
+class Reconciler:
+    """Brings what was left open to its end, and compares the books with the venues."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        ledger: Ledger,
+        trades: Trades,
+        executor: Executor,
+        venues: Mapping[str, Exchange],
+        markets: Mapping[str, Market],
+        time: CampaignTime,
+    ) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._trades = trades
+        self._executor = executor
+        self._venues = venues
+        self._markets = markets
+        self._time = time
+        #: What differed when the venues were asked last, while running.
+        self._suspected: Mapping[tuple[str, str], Decimal] = {}
+
+    async def finish_pairs(self, symbol: str | None = None) -> None:
+        """Bring the pairs in flight to their end; no task may be executing them.
+
+        With a ``symbol`` only its own, and not one that is still to be sent: the symbol's task will.
+        """
+        flying = [flows for flows in self._trades.pairs.values() if symbol is None or flows.opened.symbol == symbol]
+        unsent = {opened.pair_id for opened in self._trades.unsent}
+        async with trio.open_nursery() as nursery:
+            for flows in flying:
+                if flows.opened.pair_id not in unsent:
+                    nursery.start_soon(self._finish, flows)
+                elif symbol is None:
+                    self._journal.record(_never_sent(flows.opened))
+
+    async def _finish(self, flows: PairFlows) -> None:
+        symbol = flows.opened.symbol
+        await self._time.sleep_until(self._time.now_ns(), Turn.SYMBOL.order(symbol=symbol))
+        await self._executor.recover(self._markets[symbol], flows)
+
+    async def learn_late_orders(self) -> None:
+        """Ask once about every order whose pair ended without its last word. Cancellation leaves the rest as is."""
+        async with trio.open_nursery() as nursery:
+            for turn, order in enumerate(self._trades.late_orders):
+                nursery.start_soon(self._executor.learn, self._markets[order.submitted.symbol], order, turn)
+
+    async def orders_of(self, venue: str, prefix: str, since_ns: int) -> set[str]:
+        """Return the ids of the orders that a venue knows since then, of those that begin with a prefix.
+
+        Raises:
+            Exception: whatever the venue raises that doesn't say them.
+        """
+        symbols = [symbol for symbol, market in self._markets.items() if venue in market.instruments]
+        orders = await self._venues[venue].orders(symbols, since_ns)
+        return {one.order.client_order_id for one in orders if one.order.client_order_id.startswith(prefix)}
+
+    def is_uncertain(self, venue: str) -> bool:
+        """Return whether an order there has no last word yet, which may explain a difference."""
+        return any(order.submitted.venue == venue for order in self._trades.orders.values())
+
+    async def differences(self, venue: str) -> Sequence[Difference]:
+        """Ask a venue for its balances until it says them; return where the ledger differs, by asset.
+
+        Raises:
+            VenueError: it does not say them in time.
+            TrioarbError: its plugin failed.
+        """
+        time, problem = self._time, "no answer"
+        hurry_until = self._executor.hurry_until + _HURRY_SECONDS
+        with trio.CancelScope(deadline=min(time.deadline(time.now_ns() + _BALANCES_NS), hurry_until)):
+            while True:
+                try:
+                    return self._differing(venue, await self._venues[venue].balances())
+                except VenueError as error:
+                    problem = str(error)
+                await time.sleep(SECOND_NS, Turn.VENUE.order(venue=venue, number=5))
+        raise VenueError(f"{venue} did not say its balances, so the ledger could not be compared: {problem}")
+
+    def book(self, difference: Difference) -> None:
+        """Record a difference, and deposit it (or withdraw it, below zero)."""
+        venue, asset = difference.venue, difference.asset
+        self._journal.record(BalanceDiffered(venue=venue, asset=asset, held=difference.held, booked=difference.booked))
+        self._journal.record(Deposited(venue=venue, asset=asset, amount=difference.amount, reason="difference"))
+
+    async def look(self) -> Sequence[Difference]:
+        """Compare all balances once, while orders go out; book what differs for the second time, and return it.
+
+        A venue that doesn't answer is left out, as is one whose books moved meanwhile. What differs once may be an
+        answer that lags behind its orders.
+        """
+        suspected: dict[tuple[str, str], Decimal] = {}
+        certain: list[Difference] = []
+        for venue, exchange in self._venues.items():
+            booked = self._ledger.held(venue)
+            try:
+                held = await exchange.balances()
+            except VenueError:
+                continue
+            if self.is_uncertain(venue) or self._ledger.held(venue) != booked:
+                continue
+            for one in self._differing(venue, held):
+                if self._suspected.get((venue, one.asset)) == one.amount:
+                    certain.append(one)
+                    self.book(one)
+                else:
+                    suspected[venue, one.asset] = one.amount
+        self._suspected = suspected
+        return certain
+
+    def _differing(self, venue: str, held: Mapping[str, Decimal]) -> Sequence[Difference]:
+        booked = self._ledger.held(venue)
+        rows = ((asset, held.get(asset, ZERO), booked.get(asset, ZERO)) for asset in sorted({*held, *booked}))
+        return [
+            Difference(venue=venue, asset=asset, held=there, booked=ours)
+            for asset, there, ours in rows
+            if there != ours
+        ]
+
+
+def _never_sent(opened: PairOpened) -> PairEnded:
+    return PairEnded(
+        pair_id=opened.pair_id,
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        kind=opened.kind,
+        outcome=PairOutcome.FLAT,
+        bought=ZERO,
+        sold=ZERO,
+        pnl_usd=ZERO,
+        fees_usd=ZERO,
+    )
