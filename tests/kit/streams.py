@@ -70,6 +70,9 @@ class FatefulExchange(PaperExchange):
         self._started = trio.current_time()
         self._silent = False
 
+    def answers_at_ns(self, order: Order) -> int | None:
+        return super().answers_at_ns(order) if self._fate is None else None
+
     async def submit(self, order: Order) -> OrderReport:
         self._submitted += 1
         fate = self._fate

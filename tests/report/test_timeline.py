@@ -1,4 +1,4 @@
-"""What a journal's story tells is what its events say."""
+"""What a journal's timeline tells is what its events say."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from trioarb.model.number import EXACT, text
 from trioarb.model.order import Purpose
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
-from trioarb.report.timeline import Story, utc
-from trioarb.report.trade_timeline import TradeStory
+from trioarb.report.timeline import Timeline, utc
+from trioarb.report.trade_timeline import TradeTimeline
 
 
-def story(records: Stream) -> Story:
-    told = Story()
+def timeline(records: Stream) -> Timeline:
+    told = Timeline()
     for record in records:
         told.apply(record)
     return told
 
 
 def overview(records: Stream) -> list[str]:
-    return list(story(records).overview("run.journal"))
+    return list(timeline(records).overview("run.journal"))
 
 
-def trade_story(records: Stream, trade_id: str) -> TradeStory:
-    told = TradeStory(trade_id)
+def trade_timeline(records: Stream, trade_id: str) -> TradeTimeline:
+    told = TradeTimeline(trade_id)
     for record in records:
         told.apply(record)
     return told
@@ -50,7 +50,7 @@ def test_the_overview_has_a_line_for_each_trade(name: str) -> None:
 
     entries = [records[index].event for index in places(records, PairOpened, kind=PairKind.ENTRY)]
     closed = {records[index].event.trade_id: records[index] for index in places(records, PositionClosed)}
-    assert story(records).trade_ids == tuple(entry.trade_id for entry in entries)
+    assert timeline(records).trade_ids == tuple(entry.trade_id for entry in entries)
     for entry in entries:
         (line,) = [line for line in lines if line.split()[:1] == [entry.trade_id]]
         assert f"{entry.buy_venue} → {entry.sell_venue}" in line
@@ -65,8 +65,8 @@ def test_the_overview_has_a_line_for_each_trade(name: str) -> None:
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_trade_s_profit_is_the_sum_of_its_parts(name: str) -> None:
     records = stream(name)
-    for trade_id in story(records).trade_ids:
-        told = trade_story(records, trade_id)
+    for trade_id in timeline(records).trade_ids:
+        told = trade_timeline(records, trade_id)
         pnl_usd = total = Decimal(0)
         left = {
             e.residual_id for e in (r.event for r in records) if isinstance(e, ResidualLeft) and e.trade_id == trade_id
@@ -82,13 +82,13 @@ def test_a_trade_s_profit_is_the_sum_of_its_parts(name: str) -> None:
         assert told.pnl_usd == total == pnl_usd
 
 
-def test_a_trade_s_story_names_its_orders_and_why_they_were_sent() -> None:
+def test_a_trade_s_timeline_names_its_orders_and_why_they_were_sent() -> None:
     records = stream("partial fills")
     index = places(records, OrderSubmitted, purpose=Purpose.HEDGE)[0]
     order = records[index].event
     opened = next(record.event for record in records if getattr(record.event, "pair_id", "") == order.pair_id)
     trade_id = next(records[i].event for i in places(records, PairOpened, pair_id=opened.pair_id)).trade_id
-    lines = list(trade_story(records, trade_id).lines())
+    lines = list(trade_timeline(records, trade_id).lines())
 
     number = order.client_order_id.rpartition("-")[2]
     (line,) = [line for line in lines if f"hedge, order {number}:" in line]
@@ -102,7 +102,7 @@ def test_a_trade_s_story_names_its_orders_and_why_they_were_sent() -> None:
 
 
 def test_an_order_of_unknown_fate_is_told_until_it_is_learnt() -> None:
-    lines = list(trade_story(stream("entry learnt late"), "t1").lines())
+    lines = list(trade_timeline(stream("entry learnt late"), "t1").lines())
     told = [line.partition("  ")[2].strip() for line in lines]
 
     unanswered = told.index("order 2 has no answer: connection lost; the venue is asked for it")
@@ -114,25 +114,25 @@ def test_an_order_of_unknown_fate_is_told_until_it_is_learnt() -> None:
 
 
 def test_an_open_position_is_told_with_its_mark() -> None:
-    lines = list(trade_story(stream("position kept"), "t1").lines())
+    lines = list(trade_timeline(stream("position kept"), "t1").lines())
 
     assert any("still open: 3.96 BTC, " in line for line in lines)
     assert any(line.strip().startswith("held by what is open") for line in lines)
 
 
-def test_dust_and_another_unit_of_account_are_part_of_the_story() -> None:
+def test_dust_and_another_unit_of_account_are_part_of_the_timeline() -> None:
     records = stream("dust")
     dusty = next(r.event for r in records if isinstance(r.event, PairEnded) and r.event.dust_value_usd)
-    lines = list(trade_story(records, dusty.trade_id).lines())
+    lines = list(trade_timeline(records, dusty.trade_id).lines())
     assert any(f"{text(dusty.dust)} is dust" in line for line in lines)
     assert any(line.strip().startswith("dust, at its value") for line in lines)
 
-    lines = list(trade_story(stream("fees in base asset"), "t1").lines())
+    lines = list(trade_timeline(stream("fees in base asset"), "t1").lines())
     assert lines[-1] == "  (at 0.99915 USD per USDT)"
 
 
-def test_a_trade_that_is_not_there_has_no_story() -> None:
-    assert list(trade_story(stream("partial fills"), "t900").lines()) == []
+def test_a_trade_that_is_not_there_has_no_timeline() -> None:
+    assert list(trade_timeline(stream("partial fills"), "t900").lines()) == []
 
 
 @pytest.mark.parametrize("name", ["partial fills", "top10", "stop"])
@@ -154,9 +154,9 @@ def test_refusals_are_counted_by_rule(name: str) -> None:
         assert line.split()[1] == f"{count:,}"
 
 
-def test_a_symbol_s_story_has_its_funnel_refusals_and_trades() -> None:
+def test_a_symbol_s_timeline_has_its_funnel_refusals_and_trades() -> None:
     records = stream("partial fills")
-    lines = list(story(records).of_symbol("ETHUSDT"))
+    lines = list(timeline(records).of_symbol("ETHUSDT"))
     rows = {line.split()[0]: line.split() for line in lines if line}
 
     assert lines[0] == "ETHUSDT"
@@ -164,7 +164,7 @@ def test_a_symbol_s_story_has_its_funnel_refusals_and_trades() -> None:
     assert rows["allowed"] == ["allowed", str(allowed)]
     assert rows["closed"] == ["closed", str(len(places(records, PositionClosed, symbol="ETHUSDT")))]
     entries = [records[i].event.trade_id for i in places(records, PairOpened, symbol="ETHUSDT", kind=PairKind.ENTRY)]
-    assert [trade_id for trade_id in story(records).trade_ids if trade_id in rows] == entries
+    assert [trade_id for trade_id in timeline(records).trade_ids if trade_id in rows] == entries
     first, last = (records[places(records, Decided, symbol="ETHUSDT", answer=Answer.DENY)[i]].ts_ns for i in (0, -1))
     line = next(line for line in lines if line.startswith("symbol.cooldown"))
     assert utc(first) in line
@@ -189,12 +189,12 @@ def test_the_overview_says_how_it_ended_and_what_is_left() -> None:
     assert any(line.startswith("Resumed at ") for line in overview(stream("resumed")))
 
 
-def test_a_story_that_has_hardly_begun() -> None:
+def test_a_timeline_that_has_hardly_begun() -> None:
     assert overview([])[0] == "The journal does not begin with a campaign."
     lines = overview(stream("partial fills")[:1])
     assert "No trades." in lines
     assert "No refusals." in lines
-    assert "No counters were recorded." in list(story(stream("partial fills")[:1]).of_symbol("BTCUSDT"))
+    assert "No counters were recorded." in list(timeline(stream("partial fills")[:1]).of_symbol("BTCUSDT"))
 
 
 def test_every_kind_of_ending_is_told() -> None:

@@ -67,7 +67,7 @@ docs/export.md says what their columns are. Nothing is overwritten without --for
 """,
     "explain": """Tell from its journal what happened in a campaign, and why.
 
-Without options its trades and refusals; with one, the story of a trade or of a symbol.
+Without options its trades and refusals; with one, the timeline of a trade or of a symbol.
 """,
     "events": "Print a journal's events as JSON Lines, as `trioarb run --events` writes them.",
     "repair": "Save the events of a damaged journal, up to the first one that can't be read, in a new journal.",

@@ -1,22 +1,20 @@
-"""What happened in a campaign, told from its events: an overview, and the story of one symbol."""
+"""What happened in a campaign, from its events: an overview, and the timeline of one symbol."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import attrs
 
+from trioarb.journal.fold import Fold, Folds
 from trioarb.model.event import (
-    CampaignEnded,
     CampaignOpened,
     CampaignResumed,
     Decided,
     DecisionsRepeated,
     Event,
-    FunnelCounted,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -32,8 +30,9 @@ from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time
+from trioarb.state.statistics import Statistics
 
-__all__ = ["Story", "describe_residual", "utc"]
+__all__ = ["Timeline", "describe_residual", "utc"]
 
 _MOST_SYMBOLS = 6
 _FUNNEL = ("seen", "refused", "conflated", "evaluated", "fresh", "edge_positive", "over_threshold", "sized")
@@ -86,12 +85,12 @@ class _Refusal:
     count: int = 0
 
 
-class Story:
+class Timeline:
     """Folds records; keeps a line for each trade and for each rule that refused a symbol."""
 
     def __init__(self) -> None:
-        self._opened: CampaignOpened | None = None
-        self._ended: CampaignEnded | None = None
+        self._statistics = Statistics()
+        self._folds = Folds([self._statistics, self])
         self._last: Record | None = None
         self._first_ns = 0
         self._events = 0
@@ -99,11 +98,7 @@ class Story:
         self._failures: list[tuple[int, SymbolQuarantined | SymbolRetired]] = []
         self._trades: dict[str, _Trade] = {}
         self._refusals: defaultdict[str, dict[str, _Refusal]] = defaultdict(dict)
-        self._allowed: Counter[str] = Counter()
-        self._funnels: dict[str, FunnelCounted] = {}
         self._left: dict[str, ResidualLeft] = {}
-        self._pnl_usd = ZERO
-        self._fees_usd = ZERO
 
     @property
     def trade_ids(self) -> Sequence[str]:
@@ -113,15 +108,12 @@ class Story:
     @property
     def symbols(self) -> Sequence[str]:
         """The universe, and after it whatever else there was a decision about."""
-        universe = self._opened.symbols if self._opened else ()
-        return tuple(dict.fromkeys((*universe, *filter(None, self._refusals))))
+        return tuple(dict.fromkeys((*self._statistics.universe, *filter(None, self._refusals))))
 
     def apply(self, record: Record) -> None:
         self._last = record
         self._events += 1
-        tell = _FOLDS.get(type(record.event))
-        if tell is not None:
-            tell(self, record.ts_ns, record.event)
+        self._folds.apply(record)
 
     # What is told
 
@@ -160,7 +152,7 @@ class Story:
                 yield f"Left: {describe_residual(left)}"
 
     def _campaign(self) -> Iterator[str]:
-        opened, last = self._opened, self._last
+        statistics, opened, last = self._statistics, self._statistics.opened, self._last
         if opened is None or last is None:
             yield "The journal does not begin with a campaign."
             return
@@ -168,15 +160,19 @@ class Story:
             f"Campaign {opened.campaign_id} ({opened.mode}, {opened.env}, {opened.clock} clock), "
             f"trioarb {opened.version}"
         )
-        ended = f"ended by {self._ended.ended_by.value}" if self._ended else "not ended: it still runs, or broke off"
+        ended = (
+            f"ended by {statistics.ended.ended_by.value}"
+            if statistics.ended
+            else "not ended: it still runs, or broke off"
+        )
         yield f"{utc(self._first_ns)} to {utc(last.ts_ns)} UTC, {ended}"
-        if self._ended is not None and self._ended.error:
-            yield f"Error: {self._ended.error}"
+        if statistics.ended is not None and statistics.ended.error:
+            yield f"Error: {statistics.ended.error}"
         for ts_ns, resumed in self._resumed:
             closing = ", to close only" if resumed.close_only else ""
             yield f"Resumed at {utc(ts_ns)} UTC after event {resumed.last_seq:,}{closing}"
         yield f"{self._events:,} events; venues {', '.join(opened.venues)}; {len(opened.symbols):,} symbols"
-        yield f"Realised PnL {_signed(self._pnl_usd)} USD, fees {usd(self._fees_usd)} USD"
+        yield f"Realised PnL {_signed(statistics.pnl_usd)} USD, fees {usd(statistics.fees_usd)} USD"
 
     def _trade_lines(self, trades: Sequence[_Trade]) -> Iterator[str]:
         if not trades:
@@ -219,58 +215,69 @@ class Story:
         yield from aligned(rows, right={2})
 
     def _funnel_lines(self, symbol: str) -> Iterator[str]:
-        counted = self._funnels.get(symbol)
-        if counted is None:
+        one = self._statistics.symbols.get(symbol)
+        if one is None or (counted := one.funnel) is None:
             yield "No counters were recorded."
             return
         yield "Counters" if counted.final else "Counters when they were last recorded"
         steps = [(step, f"{getattr(counted, step):,}") for step in _FUNNEL]
-        trades = [trade for trade in self._trades.values() if trade.symbol == symbol]
         steps += [(f"not sized: {why}", f"{count:,}") for why, count in counted.not_sized.items()]
         steps += [
-            ("allowed", f"{self._allowed[symbol]:,}"),
-            ("filled", f"{sum(bool(trade.quantity) for trade in trades):,}"),
-            ("closed", f"{sum(trade.closed_ns is not None for trade in trades):,}"),
+            ("allowed", f"{one.allowed:,}"),
+            ("filled", f"{one.filled:,}"),
+            ("closed", f"{one.closed:,}"),
         ]
         yield from aligned(steps, right={1})
 
     # What is folded
 
-    def _open(self, ts_ns: int, event: CampaignOpened) -> None:
-        self._opened, self._first_ns = event, ts_ns
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignOpened: self._open,
+            CampaignResumed: self._resume,
+            SymbolQuarantined: self._fail,
+            SymbolRetired: self._fail,
+            Decided: self._decide,
+            DecisionsRepeated: self._repeat,
+            PairOpened: self._open_pair,
+            PairEnded: self._end_pair,
+            PositionOpened: self._open_position,
+            PositionClosed: self._close_position,
+            ResidualLeft: self._leave,
+            ResidualResolved: self._resolve,
+        }
 
-    def _end(self, _: int, event: CampaignEnded) -> None:
-        self._ended = event
+    def _open(self, _: CampaignOpened, record: Record) -> None:
+        self._first_ns = record.ts_ns
 
-    def _resume(self, ts_ns: int, event: CampaignResumed) -> None:
-        self._resumed.append((ts_ns, event))
-        self._ended = None
+    def _resume(self, event: CampaignResumed, record: Record) -> None:
+        self._resumed.append((record.ts_ns, event))
 
-    def _fail(self, ts_ns: int, event: SymbolQuarantined | SymbolRetired) -> None:
-        self._failures.append((ts_ns, event))
+    def _fail(self, event: SymbolQuarantined | SymbolRetired, record: Record) -> None:
+        self._failures.append((record.ts_ns, event))
 
-    def _decide(self, ts_ns: int, event: Decided) -> None:
+    def _decide(self, event: Decided, record: Record) -> None:
         if event.answer is Answer.ALLOW:
-            self._allowed[event.symbol] += 1
             return
         refusals, rule = self._refusals[event.symbol], f"{event.tier}.{event.rule}"
-        one = refusals.setdefault(rule, _Refusal(event, ts_ns, ts_ns))
-        one.decided, one.last_ns = event, ts_ns
+        one = refusals.setdefault(rule, _Refusal(event, record.ts_ns, record.ts_ns))
+        one.decided, one.last_ns = event, record.ts_ns
         one.count += 1
 
-    def _repeat(self, ts_ns: int, event: DecisionsRepeated) -> None:
+    def _repeat(self, event: DecisionsRepeated, record: Record) -> None:
         one = self._refusals[event.symbol].get(f"{event.tier}.{event.rule}")
         if one is not None:
-            one.last_ns = ts_ns
+            one.last_ns = record.ts_ns
             one.count += event.count
 
-    def _open_pair(self, ts_ns: int, event: PairOpened) -> None:
+    def _open_pair(self, event: PairOpened, record: Record) -> None:
         if event.kind is PairKind.ENTRY:
             route = f"{event.buy_venue} → {event.sell_venue}"
-            self._trades[event.trade_id] = _Trade(event.trade_id, event.symbol, route, ts_ns)
+            self._trades[event.trade_id] = _Trade(event.trade_id, event.symbol, route, record.ts_ns)
 
-    def _end_pair(self, _: int, event: PairEnded) -> None:
-        self._count(event.trade_id, event.pnl_usd, event.fees_usd)
+    def _end_pair(self, event: PairEnded, _: Record) -> None:
+        self._count(event.trade_id, event.pnl_usd)
         trade = self._trades.get(event.trade_id)
         if trade is not None and not trade.quantity:
             moved = event.pnl_usd or event.fees_usd
@@ -278,50 +285,27 @@ class Story:
             if event.outcome.value == "residual":
                 trade.how = "residual"
 
-    def _open_position(self, ts_ns: int, event: PositionOpened) -> None:
+    def _open_position(self, event: PositionOpened, _: Record) -> None:
         trade = self._trades.get(event.trade_id)
         if trade is not None:
             trade.quantity, trade.how = event.quantity, "open"
 
-    def _close_position(self, ts_ns: int, event: PositionClosed) -> None:
+    def _close_position(self, event: PositionClosed, record: Record) -> None:
         trade = self._trades.get(event.trade_id)
         if trade is not None:
-            trade.closed_ns, trade.how = ts_ns, event.reason.value
+            trade.closed_ns, trade.how = record.ts_ns, event.reason.value
 
-    def _count_funnel(self, _: int, event: FunnelCounted) -> None:
-        self._funnels[event.symbol] = event
-
-    def _leave(self, _: int, event: ResidualLeft) -> None:
+    def _leave(self, event: ResidualLeft, _: Record) -> None:
         self._left[event.residual_id] = event
 
-    def _resolve(self, _: int, event: ResidualResolved) -> None:
+    def _resolve(self, event: ResidualResolved, _: Record) -> None:
         left = self._left.pop(event.residual_id, None)
-        self._count(left.trade_id if left is not None else "", event.pnl_usd, event.fees_usd)
+        self._count(left.trade_id if left is not None else "", event.pnl_usd)
 
-    def _count(self, trade_id: str, pnl_usd: Decimal, fees_usd: Decimal) -> None:
-        self._pnl_usd = EXACT.add(self._pnl_usd, pnl_usd)
-        self._fees_usd = EXACT.add(self._fees_usd, fees_usd)
+    def _count(self, trade_id: str, pnl_usd: Decimal) -> None:
         trade = self._trades.get(trade_id)
         if trade is not None:
             trade.pnl_usd = EXACT.add(trade.pnl_usd, pnl_usd)
-
-
-_FOLDS: Mapping[type[Event], Callable[[Story, int, Any], None]] = {
-    CampaignOpened: Story._open,
-    CampaignEnded: Story._end,
-    CampaignResumed: Story._resume,
-    SymbolQuarantined: Story._fail,
-    SymbolRetired: Story._fail,
-    Decided: Story._decide,
-    DecisionsRepeated: Story._repeat,
-    PairOpened: Story._open_pair,
-    PairEnded: Story._end_pair,
-    PositionOpened: Story._open_position,
-    PositionClosed: Story._close_position,
-    FunnelCounted: Story._count_funnel,
-    ResidualLeft: Story._leave,
-    ResidualResolved: Story._resolve,
-}
 
 
 def _signed(amount: Decimal) -> str:

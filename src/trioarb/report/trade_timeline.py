@@ -1,14 +1,14 @@
-"""The story of one trade, told from its events."""
+"""The timeline of one trade, from its events."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal, localcontext
-from typing import Any
 
 import attrs
 
+from trioarb.journal.fold import Fold, Folds
 from trioarb.model.event import (
     CampaignOpened,
     Decided,
@@ -35,7 +35,7 @@ from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.timeline import describe_residual, utc
 
-__all__ = ["TradeStory"]
+__all__ = ["TradeTimeline"]
 
 #: Averages are quotients; nobody wants all their digits.
 _SHOWN = Context(prec=10)
@@ -57,11 +57,12 @@ class _Pair:
     parts: defaultdict[str, Decimal] = attrs.field(factory=_no_parts)
 
 
-class TradeStory:
+class TradeTimeline:
     """Folds all records of a journal, and keeps what concerns the trade."""
 
     def __init__(self, trade_id: str) -> None:
         self._trade_id = trade_id
+        self._folds = Folds([self])
         self._entry: PairOpened | None = None
         self._lines: list[tuple[int, str]] = []
         self._campaign_id = ""
@@ -77,14 +78,33 @@ class TradeStory:
         self._held = ZERO
         self.pnl_usd = ZERO
 
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignOpened: self._open_campaign,
+            InstrumentListed: self._list,
+            Decided: self._decide,
+            PairOpened: self._open_pair,
+            OrderSubmitted: self._submit,
+            OrderFilled: self._fill,
+            OrderCancelled: self._cancel,
+            OrderRejected: self._refuse,
+            OrderUnknown: self._lose,
+            PositionOpened: self._open_position,
+            PositionReduced: self._reduce_position,
+            PositionClosed: self._close_position,
+            PositionMarked: self._mark,
+            ResidualLeft: self._leave,
+            ResidualResolved: self._resolve,
+            PairEnded: self._end_pair,
+        }
+
     def apply(self, record: Record) -> None:
-        tell = _FOLDS.get(type(record.event))
-        if tell is not None:
-            with localcontext(EXACT):
-                tell(self, record.ts_ns, record.event)
+        with localcontext(EXACT):
+            self._folds.apply(record)
 
     def lines(self) -> Iterator[str]:
-        """Yield the story. There is none before the trade's entry was folded."""
+        """Yield the timeline. There is none before the trade's entry was folded."""
         entry = self._entry
         if entry is None:
             return
@@ -120,17 +140,17 @@ class TradeStory:
     def _tell(self, ts_ns: int, line: str) -> None:
         self._lines.append((ts_ns, line))
 
-    def _open_campaign(self, _: int, event: CampaignOpened) -> None:
+    def _open_campaign(self, event: CampaignOpened, _: Record) -> None:
         self._fx, self._campaign_id = event.fx, event.campaign_id
 
-    def _list(self, _: int, event: InstrumentListed) -> None:
+    def _list(self, event: InstrumentListed, _: Record) -> None:
         self._assets[event.symbol] = event.base, event.quote
 
-    def _decide(self, ts_ns: int, event: Decided) -> None:
+    def _decide(self, event: Decided, record: Record) -> None:
         if event.answer is Answer.ALLOW:
-            self._decided[event.symbol] = ts_ns, event
+            self._decided[event.symbol] = record.ts_ns, event
 
-    def _open_pair(self, ts_ns: int, event: PairOpened) -> None:
+    def _open_pair(self, event: PairOpened, record: Record) -> None:
         decided_ns, decided = self._decided.pop(event.symbol, (0, None)) if event.kind is PairKind.ENTRY else (0, None)
         if event.trade_id != self._trade_id:
             return
@@ -143,12 +163,12 @@ class TradeStory:
         why = f", because of {event.reason.value}" if event.reason is not None else ""
         found = "; the journal had lost it, and the venues told of it" if event.recovered else ""
         self._tell(
-            ts_ns,
+            record.ts_ns,
             f"{event.kind.value} {event.pair_id}{why}: buy {text(event.quantity)} at {event.buy_venue} for at most "
             f"{text(event.buy_limit)}, sell as much at {event.sell_venue} for at least {text(event.sell_limit)}{found}",
         )
 
-    def _submit(self, ts_ns: int, event: OrderSubmitted) -> None:
+    def _submit(self, event: OrderSubmitted, record: Record) -> None:
         pair = self._pairs.get(event.pair_id)
         if pair is None:
             return
@@ -158,12 +178,12 @@ class TradeStory:
             why = f", since {text(pair.bought)} was bought and {text(pair.sold)} sold"
         lost = "" if event.durable else "; the journal could not be written"
         self._tell(
-            ts_ns,
+            record.ts_ns,
             f"  {event.purpose.value}, {self._order(event.client_order_id)}: {event.side.value} {text(event.quantity)} "
             f"{self._base(event.symbol)} at {event.venue}, limit {text(event.limit_price)}{why}{lost}",
         )
 
-    def _fill(self, ts_ns: int, event: OrderFilled) -> None:
+    def _fill(self, event: OrderFilled, record: Record) -> None:
         order = self._orders.get(event.client_order_id)
         if order is None:
             return
@@ -180,63 +200,65 @@ class TradeStory:
         parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
         parts[f"{what}: fees"] -= fee
         self._tell(
-            ts_ns,
+            record.ts_ns,
             f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}, fee "
             f"{text(event.fee)} {event.fee_asset}{late}",
         )
 
-    def _cancel(self, ts_ns: int, event: OrderCancelled) -> None:
-        if event.client_order_id in self._orders:
-            self._tell(ts_ns, f"  {self._order(event.client_order_id)} cancelled, {text(event.unfilled)} not filled")
-
-    def _refuse(self, ts_ns: int, event: OrderRejected) -> None:
-        if event.client_order_id in self._orders:
-            self._tell(ts_ns, f"  {self._order(event.client_order_id)} rejected: {event.reason}")
-
-    def _lose(self, ts_ns: int, event: OrderUnknown) -> None:
+    def _cancel(self, event: OrderCancelled, record: Record) -> None:
         if event.client_order_id in self._orders:
             self._tell(
-                ts_ns,
+                record.ts_ns, f"  {self._order(event.client_order_id)} cancelled, {text(event.unfilled)} not filled"
+            )
+
+    def _refuse(self, event: OrderRejected, record: Record) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(record.ts_ns, f"  {self._order(event.client_order_id)} rejected: {event.reason}")
+
+    def _lose(self, event: OrderUnknown, record: Record) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(
+                record.ts_ns,
                 f"  {self._order(event.client_order_id)} has no answer: {event.reason}; the venue is asked for it",
             )
 
-    def _open_position(self, ts_ns: int, event: PositionOpened) -> None:
+    def _open_position(self, event: PositionOpened, record: Record) -> None:
         if event.trade_id == self._trade_id:
             self._held = event.cash - event.fees
             prices = f"bought at {_price(event.buy_price)}, sold at {_price(event.sell_price)}"
-            self._tell(ts_ns, f"position opened: {text(event.quantity)} {self._base(event.symbol)}, {prices}")
+            self._tell(record.ts_ns, f"position opened: {text(event.quantity)} {self._base(event.symbol)}, {prices}")
 
-    def _reduce_position(self, ts_ns: int, event: PositionReduced) -> None:
+    def _reduce_position(self, event: PositionReduced, record: Record) -> None:
         if event.trade_id == self._trade_id:
             self._held = event.cash - event.fees
-            self._tell(ts_ns, f"position reduced to {text(event.quantity)}")
+            self._tell(record.ts_ns, f"position reduced to {text(event.quantity)}")
 
-    def _close_position(self, ts_ns: int, event: PositionClosed) -> None:
+    def _close_position(self, event: PositionClosed, record: Record) -> None:
         if event.trade_id == self._trade_id:
             self._held = ZERO
-            self._tell(ts_ns, f"position closed, because of {event.reason.value}")
+            self._tell(record.ts_ns, f"position closed, because of {event.reason.value}")
 
-    def _mark(self, ts_ns: int, event: PositionMarked) -> None:
+    def _mark(self, event: PositionMarked, record: Record) -> None:
         if event.trade_id == self._trade_id:
             value = "no quote to value it by"
             if event.unrealised_usd is not None:
                 value = f"{_signed(event.unrealised_usd)} USD if it were closed now"
-            self._tell(ts_ns, f"still open: {text(event.quantity)} {self._base(event.symbol)}, {value}")
+            self._tell(record.ts_ns, f"still open: {text(event.quantity)} {self._base(event.symbol)}, {value}")
 
-    def _leave(self, ts_ns: int, event: ResidualLeft) -> None:
+    def _leave(self, event: ResidualLeft, record: Record) -> None:
         if event.trade_id == self._trade_id:
             self._residuals[event.residual_id] = event
-            self._tell(ts_ns, f"residual {describe_residual(event)}")
+            self._tell(record.ts_ns, f"residual {describe_residual(event)}")
 
-    def _resolve(self, ts_ns: int, event: ResidualResolved) -> None:
+    def _resolve(self, event: ResidualResolved, record: Record) -> None:
         if self._residuals.pop(event.residual_id, None) is not None:
             self.pnl_usd += event.pnl_usd
             self._add(self._late)
             self._late.clear()
             what = f"residual {event.residual_id} resolved, {event.reason}: {_signed(event.pnl_usd)} USD"
-            self._tell(ts_ns, what)
+            self._tell(record.ts_ns, what)
 
-    def _end_pair(self, ts_ns: int, event: PairEnded) -> None:
+    def _end_pair(self, event: PairEnded, record: Record) -> None:
         pair = self._pairs.pop(event.pair_id, None)
         if pair is None:
             return
@@ -245,7 +267,7 @@ class TradeStory:
         self._add(pair.parts)
         dust = f", {text(event.dust)} is dust" if event.dust else ""
         self._tell(
-            ts_ns,
+            record.ts_ns,
             f"{event.kind.value} {event.pair_id} {event.outcome.value}: bought {text(event.bought)}, sold "
             f"{text(event.sold)}{dust}; realised {_signed(event.pnl_usd)} USD, fees {text(event.fees_usd)} USD",
         )
@@ -264,26 +286,6 @@ class TradeStory:
 
     def _order(self, client_order_id: str) -> str:
         return f"order {client_order_id.removeprefix(f'{self._campaign_id}-')}"
-
-
-_FOLDS: Mapping[type[Event], Callable[[TradeStory, int, Any], None]] = {
-    CampaignOpened: TradeStory._open_campaign,
-    InstrumentListed: TradeStory._list,
-    Decided: TradeStory._decide,
-    PairOpened: TradeStory._open_pair,
-    OrderSubmitted: TradeStory._submit,
-    OrderFilled: TradeStory._fill,
-    OrderCancelled: TradeStory._cancel,
-    OrderRejected: TradeStory._refuse,
-    OrderUnknown: TradeStory._lose,
-    PositionOpened: TradeStory._open_position,
-    PositionReduced: TradeStory._reduce_position,
-    PositionClosed: TradeStory._close_position,
-    PositionMarked: TradeStory._mark,
-    ResidualLeft: TradeStory._leave,
-    ResidualResolved: TradeStory._resolve,
-    PairEnded: TradeStory._end_pair,
-}
 
 
 def _decision(decided: Decided, base: str) -> Iterator[str]:

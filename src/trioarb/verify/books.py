@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import attrs
 
-from trioarb.model.event import BalanceDiffered, Deposited, OrderFilled, OrderSubmitted, Record
+from trioarb.journal.fold import Fold
+from trioarb.model.event import BalanceDiffered, Deposited, Event, OrderFilled, OrderSubmitted, Record
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
@@ -44,7 +45,14 @@ class Books:
         self._accounts: defaultdict[tuple[str, str], _Account] = defaultdict(_Account)
         self._differed: BalanceDiffered | None = None
 
-    def deposit(self, record: Record, event: Deposited) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            BalanceDiffered: self._differ,
+            Deposited: self._deposit,
+        }
+
+    def _deposit(self, event: Deposited, record: Record) -> None:
         account, differed = self._accounts[event.venue, event.asset], self._differed
         account.free += event.amount
         account.capital -= event.amount
@@ -58,7 +66,7 @@ class Books:
         elif event.amount <= 0:
             self._findings.add(Check.LEDGER, record, f"deposits {text(event.amount)}")
 
-    def differ(self, record: Record, event: BalanceDiffered) -> None:
+    def _differ(self, event: BalanceDiffered, record: Record) -> None:
         account = self._accounts[event.venue, event.asset]
         booked = account.free + account.locked
         if event.booked != booked:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import attrs
 
-from trioarb.model.event import CampaignResumed, FunnelCounted, Record
+from trioarb.journal.fold import Fold
+from trioarb.model.event import CampaignResumed, Event, FunnelCounted, Record
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Counters"]
@@ -51,7 +53,14 @@ class Counters:
         self._symbols: dict[str, _Symbol] = {}
         self._decided_before: Counter[str] = Counter()
 
-    def count(self, record: Record, event: FunnelCounted) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignResumed: self._resume,
+            FunnelCounted: self._count,
+        }
+
+    def _count(self, event: FunnelCounted, record: Record) -> None:
         one = self._symbols.get(event.symbol)
         if one is None:
             one = self._symbols[event.symbol] = _Symbol(decided_before=self._decided_before[event.symbol])
@@ -78,7 +87,7 @@ class Counters:
             self._findings.add(Check.COUNTERS, record, f"counts {what}")
         one.last, one.is_new_stretch = event, False
 
-    def resume(self, record: Record, event: CampaignResumed) -> None:
+    def _resume(self, event: CampaignResumed, record: Record) -> None:
         """Begin a stretch: what was counted after the last counters is lost."""
         self._decided_before = self._decided.copy()
         for symbol, one in self._symbols.items():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from trioarb.journal.fold import Fold
 from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed, Event, PhaseEntered, Record
 from trioarb.model.trade import Phase
 from trioarb.model.wire import event_type
@@ -54,13 +57,22 @@ class Course:
         if self.ended is None:
             self.expects = None
 
-    def open(self, record: Record, event: CampaignOpened) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignOpened: self._open,
+            CampaignResumed: self._resume,
+            PhaseEntered: self._enter,
+            CampaignEnded: self._end,
+        }
+
+    def _open(self, event: CampaignOpened, record: Record) -> None:
         if self.opened is None:
             self.opened = event
         else:
             self._findings.add(Check.SEQUENCE, record, "opens the campaign a second time")
 
-    def resume(self, record: Record, event: CampaignResumed) -> None:
+    def _resume(self, event: CampaignResumed, record: Record) -> None:
         add = self._findings.add
         if event.number != self.stretches:
             add(Check.PHASES, record, f"is resumption {event.number}, but there were {self.stretches - 1} before it")
@@ -70,14 +82,14 @@ class Course:
         self.phase, self.ended, self.expects = Phase.STARTING, None, None
         self._has_run = False
 
-    def enter(self, record: Record, event: PhaseEntered) -> None:
+    def _enter(self, event: PhaseEntered, record: Record) -> None:
         self._has_run |= event.phase is Phase.RUNNING
         if _ORDER[event.phase] <= _ORDER[self.phase]:
             self._findings.add(Check.PHASES, record, f"enters {event.phase.value} after {self.phase.value}")
         else:
             self.phase = event.phase
 
-    def end(self, record: Record, event: CampaignEnded) -> None:
+    def _end(self, event: CampaignEnded, record: Record) -> None:
         if self.phase is not Phase.CLOSED:
             self._findings.add(Check.PHASES, record, f"ends the campaign in the phase {self.phase.value}")
         self.ended, self.expects = event, CampaignResumed

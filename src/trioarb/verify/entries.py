@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from trioarb.model.event import (
-    CampaignResumed,
-    Decided,
-    DecisionsRepeated,
-    PairOpened,
-    Record,
-    StopCleared,
-)
+from trioarb.journal.fold import Fold
+from trioarb.model.event import CampaignResumed, Decided, DecisionsRepeated, Event, PairOpened, Record, StopCleared
 from trioarb.model.trade import Answer, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
@@ -31,7 +26,17 @@ class Entries:
         self._resumed: CampaignResumed | None = None
         self.decided: Counter[str] = Counter()
 
-    def decide(self, record: Record, event: Decided) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignResumed: self._resume,
+            StopCleared: self._clear,
+            Decided: self._decide,
+            DecisionsRepeated: self._repeat,
+            PairOpened: self._open,
+        }
+
+    def _decide(self, event: Decided, record: Record) -> None:
         add = self._findings.add
         if event.buy_venue is not None:
             self.decided[event.symbol] += 1
@@ -48,7 +53,7 @@ class Entries:
         else:
             self._denied[event.symbol] = record.seq, event
 
-    def repeat(self, record: Record, event: DecisionsRepeated) -> None:
+    def _repeat(self, event: DecisionsRepeated, record: Record) -> None:
         self.decided[event.symbol] += event.count
         seq, denied = self._denied.get(event.symbol, (0, None))
         if (
@@ -60,7 +65,7 @@ class Entries:
             what = f"repeats seq {event.decision_seq}, but the symbol's last DENY is seq {seq}"
             self._findings.add(Check.COUNTERS, record, what if seq else "repeats a DENY that there wasn't")
 
-    def open(self, record: Record, event: PairOpened) -> None:
+    def _open(self, event: PairOpened, record: Record) -> None:
         if event.kind is not PairKind.ENTRY:
             return
         add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)
@@ -88,13 +93,13 @@ class Entries:
         if self._stopped_by is not None and self._stopped_by.seq < decided_seq:
             add(Check.ENTRIES, record, f"enters after the STOP of seq {self._stopped_by.seq}")
 
-    def resume(self, record: Record, event: CampaignResumed) -> None:
+    def _resume(self, event: CampaignResumed, record: Record) -> None:
         self._resumed = event
         # What was decided when the campaign broke off, and what was said again since it was recorded, is lost.
         self._allowed.clear()
         self._denied.clear()
 
-    def clear(self, record: Record, event: StopCleared) -> None:
+    def _clear(self, event: StopCleared, record: Record) -> None:
         self._stopped_by = None
 
     def finish(self) -> None:

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.model.event import CampaignOpened, InstrumentListed, Record
+from trioarb.journal.fold import Fold
+from trioarb.model.event import CampaignOpened, Event, InstrumentListed, Record
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Listed", "Listings"]
@@ -31,10 +32,17 @@ class Listings:
         self._fx: Mapping[str, Decimal] = {}
         self.symbols: dict[str, Listed] = {}
 
-    def open(self, record: Record, event: CampaignOpened) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            CampaignOpened: self._open,
+            InstrumentListed: self._list,
+        }
+
+    def _open(self, event: CampaignOpened, record: Record) -> None:
         self._fx = event.fx
 
-    def list(self, record: Record, event: InstrumentListed) -> None:
+    def _list(self, event: InstrumentListed, record: Record) -> None:
         listed = self.symbols.get(event.symbol)
         if listed is None:
             if event.quote not in self._fx:

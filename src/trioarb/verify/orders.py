@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import attrs
 
+from trioarb.journal.fold import Fold
 from trioarb.model.event import (
+    Event,
     OrderAcknowledged,
     OrderCancelled,
     OrderFilled,
@@ -62,7 +64,18 @@ class Orders:
     def locks(self) -> Iterator[Lock]:
         return (order.lock for order in self.open.values())
 
-    def submit(self, record: Record, event: OrderSubmitted) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            OrderSubmitted: self._submit,
+            OrderAcknowledged: self._acknowledge,
+            OrderUnknown: self._acknowledge,
+            OrderFilled: self._fill,
+            OrderCancelled: self._cancel,
+            OrderRejected: self._reject,
+        }
+
+    def _submit(self, event: OrderSubmitted, record: Record) -> None:
         if not self._ids.add(event.client_order_id):
             self._findings.add(Check.INTENTS, record, "submits an order that there was already")
         if event.quantity <= 0 or event.limit_price <= 0 or event.locked < 0:
@@ -71,10 +84,10 @@ class Orders:
         pair = self._pairs.send(record, event)
         self.open[event.client_order_id] = Order(event, pair, event.quantity, self._books.lock(event))
 
-    def acknowledge(self, record: Record, event: OrderAcknowledged | OrderUnknown) -> None:
+    def _acknowledge(self, event: OrderAcknowledged | OrderUnknown, record: Record) -> None:
         self._heard_of(record, event.client_order_id)
 
-    def fill(self, record: Record, event: OrderFilled) -> None:
+    def _fill(self, event: OrderFilled, record: Record) -> None:
         order = self._heard_of(record, event.client_order_id)
         if order is None:
             return
@@ -111,7 +124,7 @@ class Orders:
         if not order.unfilled:
             self._finish(order)
 
-    def cancel(self, record: Record, event: OrderCancelled) -> None:
+    def _cancel(self, event: OrderCancelled, record: Record) -> None:
         order = self._heard_of(record, event.client_order_id)
         if order is not None:
             if event.unfilled != order.unfilled:
@@ -119,7 +132,7 @@ class Orders:
                 self._findings.add(Check.ANSWERS, record, what)
             self._finish(order)
 
-    def reject(self, record: Record, event: OrderRejected) -> None:
+    def _reject(self, event: OrderRejected, record: Record) -> None:
         order = self._heard_of(record, event.client_order_id)
         if order is not None:
             if order.unfilled != order.submitted.quantity:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.model.event import (
-    OrderSubmitted,
-    PairEnded,
-    PairOpened,
-    PositionClosed,
-    PositionOpened,
-    Record,
-)
+from trioarb.journal.fold import Fold
+from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
@@ -56,7 +50,14 @@ class Pairs:
         """Yield the trades with an open position."""
         return ((trade_id, trade) for trade_id, trade in self.trades.items() if trade.quantity)
 
-    def open(self, record: Record, event: PairOpened) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PairOpened: self._open,
+            PairEnded: self._end,
+        }
+
+    def _open(self, event: PairOpened, record: Record) -> None:
         is_new = self._pair_ids.add(event.pair_id)
         if not is_new:
             self._findings.add(Check.INTENTS, record, "opens a pair that there was already")
@@ -132,7 +133,7 @@ class Pairs:
             self._findings.add(Check.INTENTS, record, f"is a {purpose.value} order of an {opened.kind.value}")
         return pair
 
-    def end(self, record: Record, event: PairEnded) -> None:
+    def _end(self, event: PairEnded, record: Record) -> None:
         pair = self.in_flight.pop(event.pair_id, None)
         self.pnl_usd += event.pnl_usd
         self.dust_usd += event.dust_value_usd

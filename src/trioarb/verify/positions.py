@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
+from trioarb.journal.fold import Fold
+from trioarb.model.event import Event, PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
 from trioarb.model.number import ZERO, text
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listed
@@ -24,7 +26,16 @@ class Positions:
         self._findings = findings
         self._pairs = pairs
 
-    def open(self, record: Record, event: PositionOpened) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            PositionOpened: self._open,
+            PositionReduced: self._reduce,
+            PositionClosed: self._close,
+            PositionMarked: self._mark,
+        }
+
+    def _open(self, event: PositionOpened, record: Record) -> None:
         pair, add = self._pairs.of_trade.get(event.trade_id), self._findings.add
         if pair is None or not pair.is_entry or pair.position is not None:
             add(Check.POSITIONS, record, "opens a position without an entry in flight, or a second one")
@@ -51,7 +62,7 @@ class Positions:
                 add(Check.PNL, record, "holds another share of cash and fees than of its legs")
         self._hold(record, event, trade, pair.listed, event.buy_price, event.sell_price)
 
-    def reduce(self, record: Record, event: PositionReduced) -> None:
+    def _reduce(self, event: PositionReduced, record: Record) -> None:
         pair, add = self._exit_of(record, event.trade_id), self._findings.add
         opened = pair.trade.opened if pair is not None else None
         if pair is None or opened is None:
@@ -67,7 +78,7 @@ class Positions:
         pair.position = event
         self._hold(record, event, trade, pair.listed, opened.buy_price, opened.sell_price)
 
-    def close(self, record: Record, event: PositionClosed) -> None:
+    def _close(self, event: PositionClosed, record: Record) -> None:
         pair = self._exit_of(record, event.trade_id)
         if pair is None or pair.trade.opened is None:
             return
@@ -83,7 +94,7 @@ class Positions:
         pair.position = event
         trade.quantity = trade.cash = trade.fees = trade.exposure_usd = ZERO
 
-    def mark(self, record: Record, event: PositionMarked) -> None:
+    def _mark(self, event: PositionMarked, record: Record) -> None:
         trade = self._pairs.trades.get(event.trade_id)
         quantity = ZERO if trade is None else trade.quantity
         if event.quantity != quantity or not quantity:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import attrs
 
-from trioarb.model.event import OrderSubmitted, Record, ResidualLeft, ResidualResolved
+from trioarb.journal.fold import Fold
+from trioarb.model.event import Event, OrderSubmitted, Record, ResidualLeft, ResidualResolved
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
 from trioarb.verify.findings import Check, Findings
@@ -53,7 +55,14 @@ class Residuals:
         self.pnl_usd = ZERO
         self.pending: _Resolution | None = None
 
-    def leave(self, record: Record, event: ResidualLeft) -> None:
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {
+            ResidualLeft: self._leave,
+            ResidualResolved: self._resolve,
+        }
+
+    def _leave(self, event: ResidualLeft, record: Record) -> None:
         add, pair, pending = self._findings.add, self._pairs.in_flight.get(event.pair_id), self.pending
         if event.residual_id in self._ids:
             add(Check.RESIDUALS, record, "leaves a residual that there was already")
@@ -86,7 +95,7 @@ class Residuals:
         if event.cost_usd != cost_usd:
             add(Check.EXPOSURE, record, f"counts {text(event.cost_usd)} USD of exposure instead of {text(cost_usd)}")
 
-    def resolve(self, record: Record, event: ResidualResolved) -> None:
+    def _resolve(self, event: ResidualResolved, record: Record) -> None:
         self.settle()
         self.pnl_usd += event.pnl_usd
         residual = self.open.pop(event.residual_id, None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
-from typing import Any
 
 import attrs
 
+from trioarb.journal.fold import Fold, Folds, Projection
 from trioarb.model import event as model
 from trioarb.model.event import Event, Record, ResidualLeft
 from trioarb.model.number import EXACT, ZERO, text
@@ -120,14 +120,6 @@ class Verification:
         return not any(one.violations for one in self.checks)
 
 
-@attrs.define(eq=False)
-class _Entry:
-    """What is done with the events of one type, and how many there were."""
-
-    handlers: tuple[Callable[[Record, Any], None], ...] = ()
-    count: int = 0
-
-
 class Verifier:
     """Folds records, as they come; the memory it takes depends on what is open, not on the journal's length."""
 
@@ -145,11 +137,41 @@ class Verifier:
         self._ledger: Ledger | None = Ledger()
         self._exposure: Exposure | None = Exposure()
         self._posts, self._exposes = self._ledger.folds, self._exposure.folds
-        self._table = self._make_table()
+        self._counts: Counter[type[Event]] = Counter()
+        #: For one event: where it stands, then the books, then what the journal's own state makes of it.
+        self._folds = Folds([*self._aspects, self])
+
+    @property
+    def _aspects(self) -> Sequence[Projection]:
+        return (
+            self._course,
+            self._listings,
+            self._books,
+            self._entries,
+            self._pairs,
+            self._positions,
+            self._orders,
+            self._residuals,
+            self._counters,
+        )
+
+    @property
+    def looks_at(self) -> frozenset[type[Event]]:
+        """The types of events that some rule is about."""
+        return frozenset(kind for aspect in self._aspects for kind in aspect.folds)
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        """How the journal's own ledger and exposure are folded, to be compared; and what has to hold at an end."""
+        return {
+            **dict.fromkeys(_POSTED, self._post),
+            **dict.fromkeys(_EXPOSED, self._expose),
+            model.CampaignEnded: self._end,
+        }
 
     def fold(self, records: Iterable[Record]) -> None:
         """Fold records in their order. What iterating over them raises goes through; what was folded stays so."""
-        table, course, residuals = self._table, self._course, self._residuals
+        counts, folds, course, residuals = self._counts, self._folds, self._course, self._residuals
         seq, ts_ns, record = course.seq, course.ts_ns, course.last
         try:
             with localcontext(EXACT):
@@ -160,11 +182,10 @@ class Verifier:
                     kind = type(event)
                     if residuals.pending is not None and kind not in _BETWEEN:
                         residuals.settle()
-                    entry = table[kind]
-                    entry.count += 1
+                    counts[kind] += 1
                     try:
-                        for handle in entry.handlers:
-                            handle(record, event)
+                        for fold in folds[kind]:
+                            fold(event, record)
                     except DecimalException as error:
                         what = f"has figures that can't be computed with ({type(error).__name__})"
                         self._findings.add(Check.LEDGER, record, what)
@@ -188,40 +209,7 @@ class Verifier:
             facts=facts,
         )
 
-    def _make_table(self) -> defaultdict[type[Event], _Entry]:
-        course, listings, books, pairs = self._course, self._listings, self._books, self._pairs
-        positions, orders, residuals = self._positions, self._orders, self._residuals
-        entries, counters = self._entries, self._counters
-        handlers: dict[type[Event], tuple[Callable[[Record, Any], None], ...]] = {
-            model.CampaignOpened: (course.open, listings.open),
-            model.CampaignResumed: (course.resume, entries.resume, counters.resume),
-            model.StopCleared: (entries.clear,),
-            model.BalanceDiffered: (books.differ,),
-            model.InstrumentListed: (listings.list,),
-            model.Deposited: (books.deposit, self._post),
-            model.PhaseEntered: (course.enter,),
-            model.Decided: (entries.decide,),
-            model.DecisionsRepeated: (entries.repeat,),
-            model.PairOpened: (entries.open, pairs.open, self._expose),
-            model.OrderSubmitted: (orders.submit, self._post),
-            model.OrderAcknowledged: (orders.acknowledge,),
-            model.OrderUnknown: (orders.acknowledge,),
-            model.OrderFilled: (orders.fill, self._post),
-            model.OrderCancelled: (orders.cancel, self._post),
-            model.OrderRejected: (orders.reject, self._post),
-            model.PairEnded: (pairs.end, self._expose),
-            model.PositionOpened: (positions.open, self._expose),
-            model.PositionReduced: (positions.reduce, self._expose),
-            model.PositionClosed: (positions.close, self._expose),
-            model.PositionMarked: (positions.mark,),
-            model.ResidualLeft: (residuals.leave, self._expose),
-            model.ResidualResolved: (residuals.resolve, self._expose),
-            model.FunnelCounted: (counters.count,),
-            model.CampaignEnded: (course.end, self._end),
-        }
-        return defaultdict(_Entry, {kind: _Entry(done) for kind, done in handlers.items()})
-
-    def _post(self, record: Record, event: Event) -> None:
+    def _post(self, event: Event, record: Record) -> None:
         """Fold the journal's own ledger, to compare it at the end."""
         if self._ledger is not None:
             try:
@@ -231,7 +219,7 @@ class Verifier:
                 what = f"can't be booked in the journal's ledger ({type(error).__name__}: {error})"
                 self._findings.add(Check.LEDGER, record, what)
 
-    def _expose(self, record: Record, event: Event) -> None:
+    def _expose(self, event: Event, record: Record) -> None:
         """Fold what the guards see, to compare it at the end."""
         if self._exposure is not None:
             try:
@@ -241,7 +229,7 @@ class Verifier:
                 what = f"can't be counted as exposure ({type(error).__name__}: {error})"
                 self._findings.add(Check.EXPOSURE, record, what)
 
-    def _end(self, record: Record, event: model.CampaignEnded) -> None:
+    def _end(self, _: model.CampaignEnded, record: Record) -> None:
         """Check that nothing is under way at an end of the campaign."""
         for pair_id in self._pairs.in_flight:
             self._findings.add(Check.PAIRS, record, f"ends the campaign while pair {pair_id} is in flight")
@@ -302,18 +290,14 @@ class Verifier:
 
     @property
     def _events(self) -> int:
-        return sum(entry.count for entry in self._table.values())
+        return self._counts.total()
 
     def _looked_at(self, check: Check) -> int:
         _, kinds = _LOOKS_AT[check]
-        return self._events if check is Check.SEQUENCE else sum(self._table[kind].count for kind in kinds)
+        return self._events if check is Check.SEQUENCE else sum(self._counts[kind] for kind in kinds)
 
     def _facts(self) -> Facts:
-        course, orders, pairs = self._course, self._orders, self._pairs
-
-        def count(kind: type[Event]) -> int:
-            return self._table[kind].count
-
+        course, orders, pairs, counts = self._course, self._orders, self._pairs, self._counts
         return Facts(
             campaign_id=course.opened.campaign_id if course.opened else "",
             stretches=course.stretches,
@@ -322,10 +306,10 @@ class Verifier:
             first_ns=course.first_ns,
             last_ns=course.ts_ns,
             events=self._events,
-            trades=count(model.PositionOpened),
-            closed=count(model.PositionClosed),
-            orders=count(model.OrderSubmitted),
-            fills=count(model.OrderFilled),
+            trades=counts[model.PositionOpened],
+            closed=counts[model.PositionClosed],
+            orders=counts[model.OrderSubmitted],
+            fills=counts[model.OrderFilled],
             without_journal=orders.without_journal,
             pnl_usd=pairs.pnl_usd + self._residuals.pnl_usd,
             open_positions=tuple(trade_id for trade_id, _ in pairs.positions()),
