@@ -138,7 +138,7 @@ def cut(folder: Path) -> None:
 
 def of_another_version(folder: Path) -> None:
     manifest = folder / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"version":2', b'"version":1'))
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version":3', b'"version":2'))
 
 
 def half_a_manifest(folder: Path) -> None:
@@ -146,7 +146,14 @@ def half_a_manifest(folder: Path) -> None:
     manifest.write_bytes(manifest.read_bytes()[:100])
 
 
-@pytest.mark.parametrize("damage", [cut, of_another_version, half_a_manifest])
+def a_changed_manifest(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    data = bytearray(manifest.read_bytes())
+    data[data.index(b'"refused_offset":') + len(b'"refused_offset":')] ^= 1
+    manifest.write_bytes(data)
+
+
+@pytest.mark.parametrize("damage", [cut, of_another_version, half_a_manifest, a_changed_manifest])
 def test_what_is_not_whole_is_made_again(tmp_path: Path, cache: Path, damage: Callable[[Path], None]) -> None:
     replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
     first = replay()
@@ -202,6 +209,55 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, cache: Path) -> N
     (left / "columns.bin").write_bytes(b"half")
     Replayed(write(tmp_path / "quotes.parquet", 2_000))()
     assert sorted(one.name for one in cache.iterdir()) == sorted([cache_folder.entries(cache)[0].folder.name, "notes"])
+
+
+@pytest.mark.parametrize("place", [0, 100, -1, "middle"])
+def test_a_flipped_bit_is_noticed_and_the_set_made_again(tmp_path: Path, cache: Path, place: int | str) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    first = replay()
+    (entry,) = cache_folder.entries(cache)
+    columns = entry.folder / "columns.bin"
+    status, data = columns.stat(), bytearray(columns.read_bytes())
+    data[len(data) // 2 if isinstance(place, str) else place] ^= 4
+    columns.write_bytes(data)
+    os.utime(columns, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with structlog.testing.capture_logs() as logs:
+        assert replay() == first
+    assert replay.reads == 2
+    assert [one["event"] for one in logs if one["log_level"] == "warning"] == [
+        "aligned quotes are damaged, and deleted"
+    ]
+    assert replay() == first
+    assert replay.reads == 0
+
+
+def test_a_set_is_verified_once_a_day(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay()
+    sums = []
+    checksum = quote_cache._checksum
+    monkeypatch.setattr(quote_cache, "_checksum", lambda data: sums.append(len(data)) or checksum(data))
+    replay()
+    assert not sums
+    monkeypatch.setattr(quote_cache, "_VERIFIED_NS", 0)
+    replay()
+    assert len(sums) == 1
+
+
+@pytest.mark.parametrize("is_in_place", [True, False])
+def test_a_corrected_file_of_equal_size_and_time_is_read_again(tmp_path: Path, cache: Path, is_in_place: bool) -> None:
+    path = write(tmp_path / "quotes.parquet", 2_000)
+    replay = Replayed(path)
+    replay()
+    status, content = path.stat(), pq.read_table(path)
+    mended = content.set_column(4, "bid_size", pa.array(np.full(2_000, 7.0)))
+    place = path if is_in_place else tmp_path / "mended.parquet"
+    pq.write_table(mended, place)
+    os.replace(place, path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+    replay()
+    assert replay.reads == 2
 
 
 def planted(cache: Path) -> list[Path]:

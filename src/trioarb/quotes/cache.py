@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
+import structlog
 
 from trioarb.errors import TrioarbError
 from trioarb.quotes.cache_folder import (
@@ -33,8 +35,10 @@ from trioarb.quotes.cache_folder import (
     clean,
     delete,
     mark,
+    read_note,
     whole_manifest,
     write_manifest,
+    write_note,
 )
 from trioarb.quotes.columns import QuoteBlock, QuoteColumns, Refused, VenueTimes
 
@@ -44,6 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["StoreError", "Writer", "bytes_for", "key_of", "load", "save"]
 
 _ALIGNMENT = 64
+_PAGE_BYTES = 4_096
+#: What was verified so short a while ago is not verified again, unless the file was written to since.
+_VERIFIED_NS = 86_400 * 10**9
 #: So much is left free on the disk.
 _RESERVE_BYTES = 256 << 20
 
@@ -64,18 +71,19 @@ def bytes_for(rows: int, venues: int) -> int:
 
 
 def load(folder: Path) -> tuple[dict[str, QuoteColumns], list[VenueTimes]] | None:
-    """Map what is kept in a folder; ``None`` if there is nothing that can be used."""
-    import numpy as np
-
+    """Map what is kept in a folder; ``None`` if there is nothing that can be used. What is damaged is deleted."""
     manifest = whole_manifest(folder)
     if manifest is None:
         return None
     try:
-        # As a plain array: cutting columns out of a memmap takes ten times as long.
-        data = np.asarray(np.memmap(folder / COLUMNS_FILE, np.uint8, "r") if manifest.size else np.empty(0, np.uint8))
+        data = _mapped(folder, manifest.size)
     except (OSError, ValueError):
         return None
     if data.nbytes != manifest.size:
+        return None
+    if not _is_verified(folder, data, manifest.checksum):
+        structlog.get_logger("trioarb.quotes").warning("aligned quotes are damaged, and deleted", folder=str(folder))
+        delete(folder)
         return None
     columns = {
         name: QuoteColumns(
@@ -86,6 +94,36 @@ def load(folder: Path) -> tuple[dict[str, QuoteColumns], list[VenueTimes]] | Non
     }
     times = [VenueTimes(one.last, one.first_ns, one.newest_ns, one.silences) for one in manifest.times]
     return columns, times
+
+
+def _mapped(folder: Path, size: int) -> Any:
+    import numpy as np
+
+    # As a plain array: cutting columns out of a memmap takes ten times as long.
+    return np.asarray(np.memmap(folder / COLUMNS_FILE, np.uint8, "r") if size else np.empty(0, np.uint8))
+
+
+def _is_verified(folder: Path, data: Any, checksum: str) -> bool:
+    """Return whether the columns are what was written; at once, if they were a short while ago, and nobody wrote."""
+    status = (folder / COLUMNS_FILE).stat()
+    what = f"verified {folder.resolve()} {checksum} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
+    seen_ns, now_ns = read_note(what, int), time.time_ns()
+    if seen_ns is not None and 0 <= now_ns - seen_ns < _VERIFIED_NS:
+        return True
+    if _checksum(data) != checksum:
+        return False
+    write_note(what, now_ns)
+    return True
+
+
+def _checksum(data: Any) -> str:
+    """Return a sum over bytes: words are added up page by page, which memory is slower to bring than numpy to add."""
+    import numpy as np
+
+    pages = len(data) // _PAGE_BYTES
+    whole, rest = data[: pages * _PAGE_BYTES], data[pages * _PAGE_BYTES :]
+    sums = np.add.reduce(whole.view(np.uint64).reshape(pages, _PAGE_BYTES // 8), axis=1)
+    return hashlib.blake2b(sums.tobytes() + rest.tobytes(), digest_size=16).hexdigest()
 
 
 class Writer:
@@ -126,6 +164,7 @@ class Writer:
         os.fsync(self._file.fileno())
         self._file.close()
         manifest = Manifest(
+            checksum=_checksum(_mapped(self._folder, size)),
             made_by=MADE_BY,
             is_whole=True,
             size=size,

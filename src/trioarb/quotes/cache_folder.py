@@ -43,7 +43,7 @@ __all__ = [
 T = TypeVar("T")
 
 #: Changes with the layout; what was written with another one is not read.
-VERSION = 2
+VERSION = 3
 MADE_BY = "trioarb: aligned quotes"
 _MANIFEST_HEAD = b'{"made_by":"trioarb: aligned quotes"'
 COLUMNS_FILE = "columns.bin"
@@ -86,6 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = VERSION
     is_whole: bool = False
     size: int = 0
+    checksum: str = ""
     venues: list[str] = []
     sources: list[str] = []
     symbols: dict[str, Symbol] = {}
@@ -203,7 +204,8 @@ def mark(folder: Path) -> None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     building = folder / _UNFINISHED_FILE
     with building.open("wb") as file:
-        file.write(msgspec.json.encode(manifest))
+        encoded = msgspec.json.encode(manifest)
+        file.write(encoded + b"\n" + _digest(encoded))
         file.flush()
         # After a power loss a file may have its size, but not what was in it.
         os.fsync(file.fileno())
@@ -215,11 +217,18 @@ def whole_manifest(folder: Path) -> Manifest | None:
     try:
         if not _is_ours(folder):
             return None
-        manifest = msgspec.json.decode((folder / _MANIFEST_FILE).read_bytes(), type=Manifest)
+        encoded, _, digest = (folder / _MANIFEST_FILE).read_bytes().rpartition(b"\n")
+        if _digest(encoded) != digest:
+            return None
+        manifest = msgspec.json.decode(encoded, type=Manifest)
         has_size = (folder / COLUMNS_FILE).stat().st_size == manifest.size
     except (OSError, msgspec.MsgspecError):
         return None
     return manifest if manifest.is_whole and has_size and manifest.version == VERSION else None
+
+
+def _digest(encoded: bytes) -> bytes:
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest().encode()
 
 
 def _is_ours(folder: Path) -> bool:
