@@ -48,7 +48,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
-from trioarb.quotes.parquet import FileContents, QuoteFile, quote_files, scan_quotes
+from trioarb.quotes.recording import Recording
 from trioarb.settings.types import (
     Amount,
     Bps,
@@ -90,7 +90,6 @@ __all__ = [
     "ExitReason",
     "FeeBps",
     "Feed",
-    "FileContents",
     "Fill",
     "Fraction",
     "GuardContext",
@@ -127,10 +126,10 @@ __all__ = [
     "PositiveSeconds",
     "Probability",
     "Quote",
-    "QuoteFile",
     "QuoteSink",
     "Record",
     "Refusal",
+    "Recording",
     "RiskView",
     "Route",
     "RowBatch",
@@ -156,8 +155,6 @@ __all__ = [
     "exact_decimal",
     "floor_to",
     "hookimpl",
-    "quote_files",
-    "scan_quotes",
     "seconds_to_ns",
     "setting",
 ]

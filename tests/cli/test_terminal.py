@@ -79,3 +79,14 @@ def test_a_campaign_whose_log_nobody_reads_still_ends_whole(trioarb: CommandLine
     assert ran.events[-1]["type"] == "campaign_ended"
     assert ran.summary["open_positions"] == []
     assert ran.of_type("position_opened")
+
+
+def test_a_stream_that_lacks_characters_shows_question_marks(
+    trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    for arguments in (["plugins"], ["check", TOP10], ["run", TOP10, VIRTUAL, "--runtime=20"]):
+        ran = trioarb(*arguments)
+        assert ran.code == 0, ran.err
+        assert (ran.out + ran.err).isascii()
+    assert json.loads(trioarb("check", TOP10, "--json").out)["ok"]

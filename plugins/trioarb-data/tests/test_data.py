@@ -10,6 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from command import CommandLine
 
+from trioarb.errors import MarketDataError
+from trioarb.quotes.recording import Recording
+from trioarb_data.recordings import check
+
 NAN = float("nan")
 START_NS = 1_735_689_600 * 10**9
 
@@ -61,6 +65,27 @@ def test_what_is_noteworthy_is_counted_over_all_files(trioarb: CommandLine) -> N
     assert "withdrawn 1; refused 1; crossed 1; locked 2; repeated 2; duplicates 1; gaps 1" in " ".join(
         trioarb("data", "check", ".", "--gap-seconds", "60").out.replace("│", " ").split()
     )
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    [["BTCUSDT"], ["BTC-USDT-PERP"], ["BTC-"], ["B TC-USDT"], ["AB-C", "A-BC"], ["BTC-USDT"], ["X[/nope]-USDT"]],
+)
+def test_what_is_checked_is_what_a_replay_opens(
+    trioarb: CommandLine, symbols: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = trioarb.folder / "q.parquet"
+    write(path, *((float(second), "A", 1.0, 2.0) for second in range(len(symbols))))
+    content = pq.read_table(path)
+    pq.write_table(content.set_column(2, "symbol", pa.array(symbols)), path)
+    try:
+        problem = ""
+        Recording([path], "A")
+    except MarketDataError as error:
+        problem = str(error)
+    assert check([path]) == (1 if problem else 0)
+    assert problem in capsys.readouterr().out.replace("\n", " ")
+    assert (problem == "") is (symbols in (["BTC-USDT"], ["X[/nope]-USDT"]))
 
 
 @pytest.mark.parametrize("what", ["overlapping", "damaged", "useless"])

@@ -19,6 +19,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.console import LastingConsole
 from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
@@ -58,7 +59,7 @@ def check(
     if as_json:
         print_json({"ok": True} | plan)
     else:
-        _print(Console(), plan)
+        _print(LastingConsole(), plan)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 
 import cyclopts
 
@@ -82,6 +83,7 @@ for _name, _help in _COMMANDS.items():
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit code. Errors are printed to stderr, one line each."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _replace_what_streams_can_not_write()
     try:
         add_installed(app, _COMMANDS, given)
         result = app(
@@ -104,6 +106,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _complain(f"unexpected {type(error).__name__}: {error}", 1, "please report this as a defect")
     return result if isinstance(result, int) else 0
+
+
+def _replace_what_streams_can_not_write() -> None:
+    """Let an output stream of ASCII or Latin-1 show a question mark for what it lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def _complain(message: str, code: int, remedy: str = "") -> int:

@@ -62,8 +62,9 @@ def abandon_stdout() -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value for another program."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value for another program; to a stream that isn't UTF-8 in ASCII."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import attrs
-from rich.console import Console
 from rich.table import Table
 
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.config.reference import plugin_keys
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.console import LastingConsole
 from trioarb.settings.keydoc import KeyDoc
 
 __all__ = ["plugins"]
@@ -31,7 +31,7 @@ def plugins(*, as_json: AsJson = False) -> int:
         ]
         print_json(rows)
         return 0
-    console = Console()
+    console = LastingConsole()
     table = Table("kind", "name", "distribution", "what it is")
     for item in registered:
         table.add_row(item.spec.kind, item.spec.name, item.distribution, item.spec.doc)
@@ -39,7 +39,7 @@ def plugins(*, as_json: AsJson = False) -> int:
     for item in registered:
         keys = list(plugin_keys(item.spec))
         if keys:
-            console.print(f"\n[bold]{item.spec.kind} {item.spec.name}[/]")
+            console.print(f"\n{item.spec.kind} {item.spec.name}", style="bold")
             console.print(_settings(keys))
     return 0
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from trioarb.cli.folded import report_on
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath
+from trioarb.report.console import LastingConsole
 from trioarb.report.report import Report
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
@@ -31,7 +31,7 @@ def summary(
         if as_json:
             print_json(summarise(report))
         else:
-            print_summary(Console(), report)
+            print_summary(LastingConsole(), report)
 
     report_on(journal, tell)
     return 0

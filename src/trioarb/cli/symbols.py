@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
 from trioarb.cli.opened import look_at
@@ -11,6 +10,7 @@ from trioarb.cli.output import print_json
 from trioarb.config.load import load_config
 from trioarb.model.number import text
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.console import LastingConsole
 from trioarb.universe.select import Verdict
 
 __all__ = ["symbols"]
@@ -39,7 +39,7 @@ def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJs
             verdict.reason,
             style="" if verdict.is_in else "dim",
         )
-    console = Console()
+    console = LastingConsole()
     console.print(table)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.integer[Any]]
 
-__all__ = ["FileContents", "QuoteFile", "Scanned", "first_line", "quote_files", "scan_quotes"]
+__all__ = ["FileContents", "QuoteFile", "Scanned", "files_below", "first_line", "quote_files", "scan_quotes"]
 
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
@@ -330,17 +330,39 @@ def first_line(error: Exception) -> str:
 
 
 def quote_files(path: Path) -> Sequence[Path]:
-    """Return a file, or all Parquet files below a folder.
+    """Return a file, or all Parquet files below a folder, those of linked folders included.
 
     Raises:
         MarketDataError: the folder can't be read, or holds none.
     """
     if not path.is_dir():
         return [path]
-    try:
-        found = sorted(path.rglob("*.parquet"))
-    except OSError as error:
-        raise MarketDataError(f"{path}: can't be read: {first_line(error)}") from error
+    found = [file for file in files_below(path) if file.suffix == ".parquet"]
     if not found:
         raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
     return found
+
+
+def files_below(folder: Path) -> Sequence[Path]:
+    """Return all files below a folder in order of their names. Linked folders are followed, each folder once.
+
+    Raises:
+        MarketDataError: the folder, or one in it, can't be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise MarketDataError(f"{error.filename}: can't be read: {first_line(error)}") from error
+
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for here, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        try:
+            status = os.stat(here)
+        except OSError as error:
+            fail(error)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found += [Path(here, name) for name in names]
+    return sorted(found)

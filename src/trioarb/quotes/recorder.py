@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from trioarb.model.market import Listing
 from trioarb.plugin.contract import QuoteSink
 from trioarb.plugin.extras import require
 
-__all__ = ["DAY_NS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
+__all__ = ["DAY_NS", "WRITE_OPTIONS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
 
 DAY_NS = 86_400 * 10**9
 #: A part file with so many rows becomes a Parquet file.
@@ -38,6 +38,8 @@ _SLICE_ROWS = 4_096
 #: Rows of a Parquet file that are compressed together.
 _GROUP_ROWS = 131_072
 _SUFFIX = ".part"
+#: With a sum of each page, so that a flipped bit is noticed, and is not taken for another price.
+WRITE_OPTIONS: Mapping[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 
 _Row = tuple[int, str, float, float, float, float, int | None]
 
@@ -347,7 +349,7 @@ def _to_parquet(part: Path, *, is_hurried: Callable[[], bool]) -> Path | None:
 
     path, building = part.with_suffix(".parquet"), part.with_suffix(".building")
     try:
-        with pq.ParquetWriter(building, quote_schema(), compression="zstd") as writer:
+        with pq.ParquetWriter(building, quote_schema(), **WRITE_OPTIONS) as writer:
             for table in _tables(part):
                 if is_hurried():
                     break

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
 __all__ = ["LastingConsole"]
 
 
 class LastingConsole(Console):
-    """Falls silent when it can't write any more; rich's own would leave the program at a broken pipe."""
+    """Falls silent when it can't write any more; rich's own would leave the program at a broken pipe.
+
+    Text is shown as it is: a symbol may be called ``X[/b]``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, **options)
 
     def on_broken_pipe(self) -> None:
         """Called by rich instead of raising BrokenPipeError."""

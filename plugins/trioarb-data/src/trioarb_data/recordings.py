@@ -17,7 +17,8 @@ from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.errors import MarketDataError
 from trioarb.quotes import cache_folder
-from trioarb.quotes.parquet import QuoteFile, quote_files, scan_quotes
+from trioarb.quotes.parquet import QuoteFile, Scanned, quote_files, scan_quotes
+from trioarb.quotes.recording import Recording
 from trioarb.report.console import LastingConsole
 from trioarb_data.quality import Quality, VenueClock
 
@@ -75,12 +76,16 @@ def check(
     """Check recordings; return 1 if a file can't be played or no quote of a symbol can be used."""
     found: dict[tuple[str, str], Quality] = {}
     clocks: dict[str, VenueClock] = {}
-    problems: list[str] = []
-    ends: dict[str, tuple[int, Path]] = {}
     files = _files(paths)
-    for file in sorted(files, key=_start_ns):
+    scanned, problems = _scanned(files)
+    for exchange in dict.fromkeys(name for one in scanned.values() for name in one.exchanges):
         try:
-            _check(file, found, clocks, ends, round(gap_seconds * 10**9))
+            Recording(list(scanned), exchange)
+        except MarketDataError as error:
+            problems.append(str(error))
+    for file, contents in sorted(scanned.items(), key=lambda one: one[1].start_ns):
+        try:
+            _count(file, contents, found, clocks, round(gap_seconds * 10**9))
         except MarketDataError as error:
             problems.append(str(error))
     problems += [
@@ -180,23 +185,30 @@ def _delays(clock: VenueClock) -> dict[str, Any]:
     }
 
 
-def _check(
+def _scanned(files: Sequence[Path]) -> tuple[dict[Path, Scanned], list[str]]:
+    """Return what the files hold that can be read, and what is wrong with the others."""
+    scanned, problems = {}, []
+    for file in files:
+        try:
+            scanned[file] = scan_quotes(file)
+        except MarketDataError as error:
+            problems.append(str(error))
+    return scanned, problems
+
+
+def _count(
     file: Path,
+    scanned: Scanned,
     found: dict[tuple[str, str], Quality],
     clocks: dict[str, VenueClock],
-    ends: dict[str, tuple[int, Path]],
     gap_ns: int,
 ) -> None:
     """Count what is noteworthy in a file.
 
     Raises:
-        MarketDataError: it can't be played, or not together with those before it.
+        MarketDataError: a part of it is damaged.
     """
-    for exchange, contents in scan_quotes(file).exchanges.items():
-        end_ns, before = ends.get(exchange, (0, file))
-        if contents.start_ns < end_ns:
-            raise MarketDataError(f"{file}: its quotes of {exchange} begin before those of {before} end")
-        ends[exchange] = contents.end_ns, file
+    for exchange, contents in scanned.exchanges.items():
         with closing(QuoteFile(file)) as opened:
             codes, with_time = {name: code for code, name in enumerate(contents.symbols)}, opened.has_venue_time
             for columns in opened.rows_of(exchange, codes, 0, with_venue_time=with_time):
@@ -214,18 +226,5 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(file for path in paths for file in quote_files(path)))
 
 
-def _start_ns(file: Path) -> int:
-    """Return when a file begins; what can't be read comes first."""
-    try:
-        return scan_quotes(file).start_ns
-    except MarketDataError:
-        return 0
-
-
 def _time(ts_ns: int) -> str:
     return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trioarb.quotes.recorder import DAY_NS, quote_schema, stem_of
+from trioarb.quotes.recorder import DAY_NS, WRITE_OPTIONS, quote_schema, stem_of
 from trioarb_data.conversion.column import ABSENT_NS
 from trioarb_data.conversion.rows import NUMBERS
 
@@ -26,7 +26,7 @@ class FileWriter:
     def __init__(self, path: Path, pairs: Sequence[tuple[str, str]]) -> None:
         self.path = path
         self._pairs = pairs
-        self._writer = pq.ParquetWriter(path, quote_schema(), compression="zstd")
+        self._writer = pq.ParquetWriter(path, quote_schema(), **WRITE_OPTIONS)
         self._waiting: list[Any] = []
         self._waiting_rows = 0
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from trioarb.errors import MarketDataError
 from trioarb.quotes.exact import plain
-from trioarb.quotes.parquet import first_line
+from trioarb.quotes.parquet import files_below, first_line
 
 __all__ = ["Source", "open_sources"]
 
@@ -81,7 +81,8 @@ class Source:
 
     def _parquet(self, columns: Sequence[str]) -> Generator[Any, None, None]:
         # A file can be one row group: without the last two, pyarrow holds whole row groups in memory.
-        with pq.ParquetFile(self.path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+        options = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False, "page_checksum_verification": True}
+        with pq.ParquetFile(self.path, **options) as file:
             yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns))
 
     def _csv_columns(self) -> tuple[list[str], bool]:
@@ -168,7 +169,7 @@ def open_sources(path: Path, header: tuple[str, ...]) -> Sequence[Source]:
     """
     try:
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.name.lower().endswith(_SUFFIXES))
+            files = [file for file in files_below(path) if file.name.lower().endswith(_SUFFIXES)]
             if not files:
                 raise MarketDataError(f"{path}: holds no file that ends in {', '.join(_SUFFIXES)}")
             return [source for file in files for source in open_sources(file, header)]
