@@ -7,6 +7,7 @@ from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
+from trioarb.model.seen import SeenIds
 from trioarb.model.trade import (
     Account,
     Answer,
@@ -134,6 +135,7 @@ __all__ = [
     "Route",
     "RowBatch",
     "Seconds",
+    "SeenIds",
     "Side",
     "SourceContext",
     "Stored",

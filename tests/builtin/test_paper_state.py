@@ -94,8 +94,13 @@ async def said(venue: PaperExchange) -> Said:
 
 
 @pytest.mark.parametrize("held_every", [1, 3, 1_000])
-def test_a_resumed_venue_knows_what_it_knew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_every: int) -> None:
+@pytest.mark.parametrize("recent", [1, 4, 1_000])
+def test_a_resumed_venue_knows_what_it_knew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_every: int, recent: int
+) -> None:
+    """Also what it holds no longer in memory."""
     monkeypatch.setattr(paper_state, "_HELD_EVERY", held_every)
+    monkeypatch.setattr(paper_state, "_RECENT", recent)
 
     async def main() -> None:
         time, path = Ticking(), tmp_path / "c.a.venue"

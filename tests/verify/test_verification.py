@@ -44,12 +44,12 @@ from trioarb.model.event import (
 )
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
+from trioarb.model.seen import SeenIds
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome, Phase
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.verify import verification
 from trioarb.verify.findings import Check
-from trioarb.verify.seen import SeenIds
 from trioarb.verify.verification import Verification, Verifier
 
 ONE = Decimal(1)

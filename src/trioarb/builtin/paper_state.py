@@ -9,12 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from trioarb.api import Log, LogReader, Order, OrderReport, TrioarbError, VenueError
+from trioarb.api import Log, LogReader, Order, OrderReport, SeenIds, TrioarbError, VenueError
 
 __all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState"]
 
 #: After so many orders all balances are written down, so that not every order has to be added up again.
 _HELD_EVERY = 1_000
+#: So many of the latest orders are in memory.
+_RECENT = 1_000
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -51,6 +53,7 @@ class Executed(msgspec.Struct, tag="executed", frozen=True):
 Line = Granted | Held | Executed
 
 _KIND = "trioarb_paper"
+_NOUN = "paper venue's memory"
 _TAG = b'{"type":"%s"'
 _EXECUTED, _HELD = _TAG % b"executed", _TAG % b"held"
 
@@ -60,9 +63,8 @@ class _Name(msgspec.Struct):
 
 
 class _Named(msgspec.Struct):
-    """An `Executed` of which nothing is wanted but its name and time."""
+    """An `Executed` of which nothing is wanted but its name."""
 
-    ts_ns: int
     order: _Name
 
 
@@ -70,7 +72,8 @@ class PaperState:
     """The orders that arrived at a venue. With a path, also a log of all that happened there.
 
     A line is handed to the system before the venue answers: a killed process loses none. They are not forced to the
-    disk: after a power loss the last lines may be missing.
+    disk: after a power loss the last lines may be missing. The latest orders are in memory too, older ones are read
+    from the log again when somebody asks for them; without a path all stay in memory.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -78,33 +81,71 @@ class PaperState:
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(Line)
         self._log: Log | None = None
-        #: Those of an earlier process as their lines.
-        self._orders: dict[str, Executed | bytes] = {}
-        self._arrived_ns: dict[str, int] = {}
+        self._count = 0
+        self._arrived = SeenIds()
+        #: The latest ones; those of an earlier process as their lines.
+        self._recent: dict[str, Executed | bytes] = {}
+        self._all_written = True
 
     def __len__(self) -> int:
         """Return how many orders arrived."""
-        return len(self._orders)
+        return self._count
 
     def __contains__(self, client_order_id: str) -> bool:
-        return client_order_id in self._orders
+        return client_order_id in self._arrived
 
     def find(self, client_order_id: str) -> Executed | None:
-        """Return an order that arrived."""
-        stored = self._orders.get(client_order_id)
-        return None if stored is None else self._read(stored)
+        """Return an order that arrived.
+
+        Raises:
+            VenueError: it can't be read at present.
+        """
+        stored = self._recent.get(client_order_id)
+        if stored is not None:
+            return self._read(stored)
+        if client_order_id not in self._arrived:
+            return None
+        return next((one for one in self._stored() if one.order.client_order_id == client_order_id), None)
 
     def since(self, ts_ns: int) -> Sequence[Executed]:
-        """Return the orders that arrived then or later."""
-        return [self._read(self._orders[name]) for name, arrived_ns in self._arrived_ns.items() if arrived_ns >= ts_ns]
+        """Return the orders that arrived then or later.
+
+        Raises:
+            VenueError: they can't be read at present.
+        """
+        recent = [self._read(stored) for stored in self._recent.values()]
+        if len(recent) == self._count or (recent and recent[0].ts_ns < ts_ns):
+            return [one for one in recent if one.ts_ns >= ts_ns]
+        names = {one.order.client_order_id for one in recent}
+        older = [one for one in self._stored() if one.ts_ns >= ts_ns and one.order.client_order_id not in names]
+        return [*older, *(one for one in recent if one.ts_ns >= ts_ns)]
 
     def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
         """Remember an order, after which the account holds ``balances``."""
-        self._orders[executed.order.client_order_id] = executed
-        self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
         self.append(executed)
-        if len(self._orders) % _HELD_EVERY == 0:
+        self._keep(executed.order.client_order_id, executed)
+        if self._count % _HELD_EVERY == 0:
             self.append(Held(balances=balances))
+
+    def _keep(self, client_order_id: str, stored: Executed | bytes) -> None:
+        self._count += self._arrived.add(client_order_id)
+        self._recent[client_order_id] = stored
+        if len(self._recent) > _RECENT and self._log is not None and self._all_written:
+            del self._recent[next(iter(self._recent))]
+
+    def _stored(self) -> Iterator[Executed]:
+        """Yield the orders that the log holds."""
+        assert self._path is not None
+        try:
+            reader = LogReader(self._path, _KIND, _NOUN)
+            try:
+                for line in _lines(reader):
+                    if line.startswith(_EXECUTED):
+                        yield self._read(line)
+            finally:
+                reader.close()
+        except TrioarbError as error:
+            raise VenueError(f"what a paper venue remembers: {error}") from None
 
     def create(self, opened: Opened) -> None:
         """Begin a new log, if there is to be one.
@@ -130,26 +171,29 @@ class PaperState:
         """
         if self._path is None:
             return
+        named = msgspec.json.Decoder(_Named)
         try:
-            reader = LogReader(self._path, _KIND, "paper venue's memory", claimed=True)
+            reader = LogReader(self._path, _KIND, _NOUN, claimed=True)
             try:
-                lines = [line.plain for step in reader.steps() for line in step]
+                held = max((place for place, line in enumerate(_lines(reader)) if line.startswith(_HELD)), default=-1)
+                changed = list[bytes]()
+                for place, line in enumerate(_lines(reader)):
+                    if line.startswith(_EXECUTED):
+                        client_order_id = named.decode(line).order.client_order_id
+                        self._count += self._arrived.add(client_order_id)
+                        self._recent[client_order_id] = line
+                        if len(self._recent) > _RECENT:
+                            del self._recent[next(iter(self._recent))]
+                        if place < held:
+                            continue
+                    changed.append(line)
                 self._log = Log.resume(reader)
             finally:
                 reader.close()
         except TrioarbError as error:
             raise VenueError(f"what a paper venue remembers: {error}") from None
-        held = max((place for place, line in enumerate(lines) if line.startswith(_HELD)), default=-1)
-        named = msgspec.json.Decoder(_Named)
         yield msgspec.convert(reader.header, Opened)
-        for place, line in enumerate(lines):
-            if line.startswith(_EXECUTED):
-                executed = named.decode(line)
-                self._orders[executed.order.client_order_id] = line
-                self._arrived_ns[executed.order.client_order_id] = executed.ts_ns
-                if place < held:
-                    continue
-            yield self._decoder.decode(line)
+        yield from map(self._decoder.decode, changed)
 
     def _read(self, stored: Executed | bytes) -> Executed:
         if isinstance(stored, Executed):
@@ -164,8 +208,10 @@ class PaperState:
             return
         self._log.append([self._encoder.encode(line)[:-1]])
         # If it stays like this, `close` says so.
+        self._all_written = False
         with suppress(TrioarbError):
             self._log.write()
+            self._all_written = True
 
     def close(self) -> None:
         """Write what is missing, and close.
@@ -175,3 +221,7 @@ class PaperState:
         """
         if self._log is not None and (missing := self._log.close()):
             raise VenueError(f"{self._path} can't be written: its last {missing} lines are missing")
+
+
+def _lines(reader: LogReader) -> Iterator[bytes]:
+    return (line.plain for step in reader.steps() for line in step)

@@ -21,12 +21,12 @@ from trioarb.model.event import (
 )
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
+from trioarb.model.seen import SeenIds
 from trioarb.verify.books import Books, Lock
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
 from trioarb.verify.pair import Pair
 from trioarb.verify.pairs import Pairs
-from trioarb.verify.seen import SeenIds
 
 __all__ = ["Order", "Orders"]
 

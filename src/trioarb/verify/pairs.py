@@ -9,13 +9,13 @@ from trioarb.journal.fold import Fold
 from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
+from trioarb.model.seen import SeenIds
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed, Listings
 from trioarb.verify.pair import Pair, Trade, is_average
-from trioarb.verify.seen import SeenIds
 
 __all__ = ["Pairs"]
 
