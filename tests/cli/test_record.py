@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command import TOP10, CommandLine
@@ -57,10 +59,43 @@ def test_a_recording_that_is_killed_loses_no_more_than_its_last_second(trioarb: 
     assert sorted(path.suffix for path in (trioarb.folder / "quotes").rglob("*.*")) == [".parquet"] * 4
 
 
+def test_recorded_quotes_wait_for_who_resumes(trioarb: CommandLine) -> None:
+    """A campaign that plays them in real time, is killed, and goes on at the next row, as if no time had passed."""
+    start_ns, count = 1_735_689_600 * 10**9, 1_000
+    columns = {
+        "ts_ns": [start_ns + number * 10**8 for number in range(count)],
+        "exchange": ["a", "b"] * (count // 2),
+        "symbol": ["BTC-USDT"] * count,
+        "bid": [99.0, 101.0] * (count // 2),
+        "ask": [99.1, 101.1] * (count // 2),
+        "bid_size": [5.0] * count,
+        "ask_size": [5.0] * count,
+    }
+    pq.write_table(pa.table(columns), trioarb.folder / "q.parquet")
+    venues = [
+        f"""[exchanges.{name}]
+market = {{ plugin = "recorded", path = "q.parquet", exchange = "{name}" }}
+balances = {{ USDT = "100000" }}
+inventory_usd_per_symbol = 10_000"""
+        for name in "ab"
+    ]
+    session = '[session]\nclock = "real"\nspeed = 20\nloop_interval_ms = 0\n[universe]\nsource = "recorded"'
+    (trioarb.folder / "c.toml").write_text("\n".join([session, 'mode = "FULL_MARKET"', *venues]))
+    with trioarb.started("run", "c.toml", "--journal", "j", "--plain") as process:
+        process.wait_for("position opened")
+        process.signal(signal.SIGKILL)
+        process.finish()
+    ran = trioarb("resume", "j", "--plain")
+    assert ran.code in (0, 3), ran.err
+    times = [event["ts_ns"] for event in map(json.loads, trioarb("events", "j").out.splitlines()) if "ts_ns" in event]
+    assert max(after - before for before, after in pairwise(times)) < 61 * 10**9  # a counter a minute
+    assert times[-1] - start_ns < 200 * 10**9
+
+
 def test_a_folder_that_can_not_be_written_is_named(trioarb: CommandLine) -> None:
     (trioarb.folder / "quotes").write_text("")
     ran = trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
-    assert (ran.code, ran.error) == (2, "quotes: can't be written: Not a directory")
+    assert (ran.code, ran.error) == (2, "quotes: can't be written: File exists")
 
 
 def test_the_cache_is_listed_and_cleared(trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

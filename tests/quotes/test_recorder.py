@@ -108,10 +108,17 @@ def test_a_part_without_rows_is_removed(tmp_path: Path) -> None:
 
 def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    recorder = QuoteRecorder(tmp_path / "file")
-    record(recorder, 1)
     with pytest.raises(MarketDataError, match=r"file: can't be written: "):
-        recorder.flush()
+        QuoteRecorder(tmp_path / "file")
+
+
+def test_a_second_recorder_is_refused(tmp_path: Path) -> None:
+    first = QuoteRecorder(tmp_path)
+    with pytest.raises(MarketDataError, match="another recording is written there; end it, or record in another"):
+        QuoteRecorder(tmp_path)
+    QuoteRecorder(tmp_path / "beside").close()
+    first.close()
+    QuoteRecorder(tmp_path).close()
 
 
 def test_parts_become_files_while_others_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

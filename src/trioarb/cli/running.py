@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import sys
 import time
@@ -24,7 +23,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
 from trioarb.engine.snapshot import snapshot_of, telemetry_of
-from trioarb.errors import CampaignError, MarketDataError
+from trioarb.errors import CampaignError
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
@@ -83,7 +82,9 @@ class Foreground:
         with ExitStack() as stack:
             log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
             configure_logging(loaded.config.log_level, console, log_file)
-            recorder = None if self.record is None else _recorder(self.record, loaded.config)
+            is_virtual = loaded.config.session.clock is ClockKind.VIRTUAL
+            # Virtual time has none for threads.
+            recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
             events_file = EventsFile(self.events) if self.events else None
             live = console.is_terminal and not self.plain
             campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, recorder, live=live)
@@ -168,21 +169,6 @@ def _run_in_trio(
             )
 
     return trio.run(main, clock=clock)
-
-
-def _recorder(folder: Path, config: Config) -> QuoteRecorder:
-    """Return a recorder whose folder is there; virtual time has none for threads.
-
-    Raises:
-        MarketDataError: the folder can't be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MarketDataError(f"{folder}: can't be written: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise MarketDataError(f"{folder}: can't be written; record somewhere else")
-    return QuoteRecorder(folder, inline=config.session.clock is ClockKind.VIRTUAL)
 
 
 def leave_signals() -> None:

@@ -221,10 +221,12 @@ def _same_symbols(listings: Sequence[Listing], symbols: Sequence[str]) -> tuple[
 
 
 def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None, past: Past | None) -> int:
-    if past is not None:
-        return past.last_ts_ns if clock is not None else max(past.last_ts_ns, wall.time_ns())
     starts = [market.start_ns for market in markets.values() if isinstance(market, Tape)]
     known = [start_ns for start_ns in starts if start_ns is not None]
+    if past is not None:
+        # Recorded quotes wait for who resumes; those that come by themselves came meanwhile, too.
+        waits = clock is not None or bool(known)
+        return past.last_ts_ns if waits else max(past.last_ts_ns, wall.time_ns())
     if known:
         return min(known)
     return wall.time_ns() if clock is None else _VIRTUAL_START_NS

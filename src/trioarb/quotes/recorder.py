@@ -53,6 +53,9 @@ class QuoteRecorder:
     Files are ``<folder>/<UTC day>/<venue>.<time of the first row>.parquet``. ``rows`` counts what was written, by venue
     and symbol. The first failure ends the recording for good: ``error`` says why, nothing more is taken, and what was
     written before stays in its part files. ``on_failure`` is called when an inline recorder fails.
+
+    Raises:
+        MarketDataError: the folder can't be made or written to, or another recorder writes there.
     """
 
     def __init__(self, folder: Path, *, inline: bool = False) -> None:
@@ -61,6 +64,7 @@ class QuoteRecorder:
 
         self.folder = folder
         self.inline = inline
+        self._lock = _held(folder)
         self.rows: Counter[tuple[str, str]] = Counter()
         self.files: list[Path] = []
         self.error: MarketDataError | None = None
@@ -180,6 +184,9 @@ class QuoteRecorder:
         finally:
             for part in (*self._ended, *self._parts.values()):
                 part.leave()
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
     def _make_room(self) -> bool:
         """Write what waits, if that is done inline; return whether there is room now."""
@@ -227,6 +234,29 @@ class QuoteRecorder:
         failure = MarketDataError(f"{self.folder}: can't be written: {reason}")
         self.error = self.error or failure
         return failure
+
+
+def _held(folder: Path) -> int | None:
+    """Make a folder, and hold it until the descriptor is closed: two recordings of one market would count it twice."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise MarketDataError(f"{folder}: can't be written: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        os.close(lock)
+        raise MarketDataError(f"{folder}: can't be written; record somewhere else")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise MarketDataError(
+            f"{folder}: another recording is written there; end it, or record in another folder"
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(lock)
+        return None
+    return lock
 
 
 @attrs.define
