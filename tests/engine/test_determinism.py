@@ -1,6 +1,7 @@
 """In virtual time the same input gives the same bytes, in whatever process."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,11 @@ def events(tmp_path: Path, name: str, *, hash_seed: int, config: Path = CONFIG) 
     return path.read_bytes()
 
 
+def without_the_file(lines: bytes) -> list[bytes]:
+    """Return the events alone: not the header, which holds the configuration as written, nor what chains to it."""
+    return [re.sub(rb',"hash":"[0-9a-f]+"}$', b"}", line) for line in lines.splitlines()[1:]]
+
+
 def test_fresh_processes_write_the_same_events(tmp_path: Path) -> None:
     first, *others = [events(tmp_path, f"run{seed}", hash_seed=seed) for seed in range(4)]
     assert first.count(b'"position_closed"') > 20
@@ -30,4 +36,5 @@ def test_the_order_of_tables_does_not_matter(tmp_path: Path) -> None:
     head, *tables = CONFIG.read_text().split("\n[")
     permuted = tmp_path / "top10.toml"
     permuted.write_text("\n[".join([head, *reversed(tables)]))
-    assert events(tmp_path, "permuted", hash_seed=1, config=permuted) == events(tmp_path, "plain", hash_seed=1)
+    one = events(tmp_path, "permuted", hash_seed=1, config=permuted)
+    assert without_the_file(one) == without_the_file(events(tmp_path, "plain", hash_seed=1))
