@@ -72,7 +72,12 @@ def stem_of(journal: Path) -> str:
 def memories_of(journal: Path) -> list[Path]:
     """Return the files in which simulated venues of a journal's campaign keep their memory."""
     prefix = f"{stem_of(journal)}."
-    return sorted(path for path in journal.parent.glob("*.venue*") if path.name.startswith(prefix))
+    # Of two journals `run` and `run.2`, what begins with `run.2.` belongs to the second.
+    others = tuple(
+        f"{stem_of(other)}." for other in journal.parent.glob("*.journal") if stem_of(other).startswith(prefix)
+    )
+    named = (path for path in journal.parent.glob("*.venue*") if path.name.startswith(prefix))
+    return sorted(path for path in named if not path.name.startswith(others))
 
 
 def keep_anew(path: Path, loaded: Loaded) -> Keeping:

@@ -66,6 +66,10 @@ What the process alone measured, such as its latency, is absent.
 
 docs/export.md says what their columns are. Nothing is overwritten without --force.
 """,
+    "journals": """List the campaigns that a folder keeps: when they began, how they ended, PnL and size.
+
+With --prune old ones are removed, with what simulated venues remember of them: first it says which; --yes removes them.
+""",
     "explain": """Tell from its journal what happened in a campaign, and why.
 
 Without options its trades and refusals; with one, the timeline of a trade or of a symbol.

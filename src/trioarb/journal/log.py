@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self
 
 from trioarb.errors import JournalError
 
-__all__ = ["END", "DamagedLog", "Log", "LogReader", "LoggedLine", "find", "is_unbegun"]
+__all__ = ["END", "DamagedLog", "Log", "LogReader", "LoggedLine", "find", "is_in_use", "is_unbegun", "kind_of"]
 
 #: The version of the format, in every header. A reader refuses any other.
 _FORMAT = 1
@@ -31,6 +31,7 @@ _SUFFIX = len(_HASH) + _DIGITS + len(_CLOSE)
 _CHUNK = 1 << 20
 _TAIL = 1 << 16
 _ANY_KIND = b'{"trioarb_'
+_KIND = re.compile(rb'\{"(trioarb_[a-z]+)":\d+[,}]')
 _WHOLE_STEP = re.compile(re.escape(END + _HASH) + rb"[0-9a-f]{32}" + re.escape(_CLOSE) + rb"\n")
 _SQLITE = b"SQLite format 3\0"
 
@@ -374,6 +375,31 @@ def is_unbegun(path: Path, *, remove: bool = False) -> bool:
     finally:
         os.close(fd)
     return unbegun
+
+
+def kind_of(path: Path) -> str:
+    """Return which of our logs a file says that it is; an empty text for any other file, and for what can't be read."""
+    try:
+        with path.open("rb") as file:
+            found = _KIND.match(file.read(_CHUNK))
+    except OSError:
+        return ""
+    return "" if found is None else found[1].decode()
+
+
+def is_in_use(path: Path) -> bool:
+    """Say whether a process has a log open for appending."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def _is_unbegun(fd: int) -> bool:
