@@ -87,6 +87,7 @@ SPECS: tuple[PluginSpec[Any, Any], ...] = (
     ExchangeSpec(name="paper", doc="", open=never_opened, settings=PaperSettings, warnings=fee_warnings),
     ExchangeSpec(name="broken", doc="", open=never_opened, warnings=failing_warnings),
     StrategySpec(name="spread", doc="", open=never_opened, settings=SpreadSettings),
+    GuardTierSpec(name="exchange", doc="", open=never_opened, settings=TierSettings, rank=50),
     GuardTierSpec(name="global", doc="", open=never_opened, settings=TierSettings, rank=100),
     GuardTierSpec(name="portfolio", doc="", open=never_opened, settings=TierSettings, rank=200),
     GuardTierSpec(name="symbol", doc="", open=never_opened, settings=TierSettings, rank=300),
@@ -143,7 +144,8 @@ def test_absent_tables_have_defaults() -> None:
     assert config.universe.mode is UniverseMode.TOP_N
     assert config.fx == {"USD": 1, "USDT": 1}
     assert (config.source.plugin, config.strategy.plugin) == ("dummy", "spread")
-    assert [guard.key for guard in config.guards] == ["guards.global", "guards.portfolio", "guards.symbol"]
+    tiers = ("exchange", "global", "portfolio", "symbol")
+    assert [guard.key for guard in config.guards] == [f"guards.{name}" for name in tiers]
     assert config.guards[0].settings == TierSettings(limit=2)
 
 
@@ -162,6 +164,7 @@ def test_guards_stand_in_the_order_of_rank_and_name() -> None:
     guards = load(text).config.guards
 
     assert [guard.key.removeprefix("guards.") for guard in guards] == [
+        "exchange",
         "global",
         "portfolio",
         "a",
@@ -169,6 +172,15 @@ def test_guards_stand_in_the_order_of_rank_and_name() -> None:
         "hours",
         "zz",
     ]
+
+
+def test_a_guard_tier_can_be_switched_off() -> None:
+    loaded = load(GOOD + "[guards.exchange]\nenabled = false\nlimit = 5\n")
+
+    assert "guards.exchange" not in [guard.key for guard in loaded.config.guards]
+    assert loaded.warnings == ("guards.exchange: this guard tier is switched off",)
+    (wrong,) = problems(GOOD + "[guards.exchange]\nenabled = 0\n")
+    assert (wrong.key, wrong.value) == ("guards.exchange.enabled", "0")
 
 
 def test_every_problem_is_reported_at_once_in_the_order_of_the_file() -> None:

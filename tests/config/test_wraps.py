@@ -23,6 +23,7 @@ from trioarb.api import (
     hookimpl,
     setting,
 )
+from trioarb.config.assembly import TIERS
 from trioarb.config.load import Loaded, load_table
 from trioarb.config.reference import render_reference
 from trioarb.errors import CampaignError, ConfigError, PluginError
@@ -66,7 +67,7 @@ SPECS = (
     ExchangeSpec(name="own", doc="", open=never_opened, settings=OwnSettings),
     ExchangeSpec(name="slow", doc="", open=never_opened, settings=SlowSettings, warnings=warn, wraps=True),
     StrategySpec(name="spread", doc="", open=never_opened),
-    *(GuardTierSpec(name=name, doc="", open=never_opened) for name in ("global", "portfolio", "symbol")),
+    *(GuardTierSpec(name=name, doc="", open=never_opened) for name in TIERS),
 )
 PLUGINS = Plugins(tuple(Registered(spec=spec, distribution="trioarb 0") for spec in SPECS))
 
@@ -178,7 +179,7 @@ def test_what_is_wrapped_may_wrap_another() -> None:
             "unknown key (allowed: plugin, market, wraps, by_ms); did you mean 'by_ms'?",
         ),
         ("strategy.wraps={ plugin = 'spread' }", "strategy.wraps", "unknown key (allowed: plugin)"),
-        ("guards.symbol.wraps=1", "guards.symbol.wraps", "unknown key (allowed: plugin)"),
+        ("guards.symbol.wraps=1", "guards.symbol.wraps", "unknown key (allowed: plugin, enabled)"),
         ("universe.settings.wraps=1", "universe.settings.wraps", "unknown key (allowed: no keys)"),
     ],
 )

@@ -708,11 +708,11 @@ def flapping(last: int) -> list[tuple[str, ScriptedRow]]:
     return [quote for tick in range(last * 2) for quote in gap(tick / 2, wide=tick % 4 < 2)]
 
 
-def test_it_is_asked_only_if_the_file_names_it() -> None:
-    without = campaign(flapping(20), guards={}, reject_rate=1)
+def test_it_is_asked_unless_the_file_switches_it_off() -> None:
+    without = campaign(flapping(20), guards={"exchange": {"enabled": False}}, reject_rate=1)
     assert "exchange" not in without.campaign.tiers
     assert without.of_type("order_rejected")
-    with_it = campaign(flapping(20), guards={"exchange": {}}, reject_rate=1)
+    with_it = campaign(flapping(20), guards={}, reject_rate=1)
     assert list(with_it.campaign.tiers) == ["exchange", "global", "portfolio", "symbol"]
     assert with_it.refusals["exchange.down"]
     assert len(with_it.of_type("order_rejected")) < len(without.of_type("order_rejected"))

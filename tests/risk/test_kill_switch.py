@@ -288,6 +288,7 @@ def campaign(table: dict[str, Any], acts: Mapping[int, Callable[[], object]] = {
     config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "order_size_usd": 500}
     config["guards"] = {
         "symbol": {"cooldown_seconds": 0, "circuit_breaker_loss_count": 0},
+        "exchange": {"enabled": False},
         "kill_switch": table,
         "hand": {},
     }

@@ -37,8 +37,8 @@ __all__ = ["TIERS", "Assembly"]
 T = TypeVar("T")
 Spec = PluginSpec[Any, Any]
 
-#: Guard tiers that are asked whether the file names them or not.
-TIERS = ("global", "portfolio", "symbol")
+#: Guard tiers that are asked unless the file switches them off.
+TIERS = ("exchange", "global", "portfolio", "symbol")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _KNOWN_RATES = {"USD": Decimal(1), "USDT": Decimal(1)}
@@ -130,8 +130,11 @@ class Assembly:
         ranked = []
         for name in sorted({*TIERS, *tables}):
             key = self._named("guards", name)
-            guard = self._headed(GuardTierSpec, GuardHead, tables.get(name, {}), key, default=name)
-            if guard is not None:
+            table = tables.get(name, {})
+            guard = self._headed(GuardTierSpec, GuardHead, table, key, default=name)
+            if table.get("enabled") is False:
+                self.warnings.append(f"{key}: this guard tier is switched off")
+            elif guard is not None:
                 ranked.append((self.plugins.get(GuardTierSpec, guard.plugin).rank, name, guard))
         return tuple(guard for _, _, guard in sorted(ranked, key=lambda item: item[:2]))
 

@@ -90,9 +90,9 @@ _PLUGINS: tuple[tuple[str, str, type[Any] | None, type[PluginSpec[Any, Any]]], .
 )
 
 _GUARDS_NOTE = """\
-The tiers `global`, `portfolio` and `symbol` are always there, with their defaults where the file has no table for them.
-They are asked in this order, tiers of other packages after them. `kill_switch` and `exchange` are there if the file has
-a table for them, and are asked first.
+The tiers `exchange`, `global`, `portfolio` and `symbol` are there, with their defaults where the file has no table for
+them, unless a table says `enabled = false`. They are asked in this order, tiers of other packages after them.
+`kill_switch` is there if the file has a table for it, and is asked first.
 """
 
 

@@ -213,9 +213,10 @@ class StrategyHead:
 
 @attrs.frozen(kw_only=True)
 class GuardHead:
-    """The core's key of ``[guards.NAME]``; all others belong to the guard tier plugin."""
+    """The core's keys of ``[guards.NAME]``; all others belong to the guard tier plugin."""
 
     plugin: str | None = setting(None, doc="guard tier plugin, NAME if absent; the table's other keys are its settings")
+    enabled: bool = setting(True, doc="false: this tier is not asked")
 
 
 @attrs.frozen(kw_only=True)

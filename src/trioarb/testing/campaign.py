@@ -125,7 +125,8 @@ def two_venues(plugin: str = "scripted") -> dict[str, Any]:
     """Return a fresh table of a small campaign, to be changed at will.
 
     Paper venues ``a`` and ``b`` with funds and inventory trade every USDT symbol of the source ``plugin`` on quotes
-    of the market data ``plugin``, evaluated at every quote.
+    of the market data ``plugin``, evaluated at every quote. The exchange tier is off: a script that ends before another
+    one is no venue that died.
     """
     return {
         "session": {"clock": "virtual", "loop_interval_ms": 0},
@@ -139,5 +140,5 @@ def two_venues(plugin: str = "scripted") -> dict[str, Any]:
             for venue in ("a", "b")
         },
         "strategy": {},
-        "guards": {},
+        "guards": {"exchange": {"enabled": False}},
     }
