@@ -178,7 +178,6 @@ def test_a_guard_tier_can_be_switched_off() -> None:
     loaded = load(GOOD + "[guards.exchange]\nenabled = false\nlimit = 5\n")
 
     assert "guards.exchange" not in [guard.key for guard in loaded.config.guards]
-    assert loaded.warnings == ("guards.exchange: this guard tier is switched off",)
     (wrong,) = problems(GOOD + "[guards.exchange]\nenabled = 0\n")
     assert (wrong.key, wrong.value) == ("guards.exchange.enabled", "0")
 

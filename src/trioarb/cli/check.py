@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -39,7 +40,7 @@ def check(
     """Validate a configuration; return 0, 2, or 1 if a plugin raised."""
     try:
         plugins = load_plugins()
-        loaded = load_config(config, plugins, overrides=overrides or ())
+        loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
         if loaded.live and not online:
             plan = _plan(loaded, warnings=loaded.warnings, symbols=None)
         else:

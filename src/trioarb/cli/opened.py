@@ -49,7 +49,8 @@ def look_at(loaded: Loaded, plugins: Plugins, look: Callable[[Campaign], T]) -> 
                 return look(campaign)
         raise CampaignError(f"not everything could be opened within {_OPEN_SECONDS} s")
 
-    return trio.run(main, clock=clock)
+    with loaded.config.redactor.in_errors():
+        return trio.run(main, clock=clock)
 
 
 def without_orders(plugins: Plugins) -> Plugins:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from decimal import Decimal
@@ -39,9 +40,9 @@ def record(
 ) -> int:
     """Record quotes; return 0, or 1 if some were lost."""
     plugins = load_plugins()
-    loaded = load_config(config, plugins, overrides=overrides or (), log_level=log_level)
-    with LogFile(log_dir, config.stem, started=time.time()) as log_file:
-        configure_logging(loaded.config.log_level, LastingConsole(stderr=True), log_file)
+    loaded = load_config(config, plugins, overrides=overrides or (), log_level=log_level, environment=os.environ)
+    with loaded.config.redactor.in_errors(), LogFile(log_dir, config.stem, started=time.time()) as log_file:
+        configure_logging(loaded.config.log_level, LastingConsole(stderr=True), log_file, loaded.config.redactor)
         return _record(loaded, plugins, out, hours)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,7 @@ def replay(
         iterations=iterations,
         runtime_seconds=runtime,
         log_level=log_level,
+        environment=os.environ,
         quotes=Quotes(paths=quotes, exchanges=exchanges),
     )
     foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -50,20 +51,23 @@ def resume(
     with claim(journal) as claimed:
         stored = _stored(claimed, plugins, force=force)
         loaded = load_table(
-            stored.table if config is None else load_config(config, plugins).table,
+            stored.table if config is None else load_config(config, plugins, environment=os.environ).table,
             plugins,
             file=str(config or journal),
             overrides=overrides or (),
             iterations=iterations,
             runtime_seconds=runtime,
             log_level=log_level,
+            environment=os.environ,
+            variables=True,
         )
         _compare(journal, stored, loaded, force=force)
         keeping = keep_on(claimed, loaded, close_only=close_only, clear_stop=clear_stop)
         foreground = Foreground(
             name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
         )
-        return foreground.run(loaded, plugins, keeping, journal)
+        with loaded.config.redactor.in_errors():
+            return foreground.run(loaded, plugins, keeping, journal)
 
 
 def _stored(journal: ClaimedJournal, plugins: Plugins, *, force: bool) -> Loaded:

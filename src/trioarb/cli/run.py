@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def run(
         iterations=iterations,
         runtime_seconds=runtime,
         log_level=log_level,
+        environment=os.environ,
     )
     foreground = Foreground(
         name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
@@ -66,6 +68,7 @@ def run_anew(
     else:
         require_free(path)
     try:
-        return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path
+        with loaded.config.redactor.in_errors():
+            return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path
     finally:
         discard_unbegun(path)

@@ -81,7 +81,7 @@ class Foreground:
         console = LastingConsole(stderr=True)
         with ExitStack() as stack:
             log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
-            configure_logging(loaded.config.log_level, console, log_file)
+            configure_logging(loaded.config.log_level, console, log_file, loaded.config.redactor)
             is_virtual = loaded.config.session.clock is ClockKind.VIRTUAL
             # Virtual time has none for threads.
             recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
@@ -95,7 +95,7 @@ class Foreground:
                     campaign.error = campaign.error or str(error)
             if self.summary is not None:
                 try:
-                    write_json(self.summary, summarise(report_of(campaign)))
+                    write_json(self.summary, loaded.config.redactor.value(summarise(report_of(campaign))))
                 except OSError as error:
                     campaign.error = campaign.error or f"{self.summary}: the summary can't be written: {error.strerror}"
             output = LastingConsole()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.table import Table
 
 from trioarb.cli.opened import look_at
@@ -19,7 +21,7 @@ __all__ = ["symbols"]
 def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
     """Show every symbol that the source lists, its volume, and why it is in or out."""
     plugins = load_plugins()
-    loaded = load_config(config, plugins, overrides=overrides or ())
+    loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
     verdicts, warnings = look_at(
         loaded, plugins, lambda campaign: (campaign.world.selection.verdicts, campaign.world.warnings)
     )

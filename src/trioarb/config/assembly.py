@@ -12,25 +12,30 @@ import attrs
 
 from trioarb.config.agreement import disagreements, real_time
 from trioarb.config.digest import digest
-from trioarb.config.override import Overrides
+from trioarb.config.environment import overriding
+from trioarb.config.override import Overrides, parse_value
 from trioarb.config.schema import (
     Config,
     ExchangeHead,
     ExchangeTables,
     GuardHead,
     MarketHead,
+    Mode,
     PluginTable,
+    Session,
     StrategyHead,
     Tables,
     WrappedHead,
     WrapperHead,
 )
+from trioarb.config.secrets import SecretReader, in_the_open
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec, SymbolSourceSpec
 from trioarb.settings.convert import structure
 from trioarb.settings.key import join_key, stands_at
 from trioarb.settings.problem import Problem
+from trioarb.settings.redact import Redactor
 
 __all__ = ["TIERS", "Assembly"]
 
@@ -54,15 +59,23 @@ class Assembly:
     warnings: list[str] = attrs.field(factory=list, init=False)
     #: What talks to the outside, by the key of its table, such as ``exchange plugin "acme"``.
     live: dict[str, str] = attrs.field(factory=dict, init=False)
+    #: What secrets refer to; ``None``: they are not read.
+    environment: Mapping[str, str] | None = attrs.field(factory=dict, repr=False)
     _overrides: Overrides = attrs.field(init=False)
+    _secrets: SecretReader = attrs.field(init=False)
     _problems: list[Problem] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._overrides = Overrides(self.table)
+        self._secrets = SecretReader(environment=self.environment, origin=self._overrides.origin)
 
     def override(self, text: str) -> None:
         """Lay one ``table.key=value`` over the table."""
         self._try(lambda: self._overrides.apply(text))
+
+    def override_from_environment(self) -> None:
+        """Lay the variables that are meant for a key over the table."""
+        self._try(self._lay_variables)
 
     def flag(self, flag: str, names: Sequence[str], value: Any) -> None:
         """Lay the value of a command line flag over the table; ``None``: the flag wasn't given."""
@@ -85,8 +98,11 @@ class Assembly:
         guards = self._guards(tables.guards)
         if self._is_sound("session.clock", "session.speed"):
             self._problems += list(real_time(tables.session, self.live))
+        self._look_at_literals(tables.session)
+        redactor = Redactor.of(self._secrets.values)
+        self.warnings = [redactor.text(warning) for warning in self.warnings]
         if self._problems or source is None or strategy is None:
-            raise ConfigError(self._located())
+            raise ConfigError([redactor.fields(problem) for problem in self._located()])
         config = Config(
             env=tables.env,
             session=tables.session,
@@ -100,8 +116,14 @@ class Assembly:
             guards=guards,
             log_level=tables.log.level,
             digest="",
+            redactor=redactor,
         )
         return attrs.evolve(config, digest=_digest(config))
+
+    def _lay_variables(self) -> None:
+        environment = self.environment or {}
+        for name, path in list(overriding(environment, self.table)):
+            self._overrides.set(path, parse_value(environment[name]), flag=name)
 
     def _core(self) -> Tables:
         tables = self._try(lambda: structure(self.table, Tables, file="", key=""))
@@ -132,9 +154,7 @@ class Assembly:
             key = self._named("guards", name)
             table = tables.get(name, {})
             guard = self._headed(GuardTierSpec, GuardHead, table, key, default=name)
-            if table.get("enabled") is False:
-                self.warnings.append(f"{key}: this guard tier is switched off")
-            elif guard is not None:
+            if guard is not None and table.get("enabled", True):
                 ranked.append((self.plugins.get(GuardTierSpec, guard.plugin).rank, name, guard))
         return tuple(guard for _, _, guard in sorted(ranked, key=lambda item: item[:2]))
 
@@ -200,18 +220,29 @@ class Assembly:
     def _settings(
         self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = ()
     ) -> PluginTable | None:
-        settings = self._try(lambda: structure(table, spec.settings, file="", key=key, beside=beside))
+        read, missing = self._secrets.read(table, spec.settings, key)
+        settings = self._try(lambda: structure(read, spec.settings, file="", key=key, beside=beside))
+        if missing:
+            # The reference that stands there still is of no type that fits.
+            places = {problem.key for problem in missing}
+            self._problems = [problem for problem in self._problems if problem.key not in places] + missing
+            return None
         if settings is None:
             return None
         try:
             self.warnings += [f"{key}: {warning}" for warning in spec.warnings(settings)]
         except Exception as error:
-            raise PluginError(
-                f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {type(error).__name__}: {error}"
-            ) from error
+            text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {type(error).__name__}: {error}"
+            raise PluginError(Redactor.of(self._secrets.values).text(text)) from error
         if spec.live:
             self.live[key] = f'{spec.kind} plugin "{spec.name}"'
         return PluginTable(plugin=spec.name, key=key, settings=settings)
+
+    def _look_at_literals(self, session: Session) -> None:
+        is_live = session.mode is not Mode.PAPER
+        problems, warnings = in_the_open(self._secrets.literals, self._overrides.origin, live=is_live)
+        self._problems += problems
+        self.warnings += warnings
 
     def _try(self, step: Callable[[], T]) -> T | None:
         try:
@@ -265,6 +296,8 @@ def _places(table: Mapping[str, Any], key: str) -> Iterator[str]:
 
 def _digest(config: Config) -> str:
     # The source's settings stand checked in `source`; the log level changes nothing that happens.
-    parts = attrs.asdict(config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level"))
+    parts = attrs.asdict(
+        config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level", "redactor")
+    )
     parts["universe"] = attrs.evolve(config.universe, settings={})
     return digest(parts)

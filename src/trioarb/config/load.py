@@ -28,7 +28,7 @@ class Loaded:
     """
 
     config: Config
-    table: Mapping[str, Any]
+    table: Mapping[str, Any] = attrs.field(repr=False)
     warnings: tuple[str, ...]
     live: Mapping[str, str]
 
@@ -42,10 +42,13 @@ def load_config(
     runtime_seconds: Decimal | None = None,
     log_level: str | None = None,
     quotes: Quotes | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read the file, lay ``overrides`` (``table.key=value``) and flags over it, and check everything.
 
-    With ``quotes`` every venue plays these, in virtual time, whatever market data the file names.
+    Variables of ``environment`` that begin with ``TRIOARB__`` are laid over the file before that, and its others are
+    there for secrets to refer to. With ``quotes`` every venue plays these, in virtual time, whatever market data the
+    file names.
 
     Raises:
         ConfigError: with every problem that was found.
@@ -60,6 +63,8 @@ def load_config(
         runtime_seconds=runtime_seconds,
         log_level=log_level,
         quotes=quotes,
+        environment=environment,
+        variables=environment is not None,
     )
 
 
@@ -73,9 +78,17 @@ def load_table(
     runtime_seconds: Decimal | None = None,
     log_level: str | None = None,
     quotes: Quotes | None = None,
+    environment: Mapping[str, str] | None = None,
+    variables: bool = False,
 ) -> Loaded:
-    """Check a configuration that is already a table; as `load_config`. ``table`` stays as it is."""
-    assembly = Assembly(_owned(table), plugins, file)
+    """Check a configuration that is already a table; as `load_config`. ``table`` stays as it is.
+
+    Without ``variables`` the ``environment`` is there for references only; without an environment secrets are not read,
+    and stand-ins take their place.
+    """
+    assembly = Assembly(_owned(table), plugins, file, environment)
+    if variables:
+        assembly.override_from_environment()
     if quotes is not None:
         quotes.lay_over(assembly)
     for text in overrides:

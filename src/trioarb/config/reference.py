@@ -66,6 +66,15 @@ inventory_usd_per_symbol = 5_000
   file has in that place: `--set 'exchanges.*.market.path=quotes.parquet'`. A part with a dot in it stands in quotes.
   `--iterations`, `--runtime` and `--log-level` are short for `session.max_iterations`, `session.max_runtime_seconds`
   and `log.level`. Of several for one key the last holds; flags win over `--set`.
+- **Variables.** `TRIOARB__EXCHANGES__A__LATENCY_MS=60` in the environment is laid over the file, too, before `--set`:
+  the parts of the key in upper case, `-` as `_`, two underscores between them. Its tables have to be in the file; one
+  that fits none, or two keys, is an error.
+- **Secrets** (keys of the type "secret", at any depth) are written as `api_key = { env = "NAME" }`, an environment
+  variable, or `{ keyring = "service/user" }`, which needs `pip install 'trioarb[keyring]'`. The journal keeps that
+  reference, never the value, and `resume` reads it again. A secret in the file itself or in `--set` is warned of; the
+  journal then keeps a reference to the variable that overrides it. Secrets of four characters or more are shown as
+  `***` in everything that trioarb prints or writes, also URL-encoded, in base64 or hex, and as JSON and Python write
+  them.
 - **Problems.** All problems of a file are reported at once, each with file (or flag), key, the bad value, what is
   allowed, and the nearest right name. The exit code is 2.
 - **Paths** are relative to the working directory, not to the file; `~` is the home directory.

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from trioarb.settings.redact import Redactor
 from trioarb.settings.types import (
     Amount,
     Count,
@@ -274,3 +275,5 @@ class Config:
     guards: tuple[PluginTable, ...]
     log_level: LogLevel
     digest: str
+    #: Takes the secrets of the configuration out of texts.
+    redactor: Redactor = attrs.field(default=Redactor(), repr=False, eq=False)

@@ -12,6 +12,7 @@ import msgspec
 
 from trioarb.config.digest import canonical
 from trioarb.config.schema import Config, PluginTable
+from trioarb.config.secrets import with_references
 from trioarb.settings.key import join_key
 
 __all__ = ["Difference", "differences", "from_text", "to_text"]
@@ -37,12 +38,15 @@ class Difference:
 
 
 def to_text(table: Mapping[str, Any], config: Config) -> str:
-    """Return the table as JSON, numbers exact and secrets left out."""
+    """Return the table as JSON, numbers exact, and references in the place of secrets."""
     kept = json.loads(msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode(table), parse_float=Decimal)
     for plugin_table in _plugin_tables(config):
-        for field in attrs.fields(type(plugin_table.settings)):
-            if not field.repr:
-                _remove(kept, [*plugin_table.key.split("."), field.name])
+        *parents, name = plugin_table.key.split(".")
+        around = kept
+        for parent in parents:
+            around = around.get(parent, {})
+        if name in around:
+            around[name] = with_references(around[name], type(plugin_table.settings), plugin_table.key)
     return msgspec.json.Encoder(decimal_format="number").encode(kept).decode()
 
 
@@ -98,13 +102,3 @@ def _plugin_tables(config: Config) -> Iterator[PluginTable]:
         while wrapped is not None:
             yield wrapped
             wrapped = wrapped.wraps
-
-
-def _remove(table: dict[str, Any], path: list[str]) -> None:
-    *parents, name = path
-    for parent in parents:
-        inner = table.get(parent)
-        if not isinstance(inner, dict):
-            return
-        table = inner
-    table.pop(name, None)

@@ -79,7 +79,7 @@ class Campaign:
     def end(self, by: EndedBy, error: str = "") -> None:
         """Fence new entries and let the campaign end. The first cause is kept; the first error too."""
         if error and not self.error:
-            self.error = error
+            self.error = self.config.redactor.text(error)
         if self.ended_by is None:
             self.ended_by = by
             self.phase = Phase.DRAINING

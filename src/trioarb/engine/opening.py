@@ -143,7 +143,7 @@ async def open_tiers(opener: Opener, config: Config, symbols: Sequence[str], ris
 
 async def _assemble(config: Config, world: World, warnings: Sequence[str], past: Past | None) -> Campaign:
     campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
-    journal = Journal(world.time.now_ns)
+    journal = Journal(world.time.now_ns, config.redactor)
     state = State()
     symbols = tuple(listing.symbol for listing in world.symbols)
     tiers = await open_tiers(world.opener, config, symbols, state.exposure)
@@ -196,11 +196,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         tiers=tiers,
         symbols={},
         ending=world.time.bell(Turn.MARKET.order()),
-        warnings=(
-            *warnings,
-            *world.warnings,
-            *_guard_warnings(config, tiers, world),
-        ),
+        warnings=tuple(map(config.redactor.text, (*warnings, *world.warnings, *_guard_warnings(config, tiers, world)))),
     )
     for listing in world.symbols:
         board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]

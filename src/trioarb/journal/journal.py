@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Event, Record
+from trioarb.settings.redact import Redactor
 
 if TYPE_CHECKING:
     from trioarb.journal.writer import JournalWriter
@@ -41,10 +42,11 @@ class Journal:
     from has to be `durable` first; without a writer nothing is kept.
     """
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
+    def __init__(self, now_ns: Callable[[], int], redactor: Redactor | None = None) -> None:
         self.seq = 0
         self.last_ns = 0
         self._now_ns = now_ns
+        self._redactor = redactor or Redactor()
         self._writer: JournalWriter | None = None
         self._folds = Folds()
         self._observers: list[Callable[[Record], None]] = []
@@ -72,6 +74,8 @@ class Journal:
         Raises:
             TypeError: a field holds what can't be written down; nothing was recorded.
         """
+        if self._redactor:
+            event = self._redactor.fields(event)
         record = Record(self.seq + 1, self._now_ns(), event)
         if self._writer is not None:
             self._writer.append(record)

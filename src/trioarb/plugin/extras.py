@@ -39,6 +39,7 @@ class Extra:
 EXTRAS = (
     Extra(name="recorded", modules=("pyarrow",)),
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
+    Extra(name="keyring", modules=("keyring",)),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
 )
 

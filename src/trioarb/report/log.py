@@ -17,6 +17,7 @@ from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError
 from trioarb.report.console import LastingConsole
 from trioarb.settings.problem import Problem
+from trioarb.settings.redact import Redactor
 
 __all__ = ["LogFile", "configure_logging"]
 
@@ -75,17 +76,17 @@ class LogFile:
             self._lost, self._reason = self._lost + 1, error.strerror or str(error)
 
 
-def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile) -> None:
-    """Send what is logged from now on, from ``level`` up, to the console and to the file."""
+def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile, redactor: Redactor) -> None:
+    """Send what is logged from now on, from ``level`` up, to the console and to the file; without secrets."""
 
     def to_file(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
         error, full = row.pop("exc_info", None), row
         if isinstance(error, BaseException):
             row["error"] = f"{type(error).__name__}: {error}"
             full = {**row, "traceback": "".join(traceback.format_exception(error))}
-        if not file.write(full):
+        if not file.write(redactor.value(full)):
             console.say(f"the log file can't be written: {file.describe()}", style="red")
-        return row
+        return dict(redactor.value(row))
 
     def to_console(_: WrappedLogger, method: str, row: EventDict) -> tuple[tuple[str, str], dict[str, object]]:
         time = str(row.pop("time"))[11:19]

@@ -37,8 +37,8 @@ def key_docs(cls: type[Any], prefix: str = "") -> Iterator[KeyDoc]:
         default = _default(field.default)
         yield KeyDoc(
             name=prefix + field.name,
-            type=describe_type(annotation),
-            default="" if default is None or default is attrs.NOTHING else toml_literal(default),
+            type=describe_type(annotation) + ("" if field.repr else ", secret"),
+            default="" if default is None or default is attrs.NOTHING or not field.repr else toml_literal(default),
             required=default is attrs.NOTHING,
             doc=field.metadata.get("doc", ""),
         )

@@ -98,8 +98,9 @@ def setting(
 ) -> Any:
     """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
 
-    A ``secret`` is neither shown nor part of the configuration's digest. ``concerns`` is what the key changes, in the
-    words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key where that matters.
+    A ``secret`` is neither shown, nor kept with a journal, nor part of the configuration's digest. ``concerns`` is what
+    the key changes, in the words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key
+    where that matters.
     """
     metadata = {"doc": doc, "concerns": concerns}
     if factory is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
@@ -106,9 +107,11 @@ def _run(
 ) -> CampaignResult:
     table = tomli.loads(config, parse_float=Decimal) if isinstance(config, str) else config
     registered = load_plugins(plugins)
-    loaded = load_table(table, registered, overrides=overrides)
+    loaded = load_table(table, registered, overrides=overrides, environment=os.environ)
     if loaded.config.session.max_runtime_seconds is None:
-        loaded = load_table(table, registered, overrides=overrides, runtime_seconds=_LONGEST_SECONDS)
+        loaded = load_table(
+            table, registered, overrides=overrides, runtime_seconds=_LONGEST_SECONDS, environment=os.environ
+        )
     records: list[Record] = []
     run = partial(
         run_campaign,
