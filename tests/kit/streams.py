@@ -124,7 +124,8 @@ def _run(
     table = two_venues()
     for venue in table["exchanges"].values():
         venue |= {"plugin": "fateful", "tick_size": "0.1", "lot_size": "0.01", "latency_ms": latency_ms}
-    table["guards"] = {"symbol": {"cooldown_seconds": 1}, **(guards or {})}
+    # A feed that ends here is the end of a script, not of a venue.
+    table["guards"] = {"exchange": {"enabled": False}, "symbol": {"cooldown_seconds": 1}, **(guards or {})}
     table["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 400}
     table["session"] |= session
     return _campaign(table, {"market": scripted_market(tapes), "venue": plugin_of(spec)})

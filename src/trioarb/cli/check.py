@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
 from trioarb.cli.exit_code import exit_code
@@ -123,9 +122,9 @@ def _problem(problem: Problem) -> dict[str, str]:
     return {name: value for name in names if (value := getattr(problem, name))}
 
 
-def _print(console: Console, plan: dict[str, Any]) -> None:
+def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
     for warning in plan["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     limits = [
         f"{plan['max_runtime_seconds']} s" if plan["max_runtime_seconds"] else "",
         f"{plan['max_iterations']} iterations a symbol" if plan["max_iterations"] else "",
@@ -147,8 +146,6 @@ def _print(console: Console, plan: dict[str, Any]) -> None:
         console.print(
             f"Not looked at, for it talks to the outside: {skipped}. Nothing else was opened either, so symbols and "
             "their rules were not checked; --online opens it all, and sends no order.",
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )
         console.print("The settings are valid.")

@@ -11,6 +11,7 @@ from trioarb.errors import ConfigError
 from trioarb.journal.recorded import open_journal
 from trioarb.report.timeline import Timeline
 from trioarb.report.trade_timeline import TradeTimeline
+from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
 
 __all__ = ["explain"]
@@ -41,5 +42,5 @@ def explain(
     else:
         lines = timeline.overview(str(journal))
     for line in lines:
-        print(line)
+        say(line)
     return 0

@@ -14,6 +14,7 @@ from trioarb.journal.recorded import open_journal
 from trioarb.report.aligned import aligned
 from trioarb.report.rows import Rows
 from trioarb.report.tabular import Export, Format
+from trioarb.report.visible import say
 from trioarb.state.ledger import Ledger
 
 __all__ = ["export"]
@@ -47,5 +48,5 @@ def export(
             rows.finish(ledger)
     lines = [(str(path), f"{tables.rows[name]:,}", "rows") for name, path in tables.paths.items()]
     for line in aligned(lines, right={1}):
-        print(line)
+        say(line)
     return 0

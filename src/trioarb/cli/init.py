@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from trioarb.config.template import render_template
 from trioarb.errors import ConfigError
+from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
 
 __all__ = ["init"]
@@ -29,5 +30,5 @@ def init(
         raise ConfigError([Problem(file=str(path), message="exists already; --force replaces it")]) from None
     except OSError as error:
         raise ConfigError([Problem(file=str(path), message=f"can't be written ({error.strerror})")]) from None
-    print(f"{path} written; next: trioarb check {path}, trioarb run {path}")
+    say(f"{path} written; next: trioarb check {path}, trioarb run {path}")
     return 0

@@ -14,6 +14,7 @@ from trioarb.cli.exit_code import exit_code
 from trioarb.cli.installed import add_installed
 from trioarb.cli.output import abandon_stdout
 from trioarb.errors import TrioarbError
+from trioarb.report.visible import visible
 
 __all__ = ["app", "main"]
 
@@ -120,7 +121,7 @@ def _replace_what_streams_can_not_write() -> None:
 
 
 def _complain(message: str, code: int, remedy: str = "") -> int:
-    lines = [f"error: {line}" for line in message.splitlines()] + ([f"({remedy})"] if remedy else [])
+    lines = [f"error: {visible(line)}" for line in message.splitlines()] + ([f"({remedy})"] if remedy else [])
     # Nobody can be told where stderr can't be written; the exit code still says it.
     with suppress(OSError):
         print("\n".join(lines), file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from trioarb.errors import CampaignError, ConfigError
 from trioarb.journal.recorded import KIND
+from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
 
 __all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json"]
@@ -64,7 +65,7 @@ def abandon_stdout() -> None:
 def print_json(value: Any) -> None:
     """Print a value for another program; to a stream that isn't UTF-8 in ASCII."""
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
+    print(escaped(json.dumps(value, indent=2, ensure_ascii=not is_utf8)))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -73,7 +74,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     Raises:
         OSError: it can't be written.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    text = escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return

@@ -6,6 +6,8 @@ import sys
 from time import monotonic
 from types import TracebackType
 
+from trioarb.report.visible import visible
+
 __all__ = ["Progress"]
 
 _PAUSE_SECONDS = 0.2
@@ -31,5 +33,5 @@ class Progress:
     def show(self, text: str) -> None:
         """Show a text, unless another one was shown a moment ago."""
         if self._is_seen and (now := monotonic()) >= self._show_at:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{visible(text)}", end="", file=sys.stderr, flush=True)
             self._show_at, self._shown = now + _PAUSE_SECONDS, True

@@ -23,6 +23,7 @@ from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import LogFile, configure_logging
+from trioarb.report.visible import say
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["record"]
@@ -74,8 +75,8 @@ def _record(loaded: Loaded, plugins: Plugins, out: Path, hours: Decimal | None) 
     )
     trio.run(run, loaded.config, plugins, recorder, clock=clock)
     for (venue, symbol), rows in sorted(recorder.rows.items()):
-        print(f"{venue:<16} {symbol:<16} {rows:>14,}")
-    print(f"{recorder.rows.total():,} quotes in {len(recorder.files)} files under {out}")
+        say(f"{venue:<16} {symbol:<16} {rows:>14,}")
+    say(f"{recorder.rows.total():,} quotes in {len(recorder.files)} files under {out}")
     if recorder.lost:
-        print(f"error: {recorder.lost:,} quotes were lost: the disk could not keep up", file=sys.stderr)
+        say(f"error: {recorder.lost:,} quotes were lost: the disk could not keep up", file=sys.stderr)
     return 1 if recorder.lost else 0

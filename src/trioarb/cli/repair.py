@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from trioarb.cli.journal import memories_of, require_free, stem_of
 from trioarb.cli.reading import JournalPath
 from trioarb.journal.recorded import DamagedJournal, open_journal, salvage
+from trioarb.report.visible import say
 
 __all__ = ["repair"]
 
@@ -32,11 +33,11 @@ def repair(
     except DamagedJournal as error:
         damage = str(error).partition("; its events")[0]
     saved = salvage(journal, new)
-    print(f"{new}: {saved:,} events saved.")
+    say(f"{new}: {saved:,} events saved.")
     for old, copied in copies.items():
         shutil.copyfile(old, copied)
         copied.chmod(0o600)
-        print(f"{copied}: copied, what that venue remembers.")
-    print(f"Left out: everything after event {saved:,}. {damage}." if damage else f"{journal} is not damaged.")
-    print(f"Next: trioarb verify {new}, then trioarb resume {new}.")
+        say(f"{copied}: copied, what that venue remembers.")
+    say(f"Left out: everything after event {saved:,}. {damage}." if damage else f"{journal} is not damaged.")
+    say(f"Next: trioarb verify {new}, then trioarb resume {new}.")
     return 0

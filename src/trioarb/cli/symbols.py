@@ -44,7 +44,7 @@ def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJs
     console = LastingConsole()
     console.print(table)
     for warning in warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     return 0
 
 

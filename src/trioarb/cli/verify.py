@@ -21,6 +21,7 @@ from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present
 from trioarb.report.timeline import describe_residual, utc
+from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
 from trioarb.verify.verification import Facts, Verification, Verifier
 
@@ -66,17 +67,17 @@ def verify(
         print_json(_json(verification, is_sound, damage, torn, hex_digest))
         return 0 if is_sound else 1
     if hex_digest:
-        print(hex_digest)
+        say(hex_digest)
     _print(verification)
     if torn:
-        print(f"Torn: {torn}.")
+        say(f"Torn: {torn}.")
     if damage:
         sys.stdout.flush()
-        print(f"error: {damage}", file=sys.stderr)
+        say(f"error: {damage}", file=sys.stderr)
     elif is_sound:
-        print(f"{journal} is sound{f' up to event {verification.facts.events:,}' if torn else ''}.")
+        say(f"{journal} is sound{f' up to event {verification.facts.events:,}' if torn else ''}.")
     else:
-        print(f"{journal} is not sound: {sum(one.violations for one in verification.checks):,} violations.")
+        say(f"{journal} is not sound: {sum(one.violations for one in verification.checks):,} violations.")
     return 0 if is_sound else 1
 
 
@@ -120,13 +121,13 @@ def _print(verification: Verification) -> None:
     for one in verification.checks:
         result = f"{one.violations:,} violations" if one.violations else "ok"
         rows.append((one.check.value, f"{one.looked_at:,}", one.unit, result))
-    print("\n".join(aligned(rows, right={1})))
-    print()
-    print("\n".join(_told(verification.facts)))
+    say("\n".join(aligned(rows, right={1})))
+    say()
+    say("\n".join(_told(verification.facts)))
     for violation in verification.violations[:_MOST_SHOWN]:
-        print(f"Violation: {violation.check.value}: {violation}")
+        say(f"Violation: {violation.check.value}: {violation}")
     if len(verification.violations) > _MOST_SHOWN:
-        print("(the first 50; --json has more)")
+        say("(the first 50; --json has more)")
 
 
 def _told(facts: Facts) -> list[str]:

@@ -16,6 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError
 from trioarb.report.console import LastingConsole
+from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
 from trioarb.settings.redact import Redactor
 
@@ -55,7 +56,7 @@ class LogFile:
             self._lost += 1
             return True
         try:
-            self._file.write(json.dumps(row, default=str, ensure_ascii=False) + "\n")
+            self._file.write(escaped(json.dumps(row, default=str, ensure_ascii=False)) + "\n")
             self._file.flush()
         except OSError as error:
             self._lost, self._reason = 1, error.strerror or str(error)

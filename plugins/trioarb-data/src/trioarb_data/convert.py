@@ -17,6 +17,7 @@ from trioarb.cli.progress import Progress
 from trioarb.cli.reading import require_known
 from trioarb.errors import ConfigError
 from trioarb.plugin.extras import require
+from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
 from trioarb_data.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
 from trioarb_data.conversion.native_symbol import is_base_and_quote
@@ -84,7 +85,7 @@ def convert(
         with Progress() as progress:
             converted = convert_quotes(sources, out, rules, progress.show)
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was written", file=sys.stderr)
+        say("error: interrupted; nothing was written", file=sys.stderr)
         return 130
     if as_json:
         print_json(_json(converted, out))
@@ -130,16 +131,16 @@ def _check_new(out: Path) -> None:
 
 def _print(converted: Converted, out: Path) -> None:
     for (exchange, symbol), rows in sorted(converted.rows.items()):
-        print(f"{exchange:<16} {symbol:<16} {rows:>14,}")
+        say(f"{exchange:<16} {symbol:<16} {rows:>14,}")
     files = "1 file" if converted.files == 1 else f"{converted.files:,} files"
     where = f"in {out}" if out.suffix == ".parquet" else f"in {files} under {out}"
-    print(f"{converted.rows.total():,} quotes {where}, {_utc(converted.first_ns)} to {_utc(converted.last_ns)} UTC")
+    say(f"{converted.rows.total():,} quotes {where}, {_utc(converted.first_ns)} to {_utc(converted.last_ns)} UTC")
     for name, one in converted.left_out.items():
-        print(f"left out: {one.rows:,} with an empty {name}, the first at {one.first}")
+        say(f"left out: {one.rows:,} with an empty {name}, the first at {one.first}")
     if converted.withdrawn:
-        print(f"noteworthy: {converted.withdrawn:,} quotes that withdraw a side: its price or size is empty, NaN or 0")
+        say(f"noteworthy: {converted.withdrawn:,} quotes that withdraw a side: its price or size is empty, NaN or 0")
     if converted.refused:
-        print(
+        say(
             f"noteworthy: {converted.refused:,} quotes that a campaign refuses: negative, infinite, or crossed; "
             f"see trioarb data check {out}"
         )
