@@ -6,6 +6,7 @@ the file ``outside.txt`` of the working directory. Tests make it known by an ent
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -73,7 +74,7 @@ class WireFeed(Feed):
         task_status.started()
         while True:
             bid = 102.0 if self._up else 100.0
-            sinks["BTCUSDT"](bid, 50.0, bid + 0.1, 50.0, 0)
+            sinks["BTCUSDT"](bid, 50.0, bid + 0.1, 50.0, time.time_ns())
             await trio.sleep(0.02)
 
 
