@@ -247,11 +247,47 @@ def test_native_symbols_are_split_or_asked_for(trioarb: CommandLine, native: str
     ran = trioarb(*command)
     if symbol is None:
         assert ran.code == 2
-        assert f"base and quote asset can't be told from {native};" in ran.error
+        assert f"base and quote asset can't be told from {native}" in ran.error
         assert f"--symbol-map {native}=BASE-QUOTE" in ran.error
         ran, symbol = trioarb(*command, f"--symbol-map={native}=BTC-USD"), "BTC-USD"
     assert ran.code == 0, ran.err
     assert rows(trioarb.folder / "q.parquet")[0]["symbol"] == symbol
+
+
+@pytest.mark.parametrize(
+    ("natives", "symbols"),
+    [
+        # Of two readings one has a well-known base asset: taken, and said.
+        (["BTCGUSD", "USDTGUSD", "BTCBKRW", "ETHAEUR"], ["BTC-GUSD", "USDT-GUSD", "BTC-BKRW", "ETH-AEUR"]),
+        (["BTCRLUSD", "BTCPYUSD", "LINKWETH"], ["BTC-RLUSD", "BTC-PYUSD", "LINK-WETH"]),
+        # The exchange is known to have such a quote asset.
+        (["ETHWUSD", "BTC/USD"], ["ETHW-USD", "BTC-USD"]),
+        (["WIFFDUSD", "SOL_FDUSD"], ["WIF-FDUSD", "SOL-FDUSD"]),
+    ],
+)
+def test_what_a_symbol_is_taken_for_is_said_where_it_may_be_another(
+    trioarb: CommandLine, natives: list[str], symbols: list[str]
+) -> None:
+    source = write(trioarb.folder, "q.csv", OWN, *(own(place, symbol=name) for place, name in enumerate(natives)))
+    ran = trioarb("data", "convert", source, "--out=q.parquet", "--json")
+    assert ran.code == 0, ran.err
+    assert [row["symbol"] for row in rows(trioarb.folder / "q.parquet")] == symbols
+    named = {name: one["symbol"] for name, one in json.loads(ran.out)["guessed"].items()}
+    assert named == {name: symbol for name, symbol in zip(natives, symbols, strict=True) if name.isalnum()}
+
+
+@pytest.mark.parametrize(
+    ("natives", "said"),
+    [
+        (["BTCXUSD"], "BTCXUSD (it may be BTCX-USD or BTC-XUSD)"),
+        (["ETHWUSD"], "ETHWUSD (it may be ETHW-USD or ETH-WUSD)"),
+        (["BTCGUSD", "ETHUSD"], "BTCGUSD (it may be BTC-GUSD or BTCG-USD)"),
+    ],
+)
+def test_a_symbol_that_may_be_two_is_asked_for(trioarb: CommandLine, natives: list[str], said: str) -> None:
+    source = write(trioarb.folder, "q.csv", OWN, *(own(place, symbol=name) for place, name in enumerate(natives)))
+    ran = trioarb("data", "convert", source, "--out=q.parquet")
+    assert (ran.code, said in ran.error) == (2, True), ran.err
 
 
 def test_two_instruments_never_become_one_unasked(trioarb: CommandLine) -> None:

@@ -49,3 +49,9 @@ def test_a_withdrawn_side_is_carried_and_counted(trioarb: CommandLine, name: str
     assert (told["withdrawn"], told["refused"], told["left_out"]) == (withdrawn, 0, {})
     quality = json.loads(trioarb("data", "check", "out.parquet", "--json").out)["quality"]
     assert [one["withdrawn"] for one in quality if one["exchange"] == "a"] == [withdrawn]
+
+
+def test_names_that_may_be_two_are_said(trioarb: CommandLine) -> None:
+    found = converted(trioarb, CASES / "27-symbol-split" / "q.csv")
+    assert [row["symbol"] for row in found][:2] == ["BTC-GUSD", "USDT-GUSD"]
+    assert found[-1]["symbol"] == "LINK-WETH"

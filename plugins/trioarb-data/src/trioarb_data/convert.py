@@ -137,6 +137,11 @@ def _print(converted: Converted, out: Path) -> None:
     say(f"{converted.rows.total():,} quotes {where}, {_utc(converted.first_ns)} to {_utc(converted.last_ns)} UTC")
     for name, one in converted.left_out.items():
         say(f"left out: {one.rows:,} with an empty {name}, the first at {one.first}")
+    for native, (symbol, others) in converted.guessed.items():
+        say(
+            f"noteworthy: {native} was taken for {symbol}, and may be {' or '.join(others)}; "
+            f"if so: --symbol-map {native}={others[0]}"
+        )
     if converted.withdrawn:
         say(f"noteworthy: {converted.withdrawn:,} quotes that withdraw a side: its price or size is empty, NaN or 0")
     if converted.refused:
@@ -158,6 +163,9 @@ def _json(converted: Converted, out: Path) -> dict[str, object]:
         "first": _utc(converted.first_ns),
         "last": _utc(converted.last_ns),
         "left_out": {name: {"rows": one.rows, "first": one.first} for name, one in converted.left_out.items()},
+        "guessed": {
+            native: {"symbol": symbol, "others": list(others)} for native, (symbol, others) in converted.guessed.items()
+        },
         "withdrawn": converted.withdrawn,
         "refused": converted.refused,
     }

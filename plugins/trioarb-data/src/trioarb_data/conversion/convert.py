@@ -30,7 +30,8 @@ class Converted:
     """What a conversion wrote: rows by exchange and symbol, first and last time, and the number of files.
 
     Of the rows, ``withdrawn`` are quotes without a valid side, ``refused`` those that no campaign accepts.
-    ``left_out``: rows that were not written, by the column that is empty in them.
+    ``left_out``: rows that were not written, by the column that is empty in them. ``guessed``: native symbols that
+    may be something else, what they were taken for, and what else they may be.
     """
 
     sources: int
@@ -41,6 +42,7 @@ class Converted:
     last_ns: int = 0
     files: int = 1
     left_out: Mapping[str, LeftOut] = attrs.field(factory=dict)
+    guessed: Mapping[str, tuple[str, tuple[str, ...]]] = attrs.field(factory=dict)
 
     def count(self, rows: Any, pairs: Sequence[tuple[str, str]]) -> None:
         """Count rows that were written, in order of their times."""
@@ -67,7 +69,7 @@ def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callabl
     header = rules.format.header
     sources = [source for path in paths for source in open_sources(path, header)]
     names, left_out = Names(rules), dict[str, LeftOut]()
-    converted = Converted(len(sources), left_out=left_out)
+    converted = Converted(len(sources), left_out=left_out, guessed=names.guessed)
     with _written(out) as work:
         runs = Runs(work)
         for source in sources:

@@ -8,7 +8,7 @@ import numpy as np
 
 from trioarb.errors import MarketDataError
 from trioarb_data.conversion.formats import Rules
-from trioarb_data.conversion.native_symbol import base_and_quote
+from trioarb_data.conversion.native_symbol import certain_quote, split
 
 __all__ = ["Names"]
 
@@ -16,12 +16,15 @@ __all__ = ["Names"]
 class Names:
     """Pairs of exchange and symbol, in the order in which they are first met; a pair's code is its place in ``met``.
 
-    Two instruments of an exchange never become one, unless ``symbol_map`` names both.
+    Two instruments of an exchange never become one, unless ``symbol_map`` names both. ``guessed`` are native symbols
+    that may be something else: what they were taken for, and what else they may be.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.met: list[tuple[str, str]] = []
+        self.guessed: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._rules = rules
+        self._quotes = {symbol.rpartition("-")[2] for symbol in rules.symbol_map.values()}
         self._codes: dict[tuple[str, str], int] = {}
         self._native: list[tuple[str, str]] = []
 
@@ -36,20 +39,24 @@ class Names:
         keys = (exchanges + 1) * (len(symbol_names) + 1) + symbols + 1
         found, first, places = np.unique(keys[rows], return_index=True, return_inverse=True)
         codes = np.zeros(len(found), dtype=np.int32)
-        unknown: list[str] = []
+        self._quotes |= {quote for name in symbol_names if (quote := certain_quote(name)) is not None}
+        unknown: dict[str, tuple[str, ...]] = {}
         for place in np.argsort(first):
             exchange, symbol = divmod(int(found[place]), len(symbol_names) + 1)
             native = (["", *exchange_names][exchange], ["", *symbol_names][symbol])
             code = self._code(source, native)
             if code is None:
-                unknown.append(native[1])
+                unknown[native[1]] = split(native[1], self._quotes).others
             else:
                 codes[place] = code
         if unknown:
-            named = ", ".join(dict.fromkeys(unknown))
+            named = ", ".join(
+                f"{name} (it may be {' or '.join(others)})" if others else name for name, others in unknown.items()
+            )
+            example, readings = next(iter(unknown.items()))
             raise MarketDataError(
                 f"{source}: base and quote asset can't be told from {named}; "
-                f"say them, as in --symbol-map {unknown[0]}=BASE-QUOTE"
+                f"say them, as in --symbol-map {example}={readings[0] if readings else 'BASE-QUOTE'}"
             )
         pairs = np.zeros(len(rows), dtype=np.int32)
         pairs[rows] = codes[places]
@@ -59,9 +66,14 @@ class Names:
         if native in self._codes:
             return self._codes[native]
         exchange = self._rules.exchange or native[0]
-        symbol = self._rules.symbol or self._rules.symbol_map.get(native[1]) or base_and_quote(native[1])
+        symbol = self._rules.symbol or self._rules.symbol_map.get(native[1])
         if symbol is None:
-            return None
+            found = split(native[1], self._quotes)
+            if found.symbol is None:
+                return None
+            symbol = found.symbol
+            if found.others:
+                self.guessed[native[1]] = symbol, found.others
         if "/" in exchange or exchange.startswith(".") or not exchange.isprintable():
             raise MarketDataError(f"{source}: {exchange!r} can't be the name of a file; give a name with --exchange")
         pair = exchange, symbol
