@@ -12,7 +12,7 @@ import shutil
 import signal
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import chdir, nullcontext
 from functools import cache, partial
 from pathlib import Path
@@ -22,8 +22,8 @@ import attrs
 import structlog
 import swarm_market
 import trio
-from swarm_check import Ended, Verdict, judge
-from swarm_plan import Act, Plan, Stretch, plan_of
+from swarm_check import Ended, Verdict, judge, unsettled
+from swarm_plan import Act, Plan, Stretch, calmed, plan_of
 
 from trioarb.cli.journal import keep_anew, keep_on
 from trioarb.cli.running import report_of
@@ -136,13 +136,30 @@ def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], 
                     file.write(planned.torn)
             stretches.append(_forked(plan, planned, number, trio_seed))
         verdict = judge(JOURNAL, plan, stretches[-1].ended)
+        calm = _calm(plan, stretches, trio_seed)
     violations = [text for stretch in stretches for text in (*stretch.logged, stretch.tail) if text]
     last = stretches[-1]
     if last.failed and "its campaign never began" not in last.failed:
         violations.append(f"it could not go on: {last.failed}")
     elif last.ended is None and not last.failed and not last.tail:
         violations.append("it has not ended")
-    return stretches, verdict, [*violations, *verdict.violations]
+    return stretches, verdict, [*violations, *verdict.violations, *calm]
+
+
+def _calm(plan: Plan, stretches: Sequence[_Stretch], trio_seed: int) -> list[str]:
+    """Let the campaign go on once more, without faults, to close what is open; return what is not settled after it."""
+    last = stretches[-1]
+    if last.ended is None or not last.ended.began:
+        return []
+    stretch = _forked(
+        attrs.evolve(plan, table=calmed(plan.table)),
+        Stretch(close_only=True, clear_stop=True),
+        len(stretches),
+        trio_seed,
+    )
+    if stretch.failed or stretch.tail:
+        return [f"without faults: {stretch.failed or stretch.tail}"]
+    return [f"without faults: {text}" for text in (*stretch.logged, *unsettled(JOURNAL, stretch.ended))]
 
 
 def _follows(plan: Plan, number: int, last: _Stretch) -> bool:

@@ -24,7 +24,7 @@ from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind, Phase
 from trioarb.verify.verification import Verification, Verifier
 
-__all__ = ["Ended", "Verdict", "judge"]
+__all__ = ["Ended", "Verdict", "judge", "unsettled"]
 
 _NONE = Fraction(0)
 _SECOND_NS = 10**9
@@ -151,6 +151,23 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
         differences=course.differed,
         stops=course.stops,
     )
+
+
+def unsettled(journal: Path, ended: Ended | None) -> Iterator[str]:
+    """Yield what a campaign left unsettled that ended when all its venues answered."""
+    with open_journal(journal) as stored:
+        records = list(stored.records())
+    course = _Course(records)
+    if ended is None:
+        yield "it has not ended"
+        return
+    yield from (f"{order_id} has no last word" for order_id in course.unanswered)
+    yield from (f"{one.residual_id} is of unknown size" for one in course.left.values() if one.unknown)
+    yield from (f"the ledger is not balanced: {text}" for text in ended.imbalances)
+    yield from (f"{trade_id} is open" for trade_id in course.positions)
+    yield from ended.problems
+    if ended.exit_code != (3 if course.left else 0):
+        yield f"exit code {ended.exit_code} {ended.error}"
 
 
 class _Course:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 from swarm_market import PRICES
 
-__all__ = ["Act", "Plan", "Stretch", "plan_of"]
+__all__ = ["Act", "Plan", "Stretch", "calmed", "plan_of"]
 
 What = Literal["kill", "cancel", "signal", "kill_switch", "touch", "remove"]
 Counting = Literal["records", "orders", "steps"]
@@ -86,6 +86,23 @@ class Plan:
 def plan_of(seed: int, hours: float | None = None) -> Plan:
     """Return what becomes of a seed. ``hours``: the mean length of a long campaign; it changes nothing else."""
     return _Draw(Random(seed), hours or 2.4).plan(seed)
+
+
+def calmed(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration of the same campaign without faults, and with time for answers."""
+    exchanges = {venue: _without_faults(exchange) for venue, exchange in table["exchanges"].items()}
+    session = {key: value for key, value in table["session"].items() if key != "max_iterations"}
+    execution = {**table["execution"], "leg_timeout_seconds": 30, "close_deadline_seconds": 300}
+    guards = {name: guard for name, guard in table["guards"].items() if name != "kill_switch"}
+    return {**table, "exchanges": exchanges, "session": session, "execution": execution, "guards": guards}
+
+
+def _without_faults(table: Mapping[str, Any]) -> dict[str, Any]:
+    rates = dict.fromkeys((*_ORDER_FAULTS, "stale", "crossed", "drop", "silence", "nonsense", "reject_rate"), 0)
+    calm = {key: rates.get(key, value) for key, value in table.items() if key != "script"}
+    if not calm.get("columns"):
+        calm.pop("ends_after_seconds", None)
+    return {key: _without_faults(value) if key in ("wraps", "market") else value for key, value in calm.items()}
 
 
 class _Draw:
