@@ -31,6 +31,8 @@ OTHER_COURSE: Mapping[str, str] = {}
 #: event says what would have been in them, so they are not compared.
 ADDED: Mapping[str, frozenset[str]] = {
     "campaign_opened": frozenset({"margin", "warnings"}),
+    # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
+    "order_unknown": frozenset({"reason"}),
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),
     "funnel_counted": frozenset({"highest_edge_bps"}),
     "campaign_ended": frozenset({"problems", "recovered"}),

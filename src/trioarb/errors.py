@@ -12,14 +12,19 @@ __all__ = [
     "CampaignError",
     "ConfigError",
     "ExportError",
+    "Interrupt",
     "JournalError",
     "MarketDataError",
     "MissingPackage",
     "OrderRejected",
     "PluginError",
+    "PluginFault",
     "TrioarbError",
     "UniverseError",
     "VenueError",
+    "clean",
+    "describe",
+    "said_by",
 ]
 
 
@@ -69,3 +74,38 @@ class ExportError(TrioarbError):
 
 class CampaignError(TrioarbError):
     """A campaign ended because something failed; the message names what."""
+
+
+class PluginFault(CampaignError):
+    """A plugin raised what its contract doesn't name, or answered what can't be. Names plugin, table and method."""
+
+
+class Interrupt(KeyboardInterrupt):
+    """A signal asks the process to end. Only our own handler raises it: any other KeyboardInterrupt is a plugin's."""
+
+
+def clean(text: str) -> str:
+    """Return text in which everything that can't be printed, written or shown as it is stands escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for one in text
+    )
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one line; of a group, the errors in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe(inner) for inner in error.exceptions)
+    if isinstance(error, PluginFault):
+        return said_by(error)
+    return f"{type(error).__name__}: {said_by(error)}"
+
+
+def said_by(error: BaseException) -> str:
+    """Return an error's text, whatever a stranger's class makes of it."""
+    try:
+        return clean(str(error))
+    except Exception:
+        return "(its text can't be had)"

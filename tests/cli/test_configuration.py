@@ -183,7 +183,7 @@ def test_check_fails_alike_with_and_without_json(with_stranger: CommandLine) -> 
 
     plain, as_json = with_stranger("check", TOP10, *flags), with_stranger("check", TOP10, *flags, "--json")
 
-    assert plain.error == "[exchanges.b]: plugin 'broken' raised RuntimeError: broken in open"
+    assert plain.error == "[exchanges.b]: plugin 'broken': open raised RuntimeError: broken in open"
     assert json.loads(as_json.out)["problems"] == [{"message": plain.error}]
     assert plain.code == as_json.code
 

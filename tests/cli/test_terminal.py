@@ -42,7 +42,7 @@ def test_a_terminal_shows_what_went_wrong(with_stranger: CommandLine) -> None:
         code = terminal.finish()
 
     assert code == 1
-    assert "[exchanges.a]: plugin 'broken' raised RuntimeError: broken in balances" in " ".join(terminal.shown.split())
+    assert "[exchanges.a]: plugin 'broken': balances raised RuntimeError" in " ".join(terminal.shown.split())
 
 
 @contextmanager

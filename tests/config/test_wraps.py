@@ -351,11 +351,11 @@ def test_what_a_wrapper_raises_is_blamed_on_its_own_table(fault: str, key: str) 
     with pytest.raises(CampaignError) as caught:
         run_virtual(wrapped_a(), plugins={"thin": wrappers([], fault)})
 
-    assert str(caught.value) == f"[{key}]: plugin 'thin' raised RuntimeError: broken"
+    assert str(caught.value) == f"[{key}]: plugin 'thin': open raised RuntimeError: broken"
 
 
 def test_a_wrapped_plugin_of_the_wrong_type_is_blamed_on_its_own_table() -> None:
     with pytest.raises(CampaignError) as caught:
         run_virtual(wrapped_a(), plugins={"thin": wrappers([], "market type")})
 
-    assert str(caught.value) == "[exchanges.a.market.wraps]: plugin 'thin' opened a object, not a Tape or Feed"
+    assert str(caught.value) == "[exchanges.a.market.wraps]: plugin 'thin': open gave a object, not a Tape or Feed"

@@ -219,5 +219,5 @@ def test_a_venue_that_fails_to_grant_inventory_costs_its_symbol_and_not_the_camp
     result = run(rows, rows, config, venue=exchange(GrantsNothing))
 
     (quarantined,) = of_type(result, "symbol_quarantined")
-    assert quarantined["error"] == "RuntimeError: no inventory here"
+    assert quarantined["error"] == "[exchanges.a]: plugin 'odd': seed_inventory raised RuntimeError: no inventory here"
     assert result.events[-1]["ended_by"] == "end_of_data"

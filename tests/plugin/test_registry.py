@@ -183,7 +183,7 @@ TIER = "[GuardTierSpec(name='papaya', doc='a test', open=open_it)]"
         ),
         (
             "def trioarb_guard_tiers(): return [GuardTierSpec(name='', doc='', open=open_it)]",
-            "a plugin's name must be text, not ''",
+            "a plugin's name must be printable text, not ''",
         ),
         (
             "def trioarb_guard_tiers():\n    return [GuardTierSpec(name='papaya', doc='', open=open_it.__wrapped__)]",

@@ -31,7 +31,7 @@ SEEN: Mapping[Fault, Callable[[CampaignResult], int]] = {
     Fault.PARTIAL: lambda result: len(result.of_type("order_cancelled")),
     Fault.LOSE_ACK: lambda result: _reasons(result, "order_unknown", "the answer was lost"),
     Fault.LOSE_ORDER: lambda result: _reasons(result, "order_unknown", "no answer within"),
-    Fault.DUPLICATE_FILLS: lambda result: _reasons(result, "order_unknown", "the venue reports"),
+    Fault.DUPLICATE_FILLS: lambda result: _reasons(result, "order_unknown", "one fill twice"),
     Fault.REORDER_FILLS: lambda result: _reordered(result),
     Fault.RATE_LIMIT: lambda result: _reasons(result, "order_rejected", "429 too many requests"),
     Fault.DISCONNECT: lambda result: _reasons(result, "order_unknown", "not connected"),

@@ -187,7 +187,7 @@ def test_a_repeated_fill_is_booked_once() -> None:
 
     submitted, unknown, _, fill = of_order(result, 1)
     assert unknown["type"] == "order_unknown"
-    assert "the venue reports" in unknown["reason"]
+    assert "one fill twice" in unknown["reason"]
     assert fill["quantity"] == submitted["quantity"]
     assert result.exit_code == 0
 

@@ -12,8 +12,8 @@ import trio
 from trioarb.cli.reading import with_progress
 from trioarb.config.load import Loaded, load_table
 from trioarb.config.stored import from_text
+from trioarb.engine.opener import Opener
 from trioarb.engine.opening import open_tiers
-from trioarb.engine.world import Opener
 from trioarb.errors import JournalError
 from trioarb.journal.fold import Fold, Folds
 from trioarb.journal.journal import uncollected
@@ -67,10 +67,10 @@ def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
 async def _tell(
     journal: Path, stored: RecordedJournal, loaded: Loaded, plugins: Plugins, tell: Callable[[Report], T]
 ) -> T:
-    state, errors = State(), list[str]()
+    state = State()
     records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
     async with AsyncExitStack() as stack:
-        opener = Opener(stack=stack, plugins=plugins, errors=errors)
+        opener = Opener.on(stack, plugins, loaded.config)
         record = next(records)
         if not isinstance(record.event, CampaignOpened):
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")

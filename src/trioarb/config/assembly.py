@@ -29,7 +29,8 @@ from trioarb.config.schema import (
     WrapperHead,
 )
 from trioarb.config.secrets import SecretReader, in_the_open
-from trioarb.errors import ConfigError, PluginError
+from trioarb.errors import ConfigError, Interrupt, PluginError, describe
+from trioarb.plugin.answer import check_texts
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec, SymbolSourceSpec
 from trioarb.settings.convert import structure
@@ -230,9 +231,11 @@ class Assembly:
         if settings is None:
             return None
         try:
-            self.warnings += [f"{key}: {warning}" for warning in spec.warnings(settings)]
-        except Exception as error:
-            text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {type(error).__name__}: {error}"
+            self.warnings += [f"{key}: {warning}" for warning in check_texts(spec.warnings(settings))]
+        except Interrupt:
+            raise
+        except BaseException as error:
+            text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {describe(error)}"
             raise PluginError(Redactor.of(self._secrets.values).text(text)) from error
         if spec.live:
             self.live[key] = f'{spec.kind} plugin "{spec.name}"'

@@ -144,6 +144,10 @@ class Engine:
     )
     restart_backoff_max_seconds: PositiveSeconds = setting(Decimal(60), doc="longest pause before a restart")
     max_restarts: Count = setting(5, doc="restarts of a symbol; after one failure more its positions are closed")
+    open_seconds: PositiveSeconds = setting(
+        Decimal(30), doc="how long a plugin may take to open, to list symbols or instruments, or to say balances"
+    )
+    close_seconds: PositiveSeconds = setting(Decimal(10), doc="how long a plugin may take to close")
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
     )

@@ -13,7 +13,7 @@ from trioarb.config.schema import Config
 from trioarb.engine.parts import Parts
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World
-from trioarb.errors import TrioarbError
+from trioarb.errors import TrioarbError, describe
 from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
@@ -119,10 +119,3 @@ class Campaign:
         for symbol, task in self.symbols.items():
             task.settle()
             self.parts.journal.record(task.funnel.event(symbol, final=final, highest_edge_bps=task.highest_edge_bps))
-
-
-def describe(error: BaseException) -> str:
-    """Return an error in one line; of a group, the errors in it."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(describe(inner) for inner in error.exceptions)
-    return f"{type(error).__name__}: {error}"

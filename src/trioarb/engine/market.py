@@ -88,7 +88,6 @@ async def _serve_feed(
     async def run_feed() -> None:
         try:
             await feed.run(sinks, task_status=status)
-            raise EOFError("it ended by itself")
         except Exception as error:
             watch.fail(venue, _reason(error))
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +11,18 @@ from trioarb import __version__
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.latency import LatencyHistogram
+from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
-from trioarb.engine.world import Opener, World, blamed, open_world
+from trioarb.engine.world import World, open_world
 from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
 from trioarb.model.trade import Account
+from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
@@ -87,9 +88,7 @@ async def record_opening(campaign: Campaign) -> None:
     )
     record_instruments(campaign)
     for venue, exchange in world.exchanges.items():
-        with blamed(config.exchanges[venue].exchange):
-            balances = await exchange.balances()
-        for asset, amount in sorted(balances.items()):
+        for asset, amount in sorted((await exchange.balances()).items()):
             if amount:
                 record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
 
@@ -131,9 +130,9 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         task.take_up(campaign.state.statistics.of(symbol).funnel)
 
 
-async def open_tiers(opener: Opener, config: Config, symbols: Sequence[str], risk: RiskView) -> dict[str, GuardTier]:
+async def open_tiers(opener: Opener, config: Config, symbols: Sequence[str], risk: RiskView) -> dict[str, CheckedGuard]:
     """Open the guard tiers, in the order in which they are asked."""
-    tiers: dict[str, GuardTier] = {}
+    tiers: dict[str, CheckedGuard] = {}
     for table in config.guards:
         name = table.key.removeprefix("guards.")
         context = GuardContext(name=name, symbols=symbols, risk=risk)
@@ -198,12 +197,13 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         ending=world.time.bell(Turn.MARKET.order()),
         warnings=tuple(map(config.redactor.text, (*warnings, *world.warnings, *_guard_warnings(config, tiers, world)))),
     )
+    strategies = world.opener.scope()
     for listing in world.symbols:
         board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
         strategy_context = StrategyContext(symbol=listing.symbol, venues=tuple(instruments), touch=board.quote_at)
-        strategy = await world.opener.open(StrategySpec, config.strategy, strategy_context)
-        with blamed(config.strategy):
-            _check_numbers(strategy)
+        strategy: Strategy = await world.opener.open(
+            StrategySpec, config.strategy, strategy_context, about=listing.symbol, scope=strategies
+        )
         market = markets[listing.symbol] = Market(
             symbol=listing.symbol,
             instruments=instruments,
@@ -230,19 +230,9 @@ def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
         task.note_event()
 
 
-def _check_numbers(strategy: Strategy) -> None:
-    """Notice at once, not at the first trade, that a strategy lacks what sizing and execution need."""
-    if not isinstance(strategy.max_quote_age_ns, int):
-        raise TypeError(f"max_quote_age_ns is {strategy.max_quote_age_ns!r}, not a whole number")
-    for name, value in (("entry_bps", strategy.entry_bps), ("exit_bps", strategy.exit_bps)):
-        if not isinstance(value, Decimal):
-            raise TypeError(f"{name} is {value!r}, not a Decimal")
-
-
 def _guard_warnings(config: Config, tiers: Mapping[str, GuardTier], world: World) -> list[str]:
     instruments = [one for by_venue in world.instruments.values() for one in by_venue.values()]
     warnings: list[str] = []
     for table, tier in zip(config.guards, tiers.values(), strict=True):
-        with blamed(table):
-            warnings += [f"{table.key}: {text}" for text in tier.warnings(instruments)]
+        warnings += [f"{table.key}: {text}" for text in tier.warnings(instruments)]
     return warnings

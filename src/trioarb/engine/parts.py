@@ -12,7 +12,7 @@ from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.market import Instrument
-from trioarb.plugin.contract import Exchange
+from trioarb.plugin.border import CheckedExchange
 from trioarb.risk.guards import Guards
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
@@ -45,7 +45,7 @@ class Parts:
     funds: Funds
     executor: Executor
     reconciler: Reconciler
-    venues: Mapping[str, Exchange]
+    venues: Mapping[str, CheckedExchange]
     instruments: Mapping[str, Mapping[str, Instrument]]
     time: CampaignTime
     limits: Limits

@@ -12,8 +12,7 @@ import structlog
 import trio
 
 from trioarb.config.schema import Config
-from trioarb.engine.campaign import describe
-from trioarb.engine.world import Quoted, blamed, open_markets
+from trioarb.engine.world import Quoted, open_markets
 from trioarb.errors import MarketDataError, TrioarbError
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
 from trioarb.plugin.registry import Plugins
@@ -55,8 +54,7 @@ async def record_quotes(
     async with open_markets(config, plugins, clock) as quoted:
         sinks: dict[str, dict[str, QuoteSink]] = {}
         for venue, market in quoted.markets.items():
-            with blamed(config.exchanges[venue].market):
-                known = {listing.symbol for listing in market.listings()}
+            known = {listing.symbol for listing in market.listings()}
             sinks[venue] = {
                 listing.symbol: recorder.tap(venue, listing)
                 for listing in quoted.selection.symbols
@@ -90,7 +88,7 @@ async def record_quotes(
                     async with trio.open_nursery() as markets:
                         for venue, market in quoted.markets.items():
                             if isinstance(market, Feed):
-                                markets.start_soon(serve, _run_feed, venue, market, sinks[venue])
+                                markets.start_soon(serve, market.run, sinks[venue])
                         tapes = {venue: market for venue, market in quoted.markets.items() if isinstance(market, Tape)}
                         if tapes:
                             markets.start_soon(
@@ -144,15 +142,6 @@ async def written(
                 recorder.error = MarketDataError(f"{recorder.folder}: can't be written: the disk does not answer")
                 on_failure(recorder.error)
             nursery.cancel_scope.cancel()
-
-
-async def _run_feed(venue: str, feed: Feed, sinks: dict[str, QuoteSink]) -> None:
-    try:
-        await feed.run(sinks)
-    except Exception as error:
-        what = str(error) if isinstance(error, TrioarbError) else describe(error)
-        raise MarketDataError(f"[exchanges.{venue}.market]: {what}") from error
-    raise MarketDataError(f"[exchanges.{venue}.market]: it ended by itself")
 
 
 async def _say(recorder: QuoteRecorder, quoted: Quoted, on_progress: Callable[[QuoteRecorder], None]) -> None:

@@ -6,10 +6,10 @@ import structlog
 import trio
 
 from trioarb import __version__
-from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.past import Past
-from trioarb.errors import CampaignError, VenueError
+from trioarb.errors import CampaignError, PluginFault, VenueError, describe
 from trioarb.model.event import (
     CampaignResumed,
     Deposited,
@@ -36,7 +36,7 @@ async def require_known_orders(campaign: Campaign, past: Past) -> None:
     for venue in campaign.world.exchanges:
         try:
             known = await campaign.parts.reconciler.orders_of(venue, prefix, past.last_ts_ns - _LOOK_BACK_NS)
-        except Exception as error:
+        except (PluginFault, VenueError) as error:
             _log().warning("a venue does not say its orders", venue=venue, error=describe(error))
             continue
         if unknown := sorted(known - past.known_orders):

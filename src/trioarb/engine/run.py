@@ -107,8 +107,9 @@ async def run_campaign(
             if writer is not None:
                 _rely_on(writer, campaign, copy)
             await _run(campaign, start, writer, handle_signals=handle_signals)
-    if campaign.world.opener.errors:
-        campaign.end(EndedBy.ERROR, "; ".join(campaign.world.opener.errors))
+    opener = campaign.world.opener
+    if wrong := [*opener.calls.beside, *opener.errors]:
+        campaign.end(EndedBy.ERROR, "; ".join(wrong))
     return campaign
 
 

@@ -11,10 +11,10 @@ import attrs
 import structlog
 import trio
 
-from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.campaign import Campaign
 from trioarb.engine.screened import ScreenedMarket
 from trioarb.engine.watch import MarketWatch
-from trioarb.errors import MarketDataError
+from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
 from trioarb.plugin.contract import ALWAYS, RowBatch, Stored, Tape
 from trioarb.quotes import cache as quote_cache
 from trioarb.quotes.align import Aligned, align
@@ -158,6 +158,7 @@ def _of_venue(venue: str, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
         raise _blamed(venue, error) from error
 
 
-def _blamed(venue: str, error: Exception) -> MarketDataError:
-    detail = str(error) if isinstance(error, MarketDataError) else describe(error)
-    return MarketDataError(f"[exchanges.{venue}.market]: {detail}")
+def _blamed(venue: str, error: Exception) -> TrioarbError:
+    if isinstance(error, MarketDataError | PluginFault):
+        return error
+    return MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")

@@ -3,93 +3,32 @@
 from __future__ import annotations
 
 import time as wall
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
-import trio
 
-from trioarb.config.schema import ClockKind, Config, EngineMode, PluginTable
+from trioarb.config.schema import ClockKind, Config, EngineMode
+from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
-from trioarb.errors import CampaignError, ConfigError, MarketDataError, TrioarbError, UniverseError
-from trioarb.model.market import Instrument, Listing, Quote, TradingRules
-from trioarb.plugin.contract import Exchange, ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
+from trioarb.errors import ConfigError, UniverseError
+from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.plugin.border import CheckedExchange
+from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
-from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec, SymbolSourceSpec
+from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, SymbolSourceSpec
 from trioarb.quotes.board import QuoteBoard
 from trioarb.settings.problem import Problem
 from trioarb.time.campaign_time import CampaignTime, RealTime
 from trioarb.time.virtual import VirtualClock, VirtualTime
 from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
 
-__all__ = ["Opener", "Quoted", "World", "blamed", "open_markets", "open_world"]
-
-ContextT = TypeVar("ContextT")
-OpenedT = TypeVar("OpenedT")
-
-#: How long a plugin may take to close.
-_CLOSE_SECONDS = 30
+__all__ = ["Quoted", "World", "open_markets", "open_world"]
 
 #: Where virtual time starts when no recorded data says it: 2025-01-01 00:00 UTC.
 _VIRTUAL_START_NS = 1_735_689_600_000_000_000
-
-
-@contextmanager
-def blamed(table: PluginTable) -> Iterator[None]:
-    """Report what a plugin raises with the key of its table."""
-    try:
-        yield
-    except MarketDataError as error:
-        raise MarketDataError(f"[{table.key}]: {error}") from error
-    except TrioarbError:
-        raise
-    except Exception as error:
-        raise CampaignError(f"[{table.key}]: plugin {table.plugin!r} raised {type(error).__name__}: {error}") from error
-
-
-@attrs.frozen(kw_only=True)
-class Opener:
-    """Opens plugins on a stack. What they raise when they are closed again is kept in ``errors``."""
-
-    stack: AsyncExitStack
-    plugins: Plugins
-    errors: list[str]
-
-    async def open(self, kind: type[PluginSpec[ContextT, OpenedT]], table: PluginTable, context: ContextT) -> OpenedT:
-        """Open a plugin, and before it the one that it wraps.
-
-        Raises:
-            TrioarbError: it raised, or opened something that isn't of its kind.
-        """
-        spec: PluginSpec[Any, Any] = self.plugins.get(kind, table.plugin, key=table.key)
-        given: Any = context
-        if table.wraps is not None:
-            given = attrs.evolve(given, inner=await self.open(kind, table.wraps, context))
-        with blamed(table):
-            manager = spec.open(table.settings, given)
-            opened: OpenedT = await manager.__aenter__()
-
-        async def close(*exc_info: Any) -> bool:
-            with trio.move_on_after(_CLOSE_SECONDS, shield=True) as closing:
-                try:
-                    return bool(await manager.__aexit__(*exc_info))
-                except Exception as error:
-                    if error is exc_info[1]:
-                        raise
-                    self.errors.append(f"[{table.key}]: plugin {table.plugin!r} failed to close: {error!r}")
-            if closing.cancelled_caught:
-                self.errors.append(f"[{table.key}]: plugin {table.plugin!r} did not close within {_CLOSE_SECONDS} s")
-            return False
-
-        self.stack.push_async_exit(close)
-        if not isinstance(opened, spec.opens):
-            expected = " or ".join(cls.__name__ for cls in spec.opens)
-            raise CampaignError(
-                f"[{table.key}]: plugin {table.plugin!r} opened a {type(opened).__name__}, not a {expected}"
-            )
-        return opened
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +50,7 @@ class World:
     start_ns: int
     selection: Selection
     markets: Mapping[str, MarketData]
-    exchanges: Mapping[str, Exchange]
+    exchanges: Mapping[str, CheckedExchange]
     symbols: tuple[Listing, ...]
     instruments: Mapping[str, Mapping[str, Instrument]]
     boards: Mapping[str, QuoteBoard]
@@ -125,15 +64,14 @@ async def open_markets(
 ) -> AsyncIterator[Quoted]:
     """Open markets and source, and choose the symbols; as `open_world`."""
     async with AsyncExitStack() as stack:
-        opener = Opener(stack=stack, plugins=plugins, errors=[])
-        markets = {
+        opener = Opener.on(stack, plugins, config)
+        markets: dict[str, MarketData] = {
             name: await opener.open(MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed))
             for name, tables in config.exchanges.items()
         }
         _check_clock(config, markets)
         source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
-        with blamed(config.source):
-            listings = await source.listings()
+        listings = await source.listings()
         if past is None:
             selection = select(listings, config.universe)
         else:
@@ -165,7 +103,7 @@ async def open_world(
         opener = quoted.opener
         _check_quotes(config, selection.symbols)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
-        exchanges: dict[str, Exchange] = {}
+        exchanges: dict[str, CheckedExchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
         for name, tables in config.exchanges.items():
             context = ExchangeContext(
@@ -173,18 +111,15 @@ async def open_world(
                 seed=config.session.seed,
                 time=time,
                 touch=_touch(boards, name),
-                market_rules=_rules(markets[name], tables.market),
+                market_rules=markets[name].rules,
                 fx=config.fx,
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
             )
-            exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context)
-            with blamed(tables.market):
-                known = {listing.symbol for listing in markets[name].listings()}
+            exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
+            known = {listing.symbol for listing in markets[name].listings()}
             offered = [listing for listing in selection.symbols if listing.symbol in known]
-            with blamed(tables.exchange):
-                traded = await exchanges[name].instruments(offered)
-            for symbol, instrument in traded.items():
+            for symbol, instrument in (await exchanges[name].instruments(offered)).items():
                 instruments.setdefault(symbol, {})[name] = instrument
         symbols, warnings = _routed(selection, instruments)
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
@@ -237,14 +172,6 @@ def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         return boards[symbol].quote_at(venue)
 
     return touch
-
-
-def _rules(market: MarketData, table: PluginTable) -> Callable[[str], TradingRules | None]:
-    def rules(symbol: str) -> TradingRules | None:
-        with blamed(table):
-            return market.rules(symbol)
-
-    return rules
 
 
 def _check_clock(config: Config, markets: Mapping[str, MarketData]) -> None:

@@ -19,7 +19,7 @@ from trioarb.model.event import PairOpened
 from trioarb.model.number import EXACT, ZERO, floor_to
 from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
-from trioarb.plugin.contract import Exchange
+from trioarb.plugin.border import CheckedExchange
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
@@ -39,7 +39,7 @@ class Executor:
         campaign_id: str,
         journal: Journal,
         trades: Trades,
-        venues: Mapping[str, Exchange],
+        venues: Mapping[str, CheckedExchange],
         time: CampaignTime,
         settings: Execution,
     ) -> None:

@@ -17,7 +17,7 @@ from trioarb.journal.journal import Journal
 from trioarb.model.event import BalanceDiffered, Deposited, PairEnded, PairOpened
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import PairOutcome
-from trioarb.plugin.contract import Exchange
+from trioarb.plugin.border import CheckedExchange
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import PairFlows, Trades
 from trioarb.strategy.market import Market
@@ -54,7 +54,7 @@ class Reconciler:
         ledger: Ledger,
         trades: Trades,
         executor: Executor,
-        venues: Mapping[str, Exchange],
+        venues: Mapping[str, CheckedExchange],
         markets: Mapping[str, Market],
         time: CampaignTime,
     ) -> None:

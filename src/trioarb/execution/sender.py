@@ -10,7 +10,7 @@ import trio
 
 from trioarb.config.schema import Execution
 from trioarb.errors import OrderRejected as VenueRejected
-from trioarb.errors import VenueError
+from trioarb.errors import PluginFault, VenueError
 from trioarb.execution.flight import Flight
 from trioarb.journal.journal import Journal
 from trioarb.model.event import (
@@ -24,7 +24,7 @@ from trioarb.model.event import (
 from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
-from trioarb.plugin.contract import Exchange
+from trioarb.plugin.border import CheckedExchange
 from trioarb.state.funds import funds_needed
 from trioarb.state.trades import Trades
 from trioarb.strategy.market import Market
@@ -41,7 +41,7 @@ class Sender:
         *,
         journal: Journal,
         trades: Trades,
-        venues: Mapping[str, Exchange],
+        venues: Mapping[str, CheckedExchange],
         time: CampaignTime,
         settings: Execution,
     ) -> None:
@@ -109,19 +109,14 @@ class Sender:
 
     def _hear(self, flight: Flight, order: Order) -> Decimal | None:
         """Record an answer whose time has come; return what was filled, ``None`` if it was none."""
-        problem = ""
         try:
             report = self._venues[order.venue].answer(order)
         except VenueRejected as error:
             report = _rejection(order, str(error))
-        except Exception as error:
+        except (VenueError, PluginFault) as error:
             # A bug in an exchange plugin must not leave a leg behind: its order may be at the venue.
-            self._log.exception("exchange plugin raised", venue=order.venue, order=order.client_order_id)
-            problem = f"{type(error).__name__}: {error}"
-        else:
-            problem = _nonsense(flight.market.instruments[order.venue], order, report)
-        if problem:
-            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
+            self._log.warning("no answer to an order", venue=order.venue, order=order.client_order_id, error=str(error))
+            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=str(error)))
             return None
         return self.conclude(flight, order, report)
 
@@ -155,12 +150,10 @@ class Sender:
                 report = _rejection(order, str(error))
             except VenueError as error:
                 problem = str(error)
-            except Exception as error:
+            except PluginFault as error:
                 # A bug in an exchange plugin must not leave a leg behind: its order may be at the venue.
-                self._log.exception("exchange plugin raised", venue=order.venue, order=order.client_order_id)
-                problem = f"{type(error).__name__}: {error}"
-        if report is not None and (nonsense := _nonsense(flight.market.instruments[order.venue], order, report)):
-            report, problem = None, nonsense
+                self._log.exception("exchange plugin failed", venue=order.venue, order=order.client_order_id)
+                problem = str(error)
         # Legs that are answered, or time out, together wake together; each takes its turn.
         await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
         if report is not None:
@@ -195,15 +188,11 @@ class Sender:
         problem = f"no answer within {self._leg_timeout_seconds:f} s"
         with self._answer_by(self._leg_timeout_ns):
             try:
-                report = await self._venues[order.venue].order(order.client_order_id)
-            except Exception as error:
+                report = await self._venues[order.venue].order(order.client_order_id, order)
+            except (VenueError, PluginFault) as error:
                 problem = str(error)
             else:
-                if report is None:
-                    return _rejection(order, "never reached the venue")
-                problem = _nonsense(market.instruments[order.venue], order, report)
-                if not problem:
-                    return report
+                return _rejection(order, "never reached the venue") if report is None else report
         self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
         return None
 
@@ -290,21 +279,3 @@ def _rejection(order: Order, reason: str) -> OrderReport:
     return OrderReport(
         client_order_id=order.client_order_id, venue_order_id="", status=OrderStatus.REJECTED, reason=reason
     )
-
-
-def _nonsense(instrument: Instrument, order: Order, report: OrderReport) -> str:
-    """Return why a venue's report can't be true of the order, or ''."""
-    if report.client_order_id != order.client_order_id:
-        return f"the venue answered for another order, {report.client_order_id}"
-    if report.filled > order.quantity:
-        return f"the venue reports {report.filled} filled of {order.quantity}"
-    if report.status is OrderStatus.REJECTED and report.fills:
-        return "the venue reports fills of an order that it rejected"
-    if len({fill.fill_id for fill in report.fills}) < len(report.fills):
-        return "the venue reports one fill twice"
-    for fill in report.fills:
-        if fill.quantity <= 0 or fill.price <= 0:
-            return f"the venue reports a fill of {fill.quantity} at {fill.price}"
-        if fill.fee_asset not in (instrument.base, instrument.quote):
-            return f"the venue took a fee in {fill.fee_asset}, which is neither base nor quote asset"
-    return ""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import attrs
 import pluggy
 
-from trioarb.errors import ConfigError, PluginError
+from trioarb.errors import ConfigError, Interrupt, PluginError, clean, describe
 from trioarb.plugin import hookspec
 from trioarb.plugin.extras import extra_with_plugin
 from trioarb.plugin.spec import (
@@ -107,10 +107,12 @@ def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
         except pluggy.PluginValidationError as error:
             reason = " ".join(str(error).splitlines()[1:])
             problems.append(f"{distribution}: plugin {name!r} doesn't fit its hook: {reason}")
+        except Interrupt:
+            raise
         # A module that calls sys.exit when imported must not end the program without a word.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             problems.append(
-                f"{distribution}: plugin {name!r} can't be loaded: {_describe(error)}; repair or uninstall it"
+                f"{distribution}: plugin {name!r} can't be loaded: {describe(error)}; repair or uninstall it"
             )
 
     registered: list[Registered] = []
@@ -168,8 +170,10 @@ def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, A
         returned = function()
         # Taken apart here, because a generator raises only when it is read.
         specs = list(returned) if isinstance(returned, Iterable) and not isinstance(returned, str | bytes) else None
-    except Exception as error:
-        raise PluginError(f"hook {hook} raised {_describe(error)}") from error
+    except Interrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"hook {hook} raised {describe(error)}") from error
     if specs is None:
         if inspect.iscoroutine(returned):
             returned.close()
@@ -182,8 +186,12 @@ def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, A
 
 
 def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
-    if not isinstance(spec.name, str) or not spec.name:
-        raise PluginError(f"hook {hook}: a plugin's name must be text, not {_shown(spec.name)}")
+    if not isinstance(spec.name, str) or not spec.name or not spec.name.isprintable():
+        raise PluginError(f"hook {hook}: a plugin's name must be printable text, not {_shown(spec.name)}")
+    if not isinstance(spec.doc, str) or not callable(spec.warnings):
+        raise PluginError(f"hook {hook}: `doc` of {spec.name!r} must be text, and `warnings` a function")
+    if isinstance(spec, GuardTierSpec) and (isinstance(spec.rank, bool) or not isinstance(spec.rank, int)):
+        raise PluginError(f"hook {hook}: `rank` of {spec.name!r} must be a whole number, not {_shown(spec.rank)}")
     if not isinstance(spec.settings, type) or not attrs.has(spec.settings):
         raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
     if not callable(spec.open) or inspect.iscoroutinefunction(spec.open) or inspect.isasyncgenfunction(spec.open):
@@ -194,12 +202,11 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    try:
+        text = clean(repr(value))
+    except Exception:  # a stranger's __repr__
+        text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:

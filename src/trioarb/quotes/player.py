@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import trio
 
-from trioarb.errors import MarketDataError
+from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
 from trioarb.plugin.contract import QuoteSink, RowBatch, Tape
 from trioarb.quotes.align import Merged, merge
 from trioarb.time.campaign_time import CampaignTime, Turn
@@ -121,10 +121,11 @@ class _Tracked:
         for venue in silent:
             self._on_end(venue)
 
-    def _failed(self, venue: str, error: Exception) -> MarketDataError:
+    def _failed(self, venue: str, error: Exception) -> TrioarbError:
         self._on_failure(venue, error)
-        detail = str(error) if isinstance(error, MarketDataError) else f"{type(error).__name__}: {error}"
-        return MarketDataError(f"[exchanges.{venue}.market]: {detail}")
+        if isinstance(error, MarketDataError | PluginFault):
+            return error
+        return MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")
 
 
 class _TapeError(Exception):

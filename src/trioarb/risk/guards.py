@@ -9,11 +9,12 @@ from typing import TypeVar
 import attrs
 import structlog
 
+from trioarb.errors import PluginFault
 from trioarb.journal.fold import Fold
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
 from trioarb.model.trade import Answer, Opportunity, Refusal
-from trioarb.plugin.contract import GuardTier
+from trioarb.plugin.border import CheckedGuard
 from trioarb.state.trades import Trades
 
 __all__ = ["Guards"]
@@ -37,12 +38,12 @@ class Guards:
     """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step."""
 
     def __init__(
-        self, *, journal: Journal, trades: Trades, tiers: Mapping[str, GuardTier], max_concurrent_pairs: int
+        self, *, journal: Journal, trades: Trades, tiers: Mapping[str, CheckedGuard], max_concurrent_pairs: int
     ) -> None:
         self._journal = journal
         self._trades = trades
         self._tiers = tiers
-        self._reacting: dict[type[Event], tuple[tuple[str, GuardTier], ...]] = {}
+        self._reacting: dict[type[Event], tuple[tuple[str, CheckedGuard], ...]] = {}
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
@@ -78,15 +79,15 @@ class Guards:
         """What some tier folds: all events, if one doesn't say."""
         return {kind: partial(self._fold, tiers) for kind in Event.__subclasses__() if (tiers := self._folding(kind))}
 
-    def _folding(self, kind: type[Event]) -> tuple[tuple[str, GuardTier], ...]:
+    def _folding(self, kind: type[Event]) -> tuple[tuple[str, CheckedGuard], ...]:
         return tuple((name, tier) for name, tier in self._tiers.items() if tier.folds is None or kind in tier.folds)
 
-    def _fold(self, tiers: Iterable[tuple[str, GuardTier]], _: Event, record: Record) -> None:
+    def _fold(self, tiers: Iterable[tuple[str, CheckedGuard]], _: Event, record: Record) -> None:
         """Let the tiers fold an event. One that raises has lost its state, and denies from then on."""
         for name, tier in tiers:
             try:
                 tier.apply(record)
-            except Exception as error:
+            except PluginFault as error:
                 self._break(name, error)
 
     def react(self, record: Record) -> Iterable[Event]:
@@ -94,19 +95,18 @@ class Guards:
         kind = type(record.event)
         reacting = self._reacting.get(kind)
         if reacting is None:
-            tiers = [(name, tier) for name, tier in self._tiers.items() if type(tier).react is not GuardTier.react]
-            wanted = [(name, tier) for name, tier in tiers if tier.reacts is None or kind in tier.reacts]
+            wanted = [(name, tier) for name, tier in self._tiers.items() if tier.reacts is None or kind in tier.reacts]
             reacting = self._reacting[kind] = tuple(wanted)
         return self._reactions(reacting, record) if reacting else ()
 
-    def _reactions(self, tiers: Iterable[tuple[str, GuardTier]], record: Record) -> Iterator[Event]:
+    def _reactions(self, tiers: Iterable[tuple[str, CheckedGuard]], record: Record) -> Iterator[Event]:
         for name, tier in tiers:
             yield from self._tripped(name, tier.react, record, str(getattr(record.event, "symbol", "")))
 
     @property
     def polled(self) -> bool:
         """Whether some tier wants to be asked without an event."""
-        return any(type(tier).poll is not GuardTier.poll for tier in self._tiers.values())
+        return any(tier.polls for tier in self._tiers.values())
 
     def poll(self, now_ns: int) -> None:
         """Let the tiers trip without an event, and record it like what they answer to one."""
@@ -115,15 +115,12 @@ class Guards:
                 self._journal.record(event)
 
     def _tripped(
-        self, name: str, ask: Callable[[T], Iterable[GuardTripped]], about: T, symbol: str = ""
+        self, name: str, ask: Callable[[T], Sequence[GuardTripped]], about: T, symbol: str = ""
     ) -> Iterator[Event]:
         """Yield what a tier trips, and a STOP as a decision. A tier that raises denies from then on."""
         try:
-            tripping = tuple(ask(about))
-            for tripped in tripping:
-                if not isinstance(tripped, GuardTripped):
-                    raise TypeError(f"{ask.__name__} returned {tripped!r}, which is no GuardTripped")
-        except Exception as error:
+            tripping = ask(about)
+        except PluginFault as error:
             self._break(name, error)
             return
         for tripped in tripping:
@@ -152,18 +149,16 @@ class Guards:
                 return name, _no_answer(self._broken[name])
             try:
                 refusal = tier.check(opportunity, now_ns)
-                if not isinstance(refusal, Refusal | None) or (refusal and refusal.answer is Answer.ALLOW):
-                    raise TypeError(f"check returned {refusal!r}, neither a DENY or STOP nor None")
-            except Exception as error:
-                self._log.error("guard tier raised; denied", tier=name, exc_info=error)
-                return name, _no_answer(f"{type(error).__name__}: {error}")
+            except PluginFault as error:
+                self._log.error("guard tier failed; denied", tier=name, exc_info=error)
+                return name, _no_answer(str(error))
             if refusal is not None:
                 return name, refusal
         return "", None
 
-    def _break(self, name: str, error: Exception) -> None:
+    def _break(self, name: str, error: PluginFault) -> None:
         if name not in self._broken:
-            self._broken[name] = f"{type(error).__name__}: {error}"
+            self._broken[name] = str(error)
             self._log.error("guard tier lost its state; it denies from now on", tier=name, exc_info=error)
 
     def _record(self, decision: Decided) -> None:

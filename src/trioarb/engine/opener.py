@@ -1,0 +1,139 @@
+"""Open plugins behind the border, and close them again, each within its time."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from math import inf
+from types import TracebackType
+from typing import Any, TypeVar
+
+import attrs
+import trio
+
+from trioarb.config.schema import Config, PluginTable
+from trioarb.errors import PluginFault, describe
+from trioarb.plugin.border import Calls, Where, checked
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import PluginSpec
+
+__all__ = ["Opener"]
+
+ContextT = TypeVar("ContextT")
+OpenedT = TypeVar("OpenedT")
+
+
+@attrs.frozen(kw_only=True)
+class Opener:
+    """Opens plugins on a stack. What goes wrong when they are closed again is kept in ``errors``.
+
+    Each is opened in a cancel scope of its own, which lasts until it is closed: a plugin's nurseries lie inside it.
+    Seconds are Trio's.
+    """
+
+    stack: AsyncExitStack
+    plugins: Plugins
+    calls: Calls
+    close_seconds: float
+    errors: list[str] = attrs.field(factory=list)
+
+    @classmethod
+    def on(cls, stack: AsyncExitStack, plugins: Plugins, config: Config) -> Opener:
+        """Return an opener that gives plugins the time that the configuration says."""
+        speed = float(config.session.speed)
+        return cls(
+            stack=stack,
+            plugins=plugins,
+            calls=Calls(float(config.engine.open_seconds) * speed),
+            close_seconds=float(config.engine.close_seconds) * speed,
+        )
+
+    async def open(
+        self,
+        kind: type[PluginSpec[ContextT, OpenedT]],
+        table: PluginTable,
+        context: ContextT,
+        *,
+        venue: str = "",
+        about: str = "",
+        scope: trio.CancelScope | None = None,
+    ) -> Any:
+        """Open a plugin, and before it the one that it wraps; return it behind the border.
+
+        ``scope``: one that several plugins share, entered on the stack before.
+
+        Raises:
+            TrioarbError: it raised, didn't open in time, or opened something that isn't of its kind.
+        """
+        return checked(*await self._open(kind, table, context, about, scope), venue)
+
+    async def _open(
+        self, kind: type[PluginSpec[Any, Any]], table: PluginTable, context: Any, about: str, scope: Any
+    ) -> tuple[Any, Where]:
+        spec: PluginSpec[Any, Any] = self.plugins.get(kind, table.plugin, key=table.key)
+        where = Where(key=table.key, plugin=table.plugin, calls=self.calls, about=about)
+        if table.wraps is not None:
+            inner, _ = await self._open(kind, table.wraps, context, about, None)
+            context = attrs.evolve(context, inner=inner)
+        if scope is None:
+            scope = self.scope()
+        scope.deadline = trio.current_time() + self.calls.seconds
+        try:
+            with where.call("open"):
+                manager = spec.open(table.settings, context)
+                opened = await manager.__aenter__()
+        except BaseException as error:
+            if scope.cancel_called and _is_cancellation(error):
+                raise PluginFault(where.late("open")) from None
+            raise
+        self.stack.push_async_exit(_Closing(self, where, manager, scope).close)
+        if scope.cancel_called:
+            raise PluginFault(where.late("open"))
+        scope.deadline = inf
+        if not isinstance(opened, spec.opens):
+            expected = " or ".join(cls.__name__ for cls in spec.opens)
+            raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
+        return opened, where
+
+    def scope(self) -> trio.CancelScope:
+        """Return a scope for what is opened from now on; it is left after that was closed."""
+        scope = trio.CancelScope()
+        self.stack.push(scope.__exit__)
+        scope.__enter__()
+        return scope
+
+
+@attrs.frozen
+class _Closing:
+    opener: Opener
+    where: Where
+    manager: AbstractAsyncContextManager[Any]
+    scope: trio.CancelScope
+
+    async def close(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Close a plugin, whatever ended the campaign: it can't swallow its error, only a cancellation of its own."""
+        seconds, call = self.opener.close_seconds, self.where.call("close")
+        self.scope.shield, self.scope.deadline = True, trio.current_time() + seconds
+        try:
+            with call.seen():
+                absorbed = await self.manager.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            found = [one for one in _leaves(raised) if one is not error]
+            own = [one for one in found if not isinstance(one, trio.Cancelled)]
+            if own:
+                self.opener.errors.append(f"{self.where}: close raised {'; '.join(map(describe, own))}")
+            absorbed = raised is not error and len(own) == len(found)
+        if self.scope.cancel_called:
+            self.opener.errors.append(f"{self.where}: close did not return within {seconds:g} s")
+        return bool(absorbed) and error is not None and _is_cancellation(error)
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(error))
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [error]

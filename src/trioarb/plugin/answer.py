@@ -1,0 +1,359 @@
+"""What a plugin may answer: each value is checked for its type, and whether it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, TypeVar
+
+from trioarb.errors import clean
+from trioarb.model.event import GuardTripped
+from trioarb.model.market import Instrument, Listing, TradingRules
+from trioarb.model.number import BPS, EXACT, ZERO
+from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
+from trioarb.model.trade import Account, Answer, ExitReason, OrderSize, Refusal
+from trioarb.plugin.contract.strategy import ExitBand
+
+__all__ = [
+    "Nonsense",
+    "check_amount",
+    "check_balances",
+    "check_band",
+    "check_edge",
+    "check_exit_reason",
+    "check_instruments",
+    "check_listings",
+    "check_order_size",
+    "check_orders",
+    "check_refusal",
+    "check_report",
+    "check_rules",
+    "check_stats",
+    "check_texts",
+    "check_tripped",
+    "check_whole",
+    "is_a",
+]
+
+T = TypeVar("T")
+
+#: Digits that a number may have, before the point, after it, and in all: sums and products of such are exact.
+_MOST_BEFORE, _MOST_AFTER, _MOST_DIGITS = 30, 80, 100
+#: A price, a size or a fill, which are multiplied with each other.
+_FACTOR_DIGITS = 40
+_LONGEST_NAME, _LONGEST_TEXT = 200, 500
+#: How much a guard may trip at a time, and how many lines of warnings it may have.
+_MOST_ANSWERS = 1_000
+#: What a venue may take of a fill, or give for it: as the settings of the paper venue allow.
+_LEAST_FEE_BPS, _MOST_FEE_BPS = Decimal(-100), Decimal(1000)
+_SHOWN_CHARACTERS = 80
+
+
+class Nonsense(ValueError):
+    """An answer that can't be: which field, what it is, and what was expected."""
+
+
+def _nonsense(field: str, value: object, expected: str) -> Nonsense:
+    return Nonsense(f"{field} = {_shown(value)}; expected {expected}" if field else f"{_shown(value)}; {expected}")
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value) if not isinstance(value, Decimal) or len(value.as_tuple().digits) < 50 else f"{value:.10e}"
+    except Exception:  # a stranger's __repr__
+        text = f"a {type(value).__name__}"
+    text = clean(text)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def is_a(value: object, kind: type[T] | tuple[type[T], ...], field: str = "") -> T:
+    """Return the value if it is of that kind.
+
+    Raises:
+        Nonsense: it isn't.
+    """
+    if isinstance(value, kind):
+        return value
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    raise _nonsense(field, value, "expected " * (not field) + " or ".join(one.__name__ for one in kinds))
+
+
+def check_amount(
+    value: object, field: str = "", *, above: Decimal | None = None, at_least: Decimal | None = None
+) -> Decimal:
+    """Return an amount of money or of an asset: a finite Decimal within the bounds, of no more digits than can be."""
+    return _number(value, field, above=above, at_least=at_least, digits=_MOST_DIGITS, after=_MOST_AFTER)
+
+
+def _factor(value: object, field: str, *, above: Decimal | None = None, at_least: Decimal | None = None) -> Decimal:
+    return _number(value, field, above=above, at_least=at_least, digits=_FACTOR_DIGITS, after=_FACTOR_DIGITS)
+
+
+def _number(
+    value: object, field: str, *, above: Decimal | None, at_least: Decimal | None, digits: int, after: int
+) -> Decimal:
+    bound = f" > {above}" if above is not None else f" ≥ {at_least}" if at_least is not None else ""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise _nonsense(field, value, f"a finite Decimal{bound}")
+    _, found, exponent = value.as_tuple()
+    if len(found) > digits or int(exponent) < -after or len(found) + int(exponent) > _MOST_BEFORE:
+        raise _nonsense(field, value, f"no more than {_MOST_BEFORE} digits before the point and {after} after it")
+    if (above is not None and value <= above) or (at_least is not None and value < at_least):
+        raise _nonsense(field, value, f"a finite Decimal{bound}")
+    return value
+
+
+def check_whole(value: object, field: str = "", *, at_least: int = 0) -> int:
+    """Return a whole number of 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**63:
+        raise _nonsense(field, value, f"expected a whole number ≥ {at_least}" if not field else f"an int ≥ {at_least}")
+    return value
+
+
+def _name(value: object, field: str, *, may_be_empty: bool = False) -> str:
+    """Return a name or an id: printable text, so that it can be written, read back, and shown."""
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_NAME:
+        raise _nonsense(field, value, f"printable text of no more than {_LONGEST_NAME} characters")
+    if not value and not may_be_empty:
+        raise _nonsense(field, value, "a name that isn't empty")
+    return value
+
+
+def _text(value: object, field: str) -> str:
+    """Return what is only shown, made printable."""
+    text = clean(is_a(value, str, field)).replace("\n", " ")
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+
+
+def _items(value: object, field: str = "") -> Sequence[Any]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise _nonsense(field, value, "expected " * (not field) + "a list or a tuple")
+    return value
+
+
+def check_texts(value: object) -> list[str]:
+    """Return lines to show."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _nonsense("", value, "expected lines of text")
+    return [_text(one, f"line {number}") for number, one in enumerate(islice(value, _MOST_ANSWERS), 1)]
+
+
+def check_listings(value: object) -> Sequence[Listing]:
+    for number, one in enumerate(_items(value)):
+        listing = is_a(one, Listing, f"[{number}]")
+        where = f"[{number}]"
+        _name(listing.symbol, f"{where}.symbol")
+        _name(listing.base, f"{where}.base")
+        _name(listing.quote, f"{where}.quote")
+        if listing.volume_24h_quote is not None:
+            check_amount(listing.volume_24h_quote, f"{where}.volume_24h_quote", at_least=ZERO)
+    return value  # type: ignore[return-value]
+
+
+def check_rules(value: object, field: str = "") -> TradingRules:
+    rules, prefix = is_a(value, TradingRules, field), f"{field}." if field else ""
+    _factor(rules.tick_size, f"{prefix}tick_size", above=ZERO)
+    _factor(rules.lot_size, f"{prefix}lot_size", above=ZERO)
+    _factor(rules.min_notional, f"{prefix}min_notional", at_least=ZERO)
+    return rules
+
+
+def check_instruments(value: object, venue: str, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+    """Return instruments by symbol: those of some of the ``listings``."""
+    offered = {listing.symbol: listing for listing in listings}
+    for symbol, one in is_a(value, Mapping).items():
+        listing = offered.get(symbol) if isinstance(symbol, str) else None
+        if listing is None:
+            raise _nonsense("a symbol", symbol, "one of the listings that were asked about")
+        instrument = is_a(one, Instrument, symbol)
+        for name, known in (("symbol", symbol), ("venue", venue), ("base", listing.base), ("quote", listing.quote)):
+            if getattr(instrument, name) != known:
+                raise _nonsense(f"{symbol}.{name}", getattr(instrument, name), repr(known))
+        _name(instrument.native_id, f"{symbol}.native_id")
+        check_rules(instrument.rules, f"{symbol}.rules")
+        for name in ("maker_fee_bps", "taker_fee_bps"):
+            fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
+            if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
+                raise _nonsense(f"{symbol}.{name}", fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS}")
+    return value  # type: ignore[return-value]
+
+
+def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:
+    """Return what is owned by asset; only a margin account may owe."""
+    for asset, amount in is_a(value, Mapping).items():
+        _name(asset, "an asset")
+        check_amount(amount, asset, at_least=ZERO if account is Account.SPOT else None)
+    return value  # type: ignore[return-value]
+
+
+def check_report(value: object, order: Order | None, instrument: Instrument | None) -> OrderReport:
+    """Return a final report, its reason made printable; held against ``order`` and ``instrument``, if known."""
+    report = is_a(value, OrderReport)
+    _name(report.client_order_id, "client_order_id")
+    _name(report.venue_order_id, "venue_order_id", may_be_empty=True)
+    is_a(report.status, OrderStatus, "status")
+    for number, one in enumerate(_items(report.fills, "fills")):
+        _check_fill(is_a(one, Fill, f"fills[{number}]"), f"fills[{number}]")
+    if len({fill.fill_id for fill in report.fills}) < len(report.fills):
+        raise Nonsense("one fill twice")
+    if report.status is OrderStatus.REJECTED and report.fills:
+        raise Nonsense("fills of an order that it rejected")
+    if order is not None:
+        _check_against(report, order)
+    if instrument is not None:
+        for number, fill in enumerate(report.fills):
+            _check_fee(fill, f"fills[{number}]", instrument)
+    reason = _text(report.reason, "reason")
+    if reason == report.reason and isinstance(report.fills, tuple):
+        return report
+    return OrderReport(
+        client_order_id=report.client_order_id,
+        venue_order_id=report.venue_order_id,
+        status=report.status,
+        fills=tuple(report.fills),
+        reason=reason,
+    )
+
+
+def _check_fill(fill: Fill, field: str) -> None:
+    _name(fill.fill_id, f"{field}.fill_id")
+    _factor(fill.quantity, f"{field}.quantity", above=ZERO)
+    _factor(fill.price, f"{field}.price", above=ZERO)
+    check_amount(fill.fee, f"{field}.fee")
+    _name(fill.fee_asset, f"{field}.fee_asset")
+
+
+def _check_against(report: OrderReport, order: Order) -> None:
+    if report.client_order_id != order.client_order_id:
+        raise _nonsense("client_order_id", report.client_order_id, f"that of the order, {order.client_order_id}")
+    filled = sum((fill.quantity for fill in report.fills), ZERO)
+    if filled > order.quantity:
+        raise Nonsense(f"{filled} filled of {order.quantity}")
+    for number, fill in enumerate(report.fills):
+        beyond = fill.price > order.limit_price if order.side is Side.BUY else fill.price < order.limit_price
+        if beyond:
+            raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {order.limit_price}")
+
+
+def _check_fee(fill: Fill, field: str, instrument: Instrument) -> None:
+    if fill.fee_asset == instrument.quote:
+        value = EXACT.multiply(fill.quantity, fill.price)
+    elif fill.fee_asset == instrument.base:
+        value = fill.quantity
+    else:
+        raise _nonsense(f"{field}.fee_asset", fill.fee_asset, f"{instrument.base} or {instrument.quote}")
+    if not _LEAST_FEE_BPS * value <= fill.fee * BPS <= _MOST_FEE_BPS * value:
+        raise _nonsense(f"{field}.fee", fill.fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS} bps of what was traded")
+
+
+def check_orders(value: object, instruments: Mapping[str, Instrument]) -> Sequence[VenueOrder]:
+    """Return a venue's orders, each of one of its instruments."""
+    checked = []
+    for number, one in enumerate(_items(value)):
+        field = f"[{number}].order"
+        order = is_a(is_a(one, VenueOrder, f"[{number}]").order, Order, field)
+        _name(order.client_order_id, f"{field}.client_order_id")
+        if order.symbol not in instruments or order.venue != instruments[order.symbol].venue:
+            raise _nonsense(f"{field}.symbol", order.symbol, "a symbol that it was asked about")
+        is_a(order.side, Side, f"{field}.side")
+        _factor(order.quantity, f"{field}.quantity", above=ZERO)
+        _factor(order.limit_price, f"{field}.limit_price", above=ZERO)
+        report = None if one.report is None else check_report(one.report, order, instruments[order.symbol])
+        checked.append(one if report is one.report else VenueOrder(order=order, report=report))
+    return checked
+
+
+def check_refusal(value: object) -> Refusal | None:
+    """Return why an entry must not be made, its texts made printable."""
+    if value is None:
+        return None
+    if not isinstance(value, Refusal) or value.answer not in (Answer.DENY, Answer.STOP):
+        raise _nonsense("", value, "expected a Refusal with DENY or STOP, or None")
+    _name(value.rule, "rule")
+    shown = _text(value.value, "value"), _text(value.limit, "limit")
+    if shown == (value.value, value.limit):
+        return value
+    return Refusal(answer=value.answer, rule=value.rule, value=shown[0], limit=shown[1])
+
+
+def check_tripped(value: object) -> Sequence[GuardTripped]:
+    """Return what a guard trips; no endless sequence."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _nonsense("", value, "expected GuardTripped events")
+    tripping = tuple(islice(value, _MOST_ANSWERS + 1))
+    if len(tripping) > _MOST_ANSWERS:
+        raise Nonsense(f"more than {_MOST_ANSWERS} events at a time")
+    for number, one in enumerate(tripping):
+        field = f"[{number}]"
+        tripped = is_a(one, GuardTripped, field)
+        is_a(tripped.answer, Answer, f"{field}.answer")
+        for name in ("tier", "rule"):
+            _name(getattr(tripped, name), f"{field}.{name}")
+        for name in ("value", "limit"):
+            if _text(shown := getattr(tripped, name), f"{field}.{name}") != shown:
+                raise _nonsense(f"{field}.{name}", shown, f"printable text of no more than {_LONGEST_TEXT} characters")
+        for name in ("symbol", "venue"):
+            if getattr(tripped, name) is not None:
+                _name(getattr(tripped, name), f"{field}.{name}")
+        if tripped.until_ns is not None:
+            check_whole(tripped.until_ns, f"{field}.until_ns")
+    return tripping
+
+
+def check_stats(value: object) -> Mapping[str, Any]:
+    """Return figures for the summary: what JSON holds, and decimals."""
+    if not isinstance(value, Mapping):
+        raise _nonsense("", value, "expected a table of figures")
+    return {key: _figure(item, key) for key, item in ((_name(key, "a key"), item) for key, item in value.items())}
+
+
+def _figure(value: object, field: str, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return check_amount(value, field)
+    if isinstance(value, float):
+        if value - value != 0:
+            raise _nonsense(field, value, "a finite number")
+        return value
+    if isinstance(value, str):
+        return _text(value, field)
+    if depth < 8 and isinstance(value, Mapping):
+        return {
+            _name(key, f"a key of {field}"): _figure(item, f"{field}.{key}", depth + 1) for key, item in value.items()
+        }
+    if depth < 8 and isinstance(value, Sequence):
+        return [_figure(item, f"{field}[{number}]", depth + 1) for number, item in enumerate(value)]
+    raise _nonsense(field, value, "a number, text, a list or a table of these")
+
+
+def check_order_size(value: object) -> OrderSize:
+    size = is_a(value, OrderSize)
+    if size.usd is None and size.base is None:
+        raise Nonsense("neither usd nor base; expected one of them")
+    if size.usd is not None:
+        _factor(size.usd, "usd", at_least=ZERO)
+    if size.base is not None:
+        _factor(size.base, "base", at_least=ZERO)
+    return size
+
+
+def check_edge(value: object, field: str = "") -> float:
+    """Return an edge to be asked from: any number, infinities too."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise _nonsense(field, value, "expected " * (not field) + "a number")
+    return float(value)
+
+
+def check_band(value: object) -> ExitBand:
+    band = is_a(value, ExitBand)
+    for name in ("edge_from_bps", "net_from_bps", "net_to_bps"):
+        check_edge(getattr(band, name), name)
+    if band.from_ns is not None:
+        check_whole(band.from_ns, "from_ns")
+    return band
+
+
+def check_exit_reason(value: object) -> ExitReason:
+    return is_a(value, ExitReason)

@@ -1,0 +1,475 @@
+"""The border to plugins: what they answer is checked here, and what they raise becomes the engine's errors.
+
+Each opened object is wrapped once, so that nothing else in the engine sees an unchecked value or a stranger's
+exception. `trio.Cancelled` always passes, also out of a group; so do the errors that a contract names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from time import monotonic
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
+
+import attrs
+import trio
+
+from trioarb.errors import (
+    Interrupt,
+    MarketDataError,
+    OrderRejected,
+    PluginFault,
+    TrioarbError,
+    UniverseError,
+    VenueError,
+    describe,
+    said_by,
+)
+from trioarb.model.event import GuardTripped, Record
+from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
+from trioarb.model.number import ZERO
+from trioarb.model.order import Order, OrderReport, VenueOrder
+from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
+from trioarb.plugin import answer
+from trioarb.plugin.contract import (
+    Exchange,
+    ExitBand,
+    Feed,
+    GuardTier,
+    QuoteSink,
+    RowBatch,
+    Strategy,
+    SymbolSource,
+    Tape,
+    TapeRow,
+)
+from trioarb.plugin.contract.market import Stored
+
+__all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "Where", "checked"]
+
+T = TypeVar("T")
+
+#: Errors that contracts name, the narrower ones first: a plugin's text in them is made printable.
+_NAMED = (OrderRejected, VenueError, MarketDataError, UniverseError)
+
+
+@attrs.define(eq=False)
+class Calls:
+    """The calls of plugins that wait, and how long they may.
+
+    ``seconds``: how long a plugin may take to open, to list, and to say balances or orders; Trio's time.
+    ``beside``: what plugins did wrong where nobody waited for it: together with a cancellation, which passes alone.
+    """
+
+    seconds: float
+    under_way: dict[int, Call] = attrs.field(factory=dict)
+    beside: list[str] = attrs.field(factory=list)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Where:
+    """Whose call it is: the table's key, the plugin's name, and the symbol of a strategy."""
+
+    key: str
+    plugin: str
+    calls: Calls
+    about: str = ""
+
+    def __str__(self) -> str:
+        return f"[{self.key}]: plugin {self.plugin!r}" + (f" ({self.about})" if self.about else "")
+
+    def call(self, method: str) -> Call:
+        """Return the scope of a call that may wait."""
+        return Call(self, method)
+
+    def error(self, method: str, error: BaseException) -> BaseException:
+        """Return what goes on in the place of what a plugin raised: `error` itself, if that may pass."""
+        if isinstance(error, trio.Cancelled | Interrupt):
+            return error
+        if isinstance(error, BaseExceptionGroup):
+            passing, own = error.split((trio.Cancelled, Interrupt))
+            if own is None:
+                return error
+            if passing is not None:
+                self.calls.beside.append(f"{self}: {method} raised {describe(own)}")
+                return passing
+            leaf = _only(own)
+            return PluginFault(f"{self}: {method} raised {describe(own)}") if leaf is None else self.error(method, leaf)
+        if isinstance(error, answer.Nonsense):
+            return PluginFault(f"{self}: {method} returned {error}")
+        if isinstance(error, TrioarbError):
+            return self._named(error)
+        return PluginFault(f"{self}: {method} raised {describe(error)}")
+
+    def _named(self, error: TrioarbError) -> TrioarbError:
+        said = said_by(error)
+        if isinstance(error, MarketDataError) and not said.startswith("["):
+            return MarketDataError(f"[{self.key}]: {said}")
+        kind = next((kind for kind in _NAMED if isinstance(error, kind)), None)
+        return error if kind is None or said == str(error) else kind(said)
+
+    def fail(self, method: str, error: BaseException) -> NoReturn:
+        """Raise what goes on in the place of what a plugin raised."""
+        instead = self.error(method, error)
+        if instead is error:
+            raise error
+        raise instead from error
+
+    def late(self, method: str) -> str:
+        return f"{self}: {method} did not return within {self.calls.seconds:g} s"
+
+
+def _only(group: BaseExceptionGroup[Any]) -> BaseException | None:
+    """Return a group's only error; ``None``: there are several."""
+    if len(group.exceptions) > 1:
+        return None
+    (one,) = group.exceptions
+    return _only(one) if isinstance(one, BaseExceptionGroup) else one
+
+
+class Call:
+    """A call of a plugin that may wait, and can be seen from outside while it does. Entered, it is the border, too."""
+
+    __slots__ = ("method", "since", "where")
+
+    def __init__(self, where: Where, method: str) -> None:
+        self.where = where
+        self.method = method
+        self.since = 0.0
+
+    @contextmanager
+    def seen(self) -> Iterator[None]:
+        """Show the call as under way, and let pass what it raises."""
+        self.since = monotonic()
+        self.where.calls.under_way[id(self)] = self
+        try:
+            yield
+        finally:
+            del self.where.calls.under_way[id(self)]
+
+    def __enter__(self) -> None:
+        self.since = monotonic()
+        self.where.calls.under_way[id(self)] = self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        del self.where.calls.under_way[id(self)]
+        if error is not None:
+            self.where.fail(self.method, error)
+
+
+def checked(opened: Any, where: Where, venue: str = "") -> Any:
+    """Return what a plugin opened, wrapped.
+
+    Raises:
+        TrioarbError: its attributes are wrong.
+    """
+    with where.call("open"):
+        match opened:
+            case Exchange():
+                return CheckedExchange(opened, where, venue)
+            case Tape():
+                return _CheckedTape(opened, where)
+            case Feed():
+                return _CheckedFeed(opened, where)
+            case SymbolSource():
+                return _CheckedSource(opened, where)
+            case GuardTier():
+                return CheckedGuard(opened, where)
+            case Strategy():
+                return _CheckedStrategy(opened, where)
+    raise AssertionError(f"{opened!r} is of no contract")
+
+
+class CheckedExchange(Exchange):
+    """A venue whose bad answer to `submit` or `order` is an error like that of a venue that doesn't answer."""
+
+    def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
+        self.account = answer.is_a(inner.account, Account, "account")
+        self.max_borrow_usd = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
+        self._inner = inner
+        self._where = where
+        self._venue = venue
+        self._instruments: dict[str, Instrument] = {}
+        # A subclass that has a `submit` of its own must not be passed by.
+        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "submit"), 1)
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
+            found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
+            self._instruments = dict(found)
+            return self._instruments
+        raise PluginFault(self._where.late("instruments"))
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("balances"):
+            return answer.check_balances(await self._inner.balances(), self.account)
+        raise VenueError(self._where.late("balances"))
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        try:
+            return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
+        except BaseException as error:
+            self._where.fail("seed_inventory", error)
+
+    async def submit(self, order: Order) -> OrderReport:
+        with self._where.call("submit"):
+            report = await self._inner.submit(order)
+            return answer.check_report(report, order, self._instruments.get(order.symbol))
+
+    def answers_at_ns(self, order: Order) -> int | None:
+        """As in the contract; where it can't be known, `submit` is asked, and what is wrong told at the end."""
+        if not self._answers:
+            return None
+        try:
+            at_ns = self._inner.answers_at_ns(order)
+            return at_ns if at_ns is None else answer.check_whole(at_ns)
+        except BaseException as error:
+            instead = self._where.error("answers_at_ns", error)
+            if not isinstance(instead, TrioarbError):
+                raise
+            self._answers = False
+            self._where.calls.beside.append(str(instead))
+            return None
+
+    def answer(self, order: Order) -> OrderReport:
+        try:
+            return answer.check_report(self._inner.answer(order), order, self._instruments.get(order.symbol))
+        except BaseException as error:
+            self._where.fail("answer", error)
+
+    async def order(self, client_order_id: str, sent: Order | None = None) -> OrderReport | None:
+        """As in the contract; with the order that was ``sent`` the report is also held against that."""
+        with self._where.call("order"):
+            report = await self._inner.order(client_order_id)
+            if report is None:
+                return None
+            return answer.check_report(report, sent, None if sent is None else self._instruments.get(sent.symbol))
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("orders"):
+            return answer.check_orders(await self._inner.orders(symbols, since_ns), self._instruments)
+        raise VenueError(self._where.late("orders"))
+
+
+class _CheckedTape(Tape):
+    def __init__(self, inner: Tape, where: Where) -> None:
+        self._inner = inner
+        self._where = where
+
+    @property
+    def start_ns(self) -> int | None:
+        try:
+            start_ns = self._inner.start_ns
+            return None if start_ns is None else answer.check_whole(start_ns)
+        except BaseException as error:
+            self._where.fail("start_ns", error)
+
+    def listings(self) -> Sequence[Listing]:
+        return _listings(self._inner, self._where)
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        return _rules(self._inner, self._where, symbol)
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        try:
+            yield from self._inner.rows(symbols, start_ns)
+        except BaseException as error:
+            if _closes(error):
+                raise
+            self._where.fail("rows", error)
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        try:
+            found = self._inner.batches(symbols, start_ns)
+            return None if found is None else self._checked(iter(found))
+        except BaseException as error:
+            self._where.fail("batches", error)
+
+    def _checked(self, found: Iterator[RowBatch]) -> Iterator[RowBatch]:
+        number = 0
+        try:
+            for number, one in enumerate(found):
+                yield _check_batch(one, f"[{number}]")
+        except BaseException as error:
+            if _closes(error):
+                raise
+            self._where.fail("batches", error)
+
+    def stored(self) -> Stored | None:
+        try:
+            stored = self._inner.stored()
+            return None if stored is None else answer.is_a(stored, Stored)
+        except BaseException as error:
+            self._where.fail("stored", error)
+
+
+class _CheckedFeed(Feed):
+    def __init__(self, inner: Feed, where: Where) -> None:
+        self._inner = inner
+        self._where = where
+
+    def listings(self) -> Sequence[Listing]:
+        return _listings(self._inner, self._where)
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        return _rules(self._inner, self._where, symbol)
+
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with self._where.call("run"):
+            await self._inner.run(sinks, task_status=task_status)
+        raise MarketDataError(f"[{self._where.key}]: run ended by itself; it has to go on until it is cancelled")
+
+
+class _CheckedSource(SymbolSource):
+    def __init__(self, inner: SymbolSource, where: Where) -> None:
+        self._inner = inner
+        self._where = where
+
+    async def listings(self) -> Sequence[Listing]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("listings"):
+            return answer.check_listings(await self._inner.listings())
+        raise PluginFault(self._where.late("listings"))
+
+
+class CheckedGuard(GuardTier):
+    """A tier. ``polls``: whether it wants to be asked without an event; methods that it doesn't have want nothing."""
+
+    def __init__(self, inner: GuardTier, where: Where) -> None:
+        kind = type(inner)
+        self.folds = frozenset() if kind.apply is GuardTier.apply else _kinds(inner.folds, "folds")
+        self.reacts = frozenset() if kind.react is GuardTier.react else _kinds(inner.reacts, "reacts")
+        self.polls = kind.poll is not GuardTier.poll
+        self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
+        self._inner = inner
+        self._where = where
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        try:
+            refusal = self._inner.check(opportunity, now_ns)
+            return refusal if refusal is None else answer.check_refusal(refusal)
+        except BaseException as error:
+            self._where.fail("check", error)
+
+    def apply(self, record: Record) -> None:
+        try:
+            self._inner.apply(record)
+        except BaseException as error:
+            self._where.fail("apply", error)
+
+    def react(self, record: Record) -> Sequence[GuardTripped]:
+        try:
+            return answer.check_tripped(self._inner.react(record))
+        except BaseException as error:
+            self._where.fail("react", error)
+
+    def poll(self, now_ns: int) -> Sequence[GuardTripped]:
+        try:
+            return answer.check_tripped(self._inner.poll(now_ns))
+        except BaseException as error:
+            self._where.fail("poll", error)
+
+    def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
+        try:
+            return answer.check_texts(self._inner.warnings(instruments))
+        except BaseException as error:
+            self._where.fail("warnings", error)
+
+    def stats(self, now_ns: int) -> Mapping[str, Any]:
+        try:
+            return answer.check_stats(self._inner.stats(now_ns))
+        except BaseException as error:
+            self._where.fail("stats", error)
+
+
+class _CheckedStrategy(Strategy):
+    """A strategy, asked at many quotes: only what it answers costs a check."""
+
+    def __init__(self, inner: Strategy, where: Where) -> None:
+        self.max_quote_age_ns = answer.check_whole(inner.max_quote_age_ns, "max_quote_age_ns")
+        self.entry_bps = answer.check_amount(inner.entry_bps, "entry_bps")
+        self.exit_bps = answer.check_amount(inner.exit_bps, "exit_bps")
+        self._inner = inner
+        self._where = where
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        try:
+            size = self._inner.entry(route, edge_bps, now_ns)
+            return size if size is None else answer.check_order_size(size)
+        except BaseException as error:
+            self._where.fail("entry", error)
+
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        try:
+            reason = self._inner.exit(position, edge_bps, net_bps, now_ns)
+            return reason if reason is None else answer.check_exit_reason(reason)
+        except BaseException as error:
+            self._where.fail("exit", error)
+
+    def entry_from_bps(self, route: Route) -> float:
+        try:
+            return answer.check_edge(self._inner.entry_from_bps(route))
+        except BaseException as error:
+            self._where.fail("entry_from_bps", error)
+
+    def exit_band(self, position: Position) -> ExitBand:
+        try:
+            return answer.check_band(self._inner.exit_band(position))
+        except BaseException as error:
+            self._where.fail("exit_band", error)
+
+
+def _closes(error: BaseException) -> bool:
+    """Return whether a generator is closed from outside: its own frame is the only one that was left."""
+    traceback = error.__traceback__
+    return isinstance(error, GeneratorExit) and (traceback is None or traceback.tb_next is None)
+
+
+def _depth(kind: type, method: str) -> int:
+    """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
+    below = kind.__mro__[: kind.__mro__.index(Exchange)]
+    return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)
+
+
+def _listings(market: Tape | Feed, where: Where) -> Sequence[Listing]:
+    try:
+        return answer.check_listings(market.listings())
+    except BaseException as error:
+        where.fail("listings", error)
+
+
+def _rules(market: Tape | Feed, where: Where, symbol: str) -> TradingRules | None:
+    try:
+        rules = market.rules(symbol)
+        return rules if rules is None else answer.check_rules(rules)
+    except BaseException as error:
+        where.fail("rules", error)
+
+
+def _kinds(value: Any, field: str) -> frozenset[Any] | None:
+    if value is None:
+        return None
+    return frozenset(answer.is_a(one, type, field) for one in answer.is_a(value, (frozenset, set, tuple, list), field))
+
+
+def _check_batch(value: object, field: str) -> RowBatch:
+    """Return columns of equal length and the right types."""
+    import numpy as np
+
+    batch = answer.is_a(value, RowBatch, field)
+    lengths = set()
+    for name in ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size"):
+        column = answer.is_a(getattr(batch, name), np.ndarray, f"{field}.{name}")
+        kind = "iu" if name in ("ts_ns", "order", "symbol") else "f"
+        if column.ndim != 1 or column.dtype.kind not in kind:
+            expected = "whole numbers" if kind == "iu" else "floats"
+            raise answer.Nonsense(f"{field}.{name} of {column.ndim} dimensions and {column.dtype}; expected {expected}")
+        lengths.add(len(column))
+    if len(lengths) > 1:
+        raise answer.Nonsense(f"{field} with columns of {' and '.join(map(str, sorted(lengths)))} rows")
+    return batch

@@ -1,0 +1,277 @@
+"""What a plugin can do wrong: each way of misbehaving at each method of each contract, made from their signatures."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import trio
+
+from trioarb.api import (
+    Exchange,
+    ExchangeSpec,
+    GuardTier,
+    GuardTierSpec,
+    Listing,
+    MarketDataSpec,
+    NoSettings,
+    Strategy,
+    StrategySpec,
+    SymbolSource,
+    SymbolSourceSpec,
+    Tape,
+)
+from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
+from trioarb.testing import ScriptedTape, listing, plugin_of
+
+__all__ = ["CASES", "Case", "plugin"]
+
+
+class Huge(Decimal):
+    """Reads well in the name of a test."""
+
+    def __repr__(self) -> str:
+        return "huge digits"
+
+
+#: What is returned instead of the right answer, or put into one of its fields.
+ANSWERS: Mapping[str, object] = {
+    "None": None,
+    "text": "nonsense",
+    "a float": 1.5,
+    "an object": object(),
+    "NaN": Decimal("NaN"),
+    "infinity": Decimal("Infinity"),
+    "negative": Decimal(-1_000_000),
+    "huge digits": Decimal("1." + "3" * 300),
+    "a surrogate": "\ud800",
+    "ESC": "\x1b[31m[/nope]",
+}
+_NUMBERS = ("None", "text", "a float", "NaN", "infinity", "negative", "huge digits")
+_TEXTS = ("None", "an object", "a surrogate", "ESC")
+
+RAISES: Mapping[str, Callable[[], BaseException]] = {
+    "raises an error": lambda: RuntimeError("broken \x1b[31m[/nope]\ud800"),
+    "raises SystemExit": lambda: SystemExit(0),
+    "raises KeyboardInterrupt": KeyboardInterrupt,
+    "raises GeneratorExit": GeneratorExit,
+    "raises a group": lambda: BaseExceptionGroup("two", [SystemExit(0), ValueError("too")]),
+}
+
+#: Fields of answers, and what may be in their place.
+_FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "submit": {
+        "client_order_id": _TEXTS,
+        "venue_order_id": _TEXTS,
+        "status": ("None", "text"),
+        "fills": ("None", "text", "a float"),
+        "reason": ("None", "an object"),
+        "fills.fill_id": _TEXTS,
+        "fills.quantity": _NUMBERS,
+        "fills.price": _NUMBERS,
+        "fills.fee": _NUMBERS,
+        "fills.fee_asset": _TEXTS,
+    },
+    "instruments": {
+        "symbol": ("None", "ESC"),
+        "native_id": _TEXTS,
+        "base": ("None", "ESC"),
+        "taker_fee_bps": _NUMBERS,
+        "rules": ("None", "text"),
+        "rules.tick_size": _NUMBERS,
+        "rules.lot_size": _NUMBERS,
+        "rules.min_notional": _NUMBERS,
+    },
+    "balances": {"USDT": _NUMBERS},
+    "listings": {"symbol": _TEXTS, "quote": _TEXTS, "volume_24h_quote": _NUMBERS[1:]},
+}
+
+#: Answers that are right: no misbehaviour.
+_RIGHT = {
+    "rules": {"None"},
+    "start_ns": {"None"},
+    "stored": {"None"},
+    "batches": {"None"},
+    "order": {"None"},
+    "check": {"None"},
+    "entry": {"None"},
+    "exit": {"None"},
+    "entry_from_bps": {"a float"},
+    "apply": set(ANSWERS),
+    "run": set(ANSWERS),
+    "rows": set(ANSWERS) - {"None", "text", "a float"},
+}
+#: Methods whose default is asked for only elsewhere: on resuming, or where a feature is used.
+_NOT_CALLED = {"orders", "answer", "answers_at_ns", "stored"}
+
+
+@attrs.frozen
+class Case:
+    """``field`` of what ``method`` returns is ``what``; without a field, the whole of it."""
+
+    contract: type[Any]
+    method: str
+    field: str
+    what: str
+
+    @property
+    def name(self) -> str:
+        place = f"{self.contract.__name__}.{self.method}"
+        return f"{place} {self.what}" if not self.field else f"{place}: {self.field} is {self.what}"
+
+    @property
+    def key(self) -> str:
+        return {
+            Exchange: "exchanges.a",
+            Tape: "exchanges.a.market",
+            SymbolSource: "universe.settings",
+            GuardTier: "guards.odd",
+            Strategy: "strategy",
+        }[self.contract]
+
+
+def _methods(contract: type[Any]) -> Iterator[str]:
+    for kind in reversed(contract.__mro__):
+        for name, value in vars(kind).items():
+            if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+                yield name
+
+
+def _cases() -> Iterator[Case]:
+    for contract in (Exchange, Tape, SymbolSource, GuardTier, Strategy):
+        for method in dict.fromkeys(_methods(contract)):
+            if method in _NOT_CALLED:
+                continue
+            for what in RAISES:
+                yield Case(contract, method, "", what)
+            for what in ANSWERS:
+                if what not in _RIGHT.get(method, ()):
+                    yield Case(contract, method, "", what)
+            for field, whats in _FIELDS.get(method, {}).items():
+                for what in whats:
+                    yield Case(contract, method, field, what)
+            if contract in (Exchange, SymbolSource) and inspect.iscoroutinefunction(getattr(contract, method)):
+                yield Case(contract, method, "", "hangs")
+
+
+CASES = tuple(_cases())
+
+
+def spoilt(answer: Any, field: str, value: object) -> Any:
+    """Return an answer with a field that is wrong, in its first item if it is a list or a table of such."""
+    name, _, rest = field.partition(".")
+    if isinstance(answer, Mapping):
+        if field in answer:
+            return {**answer, field: value}
+        return {key: spoilt(item, field, value) for key, item in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [spoilt(item, field, value) for item in answer]
+    if not attrs.has(type(answer)):
+        return answer
+    return attrs.evolve(answer, **{name: spoilt(getattr(answer, name), rest, value) if rest else value})
+
+
+def _misbehave(kind: type[Any], case: Case) -> type[Any]:
+    """Return a subclass that misbehaves, having done what it should."""
+    right = getattr(kind, case.method)
+    is_property = isinstance(inspect.getattr_static(kind, case.method), property)
+
+    def wrong(answer: Any) -> Any:
+        if case.what in RAISES:
+            raise RAISES[case.what]()
+        value = ANSWERS[case.what]
+        return spoilt(answer, case.field, value) if case.field else value
+
+    async def in_time(self: Any, *args: Any, **options: Any) -> Any:
+        if case.what == "hangs":
+            await trio.sleep_forever()
+        return wrong(await right(self, *args, **options))
+
+    def at_once(self: Any, *args: Any, **options: Any) -> Any:
+        return wrong(right.__get__(self) if is_property else right(self, *args, **options))
+
+    method: Any = in_time if inspect.iscoroutinefunction(right) else at_once
+    namespace: dict[str, Any] = {case.method: property(method) if is_property else method}
+    if case.method == "order":  # asked only where an answer was lost
+
+        async def lost(self: Any, order: Any) -> Any:
+            await PaperExchange.submit(self, order)
+            raise trio.TooSlowError
+
+        namespace["submit"] = lost
+    return type("Odd", (kind,), namespace)
+
+
+class _Source(SymbolSource):
+    def __init__(self) -> None:
+        pass
+
+    async def listings(self) -> list[Listing]:
+        return [listing("BTC", volume_24h_quote=Decimal(1000))]
+
+
+class _Guard(GuardTier):
+    def check(self, opportunity: Any, now_ns: int) -> None:
+        return None
+
+    def apply(self, record: Any) -> None:
+        pass
+
+    def react(self, record: Any) -> tuple[()]:
+        return ()
+
+    def poll(self, now_ns: int) -> tuple[()]:
+        return ()
+
+
+def tape(venue: str, *, columns: bool) -> ScriptedTape:
+    """A gap between two venues that opens, closes and opens again."""
+    rows = []
+    for second in range(40):
+        gap = 2.0 if venue == "b" and second % 20 in range(2, 6) else 0.0
+        rows.append((second / 2, "BTCUSDT", 100.0 + gap, 50.0, 100.1 + gap, 50.0))
+    return ScriptedTape(rows, listings=[listing("BTC")], start_ns=10**18, columns=columns)
+
+
+def plugin(case: Case | None) -> object:
+    """Return the plugins named ``odd`` of a campaign; that of the case's contract misbehaves."""
+
+    def made(kind: type[Any], contract: type[Any]) -> type[Any]:
+        return _misbehave(kind, case) if case is not None and case.contract is contract else kind
+
+    @asynccontextmanager
+    async def open_exchange(settings: Any, context: Any) -> AsyncIterator[Any]:
+        kind = made(PaperExchange, Exchange) if context.venue == "a" else PaperExchange
+        yield kind(settings, context)
+
+    @asynccontextmanager
+    async def open_market(settings: Any, context: Any) -> AsyncIterator[Any]:
+        right = tape(context.venue, columns=case is not None and case.method == "batches")
+        if context.venue == "a":
+            right.__class__ = made(ScriptedTape, Tape)
+        yield right
+
+    @asynccontextmanager
+    async def open_source(settings: Any, context: Any) -> AsyncIterator[Any]:
+        yield made(_Source, SymbolSource)()
+
+    @asynccontextmanager
+    async def open_guard(settings: Any, context: Any) -> AsyncIterator[Any]:
+        yield made(_Guard, GuardTier)()
+
+    @asynccontextmanager
+    async def open_strategy(settings: Any, context: Any) -> AsyncIterator[Any]:
+        yield made(SpreadStrategy, Strategy)(settings)
+
+    return plugin_of(
+        ExchangeSpec(name="odd", doc="a venue", settings=PaperSettings, open=open_exchange),
+        MarketDataSpec(name="odd", doc="a market", open=open_market),
+        SymbolSourceSpec(name="odd", doc="a source", open=open_source),
+        GuardTierSpec(name="odd", doc="a tier", settings=NoSettings, open=open_guard),
+        StrategySpec(name="odd", doc="a strategy", settings=SpreadSettings, open=open_strategy),
+    )
