@@ -216,7 +216,9 @@ def test_a_tape_that_fails_is_down_before_the_campaign_ends_with_its_error() -> 
     assert told(result, "b") == [(1, "up"), (2, "down")]
     assert not result.of_type("market_down")[1:]
     assert result.of_type("market_down")[0]["reason"].endswith("rows raised OSError: the disk is gone")
-    assert result.events[-1]["error"] == "[exchanges.b.market]: plugin 'scripted': rows raised OSError: the disk is gone"
+    assert (
+        result.events[-1]["error"] == "[exchanges.b.market]: plugin 'scripted': rows raised OSError: the disk is gone"
+    )
     assert result.exit_code == 1
 
 

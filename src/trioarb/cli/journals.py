@@ -22,6 +22,7 @@ from trioarb.report.aligned import aligned
 from trioarb.report.figures import signed_usd
 from trioarb.report.plain import iso_time, present
 from trioarb.report.timeline import utc
+from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
@@ -93,14 +94,14 @@ def journals(
         print_json([_row(one) for one in found])
         return 0
     if not found:
-        print(f"{folder} holds no journals.")
+        say(f"{folder} holds no journals.")
         return 0
     header = ("journal", "began (UTC)", "ended by", "events", "closed", "open", "PnL (USD)", "size")
     for line in aligned([header, *(one.cells for one in found)], right={3, 4, 5, 6, 7}):
-        print(line)
+        say(line)
     for one in found:
         if one.problem:
-            print(f"{one.path.name}: {one.problem}")
+            say(f"{one.path.name}: {one.problem}")
     return 0
 
 
@@ -177,7 +178,7 @@ def _old(found: Sequence[_Kept], *, keep: int | None, older_than: float | None) 
 
 def _prune(old: Sequence[_Kept], *, yes: bool) -> int:
     if not old:
-        print("Nothing is to be removed.")
+        say("Nothing is to be removed.")
         return 0
     failed = False
     for one in old:
@@ -185,18 +186,18 @@ def _prune(old: Sequence[_Kept], *, yes: bool) -> int:
         left = f", {one.still_open} positions open" if one.still_open else ""
         what = f"{files} ({one.state}{left}, {_size(one.size)})"
         if not yes:
-            print(f"would remove {what}")
+            say(f"would remove {what}")
             continue
         try:
             _remove(one)
         except (JournalError, OSError) as error:
             failed = True
-            print(f"left {what}: {error}")
+            say(f"left {what}: {error}")
         else:
-            print(f"removed {what}")
+            say(f"removed {what}")
     total = _size(sum(one.size for one in old))
     if not yes:
-        print(f"{len(old)} of the journals, {total}; add --yes to remove them. What is cut off could still be resumed.")
+        say(f"{len(old)} of the journals, {total}; add --yes to remove them. What is cut off could still be resumed.")
     return int(failed)
 
 

@@ -111,7 +111,7 @@ class Redactor:
 
 def _forms(secret: str) -> Iterator[str]:
     lines = [line for line in secret.splitlines() if len(line) >= _SHORTEST_PART]
-    for text in {secret, secret.strip(), *(lines if len(lines) > 1 else ())}:
+    for text in (secret, secret.strip(), *(lines if len(lines) > 1 else ())):
         if len(text) >= _SHORTEST:
             yield from _written(text)
             yield from _in_base64(text.encode(errors="surrogatepass"))
@@ -135,11 +135,11 @@ def _written(text: str) -> Iterator[str]:
 def _in_base64(raw: bytes) -> Iterator[str]:
     """Yield what stays the same of base64, wherever in a longer text the secret begins (``user:password``)."""
     whole = base64.b64encode(raw).decode()
-    forms = {whole, whole.rstrip("=")}
+    found = [whole, whole.rstrip("=")]
     for before, skipped in ((0, 0), (1, 2), (2, 3)):
         length = (before + len(raw)) * 8 // 6
-        forms.add(base64.b64encode(bytes(before) + raw).decode()[skipped:length])
-    for form in forms:
+        found.append(base64.b64encode(bytes(before) + raw).decode()[skipped:length])
+    for form in found:
         if len(form) >= _SHORTEST_PART:
             yield form
             yield form.translate(str.maketrans("+/", "-_"))
