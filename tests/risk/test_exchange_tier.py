@@ -215,7 +215,7 @@ class Desk:
             again.apply(record)
         stats = self.tier.stats(self.now_ns)
         assert again.stats(self.now_ns) == stats
-        return str(stats["venues"][venue]["health"].value)
+        return str(stats["venues"][venue]["health"])
 
 
 def tolerant(**limits: Any) -> Desk:

@@ -171,7 +171,7 @@ class ExchangeTier(GuardTier):
 
     def _figures(self, one: VenueRecord, now_ns: int) -> Iterator[tuple[str, Any]]:
         window = one.window(self._settings, now_ns)
-        yield "health", one.health
+        yield "health", one.health.value
         if one.health is not Health.HEALTHY:
             yield "reason", one.reason
         yield "orders", len(window.orders)
