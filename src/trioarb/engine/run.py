@@ -13,6 +13,7 @@ import trio
 
 from trioarb.config.schema import ClockKind, Config
 from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.clocks import watch_clocks
 from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.market import start_market
@@ -190,6 +191,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "the counters", count_periodically)
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
+        services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():

@@ -21,6 +21,7 @@ __all__ = [
     "CampaignEnded",
     "CampaignOpened",
     "CampaignResumed",
+    "ClockJumped",
     "Decided",
     "DecisionsRepeated",
     "Deposited",
@@ -433,6 +434,18 @@ class MarketStale(Event):
 
     venue: str
     last_quote_ns: int
+
+
+@attrs.frozen(kw_only=True)
+class ClockJumped(Event):
+    """The process stood still, or a clock of the machine was set. Entries are denied until the venues were asked again.
+
+    ``late_seconds``: by how much a wait of a second took longer. ``wall_step_seconds``: by how much the wall clock went
+    on further than the monotonic one, below zero if it was set back.
+    """
+
+    late_seconds: Decimal
+    wall_step_seconds: Decimal
 
 
 @attrs.frozen(kw_only=True)

@@ -47,6 +47,7 @@ class Guards:
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
+        self._held: Refusal | None = None
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(self, opportunity: Opportunity, now_ns: int, *, pair_id: str) -> Decided:
@@ -135,7 +136,17 @@ class Guards:
             if streak is not None and streak.count:
                 self._record_repeats(streak)
 
+    def hold(self, rule: str, value: str) -> None:
+        """Deny every entry, until `release`."""
+        self._held = Refusal(answer=Answer.DENY, rule=rule, value=value, limit="")
+
+    def release(self) -> None:
+        """Ask the tiers again."""
+        self._held = None
+
     def _ask(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
+        if self._held is not None:
+            return _ENGINE, self._held
         in_flight = self._trades.entries_in_flight
         if in_flight >= self._max_concurrent_pairs:
             return _ENGINE, Refusal(
