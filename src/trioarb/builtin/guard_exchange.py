@@ -236,7 +236,7 @@ def trioarb_guard_tiers() -> list[GuardTierSpec]:
     return [
         GuardTierSpec(
             name="exchange",
-            doc="the health of every venue, by its orders, quotes and losses; asked only where it has a table",
+            doc="the health of every venue, by its orders, quotes and losses",
             settings=ExchangeSettings,
             open=_open,
             warnings=doubts,

@@ -11,6 +11,7 @@ import trio
 
 from trioarb.cli.reading import with_progress
 from trioarb.config.load import Loaded, load_table
+from trioarb.config.schema import LogLevel
 from trioarb.config.stored import from_text
 from trioarb.engine.opener import Opener
 from trioarb.engine.opening import open_tiers
@@ -21,7 +22,10 @@ from trioarb.journal.recorded import RecordedJournal, open_journal
 from trioarb.model.event import CampaignOpened, Event, Record
 from trioarb.plugin.contract import GuardTier
 from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.report.console import LastingConsole
+from trioarb.report.log import configure_logging
 from trioarb.report.report import Report
+from trioarb.settings.redact import Redactor
 from trioarb.state.state import State
 
 __all__ = ["contradiction", "report_on"]
@@ -59,6 +63,7 @@ def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
         TrioarbError: a plugin that the configuration names is missing, or can't be opened.
     """
     plugins = load_plugins()
+    configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
     with open_journal(journal) as stored:
         loaded = _configuration(journal, stored, plugins)
         return trio.run(_tell, journal, stored, loaded, plugins, tell)

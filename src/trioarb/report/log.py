@@ -77,7 +77,7 @@ class LogFile:
             self._lost, self._reason = self._lost + 1, error.strerror or str(error)
 
 
-def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile, redactor: Redactor) -> None:
+def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile | None, redactor: Redactor) -> None:
     """Send what is logged from now on, from ``level`` up, to the console and to the file; without secrets."""
 
     def to_file(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
@@ -85,7 +85,7 @@ def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile, r
         if isinstance(error, BaseException):
             row["error"] = f"{type(error).__name__}: {error}"
             full = {**row, "traceback": "".join(traceback.format_exception(error))}
-        if not file.write(redactor.value(full)):
+        if file is not None and not file.write(redactor.value(full)):
             console.say(f"the log file can't be written: {file.describe()}", style="red")
         return dict(redactor.value(row))
 
