@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class _TierFolds:
-    """Folds events into a guard tier. One that raises has lost its state, and is told no more."""
+    """Folds events into a guard tier. One that raises has lost its state, and gets no more."""
 
     def __init__(self, tier: GuardTier) -> None:
         self._tier = tier
@@ -56,7 +56,8 @@ class _TierFolds:
 def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
     """Return what ``tell`` makes of the report on a journal, which may still be written. Changes nothing.
 
-    The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too.
+    The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too;
+    but for those that talk to the outside, whose figures are absent.
 
     Raises:
         JournalError: it can't be read, or an event contradicts what is before it.
@@ -79,7 +80,8 @@ async def _tell(
         record = next(records)
         if not isinstance(record.event, CampaignOpened):
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
-        tiers = await open_tiers(opener, loaded.config, record.event.symbols, state.exposure)
+        tables = [table for table in loaded.config.guards if table.key not in loaded.live]
+        tiers = await open_tiers(opener, tables, record.event.symbols, state.exposure)
         folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
         try:
             with uncollected():

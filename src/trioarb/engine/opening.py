@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 from trioarb import __version__
-from trioarb.config.schema import Config
+from trioarb.config.schema import Config, PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
@@ -130,10 +130,12 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         task.take_up(campaign.state.statistics.of(symbol).funnel)
 
 
-async def open_tiers(opener: Opener, config: Config, symbols: Sequence[str], risk: RiskView) -> dict[str, CheckedGuard]:
+async def open_tiers(
+    opener: Opener, tables: Iterable[PluginTable], symbols: Sequence[str], risk: RiskView
+) -> dict[str, CheckedGuard]:
     """Open the guard tiers, in the order in which they are asked."""
     tiers: dict[str, CheckedGuard] = {}
-    for table in config.guards:
+    for table in tables:
         name = table.key.removeprefix("guards.")
         context = GuardContext(name=name, symbols=symbols, risk=risk)
         tiers[name] = await opener.open(GuardTierSpec, table, context)
@@ -145,7 +147,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
     symbols = tuple(listing.symbol for listing in world.symbols)
-    tiers = await open_tiers(world.opener, config, symbols, state.exposure)
+    tiers = await open_tiers(world.opener, config.guards, symbols, state.exposure)
     guards = Guards(
         journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )

@@ -361,7 +361,7 @@ class ResidualLeft(Event):
     """One-sided quantity that could not be hedged, unwound or completed: long if positive, short if negative.
 
     ``cost_usd`` = |quantity| × average price, and counts as exposure until the residual is resolved. ``unknown``: the
-    fate of the order ``client_order_id`` could not be learnt; ``possible``: the quantity exists only if that order
+    fill state of the order ``client_order_id`` is not known; ``possible``: the quantity exists only if that order
     filled. ``mark_price`` is absent without a quote. ``booked_value`` (quote asset) is what PnL counts it as: 0 while
     it is only possible.
     """
@@ -384,7 +384,7 @@ class ResidualLeft(Event):
 
 @attrs.frozen(kw_only=True)
 class ResidualResolved(Event):
-    """A residual is one no longer: its order's fate was learnt, or it was traded away.
+    """A residual is one no longer: its order's last word came, or it was traded away.
 
     What is left of it follows as another residual, whose value is part of ``pnl_usd``: what the fills brought and
     cost, and how the value that was booked has changed.

@@ -162,7 +162,7 @@ class _Narrator:
         )
 
     def _trip(self, tripped: GuardTripped, record: Record) -> None:
-        if tripped.answer is Answer.STOP:  # told as the decision that follows
+        if tripped.answer is Answer.STOP:  # the decision that follows says it
             self._tell_detail(tripped, record)
             return
         concerned = {"symbol": tripped.symbol, "venue": tripped.venue}

@@ -27,7 +27,7 @@ _MOST_REASONS = 8
 #: What a journal doesn't tell.
 _ABSENT = "absent"
 
-#: Header and rank of the funnel's steps: where a campaign got stuck is told by the later ones.
+#: Header and rank of the funnel's steps: the later ones say where a campaign got stuck.
 _STEPS = {
     "seen": ("quotes\nseen", 12),
     "refused": ("\nrefused", 13),

@@ -46,13 +46,13 @@ def utc(ns: int) -> str:
 def describe_residual(left: ResidualLeft) -> str:
     """Return what was left, where and of which trade."""
     side = "long" if left.quantity > 0 else "short"
-    fate = ""
+    known = ""
     if left.possible:
-        fate = f", if {left.client_order_id} filled"
+        known = f", if {left.client_order_id} filled"
     elif left.unknown:
-        fate = f", as far as is known: {left.client_order_id} got no answer"
+        known = f", as far as is known: {left.client_order_id} got no answer"
     held = f"{side} {text(abs(left.quantity))} {left.asset} at {left.venue}"
-    return f"{left.residual_id} ({left.symbol}, {left.trade_id}): {held}, {usd(left.cost_usd)} USD{fate}"
+    return f"{left.residual_id} ({left.symbol}, {left.trade_id}): {held}, {usd(left.cost_usd)} USD{known}"
 
 
 @attrs.define
@@ -115,7 +115,7 @@ class Timeline:
         self._events += 1
         self._folds.apply(record)
 
-    # What is told
+    # What it says
 
     def overview(self, journal: str) -> Iterator[str]:
         """Yield the campaign, its trades and refusals; ``journal`` is how hints name it."""

@@ -85,7 +85,7 @@ class Ledger:
 
     @property
     def open_orders(self) -> frozenset[str]:
-        """The client order ids whose fate is not known yet."""
+        """The client order ids whose last word is not known yet."""
         return frozenset(self._locks)
 
     def balances(self) -> Mapping[str, Mapping[str, Balance]]:

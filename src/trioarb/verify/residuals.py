@@ -105,7 +105,7 @@ class Residuals:
             return
         order_id = residual.client_order_id or ""
         if order_id in self._orders.open:
-            self._findings.add(Check.RESIDUALS, record, f"resolves a residual while the fate of {order_id} is unknown")
+            self._findings.add(Check.RESIDUALS, record, f"resolves a residual while {order_id} has no last word")
         order = self._orders.late.pop(order_id, None)
         listed = self._listings.symbols.get(residual.symbol)
         self.pending = _Resolution(

@@ -238,7 +238,7 @@ class Verifier:
                 self._findings.add(Check.ANSWERS, record, f"ends the campaign while order {order_id} is under way")
         for order_id in self._orders.late:
             if order_id not in self._orders.open:
-                what = f"ends the campaign, but no residual was resolved for order {order_id}, whose fate was learnt"
+                what = f"ends the campaign, but no residual was resolved for order {order_id}, whose last word came"
                 self._findings.add(Check.RESIDUALS, record, what)
         self._entries.finish()
         self._check_exposure(record)
