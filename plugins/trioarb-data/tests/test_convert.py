@@ -248,7 +248,7 @@ def test_native_symbols_are_split_or_asked_for(trioarb: CommandLine, native: str
     if symbol is None:
         assert ran.code == 2
         assert f"base and quote asset can't be told from {native}" in ran.error
-        assert f"--symbol-map {native}=BASE-QUOTE" in ran.error
+        assert f"--symbol-map {native}=" in ran.error
         ran, symbol = trioarb(*command, f"--symbol-map={native}=BTC-USD"), "BTC-USD"
     assert ran.code == 0, ran.err
     assert rows(trioarb.folder / "q.parquet")[0]["symbol"] == symbol
