@@ -305,15 +305,15 @@ def damage(path: Path, column: str) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("column", ["ts_ns", "exchange", "symbol"])
-async def test_damage_in_times_and_names_is_found_at_the_opening(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize("column", ["ts_ns", "exchange", "symbol", "bid", "ask"])
+async def test_damage_in_times_names_and_prices_is_found_at_the_opening(tmp_path: Path, column: str) -> None:
     path = write(tmp_path / "quotes.parquet", ROWS)
     damage(path, column)
     assert (await refusal(path)).startswith("damaged Parquet file (")
 
 
-@pytest.mark.parametrize("column", ["bid", "bid_size", "ask", "ask_size"])
-async def test_damage_in_the_quotes_is_found_when_they_are_read(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize("column", ["bid_size", "ask_size"])
+async def test_damage_in_the_sizes_is_found_when_they_are_read(tmp_path: Path, column: str) -> None:
     path = write(tmp_path / "quotes.parquet", ROWS)
     damage(path, column)
     async with opened(path) as tape:
@@ -323,7 +323,7 @@ async def test_damage_in_the_quotes_is_found_when_they_are_read(tmp_path: Path, 
 
 async def test_damage_is_found_by_checksum_where_the_file_has_one(tmp_path: Path) -> None:
     path = write(tmp_path / "quotes.parquet", ROWS, compression="none", use_dictionary=False, write_page_checksum=True)
-    chunk = pq.read_metadata(path).row_group(0).column(COLUMNS.index("ask"))
+    chunk = pq.read_metadata(path).row_group(0).column(COLUMNS.index("ask_size"))
     content = bytearray(path.read_bytes())
     content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
     path.write_bytes(content)
@@ -421,6 +421,30 @@ async def test_times_in_another_unit_are_refused_with_the_one_that_fits(
     late = [quote(seconds * 10**9), quote(4_000_000_000 * 10**9)]
     path = write(tmp_path / "late.parquet", late)
     assert (await refusal(path)).startswith("row 1 has the ts_ns 4000000000000000000: ")
+
+
+@pytest.mark.parametrize(
+    ("prices", "step"),
+    [
+        ([8.122e-07, 8.13e-07], "1e-10"),
+        ([7.499e-09, 7.5e-09], "1e-12"),
+        ([67012.37, 67012.4], "0.01"),
+        ([3.0, 4.0], "1"),
+        ([NAN, 0.5, math.inf], "0.1"),
+        ([0.1 + 0.2], "1e-17"),
+    ],
+)
+async def test_prices_say_in_which_steps_they_are(tmp_path: Path, prices: list[float], step: str) -> None:
+    rows = [quote(number) for number in range(len(prices))] + [quote(9, symbol="ETH-USDT")]
+    bids, asks = pa.array([*prices, 0.001]), pa.array([*(math.nan for _ in prices), 1.0])
+    content = table(rows).set_column(3, "bid", bids).set_column(5, "ask", asks)
+    path = write(tmp_path / "quotes.parquet", content)
+    async with opened(path) as tape:
+        assert [one.price_step for one in tape.listings()] == [Decimal(step), Decimal("0.001")]
+        rules = tape.rules("BTCUSDT")
+        assert (None if rules is None else rules.tick_size) == (
+            Decimal(step) if Decimal(step) < Decimal("1e-8") else None
+        )
 
 
 async def test_every_wrong_column_is_listed_at_once(tmp_path: Path) -> None:

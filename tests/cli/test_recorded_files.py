@@ -188,10 +188,10 @@ def test_damage_that_is_met_while_the_file_is_played_ends_the_campaign_with_1(tr
     (trioarb.folder / "mine.toml").write_text(CONFIG)
     path = trioarb.folder / "quotes.parquet"
     write(path, [row(ms, ("LEFT", "RIGHT")[ms % 2], 100.0 + ms / 1000, 101.0 + ms / 1000) for ms in range(20)])
-    bids = pq.read_metadata(path).row_group(0).column(list(COLUMNS).index("bid"))
+    sizes = pq.read_metadata(path).row_group(0).column(list(COLUMNS).index("bid_size"))
     content = bytearray(path.read_bytes())
-    start = bids.dictionary_page_offset or bids.data_page_offset
-    content[start : start + bids.total_compressed_size] = b"\xff" * bids.total_compressed_size
+    start = sizes.dictionary_page_offset or sizes.data_page_offset
+    content[start : start + sizes.total_compressed_size] = b"\xff" * sizes.total_compressed_size
     path.write_bytes(content)
 
     ran = trioarb.run("mine.toml")
@@ -214,7 +214,7 @@ def test_check_looks_into_the_file(trioarb: CommandLine) -> None:
 
 def of_every_campaign(event: dict[str, Any]) -> dict[str, Any]:
     """Return an event without what names its campaign."""
-    names = ("campaign_id", "config_digest", "client_order_id", "venue_order_id", "fill_id")
+    names = ("campaign_id", "config_digest", "client_order_id", "venue_order_id", "fill_id", "hash")
     return {key: value for key, value in event.items() if key not in names}
 
 
@@ -254,3 +254,21 @@ def test_a_replays_venues_are_checked(trioarb: CommandLine, flag: str, said: str
     (trioarb.folder / "mine.toml").write_text(CONFIG)
     ran = trioarb("replay", "mine.toml", "--quotes", "quotes.parquet", "--exchange", flag)
     assert (ran.code, said in ran.err) == (2, True)
+
+
+def test_prices_finer_than_the_tick_are_traded_by_one_that_fits_or_warned_of(trioarb: CommandLine) -> None:
+    cheap = [
+        (ts_ns, venue, symbol, float(f"{8.122e-9 * bid:.3e}"), 5e9, float(f"{8.122e-9 * ask:.3e}"), 5e9)
+        for ts_ns, venue, symbol, bid, _, ask, _ in ROWS
+        if bid is not None and ask is not None
+    ]
+    write(trioarb.folder / "quotes.parquet", cheap)
+    (trioarb.folder / "c.toml").write_text(CONFIG)
+    ran = trioarb.run("c.toml")
+    assert ran.code == 0, ran.err
+    assert len(ran.of_type("position_opened")) == 1
+    assert "tick size" not in ran.warnings
+
+    ran = trioarb.run("c.toml", "--set=exchanges.*.tick_size=0.0000001")
+    assert "BTCUSDT at left: its prices have 10 decimals and don't lie on the tick size 0.0000001" in ran.warnings
+    assert 'exchanges.left.instruments.BTCUSDT.tick_size = "0.0000000001" would fit' in ran.warnings

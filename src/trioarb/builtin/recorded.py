@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import attrs
@@ -22,12 +23,17 @@ from trioarb.api import (
     SymbolSourceSpec,
     Tape,
     TapeRow,
+    TradingRules,
     UniverseError,
     hookimpl,
     setting,
 )
 
 __all__ = ["RecordedSettings", "trioarb_market_data", "trioarb_symbol_sources"]
+
+
+#: The paper venue's own tick and lot.
+_USUAL_STEP = Decimal("1e-8")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +57,13 @@ class _RecordedTape(Tape):
 
     def listings(self) -> Sequence[Listing]:
         return self._recording.listings()
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        """Return rules whose tick fits the prices, where they are finer than any that a venue would assume."""
+        step = next((one.price_step for one in self.listings() if one.symbol == symbol), None)
+        if step is None or step >= _USUAL_STEP:
+            return None
+        return TradingRules(tick_size=step, lot_size=_USUAL_STEP, min_notional=Decimal(5))
 
     def stored(self) -> Stored:
         return self._recording.stored()

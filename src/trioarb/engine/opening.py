@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
+from trioarb.model.number import text
 from trioarb.model.trade import Account
 from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
@@ -197,7 +199,12 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         tiers=tiers,
         symbols={},
         ending=world.time.bell(Turn.MARKET.order()),
-        warnings=tuple(map(config.redactor.text, (*warnings, *world.warnings, *_guard_warnings(config, tiers, world)))),
+        warnings=tuple(
+            map(
+                config.redactor.text,
+                (*warnings, *world.warnings, *_tick_warnings(world), *_guard_warnings(config, tiers, world)),
+            )
+        ),
     )
     strategies = world.opener.scope()
     for listing in world.symbols:
@@ -230,6 +237,29 @@ def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
     task = symbols.get(getattr(record.event, "symbol", ""))
     if task is not None:
         task.note_event()
+
+
+def _tick_warnings(world: World) -> list[str]:
+    """Warn of recorded prices that lie between the steps in which a venue takes orders."""
+    warnings: list[str] = []
+    for venue, market in world.markets.items():
+        steps = {listing.symbol: listing.price_step for listing in market.listings()}
+        for symbol, by_venue in world.instruments.items():
+            step, instrument = steps.get(symbol), by_venue.get(venue)
+            if step is None or instrument is None:
+                continue
+            tick = instrument.rules.tick_size
+            if _decimals(step) > _decimals(tick):
+                warnings.append(
+                    f"{symbol} at {venue}: its prices have {_decimals(step)} decimals and don't lie on the tick size "
+                    f"{text(tick)}: orders at them are rounded in our favour, and may never fill; "
+                    f'exchanges.{venue}.instruments.{symbol}.tick_size = "{text(step)}" would fit'
+                )
+    return warnings
+
+
+def _decimals(number: Decimal) -> int:
+    return max(0, -int(number.normalize().as_tuple().exponent))
 
 
 def _guard_warnings(config: Config, tiers: Mapping[str, GuardTier], world: World) -> list[str]:

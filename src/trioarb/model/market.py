@@ -13,13 +13,15 @@ __all__ = ["Instrument", "Listing", "Quote", "Route", "TradingRules"]
 class Listing:
     """A symbol as a source of symbols knows it.
 
-    ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown.
+    ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown. ``price_step``:
+    the power of ten of which all its prices are multiples, where recorded data is known so well.
     """
 
     symbol: str
     base: str
     quote: str
     volume_24h_quote: Decimal | None = None
+    price_step: Decimal | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)

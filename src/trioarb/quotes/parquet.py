@@ -41,12 +41,15 @@ __all__ = ["FileContents", "QuoteFile", "Scanned", "files_below", "first_line", 
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
 _COLUMNS = ("ts_ns", *_NAMES, *_NUMBERS)
+_PRICES = ("bid", "ask")
 _VENUE_TIME = "venue_ts_ns"
+#: Up to here a double holds every integer, and every power of ten with so many zeros.
+_MOST_EXACT, _MOST_DECIMALS = 2**53, 22
 _BATCH_ROWS = 65_536
 _BUFFER_BYTES = 1 << 20
 _MAGIC = b"PAR1"
 #: Changes with what is checked; what passed other rules is scanned again.
-_RULES = 2
+_RULES = 3
 
 
 class QuoteFile:
@@ -107,7 +110,7 @@ class QuoteFile:
             codes = code_of[symbol_codes]
             index = np.flatnonzero((exchange_codes == exchange_names.index(exchange)) & (codes >= 0) & (ts >= start_ns))
             if len(index):
-                numbers = {name: self._numbers(batch.column(name))[index] for name in _NUMBERS}
+                numbers = {name: self.numbers(batch.column(name))[index] for name in _NUMBERS}
                 if with_venue_time:
                     numbers[_VENUE_TIME] = self.times(batch.column(_VENUE_TIME))[index]
                 yield {"ts_ns": ts[index], "order": index + first, "symbol": codes[index], **numbers}
@@ -118,7 +121,8 @@ class QuoteFile:
             times: Integers = nanoseconds(column).fill_null(-1).to_numpy()
             return times
 
-    def _numbers(self, column: Any) -> Any:
+    def numbers(self, column: Any) -> Any:
+        """Return a column of numbers as doubles, an absent one as NaN."""
         with self._translated():
             return doubles(column).to_numpy(zero_copy_only=False)
 
@@ -207,12 +211,15 @@ class QuoteFile:
 
 @attrs.frozen(kw_only=True)
 class FileContents:
-    """What a file holds of one exchange: rows, first and last time, and its symbols, as the file calls them."""
+    """What a file holds of one exchange: rows, first and last time, its symbols, as the file calls them, and with how
+    many digits behind the point their prices are.
+    """
 
     rows: int
     start_ns: int
     end_ns: int
     symbols: tuple[str, ...]
+    decimals: tuple[int, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -256,8 +263,8 @@ def _scan(file: QuoteFile) -> Scanned:
     rows = start_ns = 0
     last_ns: int | None = None
     times: dict[str, tuple[int, int, int]] = {}
-    found: dict[str, dict[str, None]] = {}
-    for batch in file.batches(("ts_ns", *_NAMES)):
+    found: dict[str, dict[str, int]] = {}
+    for batch in file.batches(("ts_ns", *_NAMES, *_PRICES)):
         for name in ("ts_ns", *_NAMES):
             if batch.column(name).null_count:
                 row = rows + int(np.argmax(batch.column(name).is_null().to_numpy(zero_copy_only=False)))
@@ -276,7 +283,10 @@ def _scan(file: QuoteFile) -> Scanned:
             if symbol not in found.get(exchange, {}):
                 first_of.append((int(np.argmax(pairs == pair)), exchange, symbol))
         for _, exchange, symbol in sorted(first_of):
-            found.setdefault(exchange, {})[symbol] = None
+            found.setdefault(exchange, {})[symbol] = 0
+        prices = [file.numbers(batch.column(name)) for name in _PRICES]
+        for (exchange, symbol), digits in _decimals(prices, pairs, exchange_names, symbol_names, found).items():
+            found[exchange][symbol] = digits
         for code in np.flatnonzero(np.bincount(exchange_codes)):
             here = np.flatnonzero(exchange_codes == code)
             first_ns, _, before = times.get(exchange_names[code], (int(ts[here[0]]), 0, 0))
@@ -284,10 +294,51 @@ def _scan(file: QuoteFile) -> Scanned:
     if not rows:
         raise file.error("holds no rows; record it again or name another file")
     exchanges = {
-        name: FileContents(rows=count, start_ns=first_ns, end_ns=end_ns, symbols=tuple(found[name]))
+        name: FileContents(
+            rows=count,
+            start_ns=first_ns,
+            end_ns=end_ns,
+            symbols=tuple(found[name]),
+            decimals=tuple(found[name].values()),
+        )
         for name, (first_ns, end_ns, count) in times.items()
     }
     return Scanned(rows=rows, start_ns=start_ns, exchanges=exchanges)
+
+
+def _decimals(
+    prices: Sequence[Any],
+    pairs: Integers,
+    exchanges: Sequence[str],
+    symbols: Sequence[str],
+    known: Mapping[str, Mapping[str, int]],
+) -> Mapping[tuple[str, str], int]:
+    """Return with how many digits behind the point the prices are that have more than is known of their pair."""
+    import numpy as np
+
+    names = {
+        place: (exchanges[place // len(symbols)], symbols[place % len(symbols)])
+        for place in np.flatnonzero(np.bincount(pairs)).tolist()
+    }
+    digits = np.zeros(len(exchanges) * len(symbols), dtype=np.int64)
+    for place, (exchange, symbol) in names.items():
+        digits[place] = known[exchange][symbol]
+    powers = np.array([float(10**count) for count in range(_MOST_DECIMALS + 1)])
+    is_crossed = prices[0] > prices[1]  # such rows are refused
+    for column in prices:
+        rest, of, is_price = column, pairs, None
+        while len(rest):
+            scale = powers[digits][of]
+            scaled = rest * scale
+            # Both are exact, so their quotient is the double nearest to the decimal.
+            more = np.rint(scaled) / scale != rest
+            if is_price is None:
+                more[more] = is_price = (column[more] > 0) & np.isfinite(column[more]) & ~is_crossed[more]
+            if more.any():
+                more &= (np.abs(scaled) < _MOST_EXACT) & (digits[of] < _MOST_DECIMALS)
+            rest, of = rest[more], of[more]
+            digits[np.unique(of)] += 1
+    return {name: int(digits[place]) for place, name in names.items() if digits[place] > known[name[0]][name[1]]}
 
 
 def _check_order(file: QuoteFile, ts: Integers, last_ns: int | None, offset: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import attrs
@@ -113,7 +114,7 @@ def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
     """Return the symbols by the files' names for them, in the order in which they first appear."""
     listings: dict[str, Listing] = {}
     for part in parts:
-        for name in part.contents.symbols:
+        for name, decimals in zip(part.contents.symbols, part.contents.decimals, strict=True):
             base, dash, quote = name.partition("-")
             if not (base and dash and quote) or "-" in quote:
                 raise MarketDataError(
@@ -123,14 +124,17 @@ def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
                 raise MarketDataError(
                     f"{part.path}: symbol {name!r} has a space, or what can't be printed; rename it in the file"
                 )
-            listing = Listing(symbol=base + quote, base=base, quote=quote)
+            step = Decimal(1).scaleb(-decimals)
+            listing = Listing(symbol=base + quote, base=base, quote=quote, price_step=step)
             for other, known in listings.items():
                 if known.symbol == listing.symbol and other != name:
                     raise MarketDataError(
                         f'{part.path}: symbols "{other}" and "{name}" would both be {listing.symbol}; '
                         "rename one in the file"
                     )
-            listings.setdefault(name, listing)
+            before = listings.setdefault(name, listing).price_step
+            if before is not None and step < before:
+                listings[name] = listing
     return listings
 
 
