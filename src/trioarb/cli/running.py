@@ -16,13 +16,16 @@ import structlog
 import trio
 from cyclopts import Parameter
 
+from trioarb.cli.leaving import Leaving
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
-from trioarb.engine.run import run_campaign
+from trioarb.engine.run import RECORDING_SECONDS, run_campaign
+from trioarb.engine.signals import Signals
 from trioarb.engine.snapshot import snapshot_of, telemetry_of
+from trioarb.engine.watchdog import Watchdog
 from trioarb.errors import CampaignError
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
@@ -87,7 +90,19 @@ class Foreground:
             recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
             events_file = EventsFile(self.events) if self.events else None
             live = console.is_terminal and not self.plain
-            campaign = _run_in_trio(loaded, plugins, keeping, console, events_file, recorder, live=live)
+            signals = Signals()
+            leaving = Leaving(journal=journal, summary=self.summary, console=console)
+            watchdog = Watchdog(
+                loaded.config,
+                leave=leaving.leave,
+                exit_now=leaving.exit_now,
+                signals=lambda: signals.received,
+                extra_seconds=0 if recorder is None else RECORDING_SECONDS,
+            )
+            with watchdog:
+                campaign = _run_in_trio(
+                    loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, live=live
+                )
             if events_file is not None:
                 try:
                     events_file.close()
@@ -136,6 +151,8 @@ def _run_in_trio(
     console: LastingConsole,
     events_file: EventsFile | None,
     recorder: QuoteRecorder | None,
+    signals: Signals,
+    watchdog: Watchdog,
     *,
     live: bool,
 ) -> Campaign:
@@ -147,7 +164,7 @@ def _run_in_trio(
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
-                leave_signals()
+                watchdog.campaign = campaign
                 leave_uncollected()
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
@@ -155,20 +172,24 @@ def _run_in_trio(
                 if live:
                     stack.enter_context(live_view(config, partial(snapshot_of, campaign), console))
 
-            return await run_campaign(
-                config,
-                plugins,
-                clock=clock if isinstance(clock, VirtualClock) else None,
-                observers=observers,
-                on_open=on_open,
-                handle_signals=True,
-                warnings=loaded.warnings,
-                keeping=keeping,
-                copy=None if events_file is None else events_file.write,
-                recorder=recorder,
+            return await signals.heard_in(
+                partial(
+                    run_campaign,
+                    config,
+                    plugins,
+                    clock=clock if isinstance(clock, VirtualClock) else None,
+                    observers=observers,
+                    on_open=on_open,
+                    signals=signals,
+                    warnings=loaded.warnings,
+                    keeping=keeping,
+                    copy=None if events_file is None else events_file.write,
+                    recorder=recorder,
+                )
             )
 
-    return trio.run(main, clock=clock)
+    leave_signals()
+    return trio.run(main, clock=clock, instruments=[watchdog])
 
 
 def leave_signals() -> None:

@@ -148,6 +148,12 @@ class Engine:
         Decimal(30), doc="how long a plugin may take to open, to list symbols or instruments, or to say balances"
     )
     close_seconds: PositiveSeconds = setting(Decimal(10), doc="how long a plugin may take to close")
+    blocked_warning_seconds: PositiveSeconds = setting(
+        Decimal(2), doc="a plugin that holds the thread for this long is named in the log"
+    )
+    blocked_seconds: PositiveSeconds = setting(
+        Decimal(30), doc="a plugin may hold the thread for this long; then the process leaves, its journal closed"
+    )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
     )

@@ -20,6 +20,7 @@ async def drain(campaign: Campaign) -> None:
     for task in campaign.symbols.values():
         task.stop()
     campaign.drain()
+    campaign.parts.executor.end_within(float(campaign.config.execution.close_deadline_seconds))
     await campaign.parts.reconciler.finish_pairs()
     await _learn_late_orders(campaign)
     stopped, resumed = campaign.state.statistics.is_stopped, campaign.state.statistics.resumed
@@ -89,15 +90,19 @@ async def _compare_balances(campaign: Campaign) -> None:
     """Hold the ledger against what the venues say they hold."""
     ledger = campaign.parts.ledger
     wrong = list(ledger.imbalances())
+    until = campaign.parts.executor.hurry_until + float(campaign.config.execution.hurry_seconds)
     for venue in campaign.world.exchanges:
-        try:
-            found = await campaign.parts.reconciler.differences(venue)
-        except VenueError as error:
-            campaign.problems.append(str(error))
-        except CampaignError as error:
-            wrong.append(str(error))
-        else:
-            wrong += (f"{venue} holds {one.held} {one.asset}, the ledger says {one.booked}" for one in found)
+        with trio.CancelScope(deadline=until) as campaign.closing:
+            try:
+                found = await campaign.parts.reconciler.differences(venue)
+            except VenueError as error:
+                campaign.problems.append(str(error))
+            except CampaignError as error:
+                wrong.append(str(error))
+            else:
+                wrong += (f"{venue} holds {one.held} {one.asset}, the ledger says {one.booked}" for one in found)
+        if campaign.closing.cancelled_caught:
+            campaign.problems.append(f"{venue} did not say its balances before the campaign had to end")
     if wrong and not ledger.open_orders:
         campaign.end(EndedBy.ERROR, "; ".join(wrong))
     else:

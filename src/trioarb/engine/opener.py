@@ -21,8 +21,11 @@ __all__ = ["Opener"]
 ContextT = TypeVar("ContextT")
 OpenedT = TypeVar("OpenedT")
 
+#: What a hurry leaves a plugin at least to close.
+_MOMENT_SECONDS = 0.1
 
-@attrs.frozen(kw_only=True)
+
+@attrs.define(kw_only=True, eq=False)
 class Opener:
     """Opens plugins on a stack. What goes wrong when they are closed again is kept in ``errors``.
 
@@ -35,6 +38,8 @@ class Opener:
     calls: Calls
     close_seconds: float
     errors: list[str] = attrs.field(factory=list)
+    _until: float = inf
+    _closing: trio.CancelScope | None = None
 
     @classmethod
     def on(cls, stack: AsyncExitStack, plugins: Plugins, config: Config) -> Opener:
@@ -94,6 +99,18 @@ class Opener:
             raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
         return opened, where
 
+    def hurry(self, until: float) -> None:
+        """Let no plugin take longer to close than ``until``, each a moment at least."""
+        self._until = min(self._until, until)
+        if self._closing is not None:
+            self._closing.deadline = min(self._closing.deadline, until)
+
+    def close_by(self, scope: trio.CancelScope) -> None:
+        """Give a plugin its time to close."""
+        now = trio.current_time()
+        scope.shield, scope.deadline = True, min(now + self.close_seconds, max(self._until, now + _MOMENT_SECONDS))
+        self._closing = scope
+
     def scope(self) -> trio.CancelScope:
         """Return a scope for what is opened from now on; it is left after that was closed."""
         scope = trio.CancelScope()
@@ -113,8 +130,8 @@ class _Closing:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         """Close a plugin, whatever ended the campaign: it can't swallow its error, only a cancellation of its own."""
-        seconds, call = self.opener.close_seconds, self.where.call("close")
-        self.scope.shield, self.scope.deadline = True, trio.current_time() + seconds
+        call, started = self.where.call("close"), trio.current_time()
+        self.opener.close_by(self.scope)
         try:
             with call.seen():
                 absorbed = await self.manager.__aexit__(kind, error, traceback)
@@ -125,7 +142,8 @@ class _Closing:
                 self.opener.errors.append(f"{self.where}: close raised {'; '.join(map(describe, own))}")
             absorbed = raised is not error and len(own) == len(found)
         if self.scope.cancel_called:
-            self.opener.errors.append(f"{self.where}: close did not return within {seconds:g} s")
+            seconds = trio.current_time() - started
+            self.opener.errors.append(f"{self.where}: close did not return within {seconds:.1f} s")
         return bool(absorbed) and error is not None and _is_cancellation(error)
 
 

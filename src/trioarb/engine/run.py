@@ -31,7 +31,7 @@ from trioarb.engine.services import (
     serve,
     watch_of,
 )
-from trioarb.engine.signals import watch_signals
+from trioarb.engine.signals import Signals
 from trioarb.engine.supervisor import supervise
 from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
@@ -41,7 +41,7 @@ from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["run_campaign"]
+__all__ = ["RECORDING_SECONDS", "run_campaign"]
 
 SeenT = TypeVar("SeenT")
 
@@ -50,7 +50,7 @@ _BEGIN_SECONDS = 60
 #: How long the last events may take to reach the disk.
 _CLOSE_JOURNAL_SECONDS = 30
 #: How long the last parts of a recording may take to become Parquet files.
-_CLOSE_RECORDING_SECONDS = 30
+RECORDING_SECONDS = 30
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ async def run_campaign(
     clock: VirtualClock | None = None,
     observers: Sequence[Callable[[Record], None]] = (),
     on_open: Callable[[Campaign], None] = lambda campaign: None,
-    handle_signals: bool = False,
+    signals: Signals | None = None,
     warnings: Sequence[str] = (),
     keeping: Keeping | None = None,
     copy: Callable[[bytes], None] | None = None,
@@ -78,8 +78,8 @@ async def run_campaign(
     """Run a whole campaign and return it, ended.
 
     ``observers`` see every record; one that raises (for a full disk, say) ends the campaign with an error.
-    ``on_open`` is called once everything is open. With ``handle_signals`` (main thread only) SIGINT and SIGTERM end
-    the campaign as its runtime limit does, and SIGUSR1 pulls the kill switch; it is ignored from then on. ``keeping``
+    ``on_open`` is called once everything is open. ``signals``, who listen around this, are told
+    which campaign SIGINT and SIGTERM end, as its runtime limit does, and SIGUSR1 stops. ``keeping``
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
     a time, and fails as observers do. Without ``screened`` recorded quotes are not skipped where the strategy's bands
     say that it need not be asked. ``recorder`` is given every quote as it comes, none being skipped then; if it fails,
@@ -104,10 +104,12 @@ async def run_campaign(
             observers=[_stop_observer(campaign), *(_guarded(campaign, observe) for observe in observers)]
         )
         on_open(campaign)
-        async with _recording(campaign, handle_signals=handle_signals):
+        if signals is not None:
+            signals.campaign = campaign
+        async with _recording(campaign, handle_signals=signals is not None):
             if writer is not None:
                 _rely_on(writer, campaign, copy)
-            await _run(campaign, start, writer, handle_signals=handle_signals)
+            await _run(campaign, start, writer)
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
         campaign.end(EndedBy.ERROR, "; ".join(wrong))
@@ -128,12 +130,12 @@ def _recording(campaign: Campaign, *, handle_signals: bool) -> AbstractAsyncCont
         on_failure=tell,
         handle_signals=handle_signals,
         speed=float(campaign.config.session.speed),
-        close_seconds=_CLOSE_RECORDING_SECONDS,
+        close_seconds=RECORDING_SECONDS,
         recovers=True,
     )
 
 
-async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, *, handle_signals: bool) -> None:
+async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None) -> None:
     """Go through the phases, from the first event to the last, and close the journal.
 
     Cancellation from outside ends the campaign like any other cause: what runs here is shielded from it, and a task
@@ -146,7 +148,7 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, 
                 if writer is not None and campaign.config.session.clock is ClockKind.REAL:
                     keeping.start_soon(writer.watch)
                 try:
-                    await _run_phases(campaign, start, handle_signals=handle_signals)
+                    await _run_phases(campaign, start)
                 finally:
                     if writer is not None:
                         await _close_journal(campaign, writer)
@@ -154,11 +156,9 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, 
         beside.cancel_scope.cancel()
 
 
-async def _run_phases(campaign: Campaign, start: _Start, *, handle_signals: bool) -> None:
+async def _run_phases(campaign: Campaign, start: _Start) -> None:
     try:
         async with trio.open_nursery() as services:
-            if handle_signals:
-                await services.start(watch_signals, campaign)
             services.start_soon(serve, campaign, "the announcement of the end", announce_end)
             try:
                 await _trade(campaign, start, services)

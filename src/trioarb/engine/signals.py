@@ -1,50 +1,106 @@
-"""The signals that a campaign listens to."""
+"""The signals that a campaign listens to, from before its first plugin opens until its last one is closed."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Any, TypeVar
 
+import attrs
 import structlog
 import trio
 
 from trioarb.engine.campaign import Campaign
+from trioarb.errors import Interrupt
 from trioarb.model.event import KillSwitchPulled
 from trioarb.model.trade import EndedBy
 
-__all__ = ["watch_signals"]
+__all__ = ["Signals"]
+
+T = TypeVar("T")
 
 #: Pulls the kill switch, on platforms that have it.
 _KILL_SWITCH: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 
 
-async def watch_signals(campaign: Campaign, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    log = structlog.get_logger("trioarb.engine")
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if _KILL_SWITCH is not None:
-        # By default it ends the process; after the campaign, that would cost the summary.
-        signal.signal(_KILL_SWITCH, signal.SIG_IGN)
-        numbers.append(_KILL_SWITCH)
-    with trio.open_signal_receiver(*numbers) as received:
-        task_status.started()
-        async for number in received:
-            if number == _KILL_SWITCH:
-                await trio.lowlevel.checkpoint()  # nothing comes before the campaign's first event
-                _pull_kill_switch(campaign, signal.Signals(number).name)
-                continue
-            campaign.signals += 1
-            name = signal.Signals(number).name
-            if campaign.signals == 1:
-                log.warning("ending the campaign; once more to hurry", signal=name)
-                campaign.end(EndedBy.SIGNAL)
-            else:
-                log.warning("hurrying", signal=name)
-                campaign.parts.executor.hurry()
-                if campaign.closing is not None:
-                    hurry = float(campaign.config.execution.hurry_seconds)
-                    campaign.closing.deadline = min(campaign.closing.deadline, trio.current_time() + hurry)
+@attrs.define(eq=False)
+class Signals:
+    """``received`` counts those that ask for the end, also while a plugin holds Trio's thread and nobody reacts."""
+
+    received: int = 0
+    campaign: Campaign | None = None
+    _opening: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    async def heard_in(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work while signals are listened to. Until there is a ``campaign`` they cancel it.
+
+        Raises:
+            Interrupt: it was cancelled so.
+        """
+        results, errors = list[T](), list[Exception]()
+        with self._opening:
+            async with trio.open_nursery() as listening:
+                await listening.start(self._listen)
+                try:
+                    results.append(await work())
+                except Exception as error:
+                    errors.append(error)
+                listening.cancel_scope.cancel()
+        if errors:
+            raise errors[0]
+        if not results:
+            raise Interrupt
+        return results[0]
+
+    async def _listen(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if _KILL_SWITCH is not None:
+            # By default it ends the process; after the campaign, that would cost the summary.
+            signal.signal(_KILL_SWITCH, signal.SIG_IGN)
+            numbers.append(_KILL_SWITCH)
+        with trio.open_signal_receiver(*numbers) as received:
+            for one in (signal.SIGINT, signal.SIGTERM):
+                self._count(one)
+            task_status.started()
+            async for number in received:
+                if number == _KILL_SWITCH:
+                    await trio.lowlevel.checkpoint()  # nothing comes before the campaign's first event
+                    _pull_kill_switch(self.campaign, signal.Signals(number).name)
+                else:
+                    self._end(signal.Signals(number).name)
+
+    def _count(self, number: int) -> None:
+        """Count the signal in its handler, which runs even between two steps of a plugin that never waits."""
+        react: Any = signal.getsignal(number)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            self.received += 1
+            react(number, frame)
+
+        signal.signal(number, handle)
+
+    def _end(self, name: str) -> None:
+        log, campaign = structlog.get_logger("trioarb.engine"), self.campaign
+        if campaign is None:
+            self._opening.cancel()
+            return
+        campaign.signals += 1
+        if campaign.signals == 1:
+            log.warning("ending the campaign; once more to hurry", signal=name)
+            campaign.end(EndedBy.SIGNAL)
+            return
+        log.warning("hurrying", signal=name)
+        campaign.parts.executor.hurry()
+        until = trio.current_time() + float(campaign.config.execution.hurry_seconds)
+        if campaign.closing is not None:
+            campaign.closing.deadline = min(campaign.closing.deadline, until)
+        campaign.world.opener.hurry(until)
 
 
-def _pull_kill_switch(campaign: Campaign, source: str) -> None:
+def _pull_kill_switch(campaign: Campaign | None, source: str) -> None:
+    if campaign is None:
+        return
     if any(tier.answers_kill_switch for tier in campaign.tiers.values()):
         campaign.parts.journal.record(KillSwitchPulled(source=source))
     else:

@@ -72,6 +72,12 @@ class Executor:
         self._journal.record(opened)
         return opened
 
+    def end_within(self, seconds: float) -> None:
+        """Let no exit begin that couldn't end within so many seconds and what pairs and late orders may take."""
+        settings = self._settings
+        drain = 5 * settings.leg_timeout_seconds + settings.hedge_deadline_seconds + _MARGIN_SECONDS
+        self.hurry_until = min(self.hurry_until, trio.current_time() + float(drain) + seconds)
+
     async def enter(self, market: Market, opened: PairOpened) -> None:
         """Execute an entry that was opened. Not ended by cancellation of the caller."""
         await self._execute(Flight(market, opened))

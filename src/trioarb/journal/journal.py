@@ -52,6 +52,11 @@ class Journal:
         self._observers: list[Callable[[Record], None]] = []
         self._reactors: list[Reactor] = []
 
+    @property
+    def writer(self) -> JournalWriter | None:
+        """What writes the events down."""
+        return self._writer
+
     def keep(self, writer: JournalWriter) -> None:
         """Write the events from now on."""
         self._writer = writer

@@ -179,6 +179,14 @@ class Log:
         """Say whether the file is still the one that others find at its path."""
         return _is_at(self._fd, self.path)
 
+    def abandon(self) -> None:
+        """Let others have the file at once; what is appended from now on goes nowhere. Safe from another thread."""
+        if self._fd < 0:
+            return
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self._fd)
+        os.close(nowhere)
+
     def close(self) -> int:
         """Let others have the file; return how many lines could not be written. A second call does nothing."""
         if self._fd >= 0:

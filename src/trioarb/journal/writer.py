@@ -60,6 +60,15 @@ class JournalWriter(trio.abc.Instrument):
         self._has_begun = True
         trio.lowlevel.add_instrument(self)
 
+    def abandon(self) -> None:
+        """Let others have the file, whatever Trio's thread goes on to write."""
+        self._log.abandon()
+
+    def let_go(self) -> None:
+        """Close the file, where no campaign runs."""
+        self._log.sync()
+        self._log.close()
+
     async def watch(self) -> None:
         """Look once a second whether others still find the file."""
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -309,7 +310,7 @@ def check_stats(value: object) -> Mapping[str, Any]:
 
 
 def _figure(value: object, field: str, depth: int = 0) -> Any:
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int | Enum):
         return value
     if isinstance(value, Decimal):
         return check_amount(value, field)

@@ -1,0 +1,96 @@
+"""Leave the process when a campaign can't end itself: its journal is closed, and its summary written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import attrs
+
+from trioarb.cli.folded import report_on
+from trioarb.cli.output import write_json
+from trioarb.engine.campaign import Campaign
+from trioarb.errors import JournalError, describe
+from trioarb.journal.recorded import claim
+from trioarb.journal.writer import JournalWriter
+from trioarb.model.event import OrderUnknown, Record
+from trioarb.report.console import LastingConsole
+from trioarb.report.report import Report
+from trioarb.report.summary import summarise
+from trioarb.report.table import print_summary
+from trioarb.state.state import State
+
+__all__ = ["Leaving"]
+
+_ERROR = 1
+
+
+@attrs.define
+class Leaving:
+    """How a process leaves whose Trio thread may be held: nothing here touches what that works on, but the file."""
+
+    journal: Path
+    summary: Path | None
+    console: LastingConsole
+    code: int = _ERROR
+
+    def leave(self, why: str, campaign: Campaign | None) -> None:
+        """Close the journal, print the summary that it gives, and end the process."""
+        try:
+            if campaign is None:
+                self.console.say(f"error: {why}; no campaign was begun", style="red")
+            else:
+                self._finish(why, campaign)
+        except Exception as error:
+            self.console.say(f"error: {why}; and the journal can't be closed: {describe(error)}", style="red")
+        finally:
+            self.exit_now()
+
+    def exit_now(self) -> None:
+        """End the process without another word."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code)
+
+    def _finish(self, why: str, campaign: Campaign) -> None:
+        writer = campaign.parts.journal.writer
+        if writer is None:
+            return
+        writer.abandon()
+        try:
+            unknown = _close(self.journal)
+        except JournalError as error:
+            self.console.say(f"error: {why}; {error}", style="red")
+            return
+        if unknown:
+            why += f"; what became of {unknown} orders under way is unknown: `trioarb resume {self.journal}` asks"
+
+        def tell(report: Report) -> None:
+            ended = attrs.evolve(report, error=why, exit_code=self.code)
+            if self.summary is not None:
+                write_json(self.summary, report.config.redactor.value(summarise(ended)))
+            print_summary(LastingConsole(), ended)
+            sys.stdout.flush()
+
+        try:
+            report_on(self.journal, tell)
+        finally:
+            self.console.say(f"error: {campaign.config.redactor.text(why)}", style="red")
+            self.console.say(f"journal: {self.journal}")
+
+
+def _close(path: Path) -> int:
+    """Record of each order under way that what became of it is unknown; return how many there are."""
+    state = State()
+    with claim(path) as claimed:
+        for record in claimed.records():
+            state.apply(record)
+        writer = JournalWriter(claimed.go_on(), last_seq=claimed.last_seq, each_order=True, inline=True)
+        open_orders = state.trades.orders.values()
+        for number, order in enumerate((one for one in open_orders if not one.is_unknown), claimed.last_seq + 1):
+            event = OrderUnknown(client_order_id=order.submitted.client_order_id, reason="the process had to leave")
+            writer.append(Record(number, claimed.last_ts_ns, event))
+        writer.end_step()
+        writer.let_go()
+        return len(open_orders)
