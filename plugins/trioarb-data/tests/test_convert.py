@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import io
 import itertools
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -24,6 +26,7 @@ import pytest
 from command import TOP10, CommandLine
 
 from trioarb.cli import progress
+from trioarb_data.conversion import convert as convert_module
 from trioarb_data.convert import convert
 
 START_NS = 1_735_689_600 * 10**9
@@ -408,3 +411,22 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     for text in (f"reading {source}: 2 quotes so far", f"writing {tmp_path / 'q.parquet'}: 2 of 2 quotes"):
         assert f"\r\x1b[K{text}" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_what_a_killed_conversion_left_is_gone_after_the_next(trioarb: CommandLine) -> None:
+    source = write(trioarb.folder, "q.csv", OWN, own(0))
+    left, foreign = trioarb.folder / ".out.parquet.killed", trioarb.folder / ".out.parquet.mine"
+    for folder in (left, foreign):
+        folder.mkdir()
+        (folder / "run-1").write_bytes(b"half a run")
+    (left / convert_module._MARK).touch()
+    working = trioarb.folder / ".out.parquet.working"
+    working.mkdir()
+    (working / convert_module._MARK).touch()
+    lock = os.open(working, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        assert trioarb("data", "convert", source, "--out=out.parquet").code == 0
+    finally:
+        os.close(lock)
+    assert sorted(path.name for path in trioarb.folder.glob(".out*")) == [foreign.name, working.name]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,9 @@ from trioarb_data.conversion.runs import Runs
 from trioarb_data.conversion.source import open_sources
 
 __all__ = ["Converted", "convert"]
+
+#: A file in a conversion's hidden folder that says what it is.
+_MARK = "a-conversion-of-trioarb-data"
 
 
 @attrs.define
@@ -61,7 +67,8 @@ def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callabl
     """Write the quotes of all sources, sorted by ``ts_ns``, to ``out``; equal times keep the sources' order.
 
     ``out`` is a file if it ends in ``.parquet``, else a folder as `trioarb record` writes them. It appears when it is
-    whole: until then everything is in a hidden folder beside it, which is gone afterwards, whatever happens.
+    whole: until then everything is in a hidden folder beside it, which is gone afterwards, or with
+    the next conversion to this place, if this one is killed.
 
     Raises:
         MarketDataError: a source can't be read or makes no sense, nothing is in them, or ``out`` can't be written.
@@ -94,15 +101,36 @@ def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callabl
 
 @contextmanager
 def _written(out: Path) -> Iterator[Path]:
-    """Lend a folder on the same disk, to be used up while ``out`` is made."""
+    """Lend a folder beside ``out``, to be used up while that is made; first delete what killed conversions left."""
     try:
+        for folder in out.parent.glob(f".{escape(out.name)}.*"):
+            if _is_left(folder):
+                shutil.rmtree(folder, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        lock = os.open(work, os.O_RDONLY)
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (work / _MARK).touch()
             yield work
         finally:
+            os.close(lock)
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise MarketDataError(f"{out}: can't be written: {error.strerror or error}") from error
+
+
+def _is_left(folder: Path) -> bool:
+    """Return whether a folder is a conversion's that works no more."""
+    if folder.is_symlink() or not (folder / _MARK).is_file():
+        return False
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
 
 
 def _told(left_out: Mapping[str, LeftOut]) -> str:
