@@ -63,7 +63,7 @@ def play(quotes: Quotes, guards: dict[str, Any], *overrides: str) -> CampaignRes
     config = two_venues()
     config["exchanges"]["b"]["plugin"] = "refuses"
     calm = {"cooldown_seconds": 0, "circuit_breaker_loss_count": 0}
-    config["guards"] = {**guards, "symbol": calm | guards.get("symbol", {})}
+    config["guards"] = {"exchange": {"enabled": False}, **guards, "symbol": calm | guards.get("symbol", {})}
     venue = ExchangeSpec(name="refuses", doc="refuses", settings=PaperSettings, open=open_venue)
     plugins = {"market": scripted_market(tapes), "venue": plugin_of(venue)}
     return run_virtual(config, plugins=plugins, overrides=overrides)
