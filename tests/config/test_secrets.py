@@ -119,6 +119,18 @@ def test_what_stands_in_the_open_is_kept_as_a_variable() -> None:
     ]
 
 
+def test_what_a_plugin_says_of_its_settings_is_redacted() -> None:
+    def warn(settings: Settings) -> list[str]:
+        return [f"{settings.key} is old"]
+
+    spec = ExchangeSpec(name="acme", doc="a venue", settings=Settings, open=opened, warnings=warn)
+    table = two_venues("dummy")
+    table["exchanges"]["a"] = {"plugin": "acme", "market": {"plugin": "dummy"}, "key": {"env": "KEY"}}
+    loaded = load_table(table, load_plugins({"acme": plugin_of(spec)}), environment=ENVIRONMENT)
+
+    assert loaded.warnings == ("exchanges.a: *** is old",)
+
+
 def test_in_live_trading_it_is_refused() -> None:
     problems, warnings = in_the_open(["a.key", "b.key"], {"b.key": "--set"}.get, live=True)  # type: ignore[arg-type]
 
