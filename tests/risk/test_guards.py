@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asking import ask
+from checked import checked
 
 from trioarb.api import SECOND_NS, Answer, GuardContext, GuardTier, Opportunity, Record, Refusal, Route, event
 from trioarb.builtin.guard_global import GlobalSettings, GlobalTier
@@ -63,7 +64,10 @@ class Desk:
             **(more or {}),
         }
         self.guards = Guards(
-            journal=self.journal, trades=self.trades, tiers=self.tiers, max_concurrent_pairs=max_concurrent_pairs
+            journal=self.journal,
+            trades=self.trades,
+            tiers={name: checked(name, tier) for name, tier in self.tiers.items()},
+            max_concurrent_pairs=max_concurrent_pairs,
         )
         self.journal.attach(
             projections=[Ledger(), self.trades, self.exposure, self.statistics, self.guards],
@@ -713,7 +717,7 @@ def test_a_tier_that_raises_denies(where: str) -> None:
     denied = desk.ask()
     assert isinstance(denied, Decided)
     assert (denied.answer, denied.tier, denied.rule) == (Answer.DENY, "mine", "error")
-    assert denied.value == "ZeroDivisionError: no answer"
+    assert denied.value == f"[guards.mine]: plugin 'mine': {where} raised ZeroDivisionError: no answer"
     assert desk.exposure.exposure_usd() == 0
 
 

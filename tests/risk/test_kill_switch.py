@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from asking import ask
+from checked import checked
 
 from trioarb.api import (
     SECOND_NS,
@@ -52,7 +53,9 @@ class Desk:
         self.fresh_tier = tier
         self.journal = Journal(lambda: len(self.records))
         self.trades = Trades()
-        self.guards = Guards(journal=self.journal, trades=self.trades, tiers={"mine": tier()}, max_concurrent_pairs=100)
+        self.guards = Guards(
+            journal=self.journal, trades=self.trades, tiers={"mine": checked("mine", tier())}, max_concurrent_pairs=100
+        )
         self.journal.attach(
             projections=[self.trades, self.guards], observers=[self.records.append], reactors=[self.guards]
         )
@@ -141,9 +144,9 @@ def test_a_stop_that_an_entry_met_latches_too(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_looked_for_denies(tmp_path: Path) -> None:
     desk = switch(tmp_path / ("x" * 5_000))
-    assert desk.answer().startswith("DENY error: OSError")
+    assert desk.answer().startswith("DENY error: [guards.mine]: plugin 'mine': check raised OSError")
     desk.poll()
-    assert desk.answer().startswith("DENY error: OSError")
+    assert desk.answer().startswith("DENY error: [guards.mine]: plugin 'mine': check raised OSError")
 
 
 def test_a_file_in_a_folder_that_is_not_there_is_not_there(tmp_path: Path) -> None:

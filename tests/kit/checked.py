@@ -1,0 +1,12 @@
+"""Guard tiers as the engine has them: behind the border."""
+
+from __future__ import annotations
+
+from trioarb.api import GuardTier
+from trioarb.plugin.border import Calls, CheckedGuard, Where
+
+__all__ = ["checked"]
+
+
+def checked(name: str, tier: GuardTier) -> CheckedGuard:
+    return CheckedGuard(tier, Where(key=f"guards.{name}", plugin=name, calls=Calls(seconds=30)))
