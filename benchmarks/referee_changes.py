@@ -25,7 +25,12 @@ class Event(NamedTuple):
 
 CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
 
-OTHER_COURSE: Mapping[str, str] = {}
+OTHER_COURSE: Mapping[str, str] = {
+    "withdrawn": "a side that is withdrawn leaves the board; before, the quote before it stayed and was traded on",
+    "crossed": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
+    "refused": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
+    "chaos": "its crossed quotes take the venue's off the board; without them (chaos-uncrossed) it is compared",
+}
 
 #: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal. No old
 #: event says what would have been in them, so they are not compared.
@@ -34,6 +39,6 @@ ADDED: Mapping[str, frozenset[str]] = {
     # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
     "order_unknown": frozenset({"reason"}),
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),
-    "funnel_counted": frozenset({"highest_edge_bps"}),
+    "funnel_counted": frozenset({"highest_edge_bps", "withdrawn"}),
     "campaign_ended": frozenset({"problems", "recovered"}),
 }

@@ -118,7 +118,7 @@ def test_scripted_quotes_of_one_time_keep_their_order() -> None:
 
 
 def test_scripted_quotes_that_are_wrong_are_the_engines_to_refuse() -> None:
-    wrong = [(0.0, "BTCUSDT", float("nan"), 1.0, 1.0, 1.0), (1.0, "BTCUSDT", 2.0, 1.0, 1.0, 1.0)]
+    wrong = [(0.0, "BTCUSDT", -1.0, 1.0, 1.0, 1.0), (1.0, "BTCUSDT", 2.0, 1.0, 1.0, 1.0)]
     result = run_virtual(two_venues(), plugins=market(wrong, []))
     (counted,) = (event for event in result.of_type("funnel_counted") if event["symbol"] == "BTCUSDT")
     assert (counted["seen"], counted["refused"]) == (2, 2)

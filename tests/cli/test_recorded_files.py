@@ -68,6 +68,7 @@ ROWS = [
     row(900, "RIGHT", 100.0, 100.1),
 ]
 
+WITHDRAWN = ("not a number", "absent", "zero", "no size")
 BAD_ROWS = {
     "not a number": row(100, "LEFT", NAN, 100.1),
     "absent": row(110, "LEFT", 100.0, None),
@@ -166,13 +167,15 @@ def test_a_good_file_is_traded_to_its_end(recorded: Callable[[Iterable[Row]], Ra
     assert (funnel["seen"], funnel["evaluated"], funnel["refused"]) == (6, 6, 0)
 
 
-def test_bad_rows_are_dropped_and_counted(recorded: Callable[[Iterable[Row]], Ran]) -> None:
+def test_bad_rows_are_counted_and_not_traded_on(recorded: Callable[[Iterable[Row]], Ran]) -> None:
     ran = recorded(sorted([*ROWS, *BAD_ROWS.values()], key=lambda one: one[0]))
 
     assert ran.code == 0
     assert ran.summary["ended_by"] == "end_of_data"
     funnel = ran.summary["funnel"]["BTCUSDT"]
-    assert (funnel["seen"], funnel["evaluated"], funnel["refused"]) == (6 + len(BAD_ROWS), 6, len(BAD_ROWS))
+    refused = len(BAD_ROWS) - len(WITHDRAWN)
+    assert (funnel["seen"], funnel["refused"], funnel["withdrawn"]) == (6 + len(BAD_ROWS), refused, len(WITHDRAWN))
+    assert (funnel["evaluated"], funnel["fresh"]) == (6 + len(WITHDRAWN), 8)
     assert len(ran.summary["trades"]) == 1
 
 
@@ -180,7 +183,8 @@ def test_a_file_of_bad_rows_only_is_told_apart_from_a_quiet_market(recorded: Cal
     ran = recorded([*BAD_ROWS.values(), row(800, "RIGHT", NAN, NAN)])
 
     assert ran.code == 0
-    assert ran.summary["funnel"]["BTCUSDT"]["refused"] == len(BAD_ROWS) + 1
+    funnel = ran.summary["funnel"]["BTCUSDT"]
+    assert (funnel["refused"], funnel["withdrawn"]) == (len(BAD_ROWS) - len(WITHDRAWN), len(WITHDRAWN) + 1)
     assert "refused" in " ".join(ran.summary["advice"])
 
 

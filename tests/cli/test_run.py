@@ -15,7 +15,7 @@ from trioarb.journal.recorded import open_journal
 from trioarb.model.wire import to_json_object
 
 FUNNEL = [
-    *("seen", "refused", "conflated"),
+    *("seen", "refused", "withdrawn", "conflated"),
     *("evaluated", "fresh", "edge_positive", "over_threshold", "sized", "allowed"),
     *("sent", "filled", "closed"),
 ]

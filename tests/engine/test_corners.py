@@ -221,3 +221,35 @@ def test_a_venue_that_fails_to_grant_inventory_costs_its_symbol_and_not_the_camp
     (quarantined,) = of_type(result, "symbol_quarantined")
     assert quarantined["error"] == "[exchanges.a]: plugin 'odd': seed_inventory raised RuntimeError: no inventory here"
     assert result.events[-1]["ended_by"] == "end_of_data"
+
+
+def test_a_side_that_was_withdrawn_is_not_traded_on_and_an_exit_waits_for_it() -> None:
+    nan = float("nan")
+    config = two_venues()
+    config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "max_quote_age_ms": 60_000, "max_holding_seconds": 5}
+    a: list[Row] = [(0.0, "BTC", 99.9, 100.0, 100.0, 100.0), (1.0, "BTC", 99.9, 100.0, nan, 100.0)]
+    a += [(4.0, "BTC", 99.9, 100.0, 100.0, 100.0), (6.0, "BTC", 0.0, 100.0, 100.0, 100.0)]
+    a += [(20.0, "BTC", 99.9, 100.0, 100.0, 100.0), (30.0, "BTC", 99.9, 100.0, 100.0, 100.0)]
+    b: list[Row] = [(0.5, "BTC", 99.9, 100.0, 100.0, 100.0), (2.0, "BTC", 101.0, 100.0, 101.1, 100.0)]
+
+    result = run(a, b, config)
+
+    (opened,), (closed,) = of_type(result, "position_opened"), of_type(result, "position_closed")
+    start_ns = result.events[0]["ts_ns"]
+    assert 4 * SECOND_NS <= opened["ts_ns"] - start_ns < 5 * SECOND_NS
+    assert 20 * SECOND_NS <= closed["ts_ns"] - start_ns < 21 * SECOND_NS
+    counted = of_type(result, "funnel_counted")[-1]
+    assert (counted["seen"], counted["withdrawn"], counted["refused"]) == (8, 2, 0)
+
+
+def test_a_quote_that_can_not_be_takes_its_venue_off_the_board() -> None:
+    config = two_venues()
+    config["strategy"] = {"entry_bps": 50, "max_quote_age_ms": 60_000}
+    a: list[Row] = [(0.0, "BTC", 99.9, 100.0, 100.0, 100.0), (1.0, "BTC", 101.0, 100.0, 100.0, 100.0)]
+    b: list[Row] = [(0.5, "BTC", 99.9, 100.0, 100.0, 100.0), (2.0, "BTC", 101.0, 100.0, 101.1, 100.0)]
+
+    result = run(a, b, config)
+
+    assert not of_type(result, "decided")
+    counted = of_type(result, "funnel_counted")[-1]
+    assert (counted["refused"], counted["evaluated"], counted["fresh"]) == (1, 3, 1)

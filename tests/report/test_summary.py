@@ -26,6 +26,7 @@ from trioarb.report.summary import summarise
 FUNNEL = [
     "seen",
     "refused",
+    "withdrawn",
     "conflated",
     "evaluated",
     "fresh",

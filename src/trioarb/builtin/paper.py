@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from enum import Enum
+from math import isnan
 
 import attrs
 
@@ -276,7 +277,10 @@ class PaperExchange(Exchange):
         if quote is None:
             return
         buying = order.side is Side.BUY
-        price = exact_decimal(quote.ask if buying else quote.bid)
+        touch = quote.ask if buying else quote.bid
+        if isnan(touch):
+            return  # that side was withdrawn
+        price = exact_decimal(touch)
         if price > order.limit_price if buying else price < order.limit_price:
             return
         key = (order.symbol, order.side)

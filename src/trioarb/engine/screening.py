@@ -44,7 +44,9 @@ def can_be_screened(campaign: Campaign) -> bool:
 
 
 async def columns_of(campaign: Campaign) -> Columns | None:
-    """Return the campaign's market data, aligned; ``None`` if a market can't give columns.
+    """Return the campaign's market data, aligned; ``None`` if a market can't give columns, or if a side is missing.
+
+    A quote that is not whole changes what is on the board for quotes of other venues: those are shown one by one.
 
     What was aligned is kept on disk, if all markets say where their rows come from, and found there the next time.
 
@@ -71,6 +73,8 @@ async def columns_of(campaign: Campaign) -> Columns | None:
             await _keep(folder, read, symbols, tuple(tapes), stored)
             found = quote_cache.load(folder)
         if found is not None:
+            if any(len(columns.refused.ts_ns) for columns in found[0].values()):
+                return None
             return Columns(by_symbol=found[0], times=dict(zip(tapes, found[1], strict=True)))
     blocks: dict[str, list[QuoteBlock]] = {symbol: [] for symbol in symbols}
     refused: dict[str, list[Refused]] = {symbol: [] for symbol in symbols}
@@ -82,6 +86,8 @@ async def columns_of(campaign: Campaign) -> Columns | None:
             refused[one.symbol].append(one.refused)
 
     await _align(read(), symbols, list(times.values()), add)
+    if any(refused.values()):
+        return None
     columns = {symbol: QuoteColumns(blocks[symbol], Refused.joined(refused[symbol])) for symbol in symbols}
     return Columns(by_symbol=columns, times=times)
 

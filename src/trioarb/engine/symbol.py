@@ -53,6 +53,7 @@ class SymbolTask:
         "_failure",
         "_funnel",
         "_has_news",
+        "_is_seeded",
         "_most_iterations",
         "_on_done",
         "_parts",
@@ -101,9 +102,12 @@ class SymbolTask:
             for other in self.paths
             if path.sell == other.buy
         }
-        self._sinks = sinks_of(market.board, fees, strategy.max_quote_age_ns, self._show, self._refuse)
+        self._sinks = sinks_of(
+            market.board, fees, strategy.max_quote_age_ns, show=self._show, refuse=self._refuse, withdraw=self._withdraw
+        )
         self._has_news = True
         self._timed_at = 0
+        self._is_seeded = [False] * len(market.board.venues)
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | Exit | None = None
         self._executing = False
@@ -156,11 +160,17 @@ class SymbolTask:
     def sink(self, venue: str) -> QuoteSink:
         """Return what a venue's market data calls with every quote of this symbol.
 
-        A quote that is no number, not positive, crossed, or older than the one before is refused.
+        A price or size that is NaN or 0 withdraws its side. What is negative, infinite or crossed is refused, and the
+        venue's quote leaves the board; what is older than the quote before is refused.
         """
         return self._sinks.of[self._board.venues.index(venue)]
 
+    def _withdraw(self) -> None:
+        self.settle()
+        self._funnel.withdrawn += 1
+
     def _refuse(self) -> None:
+        self.settle()
         self._funnel.seen += 1
         self._funnel.refused += 1
 
@@ -168,7 +178,7 @@ class SymbolTask:
         """Do what a quote asks for that is on the board already."""
         self.settle()
         self._funnel.seen += 1
-        is_first = self._board.serial[venue] == 1
+        is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
         if not self._every_quote and not is_first:
             if self._active:
                 self._funnel.conflated += self._unread[venue]
@@ -176,6 +186,7 @@ class SymbolTask:
             return
         try:
             if is_first:
+                self._is_seeded[venue] = True
                 self._seed_inventory(venue)
             if self._active and self._every_quote:
                 self.evaluate(received_ns)
@@ -187,10 +198,9 @@ class SymbolTask:
     def _calm(self) -> None:
         """Let quotes come that need not be shown: those with which no edge is the highest so far or in a band."""
         highest_bps, decider = self.highest_edge_bps, self._decider
-        received_ns = self._board.received_ns
         if self.chosen or highest_bps is None or decider.held or not self.is_evaluating:
             return
-        if any(received_ns[venue] < 0 for venue in self._sinks.of):
+        if not all(map(self._board.is_whole, self._sinks.of)):
             return
         count = min(self._timed_at, self._most_iterations - 1) - self._funnel.iterations
         if count > 0:
@@ -321,7 +331,7 @@ class SymbolTask:
         await self.take_turn()
         while positions := self._parts.trades.positions(self.symbol):
             for position in positions:
-                if not self.market.is_quoted(position.route.buy_venue, position.route.sell_venue):
+                if not self._decider.can_close(position):
                     continue
                 found = self._decider.plan_exit(position, reason)
                 if found.is_tradable:
@@ -404,8 +414,8 @@ class SymbolTask:
         """Execute an exit; one that closed nothing is not tried again at once."""
         position = work.position
         # Planned again: since the decision, another symbol may have spent what it needs.
-        found = self._decider.plan_exit(position, work.reason)
-        if found.is_tradable:
+        found = self._decider.plan_exit(position, work.reason) if self._decider.can_close(position) else None
+        if found is not None and found.is_tradable:
             await self._parts.executor.exit(self.market, position, found.plan, work.reason)
         self._paused.pop(position.trade_id, None)
         if position in self._parts.trades.positions(self.symbol):

@@ -86,7 +86,7 @@ def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal) -> 
         if state.out_of_time:
             return Finish(PairOutcome.RESIDUAL, imbalance, False)
         return min(remedies, key=lambda remedy: (remedy.refusals, remedy.cost)).order
-    if state.buy.touch is not None and state.sell.touch is not None and _is_dust(state, imbalance):
+    if _bid(state.buy) is not None and _bid(state.sell) is not None and _is_dust(state, imbalance):
         return Finish(_outcome(state.kind, min(state.bought, state.sold)), imbalance, True)
     return Finish(PairOutcome.RESIDUAL, imbalance, False) if state.out_of_time else Wait()
 
@@ -107,7 +107,7 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
     if state.kind is PairKind.ENTRY:
         options.append((leading.reversed, Purpose.UNWIND))
     for leg, purpose in options:
-        if leg.touch is None:
+        if not leg.is_priced:
             continue
         price, fee_bps, selling = leg.price, leg.instrument.taker_fee_bps, leg.side is Side.SELL
         limit = leg.limit_beyond(slippage_bps)
@@ -140,6 +140,10 @@ def _is_dust(state: PairState, imbalance: Decimal) -> bool:
     """Whether it is too small for every venue that could even it out: for an exit, the lagging one."""
     lagging = state.sell if imbalance > 0 else state.buy
     return not any(
-        leg.touch is not None and leg.takes(leg.lots(abs(imbalance)), leg.touch.bid)
+        (bid := _bid(leg)) is not None and leg.takes(leg.lots(abs(imbalance)), bid)
         for leg in ((lagging,) if state.kind is PairKind.EXIT else (state.buy, state.sell))
     )
+
+
+def _bid(leg: Leg) -> Decimal | None:
+    return None if leg.touch is None else leg.touch.bid

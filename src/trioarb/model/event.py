@@ -482,6 +482,7 @@ class SymbolRetired(Event):
 class FunnelCounted(Event):
     """A symbol's counters since the campaign's start (running totals, not differences).
 
+    ``withdrawn``: quotes without one of their sides, or both; they are not ``refused``.
     ``highest_edge_bps``: the highest edge that was seen so far, absent before the first.
     """
 
@@ -498,6 +499,7 @@ class FunnelCounted(Event):
     not_sized: Mapping[str, int]
     final: bool
     highest_edge_bps: float | None = None
+    withdrawn: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -49,7 +49,10 @@ class Instrument:
 
 @attrs.frozen(kw_only=True)
 class Quote:
-    """Best bid and ask at one venue, sizes in base asset; ``serial`` numbers the venue's quotes."""
+    """Best bid and ask at one venue, sizes in base asset; ``serial`` numbers the venue's quotes.
+
+    A side that was withdrawn has the price NaN and the size 0.
+    """
 
     bid: float
     bid_size: float

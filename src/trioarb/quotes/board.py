@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import nan
 
 import attrs
 
@@ -15,16 +16,19 @@ __all__ = ["QuoteBoard", "Touch"]
 
 @attrs.frozen(kw_only=True)
 class Touch:
-    """Best prices and sizes as exact decimals."""
+    """Best prices and sizes as exact decimals; the price of a side that was withdrawn is absent, its size 0."""
 
-    bid: Decimal
+    bid: Decimal | None
     bid_size: Decimal
-    ask: Decimal
+    ask: Decimal | None
     ask_size: Decimal
 
 
 class QuoteBoard:
     """Columns of the latest accepted quotes, by index of the venue. A quote costs no object; ``serial`` is set last.
+
+    A side that is not there has the price NaN and the size 0: before a venue's first quote, once it was withdrawn, and
+    after a quote that can't be.
 
     Where quotes that change nothing are passed over, the board may be behind: ``catch_up`` brings it up to now. What
     is asked for by venue does so itself; who reads the columns, calls it before.
@@ -36,9 +40,9 @@ class QuoteBoard:
         count = len(venues)
         self.catch_up: Callable[[], None] = _up_to_date
         self.venues = tuple(venues)
-        self.bid = [0.0] * count
+        self.bid = [nan] * count
         self.bid_size = [0.0] * count
-        self.ask = [0.0] * count
+        self.ask = [nan] * count
         self.ask_size = [0.0] * count
         self.received_ns = [-1] * count
         self.serial = [0] * count
@@ -70,9 +74,9 @@ class QuoteBoard:
         serial = self.serial[index]  # read first, since the live view asks from another thread
         if serial != known:
             touch = Touch(
-                bid=exact_decimal(self.bid[index]),
+                bid=_price(self.bid[index]),
                 bid_size=exact_decimal(self.bid_size[index]),
-                ask=exact_decimal(self.ask[index]),
+                ask=_price(self.ask[index]),
                 ask_size=exact_decimal(self.ask_size[index]),
             )
             self._touches[index] = serial, touch
@@ -83,9 +87,19 @@ class QuoteBoard:
         self.catch_up()
         return self.received_ns[self.venues.index(venue)]
 
-    def is_quoted(self, venue: str) -> bool:
-        self.catch_up()
-        return self.serial[self.venues.index(venue)] > 0
+    def is_whole(self, venue: int) -> bool:
+        """Return whether both sides are there."""
+        return self.bid[venue] <= self.ask[venue]
+
+    def take_off(self, venue: int) -> None:
+        """Let a venue's quote leave the board; when it came, and its number, stay as they are."""
+        self.bid[venue] = self.ask[venue] = nan
+        self.bid_size[venue] = self.ask_size[venue] = 0.0
+        self._touches[venue] = (0, None)
+
+
+def _price(price: float) -> Decimal | None:
+    return exact_decimal(price) if price > 0 else None
 
 
 def _up_to_date() -> None:

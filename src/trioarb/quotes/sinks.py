@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf
+from math import inf, nan
 from typing import Protocol
 
 import attrs
@@ -43,12 +43,22 @@ class Sinks:
 
 
 def sinks_of(
-    board: QuoteBoard, fees: Mapping[int, Fees], max_age_ns: int, show: Show, refuse: Callable[[], None]
+    board: QuoteBoard,
+    fees: Mapping[int, Fees],
+    max_age_ns: int,
+    *,
+    show: Show,
+    refuse: Callable[[], None],
+    withdraw: Callable[[], None],
 ) -> Sinks:
     """Make the sinks of a symbol's venues (by index). They share what they know of each other in variables.
 
     The highest sale and the lowest purchase bound every route; both are kept as quotes come, so that a quote costs
     the same however many venues there are.
+
+    A price or size that is NaN or 0 withdraws its side: ``withdraw`` is told, and the quote is shown. One that is
+    negative or infinite, a crossed quote, and one that is older than the one before are told to ``refuse``; but for
+    the last, the venue's quote leaves the board.
     """
     bids, bid_sizes, asks, ask_sizes = board.bid, board.bid_size, board.ask, board.ask_size
     times_ns, serials = board.received_ns, board.serial
@@ -77,8 +87,14 @@ def sinks_of(
                 and 0.0 < ask_size < inf
                 and received_ns >= times_ns[venue]
             ):
-                refuse()
-                return
+                if received_ns < times_ns[venue] or not _can_be(bid, bid_size, ask, ask_size):
+                    if received_ns >= times_ns[venue]:
+                        forget(venue)
+                    refuse()
+                    return
+                withdraw()
+                bid, bid_size = _side(bid, bid_size)
+                ask, ask_size = _side(ask, ask_size)
             bids[venue] = bid
             bid_sizes[venue] = bid_size
             asks[venue] = ask
@@ -87,13 +103,13 @@ def sinks_of(
             serials[venue] += 1
 
             # A maximum that is replaced by less has to be looked for again; any other quote only compares.
-            before, now = sold[venue], bid * keep
+            before, now = sold[venue], bid * keep if bid > 0.0 else 0.0
             sold[venue] = now
             if now > highest:
                 highest = now
             elif before == highest:
                 highest = max(sold)
-            before, now = paid[venue], ask * cost
+            before, now = paid[venue], ask * cost if ask > 0.0 else inf
             paid[venue] = now
             if now < lowest:
                 lowest = now
@@ -111,6 +127,13 @@ def sinks_of(
             show(venue, received_ns)
 
         return on_quote
+
+    def forget(venue: int) -> None:
+        """Take a venue's quote off the board."""
+        nonlocal highest, lowest
+        board.take_off(venue)
+        sold[venue], paid[venue] = 0.0, inf
+        highest, lowest = max(sold), min(paid)
 
     def has_edge(oldest_ns: int) -> bool:
         """Return whether some route between fresh quotes earns anything."""
@@ -130,3 +153,15 @@ def sinks_of(
         return counted
 
     return Sinks({venue: sink(venue) for venue in fees}, calm, settle)
+
+
+def _can_be(bid: float, bid_size: float, ask: float, ask_size: float) -> bool:
+    """Return whether a quote can be, as it is or with a side withdrawn: as `validity.verdicts` judges columns."""
+    if any(number < 0.0 or number == inf for number in (bid, bid_size, ask, ask_size)):
+        return False
+    return not (bid > ask and bid_size > 0.0 and ask > 0.0 and ask_size > 0.0)
+
+
+def _side(price: float, size: float) -> tuple[float, float]:
+    """Return a side as the board has it."""
+    return (price, size) if price > 0.0 and size > 0.0 else (nan, 0.0)

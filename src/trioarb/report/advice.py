@@ -22,7 +22,7 @@ def advise(report: Report) -> tuple[str, ...]:
         return ()
     if not funnel["seen"]:
         return tuple(_no_quotes(report))
-    if funnel["seen"] == funnel["refused"]:
+    if funnel["seen"] == funnel["refused"] + funnel["withdrawn"]:
         return tuple(_all_refused(report, funnel["seen"]))
     if not funnel["evaluated"]:
         return tuple(_never_evaluated(report))
@@ -44,8 +44,8 @@ def _no_quotes(report: Report) -> Iterator[str]:
 
 def _all_refused(report: Report, seen: int) -> Iterator[str]:
     yield (
-        f"All {seen:,} quotes were refused: each had a price or size that is no number or not positive, a bid above "
-        "its ask, or a time before that of the quote it followed."
+        f"All {seen:,} quotes were refused or withdrawn: each had a price or size that is absent, no number or not "
+        "positive, a bid above its ask, or a time before that of the quote it followed."
     )
     yield f"No limit changes that, only better data ({_markets(report)})."
 

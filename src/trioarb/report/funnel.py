@@ -9,7 +9,17 @@ from trioarb.state.statistics import Statistics, SymbolStatistics
 
 __all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total"]
 
-_COUNTED = ("seen", "refused", "conflated", "evaluated", "fresh", "edge_positive", "over_threshold", "sized")
+_COUNTED = (
+    "seen",
+    "refused",
+    "withdrawn",
+    "conflated",
+    "evaluated",
+    "fresh",
+    "edge_positive",
+    "over_threshold",
+    "sized",
+)
 _TRADED = ("allowed", "sent", "filled", "closed")
 FUNNEL_STEPS = (*_COUNTED, *_TRADED)
 

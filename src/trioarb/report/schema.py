@@ -185,6 +185,7 @@ TABLES = (
                     "iterations",
                     "seen",
                     "refused",
+                    "withdrawn",
                     "conflated",
                     "evaluated",
                     "fresh",

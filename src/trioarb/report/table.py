@@ -261,10 +261,12 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         funnel = funnel_of(report.statistics, symbol)
         if funnel["refused"]:
             yield (
-                f"Refused: {funnel['refused']:,} of {funnel['seen']:,} quotes of {symbol}: not a number, not "
-                "positive, crossed, or older than the one before",
+                f"Refused: {funnel['refused']:,} of {funnel['seen']:,} quotes of {symbol}: negative, infinite, "
+                "crossed, or older than the one before",
                 "yellow",
             )
+        if funnel["withdrawn"]:
+            yield f"Withdrawn: {funnel['withdrawn']:,} of {funnel['seen']:,} quotes of {symbol} lack a side", ""
     for note in report.notes:
         yield f"Note: {note}", ""
 

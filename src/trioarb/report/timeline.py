@@ -35,7 +35,17 @@ from trioarb.state.statistics import Statistics
 __all__ = ["Timeline", "describe_residual", "utc"]
 
 _MOST_SYMBOLS = 6
-_FUNNEL = ("seen", "refused", "conflated", "evaluated", "fresh", "edge_positive", "over_threshold", "sized")
+_FUNNEL = (
+    "seen",
+    "refused",
+    "withdrawn",
+    "conflated",
+    "evaluated",
+    "fresh",
+    "edge_positive",
+    "over_threshold",
+    "sized",
+)
 
 
 def utc(ns: int) -> str:

@@ -13,11 +13,16 @@ __all__ = ["Funnel", "Passed"]
 
 @attrs.define
 class Funnel:
-    """Where a symbol's quotes and evaluations went. ``stale``: evaluations without two fresh quotes."""
+    """Where a symbol's quotes and evaluations went.
+
+    ``withdrawn``: quotes without one of their sides, or both. ``stale``: evaluations without a route between two fresh
+    quotes.
+    """
 
     iterations: int = 0
     seen: int = 0
     refused: int = 0
+    withdrawn: int = 0
     conflated: int = 0
     stale: int = 0
     edge_positive: int = 0
@@ -32,6 +37,7 @@ class Funnel:
             iterations=self.iterations,
             seen=self.seen,
             refused=self.refused,
+            withdrawn=self.withdrawn,
             conflated=self.conflated,
             evaluated=self.evaluated,
             fresh=self.fresh,
@@ -58,6 +64,7 @@ class Funnel:
             iterations=counted.iterations,
             seen=counted.seen,
             refused=counted.refused,
+            withdrawn=counted.withdrawn,
             conflated=counted.conflated,
             stale=counted.evaluated - counted.fresh,
             edge_positive=counted.edge_positive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
+from math import inf
 
 import attrs
 
@@ -102,13 +103,13 @@ class Decider:
         board = self._board
         oldest_ns = max(now_ns - self.strategy.max_quote_age_ns, 0)  # before its first quote a venue's time is -1
         best: Path | None = None
-        best_edge = 0.0
+        best_edge = -inf
         bids, asks, received_ns = board.bid, board.ask, board.received_ns
         for path, buy, sell, keep_sell, cost_buy in self._legs:
             if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
                 continue
             edge = edge_bps(bids[sell], keep_sell, asks[buy], cost_buy)
-            if best is None or edge > best_edge:
+            if edge > best_edge:  # false where a side is missing: its price is NaN
                 best, best_edge = path, edge
         return None if best is None else (best, best_edge)
 
@@ -135,7 +136,7 @@ class Decider:
     def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:
         """Return the first position that is to be closed and can be; those ``paused`` not before their time."""
         for held in self.held:
-            if now_ns < paused.get(held.position.trade_id, 0) or not self._is_quoted(held.position):
+            if now_ns < paused.get(held.position.trade_id, 0) or not self.can_close(held.position):
                 continue
             reason = self._exit_reason(held, now_ns)
             if reason is not None and self.plan_exit(held.position, reason).is_tradable:
@@ -155,13 +156,13 @@ class Decider:
         reason = self.strategy.exit(held.position, edge, net_bps(held, bid, ask), now_ns)
         return reason if is_fresh or reason is ExitReason.MAX_HOLDING else None
 
-    def _is_quoted(self, position: Position) -> bool:
-        """Return whether both venues had a quote; after a crash, positions are there before the first."""
-        route = position.route
-        return self._board.is_quoted(route.buy_venue) and self._board.is_quoted(route.sell_venue)
+    def can_close(self, position: Position) -> bool:
+        """Return whether there is a bid where the position is long, and an ask where it is short."""
+        out = self._path_of[position.route.reversed]
+        return self._board.bid[out.sell] > 0.0 and self._board.ask[out.buy] > 0.0
 
     def plan_exit(self, position: Position, reason: ExitReason) -> Plan:
-        """Return how to close a position whose venues are quoted."""
+        """Return how to close a position that can be closed."""
         route = position.route.reversed
         buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
         plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
@@ -173,7 +174,7 @@ class Decider:
         """Return PnL if closed at the touch, fees paid, to the last digit; ``None`` without quotes."""
         route = position.route
         long, short = self._board.touch(route.buy_venue), self._board.touch(route.sell_venue)
-        if long is None or short is None:
+        if long is None or long.bid is None or short is None or short.ask is None:
             return None
         with localcontext(EXACT):
             received = long.bid * (BPS - self.instruments[route.buy_venue].taker_fee_bps)

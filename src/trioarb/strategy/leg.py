@@ -19,8 +19,8 @@ __all__ = ["Leg", "least"]
 class Leg:
     """One side of a trade at one venue: its price there now, and what is free to be spent.
 
-    ``touch`` is absent before the venue's first quote. ``free_base`` and ``free_quote`` are what is not locked or
-    claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
+    ``touch`` is absent before the venue's first quote, and a side of it once that was withdrawn. ``free_base`` and
+    ``free_quote`` are what is not locked or claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
     """
 
     side: Side
@@ -44,14 +44,22 @@ class Leg:
     @property
     def price(self) -> Decimal:
         """What the venue asks of a buyer, or bids a seller."""
-        touch = self._touch()
-        return touch.ask if self.side is Side.BUY else touch.bid
+        price = None if self.touch is None else self.touch.ask if self.side is Side.BUY else self.touch.bid
+        if price is None:
+            raise AssertionError(f"{self.instrument.symbol}: {self.venue} has no price on this side")
+        return price
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the venue has this side at all."""
+        return self.touch is not None and (self.touch.ask if self.side is Side.BUY else self.touch.bid) is not None
 
     @property
     def displayed(self) -> Decimal:
         """How much of it the venue shows at that price."""
-        touch = self._touch()
-        return touch.ask_size if self.side is Side.BUY else touch.bid_size
+        if self.touch is None:
+            return ZERO
+        return self.touch.ask_size if self.side is Side.BUY else self.touch.bid_size
 
     @property
     def limit(self) -> Decimal:
@@ -81,11 +89,6 @@ class Leg:
     def takes(self, quantity: Decimal, price: Decimal) -> bool:
         """Return whether the venue takes an order of this size at this price."""
         return quantity > 0 and price > 0 and quantity * price >= self.instrument.rules.min_notional
-
-    def _touch(self) -> Touch:
-        if self.touch is None:
-            raise AssertionError(f"{self.instrument.symbol}: {self.venue} is priced before its first quote")
-        return self.touch
 
 
 def least(instrument: Instrument, limit: Decimal) -> Decimal:

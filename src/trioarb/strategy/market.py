@@ -36,10 +36,6 @@ class Market:
     def base(self) -> str:
         return next(iter(self.instruments.values())).base
 
-    def is_quoted(self, *venues: str) -> bool:
-        """Whether each of the venues had a quote."""
-        return all(self.board.is_quoted(venue) for venue in venues)
-
     def leg(self, venue: str, side: Side) -> Leg:
         """Return one side of a trade at a venue, as it stands now."""
         instrument, exchange, funds = self.instruments[venue], self.exchanges[venue], self.funds

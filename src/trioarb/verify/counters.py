@@ -17,6 +17,7 @@ _TOTALS = (
     "iterations",
     "seen",
     "refused",
+    "withdrawn",
     "conflated",
     "evaluated",
     "fresh",
@@ -72,6 +73,8 @@ class Counters:
         ]
         if event.refused + event.conflated > event.seen:
             wrong.append(f"refused {event.refused} and conflated {event.conflated} of seen {event.seen}")
+        if event.refused + event.withdrawn > event.seen:
+            wrong.append(f"refused {event.refused} and withdrawn {event.withdrawn} of seen {event.seen}")
         if event.sized + not_sized > event.over_threshold:
             wrong.append(f"sized {event.sized} and not {not_sized} of over_threshold {event.over_threshold}")
         if one.last is not None:
