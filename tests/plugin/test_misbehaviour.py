@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+import misbehaviour
 import pytest
 import trio
 from misbehaviour import CASES, Case, plugin
 
+from trioarb.api import Answer, Exchange, GuardTier, GuardTierSpec, GuardTripped
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -18,7 +22,7 @@ from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
-from trioarb.testing import two_venues
+from trioarb.testing import plugin_of, run_virtual, two_venues
 from trioarb.time.virtual import VirtualClock
 from trioarb.verify.verification import Verifier
 
@@ -122,3 +126,67 @@ def test_a_misbehaviour(case: Case) -> None:
         verifier = Verifier()
         verifier.fold(ended.records)
         assert verifier.result().is_sound, verifier.result()
+
+
+class Endless(GuardTier):
+    """Answers its own answers."""
+
+    def check(self, opportunity: Any, now_ns: int) -> None:
+        return None
+
+    def react(self, record: Record) -> list[GuardTripped]:
+        return [GuardTripped(tier="odd", rule="again", answer=Answer.DENY, value="1", limit="0")]
+
+
+def test_a_guard_that_answers_its_own_events_is_silenced_and_denies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(misbehaviour, "_Guard", Endless)
+
+    ended = run(None)
+
+    assert sum(isinstance(record.event, GuardTripped) for record in ended.records) < 50
+    assert "[guards.odd]: plugin 'odd': react answers its own events without end" in said(ended)
+    assert not any(isinstance(record.event, model.PairOpened) for record in ended.records)
+
+
+def test_a_symbol_never_has_two_pairs_in_flight_whatever_submit_answers() -> None:
+    for what in ("None", "text", "an object"):
+        flying: set[str] = set()
+        for record in run(Case(Exchange, "submit", "", what)).records:
+            match record.event:
+                case model.PairOpened(symbol=symbol):
+                    assert symbol not in flying
+                    flying.add(symbol)
+                case model.PairEnded(symbol=symbol):
+                    flying.remove(symbol)
+        assert not flying
+
+
+@asynccontextmanager
+async def with_a_task_of_its_own(task: Callable[[], Awaitable[None]]) -> AsyncIterator[GuardTier]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task)
+        yield misbehaviour._Guard()
+        nursery.cancel_scope.cancel()
+
+
+async def breaks_off() -> None:
+    await trio.sleep(5)
+    raise OSError("the connection is gone")
+
+
+@pytest.mark.parametrize(("task", "exit_code"), [(trio.sleep_forever, 0), (breaks_off, 1)])
+def test_a_plugin_may_have_tasks_of_its_own_and_one_that_fails_is_named(
+    task: Callable[[], Awaitable[None]], exit_code: int
+) -> None:
+    spec = GuardTierSpec(name="odd", doc="", open=lambda settings, context: with_a_task_of_its_own(task))
+    config: dict[str, Any] = two_venues("odd")
+    config["strategy"] = {"plugin": "spread", "exit_bps": -40}
+    config["guards"] = {"mine": {"plugin": "odd"}}
+    others = misbehaviour.plugin(None)
+    specs = [*others.trioarb_market_data(), *others.trioarb_symbol_sources(), spec]  # type: ignore[attr-defined]
+
+    result = run_virtual(config, plugins={"mine": plugin_of(*specs)})
+
+    assert result.exit_code == exit_code, result.campaign.error
+    if exit_code:
+        assert "[guards.mine]: plugin 'odd': close raised OSError: the connection is gone" in result.campaign.error

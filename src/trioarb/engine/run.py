@@ -112,7 +112,8 @@ async def run_campaign(
             await _run(campaign, start, writer)
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
-        campaign.end(EndedBy.ERROR, "; ".join(wrong))
+        campaign.end(EndedBy.ERROR)
+        campaign.error = "; ".join(filter(None, (campaign.error, *wrong)))
     return campaign
 
 

@@ -368,6 +368,9 @@ class CheckedGuard(GuardTier):
         except BaseException as error:
             self._where.fail("react", error)
 
+    def endless(self) -> PluginFault:
+        return PluginFault(f"{self._where}: react answers its own events without end; it has to tell them by `reacts`")
+
     def poll(self, now_ns: int) -> Sequence[GuardTripped]:
         try:
             return answer.check_tripped(self._inner.poll(now_ns))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 import pluggy
@@ -90,6 +93,30 @@ def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
             doesn't exist, has a hook that is async, raises or returns something else than specs, and every name
             that two plugins claim. One problem a line.
     """
+    with _interrupts():
+        return _load(extra)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise `Interrupt`, which no plugin raises: what else comes as a KeyboardInterrupt is a plugin's."""
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise Interrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _load(extra: Mapping[str, object] | None) -> Plugins:
     manager = pluggy.PluginManager(hookspec.PROJECT)
     manager.add_hookspecs(hookspec)
     problems: list[str] = []

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 _ENGINE = "engine"
 
+#: How deep guards may answer to each other's events, and how often within one step; more has no end.
+_DEEPEST, _MOST_ANSWERS = 8, 1_000
+
 
 @attrs.define
 class _Streak:
@@ -47,6 +50,8 @@ class Guards:
         self._max_concurrent_pairs = max_concurrent_pairs
         self._streaks: dict[str, _Streak] = {}
         self._broken: dict[str, str] = {}
+        self._endless: set[str] = set()
+        self._depth = self._answered = 0
         self._held: Refusal | None = None
         self._log = structlog.get_logger("trioarb.guards")
 
@@ -101,8 +106,21 @@ class Guards:
         return self._reactions(reacting, record) if reacting else ()
 
     def _reactions(self, tiers: Iterable[tuple[str, CheckedGuard]], record: Record) -> Iterator[Event]:
-        for name, tier in tiers:
-            yield from self._tripped(name, tier.react, record, str(getattr(record.event, "symbol", "")))
+        self._answered = self._answered if self._depth else 0
+        self._depth += 1
+        try:
+            for name, tier in tiers:
+                if name in self._endless:
+                    continue
+                for event in self._tripped(name, tier.react, record, str(getattr(record.event, "symbol", ""))):
+                    self._answered += 1
+                    if self._depth > _DEEPEST or self._answered > _MOST_ANSWERS:
+                        self._endless.add(name)
+                        self._break(name, tier.endless())
+                        break
+                    yield event
+        finally:
+            self._depth -= 1
 
     @property
     def polled(self) -> bool:

@@ -1,0 +1,126 @@
+"""Plugins that can't be cancelled: the process leaves in time, with its journal closed and the plugin named."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PLUGIN = """
+import contextlib, time, attrs, trio
+from trioarb.api import ExchangeSpec, hookimpl, setting
+from trioarb.builtin.paper import PaperExchange, PaperSettings
+
+@attrs.frozen(kw_only=True)
+class Settings(PaperSettings):
+    fault: str = setting("", doc="what goes wrong")
+
+class Stubborn(PaperExchange):
+    def __init__(self, settings, context):
+        super().__init__(settings, context)
+        self.fault, self.asked = settings.fault, 0
+    async def instruments(self, listings):
+        if self.fault == "instruments hang":
+            await trio.sleep_forever()
+        return await super().instruments(listings)
+    async def submit(self, order):
+        if self.fault == "submit blocks":
+            time.sleep(1000)
+        while self.fault == "submit swallows":
+            with contextlib.suppress(trio.Cancelled):
+                await trio.sleep_forever()
+        return await super().submit(order)
+    async def balances(self):
+        self.asked += 1
+        if self.fault == "balances hang" and self.asked > 1:
+            await trio.sleep_forever()
+        return await super().balances()
+
+@contextlib.asynccontextmanager
+async def open_venue(settings, context):
+    yield Stubborn(settings, context)
+    if settings.fault == "close loops":
+        while True:
+            pass
+
+@hookimpl
+def trioarb_exchanges():
+    return [ExchangeSpec(name="stubborn", doc="", settings=Settings, open=open_venue)]
+"""
+TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+
+
+def run(tmp_path: Path, fault: str, *signals_at: float) -> tuple[int, str, float]:
+    """Run a campaign of two seconds, sending SIGINT at these seconds; return exit code, output and how long it took."""
+    (tmp_path / "stubborn.py").write_text(PLUGIN)
+    info = tmp_path / "stubborn-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stubborn\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[trioarb]\nstubborn = stubborn\n")
+    command = [
+        sys.executable,
+        "-m",
+        "trioarb",
+        "run",
+        str(TOP10),
+        "--journal=c.journal",
+        "--summary=s.json",
+        "--runtime=2",
+    ]
+    command += [
+        "--set=exchanges.b.plugin=stubborn",
+        f"--set=exchanges.b.fault={fault}",
+        "--set=engine.blocked_seconds=4",
+    ]
+    command += ["--set=session.loop_interval_ms=20", "--set=execution.leg_timeout_seconds=0.5"]
+    command += ["--set=execution.hedge_deadline_seconds=1", "--set=execution.close_deadline_seconds=1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for at in signals_at:
+            time.sleep(max(0.0, started + at - time.monotonic()))
+            process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=90)
+        return process.returncode, out, time.monotonic() - started
+
+
+def is_sound(folder: Path) -> bool:
+    command = [sys.executable, "-m", "trioarb", "verify", "c.journal"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "method"), [("submit blocks", "submit"), ("submit swallows", "submit"), ("close loops", "close")]
+)
+def test_what_can_not_be_cancelled_is_named_and_left(tmp_path: Path, fault: str, method: str) -> None:
+    code, out, seconds = run(tmp_path, fault)
+
+    assert code == 1, out
+    assert f"[exchanges.b]: plugin 'stubborn': {method}" in out
+    assert "Traceback" not in out
+    assert seconds < 60
+    assert is_sound(tmp_path)
+    assert (tmp_path / "s.json").exists()
+
+
+def test_a_start_that_hangs_hears_a_signal(tmp_path: Path) -> None:
+    code, out, seconds = run(tmp_path, "instruments hang", 8)
+
+    assert (code, seconds < 30) == (130, True), out
+    assert "interrupted; no campaign was begun" in out
+
+
+def test_a_second_signal_ends_the_wait_for_balances(tmp_path: Path) -> None:
+    code, out, seconds = run(tmp_path, "balances hang", 8, 12)
+
+    assert code == 3, out
+    assert "b did not say its balances" in out
+    assert seconds < 30
+    assert is_sound(tmp_path)
