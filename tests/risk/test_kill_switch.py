@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_looked_for_denies(tmp_path: Path) -> None:
     desk = switch(tmp_path / ("x" * 5_000))
     assert desk.answer().startswith("DENY error: [guards.mine]: plugin 'mine': check raised OSError")
     desk.poll()
-    assert desk.answer().startswith("DENY error: [guards.mine]: plugin 'mine': check raised OSError")
+    assert desk.answer().startswith("DENY error: [guards.mine]: plugin 'mine': poll raised OSError")
 
 
 def test_a_file_in_a_folder_that_is_not_there_is_not_there(tmp_path: Path) -> None:
