@@ -18,8 +18,9 @@ import pytest
 import structlog
 import tomli
 import trio
+from checked import checked
 
-from trioarb.api import GuardContext, GuardTier, GuardTierSpec, Record, RiskView
+from trioarb.api import GuardContext, GuardTierSpec, Record, RiskView
 from trioarb.cli.journal import keep_anew, keep_on
 from trioarb.config.load import Loaded, load_table
 from trioarb.engine.campaign import Campaign
@@ -28,6 +29,7 @@ from trioarb.engine.run import run_campaign
 from trioarb.journal.journal import Journal
 from trioarb.journal.recorded import claim, open_journal
 from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed
+from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
@@ -99,7 +101,7 @@ class State:
     funds: Funds
     exposure: Exposure
     statistics: Statistics
-    tiers: Mapping[str, GuardTier]
+    tiers: Mapping[str, CheckedGuard]
 
     def seen(self) -> dict[str, Any]:
         """Return all of it as plain values that do not change any more."""
@@ -116,7 +118,8 @@ class State:
             "funds": plain(vars(self.funds)["_claims"]) | plain(vars(self.funds)["_claimed"]),
             "exposure": plain(self.exposure),
             "statistics": plain(self.statistics),
-            **{f"tier {name}": plain(tier) for name, tier in self.tiers.items()},
+            # What the border adds to a tier is no state.
+            **{f"tier {name}": plain(vars(tier)["_inner"]) for name, tier in self.tiers.items()},
         }
 
 
@@ -192,13 +195,13 @@ async def fresh(kept: Kept, symbols: Sequence[str]) -> AsyncIterator[tuple[Journ
     config = kept.loaded.config
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
     funds = Funds(ledger, kept.campaign.parts.instruments)
-    journal, tiers = Journal(lambda: 0), dict[str, GuardTier]()
+    journal, tiers = Journal(lambda: 0), dict[str, CheckedGuard]()
     async with AsyncExitStack() as stack:
         for table in config.guards:
             name = table.key.removeprefix("guards.")
             spec: Any = kept.plugins.get(GuardTierSpec, table.plugin, key=table.key)
             context = GuardContext(name=name, symbols=symbols, risk=exposure)
-            tiers[name] = await stack.enter_async_context(spec.open(table.settings, context))
+            tiers[name] = checked(name, await stack.enter_async_context(spec.open(table.settings, context)))
         guards = Guards(
             journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
         )
