@@ -1,4 +1,4 @@
-"""Measure the journal: writing in batches, waiting for the disk, and reading a million events again.
+"""Measure the journal: a step written, waiting for the disk, and reading a million events again.
 
 Usage: python benchmarks/journal.py [EVENTS]
 """
@@ -6,7 +6,6 @@ Usage: python benchmarks/journal.py [EVENTS]
 from __future__ import annotations
 
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,17 +16,17 @@ from pathlib import Path
 
 import trio
 from figures import Figures, quantile
-from trioarb.journal.codec import encode
-from trioarb.journal.file import JournalFile
-from trioarb.journal.stored import open_journal
 
-from trioarb.journal.writer import ThreadWriter
+from trioarb.journal.log import Log
+from trioarb.journal.recorded import KIND, open_journal
+from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import Record
+from trioarb.model.wire import decode, encode
 
 ROOT = Path(__file__).parents[1]
 TRIOARB = [sys.executable, "-m", "trioarb"]
 ORDERS = 1_000
-BATCH = 300_000
+STEPS, STEP = 20_000, 6
 LOOSE = [
     "guards.symbol.cooldown_seconds=0",
     "guards.symbol.circuit_breaker_loss_count=0",
@@ -50,7 +49,7 @@ def write_campaign(path: Path, events: int) -> int:
     command = [*TRIOARB, "run", config, "--plain", "--log-level=ERROR", f"--journal={path}", *limits, *overrides]
     subprocess.run(command, cwd=path.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     with open_journal(path) as journal:
-        return journal.count
+        return journal.last_seq
 
 
 def peak_of(command: Sequence[str], folder: Path) -> tuple[float, float, int]:
@@ -67,45 +66,45 @@ def renumbered(sample: Sequence[Record], count: int) -> list[Record]:
     return [record._replace(seq=seq) for seq, record in enumerate(records, 1)]
 
 
-async def batch_seconds(path: Path, records: Sequence[Record]) -> float:
-    """Return how long it takes from the first record's append to the closed file, in batches."""
-    writer = ThreadWriter(JournalFile.create(path, {}, synchronous=False), each_order=False)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(writer.run)
-        started = time.perf_counter()
-        for number, record in enumerate(records):
+def step_seconds(path: Path, records: Sequence[Record]) -> float:
+    """Return how long it takes to encode, chain and write so many events, a write a step."""
+    writer = JournalWriter(Log.create(path, KIND, {}), last_seq=0, each_order=False, inline=True)
+    started = time.process_time()
+    for first in range(0, len(records), STEP):
+        for record in records[first : first + STEP]:
             writer.append(record)
-            if number % 1_000 == 0:
-                await trio.lowlevel.checkpoint()
-        await writer.close()
-    return time.perf_counter() - started
+        writer.end_step()
+    return time.process_time() - started
+
+
+def decoding_seconds(records: Sequence[Record]) -> float:
+    lines = [encode(record) + b"}" for record in records]
+    started = time.process_time()
+    for line in lines:
+        decode(line)
+    return time.process_time() - started
 
 
 async def order_latencies(folder: Path, records: Sequence[Record]) -> tuple[list[float], list[float]]:
-    """Return what durability adds to an order, and what a bare commit of the same rows takes, turn by turn."""
-    writer = ThreadWriter(JournalFile.create(folder / "order.journal", {}, synchronous=True), each_order=True)
-    raw = sqlite3.connect(folder / "raw.db", isolation_level=None)
-    raw.execute("PRAGMA journal_mode = WAL")
-    raw.execute("PRAGMA synchronous = FULL")
-    raw.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, ts_ns INTEGER, type TEXT, body BLOB)")
+    """Return what durability adds to an order, and what a bare write and sync of the same lines takes, in turn."""
+    log = Log.create(folder / "order.journal", KIND, {})
+    writer = JournalWriter(log, last_seq=0, each_order=True, inline=False)
+    raw = os.open(folder / "raw", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     ours: list[float] = []
     bare: list[float] = []
-    async with trio.open_nursery() as nursery:
-        await nursery.start(writer.run)
-        for first, second in zip(records[::2], records[1::2], strict=True):
-            started = time.perf_counter()
-            writer.append(first)
-            writer.append(second)
-            await writer.durable(second.seq)
-            ours.append(time.perf_counter() - started)
-            rows = [(one.seq, one.ts_ns, *encode(one.event)) for one in (first, second)]
-            started = time.perf_counter()
-            raw.execute("BEGIN")
-            raw.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", rows)
-            raw.execute("COMMIT")
-            bare.append(time.perf_counter() - started)
-        await writer.close()
-    raw.close()
+    for first, second in zip(records[::2], records[1::2], strict=True):
+        started = time.perf_counter()
+        writer.append(first)
+        writer.append(second)
+        await writer.durable()
+        ours.append(time.perf_counter() - started)
+        lines = encode(first) + encode(second)
+        started = time.perf_counter()
+        os.write(raw, lines)
+        os.fdatasync(raw)
+        bare.append(time.perf_counter() - started)
+    await writer.close()
+    os.close(raw)
     return ours, bare
 
 
@@ -120,14 +119,16 @@ def main() -> None:
         events = write_campaign(big, wanted)
         with open_journal(big) as journal:
             sample = list(islice(journal.records(), 1_000, 6_000))
-        records = renumbered(sample, BATCH)
-        seconds = trio.run(batch_seconds, folder / "batch.journal", records)
-        figures.add(f"batch: {BATCH:,} events, appended to closed file", BATCH / seconds, "events/s", "≥ 100,000")
+        records = renumbered(sample, STEPS * STEP)
+        each_us = min(step_seconds(folder / f"steps{n}.journal", records) for n in range(5)) / len(records) * 1e6
+        figures.add(f"a step of {STEP} events, encoded, chained and written", each_us, "µs/event", "≤ 5")
+        each_us = min(decoding_seconds(records) for _ in range(5)) / len(records) * 1e6
+        figures.add("decoded", each_us, "µs/event", "≈ 2")
 
         ours, bare = trio.run(order_latencies, folder, renumbered(sample, 2 * ORDERS))
         p99_bare, p99_ours = quantile(bare, 0.99) * 1000, quantile(ours, 0.99) * 1000
-        figures.add("raw commit of two rows, p50", quantile(bare, 0.5) * 1000, "ms")
-        figures.add("raw commit of two rows, p99", p99_bare, "ms")
+        figures.add("bare write and sync of two lines, p50", quantile(bare, 0.5) * 1000, "ms")
+        figures.add("bare write and sync of two lines, p99", p99_bare, "ms")
         figures.add("durability = order: added to an order, p50", quantile(ours, 0.5) * 1000, "ms")
         figures.add("durability = order: added to an order, p99", p99_ours, "ms", f"≤ {2 * p99_bare + 1:.3g} ms")
 

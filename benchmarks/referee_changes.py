@@ -25,11 +25,17 @@ class Event(NamedTuple):
 
 CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
 
+_A_KILL_LOSES_NOTHING = "a kill takes no step from the journal now, so the campaign goes on later"
+
 OTHER_COURSE: Mapping[str, str] = {
     "withdrawn": "a side that is withdrawn leaves the board; before, the quote before it stayed and was traded on",
     "crossed": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
     "refused": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
     "chaos": "its crossed quotes take the venue's off the board; without them (chaos-uncrossed) it is compared",
+    "killed": _A_KILL_LOSES_NOTHING,
+    "killed-order": _A_KILL_LOSES_NOTHING,
+    "killed-chaos": _A_KILL_LOSES_NOTHING,
+    "resumed-after-stop": "decimals in a journal have no trailing zeros, so those in a guard's text have none after it",
 }
 
 #: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal. No old

@@ -131,7 +131,8 @@ class Sender:
 
         async def send(order: Order) -> None:
             nonlocal filled
-            filled += await self._send(flight, order)
+            part = await self._send(flight, order)
+            filled += part
 
         async with trio.open_nursery() as nursery:
             for order in orders[:-1]:
