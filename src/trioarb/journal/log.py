@@ -253,7 +253,8 @@ class LogReader:
             DamagedLog: a line is not what was written, or does not follow on the one before it.
         """
         number, head, step, rest = 1, self._first_hash, list[LoggedLine](), b""
-        self.position = self.sound_size = self._start
+        sound, last = self._start, head
+        self.position = self._start
         while self.position < self.size:
             chunk = self._bytes(self.position, min(_CHUNK, self.size - self.position))
             if not chunk:
@@ -267,13 +268,13 @@ class LogReader:
                     raise self._damaged(number)
                 step.append(LoggedLine(number, body, head))
                 if body.endswith(END):
-                    self.sound_size += sum(len(one.body) for one in step) + len(step) * (_SUFFIX + 1)
-                    self.head = head
+                    sound += sum(len(one.body) for one in step) + len(step) * (_SUFFIX + 1)
+                    last = head
                     yield step
                     step = []
         if len(rest) > _SUFFIX and rest[-_SUFFIX - 1 : -1].startswith(_HASH) and rest[-3:-1] == _CLOSE:
             raise self._damaged(number + 1)  # a whole line, but for the newline after it
-        self.torn = self.position - self.sound_size
+        self.sound_size, self.head, self.torn = sound, last, self.position - sound
 
     def last_number(self, pattern: re.Pattern[bytes]) -> int:
         """Return the number that a pattern finds last near the end; 0 if it finds none."""

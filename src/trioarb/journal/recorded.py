@@ -118,8 +118,8 @@ class ClaimedJournal(RecordedJournal):
 
     def __init__(self, reader: LogReader) -> None:
         super().__init__(reader)
-        self.config, self.config_digest = self.last_config()
         self.first = next(self.records())
+        self.config, self.config_digest = self.last_config()
         self.last_seq, self.last_ts_ns, _ = decode(self._last.body + b"}")
 
     def go_on(self) -> Log:
