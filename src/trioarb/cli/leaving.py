@@ -37,6 +37,8 @@ class Leaving:
 
     def leave(self, why: str, campaign: Campaign | None) -> None:
         """Close the journal, print the summary that it gives, and end the process."""
+        if campaign is not None:
+            why = campaign.config.redactor.text(why)
         try:
             if campaign is None:
                 self.console.say(f"error: {why}; no campaign was begun", style="red")
@@ -76,7 +78,7 @@ class Leaving:
         try:
             report_on(self.journal, tell)
         finally:
-            self.console.say(f"error: {campaign.config.redactor.text(why)}", style="red")
+            self.console.say(f"error: {why}", style="red")
             self.console.say(f"journal: {self.journal}")
 
 
