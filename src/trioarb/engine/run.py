@@ -113,7 +113,7 @@ async def run_campaign(
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
         campaign.end(EndedBy.ERROR)
-        campaign.error = "; ".join(filter(None, (campaign.error, *wrong)))
+        campaign.error = config.redactor.text("; ".join(filter(None, (campaign.error, *wrong))))
     return campaign
 
 
