@@ -120,7 +120,8 @@ def test_the_journal_holds_what_the_events_say(ran: Ran) -> None:
     (path,) = (ran.folder / "journals").glob("*.journal")
 
     with open_journal(path) as journal:
-        assert [to_json_object(record) for record in journal.records()] == ran.events
+        recorded = [to_json_object(record) for record in journal.records()]
+    assert recorded == [{key: event[key] for key in event if key not in ("end", "hash")} for event in ran.events]
 
 
 def test_a_journal_lies_where_the_flag_says(trioarb: CommandLine) -> None:
@@ -163,7 +164,9 @@ def test_events_are_numbered_json_lines(ran: Ran) -> None:
     assert [event["ts_ns"] for event in events] == sorted(event["ts_ns"] for event in events)
     assert events[0]["type"] == "campaign_opened"
     assert events[-1]["type"] == "campaign_ended"
-    assert not [value for event in events for value in _leaves(event) if isinstance(value, float) or value is None]
+    # What is no money, and not decided by, may be a float.
+    exact = [{key: event[key] for key in event if key != "highest_edge_bps"} for event in events]
+    assert not [value for event in exact for value in _leaves(event) if isinstance(value, float) or value is None]
 
 
 def test_events_and_summary_agree(ran: Ran) -> None:

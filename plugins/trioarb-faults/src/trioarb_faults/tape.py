@@ -12,10 +12,10 @@ from trioarb_faults.settings import FaultyMarketSettings
 
 __all__ = ["FaultyTape"]
 
-#: After so many rows of a tape that are swallowed one is passed on for the engine to refuse: an endless tape of which
+#: After so many rows of a tape that are swallowed one is passed on without prices (withdrawn): an endless tape of which
 #: nothing remains would hold up time itself.
 _MOST_SWALLOWED = 4096
-_REFUSED = (math.nan, math.nan, math.nan, math.nan)
+_WITHOUT_PRICES = (math.nan, math.nan, math.nan, math.nan)
 
 
 class FaultyTape(Tape):
@@ -48,4 +48,4 @@ class FaultyTape(Tape):
                 if swallowed < _MOST_SWALLOWED:
                     continue
             swallowed = 0
-            yield ts_ns + skew_ns, order, symbol, *(quote or _REFUSED)
+            yield ts_ns + skew_ns, order, symbol, *(quote or _WITHOUT_PRICES)
