@@ -119,7 +119,7 @@ def test_where_nothing_can_grow_positions_are_closed(trioarb: CommandLine) -> No
 
 
 def test_a_journal_that_can_not_be_begun_is_an_error_and_nothing_is_traded(trioarb: CommandLine) -> None:
-    ran = trioarb("run", TOP10, VIRTUAL, "--events=/dev/stdout", largest_file=8_000)
+    ran = trioarb("run", TOP10, VIRTUAL, "--events=/dev/stdout", largest_file=4_000)
 
     assert ran.code == 1
     assert "are missing in the journal" in ran.error

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from trioarb.api import (
+    ALWAYS,
     Answer,
     Exchange,
     ExchangeContext,
@@ -285,6 +286,8 @@ class FaultyStrategy(spread.SpreadStrategy):
 
     def entry_from_bps(self, route: Route) -> float:
         fail_if(self._fault, "entry_from_bps")
+        if self._fault == "entry":
+            return ALWAYS
         return super().entry_from_bps(route)
 
     def exit_band(self, position: Position) -> ExitBand:
