@@ -32,18 +32,20 @@ async def require_known_orders(campaign: Campaign, past: Past) -> None:
     Raises:
         CampaignError: they do; names the orders.
     """
-    prefix = f"{campaign.campaign_id}-"
+    prefix, unknown = f"{campaign.campaign_id}-", list[str]()
     for venue in campaign.world.exchanges:
         try:
             known = await campaign.parts.reconciler.orders_of(venue, prefix, past.last_ts_ns - _LOOK_BACK_NS)
         except (PluginFault, VenueError) as error:
             _log().warning("a venue does not say its orders", venue=venue, error=describe(error))
             continue
-        if unknown := sorted(known - past.known_orders):
-            raise CampaignError(
-                f"{venue} knows {', '.join(unknown)}, which the journal doesn't: its end is missing, or it is an old "
-                "copy; nothing was traded: resume the journal that has them, or close them by hand"
-            )
+        if missing := sorted(known - past.known_orders):
+            unknown.append(f"{venue} knows {', '.join(missing)}")
+    if unknown:
+        raise CampaignError(
+            f"{'; '.join(unknown)}, which the journal doesn't: its end is missing, or it is an old copy; nothing was "
+            "traded: resume the journal that has them, or close them by hand"
+        )
 
 
 async def resume(campaign: Campaign, past: Past) -> None:
