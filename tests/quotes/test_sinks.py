@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trioarb.quotes.band import edge_bps, ratio_up_to
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.sinks import Fees, Sinks, sinks_of
 from trioarb.quotes.validity import verdicts
@@ -86,13 +87,26 @@ def test_what_is_not_shown_is_below_the_bar_with_another_fresh_quote_beside_it(
             continue
         unseen += 1
         ratios = {
-            (sell, buy): board.bid[sell] * (1 - 4e-4) / (board.ask[buy] * (1 + 4e-4))
+            (sell, buy): board.bid[sell] * (1 - 4 / 1e4) / (board.ask[buy] * (1 + 4 / 1e4))
             for sell in range(venues)
             for buy in range(venues)
             if sell != buy
         }
         fresh = {one for one in range(venues) if board.received_ns[one] >= now_ns - 1_000}
-        assert max(ratios.values()) <= bar * (1 + 1e-12)
+        assert max(ratios.values()) <= bar
         assert len(fresh) > 1
         positive += any(ratio > 1.0 and fresh >= set(route) for route, ratio in ratios.items())
     assert sinks.settle() == (unseen, positive)
+
+
+def test_a_quote_with_just_the_highest_edge_so_far_is_not_shown_and_one_with_more_is() -> None:
+    counts, _, sinks = desk()
+    for venue in (0, 1):
+        sinks.of[venue](100.0, 1.0, 100.05, 1.0, 1)
+    bid, keep, cost = 100.01, 1 - 4 / 1e4, 1 + 4 / 1e4
+    sinks.calm(ratio_up_to(edge_bps(bid, keep, 100.05, cost)), 1_000_000)
+    shown = counts.shown
+    sinks.of[0](bid, 1.0, 100.05, 1.0, 2)
+    assert counts.shown == shown
+    sinks.of[0](math.nextafter(bid, math.inf), 1.0, 100.05, 1.0, 3)
+    assert counts.shown == shown + 1

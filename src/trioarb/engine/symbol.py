@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import inf, nextafter
 from sys import maxsize
 from time import perf_counter_ns
 
@@ -13,7 +14,7 @@ from trioarb.engine.parts import Parts
 from trioarb.model.event import Deposited, FunnelCounted, PairOpened
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
-from trioarb.quotes.band import Path, ratio_below
+from trioarb.quotes.band import Path, ratio_up_to
 from trioarb.quotes.sinks import Fees, sinks_of
 from trioarb.state.funnel import Funnel, Passed
 from trioarb.strategy.decide import Decider, Exit, paths_of
@@ -44,8 +45,10 @@ class SymbolTask:
 
     __slots__ = (
         "_active",
+        "_bar",
         "_bell",
         "_board",
+        "_calm_bps",
         "_decider",
         "_entries_open",
         "_every_quote",
@@ -105,6 +108,7 @@ class SymbolTask:
         self._sinks = sinks_of(
             market.board, fees, strategy.max_quote_age_ns, show=self._show, refuse=self._refuse, withdraw=self._withdraw
         )
+        self._calm_bps = self._bar = -inf
         self._has_news = True
         self._timed_at = 0
         self._is_seeded = [False] * len(market.board.venues)
@@ -204,7 +208,10 @@ class SymbolTask:
             return
         count = min(self._timed_at, self._most_iterations - 1) - self._funnel.iterations
         if count > 0:
-            self._sinks.calm(ratio_below(min(highest_bps, *decider.entry_from.values())), count)
+            bps = min(highest_bps, nextafter(min(decider.entry_from.values()), -inf))
+            if bps != self._calm_bps:
+                self._calm_bps, self._bar = bps, ratio_up_to(bps)
+            self._sinks.calm(self._bar, count)
 
     def settle(self) -> None:
         """Count the quotes that were not shown."""

@@ -6,6 +6,7 @@ that what is found in columns is what one quote after the other would give, to t
 
 from __future__ import annotations
 
+from math import isfinite, ulp
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["Held", "Path", "edge_bps", "exit_asked", "net_bps", "ratio_below"]
+__all__ = ["Held", "Path", "edge_bps", "exit_asked", "net_bps", "ratio_below", "ratio_up_to"]
 
 Number = TypeVar("Number", float, "npt.NDArray[np.float64]")
 
 #: What rounding could add to an edge, in bps; far more than it does.
 _SLACK_BPS = 1e-7
+
+#: The step of floats below 1, and of what is the difference of a smaller one to 1.
+_STEP = 2.0**-53
 
 
 @attrs.frozen
@@ -85,3 +89,18 @@ def exit_asked(held: Held, bid: Number, ask: Number) -> bool | Mask:
 def ratio_below(bps: float) -> float:
     """Return a ratio of what is received to what is paid that is below an edge for certain, however it was rounded."""
     return 1.0 + (bps - _SLACK_BPS) / 1e4
+
+
+def ratio_up_to(bps: float) -> float:
+    """Return the highest ratio of what is received to what is paid whose edge, as `edge_bps` rounds it, is ≤ ``bps``.
+
+    Below 0.5 it may be one of the next lower ones.
+    """
+    if not isfinite(bps):
+        return bps
+    ratio = 1.0 + bps / 1e4
+    while 1e4 * (ratio - 1.0) > bps:
+        ratio -= max(ulp(ratio), _STEP)
+    while 1e4 * ((higher := ratio + max(ulp(ratio), _STEP)) - 1.0) <= bps:
+        ratio = higher
+    return ratio

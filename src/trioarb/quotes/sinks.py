@@ -53,8 +53,8 @@ def sinks_of(
 ) -> Sinks:
     """Make the sinks of a symbol's venues (by index). They share what they know of each other in variables.
 
-    The highest sale and the lowest purchase bound every route; both are kept as quotes come, so that a quote costs
-    the same however many venues there are.
+    The highest sale and the lowest purchase since both were looked for bound every route, so that a quote costs the
+    same however many venues there are. Only where they are too far apart are the routes looked at one by one.
 
     A price or size that is NaN or 0 withdraws its side: ``withdraw`` is told, and the quote is shown. One that is
     negative or infinite, a crossed quote, and one that is older than the one before are told to ``refuse``; but for
@@ -64,8 +64,7 @@ def sinks_of(
     times_ns, serials = board.received_ns, board.serial
     sold, paid = [0.0] * len(serials), [inf] * len(serials)
     highest, lowest = 0.0, inf
-    newest_at = newest_ns = beside_ns = -1
-    bar, left, granted, positive = 0.0, 0, 0, 0
+    bar, until_ns, left, granted, positive = 0.0, 0, 0, 0, 0
     routes = tuple((sell, buy) for sell in fees for buy in fees if sell != buy)
 
     def sink(venue: int) -> QuoteSink:
@@ -80,46 +79,28 @@ def sinks_of(
             venue_ts_ns: int | None = None,
             /,
         ) -> None:
-            nonlocal highest, lowest, newest_at, newest_ns, beside_ns, left, positive
+            nonlocal highest, lowest, left, positive
             if not (
                 0.0 < bid <= ask < inf
                 and 0.0 < bid_size < inf
                 and 0.0 < ask_size < inf
                 and received_ns >= times_ns[venue]
             ):
-                if received_ns < times_ns[venue] or not _can_be(bid, bid_size, ask, ask_size):
-                    if received_ns >= times_ns[venue]:
-                        forget(venue)
-                    refuse()
-                    return
-                withdraw()
-                bid, bid_size = _side(bid, bid_size)
-                ask, ask_size = _side(ask, ask_size)
+                odd(venue, bid, bid_size, ask, ask_size, received_ns)
+                return
             bids[venue] = bid
             bid_sizes[venue] = bid_size
             asks[venue] = ask
             ask_sizes[venue] = ask_size
             times_ns[venue] = received_ns
             serials[venue] += 1
-
-            # A maximum that is replaced by less has to be looked for again; any other quote only compares.
-            before, now = sold[venue], bid * keep if bid > 0.0 else 0.0
-            sold[venue] = now
-            if now > highest:
-                highest = now
-            elif before == highest:
-                highest = max(sold)
-            before, now = paid[venue], ask * cost if ask > 0.0 else inf
-            paid[venue] = now
-            if now < lowest:
-                lowest = now
-            elif before == lowest:
-                lowest = min(paid)
-            if venue != newest_at:
-                newest_at, beside_ns = venue, newest_ns
-            newest_ns = received_ns
-
-            if left and highest <= bar * lowest and beside_ns >= received_ns - max_age_ns:
+            sold[venue] = sale = bid * keep
+            paid[venue] = purchase = ask * cost
+            if sale > highest:
+                highest = sale
+            if purchase < lowest:
+                lowest = purchase
+            if left and received_ns <= until_ns and (highest / lowest <= bar or is_calm()):
                 left -= 1
                 if highest > lowest and has_edge(received_ns - max_age_ns):
                     positive += 1
@@ -128,12 +109,32 @@ def sinks_of(
 
         return on_quote
 
-    def forget(venue: int) -> None:
-        """Take a venue's quote off the board."""
-        nonlocal highest, lowest
-        board.take_off(venue)
+    def odd(venue: int, bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+        """Withdraw a side, or refuse the quote."""
+        if received_ns < times_ns[venue]:
+            refuse()
+            return
         sold[venue], paid[venue] = 0.0, inf
+        if not _can_be(bid, bid_size, ask, ask_size):
+            board.take_off(venue)
+            refuse()
+            return
+        withdraw()
+        bids[venue], bid_sizes[venue] = bid, bid_size = _side(bid, bid_size)
+        asks[venue], ask_sizes[venue] = ask, ask_size = _side(ask, ask_size)
+        times_ns[venue] = received_ns
+        serials[venue] += 1
+        if bid > 0.0:
+            sold[venue] = bid * fees[venue].keep
+        if ask > 0.0:
+            paid[venue] = ask * fees[venue].cost
+        show(venue, received_ns)
+
+    def is_calm() -> bool:
+        """Return whether no route exceeds the bar, though the bounds do; they are looked for again."""
+        nonlocal highest, lowest
         highest, lowest = max(sold), min(paid)
+        return highest / lowest <= bar or all(sold[sell] / paid[buy] <= bar for sell, buy in routes)
 
     def has_edge(oldest_ns: int) -> bool:
         """Return whether some route between fresh quotes earns anything."""
@@ -143,8 +144,10 @@ def sinks_of(
         )
 
     def calm(new_bar: float, count: int) -> None:
-        nonlocal bar, left, granted
+        nonlocal highest, lowest, bar, until_ns, left, granted
+        highest, lowest = max(sold), min(paid)
         bar, left, granted = new_bar, count, count
+        until_ns = sorted(times_ns)[-2] + max_age_ns  # until then a quote finds another fresh one, whose ever it is
 
     def settle() -> tuple[int, int]:
         nonlocal left, granted, positive
