@@ -27,6 +27,8 @@ from trioarb.api import (
     event,
 )
 from trioarb.builtin.guard_exchange import ExchangeSettings, ExchangeTier
+from trioarb.builtin.guard_exchange_health import Health, VenueRecord, next_turn
+from trioarb.builtin.guard_exchange_window import Answered, OrderWindow
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.cli.running import report_of
 from trioarb.journal.journal import Journal
@@ -668,6 +670,64 @@ def test_folding_the_journal_again_gives_the_same_answers(steps: Sequence[tuple[
         for buy, sell in ("ab", "ba", "bc", "ac"):
             asked = opportunity(buy_venue=buy, sell_venue=sell)
             assert again.check(asked, later_ns) == desk.tier.check(asked, later_ns)
+
+
+PASSED = st.sampled_from([0, 1, SECOND_NS, 4 * SECOND_NS, 5 * SECOND_NS - 1, 5 * SECOND_NS, 60 * SECOND_NS])
+LATENCIES = st.sampled_from([0, 1, 99_999_999, 100_000_000, 100_000_001, 3 * SECOND_NS])
+SEEN = st.tuples(PASSED, st.one_of(st.none(), st.tuples(LATENCIES, st.booleans())))
+
+
+@settings(max_examples=200, deadline=None)
+@given(most=st.integers(1, 12), seen=st.lists(SEEN, max_size=60))
+def test_what_is_counted_as_orders_come_and_go_is_what_their_list_says(
+    most: int, seen: Sequence[tuple[int, tuple[int, bool] | None]]
+) -> None:
+    """An order (its latency, and whether it failed) enters, or only time goes by; counts are those of a new count."""
+    limit_ns = 100_000_000
+    window = OrderWindow(most=most, window_ns=5 * SECOND_NS, slow_ns=limit_ns)
+    now_ns, entered = NOON, list[Answered]()
+    for passed_ns, order in seen:
+        now_ns += passed_ns
+        if order is not None:
+            entered.append(Answered(now_ns, *order))
+            window.enter(entered[-1])
+        window.leave(now_ns)
+        orders = [one for one in entered[-most:] if now_ns - one.at_ns < 5 * SECOND_NS]
+        latencies = sorted(one.latency_ns for one in orders)
+        latency_ns = latencies[-(-9 * len(latencies) // 10) - 1] if latencies else 0
+        assert (window.count, window.failed) == (len(orders), sum(one.failed for one in orders))
+        assert window.slow == sum(one.latency_ns > limit_ns for one in orders)
+        assert (window.latency_ns, window.is_slow) == (latency_ns, latency_ns > limit_ns)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seen=st.lists(st.tuples(PASSED, LATENCIES, st.sampled_from(["ok", "ok", "failed", "unknown", "lose"])), max_size=40)
+)
+def test_a_venue_that_would_turn_is_never_taken_for_clean(seen: Sequence[tuple[int, int, str]]) -> None:
+    """A venue that is clean is not held against the limits: whatever the strictest ones would turn it for is seen."""
+    limits = ExchangeSettings(
+        window_seconds=Decimal(5),
+        min_orders=1,
+        degraded_latency_ms=Decimal(100),
+        degraded_error_rate=Decimal(0),
+        down_error_rate=Decimal(0),
+        down_unknown_count=1,
+        max_venue_daily_loss_usd=Decimal("0.01"),
+    )
+    venue, now_ns = VenueRecord.of(limits), NOON
+    for passed_ns, latency_ns, what in seen:
+        now_ns += passed_ns
+        if what == "lose":
+            venue.lose(Decimal(1), now_ns)
+        else:
+            venue.answer(Answered(now_ns, latency_ns, what != "ok"), unknown=what == "unknown")
+        speaks = what != "ok" or latency_ns > 100_000_000
+        assert not (speaks and venue.is_clean)
+        if speaks:
+            turn = next_turn(venue, limits, now_ns)
+            assert turn is not None
+            assert turn.health is not Health.HEALTHY
 
 
 # In campaigns

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from trioarb.api import (
     SECOND_NS,
@@ -25,15 +22,8 @@ from trioarb.api import (
     hookimpl,
     seconds_to_ns,
 )
-from trioarb.builtin.guard_exchange_health import (
-    Answered,
-    ExchangeSettings,
-    Health,
-    Turn,
-    VenueRecord,
-    doubts,
-    next_turn,
-)
+from trioarb.builtin.guard_exchange_health import ExchangeSettings, Health, Turn, VenueRecord, doubts, next_turn
+from trioarb.builtin.guard_exchange_window import Answered
 
 __all__ = ["ExchangeSettings", "ExchangeTier"]
 
@@ -56,8 +46,7 @@ _TELLING = frozenset(
 )
 
 
-@attrs.frozen
-class _Sent:
+class _Sent(NamedTuple):
     """An order without an answer yet. ``at_ns`` is of no use after a crash."""
 
     venue: str
@@ -73,15 +62,6 @@ class ExchangeTier(GuardTier):
     the venue's, whoever else failed it too.
     """
 
-    folds = _TELLING | {
-        event.CampaignOpened,
-        event.CampaignResumed,
-        event.GuardTripped,
-        event.Decided,
-        event.PairOpened,
-        event.OrderSubmitted,
-        event.ResidualLeft,
-    }
     reacts = _TELLING
 
     def __init__(self, settings: ExchangeSettings, context: GuardContext) -> None:
@@ -92,20 +72,40 @@ class ExchangeTier(GuardTier):
         self._sent: dict[str, _Sent] = {}
         self._failed_by: dict[str, set[str]] = {}
         self._residual_at: dict[str, str] = {}
+        self._handlers: dict[type[event.Event], Callable[[Any, int], None]] = {
+            event.CampaignOpened: self._open,
+            event.CampaignResumed: self._resume,
+            event.MarketUp: self._market_up,
+            event.MarketStale: self._market_stale,
+            event.MarketDown: self._market_down,
+            event.GuardTripped: self._turn,
+            event.StopCleared: self._lift,
+            event.Decided: self._decided,
+            event.PairOpened: self._pair_opened,
+            event.OrderSubmitted: self._submitted,
+            event.OrderAcknowledged: self._acknowledged,
+            event.OrderRejected: self._rejected,
+            event.OrderUnknown: self._unknown,
+            event.ResidualLeft: self._residual_left,
+            event.ResidualResolved: self._residual_resolved,
+            event.PairEnded: self._pair_ended,
+        }
+        self.folds = frozenset(self._handlers)
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         for venue in (opportunity.route.buy_venue, opportunity.route.sell_venue):
             one = self._venues.get(venue)
             if one is None:
                 return _deny("unknown_venue", venue, ", ".join(self._venues) or "a venue of the campaign")
-            if one.health in (Health.DOWN, Health.FROZEN):
+            if one.health is Health.HEALTHY:
+                continue
+            if one.health is not Health.DEGRADED:
                 return _deny(one.health.value.lower(), f"{venue}: {one.reason}", one.limit)
-            if one.health is Health.DEGRADED:
-                if one.probing and one.entries:
-                    return _deny("degraded", f"{venue}: an entry probes it", "one entry")
-                if one.last_allowed_ns is not None and now_ns - one.last_allowed_ns < self._pause_ns:
-                    elapsed = f"{(now_ns - one.last_allowed_ns) / SECOND_NS:.3f} s after its last entry"
-                    return _deny("degraded", f"{venue}: {elapsed}", f"{self._settings.degraded_pause_seconds:f} s")
+            if one.probing and one.entries:
+                return _deny("degraded", f"{venue}: an entry probes it", "one entry")
+            if one.last_allowed_ns is not None and now_ns - one.last_allowed_ns < self._pause_ns:
+                elapsed = f"{(now_ns - one.last_allowed_ns) / SECOND_NS:.3f} s after its last entry"
+                return _deny("degraded", f"{venue}: {elapsed}", f"{self._settings.degraded_pause_seconds:f} s")
         return None
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
@@ -115,81 +115,97 @@ class ExchangeTier(GuardTier):
         return self._turns(now_ns)
 
     def apply(self, record: Record) -> None:
-        match record.event:
-            case event.CampaignOpened(venues=venues):
-                for venue in venues:
-                    self._at(venue)
-            case event.CampaignResumed():
-                self._resume()
-            case event.MarketUp(venue=venue):
-                self._at(venue).market_up, self._at(venue).market_problem = True, ""
-            case event.MarketStale(venue=venue, last_quote_ns=last_ns):
-                silent = f"no quote for {(record.ts_ns - last_ns) / SECOND_NS:.3f} s"
-                self._at(venue).market_up, self._at(venue).market_problem = False, silent
-            case event.MarketDown(venue=venue, reason=reason):
-                self._at(venue).market_up, self._at(venue).market_problem = False, f"no market data: {reason}"
-            case event.GuardTripped(tier=self._name, rule="venue_health", venue=str(venue)) as tripped:
-                health, _, reason = tripped.value.partition(": ")
-                turn = Turn(Health(health), reason, tripped.limit)
-                self._at(venue).turn(turn, until_ns=tripped.until_ns or 0, now_ns=record.ts_ns)
-            case event.StopCleared():
-                for one in self._venues.values():
-                    one.lift()
-            case event.Decided(answer=Answer.ALLOW, buy_venue=str(buy), sell_venue=str(sell)):
-                for venue in (buy, sell):
-                    self._at(venue).last_allowed_ns = record.ts_ns
-            case _:
-                self._apply_to_pairs(record)
+        handler = self._handlers.get(type(record.event))
+        if handler is not None:
+            handler(record.event, record.ts_ns)
 
-    def _apply_to_pairs(self, record: Record) -> None:
-        match record.event:
-            case event.PairOpened(kind=PairKind.ENTRY, pair_id=pair_id, buy_venue=buy, sell_venue=sell):
-                for venue in (buy, sell):
-                    self._at(venue).entries.add(pair_id)
-            case event.OrderSubmitted(client_order_id=order_id, venue=venue, pair_id=pair_id):
-                self._sent[order_id] = _Sent(venue, pair_id, record.ts_ns)
-            case event.OrderAcknowledged(client_order_id=order_id):
-                self._answer(order_id, record.ts_ns, failed=False)
-            case event.OrderRejected(client_order_id=order_id):
-                self._answer(order_id, record.ts_ns, failed=True)
-            case event.OrderUnknown(client_order_id=order_id):
-                self._answer(order_id, record.ts_ns, failed=True, unknown=True)
-            case event.ResidualLeft(residual_id=residual_id, pair_id=pair_id, venue=venue):
-                self._failed_by.setdefault(pair_id, set()).add(venue)
-                self._residual_at[residual_id] = venue
-            case event.ResidualResolved(residual_id=residual_id, pnl_usd=pnl_usd):
-                self._lose([self._residual_at.pop(residual_id)], pnl_usd, record.ts_ns)
-            case event.PairEnded(pair_id=pair_id, pnl_usd=pnl_usd):
-                for one in self._venues.values():
-                    one.entries.discard(pair_id)
-                self._lose(self._failed_by.pop(pair_id, ()), pnl_usd, record.ts_ns)
-            case _:
-                pass
+    def _open(self, opened: event.CampaignOpened, _: int) -> None:
+        for venue in opened.venues:
+            self._at(venue)
+
+    def _resume(self, _: event.CampaignResumed, __: int) -> None:
+        """Forget what a crash made old: whether quotes come, and since when orders wait for their answer."""
+        for one in self._venues.values():
+            one.market_up, one.market_problem = False, ""
+        self._sent = {order_id: sent._replace(at_ns=None) for order_id, sent in self._sent.items()}
+
+    def _market_up(self, up: event.MarketUp, _: int) -> None:
+        self._at(up.venue).market_up, self._at(up.venue).market_problem = True, ""
+
+    def _market_stale(self, stale: event.MarketStale, now_ns: int) -> None:
+        silent = f"no quote for {(now_ns - stale.last_quote_ns) / SECOND_NS:.3f} s"
+        self._at(stale.venue).market_up, self._at(stale.venue).market_problem = False, silent
+
+    def _market_down(self, down: event.MarketDown, _: int) -> None:
+        problem = f"no market data: {down.reason}"
+        self._at(down.venue).market_up, self._at(down.venue).market_problem = False, problem
+
+    def _turn(self, tripped: event.GuardTripped, now_ns: int) -> None:
+        if tripped.tier != self._name or tripped.rule != _RULE or tripped.venue is None:
+            return
+        health, _, reason = tripped.value.partition(": ")
+        turn = Turn(Health(health), reason, tripped.limit)
+        self._at(tripped.venue).turn(turn, until_ns=tripped.until_ns or 0, now_ns=now_ns)
+
+    def _lift(self, _: event.StopCleared, __: int) -> None:
+        for one in self._venues.values():
+            one.lift()
+
+    def _decided(self, decided: event.Decided, now_ns: int) -> None:
+        if decided.answer is Answer.ALLOW:
+            for venue in (decided.buy_venue, decided.sell_venue):
+                if venue is not None:
+                    self._at(venue).last_allowed_ns = now_ns
+
+    def _pair_opened(self, opened: event.PairOpened, _: int) -> None:
+        if opened.kind is PairKind.ENTRY:
+            for venue in (opened.buy_venue, opened.sell_venue):
+                self._at(venue).entries.add(opened.pair_id)
+
+    def _submitted(self, order: event.OrderSubmitted, now_ns: int) -> None:
+        self._sent[order.client_order_id] = _Sent(order.venue, order.pair_id, now_ns)
+
+    def _acknowledged(self, order: event.OrderAcknowledged, now_ns: int) -> None:
+        self._answer(order.client_order_id, now_ns, failed=False)
+
+    def _rejected(self, order: event.OrderRejected, now_ns: int) -> None:
+        self._answer(order.client_order_id, now_ns, failed=True)
+
+    def _unknown(self, order: event.OrderUnknown, now_ns: int) -> None:
+        self._answer(order.client_order_id, now_ns, failed=True, unknown=True)
+
+    def _residual_left(self, left: event.ResidualLeft, _: int) -> None:
+        self._failed_by.setdefault(left.pair_id, set()).add(left.venue)
+        self._residual_at[left.residual_id] = left.venue
+
+    def _residual_resolved(self, resolved: event.ResidualResolved, now_ns: int) -> None:
+        self._lose([self._residual_at.pop(resolved.residual_id)], resolved.pnl_usd, now_ns)
+
+    def _pair_ended(self, ended: event.PairEnded, now_ns: int) -> None:
+        if ended.kind is PairKind.ENTRY:
+            for one in self._venues.values():
+                one.entries.discard(ended.pair_id)
+        self._lose(self._failed_by.pop(ended.pair_id, ()), ended.pnl_usd, now_ns)
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         return {"venues": {venue: dict(self._figures(one, now_ns)) for venue, one in self._venues.items()}}
 
     def _figures(self, one: VenueRecord, now_ns: int) -> Iterator[tuple[str, Any]]:
-        window = one.window(self._settings, now_ns)
+        window = one.orders
+        window.leave(now_ns)
         yield "health", one.health.value
         if one.health is not Health.HEALTHY:
             yield "reason", one.reason
-        yield "orders", len(window.orders)
-        if window.orders:
-            yield "error_rate", (Decimal(window.failed) / len(window.orders)).quantize(_RATE_STEP)
+        yield "orders", window.count
+        if window.count:
+            yield "error_rate", (Decimal(window.failed) / window.count).quantize(_RATE_STEP)
             yield "latency_p90_ms", window.latency_ns / 1_000_000
         yield "daily_loss_usd", one.daily_loss_usd(now_ns)
 
     def _at(self, venue: str) -> VenueRecord:
         if venue not in self._venues:
-            self._venues[venue] = VenueRecord(deque(maxlen=self._settings.window_orders))
+            self._venues[venue] = VenueRecord.of(self._settings)
         return self._venues[venue]
-
-    def _resume(self) -> None:
-        """Forget what a crash made old: whether quotes come, and since when orders wait for their answer."""
-        for one in self._venues.values():
-            one.market_up, one.market_problem = False, ""
-        self._sent = {order_id: attrs.evolve(sent, at_ns=None) for order_id, sent in self._sent.items()}
 
     def _answer(self, order_id: str, now_ns: int, *, failed: bool, unknown: bool = False) -> None:
         """Count an order's first answer, or that there was none; what is learnt of it later counts no more."""
@@ -206,20 +222,27 @@ class ExchangeTier(GuardTier):
             for venue in venues:
                 self._at(venue).lose(-pnl_usd, now_ns)
 
-    def _turns(self, now_ns: int) -> Iterator[GuardTripped]:
+    def _turns(self, now_ns: int) -> Sequence[GuardTripped]:
+        turning = []
         for venue, one in self._venues.items():
+            if one.is_clean:
+                continue
             turn = next_turn(one, self._settings, now_ns)
             if turn is not None:
-                is_down = turn.health is Health.DOWN
-                yield GuardTripped(
-                    tier=self._name,
-                    rule=_RULE,
-                    answer=Answer.ALLOW if turn.health is Health.HEALTHY else Answer.DENY,
-                    venue=venue,
-                    value=f"{turn.health.value}: {turn.reason}",
-                    limit=turn.limit,
-                    until_ns=now_ns + seconds_to_ns(self._settings.down_seconds) if is_down else None,
-                )
+                turning.append(self._tripped(venue, turn, now_ns))
+        return turning
+
+    def _tripped(self, venue: str, turn: Turn, now_ns: int) -> GuardTripped:
+        is_down = turn.health is Health.DOWN
+        return GuardTripped(
+            tier=self._name,
+            rule=_RULE,
+            answer=Answer.ALLOW if turn.health is Health.HEALTHY else Answer.DENY,
+            venue=venue,
+            value=f"{turn.health.value}: {turn.reason}",
+            limit=turn.limit,
+            until_ns=now_ns + seconds_to_ns(self._settings.down_seconds) if is_down else None,
+        )
 
 
 def _deny(rule: str, value: str, limit: str) -> Refusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
@@ -23,8 +22,9 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
+from trioarb.builtin.guard_exchange_window import Answered, OrderWindow
 
-__all__ = ["Answered", "ExchangeSettings", "Health", "Turn", "VenueRecord", "Window", "doubts", "next_turn"]
+__all__ = ["ExchangeSettings", "Health", "Turn", "VenueRecord", "doubts", "next_turn"]
 
 _HOUR_NS = 3_600 * SECOND_NS
 _DAY_NS = 24 * _HOUR_NS
@@ -77,32 +77,6 @@ class Turn:
     limit: str
 
 
-@attrs.frozen
-class Answered:
-    """An order that has its answer, or never will (``failed``, as one that was rejected)."""
-
-    at_ns: int
-    latency_ns: int
-    failed: bool
-
-
-@attrs.frozen
-class Window:
-    """What the last orders of a venue tell."""
-
-    orders: tuple[Answered, ...]
-
-    @property
-    def failed(self) -> int:
-        return sum(order.failed for order in self.orders)
-
-    @property
-    def latency_ns(self) -> int:
-        """The 90th percentile, by nearest rank; 0 without an order."""
-        latencies = sorted(order.latency_ns for order in self.orders)
-        return latencies[(9 * len(latencies) + 9) // 10 - 1] if latencies else 0
-
-
 @attrs.define
 class VenueRecord:
     """What was folded of one venue. Its health, ``reason``, ``limit`` and ``until_ns`` are those of its last turn.
@@ -112,7 +86,7 @@ class VenueRecord:
     in flight that open a position.
     """
 
-    orders: deque[Answered]
+    orders: OrderWindow
     health: Health = Health.HEALTHY
     reason: str = ""
     limit: str = ""
@@ -128,13 +102,32 @@ class VenueRecord:
     _loss_usd: Decimal = ZERO
     _loss_day: int = -1
 
-    def window(self, settings: ExchangeSettings, now_ns: int) -> Window:
-        window_ns = seconds_to_ns(settings.window_seconds)
-        return Window(tuple(order for order in self.orders if now_ns - order.at_ns < window_ns))
+    @classmethod
+    def of(cls, settings: ExchangeSettings) -> VenueRecord:
+        return cls(
+            OrderWindow(
+                most=settings.window_orders,
+                window_ns=seconds_to_ns(settings.window_seconds),
+                slow_ns=seconds_to_ns(settings.degraded_latency_ms / 1000),
+            )
+        )
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing at all speaks against it, so that it stays HEALTHY whatever the limits and the time are."""
+        return (
+            self.health is Health.HEALTHY
+            and not self.orders.failed
+            and not self.orders.slow
+            and not self.unanswered_in_a_row
+            and not self.market_problem
+            and not self._loss_usd
+        )
 
     def answer(self, answered: Answered, *, unknown: bool) -> None:
-        """Count an order whose fate is known, or will not be told (``unknown``)."""
-        self.orders.append(answered)
+        """Count an order that has its answer, or never will (``unknown``)."""
+        self.orders.leave(answered.at_ns)
+        self.orders.enter(answered)
         self.unanswered_in_a_row = self.unanswered_in_a_row + 1 if unknown else 0
 
     def daily_loss_usd(self, now_ns: int) -> Decimal:
@@ -167,6 +160,8 @@ class VenueRecord:
 
 def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn | None:
     """Return how a venue's health has to change, or ``None``. It depends on the record and the time alone."""
+    if venue.is_clean:
+        return None
     if venue.health is Health.FROZEN:
         return Turn(Health.HEALTHY, "the stop was cleared", "no stop") if venue.lifted else None
     loss = venue.daily_loss_usd(now_ns)
@@ -175,7 +170,8 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
     if venue.health is Health.DOWN:
         is_over = now_ns >= venue.until_ns and venue.market_up
         return Turn(Health.DEGRADED, "one entry may probe it", "one entry") if is_over else None
-    window = venue.window(limits, now_ns)
+    window = venue.orders
+    window.leave(now_ns)
     down = _down(venue, window, limits)
     if down is not None:
         downs = venue.downs(now_ns) + 1
@@ -184,15 +180,15 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
         return down
     degraded = _degraded(window, limits)
     if venue.health is Health.HEALTHY:
-        return degraded if len(window.orders) >= limits.min_orders else None
-    if degraded is None and window.orders:
-        reason = f"{window.failed} of {len(window.orders)} orders failed"
+        return degraded if window.count >= limits.min_orders else None
+    if degraded is None and window.count:
+        reason = f"{window.failed} of {window.count} orders failed"
         return Turn(Health.HEALTHY, reason, f"{limits.degraded_error_rate:f}")
     return None
 
 
-def _down(venue: VenueRecord, window: Window, limits: ExchangeSettings) -> Turn | None:
-    count = len(window.orders)
+def _down(venue: VenueRecord, window: OrderWindow, limits: ExchangeSettings) -> Turn | None:
+    count = window.count
     if venue.market_problem:
         return Turn(Health.DOWN, venue.market_problem, "quotes")
     if venue.unanswered_in_a_row >= limits.down_unknown_count:
@@ -205,12 +201,12 @@ def _down(venue: VenueRecord, window: Window, limits: ExchangeSettings) -> Turn 
     return None
 
 
-def _degraded(window: Window, limits: ExchangeSettings) -> Turn | None:
-    count = len(window.orders)
+def _degraded(window: OrderWindow, limits: ExchangeSettings) -> Turn | None:
+    count = window.count
     if window.failed > limits.degraded_error_rate * count:
         reason = f"{window.failed} of {count} orders failed"
         return Turn(Health.DEGRADED, reason, f"{limits.degraded_error_rate:f}")
-    if window.latency_ns > seconds_to_ns(limits.degraded_latency_ms / 1000):
+    if window.is_slow:
         reason = f"orders take {window.latency_ns / 1_000_000:.3f} ms"
         return Turn(Health.DEGRADED, reason, f"{limits.degraded_latency_ms:f} ms")
     return None

@@ -282,6 +282,8 @@ def check_tripped(value: object) -> Sequence[GuardTripped]:
     """Return what a guard trips; no endless sequence."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise _nonsense("", value, "expected GuardTripped events")
+    if type(value) in (tuple, list) and not value:
+        return ()
     tripping = tuple(islice(value, _MOST_ANSWERS + 1))
     if len(tripping) > _MOST_ANSWERS:
         raise Nonsense(f"more than {_MOST_ANSWERS} events at a time")
