@@ -81,6 +81,7 @@ def wide_table(symbols: int) -> dict[str, Any]:
         venue |= {"latency_ms": 5, "balances": {"USDT": "100000000"}}
     table["strategy"] = {"entry_bps": 20, "exit_bps": -40, "order_size_usd": 100}
     table["guards"] = {
+        "exchange": {"enabled": False},  # on by default; off, so that figures of before it was there can be compared
         "global": {"max_total_exposure_usd": 10_000_000, "max_daily_loss_usd": 10_000_000},
         "portfolio": {"total_capital_usd": 10_000_000},
         "symbol": {"cooldown_seconds": 0, "max_position_count": 1},

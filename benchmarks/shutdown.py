@@ -44,6 +44,7 @@ def run(count: int) -> tuple[float, int]:
         venue |= {"latency_ms": LATENCY_MS, "balances": {"USDT": "100000000"}}
     table["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 100}
     table["guards"] = {
+        "exchange": {"enabled": False},  # on by default; off, so that figures of before it was there can be compared
         "global": {"max_total_exposure_usd": 10_000_000},
         "portfolio": {"total_capital_usd": 10_000_000},
     }
