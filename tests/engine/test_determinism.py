@@ -14,6 +14,7 @@ def events(tmp_path: Path, name: str, *, hash_seed: int, config: Path = CONFIG) 
     command = [sys.executable, "-m", "trioarb", "run", str(config), "--events", str(path), "--log-dir", str(tmp_path)]
     command += ["--set", "session.clock=virtual", "--set", "exchanges.b.latency_ms=300", "--iterations", "400"]
     command += ["--runtime", "600", "--set", "exchanges.b.reject_rate=0.1"]
+    command += ["--set", "guards.exchange.degraded_pause_seconds=1"]  # many trades, though a venue turns
     command += ["--journal", str(tmp_path / f"{name}.journal")]
     subprocess.run(
         command, check=True, capture_output=True, env=os.environ | {"PYTHONHASHSEED": str(hash_seed)}, timeout=60
