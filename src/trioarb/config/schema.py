@@ -154,6 +154,9 @@ class Engine:
     blocked_seconds: PositiveSeconds = setting(
         Decimal(30), doc="a plugin may hold the thread for this long; then the process leaves, its journal closed"
     )
+    max_rows_of_one_time: PositiveCount = setting(
+        1_000_000, doc="a venue's recording may have so many rows in a row without time going on; one more is an error"
+    )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
     )

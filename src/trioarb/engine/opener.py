@@ -48,7 +48,7 @@ class Opener:
         return cls(
             stack=stack,
             plugins=plugins,
-            calls=Calls(float(config.engine.open_seconds) * speed),
+            calls=Calls(float(config.engine.open_seconds) * speed, config.engine.max_rows_of_one_time),
             close_seconds=float(config.engine.close_seconds) * speed,
         )
 

@@ -46,6 +46,7 @@ from trioarb.plugin.contract import (
     TapeRow,
 )
 from trioarb.plugin.contract.market import Stored
+from trioarb.plugin.standstill import Standstill
 
 __all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "Where", "checked"]
 
@@ -60,10 +61,12 @@ class Calls:
     """The calls of plugins that wait, and how long they may.
 
     ``seconds``: how long a plugin may take to open, to list, and to say balances or orders; Trio's time.
+    ``most_rows``: so many rows of one time a tape may have.
     ``beside``: what plugins did wrong where nobody waited for it: together with a cancellation, which passes alone.
     """
 
     seconds: float
+    most_rows: int = 1_000_000
     under_way: dict[int, Call] = attrs.field(factory=dict)
     beside: list[str] = attrs.field(factory=list)
 
@@ -276,7 +279,7 @@ class _CheckedTape(Tape):
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         try:
-            yield from self._inner.rows(symbols, start_ns)
+            yield from Standstill(self._where.calls.most_rows).rows(self._inner.rows(symbols, start_ns))
         except BaseException as error:
             if _closes(error):
                 raise
@@ -290,10 +293,12 @@ class _CheckedTape(Tape):
             self._where.fail("batches", error)
 
     def _checked(self, found: Iterator[RowBatch]) -> Iterator[RowBatch]:
-        number = 0
+        number, standstill = 0, Standstill(self._where.calls.most_rows)
         try:
             for number, one in enumerate(found):
-                yield _check_batch(one, f"[{number}]")
+                batch = _check_batch(one, f"[{number}]")
+                standstill.see(batch)
+                yield batch
         except BaseException as error:
             if _closes(error):
                 raise
