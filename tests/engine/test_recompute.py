@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from recompute import Books, check
 
 from trioarb.api import GuardContext, GuardTier, GuardTierSpec, NoSettings, Opportunity, Record, Refusal, VenueError
+from trioarb.state.statistics import RECENT_TRADES
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
@@ -101,8 +102,11 @@ def agree(result: CampaignResult, books: Books) -> None:
     assert statistics.fees_usd == books.total_fees_usd
     assert {answer.value: count for answer, count in statistics.decisions.items()} == books.decisions
     assert statistics.by_rule == books.by_rule
-    assert {one.closed.trade_id for one in statistics.trades} == set(books.closed_trades)
-    for one in statistics.trades:
+    assert statistics.closed == len(books.closed_trades)
+    recent = list(statistics.recent)
+    assert {one.closed.trade_id for one in recent} <= set(books.closed_trades)
+    assert len(recent) == min(statistics.closed, RECENT_TRADES)
+    for one in recent:
         trade = books.trades[one.closed.trade_id]
         assert (one.closed.pnl_usd, one.closed.fees_usd) == (trade.pnl_usd, trade.fees_usd)
 
