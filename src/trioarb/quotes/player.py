@@ -11,7 +11,7 @@ from operator import itemgetter
 import trio
 
 from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
-from trioarb.plugin.contract import QuoteSink, RowBatch, Tape
+from trioarb.plugin.contract import QuoteSink, RowBatch, Tape, TapeRow
 from trioarb.quotes.align import Merged, merge
 from trioarb.time.campaign_time import CampaignTime, Turn
 
@@ -81,12 +81,13 @@ class _Tracked:
 
     def _rows(self, number: int, venue: str) -> Iterator[_Row]:
         sinks = self._sinks[venue]
+        rows: Iterator[TapeRow] = iter(())
         try:
             rows = self._tapes[venue].rows(tuple(sinks), self._start_ns)
             for ts_ns, order, symbol, bid, bid_size, ask, ask_size in rows:
                 yield ts_ns, order, number, sinks[symbol], bid, bid_size, ask, ask_size
         except Exception as error:
-            raise self._failed(venue, error) from error
+            raise self._failed(venue, _said_of(rows, error)) from error
         self._on_end(venue)
 
     def by_columns(self) -> _Bursts | None:
@@ -157,3 +158,13 @@ def _bursts(merged: Merged, sinks: Sequence[QuoteSink], first: int, end: int) ->
 
 def _nowhere(*quote: object) -> None:
     pass
+
+
+def _said_of(rows: Iterator[TapeRow], error: Exception) -> Exception:
+    """Return what the border, through which rows come, says of an error: a row of another shape is the tape's fault."""
+    if isinstance(rows, Generator):
+        try:
+            rows.throw(error)
+        except Exception as said:
+            return said
+    return error
