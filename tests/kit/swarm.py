@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from trioarb.config.load import Loaded, load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import run_campaign
-from trioarb.errors import TrioarbError
+from trioarb.errors import PluginFault, TrioarbError
 from trioarb.journal.recorded import claim
 from trioarb.model.event import (
     KillSwitchPulled,
@@ -289,6 +290,9 @@ class _Life:
             self._stretch.faults.update(event["faults"])
         elif method in ("error", "exception", "critical"):
             error = event.get("exc_info")
+            error = sys.exception() if error is True else error
+            if isinstance(error, PluginFault) and "submit returned one fill twice" in str(error):
+                raise structlog.DropEvent  # a fault that the border is there for
             told = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
             self._stretch.logged.append(f"log: {dict(event)}\n{told}")
         raise structlog.DropEvent
