@@ -15,7 +15,8 @@ from hypothesis import settings
 
 #: What a first look takes, in about a minute: what is pure, and a few campaigns of each kind.
 QUICK = (
-    *("test_architecture.py", "test_testing_kit.py", "plugin/test_registry.py", "config", "settings", "strategy", "state", "time"),
+    *("test_architecture.py", "test_testing_kit.py", "plugin/test_registry.py", "config", "settings"),
+    *("strategy", "state", "time"),
     *("risk", "report", "verify", "universe", "execution/test_pair_machine.py", "execution/test_settle.py"),
     *("builtin/test_dummy.py", "builtin/test_paper_rules.py", "engine/test_determinism.py", "engine/test_corners.py"),
     *("cli/test_outcomes.py", "cli/test_usage.py"),

@@ -31,7 +31,7 @@ def test_swarm(first: int, tmp_path: Path) -> None:
     done = played(range(first, first + EACH), tmp_path, jobs=1)
     # It would prove little if nothing befell them.
     assert sum(one.verdict.pairs for one in done) > EACH
-    assert sum(sum(one.faults.values()) for one in done) > EACH
+    assert any(one.faults for one in done)
 
 
 @pytest.mark.long
