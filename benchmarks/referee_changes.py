@@ -23,7 +23,17 @@ class Event(NamedTuple):
     fields: Mapping[str, Any]
 
 
-CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = ()
+def a_failing_strategy_is_named(event: Event) -> Iterable[Event]:
+    """An error of a strategy names plugin, symbol and method; the referee's only one that fails is its own."""
+    if event.type == "symbol_quarantined":
+        symbol, error = event.fields["symbol"], event.fields["error"]
+        method = error.rpartition(" ")[2]  # it says "no entry" or "no exit"
+        named = f"[strategy]: plugin 'fragile' ({symbol}): {method} raised {error}"
+        event = event._replace(fields={**event.fields, "error": named})
+    return (event,)
+
+
+CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = (a_failing_strategy_is_named,)
 
 _A_KILL_LOSES_NOTHING = "a kill takes no step from the journal now, so the campaign goes on later"
 
