@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
@@ -22,7 +22,7 @@ import attrs
 import trio
 from figures import Figures, quantile
 
-from trioarb.api import Feed, Listing, Order, OrderReport, QuoteSink, event
+from trioarb.api import Feed, Listing, Order, QuoteSink, event
 from trioarb.cli.journal import keep_anew
 from trioarb.cli.running import leave_uncollected
 from trioarb.config.load import load_table
@@ -35,7 +35,7 @@ from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedTape, listing, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
 
-Submit = Callable[[Order], Coroutine[Any, Any, OrderReport]]
+Expect = Callable[[Order], int | None]
 
 QUOTES = 1_000_000
 RUNS = 5
@@ -140,12 +140,15 @@ class Delays:
         elif isinstance(what, event.OrderSubmitted):
             self._reach("recorded", what.symbol, now_ns)
 
-    def watch(self, submit: Submit) -> Submit:
-        """Return what submits orders as ``submit`` does, and notes when it is called."""
+    def watch(self, answers_at_ns: Expect) -> Expect:
+        """Return what says when orders are answered as ``answers_at_ns`` does, and notes when it is called.
 
-        async def watched(order: Order) -> OrderReport:
+        An order whose answer's time is known has been handed to its exchange then.
+        """
+
+        def watched(order: Order) -> int | None:
             self._reach("submitted", order.symbol, perf_counter_ns())
-            return await submit(order)
+            return answers_at_ns(order)
 
         return watched
 
@@ -221,7 +224,7 @@ def under_load(symbols: int, rate: int, edges: int, seconds: float) -> tuple[Del
         has_opened.set()
         leave_uncollected()
         for exchange in campaign.world.exchanges.values():
-            exchange.submit = delays.watch(exchange.submit)  # type: ignore[assignment, method-assign]
+            exchange.answers_at_ns = delays.watch(exchange.answers_at_ns)  # type: ignore[method-assign]
 
     async def main(folder: Path) -> Campaign:
         async with trio.open_nursery() as nursery:
