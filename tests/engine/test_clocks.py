@@ -66,13 +66,14 @@ def test_a_process_that_was_stopped_takes_no_entry_on_what_it_knew(tmp_path: Pat
     ]
     command += [
         "--runtime",
-        str(stopped_seconds + 12),
+        str(stopped_seconds + 16),
         "--iterations",
         "100000",
         "--set",
         "session.loop_interval_ms=50",
     ]
     command += ["--set", "guards.symbol.cooldown_seconds=0.2", "--set", "strategy.entry_bps=0"]
+    command += ["--set", "guards.exchange.enabled=false"]  # it would leave venues alone that fell silent meanwhile
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not any(event["type"] == "position_opened" for event in events_of(journal)):

@@ -166,7 +166,7 @@ def test_an_order_that_the_journal_does_not_know_is_an_error_that_names_it(
     left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderSubmitted, 1), of(model.OrderFilled, 2))
     before = left.journal.read_bytes()
 
-    with pytest.raises(CampaignError, match=r"a knows \S+-1, which the journal doesn't") as raised:
+    with pytest.raises(CampaignError, match=r"a knows \S+-1; b knows \S+-2, which the journal doesn't") as raised:
         left.run(resumed=True)
 
     assert "nothing was traded" in str(raised.value)

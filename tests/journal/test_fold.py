@@ -103,8 +103,13 @@ class State:
     statistics: Statistics
     tiers: Mapping[str, CheckedGuard]
 
-    def seen(self) -> dict[str, Any]:
-        """Return all of it as plain values that do not change any more."""
+    def seen(self, now_ns: int) -> dict[str, Any]:
+        """Return all of it as plain values that do not change any more.
+
+        Tiers let go of what is too old whenever they are asked; here all are asked at the same time.
+        """
+        for tier in self.tiers.values():
+            tier.stats(now_ns)
         return {
             "ledger": plain(self.ledger),
             "balances": plain(self.ledger.balances()),
@@ -137,7 +142,9 @@ def plain(value: Any) -> Any:
         case _ if attrs.has(type(value)):
             return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
         case _:
-            return {name: plain(one) for name, one in vars(value).items() if not isinstance(one, RiskView)}
+            names = vars(value) if hasattr(value, "__dict__") else type(value).__slots__
+            fields = {name: getattr(value, name) for name in names}
+            return {name: plain(one) for name, one in fields.items() if not isinstance(one, RiskView)}
 
 
 # Campaigns, and what can be had from their journals
@@ -173,7 +180,7 @@ class Kept:
             ),
             clock=clock,
         )
-        self.seen[self.records[-1].seq] = self._state().seen()
+        self.seen[self.records[-1].seq] = self._state().seen(self.records[-1].ts_ns)
 
     def _open(self, campaign: Campaign) -> None:
         self.campaign = campaign
@@ -185,7 +192,7 @@ class Kept:
     def _observe(self, record: Record) -> None:
         self.records.append(record)
         if record.seq % EVERY == 0:
-            self.seen[record.seq] = self._state().seen()
+            self.seen[record.seq] = self._state().seen(record.ts_ns)
 
 
 @asynccontextmanager
@@ -221,7 +228,7 @@ def compare(kept: Kept, path: Path) -> None:
                 journal.fold([first])
                 for seq in sorted(kept.seen):
                     journal.fold(islice(records, seq - journal.seq))
-                    again = state.seen()
+                    again = state.seen(journal.last_ns)
                     for part, was in kept.seen[seq].items():
                         assert again[part] == was, f"{part} after event {seq}"
             assert next(records, None) is None
