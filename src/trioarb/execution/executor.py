@@ -184,10 +184,10 @@ class Executor:
         buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
         sender.submit(flight, buy, Purpose.LEG)
         sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)
-        seq = sender.submit(flight, sell, Purpose.LEG)
+        sender.submit(flight, sell, Purpose.LEG)
         begin: Callable[[Flight], Awaitable[object]]
         if not self._journal.is_durable() or not sender.expect(flight, (buy, sell)):
-            begin = partial(self._send_legs, seq=seq, legs=(buy, sell))
+            begin = partial(self._send_legs, legs=(buy, sell))
         elif not sender.hear_at_once(flight) or not isinstance(step := self._next(flight, out_of_time=False), Finish):
             begin = sender.hear
         else:
@@ -195,9 +195,9 @@ class Executor:
             return
         self._settle(flight, await self._finish(flight, begin))
 
-    async def _send_legs(self, flight: Flight, *, seq: int, legs: Sequence[Order]) -> None:
+    async def _send_legs(self, flight: Flight, *, legs: Sequence[Order]) -> None:
         """Send both legs together, once their intent is in the journal; without that, no entry."""
-        is_recorded = await self._sender.recorded(seq)
+        is_recorded = await self._sender.recorded()
         if flight.opened.kind is PairKind.ENTRY and not is_recorded:
             for order in legs:
                 self._sender.conclude(flight, order, not_sent(order))
@@ -214,7 +214,8 @@ class Executor:
             filled = ZERO
             if isinstance(step, Send):
                 order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price)
-                await self._sender.recorded(self._sender.submit(flight, order, step.purpose))
+                self._sender.submit(flight, order, step.purpose)
+                await self._sender.recorded()
                 filled = await self._sender.send(flight, order)
                 if not filled:
                     flight.refusals[step.venue] += 1

@@ -54,15 +54,14 @@ class Sender:
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._log = structlog.get_logger("trioarb.execution")
 
-    def submit(self, flight: Flight, order: Order, purpose: Purpose) -> int:
-        """Record the order before it is sent; return the number of that event, for `recorded`."""
+    def submit(self, flight: Flight, order: Order, purpose: Purpose) -> None:
+        """Record the order before it is sent."""
         instrument, durable = flight.market.instruments[order.venue], not self._journal.is_failing
-        record = self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
+        self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
         flight.unanswered[order.client_order_id] = order
-        return record.seq
 
-    async def recorded(self, seq: int) -> bool:
-        """Wait until the intent is safely in the journal; return whether it is, within the time of an answer."""
+    async def recorded(self) -> bool:
+        """Wait until the intents so far are safely in the journal; return whether it is, within the time of an answer."""
         if self._journal.is_durable():
             return True
         with self._answer_by(self._leg_timeout_ns):
