@@ -61,7 +61,7 @@ class Sender:
         flight.unanswered[order.client_order_id] = order
 
     async def recorded(self) -> bool:
-        """Wait until the intents so far are safely in the journal; return whether it is, within the time of an answer."""
+        """Wait until all intents are safely in the journal; return whether they are, within the time of an answer."""
         if self._journal.is_durable():
             return True
         with self._answer_by(self._leg_timeout_ns):
