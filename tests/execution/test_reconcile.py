@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 
 from trioarb.builtin.paper import PaperExchange
 from trioarb.errors import VenueError
@@ -79,3 +80,20 @@ def test_a_venue_that_does_not_answer_is_asked_again_a_minute_later(monkeypatch:
     result = run()
     (differed,) = result.of_type("balance_differed")
     assert differed["ts_ns"] - result.events[0]["ts_ns"] == 180 * 10**9
+
+
+def test_who_looks_twice_in_one_moment_sees_one_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the minute's look falls together with the one after a clock's jump."""
+    result = run()
+    lie(monkeypatch, {0: Decimal(7), 1: Decimal(7)})
+    reconciler, journal = result.campaign.parts.reconciler, result.campaign.parts.journal
+    recorded = journal.seq
+
+    async def look_twice() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reconciler.look)
+            nursery.start_soon(reconciler.look)
+        await reconciler.look()
+
+    trio.run(look_twice)
+    assert journal.seq == recorded

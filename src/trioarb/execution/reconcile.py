@@ -28,6 +28,8 @@ __all__ = ["Difference", "Reconciler"]
 #: How long a venue may take to say its balances, and how long after a hurry has run out.
 _BALANCES_NS = 30 * SECOND_NS
 _HURRY_SECONDS = 1
+#: A difference that has stood for so long is none that an answer under way explains.
+_CERTAIN_NS = 30 * SECOND_NS
 
 
 @attrs.frozen(kw_only=True)
@@ -65,8 +67,8 @@ class Reconciler:
         self._venues = venues
         self._markets = markets
         self._time = time
-        #: What differed when the venues were asked last, while running.
-        self._suspected: Mapping[tuple[str, str], Decimal] = {}
+        #: By how much the venues differed when they were asked last, while running, and since when.
+        self._suspected: Mapping[tuple[str, str], tuple[Decimal, int]] = {}
 
     async def finish_pairs(self, symbol: str | None = None) -> None:
         """Bring the pairs in flight to their end; no task may be executing them.
@@ -132,12 +134,12 @@ class Reconciler:
         self._journal.record(Deposited(venue=venue, asset=asset, amount=difference.amount, reason="difference"))
 
     async def look(self) -> Sequence[Difference]:
-        """Compare all balances once, while orders go out; book what differs for the second time, and return it.
+        """Compare all balances once, while orders go out; book what has differed for a while, and return it.
 
-        A venue that doesn't answer is left out, as is one whose books moved meanwhile. What differs once may be an
-        answer that lags behind its orders.
+        A venue that doesn't answer is left out, as is one whose books moved meanwhile. What differs for a moment may be
+        an answer that lags behind its orders, however often it is looked at in that moment.
         """
-        suspected: dict[tuple[str, str], Decimal] = {}
+        suspected: dict[tuple[str, str], tuple[Decimal, int]] = {}
         certain: list[Difference] = []
         for venue, exchange in self._venues.items():
             booked = self._ledger.held(venue)
@@ -148,11 +150,15 @@ class Reconciler:
             if self.is_uncertain(venue) or self._ledger.held(venue) != booked:
                 continue
             for one in self._differing(venue, held):
-                if self._suspected.get((venue, one.asset)) == one.amount:
+                now_ns = self._time.now_ns()
+                amount, since_ns = self._suspected.get((venue, one.asset), (one.amount, now_ns))
+                if amount != one.amount:
+                    since_ns = now_ns
+                if now_ns - since_ns >= _CERTAIN_NS:
                     certain.append(one)
                     self.book(one)
                 else:
-                    suspected[venue, one.asset] = one.amount
+                    suspected[venue, one.asset] = one.amount, since_ns
         self._suspected = suspected
         return certain
 

@@ -67,7 +67,7 @@ class Exchange(ABC):
 
     def answer(self, order: Order) -> OrderReport:
         """Return the final report of an order whose time has come; raises what `submit` raises."""
-        raise NotImplementedError
+        raise VenueError("this exchange plugin doesn't say when it answers")
 
     @abstractmethod
     async def order(self, client_order_id: str) -> OrderReport | None:
