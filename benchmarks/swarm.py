@@ -37,7 +37,6 @@ class Totals:
     orders: int = 0
     kills: int = 0
     resumes: int = 0
-    recovered_pairs: int = 0
     stops: int = 0
     residuals: int = 0
     repeated: int = 0
@@ -57,7 +56,6 @@ class Totals:
         self.orders += verdict.orders
         self.kills += played.kills
         self.resumes += played.resumes
-        self.recovered_pairs += verdict.recovered_pairs
         self.stops += verdict.stops
         self.residuals += verdict.residuals
         self.repeated += played.is_repeated

@@ -43,6 +43,5 @@ def test_a_large_swarm_meets_everything(tmp_path: Path) -> None:
     assert sum(one.kills for one in done) > SEEDS / 5
     assert sum(one.resumes for one in done) > SEEDS / 5
     assert sum(one.verdict.residuals for one in done) > SEEDS / 5
-    assert sum(one.verdict.recovered_pairs for one in done) > 3
     assert sum(one.is_repeated for one in done) > 3
     assert {one.ended.exit_code for one in done if one.ended} == {0, 1, 3}

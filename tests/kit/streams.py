@@ -24,12 +24,10 @@ from trioarb.model.event import (
     Event,
     InstrumentListed,
     PairEnded,
-    PairOpened,
     PhaseEntered,
-    PositionClosed,
     Record,
 )
-from trioarb.model.trade import ExitReason, Phase
+from trioarb.model.trade import Phase
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
@@ -149,17 +147,13 @@ def _top10(*overrides: str) -> Stream:
 
 
 def _resumed() -> Stream:
-    """A campaign whose journal lost its exit in a crash, and found it again at the venues."""
+    """A campaign that was resumed between its entry and its exit."""
     records = _run(_one_trade, guards={"symbol": {"cooldown_seconds": 1000}})
     crash = places(records, PairEnded)[0] + 1
-    exit_at, closed_at = places(records, PairOpened)[1], places(records, PositionClosed)[0]
-    records = changed(records, exit_at, recovered=True, reason=ExitReason.RECOVERY)
-    records = changed(records, closed_at, reason=ExitReason.RECOVERY)
-    running = places(records, PairEnded)[1] + 1
     resumed = CampaignResumed(
         number=1, version="", config_digest="", last_seq=crash, last_ts_ns=records[crash - 1].ts_ns, close_only=False
     )
-    records = inserted(records, running, PhaseEntered(phase=Phase.RUNNING))
+    records = inserted(records, crash, PhaseEntered(phase=Phase.RUNNING))
     return inserted(records, crash, resumed, *(records[index].event for index in places(records, InstrumentListed)))
 
 

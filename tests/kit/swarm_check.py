@@ -105,7 +105,6 @@ class Verdict:
     pairs: int = 0
     outcomes: Mapping[str, int] = attrs.field(factory=dict)
     residuals: int = 0
-    recovered_pairs: int = 0
     differences: int = 0
     stops: int = 0
 
@@ -147,7 +146,6 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
         pairs=sum(course.outcomes.values()),
         outcomes=course.outcomes,
         residuals=len(course.left) + course.resolved,
-        recovered_pairs=course.recovered_pairs,
         differences=course.differed,
         stops=course.stops,
     )
@@ -166,7 +164,8 @@ def unsettled(journal: Path, ended: Ended | None) -> Iterator[str]:
     yield from (f"the ledger is not balanced: {text}" for text in ended.imbalances)
     yield from (f"{trade_id} is open" for trade_id in course.positions)
     yield from ended.problems
-    if ended.exit_code != (3 if course.left else 0):
+    # A loss of closing may stop it once more, which is to be said, too.
+    if ended.exit_code != (3 if course.left or ended.is_stopped else 0):
         yield f"exit code {ended.exit_code} {ended.error}"
 
 
@@ -184,10 +183,9 @@ class _Course:
         self.deposits, self.booked = Books(Fraction), Books(Fraction)
         self.outcomes: Counter[str] = Counter()
         self.flying: dict[str, model.PairOpened] = {}
-        self.resolved = self.recovered_pairs = self.differed = self.stops = 0
+        self.resolved = self.differed = self.stops = 0
         self.close_only = False
         self._phase = Phase.STARTING
-        self._is_recovering = False
         for record in records:
             self._fold(record)
 
@@ -199,18 +197,16 @@ class _Course:
     def _fold(self, record: Record) -> None:
         match record.event:
             case model.CampaignResumed(close_only=close_only):
-                self._phase, self.close_only, self._is_recovering = Phase.STARTING, close_only, True
+                self._phase, self.close_only = Phase.STARTING, close_only
             case model.PhaseEntered(phase=phase):
                 self._phase = phase
-                self._is_recovering &= phase is not Phase.RUNNING
             case model.Decided(answer=Answer.STOP):
                 self.stops += 1
             case model.Decided(answer=Answer.ALLOW):
                 self._refuse_late(record, "an entry is allowed")
             case model.PairOpened() as opened:
                 self.flying[opened.pair_id] = opened
-                self.recovered_pairs += opened.recovered
-                if opened.kind is PairKind.ENTRY and not opened.recovered:
+                if opened.kind is PairKind.ENTRY:
                     self._refuse_late(record, "an entry is opened")
             case model.OrderSubmitted() as order:
                 self._submit(record, order)
@@ -248,7 +244,7 @@ class _Course:
         self.orders[order.client_order_id] = order
         pair = self.flying.get(order.pair_id)
         is_entry = order.purpose is Purpose.LEG and pair is not None and pair.kind is PairKind.ENTRY
-        if is_entry and not self._is_recovering:  # what was lost is recorded then, not sent
+        if is_entry:
             self._refuse_late(record, f"{order.client_order_id}, an entry's leg, is sent")
 
     def _fill(self, record: Record, fill: model.OrderFilled) -> None:

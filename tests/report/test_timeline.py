@@ -199,7 +199,7 @@ def test_a_timeline_that_has_hardly_begun() -> None:
 
 def test_every_kind_of_ending_is_told() -> None:
     endings = {line.split("  ")[-1] for name in STREAMS for line in overview(stream(name)) if line[:1] == "t"}
-    assert {"edge", "max_holding", "campaign_end", "emergency_stop", "recovery", "residual", "open"} <= endings
+    assert {"edge", "max_holding", "campaign_end", "emergency_stop", "residual", "open"} <= endings
     assert "flat, evened out" in endings
     assert any("in flight" in line for line in overview(stream("partial fills")[:25]))
 

@@ -87,7 +87,6 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     seen = {type(record.event) for name in STREAMS for record in stream(name)}
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
-    assert any(one.event.recovered for one in stream("resumed") if isinstance(one.event, PairOpened))
 
 
 def test_the_facts_of_a_journal() -> None:
@@ -566,11 +565,6 @@ def an_entry_after_a_stop(records: Stream) -> Stream:
     index = places(records, Decided, answer=Answer.ALLOW)[-1]
     stop = Decided(symbol="BTCUSDT", answer=Answer.STOP, tier="global", rule="stop", value="1", limit="1")
     return inserted(records, index, stop)
-
-
-@breaks(Check.ENTRIES)
-def recovered_without_a_crash(records: Stream) -> Stream:
-    return changed(records, places(records, PairOpened, kind=PairKind.ENTRY)[0], recovered=True)
 
 
 @breaks(Check.ENTRIES)

@@ -192,10 +192,7 @@ class DecisionsRepeated(Event):
 
 @attrs.frozen(kw_only=True)
 class PairOpened(Event):
-    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends.
-
-    ``recovered``: the venue told of orders that the journal had lost, and this is the pair they must have been.
-    """
+    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends."""
 
     pair_id: str
     trade_id: str
@@ -208,7 +205,6 @@ class PairOpened(Event):
     sell_limit: Decimal
     reserved_usd: Decimal
     reason: ExitReason | None = None
-    recovered: bool = False
 
 
 @attrs.frozen(kw_only=True)

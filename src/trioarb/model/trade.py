@@ -73,7 +73,6 @@ class ExitReason(Enum):
     CAMPAIGN_END = "campaign_end"
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
-    RECOVERY = "recovery"
 
     @property
     def forced(self) -> bool:

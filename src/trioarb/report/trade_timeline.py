@@ -161,11 +161,10 @@ class TradeTimeline:
                     self._tell(decided_ns, line)
         self._pairs[event.pair_id] = _Pair(event)
         why = f", because of {event.reason.value}" if event.reason is not None else ""
-        found = "; the journal had lost it, and the venues told of it" if event.recovered else ""
         self._tell(
             record.ts_ns,
             f"{event.kind.value} {event.pair_id}{why}: buy {text(event.quantity)} at {event.buy_venue} for at most "
-            f"{text(event.buy_limit)}, sell as much at {event.sell_venue} for at least {text(event.sell_limit)}{found}",
+            f"{text(event.buy_limit)}, sell as much at {event.sell_venue} for at least {text(event.sell_limit)}",
         )
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:

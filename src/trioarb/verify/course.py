@@ -28,16 +28,10 @@ class Course:
         self.first_ns = 0
         self.stretches = 1
         self.phase = Phase.STARTING
-        self._has_run = False
         self.seq = 0
         self.ts_ns = 0
         self.last: Record | None = None
         self.expects: type[Event] | None = CampaignOpened
-
-    @property
-    def is_recovering(self) -> bool:
-        """Whether a resumed campaign has not begun to trade again."""
-        return self.stretches > 1 and not self._has_run
 
     @property
     def is_draining(self) -> bool:
@@ -80,10 +74,8 @@ class Course:
             add(Check.SEQUENCE, record, f"says that the journal ended with seq {event.last_seq}")
         self.stretches += 1
         self.phase, self.ended, self.expects = Phase.STARTING, None, None
-        self._has_run = False
 
     def _enter(self, event: PhaseEntered, record: Record) -> None:
-        self._has_run |= event.phase is Phase.RUNNING
         if _ORDER[event.phase] <= _ORDER[self.phase]:
             self._findings.add(Check.PHASES, record, f"enters {event.phase.value} after {self.phase.value}")
         else:

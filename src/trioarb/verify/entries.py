@@ -69,10 +69,6 @@ class Entries:
         if event.kind is not PairKind.ENTRY:
             return
         add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)
-        if event.recovered:
-            if self._resumed is None:
-                add(Check.ENTRIES, record, "is recovered, but the campaign was not resumed")
-            return
         decided_seq = record.seq
         if allowed is None:
             add(Check.ENTRIES, record, "enters without an ALLOW")

@@ -97,7 +97,7 @@ class Pairs:
             trade.entry.buy_venue,
         ):
             self._findings.add(Check.INTENTS, record, "exits on another route than the position was opened on")
-        elif event.quantity > trade.quantity and not event.recovered:
+        elif event.quantity > trade.quantity:
             what = f"exits {text(event.quantity)}, but {text(trade.quantity)} are open"
             self._findings.add(Check.INTENTS, record, what)
         if event.reserved_usd:
@@ -105,11 +105,7 @@ class Pairs:
         return trade
 
     def send(self, record: Record, event: OrderSubmitted) -> Pair | None:
-        """Count an order to its pair, which has to be in flight and to want such an order.
-
-        What is found out after a crash is not held against that: orders that the journal lost are taken for legs of
-        a pair that they fit.
-        """
+        """Count an order to its pair, which has to be in flight and to want such an order."""
         pair = self.in_flight.get(event.pair_id)
         if pair is None:
             what = f"is an order without an intent: {self.why_not_in_flight(event.pair_id)}"
@@ -121,8 +117,6 @@ class Pairs:
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         if event.symbol != opened.symbol or event.venue not in (opened.buy_venue, opened.sell_venue):
             self._findings.add(Check.INTENTS, record, f"is an order for something else than {opened.pair_id} trades")
-        elif opened.recovered or self._course.is_recovering:
-            pass
         elif purpose is Purpose.LEG:
             venue, limit = (opened.buy_venue, opened.buy_limit) if is_buy else (opened.sell_venue, opened.sell_limit)
             if (event.venue, event.limit_price) != (venue, limit) or not _is_leg_of(pair, event):
