@@ -135,6 +135,19 @@ def test_a_journal_lies_where_the_flag_says(trioarb: CommandLine) -> None:
     assert not (ran.folder / "journals").exists()
 
 
+@pytest.mark.parametrize("flag", ["--events", "--summary"])
+@pytest.mark.parametrize("kept", ["one.journal", "one.a.venue"])
+def test_no_output_goes_over_a_journal_or_what_a_venue_remembers(trioarb: CommandLine, flag: str, kept: str) -> None:
+    assert trioarb("run", TOP10, *SHORT, "--journal=one.journal").code == 0
+    before = (trioarb.folder / kept).read_bytes()
+
+    ran = trioarb("run", TOP10, *SHORT, "--journal=two.journal", f"{flag}={kept}")
+
+    assert ran.code == 2
+    assert f"{flag}: is a journal or a venue's memory, which would be lost" in ran.error
+    assert (trioarb.folder / kept).read_bytes() == before
+
+
 def test_a_journal_that_is_there_already_is_not_touched(trioarb: CommandLine) -> None:
     (trioarb.folder / "one.journal").write_text("mine")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from trioarb.errors import CampaignError, ConfigError
-from trioarb.journal.recorded import KIND
+from trioarb.journal.log import kind_of
 from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
 
@@ -102,8 +102,8 @@ def check_outputs(outputs: Mapping[str, Path | None], *, inputs: Sequence[Path])
         why = _not_writable(path)
         if not why and path.resolve() in taken and not path.is_char_device():
             why = "is in use for something else; give another file"
-        if not why and _is_journal(path):
-            why = "is a journal, which would be lost; give another file"
+        if not why and path.is_file() and kind_of(path):
+            why = "is a journal or a venue's memory, which would be lost; give another file"
         if why:
             problems.append(Problem(file=flag, message=why, value=str(path)))
         taken[path.resolve()] = flag
@@ -119,11 +119,3 @@ def _not_writable(path: Path) -> str:
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         return "can't be written; choose another place"
     return ""
-
-
-def _is_journal(path: Path) -> bool:
-    beginning = f'{{"{KIND}":'.encode()
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(beginning)) == beginning
