@@ -162,7 +162,7 @@ def screen(path: Path) -> dict[str, Any]:
     from trioarb.config.load import load_table
     from trioarb.engine.opening import open_campaign
     from trioarb.engine.screened import ScreenedMarket
-    from trioarb.engine.screening import columns_of, screens_of
+    from trioarb.engine.screening import columns_of
     from trioarb.plugin.registry import load_plugins
     from trioarb.time.virtual import VirtualClock
 
@@ -171,15 +171,14 @@ def screen(path: Path) -> dict[str, Any]:
 
     async def main() -> dict[str, Any]:
         async with open_campaign(loaded.config, plugins, clock=clock) as campaign:
-            columns, screens = await columns_of(campaign), screens_of(campaign)
+            columns = await columns_of(campaign)
             assert columns is not None
-            assert screens is not None
-            parts = campaign.parts
-            market = ScreenedMarket(
-                columns.by_symbol, campaign.symbols, screens, ends={}, time=parts.time, trades=parts.trades
-            )
-            for symbol in columns.by_symbol.values():  # off the disk, if they are not in memory yet
-                for block in symbol.blocks:
+            market = ScreenedMarket(columns.by_symbol, campaign.symbols, ends={}, time=campaign.parts.time)
+            for symbol in market._symbols:  # as at its first row, without a campaign that runs
+                symbol.task._decider.declare(())
+                symbol._entry_from = symbol.task._decider.entry_from
+            for columns_of_one in columns.by_symbol.values():  # off the disk, if they are not in memory yet
+                for block in columns_of_one.blocks:
                     block.bid.sum(), block.ask.sum()
             started = time.perf_counter()
             counted = [symbol._count(len(symbol._columns)) for symbol in market._symbols]

@@ -137,11 +137,19 @@ def sinks_of(
         return highest / lowest <= bar or all(sold[sell] / paid[buy] <= bar for sell, buy in routes)
 
     def has_edge(oldest_ns: int) -> bool:
-        """Return whether some route between fresh quotes earns anything."""
-        return any(
-            sold[sell] / paid[buy] > 1.0 and times_ns[sell] >= oldest_ns and times_ns[buy] >= oldest_ns
-            for sell, buy in routes
-        )
+        """Return whether some route between fresh quotes earns anything; if not, look for the bounds again."""
+        nonlocal highest, lowest
+        # A loop, since this is asked at many quotes; whether the ratio exceeds 1 is how edges are compared elsewhere.
+        for sell, buy in routes:
+            if (
+                sold[sell] > paid[buy]
+                and sold[sell] / paid[buy] > 1.0
+                and times_ns[sell] >= oldest_ns
+                and times_ns[buy] >= oldest_ns
+            ):
+                return True
+        highest, lowest = max(sold), min(paid)
+        return False
 
     def calm(new_bar: float, count: int) -> None:
         nonlocal highest, lowest, bar, until_ns, left, granted
