@@ -10,6 +10,7 @@ old stream says so. Such a campaign is named in `OTHER_COURSE` with the reason, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,7 +41,29 @@ def no_pair_is_found_again(event: Event) -> Iterable[Event]:
     return (event,)
 
 
-CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = (a_failing_strategy_is_named, no_pair_is_found_again)
+def a_text_has_no_trailing_zeros(event: Event) -> Iterable[Event]:
+    """A guard's or a venue's text says a decimal as a journal does, so that it is the same after a resume."""
+    shorter = {
+        field: _TRAILING_ZEROS.sub(r"\1", event.fields[field])
+        for field in _TEXTS.get(event.type, ())
+        if isinstance(event.fields.get(field), str)
+    }
+    return (event._replace(fields={**event.fields, **shorter}),)
+
+
+_TEXTS = {
+    "decided": ("value", "limit"),
+    "guard_tripped": ("value", "limit"),
+    "order_rejected": ("reason",),
+}
+#: What is measured (seconds, milliseconds, a share) always has three digits after its point.
+_TRAILING_ZEROS = re.compile(r"(?<![\d.])(\d+(?:\.\d*[1-9])?)\.?0*(?![\d.]| m?s\b)")
+
+CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = (
+    a_failing_strategy_is_named,
+    no_pair_is_found_again,
+    a_text_has_no_trailing_zeros,
+)
 
 _A_KILL_LOSES_NOTHING = "a kill takes no step from the journal now, so the campaign goes on later"
 
@@ -52,7 +75,6 @@ OTHER_COURSE: Mapping[str, str] = {
     "killed": _A_KILL_LOSES_NOTHING,
     "killed-order": _A_KILL_LOSES_NOTHING,
     "killed-chaos": _A_KILL_LOSES_NOTHING,
-    "resumed-after-stop": "decimals in a journal have no trailing zeros, so those in a guard's text have none after it",
 }
 
 #: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal. No old

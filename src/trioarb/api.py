@@ -5,7 +5,7 @@ from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
-from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.model.seen import SeenIds
 from trioarb.model.trade import (
@@ -159,4 +159,5 @@ __all__ = [
     "hookimpl",
     "seconds_to_ns",
     "setting",
+    "text",
 ]

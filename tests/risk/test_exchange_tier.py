@@ -499,7 +499,7 @@ def test_losses_of_pairs_that_a_venue_failed_freeze_it() -> None:
     desk.lose(-500, "b")
     desk.lose(Decimal("0.01"), "b")
     assert desk.health() == "FROZEN"
-    assert (desk.turns[-1].value, desk.turns[-1].limit) == ("FROZEN: 100.00 USD lost", "100")
+    assert (desk.turns[-1].value, desk.turns[-1].limit) == ("FROZEN: 100 USD lost", "100")
     assert desk.turns[-1].until_ns is None
     assert desk.answer("c", "b") == "frozen"
 

@@ -228,6 +228,45 @@ def loss_limits(deny: int, stop: int) -> GlobalSettings:
     )
 
 
+@pytest.mark.parametrize(
+    ("rule", "limits", "value", "limit"),
+    [
+        (
+            "global.total_exposure",
+            {"global_": GlobalSettings(max_total_exposure_usd=Decimal("1000.00"))},
+            "1100.75",
+            "1000",
+        ),
+        (
+            "global.daily_loss",
+            {"global_": GlobalSettings(max_daily_loss_usd=Decimal("20.50"))},
+            "20.5",
+            "20.5",
+        ),
+        (
+            "portfolio.allocation",
+            {"portfolio": PortfolioSettings(total_capital_usd=Decimal("3000.00"), weights={BTC: Decimal(1)})},
+            "1100.75",
+            "900",
+        ),
+        ("symbol.position_size", {"symbol": calm(max_position_size_usd=Decimal("500.20"))}, "500.25", "500.2"),
+        ("symbol.daily_loss", {"symbol": calm(max_symbol_daily_loss_usd=Decimal("20.50"))}, "20.5", "20.5"),
+        ("symbol.cooldown", {"symbol": calm(cooldown_seconds=Decimal("30.0"))}, "0.000 s", "30 s"),
+        ("symbol.rest", {"symbol": calm(rest_seconds=Decimal("30.0"))}, "0.000 s", "30 s"),
+    ],
+)
+def test_a_text_has_no_trailing_zeros_which_a_journal_would_not_keep(
+    rule: str, limits: dict[str, Any], value: str, limit: str
+) -> None:
+    desk = Desk(symbols=(BTC, ETH, "FREE"), **limits)
+    held = desk.hold(desk.enter(Decimal("600.50") if "exposure" in rule or "allocation" in rule else Decimal("10.00")))
+    if "loss" in rule or "rest" in rule:
+        desk.close(held, Decimal("-20.500"))
+    refused = desk.ask(Decimal("500.250"))
+    assert isinstance(refused, Decided)
+    assert (f"{refused.tier}.{refused.rule}", refused.value, refused.limit) == (rule, value, limit)
+
+
 # Global tier
 
 

@@ -21,6 +21,7 @@ from trioarb.api import (
     event,
     hookimpl,
     seconds_to_ns,
+    text,
 )
 from trioarb.builtin.guard_exchange_health import ExchangeSettings, Health, Turn, VenueRecord, doubts, next_turn
 from trioarb.builtin.guard_exchange_window import Answered
@@ -105,7 +106,7 @@ class ExchangeTier(GuardTier):
                 return _deny("degraded", f"{venue}: an entry probes it", "one entry")
             if one.last_allowed_ns is not None and now_ns - one.last_allowed_ns < self._pause_ns:
                 elapsed = f"{(now_ns - one.last_allowed_ns) / SECOND_NS:.3f} s after its last entry"
-                return _deny("degraded", f"{venue}: {elapsed}", f"{self._settings.degraded_pause_seconds:f} s")
+                return _deny("degraded", f"{venue}: {elapsed}", f"{text(self._settings.degraded_pause_seconds)} s")
         return None
 
     def react(self, record: Record) -> Iterable[GuardTripped]:

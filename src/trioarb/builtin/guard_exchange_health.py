@@ -21,6 +21,7 @@ from trioarb.api import (
     Seconds,
     seconds_to_ns,
     setting,
+    text,
 )
 from trioarb.builtin.guard_exchange_window import Answered, OrderWindow
 
@@ -166,7 +167,7 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
         return Turn(Health.HEALTHY, "the stop was cleared", "no stop") if venue.lifted else None
     loss = venue.daily_loss_usd(now_ns)
     if loss >= limits.max_venue_daily_loss_usd:
-        return Turn(Health.FROZEN, f"{loss:f} USD lost", f"{limits.max_venue_daily_loss_usd:f}")
+        return Turn(Health.FROZEN, f"{text(loss)} USD lost", text(limits.max_venue_daily_loss_usd))
     if venue.health is Health.DOWN:
         is_over = now_ns >= venue.until_ns and venue.market_up
         return Turn(Health.DEGRADED, "one entry may probe it", "one entry") if is_over else None
@@ -183,7 +184,7 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
         return degraded if window.count >= limits.min_orders else None
     if degraded is None and window.count:
         reason = f"{window.failed} of {window.count} orders failed"
-        return Turn(Health.HEALTHY, reason, f"{limits.degraded_error_rate:f}")
+        return Turn(Health.HEALTHY, reason, text(limits.degraded_error_rate))
     return None
 
 
@@ -197,7 +198,7 @@ def _down(venue: VenueRecord, window: OrderWindow, limits: ExchangeSettings) -> 
     if venue.probing and window.failed:
         return Turn(Health.DOWN, "an order failed that probed it", "no failed order")
     if count >= limits.min_orders and window.failed > limits.down_error_rate * count:
-        return Turn(Health.DOWN, f"{window.failed} of {count} orders failed", f"{limits.down_error_rate:f}")
+        return Turn(Health.DOWN, f"{window.failed} of {count} orders failed", text(limits.down_error_rate))
     return None
 
 
@@ -205,8 +206,8 @@ def _degraded(window: OrderWindow, limits: ExchangeSettings) -> Turn | None:
     count = window.count
     if window.failed > limits.degraded_error_rate * count:
         reason = f"{window.failed} of {count} orders failed"
-        return Turn(Health.DEGRADED, reason, f"{limits.degraded_error_rate:f}")
+        return Turn(Health.DEGRADED, reason, text(limits.degraded_error_rate))
     if window.is_slow:
         reason = f"orders take {window.latency_ns / 1_000_000:.3f} ms"
-        return Turn(Health.DEGRADED, reason, f"{limits.degraded_latency_ms:f} ms")
+        return Turn(Health.DEGRADED, reason, f"{text(limits.degraded_latency_ms)} ms")
     return None

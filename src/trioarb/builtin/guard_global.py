@@ -24,6 +24,7 @@ from trioarb.api import (
     event,
     hookimpl,
     setting,
+    text,
 )
 
 __all__ = ["GlobalSettings", "GlobalTier"]
@@ -83,8 +84,8 @@ class GlobalTier(GuardTier):
                 tier=self._name,
                 rule="emergency_stop",
                 answer=Answer.STOP,
-                value=f"{loss:f}",
-                limit=f"{self._settings.emergency_stop_loss_usd:f}",
+                value=text(loss),
+                limit=text(self._settings.emergency_stop_loss_usd),
             )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
@@ -94,8 +95,8 @@ class GlobalTier(GuardTier):
         }
 
     def _refuse(self, answer: Answer, rule: str, value: Decimal | str, limit: Decimal) -> Refusal:
-        shown = value if isinstance(value, str) else f"{value:f}"
-        return Refusal(answer=answer, rule=rule, value=shown, limit=f"{limit:f}")
+        shown = value if isinstance(value, str) else text(value)
+        return Refusal(answer=answer, rule=rule, value=shown, limit=text(limit))
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from trioarb.api import (
     Refusal,
     hookimpl,
     setting,
+    text,
 )
 
 __all__ = ["PortfolioSettings", "PortfolioTier"]
@@ -62,7 +63,7 @@ class PortfolioTier(GuardTier):
         exposure = EXACT.add(self._risk.exposure_usd(symbol), opportunity.notional_usd)
         if exposure <= allocation:
             return None
-        return Refusal(answer=Answer.DENY, rule="allocation", value=f"{exposure:f}", limit=f"{allocation:f}")
+        return Refusal(answer=Answer.DENY, rule="allocation", value=text(exposure), limit=text(allocation))
 
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
         for symbol in self._unknown:
@@ -71,7 +72,7 @@ class PortfolioTier(GuardTier):
         for instrument in instruments:
             least[instrument.symbol] = max(least.get(instrument.symbol, Decimal(0)), instrument.rules.min_notional)
         short = [
-            f"{symbol} ({allocation:.2f} of {least[symbol]:f})"
+            f"{symbol} ({allocation:.2f} of {text(least[symbol])})"
             for symbol, allocation in self._allocations.items()
             if allocation < least.get(symbol, Decimal(0))
         ]

@@ -28,6 +28,7 @@ from trioarb.api import (
     hookimpl,
     seconds_to_ns,
     setting,
+    text,
 )
 
 __all__ = ["SymbolSettings", "SymbolTier"]
@@ -78,19 +79,19 @@ class SymbolTier(GuardTier):
         if state.last_allowed_ns is not None:
             elapsed_ns = now_ns - state.last_allowed_ns
             if elapsed_ns < seconds_to_ns(limits.cooldown_seconds):
-                return _deny("cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", f"{limits.cooldown_seconds:f} s")
+                return _deny("cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", f"{text(limits.cooldown_seconds)} s")
         if state.last_closed_ns is not None:
             elapsed_ns = now_ns - state.last_closed_ns
             if elapsed_ns < seconds_to_ns(limits.rest_seconds):
-                return _deny("rest", f"{elapsed_ns / SECOND_NS:.3f} s", f"{limits.rest_seconds:f} s")
+                return _deny("rest", f"{elapsed_ns / SECOND_NS:.3f} s", f"{text(limits.rest_seconds)} s")
         if opportunity.notional_usd > limits.max_position_size_usd:
-            return _deny("position_size", f"{opportunity.notional_usd:f}", f"{limits.max_position_size_usd:f}")
+            return _deny("position_size", text(opportunity.notional_usd), text(limits.max_position_size_usd))
         count = self._risk.open_positions(symbol)
         if count >= limits.max_position_count:
             return _deny("position_count", str(count), str(limits.max_position_count))
         loss = self._risk.daily_loss_usd(now_ns, symbol)
         if loss >= limits.max_symbol_daily_loss_usd:
-            return _deny("daily_loss", f"{loss:f}", f"{limits.max_symbol_daily_loss_usd:f}")
+            return _deny("daily_loss", text(loss), text(limits.max_symbol_daily_loss_usd))
         return None
 
     def apply(self, record: Record) -> None:

@@ -42,6 +42,7 @@ from trioarb.api import (
     hookimpl,
     seconds_to_ns,
     setting,
+    text,
 )
 from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState
 
@@ -256,12 +257,12 @@ class PaperExchange(Exchange):
             return f"{order.symbol} is not listed"
         rules = instrument.rules
         if order.quantity <= 0 or EXACT.remainder(order.quantity, rules.lot_size):
-            return f"quantity {order.quantity} is no multiple of the lot size {rules.lot_size}"
+            return f"quantity {text(order.quantity)} is no multiple of the lot size {text(rules.lot_size)}"
         if order.limit_price <= 0 or EXACT.remainder(order.limit_price, rules.tick_size):
-            return f"limit {order.limit_price} is no multiple of the tick size {rules.tick_size}"
+            return f"limit {text(order.limit_price)} is no multiple of the tick size {text(rules.tick_size)}"
         value = EXACT.multiply(order.quantity, order.limit_price)
         if value < rules.min_notional:
-            return f"order value {value} is below the minimum of {rules.min_notional}"
+            return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
         if order.side is Side.BUY:
             with_fee = EXACT.multiply(value, EXACT.add(BPS, max(instrument.taker_fee_bps, ZERO)))
             asset, needed = instrument.quote, EXACT.multiply(with_fee, _PER_BPS)
@@ -270,7 +271,7 @@ class PaperExchange(Exchange):
         available = self._balances.get(asset, ZERO)
         if order.side is Side.SELL and self.account is Account.MARGIN:
             available += self.max_borrow_usd / (order.limit_price * self._context.fx[instrument.quote])
-        return f"insufficient {asset}: {needed} needed, {available} available" if needed > available else ""
+        return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
 
     def _fill(self, order: Order, venue_order_id: str) -> Iterable[Fill]:
         quote = self._context.touch(order.symbol)

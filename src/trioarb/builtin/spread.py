@@ -27,6 +27,7 @@ from trioarb.api import (
     hookimpl,
     seconds_to_ns,
     setting,
+    text,
 )
 
 __all__ = ["SpreadSettings", "SpreadStrategy"]
@@ -103,7 +104,7 @@ def _warnings(settings: SpreadSettings) -> Iterable[str]:
     total = settings.entry_bps + settings.exit_bps
     if total <= 0:
         yield (
-            f"entry_bps + exit_bps = {total:f}: a trade that enters and leaves at these thresholds can't pay its "
+            f"entry_bps + exit_bps = {text(total)}: a trade that enters and leaves at these thresholds can't pay its "
             "fees; raise one of them"
         )
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from trioarb.model.number import text
+
 __all__ = ["canonical", "digest"]
 
 #: Settings are bounded far below; a number beyond comes from a plugin's unchecked table and is not written out.
@@ -19,8 +21,8 @@ _LONGEST_EXPONENT = 60
 
 def digest(effective: Mapping[str, Any]) -> str:
     """Return the SHA-256, in hex, of the canonical JSON of ``effective``; secrets are left out."""
-    text = json.dumps(canonical(effective), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    written = json.dumps(canonical(effective), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def canonical(value: Any) -> Any:
@@ -49,7 +51,4 @@ def canonical(value: Any) -> Any:
 def _plain(number: Decimal) -> str:
     if not number.is_finite() or abs(number.adjusted()) > _LONGEST_EXPONENT:
         return str(number)
-    text = f"{number:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
+    return text(number)

@@ -8,6 +8,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.symbol import SymbolTask
 from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import CampaignEnded, PositionMarked
+from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 from trioarb.time.campaign_time import seconds_to_ns
 
@@ -29,7 +30,7 @@ async def drain(campaign: Campaign) -> None:
         await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
         for position in campaign.parts.trades.positions():
             campaign.problems.append(
-                f"{position.route.symbol}: {position.quantity:f} could not be closed in time; still long at "
+                f"{position.route.symbol}: {text(position.quantity)} could not be closed in time; still long at "
                 f"{position.route.buy_venue} and short at {position.route.sell_venue}"
             )
 
@@ -100,7 +101,9 @@ async def _compare_balances(campaign: Campaign) -> None:
             except CampaignError as error:
                 wrong.append(str(error))
             else:
-                wrong += (f"{venue} holds {one.held} {one.asset}, the ledger says {one.booked}" for one in found)
+                wrong += (
+                    f"{venue} holds {text(one.held)} {one.asset}, the ledger says {text(one.booked)}" for one in found
+                )
         if campaign.closing.cancelled_caught:
             campaign.problems.append(f"{venue} did not say its balances before the campaign had to end")
     if wrong and not ledger.open_orders:

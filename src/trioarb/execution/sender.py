@@ -22,7 +22,7 @@ from trioarb.model.event import (
     OrderUnknown,
 )
 from trioarb.model.market import Instrument
-from trioarb.model.number import ZERO
+from trioarb.model.number import ZERO, text
 from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
 from trioarb.plugin.border import CheckedExchange
 from trioarb.state.funds import funds_needed
@@ -141,7 +141,7 @@ class Sender:
 
     async def _send(self, flight: Flight, order: Order) -> Decimal:
         venue = self._venues[order.venue]
-        problem = f"no answer within {self._leg_timeout_seconds:f} s"
+        problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         report: OrderReport | None = None
         with self._answer_by(self._leg_timeout_ns):
             try:
@@ -185,7 +185,7 @@ class Sender:
 
         An order that never reached the venue comes back as a rejection.
         """
-        problem = f"no answer within {self._leg_timeout_seconds:f} s"
+        problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         with self._answer_by(self._leg_timeout_ns):
             try:
                 report = await self._venues[order.venue].order(order.client_order_id, order)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from trioarb.errors import clean
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, Listing, TradingRules
-from trioarb.model.number import BPS, EXACT, ZERO
+from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.model.trade import Account, Answer, ExitReason, OrderSize, Refusal
 from trioarb.plugin.contract.strategy import ExitBand
@@ -63,11 +63,11 @@ def _nonsense(field: str, value: object, expected: str) -> Nonsense:
 
 def _shown(value: object) -> str:
     try:
-        text = repr(value) if not isinstance(value, Decimal) or len(value.as_tuple().digits) < 50 else f"{value:.10e}"
+        shown = repr(value) if not isinstance(value, Decimal) or len(value.as_tuple().digits) < 50 else f"{value:.10e}"
     except Exception:  # a stranger's __repr__
-        text = f"a {type(value).__name__}"
-    text = clean(text)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        shown = f"a {type(value).__name__}"
+    shown = clean(shown)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
 
 
 def is_a(value: object, kind: type[T] | tuple[type[T], ...], field: str = "") -> T:
@@ -108,8 +108,8 @@ def _number(
 
 
 def _is_short(value: Decimal) -> bool:
-    text = Decimal.__str__(value)
-    return len(text) <= _FEW_CHARACTERS and "E" not in text
+    digits = Decimal.__str__(value)
+    return len(digits) <= _FEW_CHARACTERS and "E" not in digits
 
 
 def _bound(above: Decimal | None, at_least: Decimal | None) -> str:
@@ -263,11 +263,11 @@ def _check_against(report: OrderReport, order: Order) -> None:
         raise _nonsense("client_order_id", report.client_order_id, f"that of the order, {order.client_order_id}")
     filled = report.fills[0].quantity if len(report.fills) == 1 else report.filled
     if filled > order.quantity:
-        raise Nonsense(f"{filled} filled of {order.quantity}")
+        raise Nonsense(f"{text(filled)} filled of {text(order.quantity)}")
     for number, fill in enumerate(report.fills):
         beyond = fill.price > order.limit_price if order.side is Side.BUY else fill.price < order.limit_price
         if beyond:
-            raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {order.limit_price}")
+            raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {text(order.limit_price)}")
 
 
 def _check_fee(fill: Fill, number: int, instrument: Instrument) -> None:

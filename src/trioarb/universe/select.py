@@ -11,6 +11,7 @@ import attrs
 from trioarb.config.schema import Universe, UniverseMode
 from trioarb.errors import UniverseError
 from trioarb.model.market import Listing
+from trioarb.model.number import text
 from trioarb.settings.keydoc import toml_literal
 from trioarb.settings.problem import nearest
 
@@ -139,7 +140,7 @@ def _filtered(listing: Listing, settings: Universe) -> _Out | None:
     if minimum is not None and volume is None:
         return _Out(listing, "min_24h_quote_volume", "24 h volume unknown")
     if minimum is not None and volume is not None and volume < minimum:
-        return _Out(listing, "min_24h_quote_volume", f"24 h volume {volume:f} below {minimum:f}")
+        return _Out(listing, "min_24h_quote_volume", f"24 h volume {text(volume)} below {text(minimum)}")
     return None
 
 
