@@ -77,8 +77,9 @@ OTHER_COURSE: Mapping[str, str] = {
     "killed-chaos": _A_KILL_LOSES_NOTHING,
 }
 
-#: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal. No old
-#: event says what would have been in them, so they are not compared.
+#: Fields that events have got since, by their types: what `trioarb summary` and `resume` need of a journal, and at what
+#: a residual is valued whose side was withdrawn. No old event says what would have been in them, so they are not
+#: compared.
 ADDED: Mapping[str, frozenset[str]] = {
     "campaign_opened": frozenset({"margin", "warnings"}),
     # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
@@ -86,4 +87,5 @@ ADDED: Mapping[str, frozenset[str]] = {
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),
     "funnel_counted": frozenset({"highest_edge_bps", "withdrawn"}),
     "campaign_ended": frozenset({"problems", "recovered"}),
+    "residual_left": frozenset({"last_price"}),
 }

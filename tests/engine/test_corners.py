@@ -242,6 +242,29 @@ def test_a_side_that_was_withdrawn_is_not_traded_on_and_an_exit_waits_for_it() -
     assert (counted["seen"], counted["withdrawn"], counted["refused"]) == (8, 2, 0)
 
 
+@pytest.mark.parametrize("withdrawn", [float("nan"), -1.0])
+def test_a_loss_counts_what_is_left_of_a_withdrawn_side_at_its_last_price_and_says_so(withdrawn: float) -> None:
+    config = two_venues()
+    config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "max_quote_age_ms": 60_000}
+    config["execution"] = {"hedge_deadline_seconds": 1}
+    config["guards"]["global"] = {"max_daily_loss_usd": "0.45"}
+    config["exchanges"]["b"]["latency_ms"] = 500
+    a: list[Row] = [(0.0, base, 99.9, 100.0, 100.0, 100.0) for base in ("BTC", "ETH")]
+    a += [(1.2, "BTC", withdrawn, 100.0, 100.0, 100.0), (9.0, "ETH", 99.9, 100.0, 100.0, 100.0)]
+    b: list[Row] = [(0.5, base, 99.9, 100.0, 100.0, 100.0) for base in ("BTC", "ETH")]
+    b += [(1.0, "BTC", 101.0, 100.0, 101.1, 100.0), (1.3, "BTC", withdrawn, 100.0, 101.1, 100.0)]
+    b += [(8.0, "ETH", 101.0, 100.0, 101.1, 100.0), (9.5, "ETH", 101.0, 100.0, 101.1, 100.0)]
+
+    result = run(a, b, config)
+
+    (left,) = of_type(result, "residual_left")
+    assert (left["venue"], left["last_price"], "mark_price" in left) == ("a", "99.9", False)
+    assert Decimal(left["booked_value"]) == Decimal(left["quantity"]) * Decimal("99.9")
+    denied = of_type(result, "decided")[-1]
+    assert (denied["symbol"], denied["answer"], denied["rule"]) == ("ETHUSDT", "DENY", "daily_loss")
+    assert denied["value"].endswith(" (residuals at last prices: 1)")
+
+
 def test_a_quote_that_can_not_be_takes_its_venue_off_the_board() -> None:
     config = two_venues()
     config["strategy"] = {"entry_bps": 50, "max_quote_age_ms": 60_000}

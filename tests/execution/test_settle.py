@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import TypeVar
 
@@ -142,6 +143,7 @@ class Case:
     sell: Flow
     unknown: tuple[Order, ...]
     touches: tuple[Touch | None, Touch | None]
+    last_touches: tuple[Touch | None, Touch | None] = (None, None)
 
     @property
     def imbalance(self) -> Decimal:
@@ -150,9 +152,13 @@ class Case:
     def settle(self) -> list[Event]:
         is_exit = self.kind is PairKind.EXIT
         flows = PairFlows(opened(self.kind), buy=self.buy, sell=self.sell)
-        touch = dict(zip("ab", self.touches, strict=True)).get
-        buy = EndedLeg(instrument=AT["a"], sign=1, flow=self.buy, limit=D(101), touch=touch)
-        sell = EndedLeg(instrument=AT["b"], sign=-1, flow=self.sell, limit=D(98), touch=touch)
+        leg = partial(
+            EndedLeg,
+            touch=dict(zip("ab", self.touches, strict=True)).get,
+            last_touch=dict(zip("ab", self.last_touches, strict=True)).get,
+        )
+        buy = leg(instrument=AT["a"], sign=1, flow=self.buy, limit=D(101))
+        sell = leg(instrument=AT["b"], sign=-1, flow=self.sell, limit=D(98))
         if is_exit:
             held = POSITION.quantity
             buy = attrs.evolve(buy, sign=-1, before=-held, price=POSITION.sell_price)
@@ -295,6 +301,58 @@ def test_an_exit_that_sold_more_than_there_was_closes_the_position_and_leaves_th
     check(case)
 
 
+WITHDRAWN = Touch(bid=None, bid_size=D(0), ask=None, ask_size=D(0))
+
+
+@pytest.mark.parametrize("touch", [None, WITHDRAWN, Touch(bid=None, bid_size=D(0), ask=D("100.3"), ask_size=D(5))])
+def test_what_is_left_where_its_side_was_withdrawn_is_worth_its_last_price_and_says_so(touch: Touch | None) -> None:
+    case = Case(
+        kind=PairKind.ENTRY,
+        buy=flow(Side.BUY, D(2)),
+        sell=Flow(),
+        unknown=(),
+        touches=(touch, None),
+        last_touches=(Touch(bid=D("99.2"), bid_size=D(5), ask=D("100.3"), ask_size=D(5)), None),
+    )
+    check(case)
+    (left,) = of_type(case.settle(), ResidualLeft)
+    assert (left.mark_price, left.last_price, left.booked_value) == (None, D("99.2"), 2 * D("99.2"))
+    (there,) = of_type(attrs.evolve(case, touches=(TOUCHES[1], None)).settle(), ResidualLeft)
+    assert (there.mark_price, there.last_price, there.booked_value) == (D("99.9"), None, 2 * D("99.9"))
+    (never,) = of_type(attrs.evolve(case, last_touches=(None, None)).settle(), ResidualLeft)
+    assert (never.mark_price, never.last_price, never.booked_value) == (None, None, 2 * never.average_price)
+
+
+def test_after_a_resume_what_a_late_order_leaves_is_worth_what_the_journal_says_of_it() -> None:
+    unknown = order("a", Side.SELL, D("0.6"))
+    case = Case(
+        kind=PairKind.ENTRY,
+        buy=flow(Side.BUY, D("0.7")),
+        sell=Flow(),
+        unknown=(unknown,),
+        touches=(WITHDRAWN, None),
+        last_touches=(TOUCHES[1], None),
+    )
+    (residual,) = of_type(case.settle(), ResidualLeft)
+    submitted = OrderSubmitted(
+        client_order_id=unknown.client_order_id,
+        pair_id="p7",
+        purpose=Purpose.UNWIND,
+        venue="a",
+        symbol="BTCUSDT",
+        side=Side.SELL,
+        quantity=unknown.quantity,
+        limit_price=unknown.limit_price,
+        locked_asset="x",
+        locked=D(0),
+    )
+    late = OpenOrder(submitted, PairFlows(opened(PairKind.ENTRY), buy=case.buy, sell=case.sell))
+    events = settle_late(late, residual, AT["a"], lambda _: WITHDRAWN, lambda _: None, usd_per_quote=USD)
+    (resolved,), (left,) = of_type(events, ResidualResolved), of_type(events, ResidualLeft)
+    assert (left.last_price, left.booked_value) == (D("99.9"), residual.booked_value)
+    assert resolved.pnl_usd == 0
+
+
 LATE_FILLS = [D(0), D("0.05"), D("0.6")]
 
 
@@ -326,7 +384,7 @@ def test_late_fills_take_the_place_of_what_was_left_for_their_sake(
             locked=D(0),
         )
         late = OpenOrder(submitted, flows, late=flow(sent.side, filled))
-        events = settle_late(late, residual, AT[sent.venue], lambda _: touch, usd_per_quote=USD)
+        events = settle_late(late, residual, AT[sent.venue], lambda _: touch, lambda _: None, usd_per_quote=USD)
         (resolved,), left = of_type(events, ResidualResolved), of_type(events, ResidualLeft)
         held = D(0) if residual.possible else residual.quantity
         assert sum((one.quantity for one in left), D(0)) == held + late.late.net
@@ -336,6 +394,10 @@ def test_late_fills_take_the_place_of_what_was_left_for_their_sake(
         )
         assert Fraction(resolved.pnl_usd) / Fraction(USD) == brought
         assert not any(one.unknown or one.possible for one in left)
+
+
+def nowhere(_: str) -> Touch | None:
+    return None
 
 
 def test_an_order_that_filled_nothing_late_and_left_nothing_changes_nothing() -> None:
@@ -352,7 +414,7 @@ def test_an_order_that_filled_nothing_late_and_left_nothing_changes_nothing() ->
         locked_asset="x",
         locked=D(0),
     )
-    assert settle_late(OpenOrder(submitted, flows), None, AT["a"], lambda _: None, usd_per_quote=USD) == []
+    assert settle_late(OpenOrder(submitted, flows), None, AT["a"], nowhere, nowhere, usd_per_quote=USD) == []
     filled = OpenOrder(submitted, flows, late=flow(Side.BUY, D(1)))
     with pytest.raises(AssertionError, match="no residual stands for it"):
-        settle_late(filled, None, AT["a"], lambda _: None, usd_per_quote=USD)
+        settle_late(filled, None, AT["a"], nowhere, nowhere, usd_per_quote=USD)

@@ -673,7 +673,7 @@ class Books:
         if event["asset"] != self._assets_of(event["symbol"])[0]:
             self._problem("leaves something else than the base asset")
         self._same(event["cost_usd"], abs(quantity) * price * self._fx(event["symbol"]), "cost_usd")
-        mark = number(event.get("mark_price", event["average_price"]))
+        mark = number(event.get("mark_price", event.get("last_price", event["average_price"])))
         self._same(event["booked_value"], _NONE if event["possible"] else quantity * mark, "booked_value")
         if event["unknown"] != (_ORDER in event):
             self._problem("doesn't name the order that is unknown, or names one that isn't")

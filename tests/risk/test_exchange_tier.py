@@ -184,7 +184,9 @@ class Desk:
             self.order(opened, at, fate, seconds)
             self.end(opened)
 
-    def lose(self, usd: int | Decimal, *failing: str, residual: str | None = None) -> None:
+    def lose(
+        self, usd: int | Decimal, *failing: str, residual: str | None = None, last_price: Decimal | None = None
+    ) -> None:
         """Let a pair between a and b lose money, orders being rejected at some of its venues."""
         opened = self.opened()
         for venue in ("a", "b"):
@@ -202,6 +204,7 @@ class Desk:
                     average_price=Decimal(1),
                     cost_usd=Decimal(1),
                     unknown=False,
+                    last_price=last_price,
                 )
             )
         self.end(opened, -Decimal(usd))
@@ -502,6 +505,14 @@ def test_losses_of_pairs_that_a_venue_failed_freeze_it() -> None:
     assert (desk.turns[-1].value, desk.turns[-1].limit) == ("FROZEN: 100 USD lost", "100")
     assert desk.turns[-1].until_ns is None
     assert desk.answer("c", "b") == "frozen"
+
+
+def test_a_loss_that_counts_a_residual_at_its_last_price_says_so() -> None:
+    desk = tolerant(max_venue_daily_loss_usd=Decimal(100))
+    desk.lose(60, residual="b", last_price=Decimal("0.9"))
+    desk.lose(40, "b")
+    assert desk.health() == "FROZEN"
+    assert desk.turns[-1].value == "FROZEN: 100 USD lost (residuals at last prices: 1)"
 
 
 def test_a_pair_that_both_venues_failed_counts_for_both() -> None:

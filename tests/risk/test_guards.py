@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -129,7 +130,15 @@ class Desk:
     def unwind(self, opened: PairOpened, pnl_usd: Decimal | int) -> None:
         self.end(opened, PairOutcome.FLAT, pnl_usd)
 
-    def leave_residual(self, opened: PairOpened, cost_usd: Decimal, pnl_usd: Decimal | int, *, hedged: bool) -> None:
+    def leave_residual(
+        self,
+        opened: PairOpened,
+        cost_usd: Decimal,
+        pnl_usd: Decimal | int,
+        *,
+        hedged: bool,
+        last_price: Decimal | None = None,
+    ) -> None:
         if hedged:
             self._position(opened, None, realised=Decimal(pnl_usd))
         self.journal.record(
@@ -144,9 +153,21 @@ class Desk:
                 average_price=Decimal(1),
                 cost_usd=cost_usd,
                 unknown=False,
+                last_price=last_price,
             )
         )
         self.end(opened, PairOutcome.RESIDUAL, pnl_usd)
+
+    def resolve(self, opened: PairOpened, pnl_usd: Decimal | int) -> None:
+        self.journal.record(
+            event.ResidualResolved(
+                residual_id=f"{opened.pair_id}.1",
+                symbol=opened.symbol,
+                reason="traded away",
+                pnl_usd=Decimal(pnl_usd),
+                fees_usd=Decimal(0),
+            )
+        )
 
     def close(self, entered: PairOpened, pnl_usd: Decimal | int, *, realised_before: Decimal | int = 0) -> None:
         """Close a position; ``pnl_usd`` is what the whole trade earned."""
@@ -287,6 +308,28 @@ def test_daily_loss(loss: Decimal, expected: str) -> None:
     desk.trade(-CENT, ETH)
     desk.trade(CENT - loss, XRP)
     assert desk.answer() == expected
+
+
+def test_a_loss_says_how_many_residuals_it_counts_at_last_prices() -> None:
+    desk = Desk(global_=loss_limits(100, 200), symbol=calm(max_symbol_daily_loss_usd=Decimal(50)))
+    leave = partial(desk.leave_residual, cost_usd=Decimal(300), hedged=False, last_price=Decimal("0.8"))
+    first, second, third = desk.enter(300, XRP), desk.enter(300, BTC), desk.enter(300, ETH)
+    leave(first, pnl_usd=-60)
+    refused = desk.ask(symbol=XRP)
+    assert isinstance(refused, Decided)
+    assert refused.value == "60 (residuals at last prices: 1)"
+    leave(second, pnl_usd=-70)
+    refused = desk.ask(symbol=ETH)
+    assert isinstance(refused, Decided)
+    assert refused.value == "130 (residuals at last prices: 2)"
+    desk.resolve(first, 10)
+    leave(third, pnl_usd=-90)
+    (tripped,) = desk.recorded(event.GuardTripped)
+    assert tripped.value == "210 (residuals at last prices: 2)"
+    assert desk.exposure.loss_text(desk.now_ns + 86_400 * SECOND_NS) == "0"
+    desk.resolve(second, 0)
+    desk.resolve(third, 0)
+    assert desk.exposure.loss_text(desk.now_ns) == "210"
 
 
 def test_daily_loss_is_the_days_net() -> None:

@@ -178,9 +178,13 @@ class ExchangeTier(GuardTier):
     def _residual_left(self, left: event.ResidualLeft, _: int) -> None:
         self._failed_by.setdefault(left.pair_id, set()).add(left.venue)
         self._residual_at[left.residual_id] = left.venue
+        if left.last_price is not None:
+            self._at(left.venue).last_priced.add(left.residual_id)
 
     def _residual_resolved(self, resolved: event.ResidualResolved, now_ns: int) -> None:
-        self._lose([self._residual_at.pop(resolved.residual_id)], resolved.pnl_usd, now_ns)
+        venue = self._residual_at.pop(resolved.residual_id)
+        self._at(venue).last_priced.discard(resolved.residual_id)
+        self._lose([venue], resolved.pnl_usd, now_ns)
 
     def _pair_ended(self, ended: event.PairEnded, now_ns: int) -> None:
         if ended.kind is PairKind.ENTRY:

@@ -84,7 +84,8 @@ class VenueRecord:
 
     ``probing``: DEGRADED after having been DOWN. ``lifted``: the user wants it FROZEN no longer. ``market_problem`` is
     empty as long as none is known, ``market_up`` is true once it is known that quotes come. ``entries`` are the pairs
-    in flight that open a position.
+    in flight that open a position, ``last_priced`` residuals that are valued at the last price of a side that was
+    withdrawn.
     """
 
     orders: OrderWindow
@@ -99,6 +100,7 @@ class VenueRecord:
     unanswered_in_a_row: int = 0
     last_allowed_ns: int | None = None
     entries: set[str] = attrs.field(factory=set)
+    last_priced: set[str] = attrs.field(factory=set)
     _downs_ns: list[int] = attrs.field(factory=list)
     _loss_usd: Decimal = ZERO
     _loss_day: int = -1
@@ -167,7 +169,8 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
         return Turn(Health.HEALTHY, "the stop was cleared", "no stop") if venue.lifted else None
     loss = venue.daily_loss_usd(now_ns)
     if loss >= limits.max_venue_daily_loss_usd:
-        return Turn(Health.FROZEN, f"{text(loss)} USD lost", text(limits.max_venue_daily_loss_usd))
+        at_last = f" (residuals at last prices: {len(venue.last_priced)})" if venue.last_priced else ""
+        return Turn(Health.FROZEN, f"{text(loss)} USD lost{at_last}", text(limits.max_venue_daily_loss_usd))
     if venue.health is Health.DOWN:
         is_over = now_ns >= venue.until_ns and venue.market_up
         return Turn(Health.DEGRADED, "one entry may probe it", "one entry") if is_over else None

@@ -55,12 +55,14 @@ class GlobalTier(GuardTier):
             return self._refuse(Answer.STOP, "emergency_stop", self._stopped_at, limits.emergency_stop_loss_usd)
         loss = self._risk.daily_loss_usd(now_ns)
         if loss >= limits.emergency_stop_loss_usd:
-            return self._refuse(Answer.STOP, "emergency_stop", loss, limits.emergency_stop_loss_usd)
+            return self._refuse(
+                Answer.STOP, "emergency_stop", self._risk.loss_text(now_ns), limits.emergency_stop_loss_usd
+            )
         if loss >= limits.max_daily_loss_usd:
-            return self._refuse(Answer.DENY, "daily_loss", loss, limits.max_daily_loss_usd)
+            return self._refuse(Answer.DENY, "daily_loss", self._risk.loss_text(now_ns), limits.max_daily_loss_usd)
         exposure = EXACT.add(self._risk.exposure_usd(), opportunity.notional_usd)
         if exposure > limits.max_total_exposure_usd:
-            return self._refuse(Answer.DENY, "total_exposure", exposure, limits.max_total_exposure_usd)
+            return self._refuse(Answer.DENY, "total_exposure", text(exposure), limits.max_total_exposure_usd)
         return None
 
     def apply(self, record: Record) -> None:
@@ -84,7 +86,7 @@ class GlobalTier(GuardTier):
                 tier=self._name,
                 rule="emergency_stop",
                 answer=Answer.STOP,
-                value=text(loss),
+                value=self._risk.loss_text(record.ts_ns),
                 limit=text(self._settings.emergency_stop_loss_usd),
             )
 
@@ -94,9 +96,8 @@ class GlobalTier(GuardTier):
             "total_daily_loss_usd": self._risk.daily_loss_usd(now_ns),
         }
 
-    def _refuse(self, answer: Answer, rule: str, value: Decimal | str, limit: Decimal) -> Refusal:
-        shown = value if isinstance(value, str) else text(value)
-        return Refusal(answer=answer, rule=rule, value=shown, limit=text(limit))
+    def _refuse(self, answer: Answer, rule: str, value: str, limit: Decimal) -> Refusal:
+        return Refusal(answer=answer, rule=rule, value=value, limit=text(limit))
 
 
 @asynccontextmanager

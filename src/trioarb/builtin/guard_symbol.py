@@ -91,7 +91,7 @@ class SymbolTier(GuardTier):
             return _deny("position_count", str(count), str(limits.max_position_count))
         loss = self._risk.daily_loss_usd(now_ns, symbol)
         if loss >= limits.max_symbol_daily_loss_usd:
-            return _deny("daily_loss", text(loss), text(limits.max_symbol_daily_loss_usd))
+            return _deny("daily_loss", self._risk.loss_text(now_ns, symbol), text(limits.max_symbol_daily_loss_usd))
         return None
 
     def apply(self, record: Record) -> None:

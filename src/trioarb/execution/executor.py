@@ -117,8 +117,14 @@ class Executor:
         self._sender.record_report(market, order_of(submitted), report)
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
-        instrument, touch = market.instruments[submitted.venue], market.board.touch
-        for event in settle_late(order, residual, instrument, touch, usd_per_quote=market.usd_per_quote):
+        for event in settle_late(
+            order,
+            residual,
+            market.instruments[submitted.venue],
+            market.board.touch,
+            market.last_touch,
+            usd_per_quote=market.usd_per_quote,
+        ):
             self._journal.record(event)
 
     def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Flight:
@@ -274,30 +280,13 @@ def entry_of(opportunity: Opportunity, number: int) -> PairOpened:
 
 def _ended(market: Market, flows: PairFlows, position: Position | None) -> tuple[EndedLeg, EndedLeg]:
     """Return the legs at the end of a pair, the long one first: an exit sells where its position is long."""
-    opened, touch = flows.opened, market.board.touch
-    buy, sell = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
+    opened = flows.opened
+    leg = partial(EndedLeg, touch=market.board.touch, last_touch=market.last_touch)
+    buy = partial(leg, instrument=market.instruments[opened.buy_venue], flow=flows.buy, limit=opened.buy_limit)
+    sell = partial(leg, instrument=market.instruments[opened.sell_venue], flow=flows.sell, limit=opened.sell_limit)
     if position is None:
-        return (
-            EndedLeg(instrument=buy, sign=1, flow=flows.buy, limit=opened.buy_limit, touch=touch),
-            EndedLeg(instrument=sell, sign=-1, flow=flows.sell, limit=opened.sell_limit, touch=touch),
-        )
+        return buy(sign=1), sell(sign=-1)
     return (
-        EndedLeg(
-            instrument=sell,
-            sign=1,
-            flow=flows.sell,
-            limit=opened.sell_limit,
-            touch=touch,
-            before=position.quantity,
-            price=position.buy_price,
-        ),
-        EndedLeg(
-            instrument=buy,
-            sign=-1,
-            flow=flows.buy,
-            limit=opened.buy_limit,
-            touch=touch,
-            before=EXACT.minus(position.quantity),
-            price=position.sell_price,
-        ),
+        sell(sign=1, before=position.quantity, price=position.buy_price),
+        buy(sign=-1, before=EXACT.minus(position.quantity), price=position.sell_price),
     )

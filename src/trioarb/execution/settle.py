@@ -41,7 +41,7 @@ class EndedLeg:
 
     ``sign``: 1 where the pair's position is long, −1 where it is short. ``limit`` is that of the leg's order.
     ``before`` (below zero: short) was taken at ``price`` on average. ``touch`` returns that of its venue, if there is
-    one; asked where something is left only.
+    one, ``last_touch`` the last that was known with both sides; asked where something is left only.
     """
 
     instrument: Instrument
@@ -49,6 +49,7 @@ class EndedLeg:
     flow: Flow
     limit: Decimal
     touch: Callable[[str], Touch | None]
+    last_touch: Callable[[str], Touch | None]
     before: Decimal = ZERO
     price: Decimal | None = None
 
@@ -69,10 +70,11 @@ class EndedLeg:
 
     def mark(self, quantity: Decimal) -> Decimal | None:
         """Return at what a long or (below zero) short quantity could be traded away now."""
-        touch = self.touch(self.venue)
-        if touch is None:
-            return None
-        return touch.bid if quantity > 0 else touch.ask
+        return _side_of(self.touch(self.venue), quantity)
+
+    def last_mark(self, quantity: Decimal) -> Decimal | None:
+        """Return at what it could be traded away when that was known last, if it isn't known now."""
+        return _side_of(self.last_touch(self.venue), quantity) if self.mark(quantity) is None else None
 
     def kept(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
         """Return the cash and the fees of that part of an entry's leg which is kept with a position."""
@@ -91,7 +93,13 @@ class EndedLeg:
         if price is None:
             price = _average(flow.buy_value, flow.bought) if quantity > 0 else _average(flow.sell_value, flow.sold)
         assert price is not None
-        return _Left(venue=self.venue, quantity=quantity, average_price=price, mark=self.mark(quantity))
+        return _Left(
+            venue=self.venue,
+            quantity=quantity,
+            average_price=price,
+            mark=self.mark(quantity),
+            last_mark=self.last_mark(quantity),
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +112,8 @@ class _Left:
     venue: str
     quantity: Decimal
     average_price: Decimal
-    mark: Decimal | None
+    mark: Decimal | None = None
+    last_mark: Decimal | None = None
     unknown: bool = False
     possible: bool = False
     client_order_id: str | None = None
@@ -113,7 +122,8 @@ class _Left:
     def value(self) -> Decimal:
         if self.possible:
             return ZERO
-        return _multiply(self.quantity, self.average_price if self.mark is None else self.mark)
+        known = (mark for mark in (self.mark, self.last_mark) if mark is not None)
+        return _multiply(self.quantity, next(known, self.average_price))
 
 
 def settle(
@@ -139,6 +149,8 @@ def settle(
     is_dust = bool(hedged) and any(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
+    if finish.is_dust:  # less than a venue's least order: its last price is not worth a mark of its own
+        left = [attrs.evolve(one, last_mark=None) for one in left]
     with localcontext(EXACT):
         cash, fees = sum(leg.flow.cash for leg in legs), sum(leg.flow.fees for leg in legs)
         held_cash = held_fees = kept_cash = kept_fees = ZERO
@@ -190,6 +202,7 @@ def settle_late(
     residual: ResidualLeft | None,
     instrument: Instrument,
     touch: Callable[[str], Touch | None],
+    last_touch: Callable[[str], Touch | None],
     *,
     usd_per_quote: Decimal,
 ) -> list[Event]:
@@ -210,10 +223,14 @@ def settle_late(
         flow=late,
         limit=submitted.limit_price,
         touch=touch,
+        last_touch=last_touch,
         before=before,
         price=residual.average_price,
     )
     left = leg.beyond(ZERO)
+    if left and left.mark is None and left.last_mark is None and left.quantity * residual.quantity > 0:
+        # After a resume nothing else is known of a side that was withdrawn.
+        left = attrs.evolve(left, last_mark=residual.last_price if residual.mark_price is None else residual.mark_price)
     with localcontext(EXACT):
         realised = late.cash - late.fees + (left.value if left else ZERO) - residual.booked_value
     events: list[Event] = [
@@ -324,6 +341,7 @@ def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_
         quantity=left.quantity,
         average_price=left.average_price,
         mark_price=left.mark,
+        last_price=left.last_mark,
         cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
         unknown=left.unknown,
         possible=left.possible,
@@ -354,7 +372,6 @@ def _possible(order: Order) -> _Left:
         venue=order.venue,
         quantity=quantity,
         average_price=order.limit_price,
-        mark=None,
         unknown=True,
         possible=True,
         client_order_id=order.client_order_id,
@@ -366,6 +383,11 @@ def _dust_value(legs: Sequence[EndedLeg], quantity: Decimal) -> Decimal:
     marks = [leg.mark(_multiply(quantity, leg.sign)) for leg in legs]
     values = [mark * quantity * leg.sign for mark, leg in zip(marks, legs, strict=True) if mark is not None]
     return sum(values, ZERO) if len(values) == len(legs) else ZERO
+
+
+def _side_of(touch: Touch | None, quantity: Decimal) -> Decimal | None:
+    """Return what a long quantity would be sold at, and a short one bought back."""
+    return None if touch is None else touch.bid if quantity > 0 else touch.ask
 
 
 def _average(value: Decimal, quantity: Decimal) -> Decimal | None:

@@ -358,8 +358,9 @@ class ResidualLeft(Event):
 
     ``cost_usd`` = |quantity| × average price, and counts as exposure until the residual is resolved. ``unknown``: the
     fill state of the order ``client_order_id`` is not known; ``possible``: the quantity exists only if that order
-    filled. ``mark_price`` is absent without a quote. ``booked_value`` (quote asset) is what PnL counts it as: 0 while
-    it is only possible.
+    filled. ``mark_price`` is what its side stands at, absent where there is none; ``last_price`` is there if it was
+    withdrawn, and is what it stood at when it was looked at last. ``booked_value`` (quote asset) is what PnL, and with
+    it every loss, counts it as: at the one, the other, or at cost; 0 while it is only possible.
     """
 
     residual_id: str
@@ -375,6 +376,7 @@ class ResidualLeft(Event):
     possible: bool = False
     booked_value: Decimal = ZERO
     mark_price: Decimal | None = None
+    last_price: Decimal | None = None
     client_order_id: str | None = None
 
 

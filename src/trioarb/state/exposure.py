@@ -48,6 +48,8 @@ class Exposure(RiskView):
         self._day = -1
         self._pnl_of_day: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._total_pnl_of_day = ZERO
+        #: Open residuals that are valued at the last price of a side that was withdrawn: their symbol and day.
+        self._last_priced: dict[str, tuple[str, int]] = {}
 
     def exposure_usd(self, symbol: str | None = None) -> Decimal:
         if symbol is not None:
@@ -59,6 +61,10 @@ class Exposure(RiskView):
             return ZERO
         pnl = self._total_pnl_of_day if symbol is None else self._pnl_of_day.get(symbol, ZERO)
         return max(ZERO, -pnl)
+
+    def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
+        day = now_ns // _DAY_NS
+        return sum(symbol in (None, of) and left == day for of, left in self._last_priced.values())
 
     def open_positions(self, symbol: str | None = None) -> int:
         if symbol is not None:
@@ -98,11 +104,14 @@ class Exposure(RiskView):
         self._put(closed.symbol, closed.trade_id, ZERO)
         self._held[closed.symbol].positions.remove(closed.trade_id)
 
-    def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
+    def _leave_residual(self, left: ResidualLeft, record: Record) -> None:
         self._put(left.symbol, left.residual_id, left.cost_usd)
+        if left.last_price is not None:
+            self._last_priced[left.residual_id] = left.symbol, record.ts_ns // _DAY_NS
 
     def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
         self._put(resolved.symbol, resolved.residual_id, ZERO)
+        self._last_priced.pop(resolved.residual_id, None)
         self._count(record.ts_ns, resolved.symbol, resolved.pnl_usd)
 
     def _put(self, symbol: str, item: str, exposure: Decimal) -> None:

@@ -85,7 +85,8 @@ class Residuals:
                 add(Check.RESIDUALS, record, f"is elsewhere than {pending.residual.residual_id}, of which it is left")
         else:
             add(Check.RESIDUALS, record, f"belongs to no pair: {self._pairs.why_not_in_flight(event.pair_id)}")
-        price = event.average_price if event.mark_price is None else event.mark_price
+        marks = (mark for mark in (event.mark_price, event.last_price) if mark is not None)
+        price = next(marks, event.average_price)
         value = ZERO if event.possible else event.quantity * price
         if event.booked_value != value:
             add(Check.PNL, record, f"is booked at {text(event.booked_value)} instead of {text(value)}")

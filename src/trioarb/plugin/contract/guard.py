@@ -11,6 +11,7 @@ import attrs
 
 from trioarb.model.event import Event, GuardTripped, Record
 from trioarb.model.market import Instrument
+from trioarb.model.number import text
 from trioarb.model.trade import Opportunity, Refusal
 
 __all__ = ["GuardContext", "GuardTier", "RiskView"]
@@ -26,6 +27,15 @@ class RiskView(ABC):
     @abstractmethod
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         """Return −(realised PnL of the UTC day of ``now_ns``), never below zero."""
+
+    def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
+        """Return how many residuals that day's loss counts at the last price of a side that was withdrawn."""
+        return 0
+
+    def loss_text(self, now_ns: int, symbol: str | None = None) -> str:
+        """Return the loss as a guard says it: a number, and what of it is at last prices."""
+        loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
+        return f"{loss} (residuals at last prices: {count})" if count else loss
 
     @abstractmethod
     def open_positions(self, symbol: str | None = None) -> int:
