@@ -14,6 +14,7 @@ import pytest
 
 import trioarb
 from trioarb.builtin import dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
+from trioarb.config import schema
 from trioarb.plugin import hookspec
 from trioarb.plugin.registry import load_plugins
 
@@ -104,6 +105,27 @@ def test_every_folder_has_its_place() -> None:
 def test_the_core_imports_no_default_plugin() -> None:
     for module in CORE:
         assert not [name for name in imports(module) if within(name, "trioarb.builtin")], module
+
+
+#: Names of settings that name something of an instrument, a fill or a file, too.
+CORE_WORDS = {"tick_size", "lot_size", "min_notional", "taker_fee_bps", "balances", "fee_asset", "path"}
+
+
+def test_the_core_names_no_setting_of_a_default_plugin() -> None:
+    of_core = {field.name for cls in vars(schema).values() if attrs.has(cls) for field in attrs.fields(cls)}
+    of_plugins = {
+        field.name
+        for item in load_plugins().registered
+        if item.distribution.startswith("trioarb ")
+        for field in attrs.fields(item.spec.settings)
+    }
+    assert {"latency_ms", "reject_rate", "exit_bps", "circuit_breaker_loss_count"} <= of_plugins
+    named = of_plugins - of_core - CORE_WORDS
+    for module in CORE:
+        # `trioarb replay` puts recorded quotes in the place of whatever is configured, and has to say which.
+        if layer(module) in ("config", "state", "report", "cli") and module != "trioarb.config.quotes":
+            nodes = ast.walk(ast.parse(MODULES[module].read_text()))
+            assert not named.intersection(node.value for node in nodes if isinstance(node, ast.Constant)), module
 
 
 def test_the_core_does_not_lean_on_what_is_for_plugin_authors() -> None:

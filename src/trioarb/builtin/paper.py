@@ -343,5 +343,12 @@ def trioarb_exchanges() -> list[ExchangeSpec]:
             settings=PaperSettings,
             open=_open,
             warnings=_warnings,
+            example={
+                "account": "spot",
+                "taker_fee_bps": Decimal(4),
+                "latency_ms": Decimal(40),
+                "inventory_usd_per_symbol": Decimal(5_000),
+                "balances": {"USDT": "100000"},
+            },
         )
     ]

@@ -123,5 +123,6 @@ def trioarb_strategies() -> list[StrategySpec]:
             settings=SpreadSettings,
             open=_open,
             warnings=_warnings,
+            example={"order_size_usd": 500, "entry_bps": 10, "exit_bps": -6},
         )
     ]

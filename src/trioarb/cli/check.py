@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import attrs
 from cyclopts import Parameter
 from rich.table import Table
 
@@ -118,8 +119,7 @@ def _venue(name: str, plan: dict[str, Any]) -> str:
 
 
 def _problem(problem: Problem) -> dict[str, str]:
-    names = ("message", "file", "key", "value", "allowed", "suggestion", "remedy")
-    return {name: value for name in names if (value := getattr(problem, name))}
+    return {name: value for name, value in attrs.asdict(problem).items() if value}
 
 
 def _print(console: LastingConsole, plan: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -34,22 +33,11 @@ _HEAD = """\
 # A key behind a # is at its default; one with nothing after the = is absent unless given.
 """
 
-_VENUE: Mapping[str, Any] = {
-    "plugin": "paper",
-    "market": {"plugin": "dummy"},
-    "account": "spot",
-    "taker_fee_bps": Decimal(4),
-    "latency_ms": Decimal(40),
-    "inventory_usd_per_symbol": Decimal(5_000),
-    "balances": {"USDT": "100000"},
-}
-
-#: What the default campaign says aloud, whether it is a default or not.
+#: What the default campaign says aloud of the core's keys, whether it is a default or not.
 _SPOKEN: Mapping[str, Mapping[str, Any]] = {
     "session": {"max_runtime_seconds": 120, "max_iterations": 50, "loop_interval_ms": 500, "seed": 7},
     "universe": {"source": "dummy", "mode": "TOP_N", "top_n": 10, "base_quote": "USDT", "blacklist": ()},
     "engine": {"mode": "multi", "max_concurrent_pairs": 10},
-    "strategy": {"plugin": "spread", "order_size_usd": 500, "entry_bps": 10, "exit_bps": -6},
 }
 
 
@@ -66,6 +54,7 @@ def render_template(plugins: Plugins | None = None) -> str:
     exchange = found.get(ExchangeSpec, "paper")
     market = found.get(MarketDataSpec, "dummy")
     strategy = found.get(StrategySpec, "spread")
+    venue = {"plugin": exchange.name, "market": {"plugin": market.name}, **exchange.example}
     top = {key.name: key for key in key_docs(Tables)}
 
     venue_keys = [*key_docs(ExchangeHead), *plugin_keys(exchange)]
@@ -74,10 +63,15 @@ def render_template(plugins: Plugins | None = None) -> str:
         _lines([top["env"]], {"env": "development"}),
         _table("session", Session.__doc__, key_docs(Session), _SPOKEN["session"]),
         _table("universe", Universe.__doc__, key_docs(Universe), _SPOKEN["universe"]),
-        _table("exchanges.a", "A venue; two or more, under any names.", venue_keys, _VENUE),
+        _table("exchanges.a", "A venue; two or more, under any names.", venue_keys, venue),
         _market_keys(plugin_keys(market)),
-        _again("exchanges.b", "The same keys as above.", _VENUE),
-        _table("strategy", f"Strategy: {strategy.doc}.", _strategy_keys(strategy.settings), _SPOKEN["strategy"]),
+        _again("exchanges.b", "The same keys as above.", venue),
+        _table(
+            "strategy",
+            f"Strategy: {strategy.doc}.",
+            [*key_docs(StrategyHead), *key_docs(strategy.settings)],
+            {"plugin": strategy.name, **strategy.example},
+        ),
     ]
     for name in TIERS:
         tier = found.get(GuardTierSpec, name)
@@ -90,10 +84,6 @@ def render_template(plugins: Plugins | None = None) -> str:
         _table("log", Log.__doc__, key_docs(Log), {}),
     ]
     return "\n".join(tables)
-
-
-def _strategy_keys(settings: type[Any]) -> list[KeyDoc]:
-    return [*key_docs(StrategyHead), *key_docs(settings)]
 
 
 def _defaults(settings: type[Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -54,7 +54,8 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     questionable about valid settings. A plugin that ``wraps`` another of its kind gets that one, opened, as the
     context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and
     market data can. ``live``: it talks to the outside (a network, another process), so it needs real time: the virtual
-    clock refuses it, and `trioarb check` opens it only when asked to.
+    clock refuses it, and `trioarb check` opens it only when asked to. ``example``: settings that `trioarb init` writes
+    out, whether they are the default or not.
 
     Raises:
         ValueError: ``wraps`` for a kind that can't.
@@ -71,6 +72,7 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     warnings: Callable[[Any], Iterable[str]] = _no_warnings
     wraps: bool = False
     live: bool = False
+    example: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         if self.wraps and not self.can_wrap:

@@ -85,11 +85,11 @@ def _below_threshold(report: Report, fresh: int, positive: int) -> Iterator[str]
         yield f"What it wants is set in [{strategy.key}]."
     else:
         yield f"{positive:,} of {fresh:,} edges were above zero, and none reached {entry}; {best}."
-        exit_bps = value_of(strategy, "exit_edge")
-        if isinstance(exit_bps, Decimal) and edge + float(exit_bps) <= 0:
+        exit_edge = value_of(strategy, "exit_edge")
+        if isinstance(exit_edge, Decimal) and edge + float(exit_edge) <= 0:
             yield (
                 f"An entry that low would lose money: with {listed(keys(strategy, 'exit_edge'))} it has to earn more "
-                f"than {text(-exit_bps)} bps."
+                f"than {text(-exit_edge)} bps."
             )
             yield f"It takes lower fees{f' ({fees})' if fees else ''}, or prices that differ more."
         else:

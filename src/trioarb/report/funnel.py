@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from trioarb.model.funnel import FUNNEL_COUNTERS
 from trioarb.state.funnel import Funnel
 from trioarb.state.statistics import Statistics, SymbolStatistics
 
 __all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total"]
 
-_COUNTED = (
-    "seen",
-    "refused",
-    "withdrawn",
-    "conflated",
-    "evaluated",
-    "fresh",
-    "edge_positive",
-    "over_threshold",
-    "sized",
-)
+#: Iterations are what is evaluated.
+_COUNTED = tuple(name for name in FUNNEL_COUNTERS if name != "iterations")
 _TRADED = ("allowed", "sent", "filled", "closed")
 FUNNEL_STEPS = (*_COUNTED, *_TRADED)
 

@@ -7,6 +7,8 @@ from enum import Enum
 
 import attrs
 
+from trioarb.model.funnel import FUNNEL_COUNTERS
+
 __all__ = ["TABLES", "Column", "Kind", "Table", "described"]
 
 
@@ -179,21 +181,7 @@ TABLES = (
             *_PLACE,
             _text("symbol"),
             Column("final", Kind.FLAG, "counted at the end of the campaign"),
-            *(
-                _count(name)
-                for name in (
-                    "iterations",
-                    "seen",
-                    "refused",
-                    "withdrawn",
-                    "conflated",
-                    "evaluated",
-                    "fresh",
-                    "edge_positive",
-                    "over_threshold",
-                    "sized",
-                )
-            ),
+            *map(_count, FUNNEL_COUNTERS),
             _text("not_sized", "JSON: how often which reason kept an edge from being sized"),
             Column("highest_edge_bps", Kind.FLOAT),
         ),

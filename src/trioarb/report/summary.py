@@ -14,13 +14,11 @@ from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.report.trades import open_positions, residuals, trades, win_rate
 from trioarb.state.snapshot import RecordingFigures, Telemetry
-from trioarb.state.statistics import SymbolStatistics
+from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
 
 __all__ = ["SCHEMA_VERSION", "summarise"]
 
 SCHEMA_VERSION = 1
-
-_ORDERS = ("submitted", "fills", "cancelled", "rejected", "unanswered")
 
 
 def summarise(report: Report) -> dict[str, Any]:
@@ -69,7 +67,7 @@ def summarise(report: Report) -> dict[str, Any]:
                 kind.value: {outcome.value: statistics.pairs[kind.value, outcome.value] for outcome in PairOutcome}
                 for kind in PairKind
             },
-            "orders": {what: statistics.orders[what] for what in _ORDERS},
+            "orders": {what: statistics.orders[what] for what in ORDER_COUNTS},
             "loop_latency_us": _latency(telemetry),
             "risk_stats": _risk_stats(report),
             "iterations": {symbol: funnel_of(statistics, symbol)["evaluated"] for symbol in statistics.universe},

@@ -132,8 +132,8 @@ def _most_active(report: Report) -> list[str]:
     symbols = list(report.statistics.universe)
     if len(symbols) <= _MOST_SYMBOLS:
         return symbols
-    steps = ("filled", "allowed", "sized", "over_threshold", "edge_positive", "fresh", "seen")
-    activity = {symbol: [funnel_of(report.statistics, symbol)[step] for step in steps] for symbol in symbols}
+    # Who came further through the funnel was busier.
+    activity = {symbol: list(funnel_of(report.statistics, symbol).values())[::-1] for symbol in symbols}
     busiest = set(sorted(symbols, key=lambda symbol: activity[symbol], reverse=True)[:_MOST_SYMBOLS])
     return [symbol for symbol in symbols if symbol in busiest]
 

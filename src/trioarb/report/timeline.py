@@ -29,23 +29,13 @@ from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
+from trioarb.report.funnel import funnel_of
 from trioarb.report.plain import iso_time
 from trioarb.state.statistics import Statistics
 
 __all__ = ["Timeline", "describe_residual", "utc"]
 
 _MOST_SYMBOLS = 6
-_FUNNEL = (
-    "seen",
-    "refused",
-    "withdrawn",
-    "conflated",
-    "evaluated",
-    "fresh",
-    "edge_positive",
-    "over_threshold",
-    "sized",
-)
 
 
 def utc(ns: int) -> str:
@@ -230,14 +220,10 @@ class Timeline:
             yield "No counters were recorded."
             return
         yield "Counters" if counted.final else "Counters when they were last recorded"
-        steps = [(step, f"{getattr(counted, step):,}") for step in _FUNNEL]
-        steps += [(f"not sized: {why}", f"{count:,}") for why, count in counted.not_sized.items()]
-        steps += [
-            ("allowed", f"{one.allowed:,}"),
-            ("filled", f"{one.filled:,}"),
-            ("closed", f"{one.closed:,}"),
-        ]
-        yield from aligned(steps, right={1})
+        steps = list(funnel_of(self._statistics, symbol).items())
+        behind = [step for step, _ in steps].index("sized") + 1
+        steps[behind:behind] = [(f"not sized: {why}", count) for why, count in counted.not_sized.items()]
+        yield from aligned([(step, f"{count:,}") for step, count in steps], right={1})
 
     # What is folded
 

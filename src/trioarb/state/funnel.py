@@ -7,6 +7,7 @@ from collections import Counter
 import attrs
 
 from trioarb.model.event import FunnelCounted
+from trioarb.model.funnel import FUNNEL_COUNTERS
 
 __all__ = ["Funnel", "Passed"]
 
@@ -34,16 +35,7 @@ class Funnel:
         """Return the counters as they are now."""
         return FunnelCounted(
             symbol=symbol,
-            iterations=self.iterations,
-            seen=self.seen,
-            refused=self.refused,
-            withdrawn=self.withdrawn,
-            conflated=self.conflated,
-            evaluated=self.evaluated,
-            fresh=self.fresh,
-            edge_positive=self.edge_positive,
-            over_threshold=self.over_threshold,
-            sized=self.sized,
+            **{name: getattr(self, name) for name in FUNNEL_COUNTERS},
             not_sized=dict(sorted(self.not_sized.items())),
             final=final,
             highest_edge_bps=highest_edge_bps,
@@ -60,18 +52,8 @@ class Funnel:
     @classmethod
     def of(cls, counted: FunnelCounted) -> Funnel:
         """Return the counters as they were."""
-        return cls(
-            iterations=counted.iterations,
-            seen=counted.seen,
-            refused=counted.refused,
-            withdrawn=counted.withdrawn,
-            conflated=counted.conflated,
-            stale=counted.evaluated - counted.fresh,
-            edge_positive=counted.edge_positive,
-            over_threshold=counted.over_threshold,
-            sized=counted.sized,
-            not_sized=Counter(counted.not_sized),
-        )
+        counters = {name: getattr(counted, name) for name in FUNNEL_COUNTERS if name not in ("evaluated", "fresh")}
+        return cls(**counters, stale=counted.evaluated - counted.fresh, not_sized=Counter(counted.not_sized))
 
 
 @attrs.frozen

@@ -41,10 +41,20 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
 
-__all__ = ["RECENT_TRADES", "ClosedTrade", "Statistics", "SymbolStatistics"]
+__all__ = ["ORDER_COUNTS", "RECENT_TRADES", "ClosedTrade", "Statistics", "SymbolStatistics"]
 
 #: So many closed trades are kept as they are. All of them are in the journal, and memory does not grow with them.
 RECENT_TRADES = 1_000
+
+
+_ANSWERS: Mapping[type[Event], str] = {
+    OrderFilled: "fills",
+    OrderCancelled: "cancelled",
+    OrderRejected: "rejected",
+    OrderUnknown: "unanswered",
+}
+#: What is counted of orders.
+ORDER_COUNTS = ("submitted", *_ANSWERS.values())
 
 
 @attrs.frozen(kw_only=True)
@@ -156,7 +166,7 @@ class Statistics:
             DecisionsRepeated: self._repeat,
             PairOpened: self._open_pair,
             OrderSubmitted: self._submit,
-            **dict.fromkeys(_ORDERS, self._count_order),
+            **dict.fromkeys(_ANSWERS, self._count_order),
             PositionOpened: self._open_position,
             PositionClosed: self._close_position,
             PairEnded: self._end_pair,
@@ -230,7 +240,7 @@ class Statistics:
             self.of(entry_symbol).sent += 1
 
     def _count_order(self, event: Event, _: Record) -> None:
-        self.orders[_ORDERS[type(event)]] += 1
+        self.orders[_ANSWERS[type(event)]] += 1
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self.of(opened.symbol).filled += 1
@@ -267,14 +277,6 @@ class Statistics:
 
     def _retire(self, retired: SymbolRetired, _: Record) -> None:
         self.of(retired.symbol).retired = True
-
-
-_ORDERS: Mapping[type[Event], str] = {
-    OrderFilled: "fills",
-    OrderCancelled: "cancelled",
-    OrderRejected: "rejected",
-    OrderUnknown: "unanswered",
-}
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:

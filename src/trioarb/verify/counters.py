@@ -9,22 +9,11 @@ import attrs
 
 from trioarb.journal.fold import Fold
 from trioarb.model.event import CampaignResumed, Event, FunnelCounted, Record
+from trioarb.model.funnel import FUNNEL_COUNTERS
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Counters"]
 
-_TOTALS = (
-    "iterations",
-    "seen",
-    "refused",
-    "withdrawn",
-    "conflated",
-    "evaluated",
-    "fresh",
-    "edge_positive",
-    "over_threshold",
-    "sized",
-)
 #: Of each two, the second counts a part of the first. A threshold below zero makes edges pass that aren't positive.
 _PARTS = (
     ("iterations", "evaluated"),
@@ -78,7 +67,7 @@ class Counters:
         if event.sized + not_sized > event.over_threshold:
             wrong.append(f"sized {event.sized} and not {not_sized} of over_threshold {event.over_threshold}")
         if one.last is not None:
-            fallen = [name for name in _TOTALS if getattr(event, name) < getattr(one.last, name)]
+            fallen = [name for name in FUNNEL_COUNTERS if getattr(event, name) < getattr(one.last, name)]
             if fallen and one.is_new_stretch:
                 one.sized_before = 0
             else:

@@ -35,20 +35,7 @@ _ORDER_EVENTS = (
     model.OrderUnknown,
 )
 _POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionClosed)
-_POSTED = (
-    model.Deposited,
-    model.OrderSubmitted,
-    model.OrderFilled,
-    model.OrderCancelled,
-    model.OrderRejected,
-)
-_EXPOSED = (
-    model.PairOpened,
-    model.PairEnded,
-    *_POSITION_EVENTS,
-    model.ResidualLeft,
-    model.ResidualResolved,
-)
+_POSTED, _EXPOSED = tuple(Ledger().folds), tuple(Exposure().folds)
 
 #: May stand between a residual's resolution and what is left of it: guards answer to the loss.
 _BETWEEN = frozenset({model.ResidualLeft, model.GuardTripped, model.Decided})
