@@ -92,7 +92,7 @@ def replay(path: Path, *, screened: bool, entry_bps: str, health: bool = False) 
     from trioarb.cli.running import leave_uncollected
     from trioarb.config.load import load_table
     from trioarb.engine.run import run_campaign
-    from trioarb.engine.screening import columns_of  # noqa: F401  # imports are not counted
+    from trioarb.quotes import player  # noqa: F401  # imports are not counted
     from trioarb.plugin.registry import load_plugins
     from trioarb.time.virtual import VirtualClock
 
@@ -107,7 +107,6 @@ def replay(path: Path, *, screened: bool, entry_bps: str, health: bool = False) 
                 plugins,
                 clock=clock,
                 keeping=keeping,
-                screened=screened,
                 on_open=lambda _: leave_uncollected(),
             )
 

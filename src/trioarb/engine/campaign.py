@@ -28,9 +28,8 @@ __all__ = ["Campaign", "describe"]
 class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
-    ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``screened``: recorded
-    quotes that can change nothing are passed over, where that is known of them. ``recorder`` is given every quote.
-    ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
+    ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
+    given every quote. ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
     """
 
     config: Config
@@ -42,7 +41,6 @@ class Campaign:
     symbols: dict[str, SymbolTask]
     warnings: tuple[str, ...]
     ending: Bell
-    screened: bool = True
     recorder: QuoteRecorder | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
@@ -117,5 +115,4 @@ class Campaign:
         """Record every symbol's counters."""
         self.parts.guards.flush(tuple(self.symbols))
         for symbol, task in self.symbols.items():
-            task.settle()
             self.parts.journal.record(task.funnel.event(symbol, final=final, highest_edge_bps=task.highest_edge_bps))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from functools import partial
 
 import trio
 
 from trioarb.engine.campaign import Campaign, describe
-from trioarb.engine.screening import can_be_screened, columns_of, play_screened
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
-from trioarb.quotes.player import play
+from trioarb.quotes.deliver import deliver
+from trioarb.quotes.merge import TapeFailed
+from trioarb.quotes.player import Player
+from trioarb.quotes.stream import open_windows
 from trioarb.time.campaign_time import Turn
+from trioarb.time.virtual import VirtualTime
 
-__all__ = ["start_market"]
+__all__ = ["is_played", "start_market"]
 
 
 async def start_market(campaign: Campaign, services: trio.Nursery, watch: MarketWatch) -> None:
@@ -25,38 +30,77 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     of every end and failure.
     """
     world = campaign.world
-    sinks: dict[str, dict[str, QuoteSink]] = {
-        venue: {
-            symbol: _recorded(campaign, venue, symbol, task.sink(venue))
-            for symbol, task in campaign.symbols.items()
-            if venue in world.instruments[symbol]
-        }
-        for venue in world.markets
-    }
     tapes = {name: market for name, market in world.markets.items() if isinstance(market, Tape)}
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
-
-    async def play_tapes() -> None:
-        columns = None if feeds or not can_be_screened(campaign) else await columns_of(campaign)
-        if columns is not None:
-            await play_screened(campaign, columns, watch)
-        else:
-            await play(
-                tapes,
-                sinks,
-                time=world.time,
-                start_ns=world.start_ns,
-                on_end=watch.end,
-                on_failure=lambda venue, error: watch.fail(venue, _reason(error)),
-            )
-        if not feeds:
-            await world.time.sleep_until(world.time.now_ns(), Turn.LAST.order())
-            campaign.end(EndedBy.END_OF_DATA)
-
+    if is_played(campaign):
+        services.start_soon(_serve, campaign, "market data", partial(_play, campaign, tapes, watch))
+        return
+    sinks: dict[str, dict[str, QuoteSink]] = {venue: {} for venue in world.markets}
+    for symbol, task in campaign.symbols.items():
+        for venue, sink in task.sinks().items():
+            sinks[venue][symbol] = _recorded(campaign, venue, symbol, sink)
     if tapes:
-        services.start_soon(_serve, campaign, "market data", play_tapes)
+        deliver_all = partial(_deliver, campaign, tapes, sinks, watch, is_all=not feeds)
+        services.start_soon(_serve, campaign, "market data", deliver_all)
     for name, feed in feeds.items():
         await services.start(_serve_feed, campaign, name, feed, sinks[name], watch)
+
+
+def is_played(campaign: Campaign) -> bool:
+    """Return whether quotes are played in windows: all are known ahead, in virtual time, and nobody needs every one."""
+    world = campaign.world
+    is_paced = campaign.parts.limits.interval_ns > 0
+    all_tapes = all(isinstance(market, Tape) for market in world.markets.values())
+    return all_tapes and isinstance(world.time, VirtualTime) and campaign.recorder is None and not is_paced
+
+
+async def _play(campaign: Campaign, tapes: Mapping[str, Tape], watch: MarketWatch) -> None:
+    """Show every symbol the rows of all tapes that can matter to it."""
+    world, symbols, venues = campaign.world, tuple(campaign.symbols), tuple(tapes)
+    traded = {venue: [symbol for symbol in symbols if venue in world.instruments[symbol]] for venue in venues}
+    assert isinstance(world.time, VirtualTime)
+    ended: set[int] = set()
+
+    def end(venue: int) -> None:
+        ended.add(venue)
+        watch.end(venues[venue])
+
+    player = Player(list(campaign.symbols.values()), len(venues), time=world.time, on_end=end)
+    try:
+        with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
+            await player.play(windows)
+    except TapeFailed as failed:
+        watch.fail(failed.venue, str(failed.error))
+        raise failed.error from failed.__cause__
+    for number in set(range(len(venues))) - ended:  # of whom there was no row at all
+        watch.end(venues[number])
+    await _end_of_data(campaign)
+
+
+async def _deliver(
+    campaign: Campaign,
+    tapes: Mapping[str, Tape],
+    sinks: Mapping[str, Mapping[str, QuoteSink]],
+    watch: MarketWatch,
+    *,
+    is_all: bool,
+) -> None:
+    """Call the sinks with every row of the tapes, at its time."""
+    await deliver(
+        tapes,
+        sinks,
+        time=campaign.world.time,
+        start_ns=campaign.world.start_ns,
+        on_end=watch.end,
+        on_failure=lambda venue, error: watch.fail(venue, str(error)),
+    )
+    if is_all:
+        await _end_of_data(campaign)
+
+
+async def _end_of_data(campaign: Campaign) -> None:
+    await campaign.world.time.sleep_until(campaign.world.time.now_ns(), Turn.LAST.order())
+    campaign.end(EndedBy.END_OF_DATA)
 
 
 def _recorded(campaign: Campaign, venue: str, symbol: str, sink: QuoteSink) -> QuoteSink:

@@ -16,7 +16,7 @@ from trioarb.engine.world import Quoted, open_markets
 from trioarb.errors import MarketDataError, TrioarbError
 from trioarb.plugin.contract import Feed, QuoteSink, Tape
 from trioarb.plugin.registry import Plugins
-from trioarb.quotes.player import play
+from trioarb.quotes.deliver import deliver
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.time.campaign_time import SECOND_NS, Turn
 from trioarb.time.virtual import VirtualClock
@@ -92,7 +92,7 @@ async def record_quotes(
                         tapes = {venue: market for venue, market in quoted.markets.items() if isinstance(market, Tape)}
                         if tapes:
                             markets.start_soon(
-                                serve, partial(play, tapes, sinks, time=quoted.time, start_ns=quoted.start_ns)
+                                serve, partial(deliver, tapes, sinks, time=quoted.time, start_ns=quoted.start_ns)
                             )
                     ending.cancel()
     errors += [MarketDataError(what) for what in quoted.opener.errors]

@@ -72,7 +72,6 @@ async def run_campaign(
     warnings: Sequence[str] = (),
     keeping: Keeping | None = None,
     copy: Callable[[bytes], None] | None = None,
-    screened: bool = True,
     recorder: QuoteRecorder | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
@@ -81,9 +80,8 @@ async def run_campaign(
     ``on_open`` is called once everything is open. ``signals``, who listen around this, are told
     which campaign SIGINT and SIGTERM end, as its runtime limit does, and SIGUSR1 stops. ``keeping``
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
-    a time, and fails as observers do. Without ``screened`` recorded quotes are not skipped where the strategy's bands
-    say that it need not be asked. ``recorder`` is given every quote as it comes, none being skipped then; if it fails,
-    the campaign goes on without it. The rest is as in `open_campaign`.
+    a time, and fails as observers do. ``recorder`` is given every quote as it comes; if it fails, the campaign goes on
+    without it. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -93,7 +91,7 @@ async def run_campaign(
     past = keeping.past if keeping is not None else None
     state_of = keeping.state_of if keeping is not None else None
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
-        campaign.screened, campaign.recorder = screened and recorder is None, recorder
+        campaign.recorder = recorder
         if past is None:
             start = _Start(partial(record_opening, campaign), None)
         else:

@@ -9,7 +9,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import MarketWatch
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
-from trioarb.quotes.columns import NEVER
+from trioarb.quotes.merge import NEVER
 from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = [

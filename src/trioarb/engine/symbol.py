@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import inf, nextafter
 from sys import maxsize
@@ -15,8 +15,9 @@ from trioarb.model.event import Deposited, FunnelCounted, PairOpened
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path, ratio_up_to
-from trioarb.quotes.sinks import Fees, sinks_of
-from trioarb.state.funnel import Funnel, Passed
+from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.sinks import Fees, Skipped, Source, sinks_of
+from trioarb.state.funnel import Funnel
 from trioarb.strategy.decide import Decider, Exit, paths_of
 from trioarb.strategy.market import Market
 from trioarb.strategy.sizing import NotSized
@@ -32,23 +33,18 @@ _RETRY_CLOSE_NS = 200_000_000
 
 
 class SymbolTask:
-    """State of one symbol. Quotes come in through `sink`; `run` is its task.
+    """State of one symbol. Its quotes come by `show`, from whatever `Source` it follows; `run` is its task.
 
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
     decided meanwhile. ``fenced``: the campaign ends, and an entry that was not begun never will be.
 
     ``highest_edge_bps`` is the most that was ever seen: nothing is decided by it.
-
-    ``on_change`` is called when it begins or ends to evaluate quotes, or begins anew: whoever passes quotes over has
-    to think again. ``chosen``: only quotes that can matter come through the sinks, others reach the board past them.
     """
 
     __slots__ = (
         "_active",
-        "_bar",
         "_bell",
         "_board",
-        "_calm_bps",
         "_decider",
         "_entries_open",
         "_every_quote",
@@ -61,15 +57,14 @@ class SymbolTask:
         "_on_done",
         "_parts",
         "_paused",
-        "_sinks",
+        "_positions",
+        "_source",
         "_timed_at",
         "_unread",
         "_work",
-        "chosen",
         "fenced",
         "highest_edge_bps",
         "market",
-        "on_change",
         "retired",
         "strategy",
         "symbol",
@@ -79,9 +74,8 @@ class SymbolTask:
         self.symbol = market.symbol
         self.market = market
         self.strategy = strategy
-        self.on_change: Callable[[], None] = _nothing
+        self._source: Source = _NoQuotes()
         self._funnel = Funnel()
-        self.chosen = False
         self.fenced = False
         self._entries_open = True
         self.highest_edge_bps: float | None = None
@@ -99,16 +93,6 @@ class SymbolTask:
         )
         self._every_quote = parts.limits.interval_ns == 0
         self._most_iterations = maxsize if parts.limits.max_iterations is None else parts.limits.max_iterations
-        fees = {
-            path.sell: Fees(path.keep_sell, other.cost_buy)
-            for path in self.paths
-            for other in self.paths
-            if path.sell == other.buy
-        }
-        self._sinks = sinks_of(
-            market.board, fees, strategy.max_quote_age_ns, show=self._show, refuse=self._refuse, withdraw=self._withdraw
-        )
-        self._calm_bps = self._bar = -inf
         self._has_news = True
         self._timed_at = 0
         self._is_seeded = [False] * len(market.board.venues)
@@ -116,6 +100,7 @@ class SymbolTask:
         self._work: PairOpened | Exit | None = None
         self._executing = False
         self._paused: dict[str, int] = {}
+        self._positions: Sequence[Position] = ()
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
@@ -126,9 +111,17 @@ class SymbolTask:
         return self._decider.paths
 
     @property
+    def board(self) -> QuoteBoard:
+        return self._board
+
+    @property
+    def max_quote_age_ns(self) -> int:
+        return self.strategy.max_quote_age_ns
+
+    @property
     def funnel(self) -> Funnel:
-        """Where its quotes went; up to sixty-four of the last may be missing until it is settled."""
-        self._board.catch_up()
+        """Where its quotes went, up to now."""
+        self._source.count()
         return self._funnel
 
     @property
@@ -153,7 +146,6 @@ class SymbolTask:
     @property
     def best_edge_bps(self) -> float | None:
         """The best edge between the quotes that were fresh when the newest came."""
-        self._board.catch_up()
         found = self._decider.best(max(self._board.received_ns))
         return None if found is None else found[1]
 
@@ -161,26 +153,30 @@ class SymbolTask:
         """Return PnL if closed at the touch, fees paid; ``None`` without quotes."""
         return self._decider.unrealised_usd(position)
 
-    def sink(self, venue: str) -> QuoteSink:
-        """Return what a venue's market data calls with every quote of this symbol.
+    def follow(self, source: Source) -> None:
+        """Take quotes from a source, which is told when it has to show others."""
+        self._source = source
+
+    def sinks(self) -> Mapping[str, QuoteSink]:
+        """Return, by venue, what market data calls with every quote of this symbol; they are its source from now on.
 
         A price or size that is NaN or 0 withdraws its side. What is negative, infinite or crossed is refused, and the
         venue's quote leaves the board; what is older than the quote before is refused.
         """
-        return self._sinks.of[self._board.venues.index(venue)]
+        fees = {
+            path.sell: Fees(path.keep_sell, other.cost_buy)
+            for path in self.paths
+            for other in self.paths
+            if path.sell == other.buy
+        }
+        sinks = sinks_of(
+            self._board, fees, self.max_quote_age_ns, show=self.show, skip=self.skip, skippable=self.skippable
+        )
+        self.follow(sinks)
+        return {self._board.venues[venue]: sink for venue, sink in sinks.of.items()}
 
-    def _withdraw(self) -> None:
-        self.settle()
-        self._funnel.withdrawn += 1
-
-    def _refuse(self) -> None:
-        self.settle()
-        self._funnel.seen += 1
-        self._funnel.refused += 1
-
-    def _show(self, venue: int, received_ns: int) -> None:
+    def show(self, venue: int, received_ns: int) -> None:
         """Do what a quote asks for that is on the board already."""
-        self.settle()
         self._funnel.seen += 1
         is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
         if not self._every_quote and not is_first:
@@ -194,36 +190,41 @@ class SymbolTask:
                 self._seed_inventory(venue)
             if self._active and self._every_quote:
                 self.evaluate(received_ns)
-                self._calm()
         except Exception as error:  # the symbol's fault, not the feed's
             self._fail(error)
         self._unread[venue] = self._active and not self._every_quote
 
-    def _calm(self) -> None:
-        """Let quotes come that need not be shown: those with which no edge is the highest so far or in a band."""
-        highest_bps, decider = self.highest_edge_bps, self._decider
-        if self.chosen or highest_bps is None or decider.held or not self.is_evaluating:
-            return
-        if not all(map(self._board.is_whole, self._sinks.of)):
-            return
-        count = min(self._timed_at, self._most_iterations - 1) - self._funnel.iterations
-        if count > 0:
-            bps = min(highest_bps, nextafter(min(decider.entry_from.values()), -inf))
-            if bps != self._calm_bps:
-                self._calm_bps, self._bar = bps, ratio_up_to(bps)
-            self._sinks.calm(self._bar, count)
+    def skip(self, skipped: Skipped) -> None:
+        """Count quotes that no evaluation could act upon."""
+        funnel, accepted = self._funnel, skipped.seen - skipped.refused
+        funnel.seen += skipped.seen
+        funnel.refused += skipped.refused
+        funnel.withdrawn += skipped.withdrawn
+        if accepted and self.is_evaluating:
+            funnel.iterations += accepted
+            funnel.stale += skipped.stale
+            funnel.edge_positive += skipped.edge_positive
+            highest = skipped.highest_edge_bps
+            if highest is not None and (self.highest_edge_bps is None or highest > self.highest_edge_bps):
+                self.highest_edge_bps = highest
 
-    def settle(self) -> None:
-        """Count the quotes that were not shown."""
-        count, positive = self._sinks.settle()
-        self._funnel.seen += count
-        self._funnel.iterations += count
-        self._funnel.edge_positive += positive
+    def skippable(self) -> tuple[float, int] | None:
+        """Return up to which edge quotes need not be shown, being the highest so far or in no band, and how many."""
+        highest_bps, decider = self.highest_edge_bps, self._decider
+        if highest_bps is None or decider.held or not self.is_evaluating:
+            return None
+        if not all(map(self._board.is_whole, {path.sell for path in self.paths})):
+            return None
+        count = min(self._timed_at, self._most_iterations - 1) - self._funnel.iterations
+        return (min(highest_bps, nextafter(min(decider.entry_from.values()), -inf)), count) if count > 0 else None
 
     def note_event(self) -> None:
-        """Let the strategy declare its bands anew before it is asked again."""
+        """Let the strategy declare its bands anew before it is asked again: at once, if its positions are others."""
         self._has_news = True
-        self.settle()
+        positions = self._parts.trades.positions(self.symbol)
+        if positions != self._positions:
+            self._positions = positions
+            self._source.ask_again()
 
     def bands(self) -> Decider | None:
         """Return what declares the strategy's bands as they are now; ``None`` if the strategy failed at it."""
@@ -250,27 +251,14 @@ class SymbolTask:
 
     def _fail(self, error: Exception) -> None:
         """Evaluate no more, and let `run` raise it."""
+        self._source.count()
         self._failure = error
         self._active = False
         self._bell.ring()
 
-    def pass_over(self, passed: Passed) -> None:
-        """Count quotes that no evaluation could act upon."""
-        funnel, accepted = self._funnel, passed.seen - passed.refused
-        funnel.seen += passed.seen
-        funnel.refused += passed.refused
-        if accepted and self.is_evaluating:
-            funnel.iterations += accepted
-            funnel.stale += accepted - passed.fresh
-            funnel.edge_positive += passed.edge_positive
-            highest = passed.highest_edge_bps
-            if highest is not None and (self.highest_edge_bps is None or highest > self.highest_edge_bps):
-                self.highest_edge_bps = highest
-
     def fence(self) -> None:
         """Let no entry be decided or begun any more."""
-        self._board.catch_up()
-        self.settle()
+        self._source.count()
         self.fenced = True
 
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
@@ -279,16 +267,15 @@ class SymbolTask:
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
-        self._board.catch_up()
-        self.settle()
+        self._source.count()
         self._entries_open, self._active = entries, True
-        self.on_change()
+        self._source.ask_again()
         if entries and self.done:
             self._on_done()
         try:
             await self._run(until_ns)
         except Exception:
-            self.settle()
+            self._source.count()
             self._active, self._failure = False, None
             raise
 
@@ -308,7 +295,6 @@ class SymbolTask:
                 failure, self._failure = self._failure, None
                 raise failure
             now_ns = time.now_ns()
-            self._board.catch_up()
             self._declare()
             wake_ns = self._decider.due_ns
             if wake_ns is not None and now_ns >= wake_ns:
@@ -327,8 +313,7 @@ class SymbolTask:
 
     def stop(self) -> PairOpened | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
-        self._board.catch_up()
-        self.settle()
+        self._source.count()
         self._active = False
         work, self._work = self._work, None
         return work if isinstance(work, PairOpened) else None
@@ -440,5 +425,11 @@ class SymbolTask:
             )
 
 
-def _nothing() -> None:
-    pass
+class _NoQuotes(Source):
+    """Before its market data is opened."""
+
+    def ask_again(self) -> None:
+        pass
+
+    def count(self) -> None:
+        pass

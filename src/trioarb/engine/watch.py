@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from functools import partial
 
 import attrs
 
 from trioarb.model.event import Event, MarketDown, MarketStale, MarketUp
 from trioarb.quotes.board import QuoteBoard
-from trioarb.quotes.columns import NEVER, SILENCE_NS
-from trioarb.time.campaign_time import CampaignTime
+from trioarb.quotes.merge import NEVER
 
 __all__ = ["MarketWatch", "newest_quote_ns"]
 
@@ -51,23 +49,16 @@ class MarketWatch:
     ) -> None:
         self.on_end: Callable[[], None] = _nothing
         self._venues = {venue: _Venue() for venue in venues}
-        boards = tuple(boards)
+        self._boards = tuple(boards)
         self.stale_ns = stale_ns
-        self._newest_ns: Mapping[str, Callable[[], int]] = {
-            venue: partial(newest_quote_ns, boards, venue) for venue in venues
-        }
         self._started_ns = started_ns
         self._record = record
-
-    def listen(self, heard_ns: Mapping[str, Callable[[int], int]], time: CampaignTime) -> None:
-        """Ask these, by venue, instead of the boards; they may say "now" where a quote came within the last second."""
-        self._newest_ns = {venue: partial(_ask, heard, time) for venue, heard in heard_ns.items()}
 
     def look(self, now_ns: int) -> None:
         """Record what has changed since the last look."""
         all_ended = all(one.ended for one in self._venues.values())
         for venue, one in self._venues.items():
-            newest_ns = self._newest_ns[venue]()
+            newest_ns = newest_quote_ns(self._boards, venue)
             has_come, one.newest_ns = newest_ns > one.newest_ns, newest_ns
             last_ns = max(newest_ns, self._started_ns)
             if one.ended:
@@ -89,7 +80,7 @@ class MarketWatch:
             if one.state is not (_State.DOWN if one.ended else _State.UP):
                 return 0
             if not one.ended:
-                quiet_ns = min(quiet_ns, one.newest_ns + self.stale_ns - SILENCE_NS)
+                quiet_ns = min(quiet_ns, one.newest_ns + self.stale_ns)
         return quiet_ns
 
     def end(self, venue: str) -> None:
@@ -111,10 +102,6 @@ class MarketWatch:
 
 def _nothing() -> None:
     pass
-
-
-def _ask(heard_ns: Callable[[int], int], time: CampaignTime) -> int:
-    return heard_ns(time.market_ns())
 
 
 def newest_quote_ns(boards: Iterable[QuoteBoard], venue: str) -> int:

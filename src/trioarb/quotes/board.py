@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from math import nan
 
@@ -29,16 +29,12 @@ class QuoteBoard:
 
     A side that is not there has the price NaN and the size 0: before a venue's first quote, once it was withdrawn, and
     after a quote that can't be.
-
-    Where quotes that change nothing are passed over, the board may be behind: ``catch_up`` brings it up to now. What
-    is asked for by venue does so itself; who reads the columns, calls it before.
     """
 
-    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "catch_up", "received_ns", "serial", "venues")
+    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "received_ns", "serial", "venues")
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
-        self.catch_up: Callable[[], None] = _up_to_date
         self.venues = tuple(venues)
         self.bid = [nan] * count
         self.bid_size = [0.0] * count
@@ -51,7 +47,6 @@ class QuoteBoard:
 
     def quote(self, venue: int) -> Quote | None:
         """Return the latest quote of a venue, or ``None`` before the first."""
-        self.catch_up()
         if not self.serial[venue]:
             return None
         return Quote(
@@ -68,7 +63,6 @@ class QuoteBoard:
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
-        self.catch_up()
         index = self.venues.index(venue)
         known, touch = self._touches[index]
         serial = self.serial[index]  # read first, since the live view asks from another thread
@@ -84,12 +78,31 @@ class QuoteBoard:
 
     def newest_ns(self, venue: str) -> int:
         """Return when a venue's latest quote was received; -1 before the first."""
-        self.catch_up()
         return self.received_ns[self.venues.index(venue)]
 
     def is_whole(self, venue: int) -> bool:
         """Return whether both sides are there."""
         return self.bid[venue] <= self.ask[venue]
+
+    def put(
+        self,
+        venue: int,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+        received_ns: int,
+        serial: int,
+    ) -> None:
+        """Put a venue's latest quote on the board: the one that came then and is its ``serial``-th, or what is left."""
+        self.bid[venue] = bid
+        self.bid_size[venue] = bid_size
+        self.ask[venue] = ask
+        self.ask_size[venue] = ask_size
+        self.received_ns[venue] = received_ns
+        if serial == self.serial[venue]:  # something was refused after it
+            self._touches[venue] = (0, None)
+        self.serial[venue] = serial
 
     def take_off(self, venue: int) -> None:
         """Let a venue's quote leave the board; when it came, and its number, stay as they are."""
@@ -100,7 +113,3 @@ class QuoteBoard:
 
 def _price(price: float) -> Decimal | None:
     return exact_decimal(price) if price > 0 else None
-
-
-def _up_to_date() -> None:
-    pass

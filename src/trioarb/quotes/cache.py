@@ -1,4 +1,4 @@
-"""Aligned quotes kept on disk, so that the next replay of the same data need not align them again.
+"""Windows kept on disk, so that the next replay of the same data need not make them again.
 
 One folder per set of data: ``columns.bin``, which is mapped into memory, and a manifest, which says what is where in
 it, and is written last. A folder is made under another name and renamed once it is whole, so that readers and other
@@ -13,11 +13,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import structlog
@@ -28,10 +28,8 @@ from trioarb.quotes.cache_folder import (
     COLUMNS_FILE,
     MADE_BY,
     VERSION,
-    Block,
     Manifest,
-    Symbol,
-    Times,
+    Place,
     clean,
     delete,
     mark,
@@ -40,10 +38,7 @@ from trioarb.quotes.cache_folder import (
     write_manifest,
     write_note,
 )
-from trioarb.quotes.columns import QuoteBlock, QuoteColumns, Refused, VenueTimes
-
-if TYPE_CHECKING:
-    from trioarb.quotes.align import Aligned
+from trioarb.quotes.window import ZONE_ROWS, Window
 
 __all__ = ["StoreError", "Writer", "bytes_for", "key_of", "load", "save"]
 
@@ -59,18 +54,18 @@ class StoreError(TrioarbError):
     """Aligned quotes can't be kept. A replay goes on without."""
 
 
-def key_of(fingerprints: Sequence[str], symbols: Sequence[Sequence[str]], start_ns: int) -> str:
-    """Return the name of what is aligned from tapes of these fingerprints, in the venues' order, and their symbols."""
-    parts = msgspec.json.encode([VERSION, list(fingerprints), list(symbols), start_ns])
+def key_of(fingerprints: Sequence[str], symbols: Sequence[str], traded: Sequence[Sequence[str]], start_ns: int) -> str:
+    """Return the name of what is made of tapes of these fingerprints, in the venues' order, and what they trade."""
+    parts = msgspec.json.encode([VERSION, list(fingerprints), list(symbols), list(traded), start_ns])
     return hashlib.sha256(parts).hexdigest()[:24]
 
 
 def bytes_for(rows: int, venues: int) -> int:
-    """Return about how many bytes aligned rows take."""
-    return rows * (37 + 20 * venues)
+    """Return about how many bytes the windows of so many rows take."""
+    return rows * (42 + 24 * venues)
 
 
-def load(folder: Path) -> tuple[dict[str, QuoteColumns], list[VenueTimes]] | None:
+def load(folder: Path) -> Generator[Window, None, None] | None:
     """Map what is kept in a folder; ``None`` if there is nothing that can be used. What is damaged is deleted."""
     manifest = whole_manifest(folder)
     if manifest is None:
@@ -85,15 +80,8 @@ def load(folder: Path) -> tuple[dict[str, QuoteColumns], list[VenueTimes]] | Non
         structlog.get_logger("trioarb.quotes").warning("aligned quotes are damaged, and deleted", folder=str(folder))
         delete(folder)
         return None
-    columns = {
-        name: QuoteColumns(
-            [_block(data, block, len(manifest.venues)) for block in symbol.blocks],
-            Refused(*_read(data, symbol.refused_offset, [("i8", (symbol.refused,)), ("i8", (symbol.refused,))])),
-        )
-        for name, symbol in manifest.symbols.items()
-    }
-    times = [VenueTimes(one.last, one.first_ns, one.newest_ns, one.silences) for one in manifest.times]
-    return columns, times
+    venues = len(manifest.venues)
+    return (_window(data, place, venues) for place in manifest.windows)
 
 
 def _mapped(folder: Path, size: int) -> Any:
@@ -127,37 +115,38 @@ def _checksum(data: Any) -> str:
 
 
 class Writer:
-    """Writes aligned quotes into a folder that is still being made."""
+    """Writes windows into a folder that is still being made."""
 
     def __init__(self, folder: Path, venues: Sequence[str], sources: Sequence[str], symbols: Sequence[str]) -> None:
         self._folder = folder
         self._venues = list(venues)
         self._sources = list(sources)
-        self._blocks: dict[str, list[Block]] = {symbol: [] for symbol in symbols}
-        self._refused: dict[str, list[Refused]] = {symbol: [] for symbol in symbols}
+        self._symbols = list(symbols)
+        self._windows: list[Place] = []
         self._file: BinaryIO = (folder / COLUMNS_FILE).open("wb")
 
-    def add(self, one: Aligned) -> None:
-        """Write a block.
+    def add(self, window: Window) -> None:
+        """Write a window.
 
         Raises:
             OSError: it can't be written.
         """
-        if one.refused is not None:
-            self._refused[one.symbol].append(one.refused)
-        if one.block is not None:
-            block = one.block
-            offset = self._write([getattr(block, name) for name, _ in _layout(len(block), len(self._venues))])
-            self._blocks[one.symbol].append(Block(offset, len(block), block.first, block.oldest_ns, block.best_ratio))
+        self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
+        place = Place(
+            offset=self._file.tell(),
+            rows=len(window),
+            present=len(window.present),
+            firsts=len(window.firsts),
+            is_all_accepted=window.is_all_accepted,
+            ended=list(window.ended),
+        )
+        for name, kind, shape in _layout(place, len(self._venues)):
+            column = getattr(window, name).astype(kind, copy=False).reshape(shape)
+            self._file.write(memoryview(column.reshape(-1)).cast("B") if column.size else b"")
+        self._windows.append(place)
 
-    def close(self, times: Sequence[VenueTimes]) -> None:
+    def close(self) -> None:
         """Write what is left, and last the manifest."""
-        symbols = {}
-        for symbol, parts in self._refused.items():
-            offset = self._write([part.ts_ns for part in parts]) if parts else self._file.tell()
-            for part in parts:
-                self._file.write(part.rank.tobytes())
-            symbols[symbol] = Symbol(self._blocks[symbol], offset, sum(len(part.ts_ns) for part in parts))
         size = self._file.tell()
         self._file.flush()
         # After a power loss a file may have its size, but not what was in it; that would go unnoticed.
@@ -170,20 +159,13 @@ class Writer:
             size=size,
             venues=self._venues,
             sources=self._sources,
-            symbols=symbols,
-            times=[Times(one.last, one.first_ns, one.newest_ns, one.silences) for one in times],
+            symbols=self._symbols,
+            windows=self._windows,
         )
         write_manifest(self._folder, manifest)
 
     def abandon(self) -> None:
         self._file.close()
-
-    def _write(self, arrays: Sequence[Any]) -> int:
-        self._file.write(bytes(-self._file.tell() % _ALIGNMENT))
-        offset = self._file.tell()
-        for array in arrays:
-            self._file.write(memoryview(array.reshape(-1)).cast("B"))
-        return offset
 
 
 @contextmanager
@@ -230,35 +212,25 @@ def save(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _layout(rows: int, venues: int) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
-    """Return the columns of a block, in their order in the file, with type and shape."""
+def _layout(place: Place, venues: int) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Yield the columns of a window, in their order in the file: name, type and shape. The widest types come first."""
+    rows, zones, pairs = place.rows, -(-place.rows // ZONE_ROWS), venues * (venues - 1)
     flat, wide = (rows,), (venues, rows)
-    return [
-        ("ts_ns", ("i8", flat)),
-        ("rank", ("i8", flat)),
-        ("bid", ("f8", wide)),
-        ("ask", ("f8", wide)),
-        ("bid_size", ("f8", flat)),
-        ("ask_size", ("f8", flat)),
-        ("latest", ("i4", wide)),
-        ("number", ("i4", flat)),
-        ("venue", ("u1", flat)),
-    ]
+    yield from (("ts_ns", "i8", flat), ("came_ns", "i8", wide), ("bid", "f8", wide), ("ask", "f8", wide))
+    yield from (("bid_size", "f8", flat), ("ask_size", "f8", flat))
+    yield from (("zone_ratio", "f8", (pairs, zones)), ("zone_age_ns", "i8", (zones,)))
+    yield ("best_ratio", "f8", (pairs, place.present))
+    yield from ((name, "i4", flat) for name in ("cell", "place", "row", "number"))
+    yield from (("present", "i4", (place.present,)), ("starts", "i4", (place.present + 1,)))
+    yield from (("firsts", "i4", (place.firsts,)), ("kind", "u1", flat))
 
 
-def _read(data: Any, offset: int, layout: Sequence[tuple[str, tuple[int, ...]]]) -> Iterator[Any]:
+def _window(data: Any, place: Place, venues: int) -> Window:
     import numpy as np
 
-    for kind, shape in layout:
-        dtype = np.dtype(kind)
-        size = dtype.itemsize * prod(shape)
-        yield data[offset : offset + size].view(dtype).reshape(shape)
+    columns, offset = {}, place.offset
+    for name, kind, shape in _layout(place, venues):
+        size = np.dtype(kind).itemsize * prod(shape)
+        columns[name] = data[offset : offset + size].view(kind).reshape(shape)
         offset += size
-
-
-def _block(data: Any, block: Block, venues: int) -> QuoteBlock:
-    layout = _layout(block.rows, venues)
-    arrays: Mapping[str, Any] = dict(
-        zip((name for name, _ in layout), _read(data, block.offset, [one for _, one in layout]), strict=True)
-    )
-    return QuoteBlock(first=block.first, oldest_ns=block.oldest_ns, best_ratio=block.best_ratio, **arrays)
+    return Window(is_all_accepted=place.is_all_accepted, ended=place.ended, **columns)

@@ -22,11 +22,9 @@ __all__ = [
     "BUILDING",
     "COLUMNS_FILE",
     "MADE_BY",
-    "Block",
     "CacheEntry",
     "Manifest",
-    "Symbol",
-    "Times",
+    "Place",
     "clean",
     "delete",
     "entries",
@@ -43,7 +41,7 @@ __all__ = [
 T = TypeVar("T")
 
 #: Changes with the layout; what was written with another one is not read.
-VERSION = 3
+VERSION = 4
 MADE_BY = "trioarb: aligned quotes"
 _MANIFEST_HEAD = b'{"made_by":"trioarb: aligned quotes"'
 COLUMNS_FILE = "columns.bin"
@@ -56,31 +54,19 @@ _NOTE_NAME = re.compile(r"[0-9a-f]{24}\.(json|[0-9]+)")
 _NOTE_HEAD = b'{"made_by":"trioarb: a note","value":'
 
 
-class Block(msgspec.Struct, array_like=True, frozen=True):
-    """Where a block is in the file, and what is known of it."""
+class Place(msgspec.Struct, array_like=True, frozen=True):
+    """Where a window is in the file, and how large it is: rows, present symbols, first quotes."""
 
     offset: int
     rows: int
-    first: int
-    oldest_ns: tuple[int, ...]
-    best_ratio: tuple[tuple[float, ...], ...]
-
-
-class Symbol(msgspec.Struct, frozen=True):
-    blocks: list[Block]
-    refused_offset: int
-    refused: int
-
-
-class Times(msgspec.Struct, frozen=True):
-    last: tuple[int, int] | None
-    first_ns: int
-    newest_ns: int
-    silences: list[tuple[int, int]]
+    present: int
+    firsts: int
+    is_all_accepted: bool
+    ended: list[tuple[int, int]]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is where in a set. While it is being made there are no symbols, and ``is_whole`` is false."""
+    """What is where in a set. While it is being made there are no windows, and ``is_whole`` is false."""
 
     made_by: str
     version: int = VERSION
@@ -89,12 +75,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     checksum: str = ""
     venues: list[str] = []
     sources: list[str] = []
-    symbols: dict[str, Symbol] = {}
-    times: list[Times] = []
+    symbols: list[str] = []
+    windows: list[Place] = []
 
     @property
     def rows(self) -> int:
-        return sum(block.rows for symbol in self.symbols.values() for block in symbol.blocks)
+        return sum(window.rows for window in self.windows)
 
 
 def root() -> Path | None:

@@ -1,170 +1,390 @@
-"""Play tapes: deliver every row at its time, in one task for all venues."""
+"""Play recorded quotes in virtual time: show the rows that can matter, and count the others.
+
+The one player of windows, which hold the rows of all symbols. A symbol is shown the rows for which its strategy's bands
+ask; the rows between are put on its board before anybody else wakes, and counted when somebody wants to know, or when
+that by which they count changes. What comes of it is what would come of showing every row.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from itertools import chain, islice, repeat
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
-from trioarb.plugin.contract import QuoteSink, RowBatch, Tape, TapeRow
-from trioarb.quotes.align import Merged, merge
-from trioarb.time.campaign_time import CampaignTime, Turn
+from trioarb.quotes.band import Held, Path
+from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.screen import COUNTED, Screen, Terms
+from trioarb.quotes.sinks import Skipped, Source
+from trioarb.quotes.window import ZONE_ROWS, Window
+from trioarb.time.campaign_time import Turn
+from trioarb.time.virtual import VirtualTime
 
-__all__ = ["play"]
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
-#: Rows between two looks at signals and other tasks, should the tape never have to wait.
+    Array = npt.NDArray[Any]
+
+__all__ = ["Follower", "Player"]
+
+#: Rows between two looks at signals and other tasks, should nothing ever have to be waited for.
 _BURST = 512
+#: So many rows are put on the boards one by one; of more, only each venue's last of a symbol.
+_FEW_ROWS = 8
 
-#: Time, order, number of the tape, sink, bid, bid size, ask, ask size. Two tapes' rows differ in the first three.
-_Row = tuple[int, int, int, QuoteSink, float, float, float, float]
-
-_Bursts = Generator[Iterable[_Row], None, None]
-
-
-async def play(
-    tapes: Mapping[str, Tape],
-    sinks: Mapping[str, Mapping[str, QuoteSink]],
-    *,
-    time: CampaignTime,
-    start_ns: int,
-    on_end: Callable[[str], None] = lambda venue: None,
-    on_failure: Callable[[str, Exception], None] = lambda venue, error: None,
-) -> None:
-    """Call ``sinks[venue][symbol]`` with the rows of all ``tapes`` (by venue), merged by time and file order.
-
-    ``on_end`` is told of a venue's end, right after its last row, ``on_failure`` of what its tape raised.
-
-    Raises:
-        MarketDataError: a tape raised; names its venue.
-
-    Returns at the end of the last tape. In virtual time rows are delivered without a checkpoint as long as nothing
-    else is due before them, but for one now and then.
-    """
-    tracked = _Tracked(tapes, sinks, start_ns, on_end, on_failure)
-    with closing(tracked.by_columns() or tracked.by_rows()) as bursts:
-        for rows in bursts:
-            for ts_ns, _, _, sink, bid, bid_size, ask, ask_size in rows:
-                if not time.reach(ts_ns):
-                    await time.sleep_until(ts_ns, Turn.MARKET.order())
-                    time.reach(ts_ns)
-                sink(bid, bid_size, ask, ask_size, ts_ns)
-            await trio.lowlevel.checkpoint()
+_NEVER = 2**63 - 1
 
 
-class _Tracked:
-    """The rows of all tapes in order, some at a time; who has to know is told of ends and failures on the way."""
+class Bands(Protocol):
+    """From which edge of each path on an entry is asked about, and the bands of the positions."""
+
+    @property
+    def entry_from_bps(self) -> Sequence[float]: ...
+    @property
+    def held(self) -> Sequence[Held]: ...
+
+
+class Follower(Protocol):
+    """A symbol that is played to."""
+
+    @property
+    def board(self) -> QuoteBoard: ...
+    @property
+    def paths(self) -> Sequence[Path]: ...
+    @property
+    def max_quote_age_ns(self) -> int: ...
+    @property
+    def highest_edge_bps(self) -> float | None: ...
+    @property
+    def is_evaluating(self) -> bool:
+        """Whether every quote is evaluated for an entry."""
+        ...
+
+    @property
+    def iterations_left(self) -> int:
+        """After how many evaluations entries end."""
+        ...
+
+    def bands(self) -> Bands | None:
+        """Return the strategy's bands as they are now; ``None`` if there are none any more."""
+
+    def show(self, venue: int, received_ns: int) -> None:
+        """Take a quote that is on the board already."""
+
+    def skip(self, skipped: Skipped) -> None:
+        """Count quotes that are on the board, or were, and not shown."""
+
+    def follow(self, source: Source) -> None:
+        """Take note of who is to be told of changes."""
+
+
+class _Played(Source):
+    """One symbol's quotes, as a source."""
+
+    def __init__(self, player: Player, symbol: int) -> None:
+        self._player = player
+        self._symbol = symbol
+
+    def ask_again(self) -> None:
+        """Let the bands be read again before the next quote."""
+        self._player.ask_again(self._symbol)
+
+    def count(self) -> None:
+        """Have counted what was skipped up to now."""
+        self._player.count()
+
+
+class Player:
+    """Plays windows to the symbols, which are those of the windows in order. ``on_end`` is told of a venue's last row."""
 
     def __init__(
-        self,
-        tapes: Mapping[str, Tape],
-        sinks: Mapping[str, Mapping[str, QuoteSink]],
-        start_ns: int,
-        on_end: Callable[[str], None],
-        on_failure: Callable[[str, Exception], None],
+        self, followers: Sequence[Follower], venues: int, *, time: VirtualTime, on_end: Callable[[int], None]
     ) -> None:
-        self._tapes = tapes
-        self._sinks = sinks
-        self._start_ns = start_ns
+        import numpy as np
+
+        self._followers = followers
+        self._venues = venues
+        self._time = time
         self._on_end = on_end
-        self._on_failure = on_failure
+        self._bell = time.bell(Turn.MARKET.order())
+        self._is_waiting = False
+        self._terms = Terms([one.paths for one in followers], [one.max_quote_age_ns for one in followers], venues)
+        #: Symbols whose bands have to be read again; what the bands were, by symbol.
+        self._changed = set(range(len(followers)))
+        self._entry_from: list[Sequence[float]] = [()] * len(followers)
+        self._held: dict[int, Sequence[Held]] = {}
+        self._exit_row: dict[int, int] = {}
+        self._limit_row: dict[int, int] = {}
+        self._window: Window | None = None
+        self._last_of_cell = np.empty(len(followers) * venues, dtype=np.int64)
+        # All rows before this one are on the boards; its time, and up to which row they may be put there.
+        self._row, self._row_ns, self._stop = 0, _NEVER, 0
+        for symbol, follower in enumerate(followers):
+            follower.follow(_Played(self, symbol))
 
-    def by_rows(self) -> _Bursts:
-        """Merge row by row, which every tape can do."""
-        merged = heapq.merge(*(self._rows(number, venue) for number, venue in enumerate(self._tapes)))
-        while (first := next(merged, None)) is not None:
-            yield chain((first,), islice(merged, _BURST - 1))
+    def ask_again(self, symbol: int) -> None:
+        """Read a symbol's bands again before the next row."""
+        self._changed.add(symbol)
+        if self._is_waiting:
+            self._bell.ring()
 
-    def _rows(self, number: int, venue: str) -> Iterator[_Row]:
-        sinks = self._sinks[venue]
-        rows: Iterator[TapeRow] = iter(())
-        try:
-            rows = self._tapes[venue].rows(tuple(sinks), self._start_ns)
-            for ts_ns, order, symbol, bid, bid_size, ask, ask_size in rows:
-                yield ts_ns, order, number, sinks[symbol], bid, bid_size, ask, ask_size
-        except Exception as error:
-            raise self._failed(venue, _said_of(rows, error)) from error
-        self._on_end(venue)
+    async def play(self, windows: Iterable[Window]) -> None:
+        """Play until the windows end; return at the last row's time."""
+        self._time.yield_soon()  # whatever was started beside this has its first turn before time goes on
+        with self._time.led_by(self._put_until):
+            for window in windows:
+                self._enter(window)
+                await self._play_window()
+                self.count()
+                self._window, self._row_ns = None, _NEVER
 
-    def by_columns(self) -> _Bursts | None:
-        """Merge whole columns; ``None`` if a tape can't give any."""
-        batches = {venue: self._batches(venue) for venue in self._tapes}
-        known = [one for one in batches.values() if one is not None]
-        return self._columns(known) if len(known) == len(batches) else None
+    async def _play_window(self) -> None:
+        time, rows = self._time, len(self._ts_ns)
+        burst = 0
+        while True:
+            if self._changed:
+                self._read_bands()
+            # The next row that is shown, or the end of a venue, which comes after its last row, or that of the window.
+            row = self._next_shown()
+            ends = bool(self._ends) and self._ends[0][0] <= row
+            stop = self._stop = self._ends[0][0] if ends else row
+            at_ns = int(self._ts_ns[stop - 1 if ends or stop == rows else stop]) if stop or not ends else time.now_ns()
+            burst += 1
+            if not time.reach(at_ns):
+                self._is_waiting = True
+                await self._bell.wait(at_ns)
+                self._is_waiting = False
+                burst = 0
+                # Rung for a row that comes before, perhaps, or one that by now need not be shown any more.
+                if time.now_ns() < at_ns or self._changed:
+                    continue
+                time.reach(at_ns)
+            elif burst >= _BURST:
+                await trio.lowlevel.checkpoint()
+                burst = 0
+                if self._changed:
+                    continue
+            self._put(stop)
+            if ends:
+                self._on_end(self._ends.pop(0)[1])
+            elif stop == rows:
+                return
+            else:
+                self._show(stop)
 
-    def _batches(self, venue: str) -> Iterator[RowBatch] | None:
-        try:
-            batches = self._tapes[venue].batches(tuple(self._sinks[venue]), self._start_ns)
-        except Exception as error:
-            raise self._failed(venue, error) from error
-        return None if batches is None else _of_venue(venue, batches)
+    def _enter(self, window: Window) -> None:
+        """Look through a window."""
+        import numpy as np
 
-    def _columns(self, batches: Sequence[Iterator[RowBatch]]) -> _Bursts:
-        silent = list(self._tapes)
-        venues, symbols = tuple(self._tapes), tuple(dict.fromkeys(chain(*self._sinks.values())))
-        sinks = [self._sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
-        try:
-            with closing(merge(batches, symbols)) as pieces:
-                for merged in pieces:
-                    first = 0
-                    for tape, last in sorted(merged.ended, key=itemgetter(1)):
-                        yield from _bursts(merged, sinks, first, last + 1)
-                        first = last + 1
-                        silent.remove(venues[tape])
-                        self._on_end(venues[tape])
-                    yield from _bursts(merged, sinks, first, len(merged.columns["ts_ns"]))
-        except _TapeError as failed:
-            raise self._failed(failed.venue, failed.error) from failed.error
-        for venue in silent:
-            self._on_end(venue)
+        self._read_bands()
+        self._window, self._ts_ns = window, window.ts_ns
+        self._screen = Screen(window, self._terms)
+        self._counted = np.zeros((len(COUNTED), len(window.present)), dtype=np.int64)
+        self._counted_row = 0
+        self._shown: list[int] = []
+        self._entries = np.union1d(self._screen.entries, window.firsts).tolist()
+        self._entries.reverse()
+        self._is_dense = len(self._entries) > len(window) // 16
+        self._values: list[tuple[Any, ...]] = []
+        self._values_from = -1
+        self._ends = sorted((last + 1, venue) for venue, last in window.ended)
+        self._row, self._row_ns, self._stop = 0, int(window.ts_ns[0]), 0
+        self._others: list[tuple[int, int]] = []
+        self._exit_row.clear()
+        self._limit_row.clear()
+        for symbol in self._held:
+            self._find_exit(symbol)
+        for symbol in window.present.tolist():
+            self._find_limit(symbol)
 
-    def _failed(self, venue: str, error: Exception) -> TrioarbError:
-        self._on_failure(venue, error)
-        if isinstance(error, MarketDataError | PluginFault):
-            return error
-        return MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")
+    def _next_shown(self) -> int:
+        """Return the next row that is shown; that after the last, if there is none."""
+        others, row = self._others, self._row
+        while others and self._is_past(*others[0]):
+            heapq.heappop(others)
+        while self._entries and self._entries[-1] < row:
+            self._entries.pop()
+        first = self._entries[-1] if self._entries else len(self._ts_ns)
+        return min(first, others[0][0]) if others else first
 
+    def _is_past(self, row: int, symbol: int) -> bool:
+        """Return whether a row that was looked for needs to be shown no more."""
+        return row < self._row or row not in (self._exit_row.get(symbol), self._limit_row.get(symbol))
 
-class _TapeError(Exception):
-    """What a venue's tape raised, in the thread that reads it."""
+    def _show(self, row: int) -> None:
+        """Put a row on its board and show it."""
+        symbol, venue, *_, received_ns, _ = values = self._values_of(row)
+        follower = self._followers[symbol]
+        follower.board.put(*values[1:])
+        self._row = row + 1
+        self._row_ns = int(self._ts_ns[row + 1]) if row + 1 < len(self._ts_ns) else _NEVER
+        if self._limit_row.get(symbol) == row:
+            self._count_before(row)  # whether it is the last evaluation depends on how many there were
+        self._shown.append(row)
+        follower.show(venue, received_ns)
+        self._changed.add(symbol)  # what it was shown may have changed its bands
 
-    def __init__(self, venue: str, error: Exception) -> None:
-        super().__init__(venue, error)
-        self.venue = venue
-        self.error = error
+    # Boards
 
+    def _put_until(self, at_ns: int) -> None:
+        """Put what came up to a time on the boards; called before others wake."""
+        if at_ns >= self._row_ns and self._window is not None:
+            self._put(min(int(self._ts_ns.searchsorted(at_ns, "right")), self._stop))
 
-def _of_venue(venue: str, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
-    try:
-        yield from batches
-    except Exception as error:
-        raise _TapeError(venue, error) from error
+    def _put(self, until: int) -> None:
+        """Put the rows before one on the boards: each venue's last."""
+        import numpy as np
 
+        count, window = until - self._row, self._window
+        if count <= 0 or window is None:
+            return
+        if count <= _FEW_ROWS or (self._is_dense and count <= ZONE_ROWS):
+            for row in range(self._row, until):
+                symbol, *values = self._values_of(row)
+                self._followers[symbol].board.put(*values)
+        else:
+            rows, cells = np.arange(self._row, until), window.cell[self._row : until]
+            self._last_of_cell[cells] = rows
+            for symbol, *values in self._rows(rows[self._last_of_cell[cells] == rows]):
+                self._followers[symbol].board.put(*values)
+        self._row = until
+        self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
 
-def _bursts(merged: Merged, sinks: Sequence[QuoteSink], first: int, end: int) -> Iterator[Iterable[_Row]]:
-    """Yield some of the merged rows; ``sinks`` of every tape and symbol, symbol by symbol."""
-    columns, symbols = merged.columns, len(sinks) // merged.tapes
-    for start in range(first, end, _BURST):
-        cut = {name: column[start : min(start + _BURST, end)] for name, column in columns.items()}
-        places = cut["tape"].astype(int) * symbols + cut["symbol"]
-        prices = (cut[name].tolist() for name in ("bid", "bid_size", "ask", "ask_size"))
-        sink_of_row = map(sinks.__getitem__, places.tolist())
-        yield zip(cut["ts_ns"].tolist(), repeat(0), repeat(0), sink_of_row, *prices, strict=False)
+    def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
+        """Yield of some rows symbol, venue, bid, bid size, ask, ask size, when the quote came, and its number."""
+        window = self._window
+        assert window is not None
+        cell, place = window.cell[rows], window.place[rows]
+        venue = cell % self._venues
+        return zip(
+            (cell // self._venues).tolist(),
+            venue.tolist(),
+            window.bid[venue, place].tolist(),
+            window.bid_size[place].tolist(),
+            window.ask[venue, place].tolist(),
+            window.ask_size[place].tolist(),
+            window.came_ns[venue, place].tolist(),
+            window.number[place].tolist(),
+            strict=True,
+        )
 
+    def _values_of(self, row: int) -> tuple[Any, ...]:
+        """Return one row, as `_rows` does; where many are asked for, those beside it are made with it."""
+        import numpy as np
 
-def _nowhere(*quote: object) -> None:
-    pass
+        window = self._window
+        assert window is not None
+        if 0 <= row - self._values_from < len(self._values):
+            return self._values[row - self._values_from]
+        if self._is_dense:
+            self._values = list(self._rows(np.arange(row, min(row + ZONE_ROWS, len(self._ts_ns)))))
+            self._values_from = row
+            return self._values[0]
+        cell, place = int(window.cell[row]), int(window.place[row])
+        symbol, venue = divmod(cell, self._venues)
+        return (
+            symbol,
+            venue,
+            float(window.bid[venue, place]),
+            float(window.bid_size[place]),
+            float(window.ask[venue, place]),
+            float(window.ask_size[place]),
+            int(window.came_ns[venue, place]),
+            int(window.number[place]),
+        )
 
+    # Bands
 
-def _said_of(rows: Iterator[TapeRow], error: Exception) -> Exception:
-    """Return what the border, through which rows come, says of an error: a row of another shape is the tape's fault."""
-    if isinstance(rows, Generator):
-        try:
-            rows.throw(error)
-        except Exception as said:
-            return said
-    return error
+    def _read_bands(self) -> None:
+        """Read the bands of all symbols that may have others now."""
+        while self._changed:
+            symbol = self._changed.pop()
+            follower = self._followers[symbol]
+            bands = follower.bands()
+            is_asked = bands is not None and follower.is_evaluating
+            entry_from = (
+                bands.entry_from_bps if bands is not None and is_asked else (float("inf"),) * len(follower.paths)
+            )
+            if entry_from != self._entry_from[symbol]:
+                self._entry_from[symbol] = entry_from
+                self._terms.ask(symbol, follower.paths, entry_from)
+                self._find_entries(symbol)
+                self._find_limit(symbol)
+            held = () if bands is None else bands.held
+            if held != self._held.get(symbol, ()) or self._exit_row.get(symbol, _NEVER) < self._row:
+                self._held[symbol] = held
+                self._find_exit(symbol)
+            if not held:
+                self._held.pop(symbol, None)
+
+    def _find_entries(self, symbol: int) -> None:
+        """Look again for the rows that a symbol asks for, since it asks for others."""
+        import numpy as np
+
+        window = self._window
+        if window is None:
+            return
+        others = np.array(self._entries, dtype=np.int64)
+        others = others[(window.cell[others] // self._venues != symbol) | np.isin(others, window.firsts)]
+        entries = np.union1d(others, self._screen.entries_of(symbol))
+        self._entries = entries[entries >= self._row].tolist()
+        self._entries.reverse()
+        self._is_dense = len(self._entries) > len(window) // 16
+
+    def _find_exit(self, symbol: int) -> None:
+        """Look for the first row that is within the band of a position."""
+        self._exit_row.pop(symbol, None)
+        if self._window is None:
+            return
+        found = [self._screen.exit_row(symbol, held, self._row) for held in self._held[symbol]]
+        rows = [row for row in found if row is not None]
+        if rows:
+            self._exit_row[symbol] = min(rows)
+            heapq.heappush(self._others, (min(rows), symbol))
+
+    def _find_limit(self, symbol: int) -> None:
+        """Look for the row with which a symbol's entries end, since it has evaluated as often as it may."""
+        window, follower = self._window, self._followers[symbol]
+        if window is None:
+            return
+        self._limit_row.pop(symbol, None)
+        # What was not counted yet is at most a window.
+        if follower.iterations_left > 2 * len(window):
+            return
+        self.count()
+        if follower.is_evaluating:
+            row = self._screen.evaluated_row(symbol, follower.iterations_left, self._row)
+            if row is not None:
+                self._limit_row[symbol] = row
+                heapq.heappush(self._others, (row, symbol))
+
+    # Counts
+
+    def count(self) -> None:
+        """Tell the symbols what they were not shown up to now."""
+        self._count_before(self._row)
+
+    def _count_before(self, row: int) -> None:
+        import numpy as np
+
+        window = self._window
+        if window is None or row <= self._counted_row:
+            return
+        screen, counted = self._screen, self._counted
+        if self._shown:
+            shown, self._shown = screen.counts_of(self._shown), []
+            counted = counted + shown
+        now, present = screen.counts(row), window.present.tolist()
+        known = np.full(len(self._followers), -np.inf)
+        for symbol in present:
+            highest = self._followers[symbol].highest_edge_bps
+            known[symbol] = -np.inf if highest is None else highest
+        highest_of = {
+            symbol: screen.highest_bps(symbol, self._counted_row, row)
+            for symbol in screen.may_be_higher(known).tolist()
+        }
+        self._counted, self._counted_row = now, row
+        for symbol, step in zip(present, (now - counted).T.tolist(), strict=True):
+            if any(step):
+                self._followers[symbol].skip(Skipped(*step, highest_edge_bps=highest_of.get(symbol)))

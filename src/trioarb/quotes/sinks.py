@@ -9,9 +9,32 @@ from typing import Protocol
 import attrs
 
 from trioarb.plugin.contract import QuoteSink
+from trioarb.quotes.band import ratio_up_to
 from trioarb.quotes.board import QuoteBoard
 
-__all__ = ["Fees", "Sinks", "sinks_of"]
+__all__ = ["Fees", "Skipped", "Sinks", "Source", "sinks_of"]
+
+
+@attrs.frozen
+class Skipped:
+    """Quotes that a symbol was not shown: what is to be counted of them. ``highest_edge_bps``: of the fresh ones."""
+
+    seen: int
+    refused: int = 0
+    withdrawn: int = 0
+    stale: int = 0
+    edge_positive: int = 0
+    highest_edge_bps: float | None = None
+
+
+class Source(Protocol):
+    """Where a symbol's quotes come from, as far as it is told what they have to be."""
+
+    def ask_again(self) -> None:
+        """Show every quote, until it is known again which need not be."""
+
+    def count(self) -> None:
+        """Tell what was skipped up to now."""
 
 
 class Show(Protocol):
@@ -29,17 +52,14 @@ class Fees:
 
 
 @attrs.frozen
-class Sinks:
-    """``of``: where each venue's quotes go. The rest is how quotes that change nothing are counted.
-
-    ``calm(bar, count)``: up to ``count`` quotes need not be shown, as long as no ratio of what is received to what is
-    paid exceeds ``bar`` and there is another fresh quote beside the new one. ``settle()``: how many were not shown
-    since, and how many of them had an edge; they are forgotten, and every quote is shown again.
-    """
+class Sinks(Source):
+    """``of``: where each venue's quotes go. Quotes that change nothing are counted, and `count` tells of them."""
 
     of: Mapping[int, QuoteSink]
-    calm: Callable[[float, int], None]
-    settle: Callable[[], tuple[int, int]]
+    count: Callable[[], None]
+
+    def ask_again(self) -> None:
+        self.count()
 
 
 def sinks_of(
@@ -48,23 +68,27 @@ def sinks_of(
     max_age_ns: int,
     *,
     show: Show,
-    refuse: Callable[[], None],
-    withdraw: Callable[[], None],
+    skip: Callable[[Skipped], None],
+    skippable: Callable[[], tuple[float, int] | None],
 ) -> Sinks:
     """Make the sinks of a symbol's venues (by index). They share what they know of each other in variables.
+
+    ``show`` takes a quote; before it is called, ``skip`` is told what was not shown. After it ``skippable`` says how
+    many quotes need not be shown as long as no edge exceeds so many bps, and there is another fresh quote beside the
+    new one.
 
     The highest sale and the lowest purchase since both were looked for bound every route, so that a quote costs the
     same however many venues there are. Only where they are too far apart are the routes looked at one by one.
 
-    A price or size that is NaN or 0 withdraws its side: ``withdraw`` is told, and the quote is shown. One that is
-    negative or infinite, a crossed quote, and one that is older than the one before are told to ``refuse``; but for
-    the last, the venue's quote leaves the board.
+    A price or size that is NaN or 0 withdraws its side, and the quote is shown. One that is negative or infinite, a
+    crossed quote, and one that is older than the one before are refused; but for the last, the venue's quote leaves the
+    board.
     """
     bids, bid_sizes, asks, ask_sizes = board.bid, board.bid_size, board.ask, board.ask_size
     times_ns, serials = board.received_ns, board.serial
     sold, paid = [0.0] * len(serials), [inf] * len(serials)
     highest, lowest = 0.0, inf
-    bar, until_ns, left, granted, positive = 0.0, 0, 0, 0, 0
+    bar_bps, bar, until_ns, left, granted, positive = -inf, -inf, 0, 0, 0, 0
     routes = tuple((sell, buy) for sell in fees for buy in fees if sell != buy)
 
     def sink(venue: int) -> QuoteSink:
@@ -105,21 +129,24 @@ def sinks_of(
                 if highest > lowest and has_edge(received_ns - max_age_ns):
                     positive += 1
                 return
+            count()
             show(venue, received_ns)
+            calm()
 
         return on_quote
 
     def odd(venue: int, bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
         """Withdraw a side, or refuse the quote."""
+        count()
         if received_ns < times_ns[venue]:
-            refuse()
+            skip(Skipped(1, refused=1))
             return
         sold[venue], paid[venue] = 0.0, inf
         if not _can_be(bid, bid_size, ask, ask_size):
             board.take_off(venue)
-            refuse()
+            skip(Skipped(1, refused=1))
             return
-        withdraw()
+        skip(Skipped(0, withdrawn=1))
         bids[venue], bid_sizes[venue] = bid, bid_size = _side(bid, bid_size)
         asks[venue], ask_sizes[venue] = ask, ask_size = _side(ask, ask_size)
         times_ns[venue] = received_ns
@@ -151,19 +178,25 @@ def sinks_of(
         highest, lowest = max(sold), min(paid)
         return False
 
-    def calm(new_bar: float, count: int) -> None:
-        nonlocal highest, lowest, bar, until_ns, left, granted
-        highest, lowest = max(sold), min(paid)
-        bar, left, granted = new_bar, count, count
-        until_ns = sorted(times_ns)[-2] + max_age_ns  # until then a quote finds another fresh one, whose ever it is
+    def calm() -> None:
+        nonlocal highest, lowest, bar_bps, bar, until_ns, left, granted
+        asked = skippable()
+        if asked is not None:
+            bps, left = asked
+            if bps != bar_bps:
+                bar_bps, bar = bps, ratio_up_to(bps)
+            highest, lowest, granted = max(sold), min(paid), left
+            until_ns = sorted(times_ns)[-2] + max_age_ns  # until then a quote finds another fresh one, whose ever it is
 
-    def settle() -> tuple[int, int]:
+    def count() -> None:
         nonlocal left, granted, positive
-        counted = granted - left, positive
-        left = granted = positive = 0
-        return counted
+        if granted:
+            counted = Skipped(granted - left, edge_positive=positive)
+            left = granted = positive = 0
+            if counted.seen:
+                skip(counted)
 
-    return Sinks({venue: sink(venue) for venue in fees}, calm, settle)
+    return Sinks({venue: sink(venue) for venue in fees}, count)
 
 
 def _can_be(bid: float, bid_size: float, ask: float, ask_size: float) -> bool:

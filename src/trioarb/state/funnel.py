@@ -9,7 +9,7 @@ import attrs
 from trioarb.model.event import FunnelCounted
 from trioarb.model.funnel import FUNNEL_COUNTERS
 
-__all__ = ["Funnel", "Passed"]
+__all__ = ["Funnel"]
 
 
 @attrs.define
@@ -54,14 +54,3 @@ class Funnel:
         """Return the counters as they were."""
         counters = {name: getattr(counted, name) for name in FUNNEL_COUNTERS if name not in ("evaluated", "fresh")}
         return cls(**counters, stale=counted.evaluated - counted.fresh, not_sized=Counter(counted.not_sized))
-
-
-@attrs.frozen
-class Passed:
-    """Quotes that were passed over: what the funnel has to count of them. ``highest_edge_bps`` of the fresh ones."""
-
-    seen: int
-    refused: int
-    fresh: int
-    edge_positive: int
-    highest_edge_bps: float | None

@@ -93,6 +93,11 @@ class Decider:
         )
 
     @property
+    def entry_from_bps(self) -> Sequence[float]:
+        """From which edge on the strategy wants to be asked, by path."""
+        return tuple(self.entry_from.values())
+
+    @property
     def due_ns(self) -> int | None:
         """When the strategy has to be asked next about an exit, even if no quote comes."""
         due = [one.band.from_ns for one in self.held if one.band.from_ns is not None]

@@ -3,14 +3,13 @@
 from trioarb.testing.campaign import CampaignResult, run_real, run_virtual, two_venues
 from trioarb.testing.guards import FixedRisk, opportunity, utc_ns
 from trioarb.testing.plugins import plugin_of
-from trioarb.testing.tapes import ScriptedRow, ScriptedTape, batches_of, listing, scripted_market
+from trioarb.testing.tapes import ScriptedRow, ScriptedTape, listing, scripted_market
 
 __all__ = [
     "CampaignResult",
     "FixedRisk",
     "ScriptedRow",
     "ScriptedTape",
-    "batches_of",
     "listing",
     "opportunity",
     "plugin_of",

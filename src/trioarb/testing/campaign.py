@@ -55,14 +55,12 @@ def run_virtual(
     *,
     plugins: Mapping[str, object] | None = None,
     overrides: Sequence[str] = (),
-    screened: bool = True,
 ) -> CampaignResult:
     """Run a whole campaign in virtual time, and return it once it has ended.
 
     ``config`` is TOML text, or a table; ``plugins`` are modules or objects, by a name for errors, that are registered
     beside the installed ones; ``overrides`` are ``table.key=value`` as for ``--set``. The clock is virtual whatever
     the configuration says, and without ``max_runtime_seconds`` the campaign ends after an hour of its time.
-    ``screened`` is as in `run_campaign`: the events are the same with and without.
 
     Calls `trio.run`: use it in plain functions, not in ``async`` tests.
 
@@ -74,7 +72,6 @@ def run_virtual(
         plugins,
         [*overrides, 'session.clock="virtual"', "session.speed=1"],
         VirtualClock(),
-        screened=screened,
     )
 
 
@@ -102,8 +99,6 @@ def _run(
     plugins: Mapping[str, object] | None,
     overrides: Sequence[str],
     clock: VirtualClock | None,
-    *,
-    screened: bool = True,
 ) -> CampaignResult:
     table = tomli.loads(config, parse_float=Decimal) if isinstance(config, str) else config
     registered = load_plugins(plugins)
@@ -118,7 +113,6 @@ def _run(
         clock=clock,
         observers=[records.append],
         warnings=loaded.warnings,
-        screened=screened,
     )
     campaign = trio.run(run, loaded.config, registered, clock=clock)
     return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from itertools import islice
 
 from trioarb.api import (
     SECOND_NS,
@@ -15,7 +14,6 @@ from trioarb.api import (
     MarketDataError,
     MarketDataSpec,
     NoSettings,
-    RowBatch,
     SourceContext,
     SymbolSource,
     SymbolSourceSpec,
@@ -25,21 +23,17 @@ from trioarb.api import (
 )
 from trioarb.testing.plugins import plugin_of
 
-__all__ = ["ScriptedRow", "ScriptedTape", "batches_of", "listing", "scripted_market"]
+__all__ = ["ScriptedRow", "ScriptedTape", "listing", "scripted_market"]
 
 #: (seconds since the tape's start, symbol, bid, bid_size, ask, ask_size)
 ScriptedRow = tuple[float, str, float, float, float, float]
-
-_BATCH_ROWS = 1_000
-_NUMBERS = ("bid", "bid_size", "ask", "ask_size")
 
 
 class ScriptedTape(Tape):
     """Market data from a list of rows.
 
     Rows are passed on as they are, also those that the engine refuses. Several rows of one time are played in the
-    order of the list. ``rules`` hold for every symbol; without them the venue's own do. Without ``columns`` the engine
-    can't pass over rows that change nothing.
+    order of the list. ``rules`` hold for every symbol; without them the venue's own do.
 
     Raises:
         ValueError: times fall, or a row's symbol is not among ``listings``.
@@ -52,7 +46,6 @@ class ScriptedTape(Tape):
         listings: Sequence[Listing],
         rules: TradingRules | None = None,
         start_ns: int | None = None,
-        columns: bool = True,
     ) -> None:
         known = {one.symbol for one in listings}
         for number, row in enumerate(rows):
@@ -64,7 +57,6 @@ class ScriptedTape(Tape):
         self._listings = tuple(listings)
         self._rules = rules
         self._start_ns = start_ns
-        self._has_columns = columns
 
     @property
     def start_ns(self) -> int | None:
@@ -81,25 +73,6 @@ class ScriptedTape(Tape):
         for order, (seconds, symbol, bid, bid_size, ask, ask_size) in enumerate(self._rows):
             if symbol in symbols:
                 yield first_ns + round(seconds * SECOND_NS), order, symbol, bid, bid_size, ask, ask_size
-
-    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        return batches_of(self.rows(symbols, start_ns), tuple(symbols)) if self._has_columns else None
-
-
-def batches_of(rows: Iterator[TapeRow], names: Sequence[str]) -> Iterator[RowBatch]:
-    """Return rows of the symbols ``names`` as columns: what `Tape.batches` of a tape that has an end may return."""
-    import numpy as np
-
-    while some := list(islice(rows, _BATCH_ROWS)):
-        ts_ns, order, symbol, *numbers = zip(*some, strict=True)
-        prices = {name: np.array(column, dtype=float) for name, column in zip(_NUMBERS, numbers, strict=True)}
-        yield RowBatch(
-            ts_ns=np.array(ts_ns, dtype=np.int64),
-            order=np.array(order, dtype=np.int64),
-            symbol=np.array([names.index(one) for one in symbol]),
-            names=names,
-            **prices,
-        )
 
 
 def listing(base: str, quote: str = "USDT", *, volume_24h_quote: Decimal | None = None) -> Listing:

@@ -65,10 +65,6 @@ class CampaignTime(ABC):
     def now_ns(self) -> int:
         """Return the campaign's time."""
 
-    def market_ns(self) -> int:
-        """Return up to when all market data had its turn: now, or in virtual time perhaps just before."""
-        return self.now_ns()
-
     @abstractmethod
     def reach(self, at_ns: int) -> bool:
         """Say whether it is ``at_ns`` already; virtual time steps there if nothing else is due before."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -39,8 +41,8 @@ class VirtualClock(trio.abc.Clock):
         self.elapsed_ns = 0
         #: Until then nobody has to be woken; ``None``: not looked for since the clock woke somebody.
         self.horizon_ns: int | None = 0
-        #: Up to this time everything of order class 0 that the agenda holds has had its turn.
-        self.settled_ns = -1
+        #: Called before anybody wakes, with the time up to which everything of order class 0 has had its turn.
+        self.lead: Callable[[int], None] | None = None
         #: The task that was woken last, if the agenda says for certain that it was its turn.
         self.awake: trio.lowlevel.Task | None = None
         self._woke_for: tuple[int, WakeOrder] | None = None
@@ -60,7 +62,8 @@ class VirtualClock(trio.abc.Clock):
         if due is not None and due[0] < _NEVER and due[0] / SECOND_NS < deadline:
             at_ns, order, _, entry = heapq.heappop(self._agenda)
             self.elapsed_ns = max(self.elapsed_ns, at_ns)
-            self.settled_ns = self.elapsed_ns if order[0] else self.elapsed_ns - 1
+            if self.lead is not None:
+                self.lead(self.elapsed_ns if order[0] else self.elapsed_ns - 1)
             task, entry.task = entry.task, None
             self._note(task, (at_ns, order))
             if task is not None:
@@ -73,7 +76,8 @@ class VirtualClock(trio.abc.Clock):
             self.elapsed_ns = max(self.elapsed_ns, round(deadline * SECOND_NS))
         while self.current_time() < deadline:
             self.elapsed_ns += 1
-        self.settled_ns = max(self.settled_ns, self.elapsed_ns - 1)
+        if self.lead is not None:
+            self.lead(self.elapsed_ns - 1)
         return 0
 
     def _first(self) -> tuple[int, WakeOrder, int, _Entry] | None:
@@ -144,8 +148,16 @@ class VirtualTime(CampaignTime):
     def now_ns(self) -> int:
         return self._start_ns + self._clock.elapsed_ns
 
-    def market_ns(self) -> int:
-        return self._start_ns + self._clock.settled_ns
+    @contextmanager
+    def led_by(self, lead: Callable[[int], None]) -> Iterator[None]:
+        """Call ``lead`` before anybody wakes, so that what it keeps is up to date: with the time up to which (that
+        included) everything of `Turn.MARKET` has had its turn. It must not raise, and wakes nobody.
+        """
+        self._clock.lead = lambda elapsed_ns: lead(self._start_ns + elapsed_ns)
+        try:
+            yield
+        finally:
+            self._clock.lead = None
 
     def reach(self, at_ns: int) -> bool:
         clock, elapsed_ns = self._clock, at_ns - self._start_ns
@@ -166,7 +178,8 @@ class VirtualTime(CampaignTime):
         if not clock.is_free_until(elapsed_ns, order):
             return False
         clock.elapsed_ns = elapsed_ns
-        clock.settled_ns = elapsed_ns if order[0] else elapsed_ns - 1
+        if clock.lead is not None:
+            clock.lead(elapsed_ns if order[0] else elapsed_ns - 1)
         clock.horizon_ns = None
         return True
 

@@ -1,10 +1,10 @@
-"""Recorded quotes that are passed over: the same events as if each had been shown."""
+"""Quotes that are played in windows: the same events as if each had been delivered and shown."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,12 +14,12 @@ from effort import examples
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from trioarb.api import ALWAYS, Listing, OrderSize, Route, StrategyContext, StrategySpec
+from trioarb.api import ALWAYS, Listing, OrderSize, Route, RowBatch, StrategyContext, StrategySpec
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
-from trioarb.engine import screened
-from trioarb.quotes import align
+from trioarb.engine import market
+from trioarb.quotes import merge, player, screen, window
+from trioarb.quotes.merge import batched
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
-from trioarb.testing import tapes as testing
 
 START_NS = 1_735_689_600_000_000_000
 SYMBOLS = ("BTC", "ETH")
@@ -51,12 +51,18 @@ class Told:
     highest: Mapping[str, float | None]
 
 
-def told(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, columns: bool, **how: bool) -> Told:
-    tapes = {
-        venue: ScriptedTape(own, listings=listings(venue, own), start_ns=START_NS, columns=columns)
-        for venue, own in rows.items()
-    }
-    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE}, **how)
+class Columnar(ScriptedTape):
+    """Its rows come as columns of its own making."""
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
+        return batched(self.rows(symbols, start_ns), symbols)
+
+
+def told(
+    table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, tape: type[ScriptedTape] = ScriptedTape
+) -> Told:
+    tapes = {venue: tape(own, listings=listings(venue, own), start_ns=START_NS) for venue, own in rows.items()}
+    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE})
     highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
     return Told(result.events, highest)
 
@@ -71,7 +77,14 @@ def told_when_always_asked(table: Mapping[str, Any], rows: Mapping[str, Sequence
             "exit_band",
             lambda strategy, position: attrs.evolve(declared(strategy, position), edge_from_bps=ALWAYS),
         )
-        return told(table, rows, columns=False)
+        return told(table, rows)
+
+
+def told_of_every_quote(table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]]) -> Told:
+    """Return what is told when each quote is delivered by itself, as those of a feed are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(market, "is_played", lambda campaign: False)
+        return told(table, rows)
 
 
 def listings(venue: str, rows: Sequence[ScriptedRow]) -> list[Listing]:
@@ -153,29 +166,43 @@ def replanned_in_vain() -> dict[str, Any]:
 @given(
     table=tables(),
     seed=st.integers(0, 2**32),
-    block_rows=st.sampled_from([3, 16, 32_768]),
-    blocks_ahead=st.sampled_from([1, 64]),
+    window_rows=st.sampled_from([3, 16, 65_536]),
+    zone_rows=st.sampled_from([1, 5, 256]),
     exit_rows=st.sampled_from([1, 512]),
     batch_rows=st.sampled_from([1, 7, 1_000]),
+    few_rows=st.sampled_from([0, 8]),
 )
-@example(table=replanned_in_vain(), seed=880, block_rows=32_768, blocks_ahead=64, exit_rows=1, batch_rows=1_000)
+@example(
+    table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few_rows=8
+)
 def test_the_events_are_those_of_every_quote_shown(
-    table: dict[str, Any], seed: int, block_rows: int, blocks_ahead: int, exit_rows: int, batch_rows: int
+    table: dict[str, Any],
+    seed: int,
+    window_rows: int,
+    zone_rows: int,
+    exit_rows: int,
+    batch_rows: int,
+    few_rows: int,
 ) -> None:
-    """Row by row, the strategy asked every time; then with less and less of that."""
+    """Quote by quote, the strategy asked every time; then with less and less of that."""
     rows = quotes(seed)
     for venue in set(table["exchanges"]) - set(rows):
         del table["exchanges"][venue]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(align, "BLOCK_ROWS", block_rows)
-        patch.setattr(screened, "_BLOCKS_AHEAD", blocks_ahead)
-        patch.setattr(screened, "_FIRST_EXIT_ROWS", exit_rows)
-        patch.setattr(testing, "_BATCH_ROWS", batch_rows)
+        patch.setattr(window, "WINDOW_ROWS", window_rows)
+        for module in (window, screen, player):
+            patch.setattr(module, "ZONE_ROWS", zone_rows)
+        patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)
+        patch.setattr(merge, "_FIRST_ROWS", batch_rows)
+        patch.setattr(player, "_FEW_ROWS", few_rows)
 
-        expected = told_when_always_asked(table, rows)
-        assert told(table, rows, columns=False) == expected
-        assert told(table, rows, columns=True, screened=False) == expected
-        assert told(table, rows, columns=True) == expected
+        with pytest.MonkeyPatch.context() as delivered:
+            delivered.setattr(market, "is_played", lambda campaign: False)
+            expected = told_when_always_asked(table, rows)
+        assert told_of_every_quote(table, rows) == expected
+        assert told_when_always_asked(table, rows) == expected
+        assert told(table, rows) == expected
+        assert told(table, rows, tape=Columnar) == expected
 
 
 @settings(
@@ -201,4 +228,6 @@ def test_quotes_that_change_nothing_are_counted_as_if_they_were_evaluated(
     table["strategy"] = {"entry_bps": entry_bps, "exit_bps": -100, "max_quote_age_ms": age_ms}
     table["guards"] = {"symbol": {"max_position_count": 1}}
 
-    assert told(table, rows, columns=False) == told_when_always_asked(table, rows)
+    expected = told_when_always_asked(table, rows)
+    assert told(table, rows) == expected
+    assert told_of_every_quote(table, rows) == expected

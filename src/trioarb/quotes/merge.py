@@ -1,0 +1,266 @@
+"""Merge the rows of several tapes: columns in, columns out, some thousands of rows at a time."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
+from trioarb.plugin.contract import RowBatch, Tape, TapeRow
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["NEVER", "Merged", "TapeFailed", "batched", "merge", "read"]
+
+#: A time that never comes.
+NEVER = 2**63 - 1
+#: Rows of a tape that are made columns at first, so that a slow tape begins at once; then twice as many, up to a limit.
+_FIRST_ROWS, _MOST_ROWS = 64, 8_192
+
+_NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+
+
+@attrs.frozen
+class Merged:
+    """Rows of all tapes in order. ``ended``: the tapes that end here, and their last row among these, −1 if none.
+
+    ``columns``: ``ts_ns``, ``symbol`` (its place among the symbols), ``tape``, ``bid``, ``bid_size``, ``ask``,
+    ``ask_size``.
+    """
+
+    columns: dict[str, Array]
+    tapes: int
+    ended: Sequence[tuple[int, int]]
+
+
+class TapeFailed(Exception):
+    """A venue's tape raised. ``error`` is what the campaign is told: an error that names the venue."""
+
+    def __init__(self, venue: str, error: TrioarbError) -> None:
+        super().__init__(venue, error)
+        self.venue = venue
+        self.error = error
+
+
+def read(venue: str, tape: Tape, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
+    """Yield a tape's rows as columns, its own or those that are made of its rows; its own are read in a thread.
+
+    Raises:
+        TapeFailed: it raised, or its rows aren't in order of time; what came before is yielded before.
+    """
+    try:
+        own = tape.batches(symbols, start_ns)
+        batches = batched(tape.rows(symbols, start_ns), symbols) if own is None else _ahead(own)
+        with closing(batches):
+            yield from _in_order(batches)
+    except Exception as error:
+        if isinstance(error, MarketDataError | PluginFault):
+            raise TapeFailed(venue, error) from error
+        raise TapeFailed(venue, MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")) from error
+
+
+def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch, None, None]:
+    """Yield rows of the symbols ``names`` as columns, few at first and then more at a time.
+
+    What the rows raise, or what one of them can't be taken for, is raised after the rows before it.
+    """
+    codes = {name: code for code, name in enumerate(names)}
+    most, error = _FIRST_ROWS, None
+    while error is None:
+        some: list[TapeRow] = []
+        try:
+            for row in islice(rows, most):
+                some.append(row)
+        except Exception as raised:
+            error = raised
+        if not some and error is None:
+            return
+        try:
+            yield _columns(some, names, codes)
+        except (TypeError, ValueError, LookupError, OverflowError):
+            good, error = _good(some, names, codes)
+            yield _columns(some[:good], names, codes)
+            error = _said_of(rows, error)
+        most = min(2 * most, _MOST_ROWS)
+    raise error
+
+
+def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> RowBatch:
+    import numpy as np
+
+    ts_ns, order, symbol, *numbers = zip(*rows, strict=True) if rows else ((),) * len(_NAMES)
+    # Arrays of the standard library take no text for a number, and no fraction for a whole one.
+    bid, bid_size, ask, ask_size = (np.frombuffer(array("d", column)) for column in numbers)
+    return RowBatch(
+        ts_ns=np.frombuffer(array("q", ts_ns), dtype=np.int64),
+        order=np.frombuffer(array("q", order), dtype=np.int64),
+        symbol=np.array([codes[one] for one in symbol], dtype=np.intp),
+        names=names,
+        bid=bid,
+        bid_size=bid_size,
+        ask=ask,
+        ask_size=ask_size,
+    )
+
+
+def _good(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> tuple[int, Exception]:
+    """Return how many rows come before the first that can't be taken for one, and why it can't."""
+    for number, row in enumerate(rows):
+        try:
+            _columns([row], names, codes)
+        except (TypeError, ValueError, LookupError, OverflowError) as error:
+            return number, error
+    raise AssertionError("one of the rows can't be taken for one")
+
+
+def _said_of(rows: Iterator[TapeRow], error: Exception) -> Exception:
+    """Return what the border, through which rows come, says of an error: a row of another shape is the tape's fault."""
+    if isinstance(rows, Generator):
+        try:
+            rows.throw(error)
+        except Exception as said:
+            return said
+    return error
+
+
+def _ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
+    """Yield them; a thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1, "trioarb tape") as reader:
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            yield batch
+
+
+def _in_order(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """Pass batches on.
+
+    Raises:
+        MarketDataError: a row comes before the one before it; all before that one was yielded.
+    """
+    import numpy as np
+
+    rows, newest_ns = 0, None
+    for batch in batches:
+        ts_ns = batch.ts_ns
+        if len(ts_ns):
+            falls = np.diff(ts_ns, prepend=ts_ns[0] if newest_ns is None else newest_ns) < 0
+            if falls.any():
+                at = int(falls.argmax())
+                yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
+                before_ns = int(ts_ns[at - 1]) if at else newest_ns
+                raise MarketDataError(
+                    f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
+                    "a tape's rows must be in order of time"
+                )
+            newest_ns = int(ts_ns[-1])
+        rows += len(ts_ns)
+        yield batch
+
+
+class _Source:
+    """One tape, read batch by batch. ``columns`` are rows that were read and not merged yet."""
+
+    def __init__(self, number: int, batches: Generator[RowBatch, None, None], codes: Mapping[str, int]) -> None:
+        self.number = number
+        self._batches = batches
+        self._codes = codes
+        self.columns: dict[str, Array] = {}
+        self.is_over = False
+        self.error: Exception | None = None
+        self._is_told = False
+
+    def __len__(self) -> int:
+        return len(self.columns["ts_ns"]) if self.columns else 0
+
+    def fill(self, until: int) -> None:
+        """Read on until there is a row that comes later than ``until``, or no more. What it raises is kept."""
+        while not self.is_over and (not len(self) or int(self.columns["ts_ns"][-1]) <= until):
+            try:
+                batch = next(self._batches, None)
+            except Exception as error:
+                batch, self.error = None, error
+            if batch is None:
+                self.is_over = True
+            else:
+                self._add(batch)
+
+    def _add(self, batch: RowBatch) -> None:
+        import numpy as np
+
+        columns: dict[str, Array] = {name: getattr(batch, name) for name in _NAMES}
+        small = np.min_scalar_type(len(self._codes))  # is sorted several times as fast
+        columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=small)[batch.symbol]
+        columns["tape"] = np.full(len(batch.ts_ns), self.number, dtype=np.uint8)
+        if len(self):
+            columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}
+        self.columns = columns
+
+    def take(self, until: int) -> dict[str, Array]:
+        """Return the rows before a time, and leave the others."""
+        count = int(self.columns["ts_ns"].searchsorted(until))
+        taken = {name: column[:count] for name, column in self.columns.items()}
+        self.columns = {name: column[count:] for name, column in self.columns.items()}
+        return taken
+
+    def end(self, tape: Array) -> tuple[int, int] | None:
+        """Tell once that all rows were taken: which tape it is, and its last row, given which tape each row is of."""
+        if self._is_told or not self.is_over or len(self):
+            return None
+        self._is_told = True
+        rows = (tape == self.number).nonzero()[0]
+        return self.number, int(rows[-1]) if len(rows) else -1
+
+    def close(self) -> None:
+        """End the reading; a thread may do it."""
+        self._batches.close()
+
+
+def merge(tapes: Sequence[Generator[RowBatch, None, None]], symbols: Sequence[str]) -> Generator[Merged, None, None]:
+    """Yield the rows of all tapes in order, some thousands at a time: by time, ``order``, and the tapes' order.
+
+    If no tape has a row, nothing is yielded. What a tape raises is raised after its last row. Close it if it is not
+    iterated to its end: tapes are read in threads.
+    """
+    import numpy as np
+
+    codes = {symbol: code for code, symbol in enumerate(symbols)}
+    sources = [_Source(number, tape, codes) for number, tape in enumerate(tapes)]
+    try:
+        for source in sources:
+            source.fill(-1)
+            if source.error is not None and not len(source):
+                raise source.error
+        while any(len(source) for source in sources):
+            # Before this time no tape has anything more to say. So a last row waits until it is known to be that.
+            until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
+            parts = [one.take(until) for one in sources if len(one)]
+            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            if len(columns["ts_ns"]):
+                if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
+                    order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
+                    columns = {name: column[order] for name, column in columns.items()}
+                del columns["order"]
+                ended = [end for one in sources if (end := one.end(columns["tape"])) is not None]
+                errors = [(last, error) for tape, last in ended if (error := sources[tape].error) is not None]
+                if errors:
+                    last, error = min(errors, key=itemgetter(0))
+                    columns = {name: column[: last + 1] for name, column in columns.items()}
+                    yield Merged(columns, len(sources), [one for one in ended if one[1] < last])
+                    raise error
+                yield Merged(columns, len(sources), ended)
+            for source in sources:
+                source.fill(until)
+    finally:
+        for source in sources:
+            source.close()

@@ -1,0 +1,242 @@
+"""Look through a window: which rows the strategies' bands ask for, and what the funnel counts of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trioarb.quotes.band import Held, Path, exit_asked, ratio_below
+from trioarb.quotes.window import REFUSED, WITHDRAWN, ZONE_ROWS, Window, pairs_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["COUNTED", "Screen", "Terms"]
+
+#: What is counted of each symbol: the rows of `Screen.counts`.
+COUNTED = ("seen", "refused", "withdrawn", "stale", "edge_positive")
+
+#: What rounding could add to a ratio that is made of others; far more than it does.
+_SLACK = 1e-12
+#: Places that are looked at first for an exit; then twice as many, and so on.
+_FIRST_EXIT_ROWS = 512
+
+
+class Terms:
+    """What every symbol's rows are held against: fees, the greatest age, and from which ratio on it wants to be asked.
+
+    By symbol, pairs of venues as in `pairs_of`. A symbol that asks for nothing has the bar ∞, one that wants every row
+    −∞.
+    """
+
+    def __init__(self, paths: Sequence[Sequence[Path]], max_age_ns: Sequence[int], venues: int) -> None:
+        import numpy as np
+
+        self.pairs = pairs_of(venues)
+        number_of = {pair: number for number, pair in enumerate(self.pairs)}
+        self.keep, self.cost = np.ones((venues, len(paths))), np.ones((venues, len(paths)))
+        for symbol, own in enumerate(paths):
+            for path in own:
+                self.keep[path.sell, symbol], self.cost[path.buy, symbol] = path.keep_sell, path.cost_buy
+        self.max_age_ns = np.array(max_age_ns, dtype=np.int64)
+        self.bar = np.full((len(self.pairs), len(paths)), np.inf)
+        self._number_of = number_of
+        #: The most that a ratio of prices can become by fees.
+        self.most_kept = np.array([(self.keep[sell] / self.cost[buy]).max() for sell, buy in self.pairs]) * (1 + _SLACK)
+
+    def ask(self, symbol: int, paths: Sequence[Path], entry_from_bps: Sequence[float]) -> bool:
+        """Let a symbol be asked from these edges of its paths on; say whether that is new."""
+        import numpy as np
+
+        bars = np.full(len(self.pairs), np.inf)
+        for path, bps in zip(paths, entry_from_bps, strict=True):
+            bars[self._number_of[path.sell, path.buy]] = ratio_below(bps)
+        if np.array_equal(bars, self.bar[:, symbol]):
+            return False
+        self.bar[:, symbol] = bars
+        return True
+
+
+class Screen:
+    """A window seen under the `Terms` that hold when this is made."""
+
+    def __init__(self, window: Window, terms: Terms) -> None:
+        import numpy as np
+
+        self.window = window
+        self._terms = terms
+        ratio = window.zone_ratio * terms.most_kept[:, None]
+        least_bar = terms.bar.min(axis=1, initial=np.inf)
+        wanted = (ratio >= np.minimum(least_bar, 1.0)[:, None]).any(axis=0)
+        places = self._places_of_zones(wanted)
+        asked, positive = self._look(places, count=True)
+        #: Places, in order, at which a fresh route earns anything, and those without a route between fresh quotes.
+        self._positive = places[positive]
+        self.entries = np.sort(window.row[places[asked]])
+        if np.isneginf(terms.bar).any():
+            self.entries = np.union1d(self.entries, self._of_those_that_want_all())
+        self._stale = self._find_stale()
+
+    def _places_of_zones(self, wanted: Array) -> Array:
+        """Return all places of some zones."""
+        import numpy as np
+
+        rows = len(self.window)
+        if wanted.all():
+            return np.arange(rows)
+        places = (wanted.nonzero()[0][:, None] * ZONE_ROWS + np.arange(ZONE_ROWS)).reshape(-1)
+        return places[: int(places.searchsorted(rows))]
+
+    def _look(self, places: Array, *, count: bool) -> tuple[Array, Array]:
+        """Return at which places an entry is asked for; and, to be counted, at which a fresh route earns anything."""
+        import numpy as np
+
+        window, terms = self.window, self._terms
+        asked, positive = np.zeros(len(places), dtype=bool), np.zeros(len(places), dtype=bool)
+        if not len(places):
+            return asked, positive
+        symbol = window.symbol[places]
+        for number, (sell, buy) in enumerate(terms.pairs):
+            received = window.bid[sell][places] * terms.keep[sell][symbol]
+            paid = window.ask[buy][places] * terms.cost[buy][symbol]
+            with np.errstate(invalid="ignore"):
+                asked |= received >= paid * terms.bar[number][symbol]
+            if count and (earns := received / paid > 1.0).any():
+                found = earns.nonzero()[0]
+                positive[found] |= self._is_fresh(sell, places[found]) & self._is_fresh(buy, places[found])
+        if not window.is_all_accepted:
+            is_evaluated = window.kind[places] != REFUSED
+            asked &= is_evaluated
+            positive &= is_evaluated
+        return asked, positive
+
+    def _is_fresh(self, venue: int, places: Array) -> Array:
+        """Return at which places a venue's latest quote is fresh."""
+        window = self.window
+        came_ns = window.came_ns[venue][places]
+        age_ns = window.ts_ns[window.row[places]] - came_ns
+        return (age_ns <= self._terms.max_age_ns[window.symbol[places]]) & (came_ns >= 0)
+
+    def _of_those_that_want_all(self) -> Array:
+        import numpy as np
+
+        window = self.window
+        wants_all = np.isneginf(self._terms.bar).any(axis=0)
+        return window.row[wants_all[window.symbol] & (window.kind != REFUSED)]
+
+    def _find_stale(self) -> Array:
+        """Return the places without a route between two fresh quotes."""
+        import numpy as np
+
+        window, terms = self.window, self._terms
+        places = self._places_of_zones(window.zone_age_ns > terms.max_age_ns.min())
+        has_route = np.zeros(len(places), dtype=bool)
+        for sell, buy in terms.pairs if len(places) else ():
+            route = self._is_fresh(sell, places) & self._is_fresh(buy, places)
+            has_route |= route & (window.bid[sell][places] > 0) & (window.ask[buy][places] > 0)
+        return places[~has_route & (window.kind[places] != REFUSED)]
+
+    def entries_of(self, symbol: int) -> Array:
+        """Return the rows that a symbol asks for under the terms that hold now."""
+        import numpy as np
+
+        window = self.window
+        first, end = window.places_of(symbol)
+        places = np.arange(first, end)
+        if np.isneginf(self._terms.bar[:, symbol]).any():
+            return window.row[places[window.kind[places] != REFUSED]]
+        return window.row[places[self._look(places, count=False)[0]]]
+
+    def exit_row(self, symbol: int, held: Held, from_row: int) -> int | None:
+        """Return the first row from one on at which a position's exit has to be asked about."""
+        window = self.window
+        first, end = window.places_of(symbol)
+        first += int(window.row[first:end].searchsorted(from_row))
+        rows, due_ns = _FIRST_EXIT_ROWS, held.band.from_ns
+        while first < end:
+            places = slice(first, min(first + rows, end))
+            asked = exit_asked(held, window.bid[held.out.sell, places], window.ask[held.out.buy, places])
+            if due_ns is not None:
+                asked = asked | (window.ts_ns[window.row[places]] >= due_ns)
+            found = int(asked.argmax())  # type: ignore[union-attr]
+            if asked[found]:  # type: ignore[index]
+                return int(window.row[first + found])
+            first, rows = places.stop, 2 * rows
+        return None
+
+    def evaluated_row(self, symbol: int, number: int, from_row: int) -> int | None:
+        """Return the row of a symbol's ``number``-th evaluation, counted from 1, from a row on."""
+        window = self.window
+        first, end = window.places_of(symbol)
+        rows = window.row[first:end][window.kind[first:end] != REFUSED]
+        at = int(rows.searchsorted(from_row)) + number - 1
+        return int(rows[at]) if at < len(rows) else None
+
+    def counts(self, until: int) -> Array:
+        """Count the rows before one (`COUNTED`, present symbols)."""
+        import numpy as np
+
+        window = self.window
+        is_whole = until >= len(window)
+        refused, withdrawn = ((window.kind == kind).nonzero()[0] for kind in (REFUSED, WITHDRAWN))
+
+        def before(places: Array) -> Array:
+            return places if is_whole else places[window.row[places] < until]
+
+        seen = np.diff(window.starts)
+        if not is_whole:
+            seen = np.add.reduceat(window.row < until, window.starts[:-1], dtype=np.int64)
+        return np.array(
+            [seen, *(self._by_symbol(before(one)) for one in (refused, withdrawn, self._stale, self._positive))]
+        )
+
+    def counts_of(self, rows: Sequence[int]) -> Array:
+        """Count, as `counts`, rows that were shown: by whom they were shown to, they are, but for missing sides."""
+        import numpy as np
+
+        places = np.sort(self.window.place[list(rows)])
+        none = np.zeros(len(self.window.present), dtype=np.int64)
+        stale, positive = (np.intersect1d(places, one, assume_unique=True) for one in (self._stale, self._positive))
+        return np.array([self._by_symbol(places), none, none, self._by_symbol(stale), self._by_symbol(positive)])
+
+    def _by_symbol(self, places: Array) -> Array:
+        """Count places by present symbol."""
+        import numpy as np
+
+        present = len(self.window.present)
+        if not len(places):
+            return np.zeros(present, dtype=np.int64)
+        return np.bincount(self.window.starts.searchsorted(places, "right") - 1, minlength=present)
+
+    def may_be_higher(self, known: Array) -> Array:
+        """Return which of the present symbols may have a higher edge, in bps, than is ``known`` of each symbol."""
+        import numpy as np
+
+        window, terms, present = self.window, self._terms, self.window.present
+        is_higher = np.zeros(len(present), dtype=bool)
+        for number, (sell, buy) in enumerate(terms.pairs):
+            ratio = window.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
+            is_higher |= 1e4 * (ratio - 1.0) > known[present]
+        found: Array = present[is_higher]
+        return found
+
+    def highest_bps(self, symbol: int, first_row: int, end_row: int) -> float | None:
+        """Return the highest edge between fresh quotes at a symbol's rows from one up to another."""
+        import numpy as np
+
+        window, terms = self.window, self._terms
+        first, end = window.places_of(symbol)
+        first, end = (first + int(window.row[first:end].searchsorted(row)) for row in (first_row, end_row))
+        places = np.arange(first, end)
+        if not window.is_all_accepted:
+            places = places[window.kind[places] != REFUSED]
+        highest = -np.inf
+        for sell, buy in terms.pairs:
+            received = window.bid[sell][places] * terms.keep[sell][symbol]
+            ratio = received / (window.ask[buy][places] * terms.cost[buy][symbol])
+            ratio = ratio[self._is_fresh(sell, places) & self._is_fresh(buy, places)]
+            if len(ratio):
+                highest = np.fmax(highest, 1e4 * (float(np.fmax.reduce(ratio)) - 1.0))
+        return None if highest == -np.inf else float(highest)

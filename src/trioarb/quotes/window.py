@@ -1,0 +1,219 @@
+"""Windows: some thousands of rows of all symbols, each with what every venue quoted of its symbol then."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trioarb.quotes.merge import NEVER, Merged
+from trioarb.quotes.validity import verdicts
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "pairs_of", "windows"]
+
+#: Rows of a full window.
+WINDOW_ROWS = 65_536
+#: Rows of which the extremes are kept, so that most of them need not be looked at.
+ZONE_ROWS = 256
+
+ACCEPTED, WITHDRAWN, REFUSED = 0, 1, 2
+
+
+def pairs_of(venues: int) -> Sequence[tuple[int, int]]:
+    """Return every ordered pair of venues (where to sell, where to buy), by index."""
+    return [(sell, buy) for sell in range(venues) for buy in range(venues) if sell != buy]
+
+
+@attrs.frozen(kw_only=True, eq=False, slots=False)
+class Window:
+    """Some rows of all symbols, V venues and P ordered pairs of them, as `pairs_of` gives them.
+
+    Rows are numbered from 0 in the order in which they are played. Columns are laid out symbol by symbol: a row's index
+    in them is its *place*, and the rows of ``present[k]`` (an index of a symbol) are those at the places from
+    ``starts[k]`` up to ``starts[k + 1]``, in order.
+
+    By row: ``ts_ns``; ``cell`` = symbol · V + venue; ``place``. By place: ``row``; ``kind`` (accepted, a side
+    withdrawn, refused); ``number`` of the venue's accepted quotes of the symbol so far, from 1; ``bid_size`` and
+    ``ask_size`` of the row's venue; and for each venue (V, places), as of that row: ``bid`` and ``ask``, NaN where that
+    side is not there, and ``came_ns``, when its latest accepted quote came, −1 before the first.
+
+    ``firsts``: rows with a venue's first whole quote of a symbol. ``ended``: venues whose last row was in here, and
+    which row that is, −1 if it is none of these.
+
+    ``zone_ratio`` (P, zones): the highest bid ÷ ask among each `ZONE_ROWS` places; ``zone_age_ns``: there at every
+    place two venues have whole quotes that are no older. ``best_ratio`` (P, present): the highest bid ÷ ask of a symbol.
+    NaN stands for none.
+    """
+
+    ts_ns: Array
+    cell: Array
+    place: Array
+    row: Array
+    kind: Array
+    number: Array
+    bid_size: Array
+    ask_size: Array
+    bid: Array
+    ask: Array
+    came_ns: Array
+    present: Array
+    starts: Array
+    firsts: Array
+    zone_ratio: Array
+    zone_age_ns: Array
+    best_ratio: Array
+    is_all_accepted: bool
+    ended: Sequence[tuple[int, int]]
+
+    def __len__(self) -> int:
+        return len(self.ts_ns)
+
+    @cached_property
+    def symbol(self) -> Array:
+        """The symbol's index, by place."""
+        import numpy as np
+
+        return np.repeat(self.present, np.diff(self.starts))
+
+    def places_of(self, symbol: int) -> tuple[int, int]:
+        """Return the first place of a symbol's rows, and the one after its last."""
+        k = int(self.present.searchsorted(symbol))
+        if k == len(self.present) or self.present[k] != symbol:
+            return 0, 0
+        return int(self.starts[k]), int(self.starts[k + 1])
+
+
+def windows(merged: Iterator[Merged], symbols: int, venues: int) -> Generator[Window, None, None]:
+    """Make windows of merged rows, whose tapes are the venues; memory doesn't grow with the tapes."""
+    latest = _Latest(symbols, venues)
+    for piece in merged:
+        rows = len(piece.columns["ts_ns"])
+        for first in range(0, rows, WINDOW_ROWS):
+            end = min(first + WINDOW_ROWS, rows)
+            columns = {name: column[first:end] for name, column in piece.columns.items()}
+            here = [(tape, last - first) for tape, last in piece.ended if first <= last < end]
+            before = [(tape, -1) for tape, last in piece.ended if last < 0 and not first]
+            yield latest.window(columns, before + here)
+
+
+class _Latest:
+    """What every venue quoted last of every symbol, before the next window."""
+
+    def __init__(self, symbols: int, venues: int) -> None:
+        import numpy as np
+
+        self.venues = venues
+        self.pairs = pairs_of(venues)
+        self.bid = np.full((venues, symbols), np.nan)
+        self.ask = np.full((venues, symbols), np.nan)
+        self.came_ns = np.full((venues, symbols), -1, dtype=np.int64)
+        self.number = np.zeros((venues, symbols), dtype=np.int32)
+        self.is_known = np.zeros(symbols * venues, dtype=bool)  # by cell: whether a whole quote has come
+
+    def window(self, columns: dict[str, Array], ended: Sequence[tuple[int, int]]) -> Window:
+        import numpy as np
+
+        rows = len(columns["ts_ns"])
+        row = np.argsort(columns["symbol"], kind="stable").astype(np.int32)
+        place = np.empty(rows, dtype=np.int32)
+        place[row] = np.arange(rows, dtype=np.int32)
+        symbol = columns["symbol"][row]
+        starts = np.concatenate(([0], (np.diff(symbol) != 0).nonzero()[0] + 1, [rows])).astype(np.int32)
+        present = symbol[starts[:-1]].astype(np.int32)
+        venue, ts_ns = columns["tape"][row], columns["ts_ns"][row]
+
+        prices, kind = _judged({name: columns[name][row] for name in ("bid", "bid_size", "ask", "ask_size")})
+        bid, ask = np.empty((self.venues, rows)), np.empty((self.venues, rows))
+        came_ns, number = np.empty((self.venues, rows), dtype=np.int64), np.zeros(rows, dtype=np.int32)
+        # Of each place: where its symbol's rows begin, and which symbol it is, to fall back on what came before.
+        begin, lengths = np.repeat(starts[:-1], np.diff(starts)), np.diff(starts)
+        places, accepted = np.arange(rows, dtype=np.int32), kind != REFUSED
+        is_all_accepted = bool(accepted.all())
+        for one in range(self.venues):
+            here = venue == one
+            filled, is_before = _filled(here, places, begin)
+            bid[one] = np.where(is_before, np.repeat(self.bid[one][present], lengths), prices["bid"][filled])
+            ask[one] = np.where(is_before, np.repeat(self.ask[one][present], lengths), prices["ask"][filled])
+            if not is_all_accepted:
+                here &= accepted
+                filled, is_before = _filled(here, places, begin)
+            came_ns[one] = np.where(is_before, np.repeat(self.came_ns[one][present], lengths), ts_ns[filled])
+            counted = np.cumsum(here, dtype=np.int32)
+            before = np.concatenate(([0], counted))[starts[:-1]]
+            counted += np.repeat(self.number[one][present] - before, lengths).astype(np.int32)
+            number = np.where(venue == one, counted, number)
+            last = starts[1:] - 1
+            self.bid[one][present], self.ask[one][present] = bid[one][last], ask[one][last]
+            self.came_ns[one][present], self.number[one][present] = came_ns[one][last], counted[last]
+
+        cell = (columns["symbol"].astype(np.int32) * self.venues + columns["tape"]).astype(np.int32)
+        zones = np.arange(0, rows, ZONE_ROWS)
+        with np.errstate(invalid="ignore"):
+            ratios = [bid[sell] / ask[buy] for sell, buy in self.pairs]
+            ages_ns = np.where(bid <= ask, ts_ns - came_ns, NEVER)
+        youngest_ns = second_ns = np.full(rows, NEVER)
+        for age_ns in ages_ns:
+            second_ns = np.minimum(second_ns, np.maximum(youngest_ns, age_ns))
+            youngest_ns = np.minimum(youngest_ns, age_ns)
+        return Window(
+            ts_ns=columns["ts_ns"],
+            cell=cell,
+            place=place,
+            row=row,
+            kind=kind,
+            number=number,
+            bid_size=prices["bid_size"],
+            ask_size=prices["ask_size"],
+            bid=bid,
+            ask=ask,
+            came_ns=came_ns,
+            present=present,
+            starts=starts,
+            firsts=self._firsts(cell, kind[place]),
+            zone_ratio=np.array([np.fmax.reduceat(ratio, zones) for ratio in ratios]),
+            zone_age_ns=np.maximum.reduceat(second_ns, zones),
+            best_ratio=np.array([np.fmax.reduceat(ratio, starts[:-1]) for ratio in ratios]),
+            is_all_accepted=is_all_accepted,
+            ended=ended,
+        )
+
+    def _firsts(self, cell: Array, kind: Array) -> Array:
+        """Return the rows with the first whole quote of a venue and symbol, and remember them."""
+        import numpy as np
+
+        new = (~self.is_known[cell] & (kind == ACCEPTED)).nonzero()[0]
+        cells, first = np.unique(cell[new], return_index=True)
+        self.is_known[cells] = True
+        return np.sort(new[first]).astype(np.int32)
+
+
+def _filled(here: Array, places: Array, begin: Array) -> tuple[Array, Array]:
+    """Return, by place, the latest place of the same symbol that is ``here``, and where there is none, 0 instead."""
+    import numpy as np
+
+    filled = np.maximum.accumulate(np.where(here, places, -1))
+    is_before = filled < begin
+    return np.where(is_before, 0, filled), is_before
+
+
+def _judged(columns: dict[str, Array]) -> tuple[dict[str, Array], Array]:
+    """Return prices and sizes as a board has them after each row, and each row's kind."""
+    import numpy as np
+
+    found = verdicts(columns)
+    if found.whole.all():
+        return columns, np.zeros(len(found.whole), dtype=np.uint8)
+    prices = dict(columns)
+    for price, size in (("bid", "bid_size"), ("ask", "ask_size")):
+        is_there = ~found.refused & (columns[price] > 0) & (columns[size] > 0)
+        prices[price] = np.where(is_there, columns[price], np.nan)
+        prices[size] = np.where(is_there, columns[size], 0.0)
+    kinds = np.where(found.whole, ACCEPTED, np.where(found.withdrawn, WITHDRAWN, REFUSED))
+    return prices, kinds.astype(np.uint8)
