@@ -110,8 +110,8 @@ class Ours:
             SystemExit: the plain loop has other round trips, or another cash.
         """
         shutil.rmtree(quotes.parent / "cache", ignore_errors=True)
-        for results, screened in ((self.first, True), (self.kept, True), (self.shown, False)):
-            result = replay.in_a_process("replay", quotes, **ENTRY, screened=screened)
+        for results, each in ((self.first, False), (self.kept, False), (self.shown, True)):
+            result = replay.in_a_process("replay", quotes, **ENTRY, each=each)
             cash = round(Decimal(result["cash"]), 3) - round(Decimal(str(expected["cash"])), 3)
             if result["round_trips"] != expected["round_trips"] or (cash and not expected["open"]):
                 raise SystemExit(f"the plain loop gives {expected}, and trioarb {result}")

@@ -53,7 +53,7 @@ def seconds(symbols: int) -> float:
 
     async def main() -> float:
         async with open_campaign(loaded.config, plugins, clock=clock) as campaign:
-            sinks: list[Any] = [task.sink(venue) for task in campaign.symbols.values() for venue in "ab"]
+            sinks: list[Any] = [sink for task in campaign.symbols.values() for sink in task.sinks().values()]
             now_ns, took = campaign.parts.time.now_ns(), []
             for _ in range(RUNS + 1):
                 rounds = range(QUOTES // len(sinks))
@@ -63,8 +63,6 @@ def seconds(symbols: int) -> float:
                     for sink in sinks:
                         sink(bid, 1.0, bid + 0.05, 1.0, now_ns)
                 took.append(time.perf_counter() - started)
-            for task in campaign.symbols.values():
-                task.settle()
             evaluated = sum(task.funnel.evaluated for task in campaign.symbols.values())
             assert evaluated == (RUNS + 1) * (QUOTES // len(sinks)) * len(sinks)
             assert all(task.funnel.over_threshold == 0 for task in campaign.symbols.values())
@@ -100,7 +98,7 @@ def in_a_row(symbols: int) -> list[int]:
         async with open_campaign(loaded.config, plugins, clock=clock) as campaign:
             await record_opening(campaign)
             now_ns, took = campaign.parts.time.now_ns(), []
-            sinks = [(task.sink("a"), task.sink("b")) for task in campaign.symbols.values()]
+            sinks = [tuple(task.sinks().values()) for task in campaign.symbols.values()]
             for a, b in sinks:
                 a(100.0, 50.0, 100.05, 50.0, now_ns)
                 b(100.0, 50.0, 100.05, 50.0, now_ns)

@@ -80,9 +80,13 @@ class Tasks(trio.abc.Instrument):
         self.campaign = campaign
         leave_uncollected()
         self.waited_for = len(campaign.symbols)
-        begin = self._begin  # one for all: what is measured is not to grow by it
-        for task in campaign.symbols.values():
-            task.on_change = begin
+        run = SymbolTask.run
+
+        async def begin(task: SymbolTask, **how: Any) -> None:
+            self._begin()
+            await run(task, **how)
+
+        SymbolTask.run = begin  # type: ignore[method-assign]
 
     def observe(self, record: Record) -> None:
         if isinstance(record.event, event.PhaseEntered) and record.event.phase is Phase.RUNNING:
@@ -144,7 +148,7 @@ async def bare_bytes(campaign: Campaign) -> float:
         SymbolTask(market=one.market, strategy=one.strategy, parts=campaign.parts, on_done=campaign.end_if_all_done)
         for one in campaign.symbols.values()
     ]
-    sinks = [task.sink(venue) for task in again for venue in "ab"]
+    sinks = [sink for task in again for sink in task.sinks().values()]
     async with trio.open_nursery() as nursery:
         for task in again:
             nursery.start_soon(supervise, campaign, task)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import pytest
+from columnar import ColumnarTape
 from effort import examples
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from trioarb.api import ALWAYS, Listing, OrderSize, Route, RowBatch, StrategyContext, StrategySpec
+from trioarb.api import ALWAYS, Listing, OrderSize, Route, StrategyContext, StrategySpec
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.engine import market
 from trioarb.quotes import merge, player, screen, window
-from trioarb.quotes.merge import batched
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 START_NS = 1_735_689_600_000_000_000
@@ -49,13 +49,6 @@ class Told:
 
     events: tuple[Mapping[str, Any], ...]
     highest: Mapping[str, float | None]
-
-
-class Columnar(ScriptedTape):
-    """Its rows come as columns of its own making."""
-
-    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
-        return batched(self.rows(symbols, start_ns), symbols)
 
 
 def told(
@@ -124,6 +117,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         "max_runtime_seconds": one(3, 20, 600, 600),
         "max_iterations": one(1, 30, 10_000, 10_000, 10_000),
         "close_positions_at_end": one(True, False),
+        "loop_interval_ms": one(0, 0, 0, 100, 700),
     }
     table["exchanges"]["c"] = dict(table["exchanges"]["a"])
     for venue in table["exchanges"].values():
@@ -202,7 +196,7 @@ def test_the_events_are_those_of_every_quote_shown(
         assert told_of_every_quote(table, rows) == expected
         assert told_when_always_asked(table, rows) == expected
         assert told(table, rows) == expected
-        assert told(table, rows, tape=Columnar) == expected
+        assert told(table, rows, tape=ColumnarTape) == expected
 
 
 @settings(

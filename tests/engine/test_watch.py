@@ -43,13 +43,13 @@ from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.trade import Phase
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
+from trioarb.quotes.merge import batched
 from trioarb.report.live import LiveFrames
 from trioarb.report.narrator import narrate
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
     ScriptedTape,
-    batches_of,
     listing,
     plugin_of,
     run_virtual,
@@ -80,7 +80,6 @@ def run(
     *overrides: str,
     guard: GuardTier | None = None,
     runtime: float | None = None,
-    screened: bool = True,
 ) -> CampaignResult:
     config = two_venues()
     plugins: dict[str, object] = {
@@ -98,7 +97,7 @@ def run(
 
         config["guards"]["mine"] = {}
         plugins["guard"] = plugin_of(GuardTierSpec(name="mine", doc="a tier", open=opened))
-    return run_virtual(config, plugins=plugins, overrides=overrides, screened=screened)
+    return run_virtual(config, plugins=plugins, overrides=overrides)
 
 
 def told(result: CampaignResult, venue: str) -> list[tuple[float, str]]:
@@ -196,7 +195,7 @@ class BreaksOffInColumns(BreaksOff):
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
         rows = tape(every_second(2)).rows(symbols, start_ns)
-        whole = next(batches_of(rows, tuple(symbols)))
+        whole = next(batched(rows, symbols))
         for cut in (slice(0, 0), slice(0, 1), slice(1, None)):
             columns = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
             yield RowBatch(names=whole.names, **{name: getattr(whole, name)[cut] for name in columns})
@@ -205,7 +204,7 @@ class BreaksOffInColumns(BreaksOff):
 
 def test_a_tape_that_fails_in_columns_does_so_after_the_same_rows() -> None:
     by_rows = run(every_second(30), BreaksOff())
-    by_columns = run(every_second(30), BreaksOffInColumns(), screened=False)
+    by_columns = run(every_second(30), BreaksOffInColumns())
     named = json.dumps(by_columns.events).replace(": batches raised", ": rows raised")
     assert json.loads(named) == json.loads(json.dumps(by_rows.events))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("trioarb tape")]

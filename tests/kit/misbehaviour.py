@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import trio
+from columnar import ColumnarTape
 
 from trioarb.api import (
     Exchange,
@@ -235,7 +236,8 @@ def tape(venue: str, *, columns: bool) -> ScriptedTape:
     for second in range(40):
         gap = 2.0 if venue == "b" and second % 20 in range(2, 6) else 0.0
         rows.append((second / 2, "BTCUSDT", 100.0 + gap, 50.0, 100.1 + gap, 50.0))
-    return ScriptedTape(rows, listings=[listing("BTC")], start_ns=10**18, columns=columns)
+    kind = ColumnarTape if columns else ScriptedTape
+    return kind(rows, listings=[listing("BTC")], start_ns=10**18)
 
 
 def plugin(case: Case | None) -> object:
@@ -253,7 +255,7 @@ def plugin(case: Case | None) -> object:
     async def open_market(settings: Any, context: Any) -> AsyncIterator[Any]:
         right = tape(context.venue, columns=case is not None and case.method == "batches")
         if context.venue == "a":
-            right.__class__ = made(ScriptedTape, Tape)
+            right.__class__ = made(type(right), Tape)
         yield right
 
     @asynccontextmanager

@@ -34,7 +34,8 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
-from trioarb.testing import batches_of, plugin_of
+from trioarb.quotes.merge import batched
+from trioarb.testing import plugin_of
 
 __all__ = ["PRICES", "PLUGIN", "WalkSettings"]
 
@@ -91,7 +92,7 @@ class _Walk(Tape):
         return None
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        return batches_of(self.rows(symbols, start_ns), tuple(symbols)) if self._settings.columns else None
+        return batched(self.rows(symbols, start_ns), symbols) if self._settings.columns else None
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield what follows from (seed, venue, symbols, start) alone."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from columnar import ColumnarTape
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +45,8 @@ def test_a_tape_without_end_at_one_time_ends_the_campaign() -> None:
 @pytest.mark.parametrize("columns", [True, False])
 def test_one_row_more_than_may_be_of_one_time_is_an_error_by_rows_and_by_columns(columns: bool) -> None:
     def tape(rows: int) -> Tape:
-        return ScriptedTape([ROW] * 3 + [(0.5, *ROW[1:])] * rows, listings=KNOWN, columns=columns)
+        kind = ColumnarTape if columns else ScriptedTape
+        return kind([ROW] * 3 + [(0.5, *ROW[1:])] * rows, listings=KNOWN)
 
     assert "[exchanges.b.market]: row 503: time has stood still" in said(tape(501))
     assert said(tape(500)) == ""

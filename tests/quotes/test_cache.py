@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 import structlog
 
-from trioarb.quotes import align, cache_folder, parquet
 from trioarb.quotes import cache as quote_cache
+from trioarb.quotes import cache_folder, parquet, window
 from trioarb.quotes.parquet import QuoteFile
 from trioarb.testing import run_virtual, two_venues
 
@@ -26,7 +26,7 @@ START_NS = 1_735_689_600_000_000_000
 
 
 def write(path: Path, rows: int, *, seed: int = 1) -> Path:
-    """Write quotes of two venues and two symbols, all of them whole: others are not played from the cache."""
+    """Write quotes of two venues and two symbols; a few lack a side."""
     chance = np.random.default_rng(seed)
     bid = 100 + chance.integers(-3, 4, rows) * 0.25
     columns = {
@@ -34,7 +34,7 @@ def write(path: Path, rows: int, *, seed: int = 1) -> Path:
         "exchange": chance.choice(["A", "B"], rows),
         "symbol": chance.choice(["BTC-USDT", "ETH-USDT"], rows),
         "bid": bid,
-        "bid_size": np.full(rows, 5.0),
+        "bid_size": np.where(np.arange(rows) % 50 == 49, 0.0, 5.0),
         "ask": bid + 0.01,
         "ask_size": np.full(rows, 5.0),
     }
@@ -78,7 +78,7 @@ class Replayed:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "cache"
     monkeypatch.setenv("TRIOARB_CACHE_DIR", str(path))
-    monkeypatch.setattr(align, "BLOCK_ROWS", 100)
+    monkeypatch.setattr(window, "WINDOW_ROWS", 100)
     return path
 
 
@@ -138,7 +138,7 @@ def cut(folder: Path) -> None:
 
 def of_another_version(folder: Path) -> None:
     manifest = folder / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"version":3', b'"version":2'))
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version":4', b'"version":3'))
 
 
 def half_a_manifest(folder: Path) -> None:
@@ -149,7 +149,7 @@ def half_a_manifest(folder: Path) -> None:
 def a_changed_manifest(folder: Path) -> None:
     manifest = folder / "manifest.json"
     data = bytearray(manifest.read_bytes())
-    data[data.index(b'"refused_offset":') + len(b'"refused_offset":')] ^= 1
+    data[data.index(b'"windows":[[') + len(b'"windows":[[')] ^= 1
     manifest.write_bytes(data)
 
 
@@ -181,7 +181,7 @@ def a_disk_that_fills_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(quote_cache.Writer, "_write", fail)
+    monkeypatch.setattr(quote_cache.Writer, "add", fail)
 
 
 @pytest.mark.parametrize("trouble", [a_file_in_its_place, a_full_disk, a_disk_that_fills_up])
@@ -250,7 +250,7 @@ def test_a_corrected_file_of_equal_size_and_time_is_read_again(tmp_path: Path, c
     replay = Replayed(path)
     replay()
     status, content = path.stat(), pq.read_table(path)
-    mended = content.set_column(4, "bid_size", pa.array(np.full(2_000, 7.0)))
+    mended = content.set_column(4, "bid_size", pa.array(content["bid_size"].to_numpy() * 1.4))
     place = path if is_in_place else tmp_path / "mended.parquet"
     pq.write_table(mended, place)
     os.replace(place, path)
@@ -327,10 +327,10 @@ def test_who_is_slower_says_nothing_of_it(tmp_path: Path, cache: Path, monkeypat
     replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
     close = quote_cache.Writer.close
 
-    def close_after_another(writer: quote_cache.Writer, times: Any) -> None:
+    def close_after_another(writer: quote_cache.Writer) -> None:
         monkeypatch.setattr(quote_cache.Writer, "close", close)
         in_thread(replay)
-        close(writer, times)
+        close(writer)
 
     monkeypatch.setattr(quote_cache.Writer, "close", close_after_another)
     with structlog.testing.capture_logs() as logs:

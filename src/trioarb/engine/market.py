@@ -49,9 +49,8 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
 def is_played(campaign: Campaign) -> bool:
     """Return whether quotes are played in windows: all are known ahead, in virtual time, and nobody needs every one."""
     world = campaign.world
-    is_paced = campaign.parts.limits.interval_ns > 0
     all_tapes = all(isinstance(market, Tape) for market in world.markets.values())
-    return all_tapes and isinstance(world.time, VirtualTime) and campaign.recorder is None and not is_paced
+    return all_tapes and isinstance(world.time, VirtualTime) and campaign.recorder is None
 
 
 async def _play(campaign: Campaign, tapes: Mapping[str, Tape], watch: MarketWatch) -> None:
@@ -59,21 +58,23 @@ async def _play(campaign: Campaign, tapes: Mapping[str, Tape], watch: MarketWatc
     world, symbols, venues = campaign.world, tuple(campaign.symbols), tuple(tapes)
     traded = {venue: [symbol for symbol in symbols if venue in world.instruments[symbol]] for venue in venues}
     assert isinstance(world.time, VirtualTime)
-    ended: set[int] = set()
+    silent = list(venues)
 
     def end(venue: int) -> None:
-        ended.add(venue)
+        silent.remove(venues[venue])
         watch.end(venues[venue])
 
-    player = Player(list(campaign.symbols.values()), len(venues), time=world.time, on_end=end)
+    is_paced = campaign.parts.limits.interval_ns > 0
+    tasks = list(campaign.symbols.values())
+    player = Player(tasks, len(venues), is_paced=is_paced, time=world.time, on_end=end)
     try:
         with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
             await player.play(windows)
     except TapeFailed as failed:
         watch.fail(failed.venue, str(failed.error))
         raise failed.error from failed.__cause__
-    for number in set(range(len(venues))) - ended:  # of whom there was no row at all
-        watch.end(venues[number])
+    for venue in silent:  # of whom there was no row at all
+        watch.end(venue)
     await _end_of_data(campaign)
 
 

@@ -14,7 +14,7 @@ from trioarb.engine.parts import Parts
 from trioarb.model.event import Deposited, FunnelCounted, PairOpened
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
-from trioarb.quotes.band import Path, ratio_up_to
+from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.sinks import Fees, Skipped, Source, sinks_of
 from trioarb.state.funnel import Funnel
@@ -180,9 +180,7 @@ class SymbolTask:
         self._funnel.seen += 1
         is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
         if not self._every_quote and not is_first:
-            if self._active:
-                self._funnel.conflated += self._unread[venue]
-                self._unread[venue] = True
+            self.keep(venue, 1)
             return
         try:
             if is_first:
@@ -193,6 +191,12 @@ class SymbolTask:
         except Exception as error:  # the symbol's fault, not the feed's
             self._fail(error)
         self._unread[venue] = self._active and not self._every_quote
+
+    def keep(self, venue: int, count: int) -> None:
+        """Take note of quotes that wait to be read in the next round of the loop; of several the last one is."""
+        if self._active:
+            self._funnel.conflated += count - 1 + self._unread[venue]
+            self._unread[venue] = True
 
     def skip(self, skipped: Skipped) -> None:
         """Count quotes that no evaluation could act upon."""
@@ -213,7 +217,7 @@ class SymbolTask:
         highest_bps, decider = self.highest_edge_bps, self._decider
         if highest_bps is None or decider.held or not self.is_evaluating:
             return None
-        if not all(map(self._board.is_whole, {path.sell for path in self.paths})):
+        if not all(self._board.is_whole(path.sell) for path in self.paths):
             return None
         count = min(self._timed_at, self._most_iterations - 1) - self._funnel.iterations
         return (min(highest_bps, nextafter(min(decider.entry_from.values()), -inf)), count) if count > 0 else None

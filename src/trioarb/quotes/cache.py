@@ -62,7 +62,7 @@ def key_of(fingerprints: Sequence[str], symbols: Sequence[str], traded: Sequence
 
 def bytes_for(rows: int, venues: int) -> int:
     """Return about how many bytes the windows of so many rows take."""
-    return rows * (42 + 24 * venues)
+    return rows * (46 + 24 * venues)
 
 
 def load(folder: Path) -> Generator[Window, None, None] | None:
@@ -218,9 +218,9 @@ def _layout(place: Place, venues: int) -> Iterator[tuple[str, str, tuple[int, ..
     flat, wide = (rows,), (venues, rows)
     yield from (("ts_ns", "i8", flat), ("came_ns", "i8", wide), ("bid", "f8", wide), ("ask", "f8", wide))
     yield from (("bid_size", "f8", flat), ("ask_size", "f8", flat))
-    yield from (("zone_ratio", "f8", (pairs, zones)), ("zone_age_ns", "i8", (zones,)))
+    yield from (("zone_ratio", "f8", (pairs, zones)), ("zone_age_ns", "i8", (venues, zones)))
     yield ("best_ratio", "f8", (pairs, place.present))
-    yield from ((name, "i4", flat) for name in ("cell", "place", "row", "number"))
+    yield from ((name, "i4", flat) for name in ("cell", "place", "next_row", "row", "number"))
     yield from (("present", "i4", (place.present,)), ("starts", "i4", (place.present + 1,)))
     yield from (("firsts", "i4", (place.firsts,)), ("kind", "u1", flat))
 

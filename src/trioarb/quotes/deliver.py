@@ -46,7 +46,7 @@ async def deliver(
     venues, symbols = tuple(tapes), tuple(dict.fromkeys(chain(*sinks.values())))
     sink_of = [sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
     batches = [read(venue, tape, tuple(sinks[venue]), start_ns) for venue, tape in tapes.items()]
-    silent = set(venues)
+    silent = list(venues)
 
     def end(venue: str) -> None:
         silent.remove(venue)
@@ -64,8 +64,8 @@ async def deliver(
     except TapeFailed as failed:
         on_failure(failed.venue, failed.error)
         raise failed.error from failed.__cause__
-    for venue in sorted(silent, key=venues.index):
-        end(venue)
+    for venue in silent:  # of whom there was no row at all
+        on_end(venue)
 
 
 async def _play(

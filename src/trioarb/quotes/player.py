@@ -8,6 +8,7 @@ that by which they count changes. What comes of it is what would come of showing
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from trioarb.quotes.band import Held, Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.screen import COUNTED, Screen, Terms
 from trioarb.quotes.sinks import Skipped, Source
-from trioarb.quotes.window import ZONE_ROWS, Window
+from trioarb.quotes.window import REFUSED, ZONE_ROWS, Window
 from trioarb.time.campaign_time import Turn
 from trioarb.time.virtual import VirtualTime
 
@@ -75,6 +76,9 @@ class Follower(Protocol):
     def skip(self, skipped: Skipped) -> None:
         """Count quotes that are on the board, or were, and not shown."""
 
+    def keep(self, venue: int, count: int) -> None:
+        """Take note of quotes of a venue that came since it was last told, and wait to be read; only if it is paced."""
+
     def follow(self, source: Source) -> None:
         """Take note of who is to be told of changes."""
 
@@ -96,15 +100,24 @@ class _Played(Source):
 
 
 class Player:
-    """Plays windows to the symbols, which are those of the windows in order. ``on_end`` is told of a venue's last row."""
+    """Plays windows to the symbols, which are those of the windows in order.
+
+    ``is_paced``: symbols look at their boards at times of their own, and are shown first quotes only. ``on_end`` is
+    told of a venue's last row.
+    """
 
     def __init__(
-        self, followers: Sequence[Follower], venues: int, *, time: VirtualTime, on_end: Callable[[int], None]
+        self,
+        followers: Sequence[Follower],
+        venues: int,
+        *,
+        is_paced: bool,
+        time: VirtualTime,
+        on_end: Callable[[int], None],
     ) -> None:
-        import numpy as np
-
         self._followers = followers
         self._venues = venues
+        self._is_paced = is_paced
         self._time = time
         self._on_end = on_end
         self._bell = time.bell(Turn.MARKET.order())
@@ -117,7 +130,6 @@ class Player:
         self._exit_row: dict[int, int] = {}
         self._limit_row: dict[int, int] = {}
         self._window: Window | None = None
-        self._last_of_cell = np.empty(len(followers) * venues, dtype=np.int64)
         # All rows before this one are on the boards; its time, and up to which row they may be put there.
         self._row, self._row_ns, self._stop = 0, _NEVER, 0
         for symbol, follower in enumerate(followers):
@@ -178,11 +190,11 @@ class Player:
         import numpy as np
 
         self._read_bands()
-        self._window, self._ts_ns = window, window.ts_ns
         self._screen = Screen(window, self._terms)
         self._counted = np.zeros((len(COUNTED), len(window.present)), dtype=np.int64)
         self._counted_row = 0
         self._shown: list[int] = []
+        self._window, self._ts_ns = window, window.ts_ns
         self._entries = np.union1d(self._screen.entries, window.firsts).tolist()
         self._entries.reverse()
         self._is_dense = len(self._entries) > len(window) // 16
@@ -234,20 +246,24 @@ class Player:
 
     def _put(self, until: int) -> None:
         """Put the rows before one on the boards: each venue's last."""
-        import numpy as np
-
         count, window = until - self._row, self._window
         if count <= 0 or window is None:
             return
-        if count <= _FEW_ROWS or (self._is_dense and count <= ZONE_ROWS):
+        followers, is_few = self._followers, count <= _FEW_ROWS or (self._is_dense and count <= ZONE_ROWS)
+        if is_few:
             for row in range(self._row, until):
                 symbol, *values = self._values_of(row)
-                self._followers[symbol].board.put(*values)
+                followers[symbol].board.put(*values)
         else:
-            rows, cells = np.arange(self._row, until), window.cell[self._row : until]
-            self._last_of_cell[cells] = rows
-            for symbol, *values in self._rows(rows[self._last_of_cell[cells] == rows]):
-                self._followers[symbol].board.put(*values)
+            last = self._row + (window.next_row[self._row : until] >= until).nonzero()[0]
+            for symbol, *values in self._rows(last):
+                followers[symbol].board.put(*values)
+        if self._is_paced:
+            cells = window.cell[self._row : until]
+            if not window.is_all_accepted:
+                cells = cells[window.kind[window.place[self._row : until]] != REFUSED]
+            for cell, count in Counter(cells.tolist()).items():
+                followers[cell // self._venues].keep(cell % self._venues, count)
         self._row = until
         self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
 
@@ -311,7 +327,7 @@ class Player:
                 self._terms.ask(symbol, follower.paths, entry_from)
                 self._find_entries(symbol)
                 self._find_limit(symbol)
-            held = () if bands is None else bands.held
+            held = () if bands is None or self._is_paced else bands.held
             if held != self._held.get(symbol, ()) or self._exit_row.get(symbol, _NEVER) < self._row:
                 self._held[symbol] = held
                 self._find_exit(symbol)
@@ -385,6 +401,9 @@ class Player:
             for symbol in screen.may_be_higher(known).tolist()
         }
         self._counted, self._counted_row = now, row
-        for symbol, step in zip(present, (now - counted).T.tolist(), strict=True):
-            if any(step):
-                self._followers[symbol].skip(Skipped(*step, highest_edge_bps=highest_of.get(symbol)))
+        for symbol, (seen, refused, withdrawn, stale, positive) in zip(
+            present, (now - counted).T.tolist(), strict=True
+        ):
+            if seen or withdrawn:
+                highest = highest_of.get(symbol)
+                self._followers[symbol].skip(Skipped(seen, refused, withdrawn, stale, positive, highest))

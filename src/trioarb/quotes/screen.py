@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trioarb.quotes.band import Held, Path, exit_asked, ratio_below
@@ -20,6 +20,8 @@ COUNTED = ("seen", "refused", "withdrawn", "stale", "edge_positive")
 
 #: What rounding could add to a ratio that is made of others; far more than it does.
 _SLACK = 1e-12
+#: Places that are looked at together: what is computed of them stays in the cache, and in the same memory.
+_SLICE_ROWS = 16_384
 #: Places that are looked at first for an exit; then twice as many, and so on.
 _FIRST_EXIT_ROWS = 512
 
@@ -42,7 +44,11 @@ class Terms:
                 self.keep[path.sell, symbol], self.cost[path.buy, symbol] = path.keep_sell, path.cost_buy
         self.max_age_ns = np.array(max_age_ns, dtype=np.int64)
         self.bar = np.full((len(self.pairs), len(paths)), np.inf)
+        self.least_bar = self.bar.min(axis=1, initial=np.inf)
+        self.least_age_ns = self.max_age_ns.min()
         self._number_of = number_of
+        self._has_equal_fees = all(bool((one == one[:1]).all()) for fees in (self.keep, self.cost) for one in fees)
+        self.is_uniform = False
         #: The most that a ratio of prices can become by fees.
         self.most_kept = np.array([(self.keep[sell] / self.cost[buy]).max() for sell, buy in self.pairs]) * (1 + _SLACK)
 
@@ -56,7 +62,21 @@ class Terms:
         if np.array_equal(bars, self.bar[:, symbol]):
             return False
         self.bar[:, symbol] = bars
+        self.least_bar = self.bar.min(axis=1)
+        self.is_uniform = self._has_equal_fees and bool((self.bar == self.bar[:, :1]).all())
         return True
+
+    def keep_of(self, venue: int, symbol: Array | None) -> Any:
+        """Return what is kept of a sale: of these symbols, or of all, if the terms are uniform."""
+        return self.keep[venue, 0] if symbol is None else self.keep[venue][symbol]
+
+    def cost_of(self, venue: int, symbol: Array | None) -> Any:
+        """Return what a purchase costs, as `keep_of`."""
+        return self.cost[venue, 0] if symbol is None else self.cost[venue][symbol]
+
+    def bar_of(self, number: int, symbol: Array | None) -> Any:
+        """Return the bar of a pair of venues, as `keep_of`."""
+        return self.bar[number, 0] if symbol is None else self.bar[number][symbol]
 
 
 class Screen:
@@ -68,75 +88,85 @@ class Screen:
         self.window = window
         self._terms = terms
         ratio = window.zone_ratio * terms.most_kept[:, None]
-        least_bar = terms.bar.min(axis=1, initial=np.inf)
-        wanted = (ratio >= np.minimum(least_bar, 1.0)[:, None]).any(axis=0)
-        places = self._places_of_zones(wanted)
-        asked, positive = self._look(places, count=True)
+        wanted = (ratio >= np.minimum(terms.least_bar, 1.0)[:, None]).any(axis=0)
+        asked, positive = [], []
+        for places in self._places_of_zones(wanted):
+            found = self._look(places)
+            asked.append(found[0])
+            positive.append(found[1])
         #: Places, in order, at which a fresh route earns anything, and those without a route between fresh quotes.
-        self._positive = places[positive]
-        self.entries = np.sort(window.row[places[asked]])
+        self._positive = _joined(positive)
+        self._stale = self._find_stale()
+        self.entries = np.sort(window.row[_joined(asked)])
         if np.isneginf(terms.bar).any():
             self.entries = np.union1d(self.entries, self._of_those_that_want_all())
-        self._stale = self._find_stale()
 
-    def _places_of_zones(self, wanted: Array) -> Array:
-        """Return all places of some zones."""
+    def _places_of_zones(self, wanted: Array) -> Iterator[slice]:
+        """Yield the places of some zones, those of neighbours together, but not too many at a time."""
         import numpy as np
 
-        rows = len(self.window)
-        if wanted.all():
-            return np.arange(rows)
-        places = (wanted.nonzero()[0][:, None] * ZONE_ROWS + np.arange(ZONE_ROWS)).reshape(-1)
-        return places[: int(places.searchsorted(rows))]
+        edges = np.diff(wanted, prepend=False, append=False).nonzero()[0] * ZONE_ROWS
+        for first, end in edges.reshape(-1, 2).tolist():
+            for start in range(first, min(end, len(self.window)), _SLICE_ROWS):
+                yield slice(start, min(start + _SLICE_ROWS, end, len(self.window)))
 
-    def _look(self, places: Array, *, count: bool) -> tuple[Array, Array]:
-        """Return at which places an entry is asked for; and, to be counted, at which a fresh route earns anything."""
+    def _look(self, places: slice) -> tuple[Array, Array]:
+        """Return the places at which an entry is asked for, and those at which a fresh route earns anything."""
         import numpy as np
 
         window, terms = self.window, self._terms
-        asked, positive = np.zeros(len(places), dtype=bool), np.zeros(len(places), dtype=bool)
-        if not len(places):
-            return asked, positive
-        symbol = window.symbol[places]
-        for number, (sell, buy) in enumerate(terms.pairs):
-            received = window.bid[sell][places] * terms.keep[sell][symbol]
-            paid = window.ask[buy][places] * terms.cost[buy][symbol]
-            with np.errstate(invalid="ignore"):
-                asked |= received >= paid * terms.bar[number][symbol]
-            if count and (earns := received / paid > 1.0).any():
-                found = earns.nonzero()[0]
-                positive[found] |= self._is_fresh(sell, places[found]) & self._is_fresh(buy, places[found])
+        rows = places.stop - places.start
+        asked, positive = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
+        symbol = None if terms.is_uniform else window.symbol[places]
+        with np.errstate(invalid="ignore"):
+            for number, (sell, buy) in enumerate(terms.pairs):
+                received = window.bid[sell, places] * terms.keep_of(sell, symbol)
+                paid = window.ask[buy, places] * terms.cost_of(buy, symbol)
+                asked |= received >= paid * terms.bar_of(number, symbol)
+                earns = received / paid > 1.0
+                if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
+                    earns &= self._is_fresh(sell, places) & self._is_fresh(buy, places)
+                positive |= earns
         if not window.is_all_accepted:
             is_evaluated = window.kind[places] != REFUSED
             asked &= is_evaluated
             positive &= is_evaluated
-        return asked, positive
+        return places.start + asked.nonzero()[0], places.start + positive.nonzero()[0]
 
-    def _is_fresh(self, venue: int, places: Array) -> Array:
+    def _is_all_fresh(self, venue: int, places: slice) -> bool:
+        """Return whether a venue's latest quote is whole and fresh at all places, as far as it is known of zones."""
+        zones = slice(places.start // ZONE_ROWS, (places.stop - 1) // ZONE_ROWS + 1)
+        return bool((self.window.zone_age_ns[venue, zones] <= self._terms.least_age_ns).all())
+
+    def _is_fresh(self, venue: int, places: slice) -> Array:
         """Return at which places a venue's latest quote is fresh."""
         window = self.window
-        came_ns = window.came_ns[venue][places]
+        came_ns = window.came_ns[venue, places]
         age_ns = window.ts_ns[window.row[places]] - came_ns
-        return (age_ns <= self._terms.max_age_ns[window.symbol[places]]) & (came_ns >= 0)
+        is_fresh: Array = (age_ns <= self._terms.max_age_ns[window.symbol[places]]) & (came_ns >= 0)
+        return is_fresh
 
     def _of_those_that_want_all(self) -> Array:
         import numpy as np
 
         window = self.window
-        wants_all = np.isneginf(self._terms.bar).any(axis=0)
-        return window.row[wants_all[window.symbol] & (window.kind != REFUSED)]
+        wants_all: Array = np.isneginf(self._terms.bar).any(axis=0)
+        rows: Array = window.row[wants_all[window.symbol] & (window.kind != REFUSED)]
+        return rows
 
     def _find_stale(self) -> Array:
         """Return the places without a route between two fresh quotes."""
-        import numpy as np
 
-        window, terms = self.window, self._terms
-        places = self._places_of_zones(window.zone_age_ns > terms.max_age_ns.min())
-        has_route = np.zeros(len(places), dtype=bool)
-        for sell, buy in terms.pairs if len(places) else ():
-            route = self._is_fresh(sell, places) & self._is_fresh(buy, places)
-            has_route |= route & (window.bid[sell][places] > 0) & (window.ask[buy][places] > 0)
-        return places[~has_route & (window.kind[places] != REFUSED)]
+        window, terms, stale = self.window, self._terms, []
+        # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
+        doubtful = (window.zone_age_ns <= terms.least_age_ns).sum(axis=0) < 2
+        for places in self._places_of_zones(doubtful):
+            has_route = window.kind[places] == REFUSED  # isn't evaluated at all
+            for sell, buy in terms.pairs:
+                route = self._is_fresh(sell, places) & self._is_fresh(buy, places)
+                has_route |= route & (window.bid[sell, places] > 0) & (window.ask[buy, places] > 0)
+            stale.append(places.start + (~has_route).nonzero()[0])
+        return _joined(stale)
 
     def entries_of(self, symbol: int) -> Array:
         """Return the rows that a symbol asks for under the terms that hold now."""
@@ -146,22 +176,29 @@ class Screen:
         first, end = window.places_of(symbol)
         places = np.arange(first, end)
         if np.isneginf(self._terms.bar[:, symbol]).any():
-            return window.row[places[window.kind[places] != REFUSED]]
-        return window.row[places[self._look(places, count=False)[0]]]
+            places = places[window.kind[places] != REFUSED]
+        elif len(places):
+            places = self._look(slice(first, end))[0]
+        rows: Array = window.row[places]
+        return rows
 
     def exit_row(self, symbol: int, held: Held, from_row: int) -> int | None:
         """Return the first row from one on at which a position's exit has to be asked about."""
+        import numpy as np
+
         window = self.window
         first, end = window.places_of(symbol)
         first += int(window.row[first:end].searchsorted(from_row))
         rows, due_ns = _FIRST_EXIT_ROWS, held.band.from_ns
         while first < end:
             places = slice(first, min(first + rows, end))
-            asked = exit_asked(held, window.bid[held.out.sell, places], window.ask[held.out.buy, places])
+            asked: Array = np.asarray(
+                exit_asked(held, window.bid[held.out.sell, places], window.ask[held.out.buy, places])
+            )
             if due_ns is not None:
                 asked = asked | (window.ts_ns[window.row[places]] >= due_ns)
-            found = int(asked.argmax())  # type: ignore[union-attr]
-            if asked[found]:  # type: ignore[index]
+            found = int(asked.argmax())
+            if asked[found]:
                 return int(window.row[first + found])
             first, rows = places.stop, 2 * rows
         return None
@@ -229,14 +266,18 @@ class Screen:
         window, terms = self.window, self._terms
         first, end = window.places_of(symbol)
         first, end = (first + int(window.row[first:end].searchsorted(row)) for row in (first_row, end_row))
-        places = np.arange(first, end)
-        if not window.is_all_accepted:
-            places = places[window.kind[places] != REFUSED]
-        highest = -np.inf
+        places = slice(first, end)
+        is_evaluated, highest = window.kind[places] != REFUSED, -np.inf
         for sell, buy in terms.pairs:
-            received = window.bid[sell][places] * terms.keep[sell][symbol]
-            ratio = received / (window.ask[buy][places] * terms.cost[buy][symbol])
-            ratio = ratio[self._is_fresh(sell, places) & self._is_fresh(buy, places)]
+            received = window.bid[sell, places] * terms.keep[sell, symbol]
+            ratio = received / (window.ask[buy, places] * terms.cost[buy, symbol])
+            ratio = ratio[self._is_fresh(sell, places) & self._is_fresh(buy, places) & is_evaluated]
             if len(ratio):
                 highest = np.fmax(highest, 1e4 * (float(np.fmax.reduce(ratio)) - 1.0))
         return None if highest == -np.inf else float(highest)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    import numpy as np
+
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)

@@ -25,6 +25,8 @@ ZONE_ROWS = 256
 
 ACCEPTED, WITHDRAWN, REFUSED = 0, 1, 2
 
+_NO_ROW = 2**31 - 1
+
 
 def pairs_of(venues: int) -> Sequence[tuple[int, int]]:
     """Return every ordered pair of venues (where to sell, where to buy), by index."""
@@ -39,22 +41,24 @@ class Window:
     in them is its *place*, and the rows of ``present[k]`` (an index of a symbol) are those at the places from
     ``starts[k]`` up to ``starts[k + 1]``, in order.
 
-    By row: ``ts_ns``; ``cell`` = symbol · V + venue; ``place``. By place: ``row``; ``kind`` (accepted, a side
-    withdrawn, refused); ``number`` of the venue's accepted quotes of the symbol so far, from 1; ``bid_size`` and
-    ``ask_size`` of the row's venue; and for each venue (V, places), as of that row: ``bid`` and ``ask``, NaN where that
-    side is not there, and ``came_ns``, when its latest accepted quote came, −1 before the first.
+    By row: ``ts_ns``; ``cell`` = symbol · V + venue; ``place``; ``next_row`` of the same cell. By place: ``row``;
+    ``kind`` (accepted, a side withdrawn, refused); ``number`` of the venue's accepted quotes of the symbol so far, from
+    1; ``bid_size`` and ``ask_size`` of the row's venue; and for each venue (V, places), as of that row: ``bid`` and
+    ``ask``, NaN where that side is not there, and ``came_ns``, when its latest accepted quote came, −1 before the
+    first.
 
     ``firsts``: rows with a venue's first whole quote of a symbol. ``ended``: venues whose last row was in here, and
     which row that is, −1 if it is none of these.
 
-    ``zone_ratio`` (P, zones): the highest bid ÷ ask among each `ZONE_ROWS` places; ``zone_age_ns``: there at every
-    place two venues have whole quotes that are no older. ``best_ratio`` (P, present): the highest bid ÷ ask of a symbol.
-    NaN stands for none.
+    ``zone_ratio`` (P, zones): the highest bid ÷ ask among each `ZONE_ROWS` places; ``zone_age_ns`` (V, zones): how old
+    a venue's quote is at most, `NEVER` if it isn't whole everywhere. ``best_ratio`` (P, present): a symbol's highest
+    bid ÷ ask. NaN stands for none.
     """
 
     ts_ns: Array
     cell: Array
     place: Array
+    next_row: Array
     row: Array
     kind: Array
     number: Array
@@ -136,8 +140,12 @@ class _Latest:
         begin, lengths = np.repeat(starts[:-1], np.diff(starts)), np.diff(starts)
         places, accepted = np.arange(rows, dtype=np.int32), kind != REFUSED
         is_all_accepted = bool(accepted.all())
+        next_row = np.full(rows, _NO_ROW, dtype=np.int32)
         for one in range(self.venues):
             here = venue == one
+            own = here.nonzero()[0]
+            goes_on = begin[own[1:]] == begin[own[:-1]]
+            next_row[row[own[:-1][goes_on]]] = row[own[1:][goes_on]]
             filled, is_before = _filled(here, places, begin)
             bid[one] = np.where(is_before, np.repeat(self.bid[one][present], lengths), prices["bid"][filled])
             ask[one] = np.where(is_before, np.repeat(self.ask[one][present], lengths), prices["ask"][filled])
@@ -158,14 +166,11 @@ class _Latest:
         with np.errstate(invalid="ignore"):
             ratios = [bid[sell] / ask[buy] for sell, buy in self.pairs]
             ages_ns = np.where(bid <= ask, ts_ns - came_ns, NEVER)
-        youngest_ns = second_ns = np.full(rows, NEVER)
-        for age_ns in ages_ns:
-            second_ns = np.minimum(second_ns, np.maximum(youngest_ns, age_ns))
-            youngest_ns = np.minimum(youngest_ns, age_ns)
         return Window(
             ts_ns=columns["ts_ns"],
             cell=cell,
             place=place,
+            next_row=next_row,
             row=row,
             kind=kind,
             number=number,
@@ -178,7 +183,7 @@ class _Latest:
             starts=starts,
             firsts=self._firsts(cell, kind[place]),
             zone_ratio=np.array([np.fmax.reduceat(ratio, zones) for ratio in ratios]),
-            zone_age_ns=np.maximum.reduceat(second_ns, zones),
+            zone_age_ns=np.maximum.reduceat(ages_ns, zones, axis=1),
             best_ratio=np.array([np.fmax.reduceat(ratio, starts[:-1]) for ratio in ratios]),
             is_all_accepted=is_all_accepted,
             ended=ended,
