@@ -150,7 +150,7 @@ class Screen:
         import numpy as np
 
         window = self.window
-        wants_all: Array = np.isneginf(self._terms.bar).any(axis=0)
+        wants_all = np.asarray(np.isneginf(self._terms.bar).any(axis=0))
         rows: Array = window.row[wants_all[window.symbol] & (window.kind != REFUSED)]
         return rows
 
