@@ -113,12 +113,18 @@ class PaperState:
         Raises:
             VenueError: they can't be read at present.
         """
-        recent = [self._read(stored) for stored in self._recent.values()]
-        if len(recent) == self._count or (recent and recent[0].ts_ns < ts_ns):
-            return [one for one in recent if one.ts_ns >= ts_ns]
-        names = {one.order.client_order_id for one in recent}
-        older = [one for one in self._stored() if one.ts_ns >= ts_ns and one.order.client_order_id not in names]
-        return [*older, *(one for one in recent if one.ts_ns >= ts_ns)]
+        found: list[Executed] = []
+        for stored in reversed(self._recent.values()):
+            one = self._read(stored)
+            if one.ts_ns < ts_ns:
+                return found[::-1]
+            found.append(one)
+        older = list[Executed]()
+        if len(found) < self._count:
+            older = [
+                one for one in self._stored() if one.ts_ns >= ts_ns and one.order.client_order_id not in self._recent
+            ]
+        return [*older, *reversed(found)]
 
     def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
         """Remember an order, after which the account holds ``balances``."""

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.reconciling import reconcile
 from trioarb.model.event import ClockJumped
 
 __all__ = ["Clocks", "watch_clocks"]
@@ -51,7 +52,7 @@ def _seconds(nanoseconds: int) -> Decimal:
 async def watch_clocks(campaign: Campaign) -> None:
     """Look at the clocks each second. After a jump entries are denied until all quotes from before it are too old.
 
-    Meanwhile orders without a last word and balances are asked for. Virtual time has no clocks to look at.
+    Meanwhile orders and balances are asked for. Virtual time has no clocks to look at.
     """
     if campaign.parts.time.jumps:
         return
@@ -66,7 +67,7 @@ async def watch_clocks(campaign: Campaign) -> None:
 
 
 async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
-    guards, reconciler, campaign_time = campaign.parts.guards, campaign.parts.reconciler, campaign.parts.time
+    guards, campaign_time = campaign.parts.guards, campaign.parts.time
     log = structlog.get_logger("trioarb.engine")
     apart = f"{jump.late_seconds} s late, wall clock {jump.wall_step_seconds:+} s"
     log.warning("the clock has jumped; no entry until the venues were asked again", jump=apart)
@@ -75,8 +76,8 @@ async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
     # Where the monotonic clock stood still, quotes from before look fresh for as long as a quote may be old.
     fresh_ns = campaign_time.now_ns() + max(task.strategy.max_quote_age_ns for task in campaign.symbols.values())
     with trio.move_on_after(_ASK_SECONDS):
-        await reconciler.learn_late_orders()
-        await reconciler.look()
+        await campaign.parts.reconciler.learn_late_orders()
+        await reconcile(campaign)
     await trio.sleep_until(campaign_time.deadline(fresh_ns))
     guards.release()
     log.info("entries go on after the clock's jump", jump=apart)

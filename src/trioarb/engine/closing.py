@@ -5,8 +5,8 @@ from __future__ import annotations
 import trio
 
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.reconciling import reconcile_at_end
 from trioarb.engine.symbol import SymbolTask
-from trioarb.errors import CampaignError, VenueError
 from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
@@ -75,7 +75,7 @@ async def close(campaign: Campaign) -> None:
             )
         )
     campaign.count(final=True)
-    await _compare_balances(campaign)
+    await reconcile_at_end(campaign)
     campaign.enter(Phase.CLOSED)
     assert campaign.ended_by is not None
     ended = CampaignEnded(
@@ -85,28 +85,3 @@ async def close(campaign: Campaign) -> None:
         recovered=tuple(campaign.findings),
     )
     campaign.ended_ns = journal.record(ended).ts_ns
-
-
-async def _compare_balances(campaign: Campaign) -> None:
-    """Hold the ledger against what the venues say they hold."""
-    ledger = campaign.parts.ledger
-    wrong = list(ledger.imbalances())
-    until = campaign.parts.executor.hurry_until + float(campaign.config.execution.hurry_seconds)
-    for venue in campaign.world.exchanges:
-        with trio.CancelScope(deadline=until) as campaign.closing:
-            try:
-                found = await campaign.parts.reconciler.differences(venue)
-            except VenueError as error:
-                campaign.problems.append(str(error))
-            except CampaignError as error:
-                wrong.append(str(error))
-            else:
-                wrong += (
-                    f"{venue} holds {text(one.held)} {one.asset}, the ledger says {text(one.booked)}" for one in found
-                )
-        if campaign.closing.cancelled_caught:
-            campaign.problems.append(f"{venue} did not say its balances before the campaign had to end")
-    if wrong and not ledger.open_orders:
-        campaign.end(EndedBy.ERROR, "; ".join(wrong))
-    else:
-        campaign.problems += wrong

@@ -121,7 +121,6 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         JournalError: it can't be read, or holds what the configuration can't go on with.
     """
     try:
-        campaign.parts.journal.attach(projections=[past])
         campaign.parts.journal.fold(past.records())
     except (LookupError, ArithmeticError) as error:
         raise JournalError(

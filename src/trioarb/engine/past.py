@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import attrs
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import CampaignOpened, Event, OrderSubmitted, Record
+from trioarb.model.event import CampaignOpened, Record
 
 __all__ = ["Past"]
 
@@ -16,9 +15,9 @@ __all__ = ["Past"]
 class Past:
     """``records`` reads the journal from its first event; ``last_ts_ns`` is the time of its last one.
 
-    ``known_orders`` is folded from them: the orders that the journal knows. ``config`` is what it goes on with, as text
-    without secrets, and ``durability`` how. ``torn``: so many bytes of a step that was cut off are cut from its end.
-    ``close_only``: close what is open, and end. ``clear_stop``: lift a latched stop.
+    ``config`` is what it goes on with, as text without secrets, and ``durability`` how. ``torn``: so many bytes of a
+    step that was cut off are cut from its end. ``close_only``: close what is open, and end. ``clear_stop``: lift a
+    latched stop.
     """
 
     opened: CampaignOpened
@@ -29,11 +28,3 @@ class Past:
     torn: int = 0
     close_only: bool = False
     clear_stop: bool = False
-    known_orders: set[str] = attrs.field(factory=set)
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {OrderSubmitted: self._know}
-
-    def _know(self, order: OrderSubmitted, _: Record) -> None:
-        self.known_orders.add(order.client_order_id)

@@ -9,19 +9,18 @@ from trioarb import __version__
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.past import Past
-from trioarb.errors import CampaignError, PluginFault, VenueError, describe
+from trioarb.engine.reconciling import reconcile_resumed, unknown_orders
+from trioarb.errors import CampaignError
+from trioarb.execution.reconcile import LOOK_BACK_NS
 from trioarb.model.event import (
     CampaignResumed,
     Deposited,
     StopCleared,
 )
 from trioarb.model.trade import EndedBy
-from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["recover", "require_known_orders", "resume"]
 
-#: How far before the journal's last event venues are asked for orders that it doesn't know.
-_LOOK_BACK_NS = 3600 * SECOND_NS
 #: How long venues may take to say what became of orders whose pair had ended; they are asked again later.
 _LEARNING_SECONDS = 60
 
@@ -32,15 +31,10 @@ async def require_known_orders(campaign: Campaign, past: Past) -> None:
     Raises:
         CampaignError: they do; names the orders.
     """
-    prefix, unknown = f"{campaign.campaign_id}-", list[str]()
+    unknown = list[str]()
     for venue in campaign.world.exchanges:
-        try:
-            known = await campaign.parts.reconciler.orders_of(venue, prefix, past.last_ts_ns - _LOOK_BACK_NS)
-        except (PluginFault, VenueError) as error:
-            _log().warning("a venue does not say its orders", venue=venue, error=describe(error))
-            continue
-        if missing := sorted(known - past.known_orders):
-            unknown.append(f"{venue} knows {', '.join(missing)}")
+        if ids := await unknown_orders(campaign, venue, past.last_ts_ns - LOOK_BACK_NS):
+            unknown.append(f"{venue} knows {', '.join(ids)}")
     if unknown:
         raise CampaignError(
             f"{'; '.join(unknown)}, which the journal doesn't: its end is missing, or it is an old copy; nothing was "
@@ -101,32 +95,11 @@ async def recover(campaign: Campaign, past: Past) -> None:
     await campaign.parts.reconciler.finish_pairs()
     with trio.move_on_after(_LEARNING_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()
-    await _compare_balances(campaign)
+    await reconcile_resumed(campaign)
     if campaign.state.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)
     elif past.close_only:
         campaign.end(EndedBy.CLOSE_ONLY)
-
-
-async def _compare_balances(campaign: Campaign) -> None:
-    """Hold the ledger against what the venues say they hold; record what differs, and book it.
-
-    Orders of unknown fate may explain a difference: then it is only named, since it is booked when their fate is known.
-    """
-    reconciler = campaign.parts.reconciler
-    for venue in campaign.world.exchanges:
-        try:
-            found = await reconciler.differences(venue)
-        except (CampaignError, VenueError) as error:
-            campaign.end(EndedBy.ERROR, str(error))
-            continue
-        for one in found:
-            says = f"{venue} held {one.held} {one.asset} when the campaign was resumed, the ledger said {one.booked}"
-            if reconciler.is_uncertain(venue):
-                campaign.problems.append(f"{says}; an order there had no last word yet")
-                continue
-            reconciler.book(one)
-            campaign.problems.append(f"{says}; the difference is booked as a deposit")
 
 
 def _log() -> structlog.stdlib.BoundLogger:

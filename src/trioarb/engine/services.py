@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.reconciling import reconcile
 from trioarb.engine.watch import MarketWatch
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
@@ -121,14 +122,10 @@ async def ask_for_late_orders(campaign: Campaign) -> None:
 
 
 async def reconcile_periodically(campaign: Campaign) -> None:
-    """Hold the ledger against what the venues say they hold, each minute; say what differed."""
+    """Hold the campaign against what the venues say, each minute."""
     while True:
         await campaign.parts.time.sleep(_RECONCILE_EVERY_NS, _RECONCILE_ORDER)
-        for one in await campaign.parts.reconciler.look():
-            campaign.problems.append(
-                f"{one.venue} held {one.held} {one.asset} while the campaign ran, the ledger said {one.booked}; "
-                "the difference is booked as a deposit"
-            )
+        await reconcile(campaign)
 
 
 def watch_of(campaign: Campaign) -> MarketWatch:

@@ -1,4 +1,4 @@
-"""Hold what the journal says against what the venues say: pairs cut off, orders without a last word, balances.
+"""Hold what the journal says against what the venues say: pairs cut off, late and foreign orders, balances.
 
 Used when a campaign is resumed, while it runs, and at its end.
 """
@@ -16,18 +16,22 @@ from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
 from trioarb.model.event import BalanceDiffered, Deposited, PairEnded, PairOpened
 from trioarb.model.number import EXACT, ZERO
+from trioarb.model.order import Order
 from trioarb.model.trade import PairOutcome
 from trioarb.plugin.border import CheckedExchange
 from trioarb.state.ledger import Ledger
-from trioarb.state.trades import PairFlows, Trades
+from trioarb.state.trades import KNOWN_FOR_NS, PairFlows, Trades
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn
 
-__all__ = ["Difference", "Reconciler"]
+__all__ = ["LOOK_BACK_NS", "Difference", "Reconciler"]
 
 #: How long a venue may take to say its balances, and how long after a hurry has run out.
 _BALANCES_NS = 30 * SECOND_NS
 _HURRY_SECONDS = 1
+#: How far back venues are asked for their orders at most, and how far their clocks may be behind.
+LOOK_BACK_NS = KNOWN_FOR_NS // 2
+_APART_NS = 60 * SECOND_NS
 #: A difference that has stood for so long is none that an answer under way explains.
 _CERTAIN_NS = 30 * SECOND_NS
 
@@ -69,6 +73,10 @@ class Reconciler:
         self._time = time
         #: By how much the venues differed when they were asked last, while running, and since when.
         self._suspected: Mapping[tuple[str, str], tuple[Decimal, int]] = {}
+        self._started_ns = time.now_ns()
+        #: When venues were asked for their orders last, and which were not of the journal then.
+        self._asked_ns: dict[str, int] = {}
+        self._named: dict[str, frozenset[str]] = {}
 
     async def finish_pairs(self, symbol: str | None = None) -> None:
         """Bring the pairs in flight to their end; no task may be executing them.
@@ -95,15 +103,25 @@ class Reconciler:
             for turn, order in enumerate(self._trades.late_orders):
                 nursery.start_soon(self._executor.learn, self._markets[order.submitted.symbol], order, turn)
 
-    async def orders_of(self, venue: str, prefix: str, since_ns: int) -> set[str]:
-        """Return the ids of the orders that a venue knows since then, of those that begin with a prefix.
+    async def foreign_orders(self, venue: str, since_ns: int | None = None) -> Sequence[Order]:
+        """Return the orders that a venue knows and the journal doesn't, without those that were returned last time.
+
+        They are those since then, or since the venue was asked last, a little earlier: its clock may be another.
 
         Raises:
-            Exception: whatever the venue raises that doesn't say them.
+            VenueError: it does not say them.
+            TrioarbError: its plugin failed.
         """
+        now_ns = self._time.now_ns()
+        if since_ns is None:
+            asked_ns = self._asked_ns.get(venue, self._started_ns)
+            since_ns = max(self._started_ns, asked_ns - _APART_NS, now_ns - LOOK_BACK_NS)
         symbols = [symbol for symbol, market in self._markets.items() if venue in market.instruments]
-        orders = await self._venues[venue].orders(symbols, since_ns)
-        return {one.order.client_order_id for one in orders if one.order.client_order_id.startswith(prefix)}
+        orders = [one.order for one in await self._venues[venue].orders(symbols, since_ns)]
+        foreign = {one.client_order_id: one for one in orders if not self._trades.knows(one.client_order_id)}
+        new = [one for order_id, one in foreign.items() if order_id not in self._named.get(venue, ())]
+        self._asked_ns[venue], self._named[venue] = now_ns, frozenset(foreign)
+        return new
 
     def is_uncertain(self, venue: str) -> bool:
         """Return whether an order there has no last word yet, which may explain a difference."""

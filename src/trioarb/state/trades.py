@@ -29,8 +29,12 @@ from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
+from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
+__all__ = ["KNOWN_FOR_NS", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
+
+#: For how long an order is known after it was submitted, at least.
+KNOWN_FOR_NS = 20 * 60 * SECOND_NS
 
 _add, _multiply = EXACT.add, EXACT.multiply
 
@@ -138,6 +142,8 @@ class Trades:
         self.residuals: dict[str, ResidualLeft] = {}
         self.orders_submitted = 0
         self._pairs_opened = 0
+        #: The orders of the last time, and when they were submitted; the eldest first.
+        self._recent: dict[str, int] = {}
         self._unsent: dict[str, PairOpened] = {}
         self._entries_in_flight = 0
         self._positions: dict[str, Position] = {}
@@ -173,6 +179,10 @@ class Trades:
         """The orders without a last word whose pair has ended without them."""
         return tuple(order for order in self.orders.values() if order.pair.ended)
 
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether an order was submitted lately, or has no last word yet."""
+        return client_order_id in self._recent or client_order_id in self.orders
+
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
         return {
@@ -199,8 +209,11 @@ class Trades:
         if opened.trade_id not in self.totals:
             self.totals[opened.trade_id] = TradeTotals()
 
-    def _submit(self, order: OrderSubmitted, _: Record) -> None:
+    def _submit(self, order: OrderSubmitted, record: Record) -> None:
         self.orders_submitted += 1
+        self._recent[order.client_order_id] = record.ts_ns
+        while record.ts_ns - self._recent[eldest := next(iter(self._recent))] > KNOWN_FOR_NS:
+            del self._recent[eldest]
         self._unsent.pop(order.pair_id, None)
         self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
 

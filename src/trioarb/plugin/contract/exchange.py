@@ -80,7 +80,8 @@ class Exchange(ABC):
     async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
         """Return this account's orders of ``symbols`` since then, in the order in which the venue got them.
 
-        Asked after a crash, when the venue may know orders that the journal lost; without it they can't be found.
+        Asked when a campaign is resumed, each minute and at its end: the venue may know orders that the journal
+        doesn't, and without it they can't be found. ``since_ns`` is Unix nanoseconds, campaign time.
 
         Raises:
             VenueError: not known now; it will be asked again.
