@@ -13,7 +13,7 @@ import pytest
 
 PLUGIN = """
 import contextlib, time, attrs, trio
-from trioarb.api import ExchangeSpec, hookimpl, setting
+from trioarb.api import ExchangeSpec, Feed, Listing, MarketDataSpec, hookimpl, setting
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 
 @attrs.frozen(kw_only=True)
@@ -48,6 +48,25 @@ async def open_venue(settings, context):
         while True:
             pass
 
+class StubbornFeed(Feed):
+    def listings(self):
+        return [Listing(symbol="BTCUSDT", base="BTC", quote="USDT")]
+    async def run(self, sinks, *, task_status=trio.TASK_STATUS_IGNORED):
+        task_status.started()
+        for sink in sinks.values():
+            sink(100.0, 1.0, 100.1, 1.0, time.time_ns())
+        while True:
+            with contextlib.suppress(trio.Cancelled):
+                await trio.sleep_forever()
+
+@contextlib.asynccontextmanager
+async def open_market(settings, context):
+    yield StubbornFeed()
+
+@hookimpl
+def trioarb_market_data():
+    return [MarketDataSpec(name="stubborn", doc="", open=open_market)]
+
 @hookimpl
 def trioarb_exchanges():
     return [ExchangeSpec(name="stubborn", doc="", settings=Settings, open=open_venue)]
@@ -72,11 +91,12 @@ def run(tmp_path: Path, fault: str, *signals_at: float) -> tuple[int, str, float
         "--summary=s.json",
         "--runtime=2",
     ]
-    command += [
-        "--set=exchanges.b.plugin=stubborn",
-        f"--set=exchanges.b.fault={fault}",
-        "--set=engine.blocked_seconds=4",
-    ]
+    command += ["--set=engine.blocked_seconds=4"]
+    if fault == "feed swallows":
+        command += ["--set=exchanges.b.market={ plugin = 'stubborn' }", "--set=universe.mode=FIXED_LIST"]
+        command += ["--set=universe.whitelist=['BTCUSDT']"]
+    else:
+        command += ["--set=exchanges.b.plugin=stubborn", f"--set=exchanges.b.fault={fault}"]
     command += ["--set=session.loop_interval_ms=20", "--set=execution.leg_timeout_seconds=0.5"]
     command += ["--set=execution.hedge_deadline_seconds=1", "--set=execution.close_deadline_seconds=1"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -97,13 +117,20 @@ def is_sound(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("fault", "method"), [("submit blocks", "submit"), ("submit swallows", "submit"), ("close loops", "close")]
+    ("fault", "method"),
+    [
+        ("submit blocks", "submit"),
+        ("submit swallows", "submit"),
+        ("close loops", "close"),
+        ("feed swallows", "run"),
+    ],
 )
 def test_what_can_not_be_cancelled_is_named_and_left(tmp_path: Path, fault: str, method: str) -> None:
     code, out, seconds = run(tmp_path, fault)
 
     assert code == 1, out
-    assert f"[exchanges.b]: plugin 'stubborn': {method}" in out
+    table = "exchanges.b.market" if method == "run" else "exchanges.b"
+    assert f"[{table}]: plugin 'stubborn': {method}" in out
     assert "Traceback" not in out
     assert seconds < 60
     assert is_sound(tmp_path)

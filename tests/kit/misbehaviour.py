@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -15,16 +15,20 @@ from columnar import ColumnarTape
 from trioarb.api import (
     Exchange,
     ExchangeSpec,
+    Feed,
     GuardTier,
     GuardTierSpec,
     Listing,
     MarketDataSpec,
     NoSettings,
+    QuoteSink,
     Strategy,
     StrategySpec,
     SymbolSource,
     SymbolSourceSpec,
     Tape,
+    TradingRules,
+    TrioarbError,
 )
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
@@ -53,6 +57,8 @@ ANSWERS: Mapping[str, object] = {
     "a surrogate": "\ud800",
     "ESC": "\x1b[31m[/nope]",
 }
+#: What only stands in a field.
+FIELD_VALUES: Mapping[str, object] = {**ANSWERS, "minus one": -1, "beyond 64 bits": 2**64}
 _NUMBERS = ("None", "text", "a float", "NaN", "infinity", "negative", "huge digits")
 _TEXTS = ("None", "an object", "a surrogate", "ESC")
 
@@ -89,6 +95,20 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "rules.min_notional": _NUMBERS,
     },
     "balances": {"USDT": _NUMBERS},
+    "orders": {
+        "order.client_order_id": _TEXTS,
+        "order.symbol": ("None", "text"),
+        "order.side": ("None", "text"),
+        "order.quantity": _NUMBERS,
+        "order.limit_price": _NUMBERS,
+        "report": ("text", "a float"),
+    },
+    "run": {
+        "bid": ("None", "text", "NaN", "an object"),
+        **dict.fromkeys(("bid_size", "ask", "ask_size"), ("text",)),
+        "received_ns": ("None", "text", "a float", "NaN", "minus one", "beyond 64 bits"),
+        "venue_ts_ns": ("text", "a float", "NaN", "minus one", "beyond 64 bits"),
+    },
     "listings": {"symbol": _TEXTS, "quote": _TEXTS, "volume_24h_quote": _NUMBERS[1:]},
 }
 
@@ -103,12 +123,23 @@ _RIGHT = {
     "entry": {"None"},
     "exit": {"None"},
     "entry_from_bps": {"a float"},
+    "answers_at_ns": {"None"},
     "apply": set(ANSWERS),
     "run": set(ANSWERS),
     "rows": set(ANSWERS) - {"None", "text", "a float"},
 }
-#: Methods whose default is asked for only elsewhere: on resuming, or where a feature is used.
-_NOT_CALLED = {"orders", "answer", "answers_at_ns", "stored"}
+#: What only a feed can do wrong.
+_OF_A_FEED = (
+    "returns early",
+    "returns before it has started",
+    "never starts",
+    "catches what its sink raises",
+    "calls a sink from another thread",
+    "calls a sink after its end",
+    "calls a sink of no symbol",
+)
+#: Asked for only where aligned quotes are kept.
+_NOT_CALLED = {"stored"}
 
 
 @attrs.frozen
@@ -130,6 +161,7 @@ class Case:
         return {
             Exchange: "exchanges.a",
             Tape: "exchanges.a.market",
+            Feed: "exchanges.a.market",
             SymbolSource: "universe.settings",
             GuardTier: "guards.odd",
             Strategy: "strategy",
@@ -144,7 +176,7 @@ def _methods(contract: type[Any]) -> Iterator[str]:
 
 
 def _cases() -> Iterator[Case]:
-    for contract in (Exchange, Tape, SymbolSource, GuardTier, Strategy):
+    for contract in (Exchange, Tape, Feed, SymbolSource, GuardTier, Strategy):
         for method in dict.fromkeys(_methods(contract)):
             if method in _NOT_CALLED:
                 continue
@@ -158,6 +190,8 @@ def _cases() -> Iterator[Case]:
                     yield Case(contract, method, field, what)
             if contract in (Exchange, SymbolSource) and inspect.iscoroutinefunction(getattr(contract, method)):
                 yield Case(contract, method, "", "hangs")
+    for what in _OF_A_FEED:
+        yield Case(Feed, "run", "", what)
 
 
 CASES = tuple(_cases())
@@ -185,7 +219,7 @@ def _misbehave(kind: type[Any], case: Case) -> type[Any]:
     def wrong(answer: Any) -> Any:
         if case.what in RAISES:
             raise RAISES[case.what]()
-        value = ANSWERS[case.what]
+        value = FIELD_VALUES[case.what]
         return spoilt(answer, case.field, value) if case.field else value
 
     async def in_time(self: Any, *args: Any, **options: Any) -> Any:
@@ -206,6 +240,54 @@ def _misbehave(kind: type[Any], case: Case) -> type[Any]:
 
         namespace["submit"] = lost
     return type("Odd", (kind,), namespace)
+
+
+class _Feed(Feed):
+    """The quotes of a tape as they come, with what ``case`` says is wrong of how the sinks are called."""
+
+    case: Case | None = None
+    sinks: Mapping[str, QuoteSink]
+
+    def __init__(self, inner: Tape) -> None:
+        self._inner = inner
+
+    def listings(self) -> Sequence[Listing]:
+        return self._inner.listings()
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        return self._inner.rules(symbol)
+
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        self.sinks, case = sinks, self.case
+        what = case.what if case is not None else ""
+        if what == "returns before it has started":
+            return
+        if what != "never starts":
+            task_status.started()
+            task_status.started()  # harmless: one that connects again says it again
+        before_ns = round(trio.current_time() * 10**9)
+        for ts_ns, _, symbol, *numbers in self._inner.rows(tuple(sinks), 10**18):
+            await trio.sleep((ts_ns - 10**18 + before_ns) / 10**9 - trio.current_time())
+            quote: dict[str, Any] = dict(zip(("bid", "bid_size", "ask", "ask_size"), numbers, strict=True))
+            quote |= {"received_ns": ts_ns, "venue_ts_ns": None}
+            if case is not None and case.field and ts_ns > 10**18 + 5 * 10**9:
+                quote[case.field] = FIELD_VALUES[case.what]
+            if what == "calls a sink of no symbol":
+                sinks["NOPE"](*quote.values())
+            elif what == "calls a sink from another thread":
+                await trio.to_thread.run_sync(sinks[symbol], *quote.values())
+            elif what == "catches what its sink raises":
+                with suppress(TrioarbError):
+                    sinks[symbol](*{**quote, "bid": "nonsense"}.values())
+            else:
+                sinks[symbol](*quote.values())
+            if what == "returns early":
+                return
+            if what in RAISES:
+                raise RAISES[what]()
+        await trio.sleep_forever()
 
 
 class _Source(SymbolSource):
@@ -242,9 +324,10 @@ def tape(venue: str, *, columns: bool) -> ScriptedTape:
 
 def plugin(case: Case | None) -> object:
     """Return the plugins named ``odd`` of a campaign; that of the case's contract misbehaves."""
+    contract = None if case is None else case.contract
 
-    def made(kind: type[Any], contract: type[Any]) -> type[Any]:
-        return _misbehave(kind, case) if case is not None and case.contract is contract else kind
+    def made(kind: type[Any], of: type[Any]) -> type[Any]:
+        return _misbehave(kind, case) if case is not None and contract is of else kind
 
     @asynccontextmanager
     async def open_exchange(settings: Any, context: Any) -> AsyncIterator[Any]:
@@ -254,6 +337,16 @@ def plugin(case: Case | None) -> object:
     @asynccontextmanager
     async def open_market(settings: Any, context: Any) -> AsyncIterator[Any]:
         right = tape(context.venue, columns=case is not None and case.method == "batches")
+        if context.venue == "a" and contract is Feed:
+            assert case is not None
+            by_itself = case.method == "run"
+            feed = (_Feed if by_itself else made(_Feed, Feed))(right)
+            feed.case = case if by_itself else None
+            yield feed
+            if case.what == "calls a sink after its end":
+                with suppress(TrioarbError):
+                    feed.sinks["BTCUSDT"](1.0, 1.0, 1.0, 1.0, 10**18)
+            return
         if context.venue == "a":
             right.__class__ = made(type(right), Tape)
         yield right

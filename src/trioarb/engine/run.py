@@ -185,7 +185,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     with campaign.scope:
         if start.recovery is None:
             await _begin(campaign, start, services)
-        elif campaign.ended_by is not None:
+        if campaign.ended_by is not None:
             return
         services.start_soon(serve, campaign, "the counters", count_periodically)
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)

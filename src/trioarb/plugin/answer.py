@@ -23,6 +23,7 @@ __all__ = [
     "check_band",
     "check_edge",
     "check_exit_reason",
+    "check_float",
     "check_instruments",
     "check_listings",
     "check_order_size",
@@ -114,6 +115,16 @@ def _is_short(value: Decimal) -> bool:
 
 def _bound(above: Decimal | None, at_least: Decimal | None) -> str:
     return f" > {above}" if above is not None else f" ≥ {at_least}" if at_least is not None else ""
+
+
+def check_float(value: object, field: str) -> float:
+    """Return a number of market data. NaN and infinity are some, too: the sinks know what they mean."""
+    if isinstance(value, bool) or not isinstance(value, float | int):
+        raise _nonsense(field, value, "a float")
+    try:
+        return float(value)
+    except OverflowError:
+        raise _nonsense(field, value, "a float") from None
 
 
 def check_whole(value: object, field: str = "", *, at_least: int = 0) -> int:

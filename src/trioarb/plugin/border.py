@@ -7,8 +7,10 @@ exception. `trio.Cancelled` always passes, also out of a group; so do the errors
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
+from math import inf
+from threading import get_ident
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -51,6 +53,9 @@ from trioarb.plugin.standstill import Standstill
 __all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "Where", "checked"]
 
 T = TypeVar("T")
+
+#: Times are whole numbers of 64 bits.
+_END_OF_TIME = 2**63
 
 #: Errors that contracts name, the narrower ones first: a plugin's text in them is made printable.
 _NAMED = (OrderRejected, VenueError, MarketDataError, UniverseError)
@@ -326,9 +331,97 @@ class _CheckedFeed(Feed):
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with self._where.call("run"):
-            await self._inner.run(sinks, task_status=task_status)
-        raise MarketDataError(f"[{self._where.key}]: run ended by itself; it has to go on until it is cancelled")
+        """As in the contract. A sink that is called wrongly ends it, even if the feed catches what that raises."""
+        taps = _Taps(self._where)
+        try:
+            with taps.scope, self._where.call("run"):
+                checked_sinks = {symbol: taps.checked(symbol, sink) for symbol, sink in sinks.items()}
+                await self._inner.run(checked_sinks, task_status=_Subscribed(task_status, taps.scope))
+        finally:
+            taps.has_ended = True
+        if taps.fault is not None:
+            raise taps.fault
+        if taps.scope.cancelled_caught:
+            raise PluginFault(f"{self._where}: run did not say started() within {self._where.calls.seconds:g} s")
+        raise MarketDataError(f"{self._where}: run ended by itself; it has to go on until it is cancelled")
+
+
+class _Taps:
+    """The sinks of a feed, as it gets them: what it gives them is checked for its type, and where it comes from.
+
+    ``scope`` ends the feed: it is cancelled at the first ``fault``, and has a deadline until the feed has subscribed.
+    """
+
+    def __init__(self, where: Where) -> None:
+        self.scope = trio.CancelScope(deadline=trio.current_time() + where.calls.seconds)
+        self.fault: PluginFault | None = None
+        self.has_ended = False
+        self._where = where
+        self._thread = get_ident()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def checked(self, symbol: str, sink: QuoteSink) -> QuoteSink:
+        thread = self._thread
+
+        def on_quote(
+            bid: float,
+            bid_size: float,
+            ask: float,
+            ask_size: float,
+            received_ns: int,
+            venue_ts_ns: int | None = None,
+            /,
+        ) -> None:
+            if (
+                type(bid) is type(bid_size) is type(ask) is type(ask_size) is float
+                and type(received_ns) is int
+                and 0 <= received_ns < _END_OF_TIME
+                and venue_ts_ns is None
+                and not self.has_ended
+                and get_ident() == thread
+            ):
+                sink(bid, bid_size, ask, ask_size, received_ns)
+                return
+            if get_ident() != thread:
+                self._fail(f"called the sink of {symbol} from another thread; use trio.from_thread.run_sync")
+            if self.has_ended:
+                self._fail(f"has ended, and the sink of {symbol} was called after it")
+            try:
+                bid, bid_size = answer.check_float(bid, "bid"), answer.check_float(bid_size, "bid_size")
+                ask, ask_size = answer.check_float(ask, "ask"), answer.check_float(ask_size, "ask_size")
+                answer.check_whole(received_ns, "received_ns")
+                if venue_ts_ns is not None:
+                    answer.check_whole(venue_ts_ns, "venue_ts_ns")
+            except answer.Nonsense as error:
+                self._fail(f"gave the sink of {symbol} {error}")
+            sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns)
+
+        return on_quote
+
+    def _fail(self, what: str) -> NoReturn:
+        fault = PluginFault(f"{self._where}: run {what}")
+        if self.fault is None:
+            self.fault = fault
+            if self.has_ended:
+                self._where.calls.beside.append(str(fault))
+            elif get_ident() == self._thread:
+                self.scope.cancel()
+            else:
+                with suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(self.scope.cancel)
+        raise fault
+
+
+class _Subscribed(trio.TaskStatus[None]):
+    """Lets a feed that has subscribed go on for as long as it likes."""
+
+    def __init__(self, status: trio.TaskStatus[None], scope: trio.CancelScope) -> None:
+        self._status = status
+        self._scope = scope
+
+    def started(self, value: None = None) -> None:
+        self._scope.deadline = inf
+        self._status.started()
 
 
 class _CheckedSource(SymbolSource):

@@ -116,6 +116,8 @@ class Feed(MarketData):
     ) -> None:
         """Call the sinks (by symbol) until cancelled; say ``started()`` when subscribed.
 
+        That has ``engine.open_seconds``. Sinks are called in Trio's thread, and not after this has ended.
+
         Raises:
             MarketDataError: the data can't be had; the campaign ends with it.
         """
