@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from trioarb.api import ALWAYS, Listing, OrderSize, Route, StrategyContext, StrategySpec
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.engine import market
-from trioarb.quotes import merge, player, screen, window
+from trioarb.plugin import columns
+from trioarb.quotes import player, screen, window
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 START_NS = 1_735_689_600_000_000_000
@@ -187,7 +188,7 @@ def test_the_events_are_those_of_every_quote_shown(
         for module in (window, screen, player):
             patch.setattr(module, "ZONE_ROWS", zone_rows)
         patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)
-        patch.setattr(merge, "_FIRST_ROWS", batch_rows)
+        patch.setattr(columns, "_FIRST_ROWS", batch_rows)
         patch.setattr(player, "_FEW_ROWS", few_rows)
 
         with pytest.MonkeyPatch.context() as delivered:

@@ -42,8 +42,8 @@ from trioarb.engine.run import run_campaign
 from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.trade import Phase
 from trioarb.model.wire import to_json_object
+from trioarb.plugin.columns import batched
 from trioarb.plugin.registry import load_plugins
-from trioarb.quotes.merge import batched
 from trioarb.report.live import LiveFrames
 from trioarb.report.narrator import narrate
 from trioarb.testing import (

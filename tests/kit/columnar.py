@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from trioarb.api import RowBatch
-from trioarb.quotes.merge import batched
+from trioarb.plugin.columns import batched
 from trioarb.testing import ScriptedTape
 
 

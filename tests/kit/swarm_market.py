@@ -34,7 +34,7 @@ from trioarb.api import (
     seconds_to_ns,
     setting,
 )
-from trioarb.quotes.merge import batched
+from trioarb.plugin.columns import batched
 from trioarb.testing import plugin_of
 
 __all__ = ["PRICES", "PLUGIN", "WalkSettings"]

@@ -12,7 +12,8 @@ from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
-from trioarb.plugin.contract import Feed, QuoteSink, Tape
+from trioarb.plugin.border import CheckedTape
+from trioarb.plugin.contract import Feed, QuoteSink
 from trioarb.quotes.deliver import deliver
 from trioarb.quotes.merge import TapeFailed
 from trioarb.quotes.player import Player
@@ -30,7 +31,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     of every end and failure.
     """
     world = campaign.world
-    tapes = {name: market for name, market in world.markets.items() if isinstance(market, Tape)}
+    tapes = {name: market for name, market in world.markets.items() if isinstance(market, CheckedTape)}
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
     if is_played(campaign):
         services.start_soon(_serve, campaign, "market data", partial(_play, campaign, tapes, watch))
@@ -49,11 +50,11 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
 def is_played(campaign: Campaign) -> bool:
     """Return whether quotes are played in windows: all are known ahead, in virtual time, and nobody needs every one."""
     world = campaign.world
-    all_tapes = all(isinstance(market, Tape) for market in world.markets.values())
+    all_tapes = all(isinstance(market, CheckedTape) for market in world.markets.values())
     return all_tapes and isinstance(world.time, VirtualTime) and campaign.recorder is None
 
 
-async def _play(campaign: Campaign, tapes: Mapping[str, Tape], watch: MarketWatch) -> None:
+async def _play(campaign: Campaign, tapes: Mapping[str, CheckedTape], watch: MarketWatch) -> None:
     """Show every symbol the rows of all tapes that can matter to it."""
     world, symbols, venues = campaign.world, tuple(campaign.symbols), tuple(tapes)
     traded = {venue: [symbol for symbol in symbols if venue in world.instruments[symbol]] for venue in venues}
@@ -80,7 +81,7 @@ async def _play(campaign: Campaign, tapes: Mapping[str, Tape], watch: MarketWatc
 
 async def _deliver(
     campaign: Campaign,
-    tapes: Mapping[str, Tape],
+    tapes: Mapping[str, CheckedTape],
     sinks: Mapping[str, Mapping[str, QuoteSink]],
     watch: MarketWatch,
     *,

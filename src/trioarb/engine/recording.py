@@ -14,7 +14,8 @@ import trio
 from trioarb.config.schema import Config
 from trioarb.engine.world import Quoted, open_markets
 from trioarb.errors import MarketDataError, TrioarbError
-from trioarb.plugin.contract import Feed, QuoteSink, Tape
+from trioarb.plugin.border import CheckedTape
+from trioarb.plugin.contract import Feed, QuoteSink
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.deliver import deliver
 from trioarb.quotes.recorder import QuoteRecorder
@@ -89,7 +90,9 @@ async def record_quotes(
                         for venue, market in quoted.markets.items():
                             if isinstance(market, Feed):
                                 markets.start_soon(serve, market.run, sinks[venue])
-                        tapes = {venue: market for venue, market in quoted.markets.items() if isinstance(market, Tape)}
+                        tapes = {
+                            venue: market for venue, market in quoted.markets.items() if isinstance(market, CheckedTape)
+                        }
                         if tapes:
                             markets.start_soon(
                                 serve, partial(deliver, tapes, sinks, time=quoted.time, start_ns=quoted.start_ns)

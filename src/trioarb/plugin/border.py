@@ -6,8 +6,8 @@ exception. `trio.Cancelled` always passes, also out of a group; so do the errors
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from math import inf
 from threading import get_ident
@@ -35,6 +35,7 @@ from trioarb.model.number import ZERO
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
 from trioarb.plugin import answer
+from trioarb.plugin.columns import ahead, batched, in_order
 from trioarb.plugin.contract import (
     Exchange,
     ExitBand,
@@ -50,7 +51,7 @@ from trioarb.plugin.contract import (
 from trioarb.plugin.contract.market import Stored
 from trioarb.plugin.standstill import Standstill
 
-__all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "Where", "checked"]
+__all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "CheckedTape", "Where", "checked"]
 
 T = TypeVar("T")
 
@@ -180,7 +181,7 @@ def checked(opened: Any, where: Where, venue: str = "") -> Any:
             case Exchange():
                 return CheckedExchange(opened, where, venue)
             case Tape():
-                return _CheckedTape(opened, where)
+                return CheckedTape(opened, where)
             case Feed():
                 return _CheckedFeed(opened, where)
             case SymbolSource():
@@ -263,7 +264,7 @@ class CheckedExchange(Exchange):
         raise VenueError(self._where.late("orders"))
 
 
-class _CheckedTape(Tape):
+class CheckedTape(Tape):
     def __init__(self, inner: Tape, where: Where) -> None:
         self._inner = inner
         self._where = where
@@ -281,6 +282,16 @@ class _CheckedTape(Tape):
 
     def rules(self, symbol: str) -> TradingRules | None:
         return _rules(self._inner, self._where, symbol)
+
+    def columns(self, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
+        """Yield its rows as columns: its own, which are read ahead in a thread, or what is made of its rows."""
+        own = self.batches(symbols, start_ns)
+        batches = batched(self.rows(symbols, start_ns), symbols) if own is None else ahead(own)
+        try:
+            with closing(batches):
+                yield from in_order(batches)
+        except Exception as error:
+            self._where.fail("rows" if own is None else "batches", error)
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         try:

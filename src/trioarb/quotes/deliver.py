@@ -14,7 +14,8 @@ from operator import itemgetter
 import trio
 
 from trioarb.errors import TrioarbError
-from trioarb.plugin.contract import QuoteSink, Tape
+from trioarb.plugin.border import CheckedTape
+from trioarb.plugin.contract import QuoteSink
 from trioarb.quotes.merge import Merged, TapeFailed, merge, read
 from trioarb.time.campaign_time import CampaignTime, Turn
 
@@ -25,7 +26,7 @@ _BURST = 512
 
 
 async def deliver(
-    tapes: Mapping[str, Tape],
+    tapes: Mapping[str, CheckedTape],
     sinks: Mapping[str, Mapping[str, QuoteSink]],
     *,
     time: CampaignTime,

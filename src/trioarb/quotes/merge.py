@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from trioarb.errors import MarketDataError, PluginFault, TrioarbError, describe
-from trioarb.plugin.contract import RowBatch, Tape, TapeRow
+from trioarb.plugin.border import CheckedTape
+from trioarb.plugin.contract import RowBatch
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
 
-__all__ = ["NEVER", "Merged", "TapeFailed", "batched", "merge", "read"]
+__all__ = ["NEVER", "Merged", "TapeFailed", "merge", "read"]
 
 #: A time that never comes.
 NEVER = 2**63 - 1
-#: Rows of a tape that are made columns at first, so that a slow tape begins at once; then twice as many, up to a limit.
-_FIRST_ROWS, _MOST_ROWS = 64, 8_192
 
 _NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
 
@@ -52,120 +48,19 @@ class TapeFailed(Exception):
         self.error = error
 
 
-def read(venue: str, tape: Tape, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
-    """Yield a tape's rows as columns, its own or those that are made of its rows; its own are read in a thread.
+def read(venue: str, tape: CheckedTape, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
+    """Yield a tape's rows as columns.
 
     Raises:
-        TapeFailed: it raised, or its rows aren't in order of time; what came before is yielded before.
+        TapeFailed: it raised, or its rows aren't what they have to be; what came before is yielded before.
     """
     try:
-        own = tape.batches(symbols, start_ns)
-        batches = batched(tape.rows(symbols, start_ns), symbols) if own is None else _ahead(own)
-        with closing(batches):
-            yield from _in_order(batches)
+        with closing(tape.columns(symbols, start_ns)) as batches:
+            yield from batches
     except Exception as error:
         if isinstance(error, MarketDataError | PluginFault):
             raise TapeFailed(venue, error) from error
         raise TapeFailed(venue, MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")) from error
-
-
-def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch, None, None]:
-    """Yield rows of the symbols ``names`` as columns, few at first and then more at a time.
-
-    What the rows raise, or what one of them can't be taken for, is raised after the rows before it.
-    """
-    codes = {name: code for code, name in enumerate(names)}
-    most, error = _FIRST_ROWS, None
-    while error is None:
-        some: list[TapeRow] = []
-        try:
-            for row in islice(rows, most):
-                some.append(row)
-        except Exception as raised:
-            error = raised
-        if not some and error is None:
-            return
-        try:
-            yield _columns(some, names, codes)
-        except (TypeError, ValueError, LookupError, OverflowError):
-            good, error = _good(some, names, codes)
-            yield _columns(some[:good], names, codes)
-            error = _said_of(rows, error)
-        most = min(2 * most, _MOST_ROWS)
-    raise error
-
-
-def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> RowBatch:
-    import numpy as np
-
-    ts_ns, order, symbol, *numbers = zip(*rows, strict=True) if rows else ((),) * len(_NAMES)
-    # Arrays of the standard library take no text for a number, and no fraction for a whole one.
-    bid, bid_size, ask, ask_size = (np.frombuffer(array("d", column)) for column in numbers)
-    return RowBatch(
-        ts_ns=np.frombuffer(array("q", ts_ns), dtype=np.int64),
-        order=np.frombuffer(array("q", order), dtype=np.int64),
-        symbol=np.array([codes[one] for one in symbol], dtype=np.intp),
-        names=names,
-        bid=bid,
-        bid_size=bid_size,
-        ask=ask,
-        ask_size=ask_size,
-    )
-
-
-def _good(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> tuple[int, Exception]:
-    """Return how many rows come before the first that can't be taken for one, and why it can't."""
-    for number, row in enumerate(rows):
-        try:
-            _columns([row], names, codes)
-        except (TypeError, ValueError, LookupError, OverflowError) as error:
-            return number, error
-    raise AssertionError("one of the rows can't be taken for one")
-
-
-def _said_of(rows: Iterator[TapeRow], error: Exception) -> Exception:
-    """Return what the border, through which rows come, says of an error: a row of another shape is the tape's fault."""
-    if isinstance(rows, Generator):
-        try:
-            rows.throw(error)
-        except Exception as said:
-            return said
-    return error
-
-
-def _ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
-    """Yield them; a thread reads the next one meanwhile."""
-    with ThreadPoolExecutor(1, "trioarb tape") as reader:
-        reading = reader.submit(next, batches, None)
-        while (batch := reading.result()) is not None:
-            reading = reader.submit(next, batches, None)
-            yield batch
-
-
-def _in_order(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
-    """Pass batches on.
-
-    Raises:
-        MarketDataError: a row comes before the one before it; all before that one was yielded.
-    """
-    import numpy as np
-
-    rows, newest_ns = 0, None
-    for batch in batches:
-        ts_ns = batch.ts_ns
-        if len(ts_ns):
-            falls = np.diff(ts_ns, prepend=ts_ns[0] if newest_ns is None else newest_ns) < 0
-            if falls.any():
-                at = int(falls.argmax())
-                yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
-                before_ns = int(ts_ns[at - 1]) if at else newest_ns
-                raise MarketDataError(
-                    f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
-                    "a tape's rows must be in order of time"
-                )
-            newest_ns = int(ts_ns[-1])
-        rows += len(ts_ns)
-        yield batch
 
 
 class _Source:

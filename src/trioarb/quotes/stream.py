@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 import trio
 
-from trioarb.plugin.contract import Tape
+from trioarb.plugin.border import CheckedTape
 from trioarb.quotes import cache
 from trioarb.quotes.cache_folder import root
 from trioarb.quotes.merge import merge, read
@@ -22,7 +22,7 @@ _SAY_EVERY_SECONDS = 5
 
 
 async def open_windows(
-    tapes: Mapping[str, Tape], symbols: Sequence[str], symbols_of: Mapping[str, Sequence[str]], start_ns: int
+    tapes: Mapping[str, CheckedTape], symbols: Sequence[str], symbols_of: Mapping[str, Sequence[str]], start_ns: int
 ) -> Generator[Window, None, None]:
     """Return the windows of tapes by venue, whose order is that of the venues, with the ``symbols`` in this order.
 

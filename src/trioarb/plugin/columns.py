@@ -1,0 +1,106 @@
+"""Rows of a tape as columns: what is made of rows that come one by one, and the order in which they have to come."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from trioarb.errors import MarketDataError
+from trioarb.plugin.contract import RowBatch, TapeRow
+
+__all__ = ["ahead", "batched", "in_order"]
+
+#: Rows that are made columns at first, so that a slow tape begins at once; then twice as many, up to a limit.
+_FIRST_ROWS, _MOST_ROWS = 64, 8_192
+
+_NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+
+
+def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch, None, None]:
+    """Yield rows of the symbols ``names`` as columns, few at first and then more at a time.
+
+    What the rows raise, or what one of them can't be taken for, is raised after the rows before it.
+    """
+    codes = {name: code for code, name in enumerate(names)}
+    most, error = _FIRST_ROWS, None
+    while error is None:
+        some: list[TapeRow] = []
+        try:
+            for row in islice(rows, most):
+                some.append(row)
+        except Exception as raised:
+            error = raised
+        if not some and error is None:
+            return
+        try:
+            yield _columns(some, names, codes)
+        except (TypeError, ValueError, LookupError, OverflowError):
+            good, error = _good(some, names, codes)
+            yield _columns(some[:good], names, codes)
+        most = min(2 * most, _MOST_ROWS)
+    raise error
+
+
+def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> RowBatch:
+    import numpy as np
+
+    ts_ns, order, symbol, *numbers = zip(*rows, strict=True) if rows else ((),) * len(_NAMES)
+    # Arrays of the standard library take no text for a number, and no fraction for a whole one.
+    bid, bid_size, ask, ask_size = (np.frombuffer(array("d", column)) for column in numbers)
+    return RowBatch(
+        ts_ns=np.frombuffer(array("q", ts_ns), dtype=np.int64),
+        order=np.frombuffer(array("q", order), dtype=np.int64),
+        symbol=np.array([codes[one] for one in symbol], dtype=np.intp),
+        names=names,
+        bid=bid,
+        bid_size=bid_size,
+        ask=ask,
+        ask_size=ask_size,
+    )
+
+
+def _good(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> tuple[int, Exception]:
+    """Return how many rows come before the first that can't be taken for one, and why it can't."""
+    for number, row in enumerate(rows):
+        try:
+            _columns([row], names, codes)
+        except (TypeError, ValueError, LookupError, OverflowError) as error:
+            return number, error
+    raise AssertionError("one of the rows can't be taken for one")
+
+
+def ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
+    """Yield them; a thread reads the next one meanwhile."""
+    with ThreadPoolExecutor(1, "trioarb tape") as reader:
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            yield batch
+
+
+def in_order(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """Pass batches on.
+
+    Raises:
+        MarketDataError: a row comes before the one before it; all before that one was yielded.
+    """
+    import numpy as np
+
+    rows, newest_ns = 0, None
+    for batch in batches:
+        ts_ns = batch.ts_ns
+        if len(ts_ns):
+            falls = np.diff(ts_ns, prepend=ts_ns[0] if newest_ns is None else newest_ns) < 0
+            if falls.any():
+                at = int(falls.argmax())
+                yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
+                before_ns = int(ts_ns[at - 1]) if at else newest_ns
+                raise MarketDataError(
+                    f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
+                    "a tape's rows must be in order of time"
+                )
+            newest_ns = int(ts_ns[-1])
+        rows += len(ts_ns)
+        yield batch
