@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from recompute import Books, check
 
 from trioarb.api import GuardContext, GuardTier, GuardTierSpec, NoSettings, Opportunity, Record, Refusal, VenueError
+from trioarb.model.wire import decode
 from trioarb.state.statistics import RECENT_TRADES
 from trioarb.testing import (
     CampaignResult,
@@ -30,6 +32,7 @@ from trioarb.testing import (
     two_venues,
     utc_ns,
 )
+from trioarb.verify.verification import Verifier
 
 TOP10, CHAOS = (
     (Path(__file__).parents[2] / "configs" / f"{name}.toml").read_text(encoding="utf-8") for name in ("top10", "chaos")
@@ -111,6 +114,19 @@ def agree(result: CampaignResult, books: Books) -> None:
         assert (one.closed.pnl_usd, one.closed.fees_usd) == (trade.pnl_usd, trade.fees_usd)
 
 
+def second_opinion(result: CampaignResult, books: Books) -> None:
+    """Hold `trioarb verify` against the recomputation: it finds nothing, and comes to the same."""
+    verifier = Verifier()
+    verifier.fold(decode(json.dumps(event).encode()) for event in result.events)
+    verification = verifier.result()
+    assert not verification.violations
+    facts = verification.facts
+    assert facts.pnl_usd == books.total_pnl_usd
+    assert set(facts.open_positions) == set(books.open_positions)
+    assert [left.residual_id for left in facts.residuals] == books.open_residuals
+    assert set(facts.unknown_orders) == books.unanswered
+
+
 def audited(config: str | Mapping[str, Any], *, plugins: Any = None, overrides: Sequence[str] = ()) -> CampaignResult:
     """Run a campaign, keep its books again, and compare."""
     result = run_virtual(config, plugins=plugins, overrides=overrides)
@@ -123,7 +139,9 @@ def audited(config: str | Mapping[str, Any], *, plugins: Any = None, overrides: 
         for venue, exchange in result.campaign.world.exchanges.items()
         if exchange.account.value == "margin"
     }
-    agree(result, check(result.events, limits=limits, borrow_usd=borrow_usd))
+    books = check(result.events, limits=limits, borrow_usd=borrow_usd)
+    agree(result, books)
+    second_opinion(result, books)
     return result
 
 
