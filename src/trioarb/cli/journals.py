@@ -45,15 +45,15 @@ class _Kept:
     is_running: bool
     written: float
     size: int
-    campaign_id: str = ""
-    ended_by: str = ""
-    events: int = 0
-    first_ns: int = 0
-    last_ns: int = 0
-    closed: int = 0
-    still_open: int = 0
-    pnl_usd: Decimal | None = None
-    problem: str = ""
+    campaign_id: str
+    ended_by: str
+    events: int
+    first_ns: int
+    last_ns: int
+    closed: int
+    still_open: int
+    pnl_usd: Decimal | None
+    problem: str
 
     @property
     def state(self) -> str:
@@ -122,29 +122,20 @@ def _check(folder: Path, *, prune: bool, keep: int | None, older_than: float | N
 def _kept(folder: Path) -> Iterator[_Kept]:
     """Yield what is a journal of ours by what its first line says; never what a link leads to."""
     for path in folder.iterdir():
-        if path.is_symlink() or not path.is_file() or kind_of(path) != KIND:
-            continue
-        memories = tuple(memory for memory in memories_of(path) if kind_of(memory) and not memory.is_symlink())
-        status = path.stat()
-        one = _Kept(
-            path=path,
-            memories=memories,
-            is_running=is_in_use(path),
-            written=status.st_mtime,
-            size=status.st_size + sum(memory.stat().st_size for memory in memories),
-        )
-        yield _told(one)
+        if not path.is_symlink() and path.is_file() and kind_of(path) == KIND:
+            yield _read(path)
 
 
-def _told(one: _Kept) -> _Kept:
-    """Return it with what the events say."""
+def _read(path: Path) -> _Kept:
+    memories = tuple(memory for memory in memories_of(path) if kind_of(memory) and not memory.is_symlink())
+    is_running, status = is_in_use(path), path.stat()
     statistics, trades = Statistics(), Trades()
     folds = Folds([statistics, trades])
     events, first_ns, last_ns, problem, campaign_id = 0, 0, 0, "", ""
     try:
-        with open_journal(one.path) as journal:
+        with open_journal(path) as journal:
             campaign_id = str(journal.header.get("campaign_id", ""))
-            for record in with_progress(journal.records(), journal.last_seq, f"reading {one.path.name}"):
+            for record in with_progress(journal.records(), journal.last_seq, f"reading {path.name}"):
                 folds.apply(record)
                 events, last_ns = events + 1, record.ts_ns
                 first_ns = first_ns or record.ts_ns
@@ -152,11 +143,14 @@ def _told(one: _Kept) -> _Kept:
         problem = str(error)
     except (LookupError, ArithmeticError):
         problem = f"event {events + 1} contradicts what is before it; `trioarb verify` says more"
-    ended_by = statistics.ended_by
-    return attrs.evolve(
-        one,
+    return _Kept(
+        path=path,
+        memories=memories,
+        is_running=is_running,
+        written=status.st_mtime,
+        size=status.st_size + sum(memory.stat().st_size for memory in memories),
         campaign_id=campaign_id,
-        ended_by="" if ended_by is None else ended_by.value,
+        ended_by="" if statistics.ended_by is None else statistics.ended_by.value,
         events=events,
         first_ns=first_ns,
         last_ns=last_ns,

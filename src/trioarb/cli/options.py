@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
+import attrs
 from cyclopts import Parameter
 
 from trioarb.errors import ConfigError
 from trioarb.settings.problem import Problem
 
-__all__ = ["AsJson", "ConfigFile", "Iterations", "NewJournal", "Overrides", "Runtime", "pair"]
+__all__ = [
+    "SHOWN",
+    "AsJson",
+    "ConfigFile",
+    "Iterations",
+    "LogDir",
+    "LogLevelFlag",
+    "NewJournal",
+    "Overrides",
+    "RecordDir",
+    "Runtime",
+    "Shown",
+    "pair",
+]
 
 ConfigFile = Annotated[Path, Parameter(help="TOML file; `trioarb init` writes one.")]
 
@@ -25,6 +39,20 @@ Overrides = Annotated[
     ),
 ]
 
+LogLevelFlag = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
+]
+
+LogDir = Annotated[Path, Parameter(help="Folder of the log files, one for each run.")]
+
+RecordDir = Annotated[
+    Path | None,
+    Parameter(
+        help="Record every quote, as it comes, in this folder, as `trioarb record` does. Trading comes first: if it "
+        "can't be written, a warning says so, recording ends and the campaign goes on; the exit code is then 1."
+    ),
+]
+
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON for another program.")]
 
 Iterations = Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")]
@@ -34,6 +62,22 @@ Runtime = Annotated[Decimal | None, Parameter(help="Longest campaign time in sec
 NewJournal = Annotated[
     Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
 ]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Shown:
+    """Where a campaign shows itself."""
+
+    log_level: LogLevelFlag = None
+    events: Annotated[Path | None, Parameter(help="Write every campaign event to this file, as JSON Lines.")] = None
+    summary: Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")] = None
+    log_dir: LogDir = Path("logs")
+    plain: Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")] = False
+
+
+#: Where a campaign shows itself unless told otherwise.
+SHOWN = Shown()
 
 
 def pair(flag: str, text: str, form: str, example: str) -> tuple[str, str]:

@@ -14,8 +14,8 @@ import structlog
 import trio
 from cyclopts import Parameter
 
-from trioarb.cli.options import ConfigFile, Overrides
-from trioarb.cli.running import LogDir, LogLevelFlag, clock_of, leave_signals
+from trioarb.cli.options import ConfigFile, LogDir, LogLevelFlag, Overrides
+from trioarb.cli.running import clock_of, leave_signals
 from trioarb.config.load import Loaded, load_config
 from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.engine.world import Quoted

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime, pair
+from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, Runtime, Shown, pair
 from trioarb.cli.run import run_anew
-from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, SummaryPath
-from trioarb.config.load import load_config
 from trioarb.config.quotes import Quotes
-from trioarb.plugin.registry import load_plugins
 
 __all__ = ["replay"]
 
@@ -38,24 +34,16 @@ def replay(
     iterations: Iterations = None,
     runtime: Runtime = None,
     journal: NewJournal = None,
-    log_level: LogLevelFlag = None,
-    events: EventsPath = None,
-    summary: SummaryPath = None,
-    log_dir: LogDir = Path("logs"),
-    plain: Plain = False,
+    shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
     exchanges = dict(pair("--exchange", text, "VENUE=NAME", "spot=BINANCE") for text in exchange or ())
-    plugins = load_plugins()
-    loaded = load_config(
+    return run_anew(
         config,
-        plugins,
-        overrides=overrides or (),
+        journal,
+        shown,
+        overrides=overrides,
         iterations=iterations,
-        runtime_seconds=runtime,
-        log_level=log_level,
-        environment=os.environ,
+        runtime=runtime,
         quotes=Quotes(paths=quotes, exchanges=exchanges),
     )
-    foreground = Foreground(name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain)
-    return run_anew(loaded, plugins, foreground, journal, inputs=[config, *quotes])[0]

@@ -10,9 +10,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.journal import keep_on
-from trioarb.cli.options import Overrides
+from trioarb.cli.options import SHOWN, Overrides, RecordDir, Shown
 from trioarb.cli.output import check_outputs
-from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
+from trioarb.cli.running import Foreground
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
@@ -37,17 +37,13 @@ def resume(
     clear_stop: Annotated[bool, Parameter(negative="", help="Lift an emergency stop or a pulled kill switch.")] = False,
     iterations: Annotated[int | None, Parameter(help="Evaluations per symbol, all in all.")] = None,
     runtime: Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds, all in all.")] = None,
-    log_level: LogLevelFlag = None,
-    events: EventsPath = None,
-    summary: SummaryPath = None,
     record: RecordDir = None,
-    log_dir: LogDir = Path("logs"),
-    plain: Plain = False,
+    shown: Shown = SHOWN,
 ) -> int:
     """Go on with a campaign; return its exit code."""
     plugins = load_plugins()
     inputs = [journal] if config is None else [journal, config]
-    check_outputs({"--events": events, "--summary": summary}, inputs=inputs)
+    check_outputs({"--events": shown.events, "--summary": shown.summary}, inputs=inputs)
     with claim(journal) as claimed:
         stored = _stored(claimed, plugins, force=force)
         loaded = load_table(
@@ -57,15 +53,13 @@ def resume(
             overrides=overrides or (),
             iterations=iterations,
             runtime_seconds=runtime,
-            log_level=log_level,
+            log_level=shown.log_level,
             environment=os.environ,
             variables=True,
         )
         _compare(journal, stored, loaded, force=force)
         keeping = keep_on(claimed, loaded, close_only=close_only, clear_stop=clear_stop)
-        foreground = Foreground(
-            name=journal.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
-        )
+        foreground = Foreground(name=journal.stem, shown=shown, record=record)
         with loaded.config.redactor.in_errors():
             return foreground.run(loaded, plugins, keeping, journal)
 

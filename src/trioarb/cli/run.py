@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
-from trioarb.cli.options import ConfigFile, Iterations, NewJournal, Overrides, Runtime
+from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, RecordDir, Runtime, Shown
 from trioarb.cli.output import check_outputs
-from trioarb.cli.running import EventsPath, Foreground, LogDir, LogLevelFlag, Plain, RecordDir, SummaryPath
-from trioarb.config.load import Loaded, load_config
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.cli.running import Foreground
+from trioarb.config.load import load_config
+from trioarb.config.quotes import Quotes
+from trioarb.plugin.registry import load_plugins
 
 __all__ = ["run", "run_anew"]
 
@@ -27,14 +29,30 @@ def run(
     iterations: Iterations = None,
     runtime: Runtime = None,
     journal: NewJournal = None,
-    log_level: LogLevelFlag = None,
-    events: EventsPath = None,
-    summary: SummaryPath = None,
     record: RecordDir = None,
-    log_dir: LogDir = Path("logs"),
-    plain: Plain = False,
+    shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign; return its exit code."""
+    return run_anew(config, journal, shown, overrides=overrides, iterations=iterations, runtime=runtime, record=record)
+
+
+def run_anew(
+    config: Path,
+    journal: Path | None,
+    shown: Shown,
+    *,
+    overrides: Sequence[str] | None,
+    iterations: int | None,
+    runtime: Decimal | None,
+    record: Path | None = None,
+    quotes: Quotes | None = None,
+) -> int:
+    """Run a new campaign, on recorded ``quotes`` if there are any; return its exit code.
+
+    Raises:
+        TrioarbError: the configuration is wrong, something can't be opened, or one of the files that it writes is
+            there already, another of them, or what it reads.
+    """
     plugins = load_plugins()
     loaded = load_config(
         config,
@@ -42,33 +60,20 @@ def run(
         overrides=overrides or (),
         iterations=iterations,
         runtime_seconds=runtime,
-        log_level=log_level,
+        log_level=shown.log_level,
         environment=os.environ,
+        quotes=quotes,
     )
-    foreground = Foreground(
-        name=config.stem, events=events, summary=summary, log_dir=log_dir, plain=plain, record=record
-    )
-    code, _ = run_anew(loaded, plugins, foreground, journal, inputs=[config])
-    return code
-
-
-def run_anew(
-    loaded: Loaded, plugins: Plugins, foreground: Foreground, journal: Path | None, *, inputs: Sequence[Path]
-) -> tuple[int, Path]:
-    """Run a new campaign; return its exit code and its journal, which must not overwrite anything.
-
-    Raises:
-        TrioarbError: one of its files is another of them or one of the ``inputs``, or it can't be opened.
-    """
     path = journal or loaded.config.session.journal
-    taken = inputs if path is None else [*inputs, path]
-    check_outputs({"--events": foreground.events, "--summary": foreground.summary}, inputs=taken)
+    taken = [config, *(() if quotes is None else quotes.paths), *(() if path is None else [path])]
+    check_outputs({"--events": shown.events, "--summary": shown.summary}, inputs=taken)
     if path is None:
-        path = new_path(_JOURNALS, foreground.name)
+        path = new_path(_JOURNALS, config.stem)
     else:
         require_free(path)
+    foreground = Foreground(name=config.stem, shown=shown, record=record)
     try:
         with loaded.config.redactor.in_errors():
-            return foreground.run(loaded, plugins, keep_anew(path, loaded), path), path
+            return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
     finally:
         discard_unbegun(path)

@@ -9,14 +9,13 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
 
 import attrs
 import structlog
 import trio
-from cyclopts import Parameter
 
 from trioarb.cli.leaving import Leaving
+from trioarb.cli.options import Shown
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
@@ -39,33 +38,12 @@ from trioarb.report.table import print_summary
 from trioarb.time.virtual import VirtualClock
 
 __all__ = [
-    "EventsPath",
     "Foreground",
-    "LogDir",
-    "LogLevelFlag",
-    "Plain",
-    "RecordDir",
-    "SummaryPath",
     "clock_of",
     "leave_signals",
     "leave_uncollected",
     "report_of",
 ]
-
-LogLevelFlag = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
-]
-EventsPath = Annotated[Path | None, Parameter(help="Write every campaign event to this file, as JSON Lines.")]
-SummaryPath = Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")]
-LogDir = Annotated[Path, Parameter(help="Folder of the log files, one for each run.")]
-RecordDir = Annotated[
-    Path | None,
-    Parameter(
-        help="Record every quote, as it comes, in this folder, as `trioarb record` does. Trading comes first: if it "
-        "can't be written, a warning says so, recording ends and the campaign goes on; the exit code is then 1."
-    ),
-]
-Plain = Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")]
 
 
 @attrs.frozen(kw_only=True)
@@ -73,25 +51,22 @@ class Foreground:
     """Where a campaign shows itself, and records its quotes. ``name`` is that of its log file."""
 
     name: str
-    events: Path | None
-    summary: Path | None
-    log_dir: Path
-    plain: bool
+    shown: Shown
     record: Path | None = None
 
     def run(self, loaded: Loaded, plugins: Plugins, keeping: Keeping, journal: Path) -> int:
         """Run the campaign; return its exit code."""
-        console = LastingConsole(stderr=True)
+        shown, console = self.shown, LastingConsole(stderr=True)
         with ExitStack() as stack:
-            log_file = stack.enter_context(LogFile(self.log_dir, self.name, started=time.time()))
+            log_file = stack.enter_context(LogFile(shown.log_dir, self.name, started=time.time()))
             configure_logging(loaded.config.log_level, console, log_file, loaded.config.redactor)
             is_virtual = loaded.config.session.clock is ClockKind.VIRTUAL
             # Virtual time has none for threads.
             recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
-            events_file = EventsFile(self.events) if self.events else None
-            live = console.is_terminal and not self.plain
+            events_file = EventsFile(shown.events) if shown.events else None
+            live = console.is_terminal and not shown.plain
             signals = Signals()
-            leaving = Leaving(journal=journal, summary=self.summary, console=console)
+            leaving = Leaving(journal=journal, summary=shown.summary, console=console)
             watchdog = Watchdog(
                 loaded.config,
                 leave=leaving.leave,
@@ -108,11 +83,13 @@ class Foreground:
                     events_file.close()
                 except CampaignError as error:
                     campaign.error = campaign.error or str(error)
-            if self.summary is not None:
+            if shown.summary is not None:
                 try:
-                    write_json(self.summary, loaded.config.redactor.value(summarise(report_of(campaign))))
+                    write_json(shown.summary, loaded.config.redactor.value(summarise(report_of(campaign))))
                 except OSError as error:
-                    campaign.error = campaign.error or f"{self.summary}: the summary can't be written: {error.strerror}"
+                    campaign.error = (
+                        campaign.error or f"{shown.summary}: the summary can't be written: {error.strerror}"
+                    )
             output = LastingConsole()
             try:
                 print_summary(output, report_of(campaign))

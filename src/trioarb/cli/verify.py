@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+import attrs
 from cyclopts import Parameter
 
 from trioarb.cli.options import AsJson
@@ -148,8 +149,8 @@ def _told(facts: Facts) -> list[str]:
         lines.append(f"In flight at the end: {', '.join(facts.in_flight)}")
     if facts.unknown_orders:
         lines.append(f"Orders without a last word: {', '.join(facts.unknown_orders)}")
-    if facts.without_journal:
-        lines.append(f"Orders sent while the journal could not be written: {facts.without_journal:,}")
+    if facts.orders_without_journal:
+        lines.append(f"Orders sent while the journal could not be written: {facts.orders_without_journal:,}")
     return lines + [f"Left: {describe_residual(left)}" for left in facts.residuals]
 
 
@@ -165,28 +166,14 @@ def _json(verification: Verification, is_sound: bool, damage: str, torn: str, di
                 one.check.value: {"looked_at": one.looked_at, "unit": one.unit, "violations": one.violations}
                 for one in verification.checks
             },
-            "violations": [
-                {"check": one.check, "seq": one.seq, "type": one.type, "ids": one.ids, "what": one.what}
-                for one in verification.violations
-            ],
+            "violations": [attrs.asdict(one, recurse=False) for one in verification.violations],
             "facts": present(
                 {
+                    **attrs.asdict(facts, recurse=False, filter=lambda field, _: not field.name.endswith("_ns")),
                     "campaign_id": facts.campaign_id or None,
-                    "is_finished": facts.is_finished,
                     "ended_by": facts.ended_by or None,
-                    "stretches": facts.stretches,
                     "first_at": iso_time(facts.first_ns),
                     "last_at": iso_time(facts.last_ns),
-                    "events": facts.events,
-                    "trades": facts.trades,
-                    "closed": facts.closed,
-                    "orders": facts.orders,
-                    "fills": facts.fills,
-                    "pnl_usd": facts.pnl_usd,
-                    "open_positions": facts.open_positions,
-                    "in_flight": facts.in_flight,
-                    "unknown_orders": facts.unknown_orders,
-                    "orders_without_journal": facts.without_journal,
                     "residuals": [left.residual_id for left in facts.residuals],
                 }
             ),

@@ -18,28 +18,14 @@ _RATE_STEP = Decimal("0.000001")
 
 def trades(statistics: Statistics) -> list[dict[str, Any]]:
     """Return the trades that were closed last, in the order in which they were closed."""
-    return [
-        present(
-            {
-                "trade_id": closed.trade_id,
-                "symbol": closed.symbol,
-                "buy_venue": closed.buy_venue,
-                "sell_venue": closed.sell_venue,
-                "quantity": closed.quantity,
-                "entry_buy_price": closed.entry_buy_price,
-                "entry_sell_price": closed.entry_sell_price,
-                "exit_buy_price": closed.exit_buy_price,
-                "exit_sell_price": closed.exit_sell_price,
-                "fees_usd": closed.fees_usd,
-                "pnl_usd": closed.pnl_usd,
-                "opened_at": iso_time(closed.opened_at_ns),
-                "closed_at": iso_time(trade.closed_at_ns),
-                "exit_reason": closed.reason,
-            }
-        )
-        for trade in statistics.recent
-        for closed in (trade.closed,)
-    ]
+    rows = []
+    for trade in statistics.recent:
+        row = attrs.asdict(trade.closed)
+        row["opened_at"] = iso_time(row.pop("opened_at_ns"))
+        row["closed_at"] = iso_time(trade.closed_at_ns)
+        row["exit_reason"] = row.pop("reason")
+        rows.append(present(row))
+    return rows
 
 
 def open_positions(state: State) -> list[dict[str, Any]]:
