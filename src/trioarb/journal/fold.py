@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, get_args, get_type_hints
 
 from trioarb.model.event import Event, Record
 
-__all__ = ["Fold", "Folds", "Projection"]
+__all__ = ["Fold", "Folding", "Folds", "Projection"]
 
 #: Changes a projection's state by an event, which is that of the record. It must not record events itself.
 Fold = Callable[[Any, Record], None]
@@ -18,6 +19,43 @@ class Projection(Protocol):
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]: ...
+
+
+class Folding:
+    """A projection that folds events by its methods' annotations, so that none of them can be forgotten in a list.
+
+    A method that takes an event and its record, and nothing else, folds the events of the type, or of the types, that
+    its first parameter is annotated with.
+    """
+
+    _folding: ClassVar[Mapping[type[Event], str]]
+
+    def __init_subclass__(cls) -> None:
+        cls._folding = _folding(cls)
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return {kind: getattr(self, name) for kind, name in self._folding.items()}
+
+
+def _folding(cls: type[Folding]) -> Mapping[type[Event], str]:
+    """Return the names of the methods that fold, by type of event.
+
+    Raises:
+        TypeError: two of them fold the same.
+    """
+    found: dict[type[Event], str] = {}
+    for name, method in inspect.getmembers(cls, inspect.isfunction):
+        annotations = method.__annotations__
+        if len(annotations) != 3 or list(annotations.values())[1] != "Record":
+            continue
+        hint = next(iter(get_type_hints(method).values()))
+        for kind in get_args(hint) or [hint]:
+            if isinstance(kind, type) and issubclass(kind, Event):
+                if kind in found:
+                    raise TypeError(f"{cls.__name__} folds {kind.__name__} by {found[kind]} and by {name}")
+                found[kind] = name
+    return found
 
 
 class Folds(dict[type[Event], tuple[Fold, ...]]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
@@ -55,7 +55,7 @@ class _Order:
     status: str = "open"
 
 
-class Rows:
+class Rows(Folding):
     """Folds events into rows, which are put out as soon as they are complete; what is open is all that is kept."""
 
     def __init__(self, put: Put) -> None:
@@ -63,26 +63,6 @@ class Rows:
         self._trade_of_pair: dict[str, str] = {}
         self._orders: dict[str, _Order] = {}
         self._opened: dict[str, PositionOpened] = {}
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            PairOpened: self._open_pair,
-            PairEnded: self._end_pair,
-            OrderSubmitted: self._submit,
-            OrderAcknowledged: self._acknowledge,
-            OrderUnknown: self._miss,
-            OrderFilled: self._fill,
-            OrderCancelled: self._cancel,
-            OrderRejected: self._reject,
-            PositionOpened: self._open_position,
-            PositionReduced: self._reduce_position,
-            PositionClosed: self._close_position,
-            PositionMarked: self._mark,
-            Decided: self._decide,
-            DecisionsRepeated: self._repeat,
-            FunnelCounted: self._count,
-        }
 
     def finish(self, ledger: Ledger) -> None:
         """Put out what has no last word, and the balances."""

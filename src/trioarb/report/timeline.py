@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold, Folds
+from trioarb.journal.fold import Folding, Folds
 from trioarb.model.event import (
     CampaignOpened,
     CampaignResumed,
     Decided,
     DecisionsRepeated,
-    Event,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -28,7 +27,7 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
-from trioarb.report.figures import usd
+from trioarb.report.figures import signed_usd, usd
 from trioarb.report.funnel import funnel_of
 from trioarb.report.plain import iso_time
 from trioarb.state.statistics import Statistics
@@ -72,7 +71,7 @@ class _Trade:
     def cells(self) -> tuple[str, ...]:
         closed = "" if self.closed_ns is None else utc(self.closed_ns)
         quantity, began = text(self.quantity), utc(self.began_ns)
-        return self.trade_id, self.symbol, self.route, quantity, began, closed, _signed(self.pnl_usd), self.how
+        return self.trade_id, self.symbol, self.route, quantity, began, closed, signed_usd(self.pnl_usd).plain, self.how
 
 
 @attrs.define
@@ -85,7 +84,7 @@ class _Refusal:
     count: int = 0
 
 
-class Timeline:
+class Timeline(Folding):
     """Folds records; keeps a line for each trade and for each rule that refused a symbol."""
 
     def __init__(self) -> None:
@@ -172,7 +171,7 @@ class Timeline:
             closing = ", to close only" if resumed.close_only else ""
             yield f"Resumed at {utc(ts_ns)} UTC after event {resumed.last_seq:,}{closing}"
         yield f"{self._events:,} events; venues {', '.join(opened.venues)}; {len(opened.symbols):,} symbols"
-        yield f"Realised PnL {_signed(statistics.pnl_usd)} USD, fees {usd(statistics.fees_usd)} USD"
+        yield f"Realised PnL {signed_usd(statistics.pnl_usd).plain} USD, fees {usd(statistics.fees_usd)} USD"
 
     def _trade_lines(self, trades: Sequence[_Trade]) -> Iterator[str]:
         if not trades:
@@ -226,23 +225,6 @@ class Timeline:
         yield from aligned([(step, f"{count:,}") for step, count in steps], right={1})
 
     # What is folded
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignOpened: self._open,
-            CampaignResumed: self._resume,
-            SymbolQuarantined: self._fail,
-            SymbolRetired: self._fail,
-            Decided: self._decide,
-            DecisionsRepeated: self._repeat,
-            PairOpened: self._open_pair,
-            PairEnded: self._end_pair,
-            PositionOpened: self._open_position,
-            PositionClosed: self._close_position,
-            ResidualLeft: self._leave,
-            ResidualResolved: self._resolve,
-        }
 
     def _open(self, _: CampaignOpened, record: Record) -> None:
         self._first_ns = record.ts_ns
@@ -302,8 +284,3 @@ class Timeline:
         trade = self._trades.get(trade_id)
         if trade is not None:
             trade.pnl_usd = EXACT.add(trade.pnl_usd, pnl_usd)
-
-
-def _signed(amount: Decimal) -> str:
-    shown = usd(amount)
-    return f"+{shown}" if amount > 0 else shown

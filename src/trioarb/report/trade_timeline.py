@@ -8,11 +8,10 @@ from decimal import Context, Decimal, localcontext
 
 import attrs
 
-from trioarb.journal.fold import Fold, Folds
+from trioarb.journal.fold import Folding, Folds
 from trioarb.model.event import (
     CampaignOpened,
     Decided,
-    Event,
     InstrumentListed,
     OrderCancelled,
     OrderFilled,
@@ -57,7 +56,7 @@ class _Pair:
     parts: defaultdict[str, Decimal] = attrs.field(factory=_no_parts)
 
 
-class TradeTimeline:
+class TradeTimeline(Folding):
     """Folds all records of a journal, and keeps what concerns the trade."""
 
     def __init__(self, trade_id: str) -> None:
@@ -77,27 +76,6 @@ class TradeTimeline:
         self._dust_usd = ZERO
         self._held = ZERO
         self.pnl_usd = ZERO
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignOpened: self._open_campaign,
-            InstrumentListed: self._list,
-            Decided: self._decide,
-            PairOpened: self._open_pair,
-            OrderSubmitted: self._submit,
-            OrderFilled: self._fill,
-            OrderCancelled: self._cancel,
-            OrderRejected: self._refuse,
-            OrderUnknown: self._lose,
-            PositionOpened: self._open_position,
-            PositionReduced: self._reduce_position,
-            PositionClosed: self._close_position,
-            PositionMarked: self._mark,
-            ResidualLeft: self._leave,
-            ResidualResolved: self._resolve,
-            PairEnded: self._end_pair,
-        }
 
     def apply(self, record: Record) -> None:
         with localcontext(EXACT):
@@ -139,6 +117,10 @@ class TradeTimeline:
 
     def _tell(self, ts_ns: int, line: str) -> None:
         self._lines.append((ts_ns, line))
+
+    def _tell_of_order(self, event: OrderCancelled | OrderRejected | OrderUnknown, record: Record, what: str) -> None:
+        if event.client_order_id in self._orders:
+            self._tell(record.ts_ns, f"  {self._order(event.client_order_id)} {what}")
 
     def _open_campaign(self, event: CampaignOpened, _: Record) -> None:
         self._fx, self._campaign_id = event.fx, event.campaign_id
@@ -205,21 +187,13 @@ class TradeTimeline:
         )
 
     def _cancel(self, event: OrderCancelled, record: Record) -> None:
-        if event.client_order_id in self._orders:
-            self._tell(
-                record.ts_ns, f"  {self._order(event.client_order_id)} cancelled, {text(event.unfilled)} not filled"
-            )
+        self._tell_of_order(event, record, f"cancelled, {text(event.unfilled)} not filled")
 
     def _refuse(self, event: OrderRejected, record: Record) -> None:
-        if event.client_order_id in self._orders:
-            self._tell(record.ts_ns, f"  {self._order(event.client_order_id)} rejected: {event.reason}")
+        self._tell_of_order(event, record, f"rejected: {event.reason}")
 
     def _lose(self, event: OrderUnknown, record: Record) -> None:
-        if event.client_order_id in self._orders:
-            self._tell(
-                record.ts_ns,
-                f"  {self._order(event.client_order_id)} has no answer: {event.reason}; the venue is asked for it",
-            )
+        self._tell_of_order(event, record, f"has no answer: {event.reason}; the venue is asked for it")
 
     def _open_position(self, event: PositionOpened, record: Record) -> None:
         if event.trade_id == self._trade_id:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
-    Event,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -38,7 +36,7 @@ class _Held:
     positions: set[str] = attrs.field(factory=set)
 
 
-class Exposure(RiskView):
+class Exposure(RiskView, Folding):
     """The guards' view of the journal. The UTC day turns with the time that is asked about, not with an event."""
 
     def __init__(self) -> None:
@@ -70,18 +68,6 @@ class Exposure(RiskView):
         if symbol is not None:
             return len(self._held[symbol].positions) if symbol in self._held else 0
         return len(self._symbol_of_trade)
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            PairOpened: self._open_pair,
-            PairEnded: self._end_pair,
-            PositionOpened: self._open_position,
-            PositionReduced: self._reduce_position,
-            PositionClosed: self._close_position,
-            ResidualLeft: self._leave_residual,
-            ResidualResolved: self._resolve_residual,
-        }
 
     def _open_pair(self, opened: PairOpened, _: Record) -> None:
         if opened.reserved_usd:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import OrderSubmitted, PairEnded, PairOpened, Record
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Side
@@ -16,7 +16,7 @@ from trioarb.state.ledger import Ledger
 __all__ = ["Funds", "funds_needed"]
 
 
-class Funds:
+class Funds(Folding):
     """Folds pairs that were opened; their first order takes over what they claim. ``instruments`` by symbol, venue."""
 
     def __init__(self, ledger: Ledger, instruments: Mapping[str, Mapping[str, Instrument]]) -> None:
@@ -30,10 +30,6 @@ class Funds:
         claimed = self._claimed.get((venue, asset))
         free = self._ledger.free(venue, asset)
         return EXACT.subtract(free, claimed) if claimed else free
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {PairOpened: self._claim, OrderSubmitted: self._let_go, PairEnded: self._let_go}
 
     def _claim(self, opened: PairOpened, _: Record) -> None:
         needs = self._claims[opened.pair_id] = tuple(self._needs(opened))

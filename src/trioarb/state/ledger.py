@@ -9,10 +9,9 @@ from typing import Literal, get_args
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     Deposited,
-    Event,
     OrderCancelled,
     OrderFilled,
     OrderRejected,
@@ -61,7 +60,7 @@ class _Lock:
     unfilled: Decimal
 
 
-class Ledger:
+class Ledger(Folding):
     """Folds deposits, orders and fills into accounts. A posting that could not be exact raises `decimal.Inexact`."""
 
     def __init__(self) -> None:
@@ -109,16 +108,6 @@ class Ledger:
         for asset, total in sorted(totals.items()):
             if total:
                 yield f"{asset} sums to {total} over all accounts instead of 0"
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            OrderSubmitted: self._submit,
-            OrderFilled: self._fill,
-            OrderCancelled: self._release,
-            OrderRejected: self._release,
-            Deposited: self._deposit,
-        }
 
     def _submit(self, order: OrderSubmitted, _: Record) -> None:
         _move(self._accounts[order.venue, order.locked_asset], order.locked, "free", "locked")

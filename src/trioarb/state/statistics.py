@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
@@ -83,7 +83,7 @@ class SymbolStatistics:
     funnel: FunnelCounted | None = None
 
 
-class Statistics:
+class Statistics(Folding):
     """Totals over the campaign, and per symbol.
 
     A campaign that was resumed ran in several stretches: the present one since ``stretch_started_ns``, those before
@@ -150,33 +150,6 @@ class Statistics:
         """Return for how long the campaign ran until now, all stretches together."""
         return self.ran_before_ns + now_ns - self.stretch_started_ns
 
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignOpened: self._open,
-            CampaignResumed: self._resume,
-            CampaignEnded: self._end,
-            PhaseEntered: self._enter,
-            InstrumentListed: self._list,
-            MarketUp: self._hear,
-            Deposited: self._deposit,
-            StopCleared: self._clear_stop,
-            FunnelCounted: self._count_funnel,
-            Decided: self._decide,
-            DecisionsRepeated: self._repeat,
-            PairOpened: self._open_pair,
-            OrderSubmitted: self._submit,
-            **dict.fromkeys(_ANSWERS, self._count_order),
-            PositionOpened: self._open_position,
-            PositionClosed: self._close_position,
-            PairEnded: self._end_pair,
-            ResidualResolved: self._resolve_residual,
-            PositionMarked: self._mark,
-            GuardTripped: self._trip,
-            SymbolQuarantined: self._quarantine,
-            SymbolRetired: self._retire,
-        }
-
     def _open(self, opened: CampaignOpened, record: Record) -> None:
         self.opened, self.version, self.warnings = opened, opened.version, opened.warnings
         self.stretch_started_ns = record.ts_ns
@@ -239,7 +212,7 @@ class Statistics:
         if entry_symbol:
             self.of(entry_symbol).sent += 1
 
-    def _count_order(self, event: Event, _: Record) -> None:
+    def _count_order(self, event: OrderFilled | OrderCancelled | OrderRejected | OrderUnknown, _: Record) -> None:
         self.orders[_ANSWERS[type(event)]] += 1
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:

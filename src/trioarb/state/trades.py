@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
-    Event,
     OrderAcknowledged,
     OrderCancelled,
     OrderFilled,
@@ -132,7 +131,7 @@ class OpenOrder:
         return EXACT.subtract(self.submitted.quantity, self.filled)
 
 
-class Trades:
+class Trades(Folding):
     """Folds pairs in flight, orders without a last word, open positions and residuals."""
 
     def __init__(self) -> None:
@@ -182,24 +181,6 @@ class Trades:
     def knows(self, client_order_id: str) -> bool:
         """Return whether an order was submitted lately, or has no last word yet."""
         return client_order_id in self._recent or client_order_id in self.orders
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            PairOpened: self._open_pair,
-            OrderSubmitted: self._submit,
-            OrderAcknowledged: self._acknowledge,
-            OrderUnknown: self._miss_answer,
-            OrderFilled: self._fill,
-            OrderCancelled: self._conclude,
-            OrderRejected: self._conclude,
-            PositionOpened: self._open_position,
-            PositionReduced: self._reduce_position,
-            PositionClosed: self._close_position,
-            PairEnded: self._end_pair,
-            ResidualLeft: self._leave_residual,
-            ResidualResolved: self._resolve_residual,
-        }
 
     def _open_pair(self, opened: PairOpened, _: Record) -> None:
         self.pairs[opened.pair_id] = PairFlows(opened)

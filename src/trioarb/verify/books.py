@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import BalanceDiffered, Deposited, Event, OrderFilled, OrderSubmitted, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import BalanceDiffered, Deposited, OrderFilled, OrderSubmitted, Record
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
@@ -37,20 +37,13 @@ class Lock:
     amount: Decimal
 
 
-class Books:
+class Books(Folding):
     """Posts deposits, locks, fills and fees. Decimal arithmetic has to be exact around it."""
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._accounts: defaultdict[tuple[str, str], _Account] = defaultdict(_Account)
         self._differed: BalanceDiffered | None = None
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            BalanceDiffered: self._differ,
-            Deposited: self._deposit,
-        }
 
     def _deposit(self, event: Deposited, record: Record) -> None:
         account, differed = self._accounts[event.venue, event.asset], self._differed

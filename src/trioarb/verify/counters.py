@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 import attrs
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import CampaignResumed, Event, FunnelCounted, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import CampaignResumed, FunnelCounted, Record
 from trioarb.model.funnel import FUNNEL_COUNTERS
 from trioarb.verify.findings import Check, Findings
 
@@ -34,7 +33,7 @@ class _Symbol:
     is_new_stretch: bool = False
 
 
-class Counters:
+class Counters(Folding):
     """Folds counters. ``decided`` is shared: how often each symbol's opportunities were answered so far."""
 
     def __init__(self, findings: Findings, decided: Counter[str]) -> None:
@@ -42,13 +41,6 @@ class Counters:
         self._decided = decided
         self._symbols: dict[str, _Symbol] = {}
         self._decided_before: Counter[str] = Counter()
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignResumed: self._resume,
-            FunnelCounted: self._count,
-        }
 
     def _count(self, event: FunnelCounted, record: Record) -> None:
         one = self._symbols.get(event.symbol)

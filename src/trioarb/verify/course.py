@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed, Event, PhaseEntered, Record
 from trioarb.model.trade import Phase
 from trioarb.model.wire import event_type
@@ -15,7 +13,7 @@ __all__ = ["Course"]
 _ORDER = {phase: number for number, phase in enumerate(Phase)}
 
 
-class Course:
+class Course(Folding):
     """Where the campaign stands. ``stretches``: 1, and one more each time it was resumed.
 
     ``seq``, ``ts_ns``: of the last event. ``expects`` is what the next one has to be, where that is certain.
@@ -50,15 +48,6 @@ class Course:
             self._findings.add(Check.SEQUENCE, record, f"stands where only {event_type(self.expects)} can")
         if self.ended is None:
             self.expects = None
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignOpened: self._open,
-            CampaignResumed: self._resume,
-            PhaseEntered: self._enter,
-            CampaignEnded: self._end,
-        }
 
     def _open(self, event: CampaignOpened, record: Record) -> None:
         if self.opened is None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import CampaignResumed, Decided, DecisionsRepeated, Event, PairOpened, Record, StopCleared
+from trioarb.journal.fold import Folding
+from trioarb.model.event import CampaignResumed, Decided, DecisionsRepeated, PairOpened, Record, StopCleared
 from trioarb.model.trade import Answer, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
@@ -14,7 +13,7 @@ from trioarb.verify.findings import Check, Findings
 __all__ = ["Entries"]
 
 
-class Entries:
+class Entries(Folding):
     """Folds decisions. ``decided`` counts, by symbol, the answers to opportunities."""
 
     def __init__(self, findings: Findings, course: Course) -> None:
@@ -25,16 +24,6 @@ class Entries:
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
         self.decided: Counter[str] = Counter()
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignResumed: self._resume,
-            StopCleared: self._clear,
-            Decided: self._decide,
-            DecisionsRepeated: self._repeat,
-            PairOpened: self._open,
-        }
 
     def _decide(self, event: Decided, record: Record) -> None:
         add = self._findings.add

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import CampaignOpened, Event, InstrumentListed, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import CampaignOpened, InstrumentListed, Record
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Listed", "Listings"]
@@ -26,18 +26,11 @@ class Listed:
     at: dict[str, InstrumentListed] = attrs.field(factory=dict)
 
 
-class Listings:
+class Listings(Folding):
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._fx: Mapping[str, Decimal] = {}
         self.symbols: dict[str, Listed] = {}
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            CampaignOpened: self._open,
-            InstrumentListed: self._list,
-        }
 
     def _open(self, event: CampaignOpened, record: Record) -> None:
         self._fx = event.fx

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
+from trioarb.journal.fold import Folding
 from trioarb.model.event import (
-    Event,
     OrderAcknowledged,
     OrderCancelled,
     OrderFilled,
@@ -43,7 +42,7 @@ class Order:
     late: Flow | None = None
 
 
-class Orders:
+class Orders(Folding):
     """Folds orders and fills. Decimal arithmetic has to be exact around it.
 
     ``earned`` is cash less fees of all fills, by quote asset. ``late`` holds orders that were heard of after their
@@ -63,17 +62,6 @@ class Orders:
     @property
     def locks(self) -> Iterator[Lock]:
         return (order.lock for order in self.open.values())
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            OrderSubmitted: self._submit,
-            OrderAcknowledged: self._acknowledge,
-            OrderUnknown: self._acknowledge,
-            OrderFilled: self._fill,
-            OrderCancelled: self._cancel,
-            OrderRejected: self._reject,
-        }
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
         if not self._ids.add(event.client_order_id):

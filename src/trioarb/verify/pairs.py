@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import Event, OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.seen import SeenIds
@@ -24,7 +24,7 @@ _ONE = Decimal(1)
 _DUST = 2
 
 
-class Pairs:
+class Pairs(Folding):
     """Folds pairs. Decimal arithmetic has to be exact around it.
 
     ``of_trade``: the pair in flight of each trade. ``pnl_usd`` and ``dust_usd`` are sums over the pairs that ended.
@@ -49,13 +49,6 @@ class Pairs:
     def positions(self) -> Iterator[tuple[str, Trade]]:
         """Yield the trades with an open position."""
         return ((trade_id, trade) for trade_id, trade in self.trades.items() if trade.quantity)
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            PairOpened: self._open,
-            PairEnded: self._end,
-        }
 
     def _open(self, event: PairOpened, record: Record) -> None:
         is_new = self._pair_ids.add(event.pair_id)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import Event, PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
+from trioarb.journal.fold import Folding
+from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
 from trioarb.model.number import ZERO, text
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listed
@@ -19,21 +18,12 @@ __all__ = ["Positions"]
 _SHARE = Decimal("1e-15")
 
 
-class Positions:
+class Positions(Folding):
     """Folds positions into the trades of `Pairs`. Decimal arithmetic has to be exact around it."""
 
     def __init__(self, findings: Findings, pairs: Pairs) -> None:
         self._findings = findings
         self._pairs = pairs
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            PositionOpened: self._open,
-            PositionReduced: self._reduce,
-            PositionClosed: self._close,
-            PositionMarked: self._mark,
-        }
 
     def _open(self, event: PositionOpened, record: Record) -> None:
         pair, add = self._pairs.of_trade.get(event.trade_id), self._findings.add

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 import attrs
 
-from trioarb.journal.fold import Fold
-from trioarb.model.event import Event, OrderSubmitted, Record, ResidualLeft, ResidualResolved
+from trioarb.journal.fold import Folding
+from trioarb.model.event import OrderSubmitted, Record, ResidualLeft, ResidualResolved
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
 from trioarb.verify.findings import Check, Findings
@@ -42,7 +41,7 @@ class _Resolution:
         return (self.late.earned + self.value - self.residual.booked_value) * self.usd_per_quote
 
 
-class Residuals:
+class Residuals(Folding):
     """Folds residuals; ``pnl_usd`` is the sum over the resolved ones. Decimal arithmetic has to be exact around it."""
 
     def __init__(self, findings: Findings, listings: Listings, pairs: Pairs, orders: Orders) -> None:
@@ -54,13 +53,6 @@ class Residuals:
         self.open: dict[str, ResidualLeft] = {}
         self.pnl_usd = ZERO
         self.pending: _Resolution | None = None
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return {
-            ResidualLeft: self._leave,
-            ResidualResolved: self._resolve,
-        }
 
     def _leave(self, event: ResidualLeft, record: Record) -> None:
         add, pair, pending = self._findings.add, self._pairs.in_flight.get(event.pair_id), self.pending

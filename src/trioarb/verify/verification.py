@@ -72,7 +72,7 @@ class Facts:
     """What a journal tells, as far as it was read.
 
     ``trades`` were opened, ``closed`` of them. ``unknown_orders`` have no last word; ``in_flight`` are pairs that the
-    journal breaks off in. ``without_journal`` were sent although their intent could not be written to disk.
+    journal breaks off in. ``orders_without_journal`` were sent although their intent could not be written to disk.
     """
 
     campaign_id: str
@@ -86,7 +86,7 @@ class Facts:
     closed: int
     orders: int
     fills: int
-    without_journal: int
+    orders_without_journal: int
     pnl_usd: Decimal
     open_positions: tuple[str, ...]
     in_flight: tuple[str, ...]
@@ -297,7 +297,7 @@ class Verifier:
             closed=counts[model.PositionClosed],
             orders=counts[model.OrderSubmitted],
             fills=counts[model.OrderFilled],
-            without_journal=orders.without_journal,
+            orders_without_journal=orders.without_journal,
             pnl_usd=pairs.pnl_usd + self._residuals.pnl_usd,
             open_positions=tuple(trade_id for trade_id, _ in pairs.positions()),
             in_flight=tuple(pairs.in_flight),
