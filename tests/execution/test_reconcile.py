@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from trioarb.api import Order, Side, VenueOrder
+from trioarb.api import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.builtin.paper import PaperExchange
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
@@ -128,6 +128,14 @@ def test_who_looks_twice_in_one_moment_sees_one_difference(monkeypatch: pytest.M
     assert journal.seq == recorded
 
 
+def filled_beyond(order: Order) -> OrderReport:
+    """Return what became of an order that keeps to no limit, as those of others may."""
+    fill = Fill(fill_id="1", quantity=order.quantity, price=Decimal(50), fee=Decimal(9), fee_asset="BNB")
+    return OrderReport(
+        client_order_id=order.client_order_id, venue_order_id="1", status=OrderStatus.FILLED, fills=(fill,)
+    )
+
+
 def know(
     monkeypatch: pytest.MonkeyPatch, order_id: str, *, from_second: float, since: list[float] | None = None
 ) -> None:
@@ -149,7 +157,7 @@ def know(
                     quantity=Decimal("1.50"),
                     limit_price=Decimal(100),
                 )
-                found.append(VenueOrder(order=order, report=None))
+                found.append(VenueOrder(order=order, report=filled_beyond(order)))
         return found
 
     monkeypatch.setattr(PaperExchange, "orders", knowing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import structlog
 import trio
 
@@ -97,7 +99,10 @@ async def unknown_orders(campaign: Campaign, venue: str, since_ns: int | None = 
             campaign.problems.append(str(error))
         return []
     except VenueError as error:
-        structlog.get_logger("trioarb.engine").info("a venue does not say its orders", venue=venue, error=str(error))
+        log = structlog.get_logger("trioarb.engine")
+        level = logging.DEBUG if venue in campaign.parts.reconciler.silent else logging.WARNING
+        log.log(level, "a venue does not say its orders", venue=venue, error=str(error))
+        campaign.parts.reconciler.silent.add(venue)
         return []
     ours = [one.client_order_id for one in found if one.client_order_id.startswith(f"{campaign.campaign_id}-")]
     others = [one for one in found if one.client_order_id not in ours]

@@ -74,6 +74,8 @@ class Reconciler:
         #: By how much the venues differed when they were asked last, while running, and since when.
         self._suspected: Mapping[tuple[str, str], tuple[Decimal, int]] = {}
         self._started_ns = time.now_ns()
+        #: Venues of which it was told that they don't say their orders.
+        self.silent: set[str] = set()
         #: When venues were asked for their orders last, and which were not of the journal then.
         self._asked_ns: dict[str, int] = {}
         self._named: dict[str, frozenset[str]] = {}
