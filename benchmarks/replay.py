@@ -36,6 +36,7 @@ SHARED = ROOT.parent / "shared" / "bench"
 ROUND_TRIPS, CASH = 319, Decimal("575.822")
 ROWS = 2_000_000
 SMALLER = 20_000_000
+MANY = {10: "≥ 15 M", 100: "≥ 12 M", 1_000: "≥ 8 M", 5_000: "≥ 3 M"}
 
 
 def config(path: Path, *, entry_bps: str = "14.991252", health: bool = False) -> dict[str, Any]:
@@ -133,6 +134,44 @@ def replay(path: Path, *, entry_bps: str, health: bool = False, each: bool = Fal
     }
 
 
+def many(path: Path) -> dict[str, Any]:
+    """Replay quotes of which none is worth anything; return how long it took from running to the end of the data."""
+    import trio
+
+    from trioarb.cli.journal import keep_anew
+    from trioarb.cli.running import leave_uncollected
+    from trioarb.config.load import load_table
+    from trioarb.engine.run import run_campaign
+    from trioarb.model.event import PhaseEntered, Record
+    from trioarb.plugin.registry import load_plugins
+    from trioarb.time.virtual import VirtualClock
+
+    plugins, clock = load_plugins(), VirtualClock()
+    loaded = load_table(config(path, entry_bps="500"), plugins)
+    at: dict[str, float] = {}
+
+    def note(record: Record) -> None:
+        if isinstance(record.event, PhaseEntered):
+            at[record.event.phase.name] = time.perf_counter()
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        keeping = keep_anew(Path(folder) / "c.journal", loaded)
+
+        async def main() -> Any:
+            return await run_campaign(
+                loaded.config,
+                plugins,
+                clock=clock,
+                keeping=keeping,
+                observers=[note],
+                on_open=lambda _: leave_uncollected(),
+            )
+
+        campaign = trio.run(main, clock=clock)
+    rows = sum(task.funnel.seen for task in campaign.symbols.values())
+    return {"seconds": at["DRAINING"] - at["RUNNING"], "rows": rows, "round_trips": campaign.state.statistics.closed}
+
+
 def megabytes(what: str) -> float:
     """Return how much memory this process has: ``RssAnon`` its own, without mapped files; ``VmHWM`` the most ever."""
     status = Path("/proc/self/status").read_text().splitlines()
@@ -208,6 +247,9 @@ def in_a_process(what: str, path: Path, **options: object) -> dict[str, Any]:
 def child(text: str) -> None:
     """Measure once, and print the result; before it a few quotes are replayed, for what is imported when it is used."""
     what, path, options = json.loads(text)
+    if what == "many":
+        print(json.dumps(many(Path(path))))
+        return
     if what == "write":  # here, since a process's peak of memory is inherited by those that it starts
         print(json.dumps(write(Path(path), **options)))
         return
@@ -238,6 +280,30 @@ def write_workload(path: Path, *, rows: int, raw: Path) -> None:
         "symbol": named("symbol", [f"C{number}-USDT" for number in range(10)]),
     }
     columns |= {name: made[name] for name in ("bid", "bid_size", "ask", "ask_size")}
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def write_many(path: Path, rows: int, symbols: int) -> None:
+    """Write rows of so many symbols at two venues, 50 µs apart, at prices that all lie near each other."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    chance = np.random.default_rng(7)
+    bid = 100 + chance.integers(-20, 21, rows) / 100
+
+    def named(codes: Any, names: list[str]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names))
+
+    columns = {
+        "ts_ns": 1_735_689_600_000_000_000 + np.arange(rows) * 50_000,
+        "exchange": named(chance.integers(0, 2, rows), ["A", "B"]),
+        "symbol": named(chance.integers(0, symbols, rows), [f"C{number:05}-USDT" for number in range(symbols)]),
+        "bid": bid,
+        "bid_size": np.ones(rows),
+        "ask": bid + chance.integers(1, 6, rows) / 100,
+        "ask_size": np.ones(rows),
+    }
     pq.write_table(pa.table(columns), path, compression="zstd")
 
 
@@ -360,6 +426,13 @@ def main() -> None:
         shown = best_of(options.runs, "replay", workload, **usual, each=True)
         check(shown)
         figures.add("per event", ROWS / shown["seconds"], "quotes/s", "≥ 1.5 M")
+
+        for symbols, goal in MANY.items():
+            path = folder / f"{symbols}.parquet"
+            write_many(path, 1_000_000, symbols)
+            in_a_process("many", path)
+            found = best_of(options.runs, "many", path)
+            figures.add(f"1,000,000 rows of {symbols:,} symbols", found["rows"] / found["seconds"], "rows/s", goal)
 
         usual_set = grow(figures, folder, min(options.large, SMALLER), options.runs)
         if options.large > SMALLER and usual_set is not None:

@@ -165,11 +165,9 @@ def replanned_in_vain() -> dict[str, Any]:
     zone_rows=st.sampled_from([1, 5, 256]),
     exit_rows=st.sampled_from([1, 512]),
     batch_rows=st.sampled_from([1, 7, 1_000]),
-    few_rows=st.sampled_from([0, 8]),
+    few=st.sampled_from([0, 8]),
 )
-@example(
-    table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few_rows=8
-)
+@example(table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few=8)
 def test_the_events_are_those_of_every_quote_shown(
     table: dict[str, Any],
     seed: int,
@@ -177,7 +175,7 @@ def test_the_events_are_those_of_every_quote_shown(
     zone_rows: int,
     exit_rows: int,
     batch_rows: int,
-    few_rows: int,
+    few: int,
 ) -> None:
     """Quote by quote, the strategy asked every time; then with less and less of that."""
     rows = quotes(seed)
@@ -189,7 +187,8 @@ def test_the_events_are_those_of_every_quote_shown(
             patch.setattr(module, "ZONE_ROWS", zone_rows)
         patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)
         patch.setattr(columns, "_FIRST_ROWS", batch_rows)
-        patch.setattr(player, "_FEW_ROWS", few_rows)
+        patch.setattr(player, "_FEW_ROWS", few)
+        patch.setattr(screen, "_FEW_SYMBOLS", few)
 
         with pytest.MonkeyPatch.context() as delivered:
             delivered.setattr(market, "is_played", lambda campaign: False)

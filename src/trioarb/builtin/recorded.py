@@ -50,6 +50,7 @@ class _RecordedTape(Tape):
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
+        self._steps = {one.symbol: one.price_step for one in recording.listings()}
 
     @property
     def start_ns(self) -> int:
@@ -60,7 +61,7 @@ class _RecordedTape(Tape):
 
     def rules(self, symbol: str) -> TradingRules | None:
         """Return rules whose tick fits the prices, where they are finer than any that a venue would assume."""
-        step = next((one.price_step for one in self.listings() if one.symbol == symbol), None)
+        step = self._steps.get(symbol)
         if step is None or step >= _USUAL_STEP:
             return None
         return TradingRules(tick_size=step, lot_size=_USUAL_STEP, min_notional=Decimal(5))

@@ -396,10 +396,7 @@ class Player:
         for symbol in present:
             highest = self._followers[symbol].highest_edge_bps
             known[symbol] = -np.inf if highest is None else highest
-        highest_of = {
-            symbol: screen.highest_bps(symbol, self._counted_row, row)
-            for symbol in screen.may_be_higher(known).tolist()
-        }
+        highest_of = screen.higher(known, self._counted_row, row)
         self._counted, self._counted_row = now, row
         for symbol, (seen, refused, withdrawn, stale, positive) in zip(
             present, (now - counted).T.tolist(), strict=True

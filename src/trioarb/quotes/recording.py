@@ -113,6 +113,7 @@ def _once(files: Sequence[Path]) -> Sequence[Path]:
 def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
     """Return the symbols by the files' names for them, in the order in which they first appear."""
     listings: dict[str, Listing] = {}
+    name_of: dict[str, str] = {}
     for part in parts:
         for name, decimals in zip(part.contents.symbols, part.contents.decimals, strict=True):
             base, dash, quote = name.partition("-")
@@ -126,12 +127,12 @@ def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
                 )
             step = Decimal(1).scaleb(-decimals)
             listing = Listing(symbol=base + quote, base=base, quote=quote, price_step=step)
-            for other, known in listings.items():
-                if known.symbol == listing.symbol and other != name:
-                    raise MarketDataError(
-                        f'{part.path}: symbols "{other}" and "{name}" would both be {listing.symbol}; '
-                        "rename one in the file"
-                    )
+            other = name_of.setdefault(listing.symbol, name)
+            if other != name:
+                raise MarketDataError(
+                    f'{part.path}: symbols "{other}" and "{name}" would both be {listing.symbol}; '
+                    "rename one in the file"
+                )
             before = listings.setdefault(name, listing).price_step
             if before is not None and step < before:
                 listings[name] = listing

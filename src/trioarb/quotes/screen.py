@@ -22,6 +22,8 @@ COUNTED = ("seen", "refused", "withdrawn", "stale", "edge_positive")
 _SLACK = 1e-12
 #: Places that are looked at together: what is computed of them stays in the cache, and in the same memory.
 _SLICE_ROWS = 16_384
+#: So many symbols' highest edges are looked for one by one; those of more at once.
+_FEW_SYMBOLS = 8
 #: Places that are looked at first for an exit; then twice as many, and so on.
 _FIRST_EXIT_ROWS = 512
 
@@ -247,8 +249,10 @@ class Screen:
             return np.zeros(present, dtype=np.int64)
         return np.bincount(self.window.starts.searchsorted(places, "right") - 1, minlength=present)
 
-    def may_be_higher(self, known: Array) -> Array:
-        """Return which of the present symbols may have a higher edge, in bps, than is ``known`` of each symbol."""
+    def higher(self, known: Array, first_row: int, end_row: int) -> dict[int, float]:
+        """Return the highest edge, in bps, between fresh quotes at the rows from one up to another: by symbol, of those
+        of whom less is ``known``.
+        """
         import numpy as np
 
         window, terms, present = self.window, self._terms, self.window.present
@@ -256,25 +260,37 @@ class Screen:
         for number, (sell, buy) in enumerate(terms.pairs):
             ratio = window.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
             is_higher |= 1e4 * (ratio - 1.0) > known[present]
-        found: Array = present[is_higher]
-        return found
+        few = present[is_higher].tolist()
+        if len(few) <= _FEW_SYMBOLS:
+            highest = {
+                symbol: self._highest_bps(slice(*window.places_of(symbol)), first_row, end_row) for symbol in few
+            }
+        else:
+            each = self._edges_bps(slice(0, len(window)), first_row, end_row)
+            of_all = np.fmax.reduceat(each, window.starts[:-1])
+            highest = dict(zip(few, of_all[is_higher].tolist(), strict=True))
+        return {symbol: bps for symbol, bps in highest.items() if bps > known[symbol]}
 
-    def highest_bps(self, symbol: int, first_row: int, end_row: int) -> float | None:
-        """Return the highest edge between fresh quotes at a symbol's rows from one up to another."""
+    def _highest_bps(self, places: slice, first_row: int, end_row: int) -> float:
+        import numpy as np
+
+        return float(np.fmax.reduce(self._edges_bps(places, first_row, end_row), initial=-np.inf))
+
+    def _edges_bps(self, places: slice, first_row: int, end_row: int) -> Array:
+        """Return, by place, the best edge between fresh quotes; −∞ where there is none, and at all other rows."""
         import numpy as np
 
         window, terms = self.window, self._terms
-        first, end = window.places_of(symbol)
-        first, end = (first + int(window.row[first:end].searchsorted(row)) for row in (first_row, end_row))
-        places = slice(first, end)
-        is_evaluated, highest = window.kind[places] != REFUSED, -np.inf
-        for sell, buy in terms.pairs:
-            received = window.bid[sell, places] * terms.keep[sell, symbol]
-            ratio = received / (window.ask[buy, places] * terms.cost[buy, symbol])
-            ratio = ratio[self._is_fresh(sell, places) & self._is_fresh(buy, places) & is_evaluated]
-            if len(ratio):
-                highest = np.fmax(highest, 1e4 * (float(np.fmax.reduce(ratio)) - 1.0))
-        return None if highest == -np.inf else float(highest)
+        row, symbol = window.row[places], window.symbol[places]
+        best = np.full(len(row), -np.inf)
+        with np.errstate(invalid="ignore"):
+            for sell, buy in terms.pairs:
+                received = window.bid[sell, places] * terms.keep[sell][symbol]
+                edge = 1e4 * (received / (window.ask[buy, places] * terms.cost[buy][symbol]) - 1.0)
+                is_fresh = self._is_fresh(sell, places) & self._is_fresh(buy, places)
+                best = np.where(is_fresh, np.fmax(best, edge), best)
+        is_meant = (window.kind[places] != REFUSED) & (row >= first_row) & (row < end_row)
+        return np.where(is_meant, best, -np.inf)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

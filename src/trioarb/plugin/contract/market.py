@@ -93,13 +93,13 @@ class Tape(MarketData):
 
     @abstractmethod
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
-        """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once."""
+        """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once, some ahead of time.
+
+        A row that comes before the one before it ends the campaign with an error that names it.
+        """
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        """Yield what `rows` would, as columns; ``None``: only `rows` can be had. It may be iterated in another thread.
-
-        Where all tapes of a campaign have them, and the strategy has a screen, whatever can change nothing is skipped.
-        """
+        """Yield what `rows` would, as columns; ``None``: only `rows` can be had. Perhaps iterated in another thread."""
         return None
 
     def stored(self) -> Stored | None:
