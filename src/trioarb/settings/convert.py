@@ -5,12 +5,12 @@ cattrs alone would take ``"false"`` for True and ``1.9`` for 1; these hooks take
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, Any, Protocol, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
@@ -29,12 +29,6 @@ T = TypeVar("T")
 #: TOML's own limit; a longer number in a file is a mistake, and costs time wherever it is printed.
 _WHOLE_LIMIT = 2**63
 _SHOWN_CHARACTERS = 80
-
-
-class _Hook(Protocol):
-    """How cattrs calls a structuring hook: with the value and the type."""
-
-    def __call__(self, value: Any, annotation: Any, /) -> Any: ...
 
 
 class _Invalid(ValueError):
@@ -150,36 +144,25 @@ def _whole(value: Any, allowed: str) -> int:
     return value
 
 
-def _bounded(annotation: Any) -> _Hook:
-    base, allowed = get_args(annotation)[0], describe_type(annotation)
-    bound: Bound = annotation.__metadata__[0]
-
-    def hook(value: Any, _: Any) -> Any:
-        number = _whole(value, allowed) if base is int else _decimal(value, allowed)
-        if not bound.allows(number):
-            raise _Invalid(value, allowed)
-        return number
-
-    return hook
+def _bounded(value: Any, annotation: Any) -> Decimal | int:
+    allowed = describe_type(annotation)
+    number = _whole(value, allowed) if get_args(annotation)[0] is int else _decimal(value, allowed)
+    if not annotation.__metadata__[0].allows(number):
+        raise _Invalid(value, allowed)
+    return number
 
 
-def _enumerated(cls: type[Enum]) -> _Hook:
-    def hook(value: Any, _: Any) -> Enum:
-        for member in cls:
-            if member.value == value and isinstance(value, str):
-                return member
+def _member(value: Any, cls: type[Enum]) -> Enum:
+    for member in cls:
+        if member.value == value and isinstance(value, str):
+            return member
+    raise _Invalid(value, describe_type(cls))
+
+
+def _as_it_is(value: Any, cls: Any) -> Any:
+    if type(value) is not cls:
         raise _Invalid(value, describe_type(cls))
-
-    return hook
-
-
-def _plain(cls: type) -> _Hook:
-    def hook(value: Any, _: Any) -> Any:
-        if type(value) is not cls:
-            raise _Invalid(value, describe_type(cls))
-        return value
-
-    return hook
+    return value
 
 
 def _path(value: Any, _: Any) -> Path:
@@ -188,39 +171,32 @@ def _path(value: Any, _: Any) -> Path:
     return Path(value).expanduser()
 
 
-def _list(annotation: Any, converter: cattrs.Converter) -> _Hook:
+def _of(kind: type, annotation: Any, hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return ``hook``, for values of one kind only."""
+
+    def checked(value: Any, cls: Any) -> Any:
+        if not isinstance(value, kind):
+            raise _Invalid(value, describe_type(annotation))
+        return hook(value, cls)
+
+    return checked
+
+
+def _list(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     items: Any = GenericAlias(list, get_args(annotation)[:1])
-
-    def hook(value: Any, _: Any) -> Any:
-        if not isinstance(value, list):
-            raise _Invalid(value, describe_type(annotation))
-        return tuple(converter.structure(value, items))
-
-    return hook
+    return _of(list, annotation, lambda value, _: tuple(converter.structure(value, items)))
 
 
-def _table(annotation: Any, converter: cattrs.Converter) -> _Hook:
-    structure_items = make_mapping_structure_fn(annotation, converter, dict, detailed_validation=True)
-
-    def hook(value: Any, cls: Any) -> Any:
-        if not isinstance(value, dict):
-            raise _Invalid(value, describe_type(annotation))
-        return structure_items(value, cls)
-
-    return hook
+def _table(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    return _of(dict, annotation, make_mapping_structure_fn(annotation, converter, dict, detailed_validation=True))
 
 
-def _settings(cls: Any, converter: cattrs.Converter) -> _Hook:
-    structure_fields = make_dict_structure_fn(
-        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+def _settings(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    return _of(
+        dict,
+        cls,
+        make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True),
     )
-
-    def hook(value: Any, _: Any) -> Any:
-        if not isinstance(value, dict):
-            raise _Invalid(value, describe_type(cls))
-        return structure_fields(value, cls)
-
-    return hook
 
 
 def _origin(annotation: Any) -> Any:
@@ -237,14 +213,14 @@ def _is_bounded(annotation: Any) -> bool:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    for cls in (str, bool):
-        converter.register_structure_hook(cls, _plain(cls))
+    converter.register_structure_hook(str, _as_it_is)
+    converter.register_structure_hook(bool, _as_it_is)
     converter.register_structure_hook(int, lambda value, _: _whole(value, describe_type(int)))
     converter.register_structure_hook(float, lambda value, _: float(_decimal(value, describe_type(float))))
     converter.register_structure_hook(Decimal, lambda value, _: _decimal(value, describe_type(Decimal)))
     converter.register_structure_hook(Path, _path)
-    converter.register_structure_hook_factory(_is_enum)(_enumerated)
-    converter.register_structure_hook_factory(_is_bounded)(_bounded)
+    converter.register_structure_hook_func(_is_enum, _member)
+    converter.register_structure_hook_func(_is_bounded, _bounded)
     converter.register_structure_hook_factory(lambda t: _origin(t) is tuple)(_list)
     converter.register_structure_hook_factory(lambda t: _origin(t) in (dict, Mapping))(_table)
     converter.register_structure_hook_factory(attrs.has)(_settings)

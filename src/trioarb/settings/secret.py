@@ -16,44 +16,40 @@ __all__ = ["Visit", "is_reference", "map_secrets"]
 Visit = Callable[[Any, Any, str], Any]
 
 
-def map_secrets(value: Any, annotation: Any, key: str, visit: Visit) -> Any:
+def map_secrets(value: Any, annotation: Any, key: str, visit: Visit, *, is_secret: bool = False) -> Any:
     """Return a copy of ``value``, as TOML gave it, in which ``visit`` replaced the value of each secret.
 
+    Every single value of a list or a table that ``is_secret`` is one; references, tables of one key, are such values.
     What doesn't fit its type is passed by: the conversion complains of it.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if isinstance(annotation, type) and attrs.has(annotation) and isinstance(value, dict):
-        hints = get_type_hints(annotation, include_extras=True)
-        return value | {
-            field.name: (map_secrets if field.repr else _leaves)(
-                value[field.name], hints[field.name], join_key(key, field.name), visit
-            )
-            for field in attrs.fields(annotation)
-            if field.name in value
-        }
-    if origin is tuple and isinstance(value, list):
-        return [map_secrets(item, arguments[0], f"{key}[{number}]", visit) for number, item in enumerate(value)]
-    if origin in (dict, Mapping) and isinstance(value, dict):
-        return {name: map_secrets(item, arguments[1], join_key(key, name), visit) for name, item in value.items()}
-    if origin in (Union, UnionType):
+    if origin in (Union, UnionType) and not is_secret:
         for argument in arguments:
             mapped = map_secrets(value, argument, key, visit)
             if mapped != value:
                 return mapped
-    return value
-
-
-def _leaves(value: Any, annotation: Any, key: str, visit: Visit) -> Any:
-    """Replace every single value of a secret; references, tables of one key, are such values too."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
+        return value
     if isinstance(value, list):
         of = arguments[0] if origin is tuple else Any
-        return [_leaves(item, of, f"{key}[{number}]", visit) for number, item in enumerate(value)]
-    if isinstance(value, dict) and not is_reference(value):
-        hints = get_type_hints(annotation) if isinstance(annotation, type) and attrs.has(annotation) else {}
-        rest = arguments[1] if origin in (dict, Mapping) else Any
-        return {name: _leaves(item, hints.get(name, rest), join_key(key, name), visit) for name, item in value.items()}
-    return visit(value, annotation, key)
+        return [
+            map_secrets(item, of, f"{key}[{number}]", visit, is_secret=is_secret) for number, item in enumerate(value)
+        ]
+    if isinstance(value, dict) and not (is_secret and is_reference(value)):
+        fields, hints = {}, {}
+        if isinstance(annotation, type) and attrs.has(annotation):
+            fields, hints = attrs.fields_dict(annotation), get_type_hints(annotation, include_extras=True)
+        other = arguments[1] if origin in (dict, Mapping) else Any
+        return {
+            name: map_secrets(
+                item,
+                hints.get(name, other),
+                join_key(key, name),
+                visit,
+                is_secret=is_secret or (name in fields and not fields[name].repr),
+            )
+            for name, item in value.items()
+        }
+    return visit(value, annotation, key) if is_secret else value
 
 
 def is_reference(value: Any) -> bool:
