@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,8 +25,13 @@ __all__ = [
     "VenueError",
     "clean",
     "describe",
+    "leaves",
     "said_by",
+    "shown",
 ]
+
+_SHOWN_CHARACTERS = 80
+_SHOWN_DIGITS = 50
 
 
 class TrioarbError(Exception):
@@ -96,11 +102,27 @@ def clean(text: str) -> str:
 
 def describe(error: BaseException) -> str:
     """Return an error in one line; of a group, the errors in it."""
+    return "; ".join(
+        said_by(one) if isinstance(one, PluginFault) else f"{type(one).__name__}: {said_by(one)}"
+        for one in leaves(error)
+    )
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors in a group, and in groups in it; of any other error itself."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(describe(inner) for inner in error.exceptions)
-    if isinstance(error, PluginFault):
-        return said_by(error)
-    return f"{type(error).__name__}: {said_by(error)}"
+        return [leaf for one in error.exceptions for leaf in leaves(one)]
+    return [error]
+
+
+def shown(value: object) -> str:
+    """Return a stranger's value in a few printable characters."""
+    try:
+        is_long = isinstance(value, Decimal) and len(value.as_tuple().digits) >= _SHOWN_DIGITS
+        text = clean(f"{value:.10e}" if is_long else repr(value))
+    except Exception:  # a stranger's __repr__
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def said_by(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import attrs
 import trio
 
 from trioarb.config.schema import Config, PluginTable
-from trioarb.errors import PluginFault, describe
+from trioarb.errors import PluginFault, describe, leaves
 from trioarb.plugin.border import Calls, Where, checked
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import PluginSpec
@@ -90,7 +91,7 @@ class Opener:
             if scope.cancel_called and _is_cancellation(error):
                 raise PluginFault(where.late("open")) from None
             raise
-        self.stack.push_async_exit(_Closing(self, where, manager, scope).close)
+        self.stack.push_async_exit(partial(self._close, where, manager, scope))
         if scope.cancel_called:
             raise PluginFault(where.late("open"))
         scope.deadline = inf
@@ -105,11 +106,32 @@ class Opener:
         if self._closing is not None:
             self._closing.deadline = min(self._closing.deadline, until)
 
-    def close_by(self, scope: trio.CancelScope) -> None:
-        """Give a plugin its time to close."""
-        now = trio.current_time()
-        scope.shield, scope.deadline = True, min(now + self.close_seconds, max(self._until, now + _MOMENT_SECONDS))
+    async def _close(
+        self,
+        where: Where,
+        manager: AbstractAsyncContextManager[Any],
+        scope: trio.CancelScope,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Close a plugin, whatever ended the campaign: it can't swallow its error, only a cancellation of its own."""
+        started = trio.current_time()
+        until = max(self._until, started + _MOMENT_SECONDS)
+        scope.shield, scope.deadline = True, min(started + self.close_seconds, until)
         self._closing = scope
+        try:
+            with where.call("close").seen():
+                absorbed = await manager.__aexit__(kind, error, traceback)
+        except BaseException as raised:
+            found = [one for one in leaves(raised) if one is not error]
+            own = [one for one in found if not isinstance(one, trio.Cancelled)]
+            if own:
+                self.errors.append(f"{where}: close raised {'; '.join(map(describe, own))}")
+            absorbed = raised is not error and len(own) == len(found)
+        if scope.cancel_called:
+            self.errors.append(f"{where}: close did not return within {trio.current_time() - started:.1f} s")
+        return bool(absorbed) and error is not None and _is_cancellation(error)
 
     def scope(self) -> trio.CancelScope:
         """Return a scope for what is opened from now on; it is left after that was closed."""
@@ -119,39 +141,5 @@ class Opener:
         return scope
 
 
-@attrs.frozen
-class _Closing:
-    opener: Opener
-    where: Where
-    manager: AbstractAsyncContextManager[Any]
-    scope: trio.CancelScope
-
-    async def close(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        """Close a plugin, whatever ended the campaign: it can't swallow its error, only a cancellation of its own."""
-        call, started = self.where.call("close"), trio.current_time()
-        self.opener.close_by(self.scope)
-        try:
-            with call.seen():
-                absorbed = await self.manager.__aexit__(kind, error, traceback)
-        except BaseException as raised:
-            found = [one for one in _leaves(raised) if one is not error]
-            own = [one for one in found if not isinstance(one, trio.Cancelled)]
-            if own:
-                self.opener.errors.append(f"{self.where}: close raised {'; '.join(map(describe, own))}")
-            absorbed = raised is not error and len(own) == len(found)
-        if self.scope.cancel_called:
-            seconds = trio.current_time() - started
-            self.opener.errors.append(f"{self.where}: close did not return within {seconds:.1f} s")
-        return bool(absorbed) and error is not None and _is_cancellation(error)
-
-
 def _is_cancellation(error: BaseException) -> bool:
-    return all(isinstance(leaf, trio.Cancelled) for leaf in _leaves(error))
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
-    return [error]
+    return all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))

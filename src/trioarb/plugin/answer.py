@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from trioarb.errors import clean
+from trioarb.errors import clean, shown
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, Listing, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
-from trioarb.model.trade import Account, Answer, ExitReason, OrderSize, Refusal
+from trioarb.model.trade import Account, Answer, OrderSize, Refusal
 from trioarb.plugin.contract.strategy import ExitBand
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "check_balances",
     "check_band",
     "check_edge",
-    "check_exit_reason",
     "check_float",
     "check_instruments",
     "check_listings",
@@ -51,7 +51,6 @@ _LONGEST_NAME, _LONGEST_TEXT = 200, 500
 _MOST_ANSWERS = 1_000
 #: What a venue may take of a fill, or give for it: as the settings of the paper venue allow.
 _LEAST_FEE_BPS, _MOST_FEE_BPS = Decimal(-100), Decimal(1000)
-_SHOWN_CHARACTERS = 80
 
 
 class Nonsense(ValueError):
@@ -59,16 +58,9 @@ class Nonsense(ValueError):
 
 
 def _nonsense(field: str, value: object, expected: str) -> Nonsense:
-    return Nonsense(f"{field} = {_shown(value)}; expected {expected}" if field else f"{_shown(value)}; {expected}")
-
-
-def _shown(value: object) -> str:
-    try:
-        shown = repr(value) if not isinstance(value, Decimal) or len(value.as_tuple().digits) < 50 else f"{value:.10e}"
-    except Exception:  # a stranger's __repr__
-        shown = f"a {type(value).__name__}"
-    shown = clean(shown)
-    return shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…"
+    return Nonsense(
+        f"{field} = {shown(value)}; expected {expected}" if field else f"{shown(value)}; expected {expected}"
+    )
 
 
 def is_a(value: object, kind: type[T] | tuple[type[T], ...], field: str = "") -> T:
@@ -80,41 +72,40 @@ def is_a(value: object, kind: type[T] | tuple[type[T], ...], field: str = "") ->
     if isinstance(value, kind):
         return value
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    raise _nonsense(field, value, "expected " * (not field) + " or ".join(one.__name__ for one in kinds))
+    raise _nonsense(field, value, " or ".join(one.__name__ for one in kinds))
 
 
 def check_amount(
-    value: object, field: str = "", *, above: Decimal | None = None, at_least: Decimal | None = None
+    value: object,
+    field: str = "",
+    *,
+    above: Decimal | None = None,
+    at_least: Decimal | None = None,
+    digits: int = _MOST_DIGITS,
+    after: int = _MOST_AFTER,
 ) -> Decimal:
     """Return an amount of money or of an asset: a finite Decimal within the bounds, of no more digits than can be."""
-    return _number(value, field, above=above, at_least=at_least, digits=_MOST_DIGITS, after=_MOST_AFTER)
-
-
-def _factor(value: object, field: str, *, above: Decimal | None = None, at_least: Decimal | None = None) -> Decimal:
-    return _number(value, field, above=above, at_least=at_least, digits=_FACTOR_DIGITS, after=_FACTOR_DIGITS)
-
-
-def _number(
-    value: object, field: str, *, above: Decimal | None, at_least: Decimal | None, digits: int, after: int
-) -> Decimal:
+    expected = "a finite Decimal"
+    if above is not None or at_least is not None:
+        expected += f" > {above}" if above is not None else f" ≥ {at_least}"
     if not isinstance(value, Decimal) or not value.is_finite():
-        raise _nonsense(field, value, f"a finite Decimal{_bound(above, at_least)}")
+        raise _nonsense(field, value, expected)
     if not _is_short(value):
         _, found, exponent = value.as_tuple()
         if len(found) > digits or int(exponent) < -after or len(found) + int(exponent) > _MOST_BEFORE:
             raise _nonsense(field, value, f"no more than {_MOST_BEFORE} digits before the point and {after} after it")
     if (above is not None and value <= above) or (at_least is not None and value < at_least):
-        raise _nonsense(field, value, f"a finite Decimal{_bound(above, at_least)}")
+        raise _nonsense(field, value, expected)
     return value
+
+
+#: A price, a size or a fill.
+_factor = partial(check_amount, digits=_FACTOR_DIGITS, after=_FACTOR_DIGITS)
 
 
 def _is_short(value: Decimal) -> bool:
     digits = Decimal.__str__(value)
     return len(digits) <= _FEW_CHARACTERS and "E" not in digits
-
-
-def _bound(above: Decimal | None, at_least: Decimal | None) -> str:
-    return f" > {above}" if above is not None else f" ≥ {at_least}" if at_least is not None else ""
 
 
 def check_float(value: object, field: str) -> float:
@@ -130,7 +121,7 @@ def check_float(value: object, field: str) -> float:
 def check_whole(value: object, field: str = "", *, at_least: int = 0) -> int:
     """Return a whole number of 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**63:
-        raise _nonsense(field, value, f"expected a whole number ≥ {at_least}" if not field else f"an int ≥ {at_least}")
+        raise _nonsense(field, value, f"a whole number ≥ {at_least}")
     return value
 
 
@@ -151,14 +142,14 @@ def _text(value: object, field: str) -> str:
 
 def _items(value: object, field: str = "") -> Sequence[Any]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise _nonsense(field, value, "expected " * (not field) + "a list or a tuple")
+        raise _nonsense(field, value, "a list or a tuple")
     return value
 
 
 def check_texts(value: object) -> list[str]:
     """Return lines to show."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise _nonsense("", value, "expected lines of text")
+        raise _nonsense("", value, "lines of text")
     return [_text(one, f"line {number}") for number, one in enumerate(islice(value, _MOST_ANSWERS), 1)]
 
 
@@ -312,23 +303,21 @@ def check_orders(value: object, instruments: Mapping[str, Instrument]) -> Sequen
     return checked
 
 
-def check_refusal(value: object) -> Refusal | None:
+def check_refusal(value: object) -> Refusal:
     """Return why an entry must not be made, its texts made printable."""
-    if value is None:
-        return None
     if not isinstance(value, Refusal) or value.answer not in (Answer.DENY, Answer.STOP):
-        raise _nonsense("", value, "expected a Refusal with DENY or STOP, or None")
+        raise _nonsense("", value, "a Refusal with DENY or STOP, or None")
     _name(value.rule, "rule")
-    shown = _text(value.value, "value"), _text(value.limit, "limit")
-    if shown == (value.value, value.limit):
+    refused, limit = _text(value.value, "value"), _text(value.limit, "limit")
+    if (refused, limit) == (value.value, value.limit):
         return value
-    return Refusal(answer=value.answer, rule=value.rule, value=shown[0], limit=shown[1])
+    return Refusal(answer=value.answer, rule=value.rule, value=refused, limit=limit)
 
 
 def check_tripped(value: object) -> Sequence[GuardTripped]:
     """Return what a guard trips; no endless sequence."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise _nonsense("", value, "expected GuardTripped events")
+        raise _nonsense("", value, "GuardTripped events")
     if type(value) in (tuple, list) and not value:
         return ()
     tripping = tuple(islice(value, _MOST_ANSWERS + 1))
@@ -341,8 +330,8 @@ def check_tripped(value: object) -> Sequence[GuardTripped]:
         for name in ("tier", "rule"):
             _name(getattr(tripped, name), f"{field}.{name}")
         for name in ("value", "limit"):
-            if _text(shown := getattr(tripped, name), f"{field}.{name}") != shown:
-                raise _nonsense(f"{field}.{name}", shown, f"printable text of no more than {_LONGEST_TEXT} characters")
+            if _text(said := getattr(tripped, name), f"{field}.{name}") != said:
+                raise _nonsense(f"{field}.{name}", said, f"printable text of no more than {_LONGEST_TEXT} characters")
         for name in ("symbol", "venue"):
             if getattr(tripped, name) is not None:
                 _name(getattr(tripped, name), f"{field}.{name}")
@@ -354,7 +343,7 @@ def check_tripped(value: object) -> Sequence[GuardTripped]:
 def check_stats(value: object) -> Mapping[str, Any]:
     """Return figures for the summary: what JSON holds, and decimals."""
     if not isinstance(value, Mapping):
-        raise _nonsense("", value, "expected a table of figures")
+        raise _nonsense("", value, "a table of figures")
     return {key: _figure(item, key) for key, item in ((_name(key, "a key"), item) for key, item in value.items())}
 
 
@@ -392,7 +381,7 @@ def check_order_size(value: object) -> OrderSize:
 def check_edge(value: object, field: str = "") -> float:
     """Return an edge to be asked from: any number, infinities too."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-        raise _nonsense(field, value, "expected " * (not field) + "a number")
+        raise _nonsense(field, value, "a number")
     return float(value)
 
 
@@ -403,7 +392,3 @@ def check_band(value: object) -> ExitBand:
     if band.from_ns is not None:
         check_whole(band.from_ns, "from_ns")
     return band
-
-
-def check_exit_reason(value: object) -> ExitReason:
-    return is_a(value, ExitReason)

@@ -27,6 +27,7 @@ from trioarb.errors import (
     UniverseError,
     VenueError,
     describe,
+    leaves,
     said_by,
 )
 from trioarb.model.event import GuardTripped, Record
@@ -41,14 +42,15 @@ from trioarb.plugin.contract import (
     ExitBand,
     Feed,
     GuardTier,
+    MarketData,
     QuoteSink,
     RowBatch,
+    Stored,
     Strategy,
     SymbolSource,
     Tape,
     TapeRow,
 )
-from trioarb.plugin.contract.market import Stored
 from trioarb.plugin.standstill import Standstill
 
 __all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "CheckedTape", "Where", "checked"]
@@ -104,8 +106,8 @@ class Where:
             if passing is not None:
                 self.calls.beside.append(f"{self}: {method} raised {describe(own)}")
                 return passing
-            leaf = _only(own)
-            return PluginFault(f"{self}: {method} raised {describe(own)}") if leaf is None else self.error(method, leaf)
+            first, *others = leaves(own)
+            return PluginFault(f"{self}: {method} raised {describe(own)}") if others else self.error(method, first)
         if isinstance(error, answer.Nonsense):
             return PluginFault(f"{self}: {method} returned {error}")
         if isinstance(error, TrioarbError):
@@ -128,14 +130,6 @@ class Where:
 
     def late(self, method: str) -> str:
         return f"{self}: {method} did not return within {self.calls.seconds:g} s"
-
-
-def _only(group: BaseExceptionGroup[Any]) -> BaseException | None:
-    """Return a group's only error; ``None``: there are several."""
-    if len(group.exceptions) > 1:
-        return None
-    (one,) = group.exceptions
-    return _only(one) if isinstance(one, BaseExceptionGroup) else one
 
 
 class Call:
@@ -219,10 +213,8 @@ class CheckedExchange(Exchange):
         raise VenueError(self._where.late("balances"))
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
-        try:
+        with self._where.call("seed_inventory"):
             return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
-        except BaseException as error:
-            self._where.fail("seed_inventory", error)
 
     async def submit(self, order: Order) -> OrderReport:
         with self._where.call("submit"):
@@ -264,24 +256,27 @@ class CheckedExchange(Exchange):
         raise VenueError(self._where.late("orders"))
 
 
-class CheckedTape(Tape):
-    def __init__(self, inner: Tape, where: Where) -> None:
+class _CheckedMarket(MarketData):
+    def __init__(self, inner: Any, where: Where) -> None:
         self._inner = inner
         self._where = where
 
-    @property
-    def start_ns(self) -> int | None:
-        try:
-            start_ns = self._inner.start_ns
-            return None if start_ns is None else answer.check_whole(start_ns)
-        except BaseException as error:
-            self._where.fail("start_ns", error)
-
     def listings(self) -> Sequence[Listing]:
-        return _listings(self._inner, self._where)
+        with self._where.call("listings"):
+            return answer.check_listings(self._inner.listings())
 
     def rules(self, symbol: str) -> TradingRules | None:
-        return _rules(self._inner, self._where, symbol)
+        with self._where.call("rules"):
+            rules = self._inner.rules(symbol)
+            return rules if rules is None else answer.check_rules(rules)
+
+
+class CheckedTape(_CheckedMarket, Tape):
+    @property
+    def start_ns(self) -> int | None:
+        with self._where.call("start_ns"):
+            start_ns = self._inner.start_ns
+            return None if start_ns is None else answer.check_whole(start_ns)
 
     def columns(self, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
         """Yield its rows as columns: its own, which are read ahead in a thread, or what is made of its rows."""
@@ -302,11 +297,9 @@ class CheckedTape(Tape):
             self._where.fail("rows", error)
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        try:
+        with self._where.call("batches"):
             found = self._inner.batches(symbols, start_ns)
             return None if found is None else self._checked(iter(found))
-        except BaseException as error:
-            self._where.fail("batches", error)
 
     def _checked(self, found: Iterator[RowBatch]) -> Iterator[RowBatch]:
         number, standstill = 0, Standstill(self._where.calls.most_rows)
@@ -321,24 +314,12 @@ class CheckedTape(Tape):
             self._where.fail("batches", error)
 
     def stored(self) -> Stored | None:
-        try:
+        with self._where.call("stored"):
             stored = self._inner.stored()
             return None if stored is None else answer.is_a(stored, Stored)
-        except BaseException as error:
-            self._where.fail("stored", error)
 
 
-class _CheckedFeed(Feed):
-    def __init__(self, inner: Feed, where: Where) -> None:
-        self._inner = inner
-        self._where = where
-
-    def listings(self) -> Sequence[Listing]:
-        return _listings(self._inner, self._where)
-
-    def rules(self, symbol: str) -> TradingRules | None:
-        return _rules(self._inner, self._where, symbol)
-
+class _CheckedFeed(_CheckedMarket, Feed):
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
@@ -481,22 +462,16 @@ class CheckedGuard(GuardTier):
         return PluginFault(f"{self._where}: react answers its own events without end; it has to tell them by `reacts`")
 
     def poll(self, now_ns: int) -> Sequence[GuardTripped]:
-        try:
+        with self._where.call("poll"):
             return answer.check_tripped(self._inner.poll(now_ns))
-        except BaseException as error:
-            self._where.fail("poll", error)
 
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
-        try:
+        with self._where.call("warnings"):
             return answer.check_texts(self._inner.warnings(instruments))
-        except BaseException as error:
-            self._where.fail("warnings", error)
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
-        try:
+        with self._where.call("stats"):
             return answer.check_stats(self._inner.stats(now_ns))
-        except BaseException as error:
-            self._where.fail("stats", error)
 
 
 class _CheckedStrategy(Strategy):
@@ -519,7 +494,7 @@ class _CheckedStrategy(Strategy):
     def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
         try:
             reason = self._inner.exit(position, edge_bps, net_bps, now_ns)
-            return reason if reason is None else answer.check_exit_reason(reason)
+            return reason if reason is None else answer.is_a(reason, ExitReason)
         except BaseException as error:
             self._where.fail("exit", error)
 
@@ -546,21 +521,6 @@ def _depth(kind: type, method: str) -> int:
     """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
     below = kind.__mro__[: kind.__mro__.index(Exchange)]
     return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)
-
-
-def _listings(market: Tape | Feed, where: Where) -> Sequence[Listing]:
-    try:
-        return answer.check_listings(market.listings())
-    except BaseException as error:
-        where.fail("listings", error)
-
-
-def _rules(market: Tape | Feed, where: Where, symbol: str) -> TradingRules | None:
-    try:
-        rules = market.rules(symbol)
-        return rules if rules is None else answer.check_rules(rules)
-    except BaseException as error:
-        where.fail("rules", error)
 
 
 def _kinds(value: Any, field: str) -> frozenset[Any] | None:

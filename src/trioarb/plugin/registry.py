@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import attrs
 import pluggy
 
-from trioarb.errors import ConfigError, Interrupt, PluginError, clean, describe
+from trioarb.errors import ConfigError, Interrupt, PluginError, describe, shown
 from trioarb.plugin import hookspec
 from trioarb.plugin.extras import extra_with_plugin
 from trioarb.plugin.spec import (
@@ -39,7 +39,6 @@ _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
 }
 
 _PREFIX = "trioarb_"
-_SHOWN_CHARACTERS = 80
 
 
 @attrs.frozen(kw_only=True)
@@ -204,21 +203,21 @@ def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, A
     if specs is None:
         if inspect.iscoroutine(returned):
             returned.close()
-        raise PluginError(f"hook {hook} returned {_shown(returned)}; expected a list of {kind.__name__} objects")
+        raise PluginError(f"hook {hook} returned {shown(returned)}; expected a list of {kind.__name__} objects")
     for spec in specs:
         if not isinstance(spec, kind):
-            raise PluginError(f"hook {hook} returned {_shown(spec)}; expected {kind.__name__} objects")
+            raise PluginError(f"hook {hook} returned {shown(spec)}; expected {kind.__name__} objects")
         _check(spec, hook)
     return specs
 
 
 def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
     if not isinstance(spec.name, str) or not spec.name or not spec.name.isprintable():
-        raise PluginError(f"hook {hook}: a plugin's name must be printable text, not {_shown(spec.name)}")
+        raise PluginError(f"hook {hook}: a plugin's name must be printable text, not {shown(spec.name)}")
     if not isinstance(spec.doc, str) or not callable(spec.warnings):
         raise PluginError(f"hook {hook}: `doc` of {spec.name!r} must be text, and `warnings` a function")
     if isinstance(spec, GuardTierSpec) and (isinstance(spec.rank, bool) or not isinstance(spec.rank, int)):
-        raise PluginError(f"hook {hook}: `rank` of {spec.name!r} must be a whole number, not {_shown(spec.rank)}")
+        raise PluginError(f"hook {hook}: `rank` of {spec.name!r} must be a whole number, not {shown(spec.rank)}")
     if not isinstance(spec.settings, type) or not attrs.has(spec.settings):
         raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
     if not callable(spec.open) or inspect.iscoroutinefunction(spec.open) or inspect.isasyncgenfunction(spec.open):
@@ -226,14 +225,6 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
             f"hook {hook}: `open` of {spec.name!r} must return an async context manager; "
             "write an async generator and put @contextlib.asynccontextmanager before it"
         )
-
-
-def _shown(value: object) -> str:
-    try:
-        text = clean(repr(value))
-    except Exception:  # a stranger's __repr__
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:
