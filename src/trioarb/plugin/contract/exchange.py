@@ -26,12 +26,6 @@ class Exchange(ABC):
     #: Margin only: how far the base asset of one symbol may go below zero, in USD.
     max_borrow_usd: Decimal = Decimal(0)
 
-    def __init_subclass__(cls) -> None:
-        """What a class says of its parent's `submit` does not hold of a `submit` of its own."""
-        super().__init_subclass__()
-        if "submit" in vars(cls) and "answers_at_ns" not in vars(cls):
-            cls.answers_at_ns = Exchange.answers_at_ns  # type: ignore[method-assign]
-
     @abstractmethod
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         """Return the instruments, by symbol, of those listings that the venue trades."""
@@ -62,6 +56,7 @@ class Exchange(ABC):
         """Return when an order that is sent now is answered, if that is known. Simulated venues only.
 
         `answer` is called at that time then, instead of `submit`: an order that the engine doesn't wait for costs less.
+        Not so where a subclass has a `submit` of its own, but no `answer`.
         """
         return None
 
