@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import attrs
 
-__all__ = ["Problem", "nearest"]
+__all__ = ["Problem", "did_you_mean", "nearest"]
 
 
 @attrs.frozen(kw_only=True)
@@ -44,3 +44,9 @@ def nearest(word: str, names: Iterable[str]) -> str:
     folded = {name.lower(): name for name in names}
     matches = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     return folded[matches[0]] if matches else ""
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """Return the end of a message: what was probably meant, or ''."""
+    name = nearest(word, names)
+    return f"; did you mean {name!r}?" if name else ""

@@ -13,7 +13,7 @@ from trioarb.errors import UniverseError
 from trioarb.model.market import Listing
 from trioarb.model.number import text
 from trioarb.settings.keydoc import toml_literal
-from trioarb.settings.problem import nearest
+from trioarb.settings.problem import did_you_mean
 
 __all__ = ["Selection", "Verdict", "select", "stablecoin_warning", "unknown_warnings"]
 
@@ -153,9 +153,12 @@ def _volume(listing: Listing) -> Decimal | None:
 def _named(key: str, symbol: str, known: Mapping[str, Listing], settings: Universe) -> Listing:
     if symbol in known:
         return known[symbol]
-    suggestion = nearest(symbol, known)
-    hint = f"; did you mean {suggestion!r}?" if suggestion else ""
-    raise UniverseError(f'universe.{key}: the symbol source "{settings.source}" does not list {symbol!r}{hint}')
+    raise UniverseError(_not_listed(key, symbol, known, settings))
+
+
+def _not_listed(key: str, symbol: str, known: Iterable[str], settings: Universe) -> str:
+    source = f'universe.{key}: the symbol source "{settings.source}"'
+    return f"{source} does not list {symbol!r}{did_you_mean(symbol, known)}"
 
 
 def _verdict(listing: Listing, reason: str, *, is_in: bool) -> Verdict:
@@ -182,11 +185,7 @@ def unknown_warnings(selection: Selection, settings: Universe) -> Iterator[str]:
     """Say which blacklisted and whitelisted symbols the source doesn't list, and so have no effect."""
     known = [verdict.symbol for verdict in selection.verdicts]
     for key, symbols in (("blacklist", settings.blacklist), ("whitelist", settings.whitelist)):
-        for symbol in symbols:
-            if symbol not in known:
-                suggestion = nearest(symbol, known)
-                hint = f"; did you mean {suggestion!r}?" if suggestion else ""
-                yield f'universe.{key}: the symbol source "{settings.source}" does not list {symbol!r}{hint}'
+        yield from (_not_listed(key, symbol, known, settings) for symbol in symbols if symbol not in known)
 
 
 def stablecoin_warning(symbols: Iterable[Listing], settings: Universe) -> str | None:
