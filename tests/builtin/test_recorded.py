@@ -465,10 +465,10 @@ async def test_a_null_where_a_value_must_be_names_its_row(tmp_path: Path, row: R
 async def test_an_exchange_that_the_file_lacks_is_answered_with_those_it_has(tmp_path: Path) -> None:
     path = write(tmp_path / "quotes.parquet", [quote(exchange="GATEIO"), quote(exchange="BINANCE")])
     assert await refusal(path, "binanc") == (
-        'no rows of exchange "binanc"; the file has BINANCE, GATEIO; did you mean "BINANCE"?'
+        "no rows of exchange 'binanc'; the file has BINANCE, GATEIO; did you mean 'BINANCE'?"
     )
     assert await refusal(path, "KRAKEN") == (
-        'no rows of exchange "KRAKEN"; the file has BINANCE, GATEIO; set `exchange` to one of them, or replay '
+        "no rows of exchange 'KRAKEN'; the file has BINANCE, GATEIO; set `exchange` to one of them, or replay "
         "with --exchange VENUE=NAME"
     )
 

@@ -115,7 +115,7 @@ REFUSED: Mapping[Callable[[Path], None], str] = {
     truncated: "truncated",
     lacking_a_column: "lacks the column ask_size",
     unsorted: "not sorted by ts_ns: row 6 has",
-    of_other_venues: 'no rows of exchange "RIGHT"; the file has LEFT, RIGTH; did you mean "RIGTH"?',
+    of_other_venues: "no rows of exchange 'RIGHT'; the file has LEFT, RIGTH; did you mean 'RIGTH'?",
 }
 
 

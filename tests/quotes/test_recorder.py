@@ -10,7 +10,8 @@ import pytest
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.quotes import recorder as recording
-from trioarb.quotes.recorder import QuoteRecorder, recover
+from trioarb.quotes.part import recover
+from trioarb.quotes.recorder import QuoteRecorder
 
 MIDNIGHT_NS = 1_735_689_600_000_000_000
 LISTING = Listing(symbol="BTCUSDT", base="BTC", quote="USDT")

@@ -36,8 +36,7 @@ def test_rows_come_out_by_time_and_else_as_they_came(
         for old in tmp_path.iterdir():
             old.unlink()
         sorting = runs.Runs(tmp_path)
-        for rows in made(parts):
-            sorting.add(rows)
+        sorting.fill(made(parts))
         found = [row for rows in sorting.sorted() for row in rows["pair"].tolist()]
     times = [time for part in parts for time in part]
     assert found == sorted(range(len(times)), key=lambda place: times[place])

@@ -14,6 +14,7 @@ __all__ = [
     "nanoseconds",
     "number_problem",
     "plain",
+    "text_problem",
     "time_problem",
     "unit_that_fits",
 ]
@@ -37,6 +38,14 @@ def _plain_type(kind: Any) -> Any:
     import pyarrow as pa
 
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def text_problem(kind: Any) -> str:
+    """Return what is wrong with a column of names of this type; '' if it is text."""
+    import pyarrow as pa
+
+    text = _plain_type(kind)
+    return "" if pa.types.is_string(text) or pa.types.is_large_string(text) else f"is {kind}, must be string"
 
 
 def number_problem(kind: Any) -> str:

@@ -26,6 +26,7 @@ from trioarb.quotes.exact import (
     latest_ns,
     nanoseconds,
     number_problem,
+    text_problem,
     time_problem,
     unit_that_fits,
 )
@@ -36,7 +37,16 @@ if TYPE_CHECKING:
 
     Integers = npt.NDArray[np.integer[Any]]
 
-__all__ = ["FileContents", "QuoteFile", "Scanned", "files_below", "first_line", "quote_files", "scan_quotes"]
+__all__ = [
+    "FileContents",
+    "QuoteFile",
+    "Scanned",
+    "files_below",
+    "first_line",
+    "quote_files",
+    "scan_quotes",
+    "stamp_of",
+]
 
 _NAMES = ("exchange", "symbol")
 _NUMBERS = ("bid", "bid_size", "ask", "ask_size")
@@ -179,8 +189,6 @@ class QuoteFile:
             raise self.error(f"truncated: the end of the Parquet file is missing at {size} bytes; copy it again")
 
     def _check_columns(self, schema: Any) -> None:
-        import pyarrow as pa
-
         needs = "a file of quotes needs " + ", ".join(_COLUMNS)
         missing = [name for name in _COLUMNS if name not in schema.names]
         if missing:
@@ -189,14 +197,13 @@ class QuoteFile:
         double = [name for name in _COLUMNS if schema.names.count(name) > 1]
         if double:
             raise self.error(f"has {_columns(double)} more than once; {needs}, once each")
-        problems = {"ts_ns": time_problem(schema.field("ts_ns").type)}
-        for name in _NAMES:
-            kind = schema.field(name).type
-            text = kind.value_type if pa.types.is_dictionary(kind) else kind
-            is_text = pa.types.is_string(text) or pa.types.is_large_string(text)
-            problems[name] = "" if is_text else f"is {kind}, must be string"
-        problems |= {name: number_problem(schema.field(name).type) for name in _NUMBERS}
-        wrong = [f"{name} {problem}" for name, problem in problems.items() if problem]
+        check_of = {
+            "ts_ns": time_problem,
+            **dict.fromkeys(_NAMES, text_problem),
+            **dict.fromkeys(_NUMBERS, number_problem),
+        }
+        checked = {name: check(schema.field(name).type) for name, check in check_of.items()}
+        wrong = [f"{name} {problem}" for name, problem in checked.items() if problem]
         if wrong:
             raise self.error(f"wrong column types: {'; '.join(wrong)}; write the file again with these types")
 
@@ -231,6 +238,18 @@ class Scanned:
     exchanges: Mapping[str, FileContents]
 
 
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what is no longer the same when a file was changed.
+
+    A corrected copy may have the size and the modification time of what it replaces.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def scan_quotes(path: Path) -> Scanned:
     """Check times and names of the whole file, in one pass and in constant memory; once, unless it was changed.
 
@@ -238,14 +257,13 @@ def scan_quotes(path: Path) -> Scanned:
         MarketDataError: it can't be read, or breaks a rule.
     """
     with suppress(OSError):
-        status = path.stat()
-        return _scan_once(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        return _scan_once(path, stamp_of(path))
     with closing(QuoteFile(path)) as file:  # says what is wrong
         return _scan(file)
 
 
 @lru_cache(maxsize=4_096)
-def _scan_once(path: Path, *stamp: int) -> Scanned:
+def _scan_once(path: Path, stamp: tuple[int, ...]) -> Scanned:
     """Scan a file, unless this very file was scanned before, by whatever process."""
     what = f"scanned {_RULES} {path.resolve()} {stamp}"
     noted = read_note(what, Scanned)
@@ -257,13 +275,21 @@ def _scan_once(path: Path, *stamp: int) -> Scanned:
     return scanned
 
 
+@attrs.define
+class _Quoted:
+    """What a file holds of one symbol of an exchange."""
+
+    start_ns: int
+    end_ns: int = 0
+    rows: int = 0
+    decimals: int = 0
+
+
 def _scan(file: QuoteFile) -> Scanned:
     import numpy as np
 
-    rows = start_ns = 0
-    last_ns: int | None = None
-    times: dict[str, tuple[int, int, int]] = {}
-    found: dict[str, dict[str, int]] = {}
+    rows, last_ns = 0, None
+    found: dict[str, dict[str, _Quoted]] = {}
     for batch in file.batches(("ts_ns", *_NAMES, *_PRICES)):
         for name in ("ts_ns", *_NAMES):
             if batch.column(name).null_count:
@@ -272,73 +298,58 @@ def _scan(file: QuoteFile) -> Scanned:
         ts = file.times(batch.column("ts_ns"))
         _check_order(file, ts, last_ns, rows)
         _check_unit(file, ts, rows)
-        start_ns, last_ns = (start_ns if rows else int(ts[0])), int(ts[-1])
-        rows += len(ts)
-        exchange_codes, exchange_names = file.names(batch.column("exchange"))
-        symbol_codes, symbol_names = file.names(batch.column("symbol"))
-        pairs = exchange_codes.astype(np.int64) * len(symbol_names) + symbol_codes
-        first_of: list[tuple[int, str, str]] = []
-        for pair in np.flatnonzero(np.bincount(pairs)):
-            exchange, symbol = exchange_names[pair // len(symbol_names)], symbol_names[pair % len(symbol_names)]
-            if symbol not in found.get(exchange, {}):
-                first_of.append((int(np.argmax(pairs == pair)), exchange, symbol))
-        for _, exchange, symbol in sorted(first_of):
-            found.setdefault(exchange, {})[symbol] = 0
-        prices = [file.numbers(batch.column(name)) for name in _PRICES]
-        for (exchange, symbol), digits in _decimals(prices, pairs, exchange_names, symbol_names, found).items():
-            found[exchange][symbol] = digits
-        for code in np.flatnonzero(np.bincount(exchange_codes)):
-            here = np.flatnonzero(exchange_codes == code)
-            first_ns, _, before = times.get(exchange_names[code], (int(ts[here[0]]), 0, 0))
-            times[exchange_names[code]] = first_ns, int(ts[here[-1]]), before + len(here)
+        exchange_codes, exchanges = file.names(batch.column("exchange"))
+        symbol_codes, symbols = file.names(batch.column("symbol"))
+        pairs = exchange_codes.astype(np.int64) * len(symbols) + symbol_codes
+        counts = np.bincount(pairs, minlength=len(exchanges) * len(symbols))
+        first, last, decimals = np.full(len(counts), len(ts)), *np.zeros((2, len(counts)), dtype=np.int64)
+        np.minimum.at(first, pairs, np.arange(len(ts)))
+        np.maximum.at(last, pairs, np.arange(len(ts)))
+        here: list[tuple[int, _Quoted]] = []
+        for pair in sorted(counts.nonzero()[0].tolist(), key=first.__getitem__):
+            of_exchange = found.setdefault(exchanges[pair // len(symbols)], {})
+            one = of_exchange.setdefault(symbols[pair % len(symbols)], _Quoted(int(ts[first[pair]])))
+            one.end_ns, one.rows = int(ts[last[pair]]), one.rows + int(counts[pair])
+            decimals[pair] = one.decimals
+            here.append((pair, one))
+        _raise_decimals(decimals, [file.numbers(batch.column(name)) for name in _PRICES], pairs)
+        for pair, one in here:
+            one.decimals = int(decimals[pair])
+        rows, last_ns = rows + len(ts), int(ts[-1])
     if not rows:
         raise file.error("holds no rows; record it again or name another file")
-    exchanges = {
-        name: FileContents(
-            rows=count,
-            start_ns=first_ns,
-            end_ns=end_ns,
-            symbols=tuple(found[name]),
-            decimals=tuple(found[name].values()),
+    contents = {
+        exchange: FileContents(
+            rows=sum(one.rows for one in quoted.values()),
+            start_ns=min(one.start_ns for one in quoted.values()),
+            end_ns=max(one.end_ns for one in quoted.values()),
+            symbols=tuple(quoted),
+            decimals=tuple(one.decimals for one in quoted.values()),
         )
-        for name, (first_ns, end_ns, count) in times.items()
+        for exchange, quoted in found.items()
     }
-    return Scanned(rows=rows, start_ns=start_ns, exchanges=exchanges)
+    return Scanned(rows=rows, start_ns=min(one.start_ns for one in contents.values()), exchanges=contents)
 
 
-def _decimals(
-    prices: Sequence[Any],
-    pairs: Integers,
-    exchanges: Sequence[str],
-    symbols: Sequence[str],
-    known: Mapping[str, Mapping[str, int]],
-) -> Mapping[tuple[str, str], int]:
-    """Return with how many digits behind the point the prices are that have more than is known of their pair."""
+def _raise_decimals(decimals: Integers, prices: Sequence[Any], pairs: Integers) -> None:
+    """Raise the digits behind the point that are known of each pair to those that its prices have."""
     import numpy as np
 
-    names = {
-        place: (exchanges[place // len(symbols)], symbols[place % len(symbols)])
-        for place in np.flatnonzero(np.bincount(pairs)).tolist()
-    }
-    digits = np.zeros(len(exchanges) * len(symbols), dtype=np.int64)
-    for place, (exchange, symbol) in names.items():
-        digits[place] = known[exchange][symbol]
     powers = np.array([float(10**count) for count in range(_MOST_DECIMALS + 1)])
     is_crossed = prices[0] > prices[1]  # such rows are refused
     for column in prices:
         rest, of, is_price = column, pairs, None
         while len(rest):
-            scale = powers[digits][of]
+            scale = powers[decimals][of]
             scaled = rest * scale
             # Both are exact, so their quotient is the double nearest to the decimal.
             more = np.rint(scaled) / scale != rest
             if is_price is None:
                 more[more] = is_price = (column[more] > 0) & np.isfinite(column[more]) & ~is_crossed[more]
             if more.any():
-                more &= (np.abs(scaled) < _MOST_EXACT) & (digits[of] < _MOST_DECIMALS)
+                more &= (np.abs(scaled) < _MOST_EXACT) & (decimals[of] < _MOST_DECIMALS)
             rest, of = rest[more], of[more]
-            digits[np.unique(of)] += 1
-    return {name: int(digits[place]) for place, name in names.items() if digits[place] > known[name[0]][name[1]]}
+            decimals[np.unique(of)] += 1
 
 
 def _check_order(file: QuoteFile, ts: Integers, last_ns: int | None, offset: int) -> None:

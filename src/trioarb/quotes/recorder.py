@@ -10,23 +10,19 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
-
-import attrs
 
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import QuoteSink
 from trioarb.plugin.extras import require
+from trioarb.quotes.part import DAY_NS, Part, Row, recover, to_parquet
 
-__all__ = ["DAY_NS", "WRITE_OPTIONS", "QuoteRecorder", "quote_schema", "recover", "stem_of"]
+__all__ = ["QuoteRecorder"]
 
-DAY_NS = 86_400 * 10**9
 #: A part file with so many rows becomes a Parquet file.
 _ROTATE_ROWS = 5_000_000
 #: Rows of a venue that may wait to be written; what comes beyond them is lost, and counted.
@@ -35,13 +31,6 @@ _MOST_WAITING = 2_000_000
 _INLINE_ROWS = 65_536
 #: Rows that are written in one go. Between two of them a thread that trades gets its turn.
 _SLICE_ROWS = 4_096
-#: Rows of a Parquet file that are compressed together.
-_GROUP_ROWS = 131_072
-_SUFFIX = ".part"
-#: With a sum of each page, so that a flipped bit is noticed, and is not taken for another price.
-WRITE_OPTIONS: Mapping[str, Any] = {"compression": "zstd", "write_page_checksum": True}
-
-_Row = tuple[int, str, float, float, float, float, int | None]
 
 
 class QuoteRecorder:
@@ -73,10 +62,10 @@ class QuoteRecorder:
         self.complete = False
         self._room = _INLINE_ROWS if inline else _MOST_WAITING
         #: Filled by the sinks, emptied by `flush`, perhaps in another thread: both ends of a deque may be used at once.
-        self._waiting: dict[str, deque[_Row]] = {}
-        self._parts: dict[str, _Part] = {}
+        self._waiting: dict[str, deque[Row]] = {}
+        self._parts: dict[str, Part] = {}
         #: Parts that get no more rows, to be made Parquet files.
-        self._ended: deque[_Part] = deque()
+        self._ended: deque[Part] = deque()
         #: Counted by the sinks, and by who writes.
         self._refused = self._unwritten = 0
         self._is_hurried = False
@@ -144,14 +133,12 @@ class QuoteRecorder:
         with self._converting:
             while self._ended and self.error is None and not self._is_hurried:
                 part = self._ended[0]
-                try:
-                    path = _to_parquet(part.path, is_hurried=lambda: self._is_hurried)
-                    if path is None:
+                with self._failing():
+                    written = to_parquet(part.path, is_hurried=lambda: self._is_hurried)
+                    if written is None:
                         return
                     part.remove()
-                except Exception as error:
-                    raise self._fail(error) from error
-                self.files.append(path)
+                self.files.append(written[0])
                 self._ended.popleft()
 
     def recover(self) -> list[tuple[Path, int]]:
@@ -199,41 +186,43 @@ class QuoteRecorder:
             self.on_failure(error)
         return self.error is None
 
-    def _write(self, venue: str, rows: Sequence[_Row]) -> None:
+    def _write(self, venue: str, rows: Sequence[Row]) -> None:
         unwritten = len(rows)
         try:
-            for day_rows in _by_day(rows):
-                part = self._parts.get(venue)
-                if part is not None and (part.day != day_rows[0][0] // DAY_NS or part.rows >= _ROTATE_ROWS):
-                    self._end(venue)
-                    part = None
-                if part is None:
-                    part = self._parts[venue] = _Part.begin(self.folder, venue, day_rows[0][0])
-                part.write(day_rows)
-                unwritten -= len(day_rows)
-                self.rows.update((venue, row[1]) for row in day_rows)
-        except Exception as error:
+            with self._failing():
+                for day_rows in _by_day(rows):
+                    part = self._parts.get(venue)
+                    if part is not None and (part.day != day_rows[0][0] // DAY_NS or part.rows >= _ROTATE_ROWS):
+                        self._end(venue)
+                        part = None
+                    if part is None:
+                        part = self._parts[venue] = Part.begin(self.folder, venue, day_rows[0][0])
+                    part.write(day_rows)
+                    unwritten -= len(day_rows)
+                    self.rows.update((venue, row[1]) for row in day_rows)
+        finally:
             self._unwritten += unwritten
-            raise self._fail(error) from error
 
     def _end(self, venue: str) -> None:
-        try:
+        with self._failing():
             self._parts[venue].end()
-        except Exception as error:
-            raise self._fail(error) from error
         self._ended.append(self._parts.pop(venue))
 
-    def _fail(self, error: Exception) -> MarketDataError:
-        """Take and write nothing more; return why."""
-        if isinstance(error, MarketDataError):
-            return error
-        reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        self._room = 0
-        failure = MarketDataError(f"{self.folder}: can't be written: {reason}")
-        self.error = self.error or failure
-        return failure
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Take and write nothing more if anything is raised, and say why."""
+        try:
+            yield
+        except MarketDataError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if isinstance(error, OSError):
+                reason = error.strerror or str(error)
+            self._room = 0
+            failure = MarketDataError(f"{self.folder}: can't be written: {reason}")
+            self.error = self.error or failure
+            raise failure from error
 
 
 def _held(folder: Path) -> int | None:
@@ -259,184 +248,7 @@ def _held(folder: Path) -> int | None:
     return lock
 
 
-@attrs.define
-class _Part:
-    """A growing file of one venue. ``last_ns``: the time of its last row."""
-
-    path: Path
-    venue: str
-    day: int
-    file: BinaryIO
-    stream: Any
-    rows: int = 0
-    last_ns: int = 0
-
-    @classmethod
-    def begin(cls, folder: Path, venue: str, first_ns: int) -> _Part:
-        import pyarrow as pa
-
-        stem, number = stem_of(folder, venue, first_ns), 1
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            path = stem.with_name(f"{stem.name}{f'-{number}' if number > 1 else ''}{_SUFFIX}")
-            number += 1
-            with suppress(FileExistsError):
-                file = path.open("xb")
-                # Looked for afterwards: until the Parquet file is there, the part that it is made of is.
-                if not path.with_suffix(".parquet").exists():
-                    break
-                path.unlink()
-                file.close()
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not path.exists():  # taken for a dead one's by a recorder that began at the same time
-            file.close()
-            return cls.begin(folder, venue, first_ns)
-        return cls(path, venue, first_ns // DAY_NS, file, pa.ipc.new_stream(file, quote_schema()))
-
-    def write(self, rows: Sequence[_Row]) -> None:
-        import numpy as np
-        import pyarrow as pa
-
-        ts_ns, names, *numbers, venue_ts_ns = zip(*rows, strict=True)
-        # Rows of one venue are in the order in which they came; a clock that was set back must not undo that.
-        times = np.maximum.accumulate(np.maximum(np.array(ts_ns, dtype=np.int64), self.last_ns))
-        prices = (np.array(column, dtype=np.float64) for column in numbers)
-        columns = [times, pa.array([self.venue] * len(rows)), pa.array(names), *prices]
-        batch = pa.record_batch([*columns, pa.array(venue_ts_ns, pa.int64())], schema=quote_schema())
-        self.stream.write_batch(batch)
-        self.file.flush()
-        self.rows += len(rows)
-        self.last_ns = int(times[-1])
-
-    def end(self) -> None:
-        """Write no more."""
-        self.stream.close()
-        self.file.flush()
-
-    def remove(self) -> None:
-        """Delete it, now that it is a Parquet file."""
-        self.path.unlink()
-        self.file.close()
-
-    def leave(self) -> None:
-        """Leave it to who recovers it."""
-        with suppress(OSError):
-            self.file.close()
-
-
-def _never() -> bool:
-    return False
-
-
-def stem_of(folder: Path, venue: str, first_ns: int) -> Path:
-    """Return where a venue's quotes from a time on belong, without suffix."""
-    moment = datetime.fromtimestamp(first_ns // 10**9, UTC)
-    return folder / f"{moment:%Y-%m-%d}" / f"{venue}.{moment:%H%M%S}"
-
-
-def recover(folder: Path, *, is_hurried: Callable[[], bool] = _never) -> list[tuple[Path, int]]:
-    """Make Parquet files of what recorders left that were killed; return them, and their rows.
-
-    What is not done by the time ``is_hurried`` says so is left as it is.
-
-    Raises:
-        MarketDataError: it can't be written.
-    """
-    recovered = []
-    for part in sorted(folder.glob(f"*/*{_SUFFIX}")):
-        try:
-            with part.open("rb") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # it is being written
-                path = _to_parquet(part, is_hurried=is_hurried)
-                if path is None:
-                    break
-                rows = _rows_of(path)
-                if not rows:
-                    path.unlink()
-                part.unlink()
-                if rows:
-                    recovered.append((path, rows))
-        except OSError as error:
-            raise MarketDataError(f"{part}: can't be recovered: {error.strerror or error}") from error
-    return recovered
-
-
-def _rows_of(path: Path) -> int:
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
-
-
-def _to_parquet(part: Path, *, is_hurried: Callable[[], bool]) -> Path | None:
-    """Write what can be read of a part file as Parquet, under a name that no player reads until it is whole.
-
-    Return ``None``, and leave nothing, if it had to hurry.
-    """
-    import pyarrow.parquet as pq
-
-    path, building = part.with_suffix(".parquet"), part.with_suffix(".building")
-    try:
-        with pq.ParquetWriter(building, quote_schema(), **WRITE_OPTIONS) as writer:
-            for table in _tables(part):
-                if is_hurried():
-                    break
-                writer.write_table(table)
-        if is_hurried():
-            building.unlink()
-            return None
-        with building.open("rb") as file:
-            os.fsync(file.fileno())
-        building.rename(path)
-    except OSError:
-        with suppress(OSError):  # on a full disk, what it takes is wanted by others
-            building.unlink()
-        raise
-    return path
-
-
-def _tables(part: Path) -> Iterator[Any]:
-    """Yield the rows in row groups: a batch is no more than a second's."""
-    import pyarrow as pa
-
-    some: list[Any] = []
-    rows = 0
-    for batch in _batches(part):
-        some.append(batch)
-        rows += batch.num_rows
-        if rows >= _GROUP_ROWS:
-            yield pa.Table.from_batches(some)
-            some, rows = [], 0
-    if some:
-        yield pa.Table.from_batches(some)
-
-
-def _batches(part: Path) -> Iterator[Any]:
-    import pyarrow as pa
-
-    with part.open("rb") as file, suppress(pa.ArrowInvalid, OSError):
-        yield from pa.ipc.open_stream(file)  # ends where it breaks off
-
-
-def quote_schema() -> Any:
-    """Return the columns of a recording, as pyarrow's schema."""
-    import pyarrow as pa
-
-    numbers = [(name, pa.float64()) for name in ("bid", "bid_size", "ask", "ask_size")]
-    return pa.schema(
-        [
-            ("ts_ns", pa.int64()),
-            ("exchange", pa.string()),
-            ("symbol", pa.string()),
-            *numbers,
-            ("venue_ts_ns", pa.int64()),
-        ]
-    )
-
-
-def _by_day(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+def _by_day(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """Yield the rows of each UTC day."""
     first = 0
     for place in range(1, len(rows)):

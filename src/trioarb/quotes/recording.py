@@ -5,7 +5,6 @@ The one definition of a good recording: a replay plays what can be opened here, 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
@@ -16,7 +15,8 @@ import attrs
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import RowBatch, Stored
-from trioarb.quotes.parquet import FileContents, QuoteFile, Scanned, quote_files, scan_quotes
+from trioarb.quotes.parquet import FileContents, QuoteFile, Scanned, quote_files, scan_quotes, stamp_of
+from trioarb.settings.problem import did_you_mean
 
 __all__ = ["Recording"]
 
@@ -53,15 +53,7 @@ class Recording:
 
     def stored(self) -> Stored:
         names = [str(part.path.resolve()) for part in self._parts]
-        stamps = [part.path.stat() for part in self._parts]
-        what = [
-            self.exchange,
-            # A corrected copy may have the size and the modification time of what it replaces.
-            *(
-                (name, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
-                for name, one in zip(names, stamps, strict=True)
-            ),
-        ]
+        what = [self.exchange, *((name, *stamp_of(part.path)) for name, part in zip(names, self._parts, strict=True))]
         rows = sum(part.contents.rows for part in self._parts)
         return Stored(fingerprint=repr(what), source=f"{self.exchange}: {', '.join(names)}", rows=rows)
 
@@ -141,11 +133,5 @@ def _listings(parts: Sequence[_Part]) -> Mapping[str, Listing]:
 
 def _unknown_exchange(exchange: str, scanned: Sequence[Scanned]) -> str:
     present = sorted({name for found in scanned for name in found.exchanges})
-    folded = {name.lower(): name for name in present}
-    near = difflib.get_close_matches(exchange.lower(), folded, n=1)
-    guess = (
-        f'; did you mean "{folded[near[0]]}"?'
-        if near
-        else "; set `exchange` to one of them, or replay with --exchange VENUE=NAME"
-    )
-    return f'no rows of exchange "{exchange}"; the file has {", ".join(present)}{guess}'
+    guess = did_you_mean(exchange, present) or "; set `exchange` to one of them, or replay with --exchange VENUE=NAME"
+    return f"no rows of exchange {exchange!r}; the file has {', '.join(present)}{guess}"

@@ -17,10 +17,11 @@ import attrs
 import numpy as np
 
 from trioarb.errors import MarketDataError
+from trioarb.quotes.part import in_groups
 from trioarb.quotes.validity import verdicts
 from trioarb_data.conversion.formats import Rules
 from trioarb_data.conversion.names import Names
-from trioarb_data.conversion.parquet import DayWriter, FileWriter
+from trioarb_data.conversion.parquet import GROUP_ROWS, DayWriter, FileWriter
 from trioarb_data.conversion.rows import LeftOut, rows_of
 from trioarb_data.conversion.runs import Runs
 from trioarb_data.conversion.source import open_sources
@@ -77,18 +78,25 @@ def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callabl
     sources = [source for path in paths for source in open_sources(path, header)]
     names, left_out = Names(rules), dict[str, LeftOut]()
     converted = Converted(len(sources), left_out=left_out, guessed=names.guessed)
-    with _written(out) as work:
-        runs = Runs(work)
+
+    def read() -> Iterator[Any]:
+        count = 0
         for source in sources:
             for rows in rows_of(source, rules, names, left_out):
-                runs.add(rows)
-                on_progress(f"reading {source.name}: {runs.rows:,} quotes so far")
+                count += len(rows)
+                on_progress(f"reading {source.name}: {count:,} quotes so far")
+                yield rows
+
+    with _written(out) as work:
+        runs = Runs(work)
+        runs.fill(read())
         if not runs.rows:
             why = f"; left out: {_told(left_out)}" if left_out else ""
             raise MarketDataError(f"{', '.join(map(str, paths))}: hold no quote{why}")
         building = work / out.name
         writer = FileWriter(building, names.met) if out.suffix == ".parquet" else DayWriter(building, names.met)
-        for rows in runs.sorted():
+        for some in in_groups(runs.sorted(), GROUP_ROWS):
+            rows = np.concatenate(some)
             writer.write(rows)
             converted.count(rows, names.met)
             on_progress(f"writing {out}: {converted.rows.total():,} of {runs.rows:,} quotes")

@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trioarb.quotes.recorder import DAY_NS, WRITE_OPTIONS, quote_schema, stem_of
+from trioarb.quotes.part import DAY_NS, WRITE_OPTIONS, quote_schema, stem_of
 from trioarb_data.conversion.column import ABSENT_NS
 from trioarb_data.conversion.rows import NUMBERS
 
-__all__ = ["DayWriter", "FileWriter"]
+__all__ = ["GROUP_ROWS", "DayWriter", "FileWriter"]
 
-_GROUP_ROWS = 262_144
+#: So many rows at least are written at a time: they are compressed together.
+GROUP_ROWS = 262_144
 
 
 class FileWriter:
@@ -27,8 +28,6 @@ class FileWriter:
         self.path = path
         self._pairs = pairs
         self._writer = pq.ParquetWriter(path, quote_schema(), **WRITE_OPTIONS)
-        self._waiting: list[Any] = []
-        self._waiting_rows = 0
 
     def write(self, rows: Any) -> None:
         """Write an array of `ROW`, none earlier than those before.
@@ -36,27 +35,6 @@ class FileWriter:
         Raises:
             OSError: it can't be written.
         """
-        self._waiting.append(rows)
-        self._waiting_rows += len(rows)
-        if self._waiting_rows >= _GROUP_ROWS:
-            self._flush()
-
-    def close(self) -> None:
-        """Write what is left, down to the disk.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        self._flush()
-        self._writer.close()
-        with self.path.open("rb") as file:
-            os.fsync(file.fileno())
-
-    def _flush(self) -> None:
-        if not self._waiting:
-            return
-        rows = np.concatenate(self._waiting)
-        self._waiting, self._waiting_rows = [], 0
         exchanges, symbols = (pa.array(names, pa.string()) for names in zip(*self._pairs, strict=True))
         codes = pa.array(rows["pair"])
         venue_ts_ns = np.ascontiguousarray(rows["venue_ts_ns"])
@@ -68,6 +46,16 @@ class FileWriter:
             "venue_ts_ns": pa.array(venue_ts_ns, mask=venue_ts_ns == ABSENT_NS),
         }
         self._writer.write_table(pa.table(columns, schema=quote_schema()))
+
+    def close(self) -> None:
+        """Bring all of it to the disk.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        self._writer.close()
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 class DayWriter:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
+from trioarb.quotes.part import in_groups
 from trioarb_data.conversion.rows import ROW
 
 __all__ = ["Runs"]
@@ -37,20 +38,23 @@ class Runs:
         self._folder = folder
         self._runs: list[_Run] = []
         self._files = 0
-        self._waiting: list[Any] = []
-        self._waiting_rows = 0
 
-    def add(self, rows: Any) -> None:
-        """Take an array of `ROW`.
+    def fill(self, parts: Iterable[Any]) -> None:
+        """Take arrays of `ROW`.
 
         Raises:
             OSError: it can't be written.
         """
-        self.rows += len(rows)
-        self._waiting.append(rows)
-        self._waiting_rows += len(rows)
-        if self._waiting_rows >= _SORTED_ROWS:
-            self._flush()
+        for some in in_groups(parts, _SORTED_ROWS):
+            rows = np.concatenate(some)
+            if not len(rows):
+                continue
+            self.rows += len(rows)
+            if (rows["ts_ns"][1:] < rows["ts_ns"][:-1]).any():
+                rows = rows[np.argsort(rows["ts_ns"], kind="stable")]
+            if not self._runs or rows["ts_ns"][0] < self._runs[-1].last_ns:
+                self._runs.append(_Run(self._new_path(), 0))
+            self._append(self._runs[-1], rows)
 
     def sorted(self) -> Iterator[Any]:
         """Yield all rows in order, in arrays; call it once.
@@ -58,7 +62,6 @@ class Runs:
         Raises:
             OSError: while iterating; what was written can't be read, or no more be written.
         """
-        self._flush()
         while len(self._runs) > _MERGED_RUNS:
             # Neighbours are merged, so that the order of runs stays that in which their rows came.
             self._runs = [
@@ -66,17 +69,6 @@ class Runs:
                 for place in range(0, len(self._runs), _MERGED_RUNS)
             ]
         yield from _merged(self._runs)
-
-    def _flush(self) -> None:
-        if not self._waiting_rows:
-            return
-        rows = np.concatenate(self._waiting)
-        self._waiting, self._waiting_rows = [], 0
-        if (rows["ts_ns"][1:] < rows["ts_ns"][:-1]).any():
-            rows = rows[np.argsort(rows["ts_ns"], kind="stable")]
-        if not self._runs or rows["ts_ns"][0] < self._runs[-1].last_ns:
-            self._runs.append(_Run(self._new_path(), 0))
-        self._append(self._runs[-1], rows)
 
     def _new_path(self) -> Path:
         self._files += 1
