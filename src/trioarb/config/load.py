@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import attrs
 import tomli
@@ -17,7 +17,7 @@ from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins
 from trioarb.settings.problem import Problem
 
-__all__ = ["Loaded", "load_config", "load_table"]
+__all__ = ["LaidOver", "Loaded", "load_config", "load_table"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,39 +33,34 @@ class Loaded:
     live: Mapping[str, str]
 
 
+class LaidOver(TypedDict, total=False):
+    """What is laid over a configuration, in this order: of several values for one key the last holds.
+
+    With ``quotes`` every venue plays these, in virtual time, whatever market data the file names. ``overrides`` are
+    ``table.key=value``; the others are flags of the command line.
+    """
+
+    quotes: Quotes | None
+    overrides: Sequence[str]
+    iterations: int | None
+    runtime_seconds: Decimal | None
+    log_level: str | None
+
+
 def load_config(
-    path: Path,
-    plugins: Plugins,
-    *,
-    overrides: Sequence[str] = (),
-    iterations: int | None = None,
-    runtime_seconds: Decimal | None = None,
-    log_level: str | None = None,
-    quotes: Quotes | None = None,
-    environment: Mapping[str, str] | None = None,
+    path: Path, plugins: Plugins, *, environment: Mapping[str, str] | None = None, **laid_over: Unpack[LaidOver]
 ) -> Loaded:
-    """Read the file, lay ``overrides`` (``table.key=value``) and flags over it, and check everything.
+    """Read the file, lay what was given over it, and check everything.
 
     Variables of ``environment`` that begin with ``TRIOARB__`` are laid over the file before that, and its others are
-    there for secrets to refer to. With ``quotes`` every venue plays these, in virtual time, whatever market data the
-    file names.
+    there for secrets to refer to.
 
     Raises:
         ConfigError: with every problem that was found.
         PluginError: a plugin failed while its settings were looked at.
     """
-    return load_table(
-        _read(path),
-        plugins,
-        file=str(path),
-        overrides=overrides,
-        iterations=iterations,
-        runtime_seconds=runtime_seconds,
-        log_level=log_level,
-        quotes=quotes,
-        environment=environment,
-        variables=environment is not None,
-    )
+    has_variables, file = environment is not None, str(path)
+    return load_table(_read(path), plugins, file=file, environment=environment, variables=has_variables, **laid_over)
 
 
 def load_table(
@@ -73,13 +68,9 @@ def load_table(
     plugins: Plugins,
     *,
     file: str = "<config>",
-    overrides: Sequence[str] = (),
-    iterations: int | None = None,
-    runtime_seconds: Decimal | None = None,
-    log_level: str | None = None,
-    quotes: Quotes | None = None,
     environment: Mapping[str, str] | None = None,
     variables: bool = False,
+    **laid_over: Unpack[LaidOver],
 ) -> Loaded:
     """Check a configuration that is already a table; as `load_config`. ``table`` stays as it is.
 
@@ -89,13 +80,14 @@ def load_table(
     assembly = Assembly(_owned(table), plugins, file, environment)
     if variables:
         assembly.override_from_environment()
+    quotes = laid_over.get("quotes")
     if quotes is not None:
         quotes.lay_over(assembly)
-    for text in overrides:
+    for text in laid_over.get("overrides", ()):
         assembly.override(text)
-    assembly.flag("--iterations", ("session", "max_iterations"), iterations)
-    assembly.flag("--runtime", ("session", "max_runtime_seconds"), runtime_seconds)
-    assembly.flag("--log-level", ("log", "level"), log_level)
+    assembly.flag("--iterations", ("session", "max_iterations"), laid_over.get("iterations"))
+    assembly.flag("--runtime", ("session", "max_runtime_seconds"), laid_over.get("runtime_seconds"))
+    assembly.flag("--log-level", ("log", "level"), laid_over.get("log_level"))
     config = assembly.finish()
     return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings), live=assembly.live)
 
