@@ -18,7 +18,7 @@ from trioarb.api import (
 )
 from trioarb_faults.chance import layer_around
 from trioarb_faults.exchange import FaultyExchange
-from trioarb_faults.feed import FaultyFeed
+from trioarb_faults.market import FaultyFeed, FaultyTape
 from trioarb_faults.memory import Memory
 from trioarb_faults.settings import (
     FaultyExchangeSettings,
@@ -26,7 +26,6 @@ from trioarb_faults.settings import (
     exchange_warnings,
     market_warnings,
 )
-from trioarb_faults.tape import FaultyTape
 
 __all__ = ["trioarb_exchanges", "trioarb_market_data"]
 
