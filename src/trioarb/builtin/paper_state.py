@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -136,22 +136,16 @@ class PaperState:
     def _keep(self, client_order_id: str, stored: Executed | bytes) -> None:
         self._count += self._arrived.add(client_order_id)
         self._recent[client_order_id] = stored
-        if len(self._recent) > _RECENT and self._log is not None and self._all_written:
+        if len(self._recent) > _RECENT and self._path is not None and self._all_written:
             del self._recent[next(iter(self._recent))]
 
     def _stored(self) -> Iterator[Executed]:
         """Yield the orders that the log holds."""
         assert self._path is not None
-        try:
-            reader = LogReader(self._path, _KIND, _NOUN)
-            try:
-                for line in _lines(reader):
-                    if line.startswith(_EXECUTED):
-                        yield self._read(line)
-            finally:
-                reader.close()
-        except TrioarbError as error:
-            raise VenueError(f"what a paper venue remembers: {error}") from None
+        with _translated(), closing(LogReader(self._path, _KIND, _NOUN)) as reader:
+            for line in _lines(reader):
+                if line.startswith(_EXECUTED):
+                    yield self._read(line)
 
     def create(self, opened: Opened) -> None:
         """Begin a new log, if there is to be one.
@@ -159,13 +153,10 @@ class PaperState:
         Raises:
             VenueError: there is one already that is not empty, or it can't be made.
         """
-        if self._path is None:
-            return
-        try:
-            self._log = Log.create(self._path, _KIND, msgspec.to_builtins(opened))
-            self._log.write()
-        except TrioarbError as error:
-            raise VenueError(f"what a paper venue remembers: {error}") from None
+        if self._path is not None:
+            with _translated():
+                self._log = Log.create(self._path, _KIND, msgspec.to_builtins(opened))
+                self._log.write()
 
     def resume(self) -> Iterator[Opened | Line]:
         """Take up the orders of the log, and go on after it; yield what changed the balances since they were held.
@@ -178,26 +169,16 @@ class PaperState:
         if self._path is None:
             return
         named = msgspec.json.Decoder(_Named)
-        try:
-            reader = LogReader(self._path, _KIND, _NOUN, claimed=True)
-            try:
-                held = max((place for place, line in enumerate(_lines(reader)) if line.startswith(_HELD)), default=-1)
-                changed = list[bytes]()
-                for place, line in enumerate(_lines(reader)):
-                    if line.startswith(_EXECUTED):
-                        client_order_id = named.decode(line).order.client_order_id
-                        self._count += self._arrived.add(client_order_id)
-                        self._recent[client_order_id] = line
-                        if len(self._recent) > _RECENT:
-                            del self._recent[next(iter(self._recent))]
-                        if place < held:
-                            continue
+        with _translated(), closing(LogReader(self._path, _KIND, _NOUN, claimed=True)) as reader:
+            held = max((place for place, line in enumerate(_lines(reader)) if line.startswith(_HELD)), default=-1)
+            changed = list[bytes]()
+            for place, line in enumerate(_lines(reader)):
+                is_order = line.startswith(_EXECUTED)
+                if is_order:
+                    self._keep(named.decode(line).order.client_order_id, line)
+                if not is_order or place > held:
                     changed.append(line)
-                self._log = Log.resume(reader)
-            finally:
-                reader.close()
-        except TrioarbError as error:
-            raise VenueError(f"what a paper venue remembers: {error}") from None
+            self._log = Log.resume(reader)
         yield msgspec.convert(reader.header, Opened)
         yield from map(self._decoder.decode, changed)
 
@@ -227,6 +208,14 @@ class PaperState:
         """
         if self._log is not None and (missing := self._log.close()):
             raise VenueError(f"{self._path} can't be written: its last {missing} lines are missing")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except TrioarbError as error:
+        raise VenueError(f"what a paper venue remembers: {error}") from None
 
 
 def _lines(reader: LogReader) -> Iterator[bytes]:
