@@ -9,20 +9,19 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import tomli
 import trio
 from figures import Figures, seconds_of
 
 from trioarb.cli.journal import keep_anew
 from trioarb.cli.running import leave_uncollected
-from trioarb.config.load import load_table
+from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.model.event import Record
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import CampaignResult, run_virtual
@@ -45,23 +44,24 @@ def lasting(seconds: int) -> list[str]:
     return ["session.max_iterations=1000000", f"session.max_runtime_seconds={seconds}"]
 
 
-def day(overrides: Sequence[str] = ()) -> tuple[float, Campaign]:
-    """Run top10 for a day of campaign time, journal included; return the seconds it took.
+def journaled(overrides: Sequence[str], observers: Sequence[Callable[[Record], object]] = ()) -> tuple[float, Campaign]:
+    """Run top10 in virtual time with its journal on disk; return the seconds it took.
 
     Raises:
         SystemExit: it ended before its time.
     """
     plugins, clock = load_plugins(), VirtualClock()
-    table = tomli.loads(TOP10.read_text(encoding="utf-8"), parse_float=Decimal)
-    loaded = load_table(table, plugins, overrides=[*lasting(DAY_SECONDS), 'session.clock="virtual"', *overrides])
+    loaded = load_config(TOP10, plugins, overrides=['session.clock="virtual"', *overrides])
     with tempfile.TemporaryDirectory() as folder:
-        keeping = keep_anew(Path(folder) / "day.journal", loaded)
-        run = partial(run_campaign, clock=clock, keeping=keeping, on_open=lambda _: leave_uncollected())
+        keeping = keep_anew(Path(folder) / "c.journal", loaded)
+        run = partial(
+            run_campaign, clock=clock, keeping=keeping, observers=observers, on_open=lambda _: leave_uncollected()
+        )
         started = time.perf_counter()
         campaign = trio.run(run, loaded.config, plugins, clock=clock)
         seconds = time.perf_counter() - started
     if campaign.ended_by is not EndedBy.RUNTIME or campaign.exit_code:
-        raise SystemExit(f"the day ended by {campaign.ended_by}: {campaign.error or campaign.problems[:3]}")
+        raise SystemExit(f"the campaign ended by {campaign.ended_by}: {campaign.error or campaign.problems[:3]}")
     return seconds, campaign
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         ("top10, 24 hours, 500 ms loops, journal on disk", (), "≤ 20 s"),
         ("the same without an entry", NO_ENTRY, ""),
     ):
-        seconds, campaign = day(overrides)
+        seconds, campaign = journaled([*lasting(DAY_SECONDS), *overrides])
         figures.add(what, seconds, "s", goal)
         figures.add("  evaluations", sum(one.funnel.evaluated for one in campaign.symbols.values()), "")
         figures.add("  round trips", campaign.state.statistics.closed, "")

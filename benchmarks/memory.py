@@ -12,24 +12,14 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import tempfile
 import time
 import tracemalloc
-from functools import partial
 from pathlib import Path
 
-import trio
+from campaign import journaled, lasting
 
-from trioarb.cli.journal import keep_anew
-from trioarb.cli.running import leave_uncollected
-from trioarb.config.load import load_config
-from trioarb.engine.campaign import Campaign
-from trioarb.engine.run import run_campaign
 from trioarb.model.event import PositionClosed, Record
-from trioarb.plugin.registry import load_plugins
-from trioarb.time.virtual import VirtualClock
 
-TOP10 = Path(__file__).parents[1] / "configs" / "top10.toml"
 DAY_NS = 86_400 * 10**9
 QUARTER_NS = 900 * 10**9
 SHOWN = 25
@@ -71,30 +61,8 @@ def main() -> None:
     parser.add_argument("--allocations", action="store_true")
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    seconds = round(arguments.days * 86_400)
-    plugins = load_plugins()
-    loaded = load_config(
-        TOP10,
-        plugins,
-        overrides=["session.clock=virtual", f"session.max_runtime_seconds={seconds}", *arguments.overrides],
-    )
     sampler = Sampler(QUARTER_NS if arguments.allocations else DAY_NS, allocations=arguments.allocations)
-    clock = VirtualClock()
-    with tempfile.TemporaryDirectory() as folder:
-
-        def on_open(_: Campaign) -> None:
-            leave_uncollected()
-
-        run = partial(
-            run_campaign,
-            loaded.config,
-            plugins,
-            clock=clock,
-            observers=[sampler.observe],
-            on_open=on_open,
-            keeping=keep_anew(Path(folder, "run.journal"), loaded),
-        )
-        campaign = trio.run(run, clock=clock)
+    journaled([*lasting(round(arguments.days * 86_400)), *arguments.overrides], [sampler.observe])
     if sampler.first is not None:
         gc.collect()
         grown = tracemalloc.take_snapshot().compare_to(sampler.first, "lineno")
@@ -105,7 +73,6 @@ def main() -> None:
         days = len(sampler.samples) - 1
         a_day = (last - first) / 1e6 / days
         print(f"{(last / first - 1) * 100:+.2f} % in {days} days after the first; {a_day:+.2f} MB a day")
-    assert campaign.exit_code == 0, campaign.error
 
 
 STARTED = time.monotonic()
