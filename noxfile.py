@@ -88,5 +88,4 @@ def swarm(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation."""
     session.install("-e", ".", "-e", "plugins/trioarb-faults")
-    page = session.run("python", "-m", "trioarb.config.reference", silent=True)
-    Path("docs/configuration.md").write_text(str(page), encoding="utf-8")
+    session.run("python", "docs/configuration_reference.py")

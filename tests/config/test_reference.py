@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 import tomli
+from configuration_reference import PAGE, render_page, render_reference
 
 from trioarb.config.load import load_table
-from trioarb.config.reference import render_page, render_reference
 from trioarb.config.schema import Engine, Execution, Log, Session, Universe
 from trioarb.plugin.registry import Plugins, Registered, load_plugins
 from trioarb.plugin.spec import GuardTierSpec
 from trioarb.settings.keydoc import key_docs, toml_literal
 from trioarb.settings.types import PositiveBps, setting
-
-PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
 @attrs.frozen(kw_only=True)
@@ -33,12 +30,13 @@ class NightSettings:
 
 
 def test_the_page_is_up_to_date() -> None:
-    """Write it anew with ``python -m trioarb.config.reference > docs/configuration.md``."""
-    assert PAGE.read_text(encoding="utf-8") == render_page(load_plugins())
+    """Write it anew with ``nox -s docs``."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == render_page(page, load_plugins())
 
 
 def test_every_key_of_the_core_is_documented() -> None:
-    page = render_page(Plugins(()))
+    page = render_reference(Plugins(()))
 
     for cls in (Session, Universe, Engine, Execution, Log):
         for key in key_docs(cls):
@@ -56,11 +54,11 @@ def test_every_key_of_a_plugin_is_documented() -> None:
     assert "Sleeps at night." in text
     assert "| `limit_bps` | number, bps, > 0 | absent | a \\| b |" in text
     assert "| `hours.NAME.start` | whole number | required | first hour |" in text
-    assert "night" not in render_page(plugins)
+    assert "night" not in render_page("", plugins)
 
 
 def test_the_example_on_the_page_loads() -> None:
-    example = render_page(Plugins(())).split("```toml\n")[1].split("```")[0]
+    example = PAGE.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
 
     assert load_table(tomli.loads(example), load_plugins()).warnings == ()
 

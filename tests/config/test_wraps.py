@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 import tomli
+from configuration_reference import render_reference
 
 from trioarb.api import (
     Exchange,
@@ -25,7 +26,6 @@ from trioarb.api import (
 )
 from trioarb.config.assembly import TIERS
 from trioarb.config.load import Loaded, load_table
-from trioarb.config.reference import render_reference
 from trioarb.errors import CampaignError, ConfigError, PluginError
 from trioarb.plugin.registry import Plugins, Registered, load_plugins
 from trioarb.settings.problem import Problem

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
-from trioarb.config.reference import plugin_keys
+from trioarb.config.template import plugin_keys
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.settings.keydoc import KeyDoc
@@ -37,7 +37,7 @@ def plugins(*, as_json: AsJson = False) -> int:
         table.add_row(item.spec.kind, item.spec.name, item.distribution, item.spec.doc)
     console.print(table)
     for item in registered:
-        keys = list(plugin_keys(item.spec))
+        keys = plugin_keys(item.spec)
         if keys:
             console.print(f"\n{item.spec.kind} {item.spec.name}", style="bold")
             console.print(_settings(keys))

@@ -19,13 +19,12 @@ from trioarb.config.schema import (
     ExchangeHead,
     ExchangeTables,
     GuardHead,
-    MarketHead,
     Mode,
+    PluginHead,
     PluginTable,
     Session,
     StrategyHead,
     Tables,
-    WrappedHead,
     WrapperHead,
 )
 from trioarb.config.secrets import SecretReader, in_the_open
@@ -146,7 +145,7 @@ class Assembly:
         market_table = table.get("market")
         if not isinstance(market_table, dict):
             return None
-        market = self._headed(MarketDataSpec, MarketHead, market_table, f"{key}.market")
+        market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market")
         return ExchangeTables(exchange=exchange, market=market) if exchange and market else None
 
     def _guards(self, tables: Mapping[str, Mapping[str, Any]]) -> tuple[PluginTable, ...]:
@@ -186,7 +185,7 @@ class Assembly:
         wrapping = {name: rest.pop(name) for name in attrs.fields_dict(WrapperHead) if name in rest}
         self._try(lambda: self._head(kind, WrapperHead, wrapping, key))
         inner = wrapping.get("wraps")
-        wrapped = self._headed(kind, WrappedHead, inner, f"{key}.wraps") if isinstance(inner, dict) else None
+        wrapped = self._headed(kind, PluginHead, inner, f"{key}.wraps") if isinstance(inner, dict) else None
         outer = self._settings(spec, rest, key, beside=(*fields, *attrs.fields_dict(WrapperHead)))
         return attrs.evolve(outer, wraps=wrapped) if outer and wrapped else None
 

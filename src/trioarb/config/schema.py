@@ -36,15 +36,14 @@ __all__ = [
     "GuardHead",
     "Log",
     "LogLevel",
-    "MarketHead",
     "Mode",
+    "PluginHead",
     "PluginTable",
     "Session",
     "StrategyHead",
     "Tables",
     "Universe",
     "UniverseMode",
-    "WrappedHead",
     "WrapperHead",
 ]
 
@@ -198,10 +197,10 @@ class ExchangeHead:
 
 
 @attrs.frozen(kw_only=True)
-class MarketHead:
-    """The core's key of ``market``; all others belong to the market data plugin."""
+class PluginHead:
+    """The core's key of ``market``, and of ``wraps``; all others belong to the plugin."""
 
-    plugin: str = setting(doc="market data plugin; the table's other keys are its settings")
+    plugin: str = setting(doc="which plugin; the table's other keys are its settings")
 
 
 @attrs.frozen(kw_only=True)
@@ -209,13 +208,6 @@ class WrapperHead:
     """The core's key beside those of an exchange or market data plugin that wraps another of its kind."""
 
     wraps: Mapping[str, Any] = setting(doc='what it wraps: { plugin = "…", that plugin\'s settings }')
-
-
-@attrs.frozen(kw_only=True)
-class WrappedHead:
-    """The core's key of ``wraps``; all others belong to the plugin that is wrapped."""
-
-    plugin: str = setting(doc="plugin that is wrapped; the table's other keys are its settings")
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 
 from trioarb.config.assembly import TIERS
-from trioarb.config.reference import plugin_keys
 from trioarb.config.schema import (
     Engine,
     ExchangeHead,
@@ -19,12 +18,13 @@ from trioarb.config.schema import (
     StrategyHead,
     Tables,
     Universe,
+    WrapperHead,
 )
 from trioarb.plugin.registry import Plugins, load_plugins
-from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec
+from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec
 from trioarb.settings.keydoc import KeyDoc, key_docs, toml_literal
 
-__all__ = ["render_template"]
+__all__ = ["plugin_keys", "render_template"]
 
 _WIDTH = 110
 
@@ -57,6 +57,7 @@ def render_template(plugins: Plugins | None = None) -> str:
     venue = {"plugin": exchange.name, "market": {"plugin": market.name}, **exchange.example}
     top = {key.name: key for key in key_docs(Tables)}
 
+    strategy_keys = [*key_docs(StrategyHead), *plugin_keys(strategy)]
     venue_keys = [*key_docs(ExchangeHead), *plugin_keys(exchange)]
     tables = [
         _HEAD,
@@ -69,7 +70,7 @@ def render_template(plugins: Plugins | None = None) -> str:
         _table(
             "strategy",
             f"Strategy: {strategy.doc}.",
-            [*key_docs(StrategyHead), *key_docs(strategy.settings)],
+            strategy_keys,
             {"plugin": strategy.name, **strategy.example},
         ),
     ]
@@ -84,6 +85,11 @@ def render_template(plugins: Plugins | None = None) -> str:
         _table("log", Log.__doc__, key_docs(Log), {}),
     ]
     return "\n".join(tables)
+
+
+def plugin_keys(spec: PluginSpec[Any, Any]) -> list[KeyDoc]:
+    """Return the keys of a plugin's table: its settings, and what it wraps where it wraps another."""
+    return [*(key_docs(WrapperHead) if spec.wraps else ()), *key_docs(spec.settings)]
 
 
 def _defaults(settings: type[Any]) -> dict[str, Any]:
