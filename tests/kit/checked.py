@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trioarb.api import GuardTier
-from trioarb.plugin.border import Calls, CheckedGuard, Where
+from trioarb.plugin.border import CheckedGuard
+from trioarb.plugin.call import Calls, Where
 
 __all__ = ["checked"]
 

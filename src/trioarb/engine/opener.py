@@ -13,7 +13,8 @@ import trio
 
 from trioarb.config.schema import Config, PluginTable
 from trioarb.errors import PluginFault, describe, leaves
-from trioarb.plugin.border import Calls, Where, checked
+from trioarb.plugin.border import checked
+from trioarb.plugin.call import Calls, Where
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import PluginSpec
 

@@ -14,7 +14,7 @@ import trio
 
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
-from trioarb.plugin.border import Calls, Where
+from trioarb.plugin.call import Calls, Where
 
 __all__ = ["Watchdog", "end_seconds"]
 

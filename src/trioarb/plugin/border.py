@@ -1,41 +1,28 @@
 """The border to plugins: what they answer is checked here, and what they raise becomes the engine's errors.
 
 Each opened object is wrapped once, so that nothing else in the engine sees an unchecked value or a stranger's
-exception. `trio.Cancelled` always passes, also out of a group; so do the errors that a contract names.
+exception.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from decimal import Decimal
 from math import inf
 from threading import get_ident
-from time import monotonic
-from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-import attrs
 import trio
 
-from trioarb.errors import (
-    Interrupt,
-    MarketDataError,
-    OrderRejected,
-    PluginFault,
-    TrioarbError,
-    UniverseError,
-    VenueError,
-    describe,
-    leaves,
-    said_by,
-)
+from trioarb.errors import MarketDataError, PluginFault, TrioarbError, VenueError
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.number import ZERO
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
 from trioarb.plugin import answer
+from trioarb.plugin.call import Where
 from trioarb.plugin.columns import ahead, batched, in_order
 from trioarb.plugin.contract import (
     Exchange,
@@ -53,115 +40,10 @@ from trioarb.plugin.contract import (
 )
 from trioarb.plugin.standstill import Standstill
 
-__all__ = ["Call", "Calls", "CheckedExchange", "CheckedGuard", "CheckedTape", "Where", "checked"]
-
-T = TypeVar("T")
+__all__ = ["CheckedExchange", "CheckedGuard", "CheckedTape", "checked"]
 
 #: Times are whole numbers of 64 bits.
 _END_OF_TIME = 2**63
-
-#: Errors that contracts name, the narrower ones first: a plugin's text in them is made printable.
-_NAMED = (OrderRejected, VenueError, MarketDataError, UniverseError)
-
-
-@attrs.define(eq=False)
-class Calls:
-    """The calls of plugins that wait, and how long they may.
-
-    ``seconds``: how long a plugin may take to open, to list, and to say balances or orders; Trio's time.
-    ``most_rows``: so many rows of one time a tape may have.
-    ``beside``: what plugins did wrong where nobody waited for it: together with a cancellation, which passes alone.
-    """
-
-    seconds: float
-    most_rows: int = 1_000_000
-    under_way: dict[int, Call] = attrs.field(factory=dict)
-    beside: list[str] = attrs.field(factory=list)
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Where:
-    """Whose call it is: the table's key, the plugin's name, and the symbol of a strategy."""
-
-    key: str
-    plugin: str
-    calls: Calls
-    about: str = ""
-
-    def __str__(self) -> str:
-        return f"[{self.key}]: plugin {self.plugin!r}" + (f" ({self.about})" if self.about else "")
-
-    def call(self, method: str) -> Call:
-        """Return the scope of a call that may wait."""
-        return Call(self, method)
-
-    def error(self, method: str, error: BaseException) -> BaseException:
-        """Return what goes on in the place of what a plugin raised: `error` itself, if that may pass."""
-        if isinstance(error, trio.Cancelled | Interrupt):
-            return error
-        if isinstance(error, BaseExceptionGroup):
-            passing, own = error.split((trio.Cancelled, Interrupt))
-            if own is None:
-                return error
-            if passing is not None:
-                self.calls.beside.append(f"{self}: {method} raised {describe(own)}")
-                return passing
-            first, *others = leaves(own)
-            return PluginFault(f"{self}: {method} raised {describe(own)}") if others else self.error(method, first)
-        if isinstance(error, answer.Nonsense):
-            return PluginFault(f"{self}: {method} returned {error}")
-        if isinstance(error, TrioarbError):
-            return self._named(error)
-        return PluginFault(f"{self}: {method} raised {describe(error)}")
-
-    def _named(self, error: TrioarbError) -> TrioarbError:
-        said = said_by(error)
-        if isinstance(error, MarketDataError) and not said.startswith("["):
-            return MarketDataError(f"[{self.key}]: {said}")
-        kind = next((kind for kind in _NAMED if isinstance(error, kind)), None)
-        return error if kind is None or said == str(error) else kind(said)
-
-    def fail(self, method: str, error: BaseException) -> NoReturn:
-        """Raise what goes on in the place of what a plugin raised."""
-        instead = self.error(method, error)
-        if instead is error:
-            raise error
-        raise instead from error
-
-    def late(self, method: str) -> str:
-        return f"{self}: {method} did not return within {self.calls.seconds:g} s"
-
-
-class Call:
-    """A call of a plugin that may wait, and can be seen from outside while it does. Entered, it is the border, too."""
-
-    __slots__ = ("method", "since", "where")
-
-    def __init__(self, where: Where, method: str) -> None:
-        self.where = where
-        self.method = method
-        self.since = 0.0
-
-    @contextmanager
-    def seen(self) -> Iterator[None]:
-        """Show the call as under way, and let pass what it raises."""
-        self.since = monotonic()
-        self.where.calls.under_way[id(self)] = self
-        try:
-            yield
-        finally:
-            del self.where.calls.under_way[id(self)]
-
-    def __enter__(self) -> None:
-        self.since = monotonic()
-        self.where.calls.under_way[id(self)] = self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        del self.where.calls.under_way[id(self)]
-        if error is not None:
-            self.where.fail(self.method, error)
 
 
 def checked(opened: Any, where: Where, venue: str = "") -> Any:
