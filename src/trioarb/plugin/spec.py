@@ -42,10 +42,6 @@ class NoSettings:
     """Settings of a plugin that has none."""
 
 
-def _no_warnings(settings: Any) -> Iterable[str]:
-    return ()
-
-
 @attrs.frozen(kw_only=True)
 class PluginSpec(Generic[ContextT, OpenedT]):
     """One plugin: ``open(settings, context)`` is an async context manager that gives the working object.
@@ -69,7 +65,7 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     doc: str
     open: Callable[[Any, ContextT], AbstractAsyncContextManager[OpenedT]]
     settings: type[Any] = NoSettings
-    warnings: Callable[[Any], Iterable[str]] = _no_warnings
+    warnings: Callable[[Any], Iterable[str]] = lambda settings: ()
     wraps: bool = False
     live: bool = False
     example: Mapping[str, Any] = attrs.field(factory=dict)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,7 +18,7 @@ from trioarb.errors import ConfigError
 from trioarb.plugin.extras import require
 from trioarb.report.visible import say
 from trioarb.settings.problem import Problem
-from trioarb_data.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules
+from trioarb_data.conversion.formats import FORMATS, QUOTE_COLUMNS, RECORDING, Rules, utc
 from trioarb_data.conversion.native_symbol import is_base_and_quote
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def _print(converted: Converted, out: Path) -> None:
         say(f"{exchange:<16} {symbol:<16} {rows:>14,}")
     files = "1 file" if converted.files == 1 else f"{converted.files:,} files"
     where = f"in {out}" if out.suffix == ".parquet" else f"in {files} under {out}"
-    say(f"{converted.rows.total():,} quotes {where}, {_utc(converted.first_ns)} to {_utc(converted.last_ns)} UTC")
+    say(f"{converted.rows.total():,} quotes {where}, {utc(converted.first_ns)} to {utc(converted.last_ns)} UTC")
     for name, one in converted.left_out.items():
         say(f"left out: {one.rows:,} with an empty {name}, the first at {one.first}")
     for native, (symbol, others) in converted.guessed.items():
@@ -160,8 +159,8 @@ def _json(converted: Converted, out: Path) -> dict[str, object]:
             {"exchange": exchange, "symbol": symbol, "quotes": rows}
             for (exchange, symbol), rows in sorted(converted.rows.items())
         ],
-        "first": _utc(converted.first_ns),
-        "last": _utc(converted.last_ns),
+        "first": utc(converted.first_ns),
+        "last": utc(converted.last_ns),
         "left_out": {name: {"rows": one.rows, "first": one.first} for name, one in converted.left_out.items()},
         "guessed": {
             native: {"symbol": symbol, "others": list(others)} for native, (symbol, others) in converted.guessed.items()
@@ -169,7 +168,3 @@ def _json(converted: Converted, out: Path) -> dict[str, object]:
         "withdrawn": converted.withdrawn,
         "refused": converted.refused,
     }
-
-
-def _utc(ts_ns: int) -> str:
-    return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,11 +19,14 @@ from trioarb.quotes import cache_folder
 from trioarb.quotes.parquet import QuoteFile, Scanned, quote_files, scan_quotes
 from trioarb.quotes.recording import Recording
 from trioarb.report.console import LastingConsole
+from trioarb_data.conversion.formats import utc
 from trioarb_data.quality import Quality, VenueClock
 
 __all__ = ["cache", "check", "info"]
 
 _MOST_NAMED = 4
+#: What is noteworthy, as `Quality` counts it.
+_COUNTED = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
 
 QuotePaths = Annotated[list[Path], Parameter(help="Parquet files of quotes, or folders that hold such files.")]
 
@@ -41,8 +43,8 @@ def info(paths: QuotePaths, /, *, as_json: AsJson = False) -> int:
                     "exchange": exchange,
                     "symbols": list(contents.symbols),
                     "quotes": contents.rows,
-                    "first": _time(contents.start_ns),
-                    "last": _time(contents.end_ns),
+                    "first": utc(contents.start_ns),
+                    "last": utc(contents.end_ns),
                 }
             )
     if as_json:
@@ -103,8 +105,7 @@ def check(
     table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD)
     for (exchange, symbol), one in sorted(found.items()):
         counts = _counts(one)
-        named = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
-        notes = [f"{name} {counts[name]:,}" for name in named if counts[name]]
+        notes = [f"{name} {counts[name]:,}" for name in _COUNTED if counts[name]]
         if one.longest_gap_ns:
             notes.append(f"longest wait {counts['longest_wait_seconds']:.3f} s, at {counts['longest_wait_at']}")
         table.add_row(exchange, symbol, f"{one.rows:,}", "; ".join(notes))
@@ -167,12 +168,11 @@ def cache(
 
 
 def _counts(one: Quality) -> dict[str, Any]:
-    names = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
     return {
         "quotes": one.rows,
-        **{name: getattr(one, name) for name in names},
+        **{name: getattr(one, name) for name in _COUNTED},
         "longest_wait_seconds": one.longest_gap_ns / 1e9,
-        "longest_wait_at": _time(one.longest_gap_at_ns) if one.longest_gap_ns else None,
+        "longest_wait_at": utc(one.longest_gap_at_ns) if one.longest_gap_ns else None,
     }
 
 
@@ -224,7 +224,3 @@ def _count(
 
 def _files(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(file for path in paths for file in quote_files(path)))
-
-
-def _time(ts_ns: int) -> str:
-    return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"

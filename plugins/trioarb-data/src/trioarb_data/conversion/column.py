@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 
 from trioarb.errors import MarketDataError
 from trioarb.quotes.exact import EARLIEST_NS, TIME_UNITS_NS, doubles, latest_ns, unit_that_fits
+from trioarb_data.conversion.formats import utc
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -145,8 +145,7 @@ def _other_unit(value: Any) -> str:
     with suppress(InvalidOperation):
         count = Decimal(str(value))
         if unit := unit_that_fits(count):
-            moment = datetime.fromtimestamp(int(count * TIME_UNITS_NS[unit]) // 10**9, UTC)
-            return f"; --time-unit {unit} would make it {moment:%Y-%m-%d %H:%M:%S}"
+            return f"; --time-unit {unit} would make it {utc(int(count * TIME_UNITS_NS[unit]))}"
     return "; mend the cell, or name another column with --column"
 
 

@@ -91,7 +91,8 @@ def convert(paths: Sequence[Path], out: Path, rules: Rules, on_progress: Callabl
         runs = Runs(work)
         runs.fill(read())
         if not runs.rows:
-            why = f"; left out: {_told(left_out)}" if left_out else ""
+            told = ", ".join(f"{one.rows:,} with an empty {name}" for name, one in left_out.items())
+            why = f"; left out: {told}" if told else ""
             raise MarketDataError(f"{', '.join(map(str, paths))}: hold no quote{why}")
         building = work / out.name
         writer = FileWriter(building, names.met) if out.suffix == ".parquet" else DayWriter(building, names.met)
@@ -139,7 +140,3 @@ def _is_left(folder: Path) -> bool:
     finally:
         os.close(lock)
     return True
-
-
-def _told(left_out: Mapping[str, LeftOut]) -> str:
-    return ", ".join(f"{one.rows:,} with an empty {name}" for name, one in left_out.items())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 
 import attrs
 
-__all__ = ["FORMATS", "QUOTE_COLUMNS", "RECORDING", "Rules", "SourceFormat", "format_like"]
+__all__ = ["FORMATS", "QUOTE_COLUMNS", "RECORDING", "Rules", "SourceFormat", "format_like", "utc"]
 
 QUOTE_COLUMNS = ("ts_ns", "venue_ts_ns", "exchange", "symbol", "bid", "bid_size", "ask", "ask_size")
 
@@ -102,3 +103,8 @@ class Rules:
 def format_like(present: Collection[str]) -> str:
     """Return the name of the known format that has these columns, or ''."""
     return next((name for name, one in FORMATS.items() if set(one.columns.values()) <= set(present)), "")
+
+
+def utc(ts_ns: int) -> str:
+    """Return a time to the second, as people read it."""
+    return f"{datetime.fromtimestamp(ts_ns // 10**9, UTC):%Y-%m-%d %H:%M:%S}"

@@ -52,7 +52,7 @@ class Source:
             MarketDataError: it can't be read, is empty, or has two columns of one name.
         """
         with self._translated():
-            names = self._parquet_columns() if self._is_parquet() else self._csv_columns()[0]
+            names = list(pq.read_schema(self.path).names) if self._is_parquet() else self._csv_columns()[0]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise MarketDataError(f"{self.name}: has more than one column {', '.join(twice)}; rename them")
@@ -75,9 +75,6 @@ class Source:
 
     def _is_parquet(self) -> bool:
         return not self.member and _head(self.path) == _PARQUET
-
-    def _parquet_columns(self) -> list[str]:
-        return list(pq.read_schema(self.path).names)
 
     def _parquet(self, columns: Sequence[str]) -> Generator[Any, None, None]:
         # A file can be one row group: without the last two, pyarrow holds whole row groups in memory.
