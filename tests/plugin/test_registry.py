@@ -266,10 +266,10 @@ def test_a_plugin_by_hand_is_named_by_its_key() -> None:
 def test_a_plugin_of_an_extra_that_is_missing_is_named_with_the_line_that_installs_it() -> None:
     installed = Plugins(tuple(item for item in load_plugins().registered if item.spec.name != "faulty"))
     with pytest.raises(ConfigError) as caught:
-        installed.get(ExchangeSpec, "faulty", file="c.toml", key="exchanges.a.plugin")
+        installed.get(ExchangeSpec, "faulty", key="exchanges.a.plugin")
 
     assert str(caught.value) == (
-        'c.toml: exchanges.a.plugin: no exchange plugin of this name is installed: "faulty" (allowed: paper); '
+        'exchanges.a.plugin: no exchange plugin of this name is installed: "faulty" (allowed: paper); '
         "it comes with pip install 'trioarb[faults]' (in a checkout: pip install plugins/trioarb-faults)"
     )
 

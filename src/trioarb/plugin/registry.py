@@ -58,11 +58,11 @@ class Plugins:
     def names(self, kind: type[PluginSpec[Any, Any]]) -> list[str]:
         return sorted(item.spec.name for item in self.registered if isinstance(item.spec, kind))
 
-    def get(self, kind: type[SpecT], name: str, *, file: str = "", key: str = "") -> SpecT:
+    def get(self, kind: type[SpecT], name: str, *, key: str = "") -> SpecT:
         """Return the spec of that kind and name.
 
         Raises:
-            ConfigError: there is none; the problem names ``file`` and ``key`` and what is installed.
+            ConfigError: there is none; the problem names ``key`` and what is installed.
         """
         for item in self.registered:
             if isinstance(item.spec, kind) and item.spec.name == name:
@@ -72,7 +72,6 @@ class Plugins:
         raise ConfigError(
             [
                 Problem(
-                    file=file,
                     key=key,
                     message=f"no {kind.kind} plugin of this name is installed",
                     value=f'"{name}"',
