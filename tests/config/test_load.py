@@ -523,6 +523,6 @@ def test_any_override_is_taken_or_refused(text: str, value: str) -> None:
 
 def test_structuring_alone_reports_nested_problems() -> None:
     with pytest.raises(ConfigError) as caught:
-        structure({"instruments": {"X": {"lot": 1}, "Y": 5}}, PaperSettings, file="f", key="k")
+        structure({"instruments": {"X": {"lot": 1}, "Y": 5}}, PaperSettings, key="k")
 
     assert keys(caught.value.problems) == ["k.instruments.X.lot_size", "k.instruments.X.lot", "k.instruments.Y"]

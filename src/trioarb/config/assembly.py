@@ -126,11 +126,11 @@ class Assembly:
             self._overrides.set(path, parse_value(environment[name]), flag=name)
 
     def _core(self) -> Tables:
-        tables = self._try(lambda: structure(self.table, Tables, file="", key=""))
+        tables = self._try(lambda: structure(self.table, Tables, key=""))
         if tables is not None:
             return tables
         # Go on with what is right, to find what else is wrong.
-        return structure(_without(self.table, "", {problem.key for problem in self._problems}), Tables, file="", key="")
+        return structure(_without(self.table, "", {problem.key for problem in self._problems}), Tables, key="")
 
     def _source(self, tables: Tables) -> PluginTable | None:
         if not self._is_sound("universe.source"):
@@ -211,7 +211,7 @@ class Assembly:
             f"{key}.plugin": " or ".join(f'"{name}"' for name in names),
         }
         try:
-            structure(table, head, file="", key=key)
+            structure(table, head, key=key)
         except ConfigError as error:
             raise ConfigError(
                 [attrs.evolve(found, allowed=allowed.get(found.key) or found.allowed) for found in error.problems]
@@ -221,7 +221,7 @@ class Assembly:
         self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = ()
     ) -> PluginTable | None:
         read, missing = self._secrets.read(table, spec.settings, key)
-        settings = self._try(lambda: structure(read, spec.settings, file="", key=key, beside=beside))
+        settings = self._try(lambda: structure(read, spec.settings, key=key, beside=beside))
         if missing:
             # The reference that stands there still is of no type that fits.
             places = {problem.key for problem in missing}

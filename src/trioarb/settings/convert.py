@@ -40,7 +40,7 @@ class _Invalid(ValueError):
         self.allowed = allowed
 
 
-def structure(table: Mapping[str, Any], cls: type[T], *, file: str, key: str, beside: Sequence[str] = ()) -> T:
+def structure(table: Mapping[str, Any], cls: type[T], *, key: str, beside: Sequence[str] = ()) -> T:
     """Return ``table`` as an instance of the attrs class ``cls``.
 
     ``beside`` names keys of the same table that someone else reads: an unknown key may have been meant for them.
@@ -51,8 +51,7 @@ def structure(table: Mapping[str, Any], cls: type[T], *, file: str, key: str, be
     try:
         return _CONVERTER.structure(table, cls)
     except (ClassValidationError, IterableValidationError, _Invalid) as error:
-        problems = _flatten(error, key, cls, tuple(beside))
-        raise ConfigError([attrs.evolve(problem, file=file) for problem in problems]) from None
+        raise ConfigError(list(_flatten(error, key, cls, tuple(beside)))) from None
 
 
 def _flatten(error: BaseException, key: str, cls: Any, beside: tuple[str, ...] = ()) -> Iterator[Problem]:
