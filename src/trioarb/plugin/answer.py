@@ -118,10 +118,10 @@ def check_float(value: object, field: str) -> float:
         raise _nonsense(field, value, "a float") from None
 
 
-def check_whole(value: object, field: str = "", *, at_least: int = 0) -> int:
-    """Return a whole number of 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int) or not at_least <= value < 2**63:
-        raise _nonsense(field, value, f"a whole number ≥ {at_least}")
+def check_whole(value: object, field: str = "") -> int:
+    """Return a whole number of 64 bits that isn't negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise _nonsense(field, value, "a whole number ≥ 0")
     return value
 
 
