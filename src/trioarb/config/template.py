@@ -20,7 +20,7 @@ from trioarb.config.schema import (
     Universe,
     WrapperHead,
 )
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec
 from trioarb.settings.keydoc import KeyDoc, key_docs, toml_literal
 
@@ -41,16 +41,14 @@ _SPOKEN: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def render_template(plugins: Plugins | None = None) -> str:
+def render_template() -> str:
     """Return a complete configuration: two paper venues with dummy markets, each key with its unit and meaning.
-
-    ``plugins`` are those installed unless given.
 
     Raises:
         PluginError: an installed plugin can't be loaded.
         ConfigError: a plugin that the default campaign needs isn't installed.
     """
-    found = plugins or load_plugins()
+    found = load_plugins()
     exchange = found.get(ExchangeSpec, "paper")
     market = found.get(MarketDataSpec, "dummy")
     strategy = found.get(StrategySpec, "spread")
