@@ -161,7 +161,10 @@ class Player:
             row = self._next_shown()
             ends = bool(self._ends) and self._ends[0][0] <= row
             stop = self._stop = self._ends[0][0] if ends else row
-            at_ns = int(self._ts_ns[stop - 1 if ends or stop == rows else stop]) if stop or not ends else time.now_ns()
+            if ends or stop == rows:
+                at_ns = int(self._ts_ns[stop - 1]) if stop else time.now_ns()
+            else:
+                at_ns = int(self._ts_ns[stop])
             burst += 1
             if not time.reach(at_ns):
                 self._is_waiting = True
@@ -173,6 +176,7 @@ class Player:
                     continue
                 time.reach(at_ns)
             elif burst >= _BURST:
+                self._put(stop)
                 await trio.lowlevel.checkpoint()
                 burst = 0
                 if self._changed:
@@ -314,8 +318,8 @@ class Player:
 
     def _read_bands(self) -> None:
         """Read the bands of all symbols that may have others now."""
-        while self._changed:
-            symbol = self._changed.pop()
+        changed, self._changed = sorted(self._changed), set()
+        for symbol in changed:
             follower = self._followers[symbol]
             bands = follower.bands()
             is_asked = bands is not None and follower.is_evaluating
