@@ -31,17 +31,13 @@ def events(
         require_known("--type", only_type, types, "there is no such event type")
     wanted = None if only_type is None else types[only_type]
     with open_journal(journal) as stored:
-        concerns = _everything if symbol is None else _of_symbol(symbol)
+        concerns = None if symbol is None else _of_symbol(symbol)
         write = sys.stdout.buffer.write
         for record, line in stored.lines():
-            if concerns(record) and (wanted is None or type(record.event) is wanted):
+            if (concerns is None or concerns(record)) and (wanted is None or type(record.event) is wanted):
                 write(line.raw)
         sys.stdout.buffer.flush()
     return 0
-
-
-def _everything(_: Record) -> bool:
-    return True
 
 
 def _of_symbol(symbol: str) -> Callable[[Record], bool]:

@@ -17,6 +17,8 @@ __all__ = ["Column", "beside", "fitted_table"]
 
 #: Between two columns, of which the box takes its part.
 _GAP, _DIVIDER = 2, 1
+#: Between two blocks.
+_BESIDE = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -72,20 +74,20 @@ def fitted_table(columns: Sequence[Column], width: int) -> Table:
     return table
 
 
-def beside(console: Console, blocks: Iterable[RenderableType], *, gap: int = 4) -> RenderableType:
+def beside(console: Console, blocks: Iterable[RenderableType]) -> RenderableType:
     """Put the blocks side by side, as many as the console is wide, and the others below."""
     rows: list[list[RenderableType]] = []
     room = 0
     for block in blocks:
         width = Measurement.get(console, console.options, block).maximum
-        if not rows or width + gap > room:
+        if not rows or width + _BESIDE > room:
             rows.append([])
-            room = console.width + gap
+            room = console.width + _BESIDE
         rows[-1].append(block)
-        room -= width + gap
+        room -= width + _BESIDE
     grids = []
     for row in rows:
-        grid = Table.grid(padding=(0, gap, 0, 0), pad_edge=False)
+        grid = Table.grid(padding=(0, _BESIDE, 0, 0), pad_edge=False)
         grid.add_row(*row)
         grids.append(Padding(grid, (0, 0, 1, 0), expand=False))
     return Group(*grids)

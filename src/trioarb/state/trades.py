@@ -144,7 +144,7 @@ class Trades(Folding):
         #: The orders of the last time, and when they were submitted; the eldest first.
         self._recent: dict[str, int] = {}
         self._unsent: dict[str, PairOpened] = {}
-        self._entries_in_flight = 0
+        self.entries_in_flight = 0
         self._positions: dict[str, Position] = {}
         #: The open positions of each symbol that has any, by trade id.
         self.held: dict[str, dict[str, Position]] = {}
@@ -170,10 +170,6 @@ class Trades(Folding):
         return self._unsent.values()
 
     @property
-    def entries_in_flight(self) -> int:
-        return self._entries_in_flight
-
-    @property
     def late_orders(self) -> Sequence[OpenOrder]:
         """The orders without a last word whose pair has ended without them."""
         return tuple(order for order in self.orders.values() if order.pair.ended)
@@ -186,7 +182,7 @@ class Trades(Folding):
         self.pairs[opened.pair_id] = PairFlows(opened)
         self._unsent[opened.pair_id] = opened
         self._pairs_opened += 1
-        self._entries_in_flight += opened.kind is PairKind.ENTRY
+        self.entries_in_flight += opened.kind is PairKind.ENTRY
         if opened.trade_id not in self.totals:
             self.totals[opened.trade_id] = TradeTotals()
 
@@ -263,7 +259,7 @@ class Trades(Folding):
         pair = self.pairs.pop(ended.pair_id)
         pair.ended = True
         self._unsent.pop(ended.pair_id, None)
-        self._entries_in_flight -= ended.kind is PairKind.ENTRY
+        self.entries_in_flight -= ended.kind is PairKind.ENTRY
         if ended.trade_id not in self._positions:
             del self.totals[ended.trade_id]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -35,6 +36,7 @@ _ORDER_EVENTS = (
     model.OrderUnknown,
 )
 _POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionClosed)
+_State = TypeVar("_State", bound=Projection)
 _POSTED, _EXPOSED = tuple(Ledger().folds), tuple(Exposure().folds)
 
 #: May stand between a residual's resolution and what is left of it: guards answer to the loss.
@@ -107,6 +109,30 @@ class Verification:
         return not any(one.violations for one in self.checks)
 
 
+class _Beside(Generic[_State]):
+    """What the journal's own ``state`` makes of the events, to be compared; none where it could not go on."""
+
+    def __init__(self, state: _State, findings: Findings, check: Check, what: str) -> None:
+        self.state: _State | None = state
+        self._findings = findings
+        self._check = check
+        self._what = what
+        self._folds = state.folds
+
+    @property
+    def folds(self) -> Mapping[type[Event], Fold]:
+        return dict.fromkeys(self._folds, self._fold)
+
+    def _fold(self, event: Event, record: Record) -> None:
+        if self.state is not None:
+            try:
+                self._folds[type(event)](event, record)
+            except (KeyError, DecimalException) as error:
+                self.state = None
+                what = f"can't be {self._what} ({type(error).__name__}: {error})"
+                self._findings.add(self._check, record, what)
+
+
 class Verifier:
     """Folds records, as they come; the memory it takes depends on what is open, not on the journal's length."""
 
@@ -121,12 +147,11 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._entries = Entries(findings, self._course)
         self._counters = Counters(findings, self._entries.decided)
-        self._ledger: Ledger | None = Ledger()
-        self._exposure: Exposure | None = Exposure()
-        self._posts, self._exposes = self._ledger.folds, self._exposure.folds
+        self._ledger = _Beside(Ledger(), findings, Check.LEDGER, "booked in the journal's ledger")
+        self._exposure = _Beside(Exposure(), findings, Check.EXPOSURE, "counted as exposure")
         self._counts: Counter[type[Event]] = Counter()
         #: For one event: where it stands, then the books, then what the journal's own state makes of it.
-        self._folds = Folds([*self._aspects, self])
+        self._folds = Folds([*self._aspects, self._ledger, self._exposure, self])
 
     @property
     def _aspects(self) -> Sequence[Projection]:
@@ -149,12 +174,8 @@ class Verifier:
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
-        """How the journal's own ledger and exposure are folded, to be compared; and what has to hold at an end."""
-        return {
-            **dict.fromkeys(_POSTED, self._post),
-            **dict.fromkeys(_EXPOSED, self._expose),
-            model.CampaignEnded: self._end,
-        }
+        """What has to hold at an end."""
+        return {model.CampaignEnded: self._end}
 
     def fold(self, records: Iterable[Record]) -> None:
         """Fold records in their order. What iterating over them raises goes through; what was folded stays so."""
@@ -196,26 +217,6 @@ class Verifier:
             facts=facts,
         )
 
-    def _post(self, event: Event, record: Record) -> None:
-        """Fold the journal's own ledger, to compare it at the end."""
-        if self._ledger is not None:
-            try:
-                self._posts[type(event)](event, record)
-            except (KeyError, DecimalException) as error:
-                self._ledger = None
-                what = f"can't be booked in the journal's ledger ({type(error).__name__}: {error})"
-                self._findings.add(Check.LEDGER, record, what)
-
-    def _expose(self, event: Event, record: Record) -> None:
-        """Fold what the guards see, to compare it at the end."""
-        if self._exposure is not None:
-            try:
-                self._exposes[type(event)](event, record)
-            except (KeyError, DecimalException) as error:
-                self._exposure = None
-                what = f"can't be counted as exposure ({type(error).__name__}: {error})"
-                self._findings.add(Check.EXPOSURE, record, what)
-
     def _end(self, _: model.CampaignEnded, record: Record) -> None:
         """Check that nothing is under way at an end of the campaign."""
         for pair_id in self._pairs.in_flight:
@@ -232,8 +233,8 @@ class Verifier:
 
     def _check_totals(self, last: Record) -> None:
         self._books.check(last, self._orders.locks)
-        if self._ledger is not None:
-            self._books.compare(last, self._ledger)
+        if self._ledger.state is not None:
+            self._books.compare(last, self._ledger.state)
         self._check_exposure(last)
         self._check_pnl(last)
 
@@ -242,10 +243,11 @@ class Verifier:
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
         left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
-        if self._exposure is not None and self._exposure.exposure_usd() != reserved + positions + left:
+        exposure = self._exposure.state
+        if exposure is not None and exposure.exposure_usd() != reserved + positions + left:
             what = (
-                f"leaves an exposure of {text(self._exposure.exposure_usd())} USD; positions come to "
-                f"{text(positions)}, residuals to {text(left)}, pairs in flight to {text(reserved)}"
+                f"leaves an exposure of {text(exposure.exposure_usd())} USD; positions come to {text(positions)}, "
+                f"residuals to {text(left)}, pairs in flight to {text(reserved)}"
             )
             self._findings.add(Check.EXPOSURE, record, what)
 
