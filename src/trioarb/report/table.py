@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -84,30 +84,25 @@ def _symbols_table(report: Report, width: int) -> RenderableType:
     funnels = {symbol: funnel_of(statistics, symbol) for symbol in statistics.universe}
     edges = [edge for symbol in statistics.universe if (edge := report.highest_edge_bps(symbol)) is not None]
 
-    def counted(header: str, rank: int, of: Callable[[str], int]) -> Column:
-        return Column(
-            header=header,
-            cells=[count(of(symbol)) for symbol in shown],
-            footer=count(sum(map(of, statistics.universe))),
-            rank=rank,
-        )
+    def counted(header: str, rank: int, counts: Mapping[str, int]) -> Column:
+        cells = [count(counts[symbol]) for symbol in shown]
+        return Column(header=header, cells=cells, footer=count(sum(counts.values())), rank=rank)
 
-    def step(name: str) -> Column:
-        return counted(*_STEPS[name], lambda symbol: funnels[symbol][name])
-
-    highest = Column(
-        header="highest\nedge (bps)",
-        cells=[bps(report.highest_edge_bps(symbol)) for symbol in shown],
-        footer=bps(max(edges, default=None)),
-        rank=8,
-    )
-    columns = [
-        Column(header="\nsymbol", cells=shown, footer="total", left=True),
-        *map(step, ("seen", "refused", "conflated", "evaluated", "fresh")),
-        highest,
-        *map(step, ("edge_positive", "over_threshold", "sized")),
-        counted("\ndenied", 10, lambda symbol: trades[symbol].rejected),
-        *map(step, ("allowed", "sent", "filled", "closed")),
+    behind = {
+        "fresh": Column(
+            header="highest\nedge (bps)",
+            cells=[bps(report.highest_edge_bps(symbol)) for symbol in shown],
+            footer=bps(max(edges, default=None)),
+            rank=8,
+        ),
+        "sized": counted("\ndenied", 10, {symbol: one.rejected for symbol, one in trades.items()}),
+    }
+    columns = [Column(header="\nsymbol", cells=shown, footer="total", left=True)]
+    for step, (header, rank) in _STEPS.items():
+        columns.append(counted(header, rank, {symbol: one[step] for symbol, one in funnels.items()}))
+        if step in behind:
+            columns.append(behind[step])
+    columns += [
         Column(
             header="PnL\n(USD)",
             cells=[signed_usd(trades[symbol].pnl_usd) if funnels[symbol]["sent"] else "-" for symbol in shown],
