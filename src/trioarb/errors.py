@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from trioarb.settings.problem import Problem
@@ -35,11 +35,18 @@ _SHOWN_DIGITS = 50
 
 
 class TrioarbError(Exception):
-    """Base of every error that trioarb raises on purpose."""
+    """Base of every error that trioarb raises on purpose.
+
+    ``exit_code`` is that of a command which it keeps from beginning: 2 where usage or configuration can be mended.
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class ConfigError(TrioarbError):
     """The configuration can't be used; ``problems`` lists everything that is wrong with it."""
+
+    exit_code = 2
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -49,17 +56,25 @@ class ConfigError(TrioarbError):
 class PluginError(TrioarbError):
     """A plugin can't be loaded, or isn't what it says it is. Names the distribution."""
 
+    exit_code = 2
+
 
 class MissingPackage(TrioarbError):
     """Something was asked for that needs a package which is not installed; says how to install it."""
+
+    exit_code = 2
 
 
 class UniverseError(TrioarbError):
     """No symbols are left to trade, or the selection is contradictory."""
 
+    exit_code = 2
+
 
 class MarketDataError(TrioarbError):
     """Market data can't be read: missing, damaged, or in a wrong format."""
+
+    exit_code = 2
 
 
 class VenueError(TrioarbError):
@@ -72,6 +87,8 @@ class OrderRejected(VenueError):
 
 class JournalError(TrioarbError):
     """A journal can't be read, written or gone on with; the file is as it was."""
+
+    exit_code = 2
 
 
 class ExportError(TrioarbError):

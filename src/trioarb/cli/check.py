@@ -10,7 +10,6 @@ import attrs
 from cyclopts import Parameter
 from rich.table import Table
 
-from trioarb.cli.exit_code import exit_code
 from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
@@ -56,7 +55,7 @@ def check(
             [_problem(one) for one in error.problems] if isinstance(error, ConfigError) else [{"message": str(error)}]
         )
         print_json({"ok": False, "problems": listed})
-        return exit_code(error)
+        return error.exit_code
     if as_json:
         print_json({"ok": True} | plan)
     else:

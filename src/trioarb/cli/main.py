@@ -10,7 +10,6 @@ from io import TextIOWrapper
 import cyclopts
 
 from trioarb import __version__
-from trioarb.cli.exit_code import exit_code
 from trioarb.cli.installed import add_installed
 from trioarb.cli.output import abandon_stdout
 from trioarb.errors import TrioarbError
@@ -100,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except cyclopts.CycloptsError as error:
         return _complain(str(error).strip(), 2, "see trioarb --help")
     except TrioarbError as error:
-        return _complain(str(error), exit_code(error))
+        return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; no campaign was begun", 130)
     except BrokenPipeError:
