@@ -58,7 +58,12 @@ ANSWERS: Mapping[str, object] = {
     "ESC": "\x1b[31m[/nope]",
 }
 #: What only stands in a field.
-FIELD_VALUES: Mapping[str, object] = {**ANSWERS, "minus one": -1, "beyond 64 bits": 2**64}
+FIELD_VALUES: Mapping[str, object] = {
+    **ANSWERS,
+    "minus one": -1,
+    "beyond 64 bits": 2**64,
+    "an hour ahead": 10**18 + 3_600 * 10**9,
+}
 _NUMBERS = ("None", "text", "a float", "NaN", "infinity", "negative", "huge digits")
 _TEXTS = ("None", "an object", "a surrogate", "ESC")
 
@@ -106,7 +111,10 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "run": {
         "bid": ("None", "text", "NaN", "an object"),
         **dict.fromkeys(("bid_size", "ask", "ask_size"), ("text",)),
-        "received_ns": ("None", "text", "a float", "NaN", "minus one", "beyond 64 bits"),
+        "received_ns": (
+            *("None", "text", "a float", "NaN", "minus one", "beyond 64 bits"),
+            "an hour ahead",
+        ),
         "venue_ts_ns": ("text", "a float", "NaN", "minus one", "beyond 64 bits"),
     },
     "listings": {"symbol": _TEXTS, "quote": _TEXTS, "volume_24h_quote": _NUMBERS[1:]},

@@ -78,6 +78,7 @@ async def open_markets(
             selection = Selection(symbols=_same_symbols(listings, past.opened.symbols), verdicts=())
         start_ns = _start_ns(markets, clock, past)
         time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
+        opener.calls.now_ns = time.now_ns
         yield Quoted(markets=markets, selection=selection, time=time, start_ns=start_ns, opener=opener)
 
 

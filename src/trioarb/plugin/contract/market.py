@@ -35,8 +35,9 @@ class QuoteSink(Protocol):
     ) -> None:
         """Take a quote.
 
-        ``received_ns``: campaign time at which it came. ``venue_ts_ns``: the venue's own time of it, Unix nanoseconds,
-        if the venue says one. It goes into recordings, as it is; nothing is decided by it, so it may run backwards.
+        ``received_ns``: campaign time at which it came, which is not ahead of now by a minute or more. ``venue_ts_ns``:
+        the venue's own time of it, Unix nanoseconds, if the venue says one. It goes into recordings, as it is; nothing
+        is decided by it, so it may run backwards.
         """
 
 
