@@ -13,7 +13,7 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from command import TOP10, CommandLine, Ran
 
@@ -106,7 +106,7 @@ def test_a_journal_that_breaks_a_rule_is_not_sound(trioarb: CommandLine, ran: Ra
     index = next(i for i, record in enumerate(records) if isinstance(record.event, PairEnded))
     ended = records[index].event
     assert isinstance(ended, PairEnded)
-    more = attrs.evolve(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
+    more = msgspec.structs.replace(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
     records[index] = records[index]._replace(event=more)
     path = tmp_path / "wrong.journal"
     with closing(Log.create(path, KIND, {})) as log:

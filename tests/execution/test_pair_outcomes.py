@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 import recompute
 import structlog
@@ -162,13 +163,13 @@ class FatefulExchange(Exchange):
         """Let a share of the order fill; the rest is cancelled."""
         quantity = floor_to(order.quantity * share, LOT)
         if quantity:
-            report = await self._inner.submit(attrs.evolve(order, quantity=quantity))
+            report = await self._inner.submit(msgspec.structs.replace(order, quantity=quantity))
         else:
             report = OrderReport(
                 client_order_id=order.client_order_id, venue_order_id="x", status=OrderStatus.CANCELLED
             )
         if quantity < order.quantity:
-            report = attrs.evolve(report, status=OrderStatus.CANCELLED)
+            report = msgspec.structs.replace(report, status=OrderStatus.CANCELLED)
         self._reports[order.client_order_id] = report
         return report
 

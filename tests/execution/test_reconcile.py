@@ -7,10 +7,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from trioarb.api import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.builtin.paper import PaperExchange
@@ -207,8 +207,7 @@ def test_many_orders_of_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
         found = await one(self, symbols, since_ns)
         extra = [each for each in found if each.order.client_order_id == "x"] * 50
         return [
-            attrs.evolve(each, order=attrs.evolve(each.order, client_order_id=f"x{number}"))
-            for number, each in enumerate(extra)
+            replace(each, order=replace(each.order, client_order_id=f"x{number}")) for number, each in enumerate(extra)
         ]
 
     monkeypatch.setattr(PaperExchange, "orders", many)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from trioarb.execution.pair import Finish
 from trioarb.execution.settle import EndedLeg, settle, settle_late
@@ -161,8 +162,8 @@ class Case:
         sell = leg(instrument=AT["b"], sign=-1, flow=self.sell, limit=D(98))
         if is_exit:
             held = POSITION.quantity
-            buy = attrs.evolve(buy, sign=-1, before=-held, price=POSITION.sell_price)
-            sell = attrs.evolve(sell, sign=1, before=held, price=POSITION.buy_price)
+            buy = replace(buy, sign=-1, before=-held, price=POSITION.sell_price)
+            sell = replace(sell, sign=1, before=held, price=POSITION.buy_price)
         return settle(
             flows,
             self.finish,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 import structlog
 import tomli
@@ -139,6 +140,8 @@ def plain(value: Any) -> Any:
             return frozenset(value)
         case list() | tuple() | deque():
             return [plain(one) for one in value]
+        case msgspec.Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         case _ if attrs.has(type(value)):
             return {field.name: plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
         case _:

@@ -9,7 +9,7 @@ from enum import Enum
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,7 +43,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 def events_of(kind: type[Event]) -> st.SearchStrategy[Event]:
     hints = get_type_hints(kind)
-    return st.builds(kind, **{field.name: values(hints[field.name]) for field in attrs.fields(kind)})
+    return st.builds(kind, **{name: values(hints[name]) for name in kind.__struct_fields__})
 
 
 def whole(text: Any) -> Any:
@@ -66,7 +66,7 @@ def test_an_event_is_read_as_it_was_written(name: str, data: st.DataObject) -> N
     record = Record(data.draw(st.integers(1, 2**53)), data.draw(st.integers(0, 2**62)), event)
     line = encode(record) + b"}"
 
-    expected = attrs.evolve(event, **{one.name: whole(getattr(event, one.name)) for one in attrs.fields(type(event))})
+    expected = msgspec.structs.replace(event, **{name: whole(getattr(event, name)) for name in event.__struct_fields__})
     assert decode(line) == record._replace(event=expected)
     assert decode(line[:-1] + b',"end":true,"hash":"0"}') == decode(line)
     assert b"\n" not in line
@@ -76,13 +76,13 @@ def test_an_event_is_read_as_it_was_written(name: str, data: st.DataObject) -> N
     assert row["type"] == name
     assert None not in row.values()
     hints = get_type_hints(type(event))
-    for field in attrs.fields(type(event)):
-        value = getattr(event, field.name)
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
         if isinstance(value, Decimal):
-            assert isinstance(row[field.name], str)
-            assert Decimal(row[field.name]) == value
-            assert "E" not in row[field.name]
-        assert (field.name in row) == (value is not None), hints[field.name]
+            assert isinstance(row[name], str)
+            assert Decimal(row[name]) == value
+            assert "E" not in row[name]
+        assert (name in row) == (value is not None), hints[name]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 import attrs
+import msgspec
 import trio
 
 from trioarb.api import (
@@ -203,7 +204,7 @@ class FaultyExchange(paper.PaperExchange):
                 fee=Decimal(0),
                 fee_asset="USDT",
             )
-            return attrs.evolve(report, fills=(fill,))
+            return msgspec.structs.replace(report, fills=(fill,))
         return report
 
     async def order(self, client_order_id: str) -> OrderReport | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import msgspec
 import trio
 from columnar import ColumnarTape
 
@@ -214,9 +215,10 @@ def spoilt(answer: Any, field: str, value: object) -> Any:
         return {key: spoilt(item, field, value) for key, item in answer.items()}
     if isinstance(answer, list | tuple):
         return [spoilt(item, field, value) for item in answer]
-    if not attrs.has(type(answer)):
+    if not attrs.has(type(answer)) and not isinstance(answer, msgspec.Struct):
         return answer
-    return attrs.evolve(answer, **{name: spoilt(getattr(answer, name), rest, value) if rest else value})
+    replace: Any = attrs.evolve if attrs.has(type(answer)) else msgspec.structs.replace
+    return replace(answer, **{name: spoilt(getattr(answer, name), rest, value) if rest else value})
 
 
 def _misbehave(kind: type[Any], case: Case) -> type[Any]:

@@ -13,6 +13,7 @@ import attrs
 import tomli
 import trio
 from command import TOP10
+from msgspec.structs import replace
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport, VenueError
 from trioarb.builtin.paper import PaperExchange, PaperSettings
@@ -206,7 +207,7 @@ def renumbered(records: Iterable[Record]) -> Stream:
     for number, record in enumerate(records, 1):
         event = record.event
         if isinstance(event, DecisionsRepeated):
-            event = attrs.evolve(event, decision_seq=numbers.get(event.decision_seq, 0))
+            event = replace(event, decision_seq=numbers.get(event.decision_seq, 0))
         result.append(record._replace(seq=number, event=event))
     return result
 
@@ -219,7 +220,7 @@ def dropped(records: Stream, *indices: int) -> Stream:
 def changed(records: Stream, index: int, **fields: object) -> Stream:
     """Return the stream with one event changed."""
     record = records[index]
-    event = attrs.evolve(cast(Any, record.event), **fields)
+    event = replace(cast(Any, record.event), **fields)
     return [*records[:index], record._replace(event=event), *records[index + 1 :]]
 
 

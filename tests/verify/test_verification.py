@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 from streams import STREAMS, Stream, changed, dropped, inserted, moved, places, renumbered, stream
 
 from trioarb.journal.fold import Fold
@@ -260,7 +260,7 @@ def an_order_without_its_pair(records: Stream) -> Stream:
 
 @breaks(Check.INTENTS)
 def an_order_of_a_pair_that_ended(records: Stream) -> Stream:
-    order = attrs.evolve(event(records, places(records, OrderSubmitted)[0]), client_order_id="late-1")
+    order = replace(event(records, places(records, OrderSubmitted)[0]), client_order_id="late-1")
     return inserted(records, places(records, PairEnded)[1] + 1, order)
 
 
@@ -285,7 +285,7 @@ def a_trade_twice(records: Stream) -> Stream:
 @breaks(Check.INTENTS)
 def two_pairs_of_a_symbol_at_once(records: Stream) -> Stream:
     index = places(records, PairOpened)[0]
-    return inserted(records, index + 1, attrs.evolve(event(records, index), pair_id="p900", trade_id="t900"))
+    return inserted(records, index + 1, replace(event(records, index), pair_id="p900", trade_id="t900"))
 
 
 @breaks(Check.INTENTS)
@@ -685,7 +685,7 @@ def what_is_left_is_forgotten(records: Stream) -> Stream:
 @breaks(Check.RESIDUALS, on="residual")
 def a_residual_of_no_pair(records: Stream) -> Stream:
     index = places(records, ResidualLeft)[0]
-    return inserted(records, index + 2, attrs.evolve(event(records, index), residual_id="p1.9"))
+    return inserted(records, index + 2, replace(event(records, index), residual_id="p1.9"))
 
 
 @breaks(Check.RESIDUALS, on="entry of unknown fate")
@@ -712,7 +712,7 @@ def an_unknown_fate_that_is_known(records: Stream) -> Stream:
 @breaks(Check.COUNTERS)
 def counters_that_fall(records: Stream) -> Stream:
     index = places(records, FunnelCounted)[0]
-    return inserted(records, index, attrs.evolve(event(records, index), final=False, seen=10**6))
+    return inserted(records, index, replace(event(records, index), final=False, seen=10**6))
 
 
 @breaks(Check.COUNTERS)
@@ -805,14 +805,14 @@ def test_no_figure_can_be_another(name: str, by: Decimal) -> None:
         if isinstance(record.event, Decided) and record.event.answer is not Answer.ALLOW:
             continue
         free = _FREE_FIGURES.get(type(record.event), set())
-        for field in attrs.fields(type(record.event)):
-            figure = getattr(record.event, field.name)
-            if not isinstance(figure, Decimal) or not figure or field.name in free:
+        for field in record.event.__struct_fields__:
+            figure = getattr(record.event, field)
+            if not isinstance(figure, Decimal) or not figure or field in free:
                 continue
-            if _is_free(records, record.event, field.name):
+            if _is_free(records, record.event, field):
                 continue
-            spoilt = changed(records, index, **{field.name: figure * by})
-            assert not verified(spoilt).is_sound, f"{field.name} of {record}"
+            spoilt = changed(records, index, **{field: figure * by})
+            assert not verified(spoilt).is_sound, f"{field} of {record}"
 
 
 def _is_free(records: Stream, event: Event, field: str) -> bool:
@@ -873,7 +873,7 @@ def test_counters_may_fall_when_a_campaign_is_resumed() -> None:
     records = stream("resumed")
     index = places(records, CampaignResumed)[0]
     counted = event(records, places(records, FunnelCounted)[0])
-    before = attrs.evolve(counted, final=False, seen=counted.seen + 100)
+    before = replace(counted, final=False, seen=counted.seen + 100)
     resumed = inserted(records, index, before)
     at = places(resumed, CampaignResumed)[0]
 
@@ -889,7 +889,10 @@ def test_a_ledger_that_loses_a_fee_is_found(monkeypatch: pytest.MonkeyPatch) -> 
         def folds(self) -> Mapping[type[Event], Fold]:
             folds = super().folds
             fill, nothing = folds[OrderFilled], Decimal(0)
-            return {**folds, OrderFilled: lambda event, record: fill(attrs.evolve(event, fee=nothing), record)}
+            return {
+                **folds,
+                OrderFilled: lambda event, record: fill(replace(event, fee=nothing), record),
+            }
 
     monkeypatch.setattr(verification, "Ledger", Forgetful)
     result = verified(stream("partial fills"))

@@ -32,7 +32,7 @@ _RULE = "venue_health"
 _RATE_STEP = Decimal("0.000001")
 
 #: What a venue's health may turn with. All else that turns it is the time.
-_TELLING = frozenset(
+_TELLING: frozenset[type[event.Event]] = frozenset(
     {
         event.OrderAcknowledged,
         event.OrderRejected,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
-import attrs
+import msgspec
 
 from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Purpose, Side
@@ -20,8 +20,7 @@ from trioarb.strategy.leg import Leg
 __all__ = ["Finish", "PairState", "Send", "Wait", "balanced", "next_step"]
 
 
-@attrs.frozen(kw_only=True)
-class PairState:
+class PairState(msgspec.Struct, frozen=True, kw_only=True):
     """``bought`` and ``sold``: net base quantities on the buy and on the sell venue.
 
     ``refusals``: how often each venue refused an order of this pair, or filled nothing of one that was to even it out.
@@ -38,8 +37,7 @@ class PairState:
     fate_unknown: bool
 
 
-@attrs.frozen(kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Send this IOC order."""
 
     venue: str
@@ -49,13 +47,11 @@ class Send:
     purpose: Purpose
 
 
-@attrs.frozen
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Nothing can be sent now, but there is time left."""
 
 
-@attrs.frozen
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """The pair has ended. ``imbalance`` = bought − sold, zero unless it is a residual or dust."""
 
     outcome: PairOutcome
@@ -63,8 +59,7 @@ class Finish:
     is_dust: bool
 
 
-@attrs.frozen(kw_only=True)
-class _Remedy:
+class _Remedy(msgspec.Struct, frozen=True, kw_only=True):
     order: Send
     refusals: int
     cost: Decimal

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, localcontext
 
-import attrs
+import msgspec
+from msgspec.structs import replace
 
 from trioarb.execution.pair import Finish
 from trioarb.model.event import (
@@ -35,8 +36,7 @@ __all__ = ["EndedLeg", "settle", "settle_late"]
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 
-@attrs.frozen(kw_only=True)
-class EndedLeg:
+class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
     """One leg at the end of its pair: what was held before it, what it bought and sold, what that would bring now.
 
     ``sign``: 1 where the pair's position is long, −1 where it is short. ``limit`` is that of the leg's order.
@@ -102,8 +102,7 @@ class EndedLeg:
         )
 
 
-@attrs.frozen(kw_only=True)
-class _Left:
+class _Left(msgspec.Struct, frozen=True, kw_only=True):
     """A one-sided quantity: long on one venue if positive, short if negative; and what it is worth.
 
     ``unknown``: an order there never got an answer. ``possible``: it may not even exist, and has no value.
@@ -150,7 +149,7 @@ def settle(
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
     if finish.is_dust:  # less than a venue's least order: its last price is not worth a mark of its own
-        left = [attrs.evolve(one, last_mark=None) for one in left]
+        left = [replace(one, last_mark=None) for one in left]
     with localcontext(EXACT):
         cash, fees = sum(leg.flow.cash for leg in legs), sum(leg.flow.fees for leg in legs)
         held_cash = held_fees = kept_cash = kept_fees = ZERO
@@ -230,7 +229,7 @@ def settle_late(
     left = leg.beyond(ZERO)
     if left and left.mark is None and left.last_mark is None and left.quantity * residual.quantity > 0:
         # After a resume nothing else is known of a side that was withdrawn.
-        left = attrs.evolve(left, last_mark=residual.last_price if residual.mark_price is None else residual.mark_price)
+        left = replace(left, last_mark=residual.last_price if residual.mark_price is None else residual.mark_price)
     with localcontext(EXACT):
         realised = late.cash - late.fees + (left.value if left else ZERO) - residual.booked_value
     events: list[Event] = [
@@ -362,7 +361,7 @@ def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left
         if at is None:
             result.append(_possible(order))
         else:
-            result[at] = attrs.evolve(result[at], unknown=True, client_order_id=order.client_order_id)
+            result[at] = replace(result[at], unknown=True, client_order_id=order.client_order_id)
     return result
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-import attrs
+import msgspec
 
 from trioarb.model.number import ZERO
 from trioarb.model.order import Purpose, Side
@@ -56,13 +56,11 @@ __all__ = [
 ]
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all events."""
 
 
-@attrs.frozen(kw_only=True)
-class CampaignOpened(Event):
+class CampaignOpened(Event, frozen=True, kw_only=True):
     """The first event. ``fx`` holds USD per unit of each quote asset, ``margin`` the venues that lend what is sold.
 
     ``warnings`` were given before it began.
@@ -83,8 +81,7 @@ class CampaignOpened(Event):
     warnings: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class CampaignResumed(Event):
+class CampaignResumed(Event, frozen=True, kw_only=True):
     """The campaign goes on after a crash, or after it had ended. ``number`` counts from 1.
 
     ``last_seq`` and ``last_ts_ns`` are those of the last event that the journal held. ``config`` is the whole
@@ -102,13 +99,11 @@ class CampaignResumed(Event):
     config: str = "{}"
 
 
-@attrs.frozen(kw_only=True)
-class StopCleared(Event):
+class StopCleared(Event, frozen=True, kw_only=True):
     """The user lifted a latched stop."""
 
 
-@attrs.frozen(kw_only=True)
-class BalanceDiffered(Event):
+class BalanceDiffered(Event, frozen=True, kw_only=True):
     """A venue holds something else than the ledger says. The difference is deposited (or, below zero, withdrawn)."""
 
     venue: str
@@ -117,8 +112,7 @@ class BalanceDiffered(Event):
     booked: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class InstrumentListed(Event):
+class InstrumentListed(Event, frozen=True, kw_only=True):
     symbol: str
     venue: str
     native_id: str
@@ -130,8 +124,7 @@ class InstrumentListed(Event):
     taker_fee_bps: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class Deposited(Event):
+class Deposited(Event, frozen=True, kw_only=True):
     """Assets that the campaign starts with (``configured``) or was seeded with (``inventory``).
 
     ``symbol`` is that whose inventory it is. ``difference``: what a venue turned out to hold beyond the ledger, below
@@ -145,14 +138,12 @@ class Deposited(Event):
     symbol: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class PhaseEntered(Event):
+class PhaseEntered(Event, frozen=True, kw_only=True):
     phase: Phase
     reason: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class Decided(Event):
+class Decided(Event, frozen=True, kw_only=True):
     """The guards' answer to an opportunity.
 
     ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from the others. A STOP that a
@@ -178,8 +169,7 @@ class Decided(Event):
     pair_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class DecisionsRepeated(Event):
+class DecisionsRepeated(Event, frozen=True, kw_only=True):
     """The DENY recorded as ``decision_seq`` was given ``count`` more times, nothing else in between."""
 
     symbol: str
@@ -190,8 +180,7 @@ class DecisionsRepeated(Event):
     count: int
 
 
-@attrs.frozen(kw_only=True)
-class PairOpened(Event):
+class PairOpened(Event, frozen=True, kw_only=True):
     """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends."""
 
     pair_id: str
@@ -207,8 +196,7 @@ class PairOpened(Event):
     reason: ExitReason | None = None
 
 
-@attrs.frozen(kw_only=True)
-class OrderSubmitted(Event):
+class OrderSubmitted(Event, frozen=True, kw_only=True):
     """Recorded before the order is sent. ``locked`` of ``locked_asset`` stays locked until the order is done.
 
     ``durable`` is false for an order that had to go out although the journal could not be written.
@@ -227,14 +215,12 @@ class OrderSubmitted(Event):
     durable: bool = True
 
 
-@attrs.frozen(kw_only=True)
-class OrderAcknowledged(Event):
+class OrderAcknowledged(Event, frozen=True, kw_only=True):
     client_order_id: str
     venue_order_id: str
 
 
-@attrs.frozen(kw_only=True)
-class OrderFilled(Event):
+class OrderFilled(Event, frozen=True, kw_only=True):
     client_order_id: str
     fill_id: str
     venue: str
@@ -248,30 +234,26 @@ class OrderFilled(Event):
     fee_asset: str
 
 
-@attrs.frozen(kw_only=True)
-class OrderCancelled(Event):
+class OrderCancelled(Event, frozen=True, kw_only=True):
     """The unfilled rest of the order is gone."""
 
     client_order_id: str
     unfilled: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class OrderRejected(Event):
+class OrderRejected(Event, frozen=True, kw_only=True):
     client_order_id: str
     reason: str
 
 
-@attrs.frozen(kw_only=True)
-class OrderUnknown(Event):
+class OrderUnknown(Event, frozen=True, kw_only=True):
     """No answer came; the venue is asked by ``client_order_id`` what became of the order."""
 
     client_order_id: str
     reason: str
 
 
-@attrs.frozen(kw_only=True)
-class PairEnded(Event):
+class PairEnded(Event, frozen=True, kw_only=True):
     """``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
 
     ``dust`` is what is too small for any venue to trade: an imbalance, or a rest on both legs. It is valued at what it
@@ -291,8 +273,7 @@ class PairEnded(Event):
     dust_value_usd: Decimal = ZERO
 
 
-@attrs.frozen(kw_only=True)
-class PositionOpened(Event):
+class PositionOpened(Event, frozen=True, kw_only=True):
     """``cash`` and ``fees`` in quote asset; ``exposure_usd`` = quantity × the higher entry price, in USD."""
 
     trade_id: str
@@ -308,8 +289,7 @@ class PositionOpened(Event):
     exposure_usd: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class PositionReduced(Event):
+class PositionReduced(Event, frozen=True, kw_only=True):
     """An exit closed a part; the figures are those of what stays open."""
 
     trade_id: str
@@ -320,8 +300,7 @@ class PositionReduced(Event):
     exposure_usd: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class PositionClosed(Event):
+class PositionClosed(Event, frozen=True, kw_only=True):
     """The whole trade: ``quantity`` as it was opened, prices averaged over all entries and exits."""
 
     trade_id: str
@@ -339,8 +318,7 @@ class PositionClosed(Event):
     reason: ExitReason
 
 
-@attrs.frozen(kw_only=True)
-class PositionMarked(Event):
+class PositionMarked(Event, frozen=True, kw_only=True):
     """What an open position would bring now, at the executable prices net of fees, less what it cost.
 
     ``unrealised_usd`` is absent where a quote is missing.
@@ -352,8 +330,7 @@ class PositionMarked(Event):
     unrealised_usd: Decimal | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ResidualLeft(Event):
+class ResidualLeft(Event, frozen=True, kw_only=True):
     """One-sided quantity that could not be hedged, unwound or completed: long if positive, short if negative.
 
     ``cost_usd`` = |quantity| × average price, and counts as exposure until the residual is resolved. ``unknown``: the
@@ -380,8 +357,7 @@ class ResidualLeft(Event):
     client_order_id: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ResidualResolved(Event):
+class ResidualResolved(Event, frozen=True, kw_only=True):
     """A residual is one no longer: its order's last word came, or it was traded away.
 
     What is left of it follows as another residual, whose value is part of ``pnl_usd``: what the fills brought and
@@ -395,8 +371,7 @@ class ResidualResolved(Event):
     fees_usd: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class GuardTripped(Event):
+class GuardTripped(Event, frozen=True, kw_only=True):
     """A guard changed its state: a breaker that denies until ``until_ns``, or a latch that stops the campaign.
 
     ``answer`` is what it gives from now on; ALLOW where it recovered. ``venue``: it concerns that venue only.
@@ -412,30 +387,26 @@ class GuardTripped(Event):
     until_ns: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class KillSwitchPulled(Event):
+class KillSwitchPulled(Event, frozen=True, kw_only=True):
     """Somebody wants it to stop: ``source`` is where that was seen."""
 
     source: str
 
 
-@attrs.frozen(kw_only=True)
-class MarketUp(Event):
+class MarketUp(Event, frozen=True, kw_only=True):
     """A venue's market data has begun, or quotes come again."""
 
     venue: str
 
 
-@attrs.frozen(kw_only=True)
-class MarketStale(Event):
+class MarketStale(Event, frozen=True, kw_only=True):
     """No accepted quote of any symbol came from the venue for too long; its connection may look sound."""
 
     venue: str
     last_quote_ns: int
 
 
-@attrs.frozen(kw_only=True)
-class ClockJumped(Event):
+class ClockJumped(Event, frozen=True, kw_only=True):
     """The process stood still, or a clock of the machine was set. Entries are denied until the venues were asked again.
 
     ``late_seconds``: by how much a wait of a second took longer. ``wall_step_seconds``: by how much the wall clock went
@@ -446,38 +417,33 @@ class ClockJumped(Event):
     wall_step_seconds: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class MarketDown(Event):
+class MarketDown(Event, frozen=True, kw_only=True):
     """A venue's market data has ended or failed."""
 
     venue: str
     reason: str
 
 
-@attrs.frozen(kw_only=True)
-class SymbolQuarantined(Event):
+class SymbolQuarantined(Event, frozen=True, kw_only=True):
     symbol: str
     error: str
     failures: int
     restart_at_ns: int | None = None
 
 
-@attrs.frozen(kw_only=True)
-class SymbolRestarted(Event):
+class SymbolRestarted(Event, frozen=True, kw_only=True):
     symbol: str
     failures: int
 
 
-@attrs.frozen(kw_only=True)
-class SymbolRetired(Event):
+class SymbolRetired(Event, frozen=True, kw_only=True):
     """The symbol failed too often: its positions are closed and it trades no more."""
 
     symbol: str
     failures: int
 
 
-@attrs.frozen(kw_only=True)
-class FunnelCounted(Event):
+class FunnelCounted(Event, frozen=True, kw_only=True):
     """A symbol's counters since the campaign's start (running totals, not differences).
 
     ``withdrawn``: quotes without one of their sides, or both; they are not ``refused``.
@@ -500,8 +466,7 @@ class FunnelCounted(Event):
     withdrawn: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class CampaignEnded(Event):
+class CampaignEnded(Event, frozen=True, kw_only=True):
     """The last event. ``problems`` ask for the user's hand; ``recovered`` is what was found and mended before."""
 
     ended_by: EndedBy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import attrs
+import msgspec
 
 __all__ = ["Instrument", "Listing", "Quote", "Route", "TradingRules"]
 
@@ -47,8 +48,7 @@ class Instrument:
     taker_fee_bps: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """Best bid and ask at one venue, sizes in base asset; ``serial`` numbers the venue's quotes.
 
     A side that was withdrawn has the price NaN and the size 0.
@@ -62,8 +62,7 @@ class Quote:
     serial: int
 
 
-@attrs.frozen(kw_only=True, order=True)
-class Route:
+class Route(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Buy the symbol on one venue and sell it on the other."""
 
     symbol: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import Enum
 
-import attrs
+import msgspec
 
 from trioarb.model.number import ZERO
 
@@ -33,8 +33,7 @@ class OrderStatus(Enum):
     REJECTED = "rejected"
 
 
-@attrs.frozen(kw_only=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An immediate-or-cancel limit order; quantity in base asset, limit in quote asset per base."""
 
     client_order_id: str
@@ -45,8 +44,7 @@ class Order:
     limit_price: Decimal
 
 
-@attrs.frozen(kw_only=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """One execution. ``fee`` is what the venue took, in ``fee_asset``: the base or the quote asset."""
 
     fill_id: str
@@ -56,8 +54,7 @@ class Fill:
     fee_asset: str
 
 
-@attrs.frozen(kw_only=True)
-class OrderReport:
+class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     """The final word of a venue on an order: its status, and every fill it ever had."""
 
     client_order_id: str
@@ -72,8 +69,7 @@ class OrderReport:
         return sum((fill.quantity for fill in self.fills), ZERO)
 
 
-@attrs.frozen(kw_only=True)
-class VenueOrder:
+class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its venue remembers it. ``report`` is absent while it is still open."""
 
     order: Order

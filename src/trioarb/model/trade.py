@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import Enum
 
-import attrs
+import msgspec
 
 from trioarb.model.market import Route
 
@@ -80,16 +80,14 @@ class ExitReason(Enum):
         return self is not ExitReason.EDGE and self is not ExitReason.TAKE_PROFIT
 
 
-@attrs.frozen(kw_only=True)
-class OrderSize:
+class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both."""
 
     usd: Decimal | None = None
     base: Decimal | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Opportunity:
+class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
     ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
@@ -108,8 +106,7 @@ class Opportunity:
     bid_size: Decimal | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed."""
 
     answer: Answer
@@ -118,8 +115,7 @@ class Refusal:
     limit: str
 
 
-@attrs.frozen(kw_only=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, kw_only=True):
     """An open pair: long ``quantity`` on the route's buy venue, short as much on its sell venue.
 
     It was opened with ``opened_quantity``, of which exits may have closed a part.

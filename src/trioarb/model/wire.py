@@ -11,7 +11,6 @@ from json.encoder import encode_basestring
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-import attrs
 import msgspec
 
 from trioarb.model import event as events
@@ -106,10 +105,10 @@ def _encoder(cls: type[Event]) -> Callable[[int, int, Event], str]:
         "listed": _listed,
     }
     source, hints = f'{{{{"seq":{{seq}},"ts_ns":{{ts_ns}},"type":"{event_type(cls)}"', get_type_hints(cls)
-    for field in attrs.fields(cls):
-        value, hint = f"event.{field.name}", hints[field.name]
+    for name in cls.__struct_fields__:
+        value, hint = f"event.{name}", hints[name]
         kinds = [kind for kind in get_args(hint) if kind is not NoneType] if isinstance(hint, UnionType) else [hint]
-        key, json_text = f',"{field.name}":', _JSON_TEXTS.get(get_origin(kinds[0]) or kinds[0], "quote({}._value_)")
+        key, json_text = f',"{name}":', _JSON_TEXTS.get(get_origin(kinds[0]) or kinds[0], "quote({}._value_)")
         source += f"{{'' if {value} is None else '{key}' + " if kinds != [hint] else f"{key}{{"
         source += json_text.format(value) + "}"
     compiled: Callable[[int, int, Event], str] = eval(f"lambda seq, ts_ns, event: f'''{source}'''", names)

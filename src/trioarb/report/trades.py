@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import attrs
+import msgspec
 
 from trioarb.report.plain import iso_time, present
 from trioarb.state.state import State
@@ -20,7 +20,7 @@ def trades(statistics: Statistics) -> list[dict[str, Any]]:
     """Return the trades that were closed last, in the order in which they were closed."""
     rows = []
     for trade in statistics.recent:
-        row = attrs.asdict(trade.closed)
+        row = msgspec.structs.asdict(trade.closed)
         row["opened_at"] = iso_time(row.pop("opened_at_ns"))
         row["closed_at"] = iso_time(trade.closed_at_ns)
         row["exit_reason"] = row.pop("reason")
@@ -51,7 +51,7 @@ def open_positions(state: State) -> list[dict[str, Any]]:
 
 def residuals(state: State) -> list[dict[str, Any]]:
     """Return what could not be evened out, in the order in which it was left."""
-    return [present(attrs.asdict(residual)) for residual in state.trades.residuals.values()]
+    return [present(msgspec.structs.asdict(residual)) for residual in state.trades.residuals.values()]
 
 
 def win_rate(statistics: Statistics) -> Decimal | None:

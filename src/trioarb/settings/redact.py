@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 import attrs
+import msgspec
 
 from trioarb.errors import CampaignError, ConfigError
 
@@ -61,21 +62,25 @@ class Redactor:
         return self.text(str(value))
 
     def fields(self, value: ValueT) -> ValueT:
-        """Return an attrs value with the texts in its fields redacted, those in tuples too."""
+        """Return an attrs value, or an event, with the texts in its fields redacted, those in tuples too."""
         if self._pattern is None:
             return value
         given: Any = value
+        is_struct = isinstance(given, msgspec.Struct)
         changed: dict[str, Any] = {}
-        for field in attrs.fields(type(given)):
-            before = getattr(given, field.name)
+        for name in type(given).__struct_fields__ if is_struct else attrs.fields_dict(type(given)):
+            before = getattr(given, name)
             after = before
             if isinstance(before, str):
                 after = self.text(before)
             elif isinstance(before, tuple):
                 after = tuple(self.text(item) if isinstance(item, str) else item for item in before)
             if after != before:
-                changed[field.name] = after
-        return attrs.evolve(given, **changed) if changed else value
+                changed[name] = after
+        if not changed:
+            return value
+        evolved: ValueT = (msgspec.structs.replace if is_struct else attrs.evolve)(given, **changed)
+        return evolved
 
     @contextmanager
     def in_errors(self) -> Iterator[None]:

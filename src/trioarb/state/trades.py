@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import attrs
+import msgspec
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
@@ -239,7 +240,7 @@ class Trades(Folding):
 
     def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
         self._put(
-            attrs.evolve(
+            msgspec.structs.replace(
                 self._positions[reduced.trade_id],
                 quantity=reduced.quantity,
                 cash=reduced.cash,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from math import inf
 
-import attrs
+import msgspec
 
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import BPS, EXACT
@@ -21,8 +21,7 @@ from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 __all__ = ["Decider", "Exit", "Plan", "paths_of"]
 
 
-@attrs.frozen
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: not even all of it."""
 
     plan: Opportunity
@@ -30,8 +29,7 @@ class Plan:
     is_dust: bool
 
 
-@attrs.frozen
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """A position that is to be closed, and why."""
 
     position: Position
@@ -171,8 +169,8 @@ class Decider:
         route = position.route.reversed
         buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
         plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
-        is_tradable = both_take(plan, buy, sell)
-        is_dust = not is_tradable and not both_take(attrs.evolve(plan, quantity=position.quantity), buy, sell)
+        is_tradable = both_take(plan.quantity, plan, buy, sell)
+        is_dust = not is_tradable and not both_take(position.quantity, plan, buy, sell)
         return Plan(plan, is_tradable, is_dust)
 
     def unrealised_usd(self, position: Position) -> Decimal | None:

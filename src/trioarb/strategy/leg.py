@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import attrs
+import msgspec
 
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, ZERO, ceil_to, floor_to
@@ -15,8 +15,7 @@ from trioarb.quotes.board import Touch
 __all__ = ["Leg", "least"]
 
 
-@attrs.frozen(kw_only=True)
-class Leg:
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a trade at one venue: its price there now, and what is free to be spent.
 
     ``touch`` is absent before the venue's first quote, and a side of it once that was withdrawn. ``free_base`` and
@@ -39,7 +38,7 @@ class Leg:
     @property
     def reversed(self) -> Leg:
         """The same place, traded the other way."""
-        return attrs.evolve(self, side=Side.SELL if self.side is Side.BUY else Side.BUY)
+        return msgspec.structs.replace(self, side=Side.SELL if self.side is Side.BUY else Side.BUY)
 
     @property
     def price(self) -> Decimal:

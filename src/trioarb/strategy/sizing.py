@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
-import attrs
+import msgspec
 
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import EXACT, ZERO, floor_to
@@ -16,8 +16,7 @@ from trioarb.strategy.leg import Leg
 __all__ = ["NotSized", "both_take", "common_lots", "common_step", "size_entry", "size_exit"]
 
 
-@attrs.frozen
-class NotSized:
+class NotSized(msgspec.Struct, frozen=True):
     """Why an edge over the threshold could not be sized; ``reason`` is a key to count under."""
 
     reason: str
@@ -97,14 +96,13 @@ def size_exit(quantity: Decimal, buy: Leg, sell: Leg, *, slippage_bps: Decimal |
     displayed = common_lots(min(buy.displayed, sell.displayed), buy.instrument, sell.instrument)
     if displayed >= plan.quantity:
         return plan
-    shown, rest = attrs.evolve(plan, quantity=displayed), attrs.evolve(plan, quantity=plan.quantity - displayed)
-    return shown if both_take(shown, buy, sell) and both_take(rest, buy, sell) else plan
+    is_split = both_take(displayed, plan, buy, sell) and both_take(plan.quantity - displayed, plan, buy, sell)
+    return msgspec.structs.replace(plan, quantity=displayed) if is_split else plan
 
 
-def both_take(plan: Opportunity, buy: Leg, sell: Leg) -> bool:
-    """Return whether both venues would take their leg of the plan, down to their own lot."""
-    ends = ((buy, plan.buy_limit), (sell, plan.sell_limit))
-    return all(leg.takes(leg.lots(plan.quantity), limit) for leg, limit in ends)
+def both_take(quantity: Decimal, plan: Opportunity, buy: Leg, sell: Leg) -> bool:
+    """Return whether both venues would take so much, down to their own lot, at the limits of a plan."""
+    return buy.takes(buy.lots(quantity), plan.buy_limit) and sell.takes(sell.lots(quantity), plan.sell_limit)
 
 
 def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Decimal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import attrs
+from msgspec.structs import replace
 
 from trioarb.api import EXACT, Fill, Instrument, Order, OrderReport, OrderStatus, ceil_to, floor_to
 
@@ -27,7 +28,7 @@ class Altered:
         if self.split:
             fills = tuple(part for fill in fills for part in _split(fill, self.lot_size))
         cut_short = report.status is OrderStatus.FILLED and report.filled < self.quantity
-        return attrs.evolve(report, fills=fills, status=OrderStatus.CANCELLED if cut_short else report.status)
+        return replace(report, fills=fills, status=OrderStatus.CANCELLED if cut_short else report.status)
 
 
 def cut(order: Order, instrument: Instrument, fraction: float) -> Order:
@@ -35,7 +36,7 @@ def cut(order: Order, instrument: Instrument, fraction: float) -> Order:
     lot = instrument.rules.lot_size
     least = max(lot, ceil_to(instrument.rules.min_notional / order.limit_price, lot))
     part = max(least, floor_to(order.quantity * Decimal(repr(fraction)), lot))
-    return attrs.evolve(order, quantity=part) if part < order.quantity else order
+    return replace(order, quantity=part) if part < order.quantity else order
 
 
 def _split(fill: Fill, lot: Decimal) -> tuple[Fill, ...]:
@@ -46,6 +47,6 @@ def _split(fill: Fill, lot: Decimal) -> tuple[Fill, ...]:
     fee = floor_to(fill.fee * quantity / fill.quantity, _FEE_STEP)
     rest, fee_rest = EXACT.subtract(fill.quantity, quantity), EXACT.subtract(fill.fee, fee)
     return (
-        attrs.evolve(fill, fill_id=f"{fill.fill_id}-1", quantity=quantity, fee=fee),
-        attrs.evolve(fill, fill_id=f"{fill.fill_id}-2", quantity=rest, fee=fee_rest),
+        replace(fill, fill_id=f"{fill.fill_id}-1", quantity=quantity, fee=fee),
+        replace(fill, fill_id=f"{fill.fill_id}-2", quantity=rest, fee=fee_rest),
     )

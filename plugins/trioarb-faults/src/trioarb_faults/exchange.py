@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-import attrs
+import msgspec
 import structlog
 import trio
 
@@ -194,11 +194,11 @@ class FaultyExchange(Exchange):
         if altered is None:
             return one
         return VenueOrder(
-            order=attrs.evolve(one.order, quantity=altered.quantity),
+            order=msgspec.structs.replace(one.order, quantity=altered.quantity),
             report=None if one.report is None else altered.reported(one.report),
         )
 
 
 def _garbled(report: OrderReport, faults: Iterable[Fault]) -> OrderReport:
     fills = report.fills[::-1] if Fault.REORDER_FILLS in faults else report.fills
-    return attrs.evolve(report, fills=fills + fills[:1] if Fault.DUPLICATE_FILLS in faults else fills)
+    return msgspec.structs.replace(report, fills=fills + fills[:1] if Fault.DUPLICATE_FILLS in faults else fills)
