@@ -10,6 +10,7 @@ from enum import Enum
 from math import isnan
 
 import attrs
+import msgspec
 
 from trioarb.api import (
     BPS,
@@ -97,6 +98,20 @@ class PaperSettings:
     instruments: Mapping[str, SymbolRules] = setting(factory=dict, doc="rules by symbol, before those of all")
 
 
+class _Terms(msgspec.Struct, frozen=True):
+    """How a symbol trades here. ``with_fee``: what a buyer pays of the value, ``fee``: what of it is the fee."""
+
+    instrument: Instrument
+    with_fee: Decimal
+    fee: Decimal
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> _Terms:
+        fee_bps = instrument.taker_fee_bps
+        paid_bps = EXACT.add(BPS, max(fee_bps, ZERO))
+        return cls(instrument, EXACT.multiply(paid_bps, _PER_BPS), EXACT.multiply(fee_bps, _PER_BPS))
+
+
 class PaperExchange(Exchange):
     """Simulates one venue from its own quotes.
 
@@ -113,9 +128,10 @@ class PaperExchange(Exchange):
         self._context = context
         self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)
         self._balances: dict[str, Decimal] = dict(settings.balances)
-        self._instruments: dict[str, Instrument] = {}
+        self._terms: dict[str, _Terms] = {}
         self._granted: dict[str, Decimal] = {}
-        self._consumed: dict[tuple[str, Side], tuple[int, Decimal]] = {}
+        #: The quote that was traded with last, and how much of it, by symbol and whether it was bought.
+        self._consumed: dict[tuple[str, bool], tuple[int, Decimal]] = {}
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
         self._state = PaperState(context.state)
@@ -149,7 +165,7 @@ class PaperExchange(Exchange):
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         for listing in listings:
-            self._instruments[listing.symbol] = Instrument(
+            instrument = Instrument(
                 symbol=listing.symbol,
                 venue=self._context.venue,
                 native_id=listing.symbol,
@@ -159,7 +175,8 @@ class PaperExchange(Exchange):
                 maker_fee_bps=self._settings.taker_fee_bps,
                 taker_fee_bps=self._settings.taker_fee_bps,
             )
-        return dict(self._instruments)
+            self._terms[listing.symbol] = _Terms.of(instrument)
+        return {symbol: terms.instrument for symbol, terms in self._terms.items()}
 
     async def balances(self) -> Mapping[str, Decimal]:
         return dict(self._balances)
@@ -200,15 +217,15 @@ class PaperExchange(Exchange):
         ]
 
     def answer(self, order: Order) -> OrderReport:
-        if order.client_order_id in self._state:
+        if not self._state.arrive(order.client_order_id):
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
-        report = self._execute(order)
-        instrument = self._instruments.get(order.symbol)
+        terms = self._terms.get(order.symbol)
+        report = self._execute(order, terms)
         executed = Executed(
             ts_ns=self._context.time.now_ns(),
             order=order,
-            base=instrument.base if instrument else "",
-            quote=instrument.quote if instrument else "",
+            base=terms.instrument.base if terms else "",
+            quote=terms.instrument.quote if terms else "",
             report=report,
         )
         self._book(executed)
@@ -229,79 +246,68 @@ class PaperExchange(Exchange):
             min_notional=minimum,
         )
 
-    def _execute(self, order: Order) -> OrderReport:
-        venue_order_id = f"{self._context.venue}-{len(self._state) + 1}"
-        problem = self._refuse(order)
-        if problem:
-            return OrderReport(
-                client_order_id=order.client_order_id,
-                venue_order_id=venue_order_id,
-                status=OrderStatus.REJECTED,
-                reason=problem,
-            )
-        fills = tuple(self._fill(order, venue_order_id))
-        complete = sum((fill.quantity for fill in fills), ZERO) == order.quantity
+    def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
+        venue_order_id = f"{self._context.venue}-{len(self._state)}"
+        problem = self._refuse(order, terms)
+        fill = self._fill(order, terms, f"{venue_order_id}-1") if terms and not problem else None
+        status = OrderStatus.REJECTED if problem else OrderStatus.CANCELLED
         return OrderReport(
             client_order_id=order.client_order_id,
             venue_order_id=venue_order_id,
-            status=OrderStatus.FILLED if complete else OrderStatus.CANCELLED,
-            fills=fills,
+            status=OrderStatus.FILLED if fill is not None and fill.quantity == order.quantity else status,
+            fills=() if fill is None else (fill,),
+            reason=problem,
         )
 
-    def _refuse(self, order: Order) -> str:
+    def _refuse(self, order: Order, terms: _Terms | None) -> str:
         """Return why a venue would not take the order, or ''."""
-        instrument = self._instruments.get(order.symbol)
-        if self._chance.random() < self._reject_rate:
+        if self._reject_rate and self._chance.random() < self._reject_rate:
             return "rejected by reject_rate"
-        if instrument is None:
+        if terms is None:
             return f"{order.symbol} is not listed"
+        instrument, quantity, limit_price = terms.instrument, order.quantity, order.limit_price
         rules = instrument.rules
-        if order.quantity <= 0 or EXACT.remainder(order.quantity, rules.lot_size):
-            return f"quantity {text(order.quantity)} is no multiple of the lot size {text(rules.lot_size)}"
-        if order.limit_price <= 0 or EXACT.remainder(order.limit_price, rules.tick_size):
-            return f"limit {text(order.limit_price)} is no multiple of the tick size {text(rules.tick_size)}"
-        value = EXACT.multiply(order.quantity, order.limit_price)
+        if quantity <= 0 or EXACT.remainder(quantity, rules.lot_size):
+            return f"quantity {text(quantity)} is no multiple of the lot size {text(rules.lot_size)}"
+        if limit_price <= 0 or EXACT.remainder(limit_price, rules.tick_size):
+            return f"limit {text(limit_price)} is no multiple of the tick size {text(rules.tick_size)}"
+        value = EXACT.multiply(quantity, limit_price)
         if value < rules.min_notional:
             return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
         if order.side is Side.BUY:
-            with_fee = EXACT.multiply(value, EXACT.add(BPS, max(instrument.taker_fee_bps, ZERO)))
-            asset, needed = instrument.quote, EXACT.multiply(with_fee, _PER_BPS)
+            asset, needed = instrument.quote, EXACT.multiply(value, terms.with_fee)
         else:
-            asset, needed = instrument.base, order.quantity
+            asset, needed = instrument.base, quantity
         available = self._balances.get(asset, ZERO)
         if order.side is Side.SELL and self.account is Account.MARGIN:
-            available += self.max_borrow_usd / (order.limit_price * self._context.fx[instrument.quote])
+            available += self.max_borrow_usd / (limit_price * self._context.fx[instrument.quote])
         return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
 
-    def _fill(self, order: Order, venue_order_id: str) -> Iterable[Fill]:
+    def _fill(self, order: Order, terms: _Terms, fill_id: str) -> Fill | None:
         quote = self._context.touch(order.symbol)
         if quote is None:
-            return
+            return None
         buying = order.side is Side.BUY
-        touch = quote.ask if buying else quote.bid
+        touch, size = (quote.ask, quote.ask_size) if buying else (quote.bid, quote.bid_size)
         if isnan(touch):
-            return  # that side was withdrawn
+            return None  # that side was withdrawn
         price = exact_decimal(touch)
         if price > order.limit_price if buying else price < order.limit_price:
-            return
-        key = (order.symbol, order.side)
+            return None
+        key = (order.symbol, buying)
         serial, consumed = self._consumed.get(key, (0, ZERO))
         if serial != quote.serial:
             consumed = ZERO
-        instrument = self._instruments[order.symbol]
-        displayed = exact_decimal(quote.ask_size if buying else quote.bid_size)
-        quantity = min(order.quantity, floor_to(max(displayed - consumed, ZERO), instrument.rules.lot_size))
+        quantity, left = order.quantity, exact_decimal(size) - consumed
+        if quantity > left:
+            quantity = floor_to(max(left, ZERO), terms.instrument.rules.lot_size)
         if quantity <= 0:
-            return
+            return None
         self._consumed[key] = (quote.serial, consumed + quantity)
-        fee, fee_asset = self._fee(order.side, instrument, quantity, price)
-        yield Fill(fill_id=f"{venue_order_id}-1", quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
-
-    def _fee(self, side: Side, instrument: Instrument, quantity: Decimal, price: Decimal) -> tuple[Decimal, str]:
-        share = EXACT.multiply(instrument.taker_fee_bps, _PER_BPS)
-        if side is Side.BUY and self._settings.fee_asset is FeeAsset.RECEIVED:
-            return EXACT.multiply(quantity, share), instrument.base
-        return EXACT.multiply(EXACT.multiply(quantity, price), share), instrument.quote
+        fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), terms.fee), terms.instrument.quote
+        if buying and self._settings.fee_asset is FeeAsset.RECEIVED:
+            fee, fee_asset = EXACT.multiply(quantity, terms.fee), terms.instrument.base
+        return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
 
     def _book(self, executed: Executed) -> None:
         """Book an order's fills."""

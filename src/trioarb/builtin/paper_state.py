@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -91,8 +91,11 @@ class PaperState:
         """Return how many orders arrived."""
         return self._count
 
-    def __contains__(self, client_order_id: str) -> bool:
-        return client_order_id in self._arrived
+    def arrive(self, client_order_id: str) -> bool:
+        """Count an order, of which `add` is to follow; return whether it is new: otherwise it isn't counted."""
+        is_new = self._arrived.add(client_order_id)
+        self._count += is_new
+        return is_new
 
     def find(self, client_order_id: str) -> Executed | None:
         """Return an order that arrived.
@@ -127,14 +130,13 @@ class PaperState:
         return [*older, *reversed(found)]
 
     def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
-        """Remember an order, after which the account holds ``balances``."""
+        """Remember an order that arrived, after which the account holds ``balances``."""
         self.append(executed)
         self._keep(executed.order.client_order_id, executed)
         if self._count % _HELD_EVERY == 0:
             self.append(Held(balances=balances))
 
     def _keep(self, client_order_id: str, stored: Executed | bytes) -> None:
-        self._count += self._arrived.add(client_order_id)
         self._recent[client_order_id] = stored
         if len(self._recent) > _RECENT and self._path is not None and self._all_written:
             del self._recent[next(iter(self._recent))]
@@ -175,7 +177,9 @@ class PaperState:
             for place, line in enumerate(_lines(reader)):
                 is_order = line.startswith(_EXECUTED)
                 if is_order:
-                    self._keep(named.decode(line).order.client_order_id, line)
+                    client_order_id = named.decode(line).order.client_order_id
+                    self.arrive(client_order_id)
+                    self._keep(client_order_id, line)
                 if not is_order or place > held:
                     changed.append(line)
             self._log = Log.resume(reader)
@@ -194,11 +198,11 @@ class PaperState:
         if self._log is None:
             return
         self._log.append([self._encoder.encode(line)[:-1]])
-        # If it stays like this, `close` says so.
-        self._all_written = False
-        with suppress(TrioarbError):
+        try:
             self._log.write()
             self._all_written = True
+        except TrioarbError:
+            self._all_written = False  # if it stays like this, `close` says so
 
     def close(self) -> None:
         """Write what is missing, and close.

@@ -200,7 +200,7 @@ class Log:
         lines, head = list[bytes](), self.head
         for body in bodies:
             head = _chained(head, body)
-            lines += (body, _HASH, head, _CLOSE, b"\n")
+            lines.append(b"%b%b%b%b\n" % (body, _HASH, head, _CLOSE))
         chained = b"".join(lines)
         self._pending = self._pending + chained if self._pending else chained
         self.head = head
