@@ -38,7 +38,6 @@ from trioarb.plugin.contract import (
     Tape,
     TapeRow,
 )
-from trioarb.plugin.standstill import Standstill
 from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["CheckedExchange", "CheckedGuard", "CheckedTape", "checked"]
@@ -169,13 +168,13 @@ class CheckedTape(_CheckedMarket, Tape):
         batches = batched(self.rows(symbols, start_ns), symbols) if own is None else ahead(own)
         try:
             with closing(batches):
-                yield from in_order(batches)
+                yield from in_order(batches, self._where.calls.most_rows)
         except Exception as error:
             self._where.fail("rows" if own is None else "batches", error)
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         try:
-            yield from Standstill(self._where.calls.most_rows).rows(self._inner.rows(symbols, start_ns))
+            yield from self._inner.rows(symbols, start_ns)
         except BaseException as error:
             if _closes(error):
                 raise
@@ -187,12 +186,9 @@ class CheckedTape(_CheckedMarket, Tape):
             return None if found is None else self._checked(iter(found))
 
     def _checked(self, found: Iterator[RowBatch]) -> Iterator[RowBatch]:
-        number, standstill = 0, Standstill(self._where.calls.most_rows)
         try:
             for number, one in enumerate(found):
-                batch = _check_batch(one, f"[{number}]")
-                standstill.see(batch)
-                yield batch
+                yield _check_batch(one, f"[{number}]")
         except BaseException as error:
             if _closes(error):
                 raise

@@ -80,27 +80,37 @@ def ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
             yield batch
 
 
-def in_order(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
-    """Pass batches on.
+def in_order(batches: Iterator[RowBatch], most: int) -> Iterator[RowBatch]:
+    """Pass batches on. Rows are numbered from 0.
 
     Raises:
-        MarketDataError: a row comes before the one before it; all before that one was yielded.
+        MarketDataError: a row comes before the one before it, or after more than ``most`` without time going on, as if
+            time stood still; all before that row was yielded.
     """
     import numpy as np
 
-    rows, newest_ns = 0, None
+    rows = first = 0  # how many were passed on, and the first of those of the last time
+    newest_ns: int | None = None
     for batch in batches:
         ts_ns = batch.ts_ns
         if len(ts_ns):
-            falls = np.diff(ts_ns, prepend=ts_ns[0] if newest_ns is None else newest_ns) < 0
-            if falls.any():
-                at = int(falls.argmax())
+            steps_ns = np.diff(ts_ns, prepend=ts_ns[0] - 1 if newest_ns is None else newest_ns)
+            falls = (steps_ns < 0).nonzero()[0][:1]
+            firsts = np.concatenate(([first], rows + (steps_ns > 0).nonzero()[0], [rows + len(ts_ns)]))
+            stands = (firsts[:-1] + most)[np.diff(firsts) > most][:1] - rows
+            if len(falls) or len(stands):
+                at = int(min([*falls, *stands]))
                 yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
-                before_ns = int(ts_ns[at - 1]) if at else newest_ns
+                before_ns = newest_ns if at == 0 else int(ts_ns[at - 1])
+                if at in falls:
+                    raise MarketDataError(
+                        f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
+                        "a tape's rows must be in order of time"
+                    )
                 raise MarketDataError(
-                    f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
-                    "a tape's rows must be in order of time"
+                    f"row {rows + at:,}: time has stood still at {before_ns} ns for {most:,} rows before it; "
+                    "mend the data, or raise engine.max_rows_of_one_time"
                 )
-            newest_ns = int(ts_ns[-1])
+            first, newest_ns = int(firsts[-2]), int(ts_ns[-1])
         rows += len(ts_ns)
         yield batch

@@ -1,0 +1,101 @@
+"""A tape whose time stands still or falls is an error that names venue and row, not a campaign without end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pytest
+from columnar import ColumnarTape
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioarb.api import Listing, RowBatch, Tape, TapeRow
+from trioarb.errors import MarketDataError
+from trioarb.plugin.columns import in_order
+from trioarb.testing import ScriptedTape, listing, run_virtual, scripted_market, two_venues
+
+KNOWN = (listing("BTC"),)
+ROW = (0.0, "BTCUSDT", 100.0, 1.0, 100.1, 1.0)
+
+
+class Endless(Tape):
+    """The same row, for ever."""
+
+    def listings(self) -> Sequence[Listing]:
+        return KNOWN
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        return ((start_ns, number, *ROW[1:]) for number, _ in enumerate(repeat(None)))
+
+
+def said(tape: Tape) -> str:
+    table = two_venues()
+    table["engine"] = {"max_rows_of_one_time": 500}
+    markets = {"a": ScriptedTape([ROW, (1.0, *ROW[1:])], listings=KNOWN), "b": tape}
+    return run_virtual(table, plugins={"market": scripted_market(markets)}).campaign.error
+
+
+def test_a_tape_without_end_at_one_time_ends_the_campaign() -> None:
+    assert "[exchanges.b.market]: row 500: time has stood still" in said(Endless())
+
+
+@pytest.mark.parametrize("columns", [True, False])
+def test_one_row_more_than_may_be_of_one_time_is_an_error_by_rows_and_by_columns(columns: bool) -> None:
+    def tape(rows: int) -> Tape:
+        kind = ColumnarTape if columns else ScriptedTape
+        return kind([ROW] * 3 + [(0.5, *ROW[1:])] * rows, listings=KNOWN)
+
+    assert "[exchanges.b.market]: row 503: time has stood still" in said(tape(501))
+    assert said(tape(500)) == ""
+
+
+def batch(some: list[int]) -> RowBatch:
+    whole: Any = np.array(some, dtype=np.int64)
+    prices = whole.astype(float)
+    return RowBatch(
+        ts_ns=whole, order=whole, symbol=whole, names=("x",), bid=prices, bid_size=prices, ask=prices, ask_size=prices
+    )
+
+
+def said_one_by_one(times: list[int], most: int) -> tuple[int, str]:
+    """Return how many rows are passed on, and what is wrong with the next, looking at one after the other."""
+    same = 0
+    for number, at in enumerate(times):
+        if number and at < times[number - 1]:
+            return number, f"row {number}: it comes at {at} ns, the row before it at {times[number - 1]} ns"
+        same = same + 1 if number and at == times[number - 1] else 1
+        if same > most:
+            return number, f"row {number}: time has stood still at {at} ns for {most} rows"
+    return len(times), ""
+
+
+@given(
+    times=st.lists(st.integers(0, 3), max_size=40).flatmap(lambda one: st.sampled_from([one, sorted(one)])),
+    cut=st.integers(1, 10),
+    most=st.integers(1, 8),
+)
+def test_the_rows_before_one_out_of_order_are_passed_on(times: list[int], cut: int, most: int) -> None:
+    passed, what = [], ""
+    try:
+        for one in in_order((batch(times[start : start + cut]) for start in range(0, len(times), cut)), most):
+            passed += one.ts_ns.tolist()
+    except MarketDataError as error:
+        what = str(error)
+    number, expected = said_one_by_one(times, most)
+    assert passed == times[:number]
+    assert what.startswith(expected)
+    assert bool(what) == bool(expected)
+
+
+def test_a_row_that_comes_before_the_one_before_it_ends_the_campaign_after_that() -> None:
+    class Falling(Tape):
+        def listings(self) -> Sequence[Listing]:
+            return KNOWN
+
+        def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+            return ((start_ns + at, 0, *ROW[1:]) for at in (0, 5, 4))
+
+    assert "row 2: it comes at" in said(Falling())
