@@ -82,6 +82,22 @@ def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
     assert not [one for one in late if one["seq"] > failed["seq"] and one["durable"]]
 
 
+def test_a_journal_that_is_replaced_ends_the_campaign(trioarb: CommandLine) -> None:
+    journal = trioarb.folder / "c.journal"
+    flags = ("--iterations=1000000", "--journal=c.journal", "--summary=summary.json")
+    with trioarb.started("run", TOP10, *LIVELY, *flags) as process:
+        process.wait_for("position opened")
+        journal.rename(trioarb.folder / "elsewhere")
+        journal.write_text("another's")
+        ran = process.finish()
+
+    assert ran.code == 1
+    assert ran.error.endswith("c.journal was removed or replaced while it was written")
+    assert ran.summary["ended_by"] == "error"
+    assert_all_closed(ran)
+    assert journal.read_text() == "another's"
+
+
 @pytest.mark.parametrize("largest_file", [40_000, 70_000])
 def test_closing_orders_that_the_journal_could_not_take_are_named_when_it_is_resumed(
     trioarb: CommandLine, largest_file: int

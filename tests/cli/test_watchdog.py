@@ -44,6 +44,8 @@ class Stubborn(PaperExchange):
 @contextlib.asynccontextmanager
 async def open_venue(settings, context):
     yield Stubborn(settings, context)
+    if settings.fault == "close hangs":
+        await trio.sleep_forever()
     if settings.fault == "close loops":
         while True:
             pass
@@ -74,7 +76,7 @@ def trioarb_exchanges():
 TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
 
 
-def run(tmp_path: Path, fault: str, *signals_at: float) -> tuple[int, str, float]:
+def run(tmp_path: Path, fault: str, *signals_at: float, close_seconds: int = 10) -> tuple[int, str, float]:
     """Run a campaign of two seconds, sending SIGINT at these seconds; return exit code, output and how long it took."""
     (tmp_path / "stubborn.py").write_text(PLUGIN)
     info = tmp_path / "stubborn-1.dist-info"
@@ -91,7 +93,7 @@ def run(tmp_path: Path, fault: str, *signals_at: float) -> tuple[int, str, float
         "--summary=s.json",
         "--runtime=2",
     ]
-    command += ["--set=engine.blocked_seconds=4"]
+    command += ["--set=engine.blocked_seconds=4", f"--set=engine.close_seconds={close_seconds}"]
     if fault == "feed swallows":
         command += ["--set=exchanges.b.market={ plugin = 'stubborn' }", "--set=universe.mode=FIXED_LIST"]
         command += ["--set=universe.whitelist=['BTCUSDT']"]
@@ -149,5 +151,16 @@ def test_a_second_signal_ends_the_wait_for_balances(tmp_path: Path) -> None:
 
     assert code == 3, out
     assert "b did not say its balances" in out
+    assert seconds < 30
+    assert is_sound(tmp_path)
+
+
+def test_signals_are_heard_while_plugins_close(tmp_path: Path) -> None:
+    """The second one shortens what a plugin may take to close, which is more than the watchdog's patience."""
+    code, out, seconds = run(tmp_path, "close hangs", 8, 9, close_seconds=60)
+
+    assert code == 1, out
+    assert "[exchanges.b]: plugin 'stubborn': close did not return within" in out
+    assert "hurrying" in out
     assert seconds < 30
     assert is_sound(tmp_path)

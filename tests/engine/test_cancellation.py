@@ -94,6 +94,7 @@ def run(
     clock = VirtualClock()
 
     async def main() -> None:
+        tasks = trio.lowlevel.current_statistics().tasks_living
         with around:
             await run_campaign(
                 loaded.config,
@@ -103,6 +104,7 @@ def run(
                 on_open=opened.append,
                 keeping=keeping,
             )
+        assert trio.lowlevel.current_statistics().tasks_living == tasks, "a task is left running"
 
     trio.run(main, clock=clock, instruments=[instrument])
     events = [to_json_object(record) for record in records]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from effort import LONG
 
+from trioarb.builtin.paper import PaperExchange
 from trioarb.engine.clocks import Clocks
+from trioarb.testing import ScriptedTape, listing, run_real, scripted_market, two_venues
 
 SECOND_NS = 10**9
 TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
@@ -41,6 +46,31 @@ def test_what_is_a_jump(wall: float, monotonic: float, jumped: tuple[str, str] |
     else:
         assert found is not None
         assert (found.late_seconds, found.wall_step_seconds) == tuple(map(Decimal, jumped))
+
+
+def test_after_a_jump_the_venues_are_asked_before_entries_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock jumps once, between the first look and the second."""
+    looked, asked = itertools.count(), list[str]()
+    now, balances = Clocks.now, PaperExchange.balances
+
+    def jumping() -> Clocks:
+        clocks = now()
+        return attrs.evolve(clocks, wall_ns=clocks.wall_ns + 3600 * SECOND_NS) if next(looked) == 1 else clocks
+
+    async def noted(self: PaperExchange) -> Mapping[str, Decimal]:
+        asked.append(self._context.venue)
+        return await balances(self)
+
+    monkeypatch.setattr(Clocks, "now", staticmethod(jumping))
+    monkeypatch.setattr(PaperExchange, "balances", noted)
+    rows = [(tick / 10, "BTCUSDT", 100.0, 50.0, 100.1, 50.0) for tick in range(40)]
+    tapes = {venue: ScriptedTape(rows, listings=[listing("BTC")]) for venue in "ab"}
+
+    result = run_real(two_venues(), seconds=3, plugins={"market": scripted_market(tapes)})
+
+    (jumped,) = result.of_type("clock_jumped")
+    assert Decimal(jumped["wall_step_seconds"]) > 3_500
+    assert asked == ["a", "b"] * 3, "when it began, after the jump, and when it ended"
 
 
 def events_of(path: Path) -> list[dict[str, Any]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,12 @@ from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.errors import CampaignError, VenueError
+from trioarb.journal import log
 from trioarb.journal.recorded import claim, open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
+from trioarb.model.order import Order
+from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
@@ -186,3 +192,168 @@ def test_a_venue_that_does_not_say_its_orders_is_believed_to_have_no_other(
 
     assert campaign.exit_code == 0
     left.verify()
+
+
+@pytest.mark.parametrize("durability", ["order", "batch"])
+def test_both_legs_are_in_the_journal_before_either_is_sent(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch, durability: str
+) -> None:
+    """Read from the file at the moment at which a venue gets an order."""
+    place, answers_at_ns, sent = Place(tmp_path, table, [(1, 2, 1.0)]), PaperExchange.answers_at_ns, list[str]()
+    table["session"]["durability"] = durability
+
+    def looking(self: PaperExchange, order: Order) -> int | None:
+        with open_journal(place.journal) as stored:
+            submitted = [one.event for one in stored.records() if isinstance(one.event, model.OrderSubmitted)]
+        (own,) = (one for one in submitted if one.client_order_id == order.client_order_id)
+        assert len([one for one in submitted if one.pair_id == own.pair_id]) == 2
+        sent.append(order.client_order_id)
+        return answers_at_ns(self, order)
+
+    monkeypatch.setattr(PaperExchange, "answers_at_ns", looking)
+    campaign, _ = place.run()
+
+    assert len(sent) == 4
+    assert campaign.error == ""
+
+
+class FullDisk:
+    """The module ``os`` as logs see it; once it is full, no more can be written to one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.is_full = False
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        if self.is_full and os.path.samestat(os.fstat(fd), self._path.stat()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.pwrite(fd, data, offset)
+
+
+@pytest.mark.parametrize("durability", ["order", "batch"])
+def test_an_entry_whose_intents_can_not_be_written_is_not_sent(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch, durability: str
+) -> None:
+    """The disk is full from the very step on that records them."""
+    place = Place(tmp_path, table, [(1, 2, 1.0)])
+    disk, answers_at_ns, sent = FullDisk(place.journal), PaperExchange.answers_at_ns, list[str]()
+    table["session"]["durability"] = durability
+
+    def noting(self: PaperExchange, order: Order) -> int | None:
+        sent.append(order.client_order_id)
+        return answers_at_ns(self, order)
+
+    def fill_up(record: Record) -> None:
+        disk.is_full = disk.is_full or isinstance(record.event, model.OrderSubmitted)
+
+    monkeypatch.setattr(log, "os", disk)
+    monkeypatch.setattr(PaperExchange, "answers_at_ns", noting)
+    campaign, records = place.run(fill_up)
+
+    rejected = [record.event.reason for record in records if isinstance(record.event, model.OrderRejected)]
+    assert rejected == ["not sent: the journal can't be written"] * 2
+    assert sent == []
+    assert campaign.exit_code == 1
+    assert "are missing in the journal" in campaign.error
+
+
+def test_an_order_without_a_last_word_is_asked_about_before_balances_are_compared(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had filled, which no answer said: that explains what the venue holds."""
+    place, submit = Place(tmp_path, table, [(1, 2, 1.0)]), PaperExchange.submit
+
+    async def lost(self: PaperExchange, order: Order) -> None:
+        await submit(self, order)
+        raise VenueError("the answer was lost")
+
+    async def unreachable(*_: object) -> None:
+        raise VenueError("not connected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PaperExchange, "answers_at_ns", lambda *_: None)
+        patch.setattr(PaperExchange, "submit", lost)
+        patch.setattr(PaperExchange, "order", unreachable)
+        campaign, _ = place.run()
+    assert len(campaign.parts.ledger.open_orders) == 2
+
+    campaign, records = place.run(resumed=True)
+
+    assert not campaign.parts.ledger.open_orders
+    assert sum(isinstance(record.event, model.OrderFilled) for record in records) == 2
+    assert campaign.problems == []
+    assert campaign.error == ""
+
+
+def test_what_venues_hold_is_compared_when_a_campaign_is_resumed(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderFilled, 1), of(model.OrderFilled, 2))
+    balances = PaperExchange.balances
+
+    async def more(self: PaperExchange) -> Mapping[str, Decimal]:
+        held = dict(await balances(self))
+        return {**held, "USDT": held["USDT"] + 7}
+
+    monkeypatch.setattr(PaperExchange, "balances", more)
+    campaign, records = left.run(resumed=True)
+
+    differed = [record.event for record in records if isinstance(record.event, model.BalanceDiffered)]
+    assert [(one.venue, one.held - one.booked) for one in differed] == [("a", 7), ("b", 7)]
+    assert len([one for one in campaign.problems if "when the campaign was resumed" in one]) == 2
+    assert campaign.exit_code == 3
+    left.verify()
+
+
+def test_it_goes_on_with_what_remains_of_its_runtime(tmp_path: Path, table: dict[str, Any]) -> None:
+    left = Place(tmp_path, table, [(1, 2, 1.0), (30, 31, 1.0)]).cut_off(
+        of(model.OrderFilled, 3), of(model.OrderFilled, 4)
+    )
+
+    campaign, records = left.run(resumed=True)
+
+    assert campaign.runtime_seconds >= 60
+    assert records[-1].ts_ns - records[0].ts_ns < 32 * SECOND_NS
+
+
+def test_it_goes_on_with_what_remains_of_its_iterations(tmp_path: Path, table: dict[str, Any]) -> None:
+    table["session"]["max_iterations"] = 50
+    place = Place(tmp_path, table, [(1, 2, 1.0)])
+    place.run()
+
+    campaign, records = place.run(resumed=True)
+
+    assert campaign.symbols["BTCUSDT"].funnel.iterations == 50
+    assert not [record for record in records if isinstance(record.event, model.PairOpened)]
+    assert campaign.ended_by is EndedBy.ITERATIONS
+
+
+def test_a_step_that_was_cut_off_is_named_and_left_out(tmp_path: Path, table: dict[str, Any]) -> None:
+    left = Place(tmp_path, table, [(1, 2, 1.0)]).cut_off(of(model.OrderFilled, 1), of(model.OrderFilled, 2))
+    with open_journal(left.journal) as stored:
+        last = list(stored.records())[-1].seq
+    with left.journal.open("ab") as file:
+        file.write(b'{"seq":99')
+
+    campaign, _ = left.run(resumed=True)
+
+    assert campaign.findings == [f"9 bytes after event {last} were no whole step, and were cut off the journal"]
+    assert campaign.exit_code == 0
+    left.verify()
+
+
+def test_a_campaign_that_was_stopped_ends_at_once_when_it_is_resumed(tmp_path: Path, table: dict[str, Any]) -> None:
+    """Also where nothing is offered that a guard could refuse. Its first trade is closed at once, at a loss."""
+    table["strategy"]["exit_bps"] = -1_000
+    table["guards"]["global"] = {"emergency_stop_loss_usd": "0.1"}
+    place = Place(tmp_path, table, [(1, 2, 1.0)])
+    stopped, _ = place.run()
+    assert (stopped.ended_by, stopped.exit_code) == (EndedBy.EMERGENCY_STOP, 3)
+
+    campaign, records = attrs.evolve(place, gaps=[]).run(resumed=True)
+
+    assert (campaign.ended_by, campaign.exit_code) == (EndedBy.EMERGENCY_STOP, 3)
+    assert records[-1].ts_ns - records[0].ts_ns < SECOND_NS

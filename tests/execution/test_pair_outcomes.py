@@ -110,8 +110,11 @@ Fates = Mapping[str, Mapping[int, Fate]]
 class FatefulExchange(Exchange):
     """Passes orders on to a paper venue; the n-th of them meets its fate, all others are filled as usual."""
 
-    def __init__(self, context: ExchangeContext, fates: Mapping[int, Fate], down_seconds: float) -> None:
+    def __init__(
+        self, context: ExchangeContext, fates: Mapping[int, Fate], down_seconds: float, sent: list[str]
+    ) -> None:
         assert context.inner is not None
+        self._sent = sent
         self._inner = context.inner
         self.account = self._inner.account
         self.max_borrow_usd = self._inner.max_borrow_usd
@@ -134,6 +137,7 @@ class FatefulExchange(Exchange):
 
     async def submit(self, order: Order) -> OrderReport:
         self._orders += 1
+        self._sent.append(order.client_order_id)
         await self._require_connection()
         await self._time.sleep(WAY_NS, Turn.VENUE.order(symbol=order.symbol, venue=self._venue))
         share, answer = self._fates.get(self._orders, Fate.FILLED).value
@@ -208,7 +212,7 @@ def run(
 
     @asynccontextmanager
     async def open_exchange(settings: NoSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
-        yield FatefulExchange(context, fates.get(context.venue, {}), down_seconds)
+        yield FatefulExchange(context, fates.get(context.venue, {}), down_seconds, sent)
 
     quotes: dict[str, list[Any]] = {"a": [], "b": []}
     for second in range(1, 60):
@@ -229,6 +233,7 @@ def run(
     config = load_table(table, plugins, overrides=overrides).config
     records: list[Record] = []
     campaigns: list[Campaign] = []
+    sent: list[str] = []
     around, clock = trio.CancelScope(), VirtualClock()
 
     async def end_it(end: End) -> None:
@@ -249,6 +254,7 @@ def run(
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=clock)
+    assert len(set(sent)) == len(sent), "an order was sent twice"
     return CampaignResult(campaign=campaigns[0], events=tuple(map(to_json_object, records)))
 
 
@@ -292,7 +298,7 @@ def is_telling(at_a: Fate, at_b: Fate, end: End | None) -> bool:
     return (at_a, at_b) in TOLD_AT_THE_END
 
 
-TOLD_AT_THE_END = [(Fate.FILLED, Fate.REJECTED), (Fate.ACK_LOST_FILLED, Fate.PARTIAL)]
+TOLD_AT_THE_END = [(Fate.FILLED, Fate.FILLED), (Fate.FILLED, Fate.REJECTED), (Fate.ACK_LOST_FILLED, Fate.PARTIAL)]
 
 
 def name(part: Fate | End | None) -> str:
@@ -374,6 +380,12 @@ def test_what_can_not_be_evened_out_is_a_named_residual(account: str) -> None:
     (fill,) = result.of_type("order_filled")
     assert residual["quantity"] == fill["quantity"]
     assert residual["average_price"] == fill["price"]
+    assert Decimal(residual.get("mark_price", 0)) == 100, "what a bids"
+    (pair,), (ended,) = result.of_type("pair_opened"), result.of_type("pair_ended")
+    execution = result.campaign.config.execution
+    longest = execution.hedge_deadline_seconds + execution.leg_timeout_seconds
+    assert ended["ts_ns"] - pair["ts_ns"] < longest * SECOND_NS
+    assert result.campaign.state.exposure.exposure_usd() == Decimal(residual["cost_usd"])
     assert result.exit_code == 3
 
 
@@ -524,6 +536,9 @@ def test_an_order_that_a_hurry_leaves_without_an_answer_is_called_unknown(fates:
 
     check(result)
     assert result.of_type("order_unknown")
+    opened, ended = result.of_type("pair_opened")[-1], result.of_type("pair_ended")[-1]
+    longest = Decimal("0.5") + result.campaign.config.execution.hurry_seconds + 1  # a moment more to ask
+    assert ended["ts_ns"] - opened["ts_ns"] <= longest * SECOND_NS
 
 
 # Any fates

@@ -97,6 +97,16 @@ def test_what_differs_twice_is_booked_once_and_named(monkeypatch: pytest.MonkeyP
     assert result.exit_code == 3
 
 
+def test_what_differs_at_the_end_only_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked at the opening, after each of four minutes, and at the end."""
+    lie(monkeypatch, {6: Decimal(7)})
+    result = run()
+    assert not result.of_type("balance_differed")
+    assert result.exit_code == 1
+    assert "b holds " in result.campaign.error
+    assert "USDT, the ledger says " in result.campaign.error
+
+
 def test_an_answer_that_lags_behind_once_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     lie(monkeypatch, {2: Decimal(7)})
     result = run()

@@ -302,6 +302,23 @@ def test_an_exit_that_sold_more_than_there_was_closes_the_position_and_leaves_th
     check(case)
 
 
+def test_an_exit_that_traded_too_much_on_both_legs_ends_as_a_residual() -> None:
+    """It bought as much as it sold, which looks even; but there was less to close."""
+    case = Case(
+        kind=PairKind.EXIT,
+        buy=flow(Side.BUY, D("2.3")),
+        sell=flow(Side.SELL, D("2.3")),
+        unknown=(),
+        touches=(None, None),
+    )
+    events = case.settle()
+    assert case.finish.outcome is PairOutcome.FLAT
+    (ended,) = of_type(events, PairEnded)
+    assert ended.outcome is PairOutcome.RESIDUAL
+    assert held_by_residuals(events) == {"a": Fraction(3, 10), "b": Fraction(-3, 10)}
+    check(case)
+
+
 WITHDRAWN = Touch(bid=None, bid_size=D(0), ask=None, ask_size=D(0))
 
 

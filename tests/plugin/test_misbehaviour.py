@@ -67,7 +67,10 @@ def run(case: Case | None) -> Ended:
     async def main() -> Ended:
         error = None
         try:
-            await run_campaign(loaded.config, plugins, clock=virtual, observers=[records.append], on_open=opened.append)
+            with trio.fail_after(10 * LONGEST_SECONDS):
+                await run_campaign(
+                    loaded.config, plugins, clock=virtual, observers=[records.append], on_open=opened.append
+                )
         except TrioarbError as raised:
             error = raised
         return Ended(error, opened[0] if opened and error is None else None, records, trio.current_time(), "")
@@ -177,6 +180,37 @@ def test_a_symbol_never_has_two_pairs_in_flight_whatever_submit_answers() -> Non
                 case model.PairEnded(symbol=symbol):
                     flying.remove(symbol)
         assert not flying
+
+
+@pytest.mark.parametrize("when", ["open", "close"])
+def test_a_plugin_that_hangs_while_it_opens_or_closes_is_named_and_left(when: str) -> None:
+    @asynccontextmanager
+    async def hanging(settings: object, context: object) -> AsyncIterator[GuardTier]:
+        if when == "open":
+            await trio.sleep_forever()
+        yield misbehaviour._Guard()
+        await trio.sleep_forever()
+
+    config: dict[str, Any] = two_venues("odd")
+    config["guards"] = {"mine": {"plugin": "hanging"}}
+    config["session"]["max_runtime_seconds"] = 30
+    plugins = load_plugins(
+        {"odd": plugin(None), "mine": plugin_of(GuardTierSpec(name="hanging", doc="", open=hanging))}
+    )
+    loaded, clock, records = load_table(config, plugins), VirtualClock(), list[Record]()
+
+    async def main() -> tuple[str, float]:
+        try:
+            ended = await run_campaign(loaded.config, plugins, clock=clock, observers=[records.append])
+        except TrioarbError as error:
+            return str(error), trio.current_time()
+        return ended.error, trio.current_time()
+
+    error, seconds = trio.run(main, clock=clock)
+
+    assert f"[guards.mine]: plugin 'hanging': {when} did not return within" in error
+    assert seconds <= LONGEST_SECONDS
+    assert bool(records) == (when == "close")
 
 
 @asynccontextmanager
