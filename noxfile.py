@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, swarm, docs, lowest."""
+"""Sessions: tests, lint, types; and bench, swarm, taken-out, docs, lowest."""
 
 import re
 import tomllib
@@ -82,6 +82,13 @@ def swarm(session: nox.Session) -> None:
     """Run random campaigns and verify each: nox -s swarm -- --seeds N [--from S]."""
     session.install(".", *PLUGINS)
     session.run("python", "benchmarks/swarm.py", *session.posargs)
+
+
+@nox.session(name="taken-out")
+def taken_out(session: nox.Session) -> None:
+    """Take each guarantee out, and see its tests fail: nox -s taken-out -- [--list] [--only NAME ...] [--long]."""
+    session.install("-e", ".", *PLUGINS, *group("test"))
+    session.run("python", "benchmarks/taken_out.py", *session.posargs)
 
 
 @nox.session
