@@ -895,6 +895,7 @@ _PLUGIN = (
         text="            if now >= ends_by:",
         instead="            if False:",
         tests=(f"{_WATCHDOG}test_what_can_not_be_cancelled_is_named_and_left[submit swallows-submit]",),
+        is_long=True,
     ),
     Removal(
         name="held thread",

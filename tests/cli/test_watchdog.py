@@ -109,7 +109,11 @@ def run(tmp_path: Path, fault: str, *signals_at: float, close_seconds: int = 10)
         for at in signals_at:
             time.sleep(max(0.0, started + at - time.monotonic()))
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=90)
+        try:
+            out, _ = process.communicate(timeout=80)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         return process.returncode, out, time.monotonic() - started
 
 
