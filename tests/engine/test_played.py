@@ -152,6 +152,21 @@ def replanned_in_vain() -> dict[str, Any]:
     return table
 
 
+def refused_within_an_exit_band() -> dict[str, Any]:
+    """Return a table with which a quote is refused while those of two other venues are within a position's band."""
+    table = two_venues()
+    table["session"] |= {"max_runtime_seconds": 600, "max_iterations": 10_000, "close_positions_at_end": False}
+    table["exchanges"]["c"] = dict(table["exchanges"]["a"])
+    for venue, latency_ms, reject_rate, fee_bps in (("a", 0, "0", 0), ("b", 300, "0", 4), ("c", 300, "0.3", 4)):
+        rules = {"latency_ms": latency_ms, "reject_rate": reject_rate, "taker_fee_bps": fee_bps}
+        table["exchanges"][venue] |= {"tick_size": "0.01", "lot_size": "0.01", **rules}
+    table["strategy"] = {"entry_bps": 40, "exit_bps": 50, "order_size_base": 1, "take_profit_bps": 30}
+    table["strategy"]["max_quote_age_ms"] = 2_000
+    table["guards"] = {"symbol": {"cooldown_seconds": 0, "max_position_count": 3}}
+    table["engine"] = {"market_stale_seconds": "0.5"}
+    return table
+
+
 @settings(
     max_examples=examples(80, 16),
     deadline=None,
@@ -166,6 +181,9 @@ def replanned_in_vain() -> dict[str, Any]:
     exit_rows=st.sampled_from([1, 512]),
     batch_rows=st.sampled_from([1, 7, 1_000]),
     few=st.sampled_from([0, 8]),
+)
+@example(
+    table=refused_within_an_exit_band(), seed=77_793, window_rows=65_536, zone_rows=5, exit_rows=1, batch_rows=7, few=0
 )
 @example(table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few=8)
 def test_the_events_are_those_of_every_quote_shown(

@@ -199,6 +199,7 @@ class Screen:
             )
             if due_ns is not None:
                 asked = asked | (window.ts_ns[window.row[places]] >= due_ns)
+            asked = asked & (window.kind[places] != REFUSED)
             found = int(asked.argmax())
             if asked[found]:
                 return int(window.row[first + found])
