@@ -273,19 +273,22 @@ class Player:
 
     def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
         """Yield of some rows symbol, venue, bid, bid size, ask, ask size, when the quote came, and its number."""
+        import numpy as np
+
         window = self._window
         assert window is not None
-        cell, place = window.cell[rows], window.place[rows]
-        venue = cell % self._venues
+        place = window.place.take(rows)
+        symbol, venue = np.divmod(window.cell.take(rows), self._venues)
+        at = venue * len(window) + place  # in the columns of all venues, one after the other: faster than two indices
         return zip(
-            (cell // self._venues).tolist(),
+            symbol.tolist(),
             venue.tolist(),
-            window.bid[venue, place].tolist(),
-            window.bid_size[place].tolist(),
-            window.ask[venue, place].tolist(),
-            window.ask_size[place].tolist(),
-            window.came_ns[venue, place].tolist(),
-            window.number[place].tolist(),
+            window.bid.reshape(-1).take(at).tolist(),
+            window.bid_size.take(place).tolist(),
+            window.ask.reshape(-1).take(at).tolist(),
+            window.ask_size.take(place).tolist(),
+            window.came_ns.reshape(-1).take(at).tolist(),
+            window.number.take(place).tolist(),
             strict=True,
         )
 
