@@ -721,8 +721,8 @@ _REPRODUCIBLE = (
         name="rows that are counted",
         promise="What a replay skips",
         file="src/trioarb/quotes/screen.py",
-        text="                earns = received / paid > 1.0",
-        instead="                earns = received / paid > 1.01",
+        text="                earns = received > paid",
+        instead="                earns = received > paid * 1.01",
         tests=("tests/engine/test_played.py::test_quotes_that_change_nothing_are_counted_as_if_they_were_evaluated",),
     ),
     Removal(

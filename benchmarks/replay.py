@@ -225,7 +225,7 @@ def screen(path: Path) -> dict[str, Any]:
             for window in kept:  # off the disk, if they are not in memory yet
                 window.bid.sum(), window.ask.sum(), window.came_ns.sum(), window.row.sum()
             started = time.perf_counter()
-            counted = [Screen(window, player._terms).counts(len(window)).sum(axis=1) for window in kept]
+            counted = [Screen(window, player._terms).counts(0, len(window), ()).sum(axis=1) for window in kept]
             seconds = time.perf_counter() - started
             rows, *_, positive = (int(one) for one in sum(counted))
             return {"seconds": seconds, "rows": rows, "edge_positive": positive}

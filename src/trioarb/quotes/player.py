@@ -16,7 +16,7 @@ import trio
 
 from trioarb.quotes.band import Held, Path
 from trioarb.quotes.board import QuoteBoard
-from trioarb.quotes.screen import COUNTED, Screen, Terms
+from trioarb.quotes.screen import Screen, Terms
 from trioarb.quotes.sinks import Skipped, Source
 from trioarb.quotes.window import REFUSED, ZONE_ROWS, Window
 from trioarb.time.campaign_time import Turn
@@ -32,7 +32,7 @@ __all__ = ["Follower", "Player"]
 #: Rows between two looks at signals and other tasks, should nothing ever have to be waited for.
 _BURST = 512
 #: So many rows are put on the boards one by one; of more, only each venue's last of a symbol.
-_FEW_ROWS = 8
+_FEW_ROWS, _FEW_DENSE_ROWS = 8, 32
 
 _NEVER = 2**63 - 1
 
@@ -195,7 +195,6 @@ class Player:
 
         self._read_bands()
         self._screen = Screen(window, self._terms)
-        self._counted = np.zeros((len(COUNTED), len(window.present)), dtype=np.int64)
         self._counted_row = 0
         self._shown: list[int] = []
         self._window, self._ts_ns = window, window.ts_ns
@@ -253,7 +252,7 @@ class Player:
         count, window = until - self._row, self._window
         if count <= 0 or window is None:
             return
-        followers, is_few = self._followers, count <= _FEW_ROWS or (self._is_dense and count <= ZONE_ROWS)
+        followers, is_few = self._followers, count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS)
         if is_few:
             for row in range(self._row, until):
                 symbol, *values = self._values_of(row)
@@ -394,19 +393,16 @@ class Player:
         window = self._window
         if window is None or row <= self._counted_row:
             return
-        screen, counted = self._screen, self._counted
-        if self._shown:
-            shown, self._shown = screen.counts_of(self._shown), []
-            counted = counted + shown
-        now, present = screen.counts(row), window.present.tolist()
+        present = window.present.tolist()
         known = np.full(len(self._followers), -np.inf)
         for symbol in present:
             highest = self._followers[symbol].highest_edge_bps
             known[symbol] = -np.inf if highest is None else highest
-        highest_of = screen.higher(known, self._counted_row, row)
-        self._counted, self._counted_row = now, row
+        highest_of = self._screen.higher(known, self._counted_row, row)
+        counts = self._screen.counts(self._counted_row, row, self._shown)
+        self._counted_row, self._shown = row, []
         for symbol, (seen, refused, withdrawn, stale, positive) in zip(
-            present, (now - counted).T.tolist(), strict=True
+            present, counts[:, window.present].T.tolist(), strict=True
         ):
             if seen or withdrawn:
                 highest = highest_of.get(symbol)

@@ -46,11 +46,9 @@ class Terms:
                 self.keep[path.sell, symbol], self.cost[path.buy, symbol] = path.keep_sell, path.cost_buy
         self.max_age_ns = np.array(max_age_ns, dtype=np.int64)
         self.bar = np.full((len(self.pairs), len(paths)), np.inf)
-        self.least_bar = self.bar.min(axis=1, initial=np.inf)
         self.least_age_ns = self.max_age_ns.min()
         self._number_of = number_of
         self._has_equal_fees = all(bool((one == one[:1]).all()) for fees in (self.keep, self.cost) for one in fees)
-        self.is_uniform = False
         #: The most that a ratio of prices can become by fees.
         self.most_kept = np.array([(self.keep[sell] / self.cost[buy]).max() for sell, buy in self.pairs]) * (1 + _SLACK)
 
@@ -64,9 +62,12 @@ class Terms:
         if np.array_equal(bars, self.bar[:, symbol]):
             return False
         self.bar[:, symbol] = bars
-        self.least_bar = self.bar.min(axis=1)
-        self.is_uniform = self._has_equal_fees and bool((self.bar == self.bar[:, :1]).all())
         return True
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all symbols have the same terms, but for the age of quotes."""
+        return self._has_equal_fees and bool((self.bar == self.bar[:, :1]).all())
 
     def keep_of(self, venue: int, symbol: Array | None) -> Any:
         """Return what is kept of a sale: of these symbols, or of all, if the terms are uniform."""
@@ -90,18 +91,28 @@ class Screen:
         self.window = window
         self._terms = terms
         ratio = window.zone_ratio * terms.most_kept[:, None]
-        wanted = (ratio >= np.minimum(terms.least_bar, 1.0)[:, None]).any(axis=0)
+        wanted = (ratio >= np.minimum(terms.bar.min(axis=1), 1.0)[:, None]).any(axis=0)
+        self._is_uniform = terms.is_uniform
         asked, positive = [], []
         for places in self._places_of_zones(wanted):
             found = self._look(places)
             asked.append(found[0])
             positive.append(found[1])
-        #: Places, in order, at which a fresh route earns anything, and those without a route between fresh quotes.
-        self._positive = _joined(positive)
-        self._stale = self._find_stale()
+        # By row: where a fresh route earns anything, and where there is no route between fresh quotes.
+        self._is_positive = self._by_row(_joined(positive))
+        self._is_stale = self._by_row(self._find_stale())
+        self._is_odd = bool(window.kind.any())
         self.entries = np.sort(window.row[_joined(asked)])
         if np.isneginf(terms.bar).any():
             self.entries = np.union1d(self.entries, self._of_those_that_want_all())
+
+    def _by_row(self, places: Array) -> Array:
+        """Return, by row, whether it is at one of the places."""
+        import numpy as np
+
+        is_there = np.zeros(len(self.window), dtype=bool)
+        is_there[self.window.row[places]] = True
+        return is_there
 
     def _places_of_zones(self, wanted: Array) -> Iterator[slice]:
         """Yield the places of some zones, those of neighbours together, but not too many at a time."""
@@ -119,13 +130,13 @@ class Screen:
         window, terms = self.window, self._terms
         rows = places.stop - places.start
         asked, positive = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
-        symbol = None if terms.is_uniform else window.symbol[places]
+        symbol = None if self._is_uniform else window.symbol[places]
         with np.errstate(invalid="ignore"):
             for number, (sell, buy) in enumerate(terms.pairs):
                 received = window.bid[sell, places] * terms.keep_of(sell, symbol)
                 paid = window.ask[buy, places] * terms.cost_of(buy, symbol)
                 asked |= received >= paid * terms.bar_of(number, symbol)
-                earns = received / paid > 1.0
+                earns = received > paid  # as floats go, just where their ratio exceeds 1
                 if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
                     earns &= self._is_fresh(sell, places) & self._is_fresh(buy, places)
                 positive |= earns
@@ -137,6 +148,8 @@ class Screen:
 
     def _is_all_fresh(self, venue: int, places: slice) -> bool:
         """Return whether a venue's latest quote is whole and fresh at all places, as far as it is known of zones."""
+        if places.stop <= places.start:
+            return True
         zones = slice(places.start // ZONE_ROWS, (places.stop - 1) // ZONE_ROWS + 1)
         return bool((self.window.zone_age_ns[venue, zones] <= self._terms.least_age_ns).all())
 
@@ -174,7 +187,7 @@ class Screen:
         """Return the rows that a symbol asks for under the terms that hold now."""
         import numpy as np
 
-        window = self.window
+        window, self._is_uniform = self.window, False  # from now on it has terms of its own
         first, end = window.places_of(symbol)
         places = np.arange(first, end)
         if np.isneginf(self._terms.bar[:, symbol]).any():
@@ -214,41 +227,34 @@ class Screen:
         at = int(rows.searchsorted(from_row)) + number - 1
         return int(rows[at]) if at < len(rows) else None
 
-    def counts(self, until: int) -> Array:
-        """Count the rows before one (`COUNTED`, present symbols)."""
+    def counts(self, first_row: int, end_row: int, shown: Sequence[int]) -> Array:
+        """Count the rows from one up to another (`COUNTED`, all symbols), but for those that were ``shown``: they are
+        counted by whom they were shown to, except for the sides that they lack.
+        """
         import numpy as np
 
-        window = self.window
-        is_whole = until >= len(window)
-        refused, withdrawn = ((window.kind == kind).nonzero()[0] for kind in (REFUSED, WITHDRAWN))
+        window, some = self.window, slice(first_row, end_row)
+        venues, symbols = len(window.bid), len(self._terms.max_age_ns)
+        symbol = window.cell[some] // venues
 
-        def before(places: Array) -> Array:
-            return places if is_whole else places[window.row[places] < until]
+        def of(is_meant: Array) -> Array:
+            return np.bincount(symbol[is_meant], minlength=symbols)
 
-        seen = np.diff(window.starts)
-        if not is_whole:
-            seen = np.add.reduceat(window.row < until, window.starts[:-1], dtype=np.int64)
-        return np.array(
-            [seen, *(self._by_symbol(before(one)) for one in (refused, withdrawn, self._stale, self._positive))]
-        )
-
-    def counts_of(self, rows: Sequence[int]) -> Array:
-        """Count, as `counts`, rows that were shown: by whom they were shown to, they are, but for missing sides."""
-        import numpy as np
-
-        places = np.sort(self.window.place[list(rows)])
-        none = np.zeros(len(self.window.present), dtype=np.int64)
-        stale, positive = (np.intersect1d(places, one, assume_unique=True) for one in (self._stale, self._positive))
-        return np.array([self._by_symbol(places), none, none, self._by_symbol(stale), self._by_symbol(positive)])
-
-    def _by_symbol(self, places: Array) -> Array:
-        """Count places by present symbol."""
-        import numpy as np
-
-        present = len(self.window.present)
-        if not len(places):
-            return np.zeros(present, dtype=np.int64)
-        return np.bincount(self.window.starts.searchsorted(places, "right") - 1, minlength=present)
+        found = np.zeros((len(COUNTED), symbols), dtype=np.int64)
+        seen, refused, withdrawn, stale, positive = found
+        seen += np.bincount(symbol, minlength=symbols)
+        stale += of(self._is_stale[some])
+        positive += of(self._is_positive[some])
+        if self._is_odd:
+            kind = window.kind[window.place[some]]
+            refused += of(kind == REFUSED)
+            withdrawn += of(kind == WITHDRAWN)
+        rows = np.array(shown, dtype=np.intp)
+        of_shown = window.cell[rows] // venues
+        np.subtract.at(seen, of_shown, 1)
+        np.subtract.at(stale, of_shown, self._is_stale[rows])
+        np.subtract.at(positive, of_shown, self._is_positive[rows])
+        return found
 
     def higher(self, known: Array, first_row: int, end_row: int) -> dict[int, float]:
         """Return the highest edge, in bps, between fresh quotes at the rows from one up to another: by symbol, of those
@@ -263,35 +269,37 @@ class Screen:
             is_higher |= 1e4 * (ratio - 1.0) > known[present]
         few = present[is_higher].tolist()
         if len(few) <= _FEW_SYMBOLS:
-            highest = {
-                symbol: self._highest_bps(slice(*window.places_of(symbol)), first_row, end_row) for symbol in few
-            }
+            highest = {one: self._highest_bps(one, first_row, end_row) for one in few}
         else:
-            each = self._edges_bps(slice(0, len(window)), first_row, end_row)
-            of_all = np.fmax.reduceat(each, window.starts[:-1])
+            each = self._edges_bps(slice(0, len(window)))
+            is_meant = (window.row >= first_row) & (window.row < end_row)
+            of_all = np.fmax.reduceat(np.where(is_meant, each, -np.inf), window.starts[:-1])
             highest = dict(zip(few, of_all[is_higher].tolist(), strict=True))
         return {symbol: bps for symbol, bps in highest.items() if bps > known[symbol]}
 
-    def _highest_bps(self, places: slice, first_row: int, end_row: int) -> float:
+    def _highest_bps(self, symbol: int, first_row: int, end_row: int) -> float:
         import numpy as np
 
-        return float(np.fmax.reduce(self._edges_bps(places, first_row, end_row), initial=-np.inf))
+        first, end = self.window.places_of(symbol)
+        row = self.window.row[first:end]
+        places = slice(first + int(row.searchsorted(first_row)), first + int(row.searchsorted(end_row)))
+        return float(np.fmax.reduce(self._edges_bps(places), initial=-np.inf))
 
-    def _edges_bps(self, places: slice, first_row: int, end_row: int) -> Array:
-        """Return, by place, the best edge between fresh quotes; −∞ where there is none, and at all other rows."""
+    def _edges_bps(self, places: slice) -> Array:
+        """Return, by place, the best edge between fresh quotes; −∞ where there is none, and where one is refused."""
         import numpy as np
 
         window, terms = self.window, self._terms
-        row, symbol = window.row[places], window.symbol[places]
-        best = np.full(len(row), -np.inf)
+        symbol = window.symbol[places]
+        best = np.full(len(symbol), -np.inf)
         with np.errstate(invalid="ignore"):
             for sell, buy in terms.pairs:
                 received = window.bid[sell, places] * terms.keep[sell][symbol]
                 edge = 1e4 * (received / (window.ask[buy, places] * terms.cost[buy][symbol]) - 1.0)
-                is_fresh = self._is_fresh(sell, places) & self._is_fresh(buy, places)
-                best = np.where(is_fresh, np.fmax(best, edge), best)
-        is_meant = (window.kind[places] != REFUSED) & (row >= first_row) & (row < end_row)
-        return np.where(is_meant, best, -np.inf)
+                if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
+                    edge = np.where(self._is_fresh(sell, places) & self._is_fresh(buy, places), edge, -np.inf)
+                np.fmax(best, edge, out=best)
+        return np.where(window.kind[places] == REFUSED, -np.inf, best)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

@@ -166,14 +166,8 @@ def sinks_of(
     def has_edge(oldest_ns: int) -> bool:
         """Return whether some route between fresh quotes earns anything; if not, look for the bounds again."""
         nonlocal highest, lowest
-        # A loop, since this is asked at many quotes; whether the ratio exceeds 1 is how edges are compared elsewhere.
-        for sell, buy in routes:
-            if (
-                sold[sell] > paid[buy]
-                and sold[sell] / paid[buy] > 1.0
-                and times_ns[sell] >= oldest_ns
-                and times_ns[buy] >= oldest_ns
-            ):
+        for sell, buy in routes:  # a loop, since this is asked at many quotes
+            if sold[sell] > paid[buy] and times_ns[sell] >= oldest_ns and times_ns[buy] >= oldest_ns:
                 return True
         highest, lowest = max(sold), min(paid)
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ from trioarb.plugin.border import CheckedTape
 from trioarb.quotes import cache
 from trioarb.quotes.cache_folder import root
 from trioarb.quotes.merge import merge, read
-from trioarb.quotes.window import Window, windows
+from trioarb.quotes.window import Window, gathered, windows
 
 __all__ = ["open_windows"]
 
@@ -33,10 +34,10 @@ async def open_windows(
         TapeFailed: while iterating, and while they are made to be kept; a tape raised.
     """
 
-    def made() -> Generator[Window, None, None]:
+    def made(*, is_kept: bool = False) -> Generator[Window, None, None]:
         batches = [read(venue, tape, tuple(symbols_of[venue]), start_ns) for venue, tape in tapes.items()]
         with closing(merge(batches, symbols)) as pieces:
-            yield from windows(pieces, len(symbols), len(tapes))
+            yield from windows(gathered(pieces) if is_kept else pieces, len(symbols), len(tapes))
 
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
     place = root()
@@ -47,7 +48,9 @@ async def open_windows(
     kept = cache.load(folder)
     if kept is None:
         rows, sources = sum(one.rows for one in stored), [one.source for one in stored]
-        await _keep(folder, made, venues=tuple(tapes), symbols=symbols, sources=sources, rows=rows)
+        await _keep(
+            folder, partial(made, is_kept=True), venues=tuple(tapes), symbols=symbols, sources=sources, rows=rows
+        )
         kept = cache.load(folder)
     return made() if kept is None else kept
 

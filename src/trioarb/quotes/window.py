@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "pairs_of", "windows"]
+__all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "gathered", "pairs_of", "windows"]
 
-#: Rows of a full window.
-WINDOW_ROWS = 65_536
+#: Rows of a full window: so many that what is done once a window is little beside them.
+WINDOW_ROWS = 262_144
 #: Rows of which the extremes are kept, so that most of them need not be looked at.
 ZONE_ROWS = 256
 
@@ -95,7 +95,10 @@ class Window:
 
 
 def windows(merged: Iterator[Merged], symbols: int, venues: int) -> Generator[Window, None, None]:
-    """Make windows of merged rows, whose tapes are the venues; memory doesn't grow with the tapes."""
+    """Make windows of merged rows, whose tapes are the venues; memory doesn't grow with the tapes.
+
+    They are as large as the pieces in which rows come, so that none waits for rows that come long after it.
+    """
     latest = _Latest(symbols, venues)
     for piece in merged:
         rows = len(piece.columns["ts_ns"])
@@ -105,6 +108,31 @@ def windows(merged: Iterator[Merged], symbols: int, venues: int) -> Generator[Wi
             here = [(tape, last - first) for tape, last in piece.ended if first <= last < end]
             before = [(tape, -1) for tape, last in piece.ended if last < 0 and not first]
             yield latest.window(columns, before + here)
+
+
+def gathered(merged: Iterator[Merged]) -> Iterator[Merged]:
+    """Join merged rows into larger pieces, of at least `WINDOW_ROWS`."""
+    waiting: list[Merged] = []
+    rows = 0
+    for piece in merged:
+        waiting.append(piece)
+        rows += len(piece.columns["ts_ns"])
+        if rows >= WINDOW_ROWS:
+            yield _joined(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(pieces: Sequence[Merged]) -> Merged:
+    import numpy as np
+
+    columns = {name: np.concatenate([one.columns[name] for one in pieces]) for name in pieces[0].columns}
+    before, ended = 0, []
+    for one in pieces:
+        ended += [(tape, last if last < 0 else before + last) for tape, last in one.ended]
+        before += len(one.columns["ts_ns"])
+    return Merged(columns, pieces[0].tapes, ended)
 
 
 class _Latest:
