@@ -28,8 +28,7 @@ def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch
     while error is None:
         some: list[TapeRow] = []
         try:
-            for row in islice(rows, most):
-                some.append(row)
+            some.extend(islice(rows, most))  # what came before it raises stays in the list
         except Exception as raised:
             error = raised
         if not some and error is None:

@@ -32,7 +32,7 @@ __all__ = ["Follower", "Player"]
 #: Rows between two looks at signals and other tasks, should nothing ever have to be waited for.
 _BURST = 512
 #: So many rows are put on the boards one by one; of more, only each venue's last of a symbol.
-_FEW_ROWS, _FEW_DENSE_ROWS = 8, 32
+_FEW_ROWS, _FEW_DENSE_ROWS = 8, 64
 
 _NEVER = 2**63 - 1
 
@@ -200,7 +200,8 @@ class Player:
         self._window, self._ts_ns = window, window.ts_ns
         self._entries = np.union1d(self._screen.entries, window.firsts).tolist()
         self._entries.reverse()
-        self._is_dense = len(self._entries) > len(window) // 16
+        # Whether rows are asked for one by one so often that those beside them may be made with them.
+        self._is_dense = self._is_paced or len(self._entries) > len(window) // 16
         self._values: list[tuple[Any, ...]] = []
         self._values_from = -1
         self._ends = sorted((last + 1, venue) for venue, last in window.ended)
@@ -257,11 +258,13 @@ class Player:
             for row in range(self._row, until):
                 symbol, *values = self._values_of(row)
                 followers[symbol].board.put(*values)
+                if self._is_paced and (window.is_all_accepted or window.kind[window.place[row]] != REFUSED):
+                    followers[symbol].keep(values[0], 1)
         else:
             last = self._row + (window.next_row[self._row : until] >= until).nonzero()[0]
             for symbol, *values in self._rows(last):
                 followers[symbol].board.put(*values)
-        if self._is_paced:
+        if self._is_paced and not is_few:
             cells = window.cell[self._row : until]
             if not window.is_all_accepted:
                 cells = cells[window.kind[window.place[self._row : until]] != REFUSED]
