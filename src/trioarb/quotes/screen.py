@@ -238,7 +238,7 @@ class Screen:
         symbol = window.cell[some] // venues
 
         def of(is_meant: Array) -> Array:
-            return np.bincount(symbol[is_meant], minlength=symbols)
+            return np.bincount(symbol.take(is_meant.nonzero()[0]), minlength=symbols)
 
         found = np.zeros((len(COUNTED), symbols), dtype=np.int64)
         seen, refused, withdrawn, stale, positive = found
