@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "gathered", "pairs_of", "windows"]
 
-#: Rows of a full window: so many that what is done once a window is little beside them.
-WINDOW_ROWS = 262_144
+#: Rows of a full window: so many that what is done once a window is little beside them, and few enough for a
+#: processor's cache.
+WINDOW_ROWS = 65_536
 #: Rows of which the extremes are kept, so that most of them need not be looked at.
 ZONE_ROWS = 256
 
