@@ -41,6 +41,29 @@ async def open_fragile(settings: SpreadSettings, context: StrategyContext) -> As
     yield Fragile(settings)
 
 
+class Bolder(SpreadStrategy):
+    """Wants 40 bps more for its first entry of a symbol than for the following ones."""
+
+    def __init__(self, settings: SpreadSettings) -> None:
+        super().__init__(settings)
+        self._more_bps = 40.0
+
+    def entry_from_bps(self, route: Route) -> float:
+        return super().entry_from_bps(route) + self._more_bps
+
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        wanted = super().entry(route, edge_bps - self._more_bps, now_ns)
+        if wanted is not None:
+            self._more_bps = 0.0
+        return wanted
+
+
+@asynccontextmanager
+async def open_bolder(settings: SpreadSettings, context: StrategyContext) -> AsyncIterator[Bolder]:
+    yield Bolder(settings)
+
+
+BOLDER = plugin_of(StrategySpec(name="bolder", doc="gets bolder", settings=SpreadSettings, open=open_bolder))
 FRAGILE = plugin_of(StrategySpec(name="fragile", doc="fails at times", settings=SpreadSettings, open=open_fragile))
 
 
@@ -56,7 +79,7 @@ def told(
     table: Mapping[str, Any], rows: Mapping[str, Sequence[ScriptedRow]], *, tape: type[ScriptedTape] = ScriptedTape
 ) -> Told:
     tapes = {venue: tape(own, listings=listings(venue, own), start_ns=START_NS) for venue, own in rows.items()}
-    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE})
+    result = run_virtual(table, plugins={"market": scripted_market(tapes), "fragile": FRAGILE, "bolder": BOLDER})
     highest = {symbol: task.highest_edge_bps for symbol, task in result.campaign.symbols.items()}
     return Told(result.events, highest)
 
@@ -125,7 +148,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         venue |= {"latency_ms": one(0, 5, 100, 300), "tick_size": "0.01", "lot_size": one("0.01", "1")}
         venue |= {"reject_rate": one("0", "0", "0.3"), "taker_fee_bps": one(0, 4)}
     table["strategy"] = {"entry_bps": one(5, 40, 80, 400, -10), "exit_bps": one(-100, -20, 0, 50), "order_size_base": 1}
-    table["strategy"]["plugin"] = one("spread", "spread", "fragile")
+    table["strategy"]["plugin"] = one("spread", "spread", "fragile", "bolder")
     table["strategy"]["max_quote_age_ms"] = one(1, 500, 2_000, 100_000)
     for key in ("take_profit_bps", "stop_loss_bps", "max_holding_seconds"):
         value = one(None, None, 1, 30)

@@ -72,7 +72,7 @@ class WalkSettings:
     silence: Probability = setting(Decimal(0), doc="share of the moments at which the venue doesn't quote a symbol")
     nonsense: Probability = setting(Decimal(0), doc="share of the quotes that no engine may accept")
     ends_after_seconds: PositiveSeconds | None = setting(None, doc="the tape is at its end then; absent: never")
-    columns: bool = setting(False, doc="the tape is known ahead, so that quotes that change nothing can be passed over")
+    columns: bool = setting(False, doc="the tape gives columns, not rows")
 
 
 class _Walk(Tape):

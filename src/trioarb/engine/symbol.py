@@ -57,7 +57,6 @@ class SymbolTask:
         "_on_done",
         "_parts",
         "_paused",
-        "_positions",
         "_source",
         "_timed_at",
         "_unread",
@@ -100,7 +99,6 @@ class SymbolTask:
         self._work: PairOpened | Exit | None = None
         self._executing = False
         self._paused: dict[str, int] = {}
-        self._positions: Sequence[Position] = ()
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
@@ -215,7 +213,7 @@ class SymbolTask:
     def skippable(self) -> tuple[float, int] | None:
         """Return up to which edge quotes need not be shown, being the highest so far or in no band, and how many."""
         highest_bps, decider = self.highest_edge_bps, self._decider
-        if highest_bps is None or decider.held or not self.is_evaluating:
+        if self._has_news or highest_bps is None or decider.held or not self.is_evaluating:
             return None
         if not all(self._board.is_whole(path.sell) for path in self.paths):
             return None
@@ -225,9 +223,7 @@ class SymbolTask:
     def note_event(self) -> None:
         """Let the strategy declare its bands anew before it is asked again: at once, if its positions are others."""
         self._has_news = True
-        positions = self._parts.trades.positions(self.symbol)
-        if positions != self._positions:
-            self._positions = positions
+        if self._parts.trades.positions(self.symbol) != tuple(one.position for one in self._decider.held):
             self._source.ask_again()
 
     def bands(self) -> Decider | None:
@@ -379,6 +375,7 @@ class SymbolTask:
         found = self._decider.entry(path.route, edge, now_ns, is_busy=self._is_busy)
         if found is None:
             return
+        self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
         funnel.over_threshold += 1
         if isinstance(found, NotSized):
             funnel.not_sized[found.reason] += 1

@@ -68,14 +68,14 @@ class Strategy(ABC):
         """Return from which edge of a route on `entry` wants to be asked about it; `ALWAYS`: at every evaluation.
 
         Quotes below it cost next to nothing, and of recorded ones only those within are looked at one by one. Read
-        again after each event of the symbol.
+        again after each event of the symbol, and after each `entry` that was wanted.
         """
         return ALWAYS
 
     def exit_band(self, position: Position) -> ExitBand:
         """Return when `exit` wants to be asked about a position; at every evaluation, unless a strategy says less.
 
-        Read again after each event of the symbol.
+        Read again after each event of the symbol, and after each `entry` that was wanted.
         """
         return _ALWAYS_ASKED
 
