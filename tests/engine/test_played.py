@@ -190,6 +190,27 @@ def refused_within_an_exit_band() -> dict[str, Any]:
     return table
 
 
+def bolder_while_in_flight() -> dict[str, Any]:
+    """Return a table with which a band is wider from the entry on that was wanted, before anything has come of it."""
+    table = two_venues()
+    table["session"]["max_runtime_seconds"] = 600
+    table["exchanges"]["c"] = dict(table["exchanges"]["a"])
+    for venue in table["exchanges"].values():
+        venue["latency_ms"] = 300
+    table["strategy"] = {"plugin": "bolder", "entry_bps": 5, "exit_bps": -100, "order_size_base": 1}
+    table["strategy"]["max_quote_age_ms"] = 100_000
+    table["guards"] = {"symbol": {"cooldown_seconds": 0, "max_position_count": 3}}
+    return table
+
+
+def crowded_loop() -> dict[str, Any]:
+    """Return a table with which many quotes come between two looks."""
+    table = bolder_while_in_flight()
+    table["session"]["loop_interval_ms"] = 20_000
+    table["strategy"]["plugin"] = "spread"
+    return table
+
+
 @settings(
     max_examples=examples(80, 16),
     deadline=None,
@@ -208,6 +229,10 @@ def refused_within_an_exit_band() -> dict[str, Any]:
 @example(
     table=refused_within_an_exit_band(), seed=77_793, window_rows=65_536, zone_rows=5, exit_rows=1, batch_rows=7, few=0
 )
+@example(
+    table=bolder_while_in_flight(), seed=3, window_rows=65_536, zone_rows=256, exit_rows=512, batch_rows=1_000, few=8
+)
+@example(table=crowded_loop(), seed=3, window_rows=65_536, zone_rows=256, exit_rows=512, batch_rows=1_000, few=0)
 @example(table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few=8)
 def test_the_events_are_those_of_every_quote_shown(
     table: dict[str, Any],
@@ -229,6 +254,7 @@ def test_the_events_are_those_of_every_quote_shown(
         patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)
         patch.setattr(columns, "_FIRST_ROWS", batch_rows)
         patch.setattr(player, "_FEW_ROWS", few)
+        patch.setattr(player, "_FEW_DENSE_ROWS", 8 * few)
         patch.setattr(screen, "_FEW_SYMBOLS", few)
 
         with pytest.MonkeyPatch.context() as delivered:
