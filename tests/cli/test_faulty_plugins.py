@@ -143,7 +143,7 @@ def test_a_plugin_that_fails_in_the_middle_is_named(outcome: Outcome, name: str)
     assert said in ran.error
     assert re.search(rf"\b{re.escape(blamed)}\b", ran.error)
     assert closed_and_complete(ran)
-    if ", later" in name:
+    if name == "tape, later":  # in virtual time; whether a live campaign has traded by then depends on the machine
         assert ran.summary["trades"]
 
 
