@@ -249,6 +249,7 @@ def test_the_events_are_those_of_every_quote_shown(
         del table["exchanges"][venue]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "WINDOW_ROWS", window_rows)
+        patch.setattr(window, "ROWS_EACH", 0)
         for module in (window, screen, player):
             patch.setattr(module, "ZONE_ROWS", zone_rows)
         patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)

@@ -15,7 +15,7 @@ from trioarb.plugin.border import CheckedTape
 from trioarb.quotes import cache
 from trioarb.quotes.cache_folder import root
 from trioarb.quotes.merge import merge, read
-from trioarb.quotes.window import Window, gathered, windows
+from trioarb.quotes.window import Window, gathered, rows_for, windows
 
 __all__ = ["open_windows"]
 
@@ -37,7 +37,8 @@ async def open_windows(
     def made(*, is_kept: bool = False) -> Generator[Window, None, None]:
         batches = [read(venue, tape, tuple(symbols_of[venue]), start_ns) for venue, tape in tapes.items()]
         with closing(merge(batches, symbols)) as pieces:
-            yield from windows(gathered(pieces) if is_kept else pieces, len(symbols), len(tapes))
+            least = rows_for(len(symbols), len(tapes))
+            yield from windows(gathered(pieces, least) if is_kept else pieces, len(symbols), len(tapes))
 
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
     place = root()

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "gathered", "pairs_of", "windows"]
+__all__ = ["ACCEPTED", "REFUSED", "WITHDRAWN", "ZONE_ROWS", "Window", "gathered", "pairs_of", "rows_for", "windows"]
 
 #: Rows of a full window: so many that what is done once a window is little beside them, and few enough for a
 #: processor's cache.
 WINDOW_ROWS = 65_536
+#: With each window something is done for every symbol and venue: a window of many has at least so many rows of each.
+ROWS_EACH = 32
 #: Rows of which the extremes are kept, so that most of them need not be looked at.
 ZONE_ROWS = 256
 
@@ -100,25 +102,30 @@ def windows(merged: Iterator[Merged], symbols: int, venues: int) -> Generator[Wi
 
     They are as large as the pieces in which rows come, so that none waits for rows that come long after it.
     """
-    latest = _Latest(symbols, venues)
+    latest, most = _Latest(symbols, venues), rows_for(symbols, venues)
     for piece in merged:
         rows = len(piece.columns["ts_ns"])
-        for first in range(0, rows, WINDOW_ROWS):
-            end = min(first + WINDOW_ROWS, rows)
+        for first in range(0, rows, most):
+            end = min(first + most, rows)
             columns = {name: column[first:end] for name, column in piece.columns.items()}
             here = [(tape, last - first) for tape, last in piece.ended if first <= last < end]
             before = [(tape, -1) for tape, last in piece.ended if last < 0 and not first]
             yield latest.window(columns, before + here)
 
 
-def gathered(merged: Iterator[Merged]) -> Iterator[Merged]:
-    """Join merged rows into larger pieces, of at least `WINDOW_ROWS`."""
+def rows_for(symbols: int, venues: int) -> int:
+    """Return how many rows a full window has."""
+    return max(WINDOW_ROWS, ROWS_EACH * symbols * venues)
+
+
+def gathered(merged: Iterator[Merged], least: int) -> Iterator[Merged]:
+    """Join merged rows into larger pieces, of at least so many."""
     waiting: list[Merged] = []
     rows = 0
     for piece in merged:
         waiting.append(piece)
         rows += len(piece.columns["ts_ns"])
-        if rows >= WINDOW_ROWS:
+        if rows >= least:
             yield _joined(waiting)
             waiting, rows = [], 0
     if waiting:
