@@ -124,6 +124,7 @@ class PaperExchange(Exchange):
     def __init__(self, settings: PaperSettings, context: ExchangeContext) -> None:
         self.account = settings.account
         self.max_borrow_usd = settings.max_borrow_usd
+        self.grants_inventory = settings.inventory_usd_per_symbol > 0
         self._settings = settings
         self._context = context
         self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)

@@ -190,6 +190,10 @@ class SymbolTask:
             self._fail(error)
         self._unread[venue] = self._active and not self._every_quote
 
+    def awaits_first(self, venue: int) -> bool:
+        """Return whether a venue's first whole quote has to be shown, even if no band asks for it."""
+        return not self._every_quote or self._parts.venues[self._board.venues[venue]].grants_inventory
+
     def keep(self, venue: int, count: int) -> None:
         """Take note of quotes that wait to be read in the next round of the loop; of several the last one is."""
         if self._active:

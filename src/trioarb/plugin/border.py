@@ -77,6 +77,7 @@ class CheckedExchange(Exchange):
     def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
         self.account = answer.is_a(inner.account, Account, "account")
         self.max_borrow_usd = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
+        self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
         self._inner = inner
         self._where = where
         self._venue = venue

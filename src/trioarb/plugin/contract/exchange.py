@@ -25,6 +25,8 @@ class Exchange(ABC):
     account: Account = Account.SPOT
     #: Margin only: how far the base asset of one symbol may go below zero, in USD.
     max_borrow_usd: Decimal = Decimal(0)
+    #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
+    grants_inventory: bool = True
 
     @abstractmethod
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
