@@ -256,7 +256,6 @@ def test_the_events_are_those_of_every_quote_shown(
         patch.setattr(columns, "_FIRST_ROWS", batch_rows)
         patch.setattr(player, "_FEW_ROWS", few)
         patch.setattr(player, "_FEW_DENSE_ROWS", 8 * few)
-        patch.setattr(screen, "_FEW_SYMBOLS", few)
 
         with pytest.MonkeyPatch.context() as delivered:
             delivered.setattr(market, "is_played", lambda campaign: False)

@@ -8,7 +8,6 @@ that by which they count changes. What comes of it is what would come of showing
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +17,7 @@ from trioarb.quotes.band import Held, Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.screen import Screen, Terms
 from trioarb.quotes.sinks import Skipped, Source
-from trioarb.quotes.window import REFUSED, ZONE_ROWS, Window
+from trioarb.quotes.window import ZONE_ROWS, Window
 from trioarb.time.campaign_time import Turn
 from trioarb.time.virtual import VirtualTime
 
@@ -70,6 +69,9 @@ class Follower(Protocol):
     def bands(self) -> Bands | None:
         """Return the strategy's bands as they are now; ``None`` if there are none any more."""
 
+    def awaits_first(self, venue: int) -> bool:
+        """Return whether a venue's first whole quote has to be shown, even if no band asks for it."""
+
     def show(self, venue: int, received_ns: int) -> None:
         """Take a quote that is on the board already."""
 
@@ -115,8 +117,13 @@ class Player:
         time: VirtualTime,
         on_end: Callable[[int], None],
     ) -> None:
+        import numpy as np
+
         self._followers = followers
         self._venues = venues
+        # By cell of a window.
+        self._boards = [one.board for one in followers for _ in range(venues)]
+        self._awaits_first = np.array([one.awaits_first(venue) for one in followers for venue in range(venues)])
         self._is_paced = is_paced
         self._time = time
         self._on_end = on_end
@@ -129,6 +136,7 @@ class Player:
         self._held: dict[int, Sequence[Held]] = {}
         self._exit_row: dict[int, int] = {}
         self._limit_row: dict[int, int] = {}
+        self._rows_entered, self._rows_to_limit = 0, 0
         self._window: Window | None = None
         # All rows before this one are on the boards; its time, and up to which row they may be put there.
         self._row, self._row_ns, self._stop = 0, _NEVER, 0
@@ -198,12 +206,13 @@ class Player:
         self._counted_row = 0
         self._shown: list[int] = []
         self._window, self._ts_ns = window, window.ts_ns
-        self._entries = np.union1d(self._screen.entries, window.firsts).tolist()
+        self._firsts = window.firsts[self._awaits_first[window.cell[window.firsts]]]
+        self._entries = np.union1d(self._screen.entries, self._firsts).tolist()
         self._entries.reverse()
         # Whether rows are asked for one by one so often that those beside them may be made with them.
         self._is_dense = self._is_paced or len(self._entries) > len(window) // 16
         self._values: list[tuple[Any, ...]] = []
-        self._values_from = -1
+        self._values_from = 0
         self._ends = sorted((last + 1, venue) for venue, last in window.ended)
         self._row, self._row_ns, self._stop = 0, int(window.ts_ns[0]), 0
         self._others: list[tuple[int, int]] = []
@@ -211,8 +220,13 @@ class Player:
         self._limit_row.clear()
         for symbol in self._held:
             self._find_exit(symbol)
-        for symbol in window.present.tolist():
-            self._find_limit(symbol)
+        # Every evaluation takes a row; so before some of these rows no symbol has evaluated as often as it may.
+        if self._rows_entered + 2 * len(window) > self._rows_to_limit:
+            for symbol in window.present.tolist():
+                self._find_limit(symbol)
+            left = min((one for follower in self._followers if (one := follower.iterations_left) > 0), default=0)
+            self._rows_to_limit = self._rows_entered + left
+        self._rows_entered += len(window)
 
     def _next_shown(self) -> int:
         """Return the next row that is shown; that after the last, if there is none."""
@@ -230,15 +244,15 @@ class Player:
 
     def _show(self, row: int) -> None:
         """Put a row on its board and show it."""
-        symbol, venue, *_, received_ns, _ = values = self._values_of(row)
-        follower = self._followers[symbol]
-        follower.board.put(*values[1:])
+        ((cell, venue, *values),) = self._some(row, row + 1)
+        symbol = cell // self._venues
+        self._boards[cell].put(venue, *values)
         self._row = row + 1
         self._row_ns = int(self._ts_ns[row + 1]) if row + 1 < len(self._ts_ns) else _NEVER
         if self._limit_row.get(symbol) == row:
             self._count_before(row)  # whether it is the last evaluation depends on how many there were
         self._shown.append(row)
-        follower.show(venue, received_ns)
+        self._followers[symbol].show(venue, values[-2])
         self._changed.add(symbol)  # what it was shown may have changed its bands
 
     # Boards
@@ -253,37 +267,27 @@ class Player:
         count, window = until - self._row, self._window
         if count <= 0 or window is None:
             return
-        followers, is_few = self._followers, count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS)
-        if is_few:
-            for row in range(self._row, until):
-                symbol, *values = self._values_of(row)
-                followers[symbol].board.put(*values)
-                if self._is_paced and (window.is_all_accepted or window.kind[window.place[row]] != REFUSED):
-                    followers[symbol].keep(values[0], 1)
+        if count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS):
+            quotes: Iterable[tuple[Any, ...]] = {quote[0]: quote for quote in self._some(self._row, until)}.values()
         else:
-            last = self._row + (window.next_row[self._row : until] >= until).nonzero()[0]
-            for symbol, *values in self._rows(last):
-                followers[symbol].board.put(*values)
-        if self._is_paced and not is_few:
-            cells = window.cell[self._row : until]
-            if not window.is_all_accepted:
-                cells = cells[window.kind[window.place[self._row : until]] != REFUSED]
-            for cell, count in Counter(cells.tolist()).items():
-                followers[cell // self._venues].keep(cell % self._venues, count)
+            quotes = self._rows(self._row + (window.next_row[self._row : until] >= until).nonzero()[0])
+        for cell, venue, bid, bid_size, ask, ask_size, came_ns, number in quotes:
+            board = self._boards[cell]
+            if self._is_paced and number > board.serial[venue]:
+                self._followers[cell // self._venues].keep(venue, number - board.serial[venue])
+            board.put(venue, bid, bid_size, ask, ask_size, came_ns, number)
         self._row = until
         self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
 
     def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
-        """Yield of some rows symbol, venue, bid, bid size, ask, ask size, when the quote came, and its number."""
-        import numpy as np
-
+        """Yield of some rows cell, venue, bid, bid size, ask, ask size, when the quote came, and its number."""
         window = self._window
         assert window is not None
-        place = window.place.take(rows)
-        symbol, venue = np.divmod(window.cell.take(rows), self._venues)
+        place, cell = window.place.take(rows), window.cell.take(rows)
+        venue = cell % self._venues
         at = venue * len(window) + place  # in the columns of all venues, one after the other: faster than two indices
         return zip(
-            symbol.tolist(),
+            cell.tolist(),
             venue.tolist(),
             window.bid.reshape(-1).take(at).tolist(),
             window.bid_size.take(place).tolist(),
@@ -294,22 +298,24 @@ class Player:
             strict=True,
         )
 
-    def _values_of(self, row: int) -> tuple[Any, ...]:
-        """Return one row, as `_rows` does; where many are asked for, those beside it are made with it."""
+    def _some(self, first: int, end: int) -> Sequence[tuple[Any, ...]]:
+        """Return a few rows, as `_rows` does; where many are asked for, those that follow are made with them."""
         import numpy as np
 
         window = self._window
         assert window is not None
-        if 0 <= row - self._values_from < len(self._values):
-            return self._values[row - self._values_from]
-        if self._is_dense:
-            self._values = list(self._rows(np.arange(row, min(row + ZONE_ROWS, len(self._ts_ns)))))
-            self._values_from = row
-            return self._values[0]
+        if not self._is_dense:
+            return [self._one(window, row) for row in range(first, end)]
+        if first < self._values_from or end > self._values_from + len(self._values):
+            self._values = list(self._rows(np.arange(first, min(max(first + ZONE_ROWS, end), len(window)))))
+            self._values_from = first
+        return self._values[first - self._values_from : end - self._values_from]
+
+    def _one(self, window: Window, row: int) -> tuple[Any, ...]:
         cell, place = int(window.cell[row]), int(window.place[row])
-        symbol, venue = divmod(cell, self._venues)
+        venue = cell % self._venues
         return (
-            symbol,
+            cell,
             venue,
             float(window.bid[venue, place]),
             float(window.bid_size[place]),
@@ -351,11 +357,11 @@ class Player:
         if window is None:
             return
         others = np.array(self._entries, dtype=np.int64)
-        others = others[(window.cell[others] // self._venues != symbol) | np.isin(others, window.firsts)]
+        others = others[(window.cell[others] // self._venues != symbol) | np.isin(others, self._firsts)]
         entries = np.union1d(others, self._screen.entries_of(symbol))
         self._entries = entries[entries >= self._row].tolist()
         self._entries.reverse()
-        self._is_dense = len(self._entries) > len(window) // 16
+        self._is_dense = self._is_paced or len(self._entries) > len(window) // 16
 
     def _find_exit(self, symbol: int) -> None:
         """Look for the first row that is within the band of a position."""
@@ -396,17 +402,14 @@ class Player:
         window = self._window
         if window is None or row <= self._counted_row:
             return
-        present = window.present.tolist()
-        known = np.full(len(self._followers), -np.inf)
-        for symbol in present:
-            highest = self._followers[symbol].highest_edge_bps
-            known[symbol] = -np.inf if highest is None else highest
-        highest_of = self._screen.higher(known, self._counted_row, row)
+        followers = [self._followers[symbol] for symbol in window.present.tolist()]
+        edges = [follower.highest_edge_bps for follower in followers]
+        known = np.array([-np.inf if edge is None else edge for edge in edges])
+        higher = self._screen.higher(known, self._counted_row, row)
         counts = self._screen.counts(self._counted_row, row, self._shown)
         self._counted_row, self._shown = row, []
-        for symbol, (seen, refused, withdrawn, stale, positive) in zip(
-            present, counts[:, window.present].T.tolist(), strict=True
+        for index, (follower, (seen, refused, withdrawn, stale, positive)) in enumerate(
+            zip(followers, counts.T.tolist(), strict=True)
         ):
             if seen or withdrawn:
-                highest = highest_of.get(symbol)
-                self._followers[symbol].skip(Skipped(seen, refused, withdrawn, stale, positive, highest))
+                follower.skip(Skipped(seen, refused, withdrawn, stale, positive, higher.get(index)))

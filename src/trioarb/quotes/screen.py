@@ -21,9 +21,7 @@ COUNTED = ("seen", "refused", "withdrawn", "stale", "edge_positive")
 #: What rounding could add to a ratio that is made of others; far more than it does.
 _SLACK = 1e-12
 #: Places that are looked at together: what is computed of them stays in the cache, and in the same memory.
-_SLICE_ROWS = 16_384
-#: So many symbols' highest edges are looked for one by one; those of more at once.
-_FEW_SYMBOLS = 8
+_SLICE_ROWS = 8_192
 #: Places that are looked at first for an exit; then twice as many, and so on.
 _FIRST_EXIT_ROWS = 512
 
@@ -48,7 +46,7 @@ class Terms:
         self.bar = np.full((len(self.pairs), len(paths)), np.inf)
         self.least_age_ns = self.max_age_ns.min()
         self._number_of = number_of
-        self._has_equal_fees = all(bool((one == one[:1]).all()) for fees in (self.keep, self.cost) for one in fees)
+        self.has_equal_fees = all(bool((one == one[:1]).all()) for fees in (self.keep, self.cost) for one in fees)
         #: The most that a ratio of prices can become by fees.
         self.most_kept = np.array([(self.keep[sell] / self.cost[buy]).max() for sell, buy in self.pairs]) * (1 + _SLACK)
 
@@ -64,22 +62,13 @@ class Terms:
         self.bar[:, symbol] = bars
         return True
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether all symbols have the same terms, but for the age of quotes."""
-        return self._has_equal_fees and bool((self.bar == self.bar[:, :1]).all())
-
     def keep_of(self, venue: int, symbol: Array | None) -> Any:
-        """Return what is kept of a sale: of these symbols, or of all, if the terms are uniform."""
+        """Return what is kept of a sale: of these symbols, or of all, whose fees are equal."""
         return self.keep[venue, 0] if symbol is None else self.keep[venue][symbol]
 
     def cost_of(self, venue: int, symbol: Array | None) -> Any:
         """Return what a purchase costs, as `keep_of`."""
         return self.cost[venue, 0] if symbol is None else self.cost[venue][symbol]
-
-    def bar_of(self, number: int, symbol: Array | None) -> Any:
-        """Return the bar of a pair of venues, as `keep_of`."""
-        return self.bar[number, 0] if symbol is None else self.bar[number][symbol]
 
 
 class Screen:
@@ -90,73 +79,81 @@ class Screen:
 
         self.window = window
         self._terms = terms
+        self._is_fresh_zone = window.zone_age_ns <= terms.least_age_ns
         ratio = window.zone_ratio * terms.most_kept[:, None]
-        wanted = (ratio >= np.minimum(terms.bar.min(axis=1), 1.0)[:, None]).any(axis=0)
-        self._is_uniform = terms.is_uniform
-        asked, positive = [], []
-        for places in self._places_of_zones(wanted):
-            found = self._look(places)
-            asked.append(found[0])
-            positive.append(found[1])
-        # By row: where a fresh route earns anything, and where there is no route between fresh quotes.
-        self._is_positive = self._by_row(_joined(positive))
-        self._is_stale = self._by_row(self._find_stale())
-        self._is_odd = bool(window.kind.any())
-        self.entries = np.sort(window.row[_joined(asked)])
+        # By place: where a fresh route earns anything, and where there is no route between fresh quotes.
+        self._is_positive, self._is_stale = np.zeros(len(window), dtype=bool), np.zeros(len(window), dtype=bool)
+        for places in self._slices_of(np.asarray((ratio >= 1.0).any(axis=0))):
+            self._find_positive(places)
+        # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
+        for places in self._slices_of(self._is_fresh_zone.sum(axis=0) < 2):
+            self._find_stale(places)
+        meant = [window.kind == REFUSED, window.kind == WITHDRAWN] if window.kind.any() else [(), ()]
+        #: Of what is counted but for `seen`, where it is.
+        self._places = [np.asarray(one, dtype=bool).nonzero()[0] for one in (*meant, self._is_stale, self._is_positive)]
+        wanted = ratio >= terms.bar.min(axis=1)[:, None]
+        asked = [self._asked(number, self._places_of(zones)) for number, zones in enumerate(wanted) if zones.any()]
         if np.isneginf(terms.bar).any():
-            self.entries = np.union1d(self.entries, self._of_those_that_want_all())
+            asked.append(self._of_those_that_want_all())
+        self.entries = np.unique(window.row[np.concatenate(asked)]) if asked else np.empty(0, dtype=np.int32)
 
-    def _by_row(self, places: Array) -> Array:
-        """Return, by row, whether it is at one of the places."""
-        import numpy as np
-
-        is_there = np.zeros(len(self.window), dtype=bool)
-        is_there[self.window.row[places]] = True
-        return is_there
-
-    def _places_of_zones(self, wanted: Array) -> Iterator[slice]:
+    def _slices_of(self, zones: Array) -> Iterator[slice]:
         """Yield the places of some zones, those of neighbours together, but not too many at a time."""
         import numpy as np
 
-        edges = np.diff(wanted, prepend=False, append=False).nonzero()[0] * ZONE_ROWS
+        edges = np.diff(zones, prepend=False, append=False).nonzero()[0] * ZONE_ROWS
         for first, end in edges.reshape(-1, 2).tolist():
             for start in range(first, min(end, len(self.window)), _SLICE_ROWS):
                 yield slice(start, min(start + _SLICE_ROWS, end, len(self.window)))
 
-    def _look(self, places: slice) -> tuple[Array, Array]:
-        """Return the places at which an entry is asked for, and those at which a fresh route earns anything."""
+    def _places_of(self, zones: Array) -> Array:
+        """Return the places of some zones."""
         import numpy as np
 
-        window, terms = self.window, self._terms
-        rows = places.stop - places.start
-        asked, positive = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool)
-        symbol = None if self._is_uniform else window.symbol[places]
+        places = (zones.nonzero()[0][:, None] * ZONE_ROWS + np.arange(ZONE_ROWS)).reshape(-1)
+        return places[: int(places.searchsorted(len(self.window)))]
+
+    def _find_positive(self, places: slice) -> None:
+        """Note the places at which a fresh route earns anything."""
+        import numpy as np
+
+        window, terms, is_positive = self.window, self._terms, self._is_positive[places]
+        symbol = None if terms.has_equal_fees else window.symbol[places]
         with np.errstate(invalid="ignore"):
-            for number, (sell, buy) in enumerate(terms.pairs):
+            for sell, buy in terms.pairs:
                 received = window.bid[sell, places] * terms.keep_of(sell, symbol)
                 paid = window.ask[buy, places] * terms.cost_of(buy, symbol)
-                asked |= received >= paid * terms.bar_of(number, symbol)
                 earns = received > paid  # as floats go, just where their ratio exceeds 1
                 if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
                     earns &= self._is_fresh(sell, places) & self._is_fresh(buy, places)
-                positive |= earns
+                is_positive |= earns
         if not window.is_all_accepted:
-            is_evaluated = window.kind[places] != REFUSED
-            asked &= is_evaluated
-            positive &= is_evaluated
-        return places.start + asked.nonzero()[0], places.start + positive.nonzero()[0]
+            is_positive &= window.kind[places] != REFUSED
+
+    def _asked(self, number: int, places: Array) -> Array:
+        """Return at which of the places an entry on a pair of venues is asked for."""
+        import numpy as np
+
+        window, terms, (sell, buy) = self.window, self._terms, self._terms.pairs[number]
+        symbol = window.symbol[places]
+        with np.errstate(invalid="ignore"):
+            received = window.bid[sell][places] * terms.keep[sell][symbol]
+            paid = window.ask[buy][places] * terms.cost[buy][symbol]
+            asked = received >= paid * terms.bar[number][symbol]
+        if not window.is_all_accepted:
+            asked &= window.kind[places] != REFUSED
+        found: Array = places[asked]
+        return found
 
     def _is_all_fresh(self, venue: int, places: slice) -> bool:
         """Return whether a venue's latest quote is whole and fresh at all places, as far as it is known of zones."""
-        if places.stop <= places.start:
-            return True
         zones = slice(places.start // ZONE_ROWS, (places.stop - 1) // ZONE_ROWS + 1)
-        return bool((self.window.zone_age_ns[venue, zones] <= self._terms.least_age_ns).all())
+        return bool(self._is_fresh_zone[venue, zones].all())
 
-    def _is_fresh(self, venue: int, places: slice) -> Array:
+    def _is_fresh(self, venue: int, places: Array | slice) -> Array:
         """Return at which places a venue's latest quote is fresh."""
         window = self.window
-        came_ns = window.came_ns[venue, places]
+        came_ns = window.came_ns[venue][places]
         age_ns = window.ts_ns[window.row[places]] - came_ns
         is_fresh: Array = (age_ns <= self._terms.max_age_ns[window.symbol[places]]) & (came_ns >= 0)
         return is_fresh
@@ -166,34 +163,29 @@ class Screen:
 
         window = self.window
         wants_all = np.asarray(np.isneginf(self._terms.bar).any(axis=0))
-        rows: Array = window.row[wants_all[window.symbol] & (window.kind != REFUSED)]
-        return rows
+        places: Array = (wants_all[window.symbol] & (window.kind != REFUSED)).nonzero()[0]
+        return places
 
-    def _find_stale(self) -> Array:
-        """Return the places without a route between two fresh quotes."""
-
-        window, terms, stale = self.window, self._terms, []
-        # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
-        doubtful = (window.zone_age_ns <= terms.least_age_ns).sum(axis=0) < 2
-        for places in self._places_of_zones(doubtful):
-            has_route = window.kind[places] == REFUSED  # isn't evaluated at all
-            for sell, buy in terms.pairs:
-                route = self._is_fresh(sell, places) & self._is_fresh(buy, places)
-                has_route |= route & (window.bid[sell, places] > 0) & (window.ask[buy, places] > 0)
-            stale.append(places.start + (~has_route).nonzero()[0])
-        return _joined(stale)
+    def _find_stale(self, places: slice) -> None:
+        """Note the places without a route between two fresh quotes."""
+        window, terms = self.window, self._terms
+        has_route = window.kind[places] == REFUSED  # isn't evaluated at all
+        for sell, buy in terms.pairs:
+            route = self._is_fresh(sell, places) & self._is_fresh(buy, places)
+            has_route |= route & (window.bid[sell, places] > 0) & (window.ask[buy, places] > 0)
+        self._is_stale[places] = ~has_route
 
     def entries_of(self, symbol: int) -> Array:
         """Return the rows that a symbol asks for under the terms that hold now."""
         import numpy as np
 
-        window, self._is_uniform = self.window, False  # from now on it has terms of its own
-        first, end = window.places_of(symbol)
-        places = np.arange(first, end)
-        if np.isneginf(self._terms.bar[:, symbol]).any():
+        window, bars = self.window, self._terms.bar[:, symbol]
+        places = np.arange(*window.places_of(symbol))
+        if np.isneginf(bars).any():
             places = places[window.kind[places] != REFUSED]
-        elif len(places):
-            places = self._look(slice(first, end))[0]
+        else:
+            asked = [self._asked(number, places) for number in range(len(bars))]
+            places = np.concatenate(asked) if asked else places[:0]
         rows: Array = window.row[places]
         return rows
 
@@ -203,7 +195,8 @@ class Screen:
 
         window = self.window
         first, end = window.places_of(symbol)
-        first += int(window.row[first:end].searchsorted(from_row))
+        # A number of more bits than the rows have would have all of them copied.
+        first += int(window.row[first:end].searchsorted(np.int32(from_row)))
         rows, due_ns = _FIRST_EXIT_ROWS, held.band.from_ns
         while first < end:
             places = slice(first, min(first + rows, end))
@@ -227,38 +220,41 @@ class Screen:
         at = int(rows.searchsorted(from_row)) + number - 1
         return int(rows[at]) if at < len(rows) else None
 
+    def _places_from(self, row: int) -> Array:
+        """Return, by present symbol, the place of its first row from one on."""
+        import numpy as np
+
+        window = self.window
+        if row >= len(window):
+            return window.starts[1:]
+        if not row:
+            return window.starts[:-1]
+        venues, symbols = len(window.bid), len(self._terms.max_age_ns)
+        before = np.bincount(window.cell[:row], minlength=symbols * venues).reshape(symbols, venues).sum(axis=1)
+        places: Array = window.starts[:-1] + before[window.present]
+        return places
+
     def counts(self, first_row: int, end_row: int, shown: Sequence[int]) -> Array:
-        """Count the rows from one up to another (`COUNTED`, all symbols), but for those that were ``shown``: they are
-        counted by whom they were shown to, except for the sides that they lack.
+        """Count the rows from one up to another (`COUNTED`, present symbols), but for those that were ``shown``: they
+        are counted by whom they were shown to, except for the sides that they lack.
         """
         import numpy as np
 
-        window, some = self.window, slice(first_row, end_row)
-        venues, symbols = len(window.bid), len(self._terms.max_age_ns)
-        symbol = window.cell[some] // venues
-
-        def of(is_meant: Array) -> Array:
-            return np.bincount(symbol.take(is_meant.nonzero()[0]), minlength=symbols)
-
-        found = np.zeros((len(COUNTED), symbols), dtype=np.int64)
-        seen, refused, withdrawn, stale, positive = found
-        seen += np.bincount(symbol, minlength=symbols)
-        stale += of(self._is_stale[some])
-        positive += of(self._is_positive[some])
-        if self._is_odd:
-            kind = window.kind[window.place[some]]
-            refused += of(kind == REFUSED)
-            withdrawn += of(kind == WITHDRAWN)
-        rows = np.array(shown, dtype=np.intp)
-        of_shown = window.cell[rows] // venues
-        np.subtract.at(seen, of_shown, 1)
-        np.subtract.at(stale, of_shown, self._is_stale[rows])
-        np.subtract.at(positive, of_shown, self._is_positive[rows])
+        window = self.window
+        first, end = self._places_from(first_row), self._places_from(end_row)
+        found = np.array([end - first, *(one.searchsorted(end) - one.searchsorted(first) for one in self._places)])
+        if shown:
+            seen, _, _, stale, positive = found
+            places = window.place[np.array(shown, dtype=np.intp)]
+            of_shown = window.starts.searchsorted(places, "right") - 1
+            np.subtract.at(seen, of_shown, 1)
+            np.subtract.at(stale, of_shown, self._is_stale[places])
+            np.subtract.at(positive, of_shown, self._is_positive[places])
         return found
 
     def higher(self, known: Array, first_row: int, end_row: int) -> dict[int, float]:
-        """Return the highest edge, in bps, between fresh quotes at the rows from one up to another: by symbol, of those
-        of whom less is ``known``.
+        """Return the highest edge, in bps, between fresh quotes at the rows from one up to another: by index among the
+        present symbols, of those of whom less is ``known``, which is given for all present.
         """
         import numpy as np
 
@@ -266,43 +262,44 @@ class Screen:
         is_higher = np.zeros(len(present), dtype=bool)
         for number, (sell, buy) in enumerate(terms.pairs):
             ratio = window.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
-            is_higher |= 1e4 * (ratio - 1.0) > known[present]
-        few = present[is_higher].tolist()
-        if len(few) <= _FEW_SYMBOLS:
-            highest = {one: self._highest_bps(one, first_row, end_row) for one in few}
-        else:
-            each = self._edges_bps(slice(0, len(window)))
-            is_meant = (window.row >= first_row) & (window.row < end_row)
-            of_all = np.fmax.reduceat(np.where(is_meant, each, -np.inf), window.starts[:-1])
-            highest = dict(zip(few, of_all[is_higher].tolist(), strict=True))
-        return {symbol: bps for symbol, bps in highest.items() if bps > known[symbol]}
+            is_higher |= 1e4 * (ratio - 1.0) > known
+        if not is_higher.any():
+            return {}
+        # Zones in which no edge can exceed what is known of any of their symbols need not be looked at.
+        edges = np.append(np.arange(0, len(window), ZONE_ROWS), len(window))
+        begun = window.starts.searchsorted(edges[:-1], "right") - 1
+        ended = window.starts.searchsorted(edges[1:])
+        least = np.append(np.where(is_higher, known, np.inf), np.inf)
+        least = np.minimum.reduceat(least, np.stack((begun, ended), axis=1).reshape(-1))[::2]
+        ratio = np.fmax.reduce(window.zone_ratio * terms.most_kept[:, None])
+        places = self._places_of(1e4 * (ratio - 1.0) > least)
+        row = window.row[places]
+        places = places[(row >= first_row) & (row < end_row)]
+        of_place = window.starts.searchsorted(places, "right") - 1
+        symbols, first = np.unique(of_place, return_index=True)
+        if not len(symbols):
+            return {}
+        highest = np.fmax.reduceat(self._edges_bps(places), first)
+        is_higher = highest > known[symbols]
+        return dict(zip(symbols[is_higher].tolist(), highest[is_higher].tolist(), strict=True))
 
-    def _highest_bps(self, symbol: int, first_row: int, end_row: int) -> float:
-        import numpy as np
-
-        first, end = self.window.places_of(symbol)
-        row = self.window.row[first:end]
-        places = slice(first + int(row.searchsorted(first_row)), first + int(row.searchsorted(end_row)))
-        return float(np.fmax.reduce(self._edges_bps(places), initial=-np.inf))
-
-    def _edges_bps(self, places: slice) -> Array:
+    def _edges_bps(self, places: Array) -> Array:
         """Return, by place, the best edge between fresh quotes; −∞ where there is none, and where one is refused."""
         import numpy as np
 
         window, terms = self.window, self._terms
         symbol = window.symbol[places]
         best = np.full(len(symbol), -np.inf)
+        is_fresh = [
+            None if all_fresh else self._is_fresh(venue, places)
+            for venue, all_fresh in enumerate(self._is_fresh_zone.all(axis=1).tolist())
+        ]
         with np.errstate(invalid="ignore"):
             for sell, buy in terms.pairs:
-                received = window.bid[sell, places] * terms.keep[sell][symbol]
-                edge = 1e4 * (received / (window.ask[buy, places] * terms.cost[buy][symbol]) - 1.0)
-                if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
-                    edge = np.where(self._is_fresh(sell, places) & self._is_fresh(buy, places), edge, -np.inf)
+                received = window.bid[sell][places] * terms.keep[sell][symbol]
+                edge = 1e4 * (received / (window.ask[buy][places] * terms.cost[buy][symbol]) - 1.0)
+                for fresh in (is_fresh[sell], is_fresh[buy]):
+                    if fresh is not None:
+                        edge = np.where(fresh, edge, -np.inf)
                 np.fmax(best, edge, out=best)
         return np.where(window.kind[places] == REFUSED, -np.inf, best)
-
-
-def _joined(parts: Sequence[Array]) -> Array:
-    import numpy as np
-
-    return np.concatenate(parts) if parts else np.empty(0, dtype=np.intp)
