@@ -38,6 +38,8 @@ def folder(made: Path, tmp_path: Path) -> Path:
     (folder / "photos" / "a.jpg").write_bytes(b"\xff\xd8")
     (folder / "notes.journal").write_text("dear diary\n")
     (folder / "run.b.venue.txt").write_text("mine\n")
+    shutil.copy(folder / "run.a.venue", folder / "run.a.venue.bak")
+    shutil.copy(folder / "run.a.venue", folder / "run.backup.venue")
     (folder / "empty.journal").touch()
     (folder / "link.journal").symlink_to(made / "kept" / "run.journal")
     old = (folder / "run.journal").stat().st_mtime - 2 * 86_400
@@ -105,21 +107,22 @@ def test_a_running_or_damaged_one_is_never_removed(
     damaged[len(damaged) // 2] ^= 1
     (folder / "run.journal").write_bytes(damaged)
     trioarb = CommandLine(folder=folder)
-    with trioarb.started("run", TOP10, "--journal=live.journal", "--runtime=50") as running:
+    # Its name begins like that of another, and doesn't end like one.
+    with trioarb.started("run", TOP10, "--journal=run.live", "--runtime=50") as running:
         running.wait_for("position opened")
         states = {Path(row["path"]).name: row["state"] for row in listed(folder, capsys)}
-        assert states == {"run.journal": "damaged", "run.2.journal": "iterations", "live.journal": "running"}
+        assert states == {"run.journal": "damaged", "run.2.journal": "iterations", "run.live": "running"}
         assert main(["journals", str(folder), "--prune", "--keep=0", "--yes"]) == 0
-        assert {"live.journal", "run.journal", "live.a.venue"} <= names(folder)
+        assert {"run.live", "run.journal", "run.live.a.venue"} <= names(folder)
         assert "run.2.journal" not in names(folder)
         running.signal(signal.SIGKILL)
         running.finish()
     capsys.readouterr()
     states = {Path(row["path"]).name: row["state"] for row in listed(folder, capsys)}
-    assert states == {"run.journal": "damaged", "live.journal": "cut off"}
+    assert states == {"run.journal": "damaged", "run.live": "cut off"}
     assert main(["journals", str(folder), "--prune", "--keep=0", "--yes"]) == 0
     assert {"photos", "notes.journal", "run.b.venue.txt", "empty.journal", "link.journal"} < names(folder)
-    assert not {"live.journal", "live.a.venue"} & names(folder)
+    assert not {"run.live", "run.live.a.venue"} & names(folder)
     assert (made / "kept" / "run.journal").exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from trioarb import __version__
@@ -19,7 +19,7 @@ from trioarb.journal.recorded import KIND, ClaimedJournal
 from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import CampaignOpened
 
-__all__ = ["discard_unbegun", "keep_anew", "keep_on", "memories_of", "new_path", "require_free", "state_of", "stem_of"]
+__all__ = ["discard_unbegun", "keep_anew", "keep_on", "memories_of", "new_path", "require_free", "state_of"]
 
 
 def new_path(folder: Path, name: str) -> Path:
@@ -48,10 +48,10 @@ def require_free(path: Path) -> None:
         raise JournalError(f"{path} exists already; resume it, or choose another path")
 
 
-def discard_unbegun(path: Path) -> None:
-    """Remove the journal of a campaign that never began, and what venues remember of it; leave all others alone."""
+def discard_unbegun(path: Path, venues: Iterable[str]) -> None:
+    """Remove the journal of a campaign that never began, and what its venues remember; leave all others alone."""
     if is_unbegun(path, remove=True):
-        for memory in memories_of(path):
+        for memory in memories_of(path, venues):
             is_unbegun(memory, remove=True)
 
 
@@ -59,25 +59,15 @@ def state_of(journal: Path) -> Callable[[str], Path]:
     """Return where each simulated venue of a journal's campaign keeps its memory."""
 
     def path(venue: str) -> Path:
-        return journal.with_name(f"{stem_of(journal)}.{venue}.venue")
+        return journal.with_name(f"{journal.name.removesuffix('.journal')}.{venue}.venue")
 
     return path
 
 
-def stem_of(journal: Path) -> str:
-    """Return the part of a journal's name that the files beside it share."""
-    return journal.name.removesuffix(".journal")
-
-
-def memories_of(journal: Path) -> list[Path]:
-    """Return the files in which simulated venues of a journal's campaign keep their memory."""
-    prefix = f"{stem_of(journal)}."
-    # Of two journals `run` and `run.2`, what begins with `run.2.` belongs to the second.
-    others = tuple(
-        f"{stem_of(other)}." for other in journal.parent.glob("*.journal") if stem_of(other).startswith(prefix)
-    )
-    named = (path for path in journal.parent.glob("*.venue*") if path.name.startswith(prefix))
-    return sorted(path for path in named if not path.name.startswith(others))
+def memories_of(journal: Path, venues: Iterable[str]) -> list[Path]:
+    """Return the files in which simulated ones of a campaign's venues keep their memory, as far as they are there."""
+    path_of = state_of(journal)
+    return sorted(path for venue in venues if (path := path_of(venue)).is_file() and not path.is_symlink())
 
 
 def keep_anew(path: Path, loaded: Loaded) -> Keeping:

@@ -18,6 +18,7 @@ from trioarb.errors import ConfigError, JournalError
 from trioarb.journal.fold import Folds
 from trioarb.journal.log import is_in_use, kind_of
 from trioarb.journal.recorded import KIND, claim, open_journal
+from trioarb.model.event import CampaignOpened
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import signed_usd
 from trioarb.report.plain import iso_time, present
@@ -127,22 +128,24 @@ def _kept(folder: Path) -> Iterator[_Kept]:
 
 
 def _read(path: Path) -> _Kept:
-    memories = tuple(memory for memory in memories_of(path) if kind_of(memory) and not memory.is_symlink())
     is_running, status = is_in_use(path), path.stat()
     statistics, trades = Statistics(), Trades()
     folds = Folds([statistics, trades])
-    events, first_ns, last_ns, problem, campaign_id = 0, 0, 0, "", ""
+    events, first_ns, last_ns, problem, campaign_id, venues = 0, 0, 0, "", "", tuple[str, ...]()
     try:
         with open_journal(path) as journal:
             campaign_id = str(journal.header.get("campaign_id", ""))
             for record in with_progress(journal.records(), journal.last_seq, f"reading {path.name}"):
                 folds.apply(record)
+                if isinstance(record.event, CampaignOpened):
+                    venues = record.event.venues
                 events, last_ns = events + 1, record.ts_ns
                 first_ns = first_ns or record.ts_ns
     except JournalError as error:
         problem = str(error)
     except (LookupError, ArithmeticError):
         problem = f"event {events + 1} contradicts what is before it; `trioarb verify` says more"
+    memories = tuple(memory for memory in memories_of(path, venues) if kind_of(memory))
     return _Kept(
         path=path,
         memories=memories,
@@ -203,6 +206,9 @@ def _remove(one: _Kept) -> None:
         OSError: it can't be removed.
     """
     with claim(one.path):
+        for memory in one.memories:
+            if is_in_use(memory):
+                raise JournalError(f"{memory} is in use")
         for memory in one.memories:
             memory.unlink(missing_ok=True)
         one.path.unlink()

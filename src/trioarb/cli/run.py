@@ -76,4 +76,4 @@ def run_anew(
         with loaded.config.redactor.in_errors():
             return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
     finally:
-        discard_unbegun(path)
+        discard_unbegun(path, loaded.config.exchanges)
