@@ -250,8 +250,9 @@ def test_the_events_are_those_of_every_quote_shown(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "WINDOW_ROWS", window_rows)
         patch.setattr(window, "ROWS_EACH", 0)
-        for module in (window, screen, player):
+        for module in (window, screen):
             patch.setattr(module, "ZONE_ROWS", zone_rows)
+        patch.setattr(player, "_ROWS_AHEAD", zone_rows)
         patch.setattr(screen, "_FIRST_EXIT_ROWS", exit_rows)
         patch.setattr(columns, "_FIRST_ROWS", batch_rows)
         patch.setattr(player, "_FEW_ROWS", few)

@@ -100,8 +100,9 @@ async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
         await bell.wait(at_ns if due_ns < NEVER else None)
         if time.now_ns() >= at_ns:
             looked_ns = time.now_ns()
-            watch.look(time.now_ns())
-            guards.poll(time.now_ns())
+            if looked_ns >= watch.quiet_until_ns:
+                watch.look(looked_ns)
+            guards.poll(looked_ns)
 
 
 async def ask_for_late_orders(campaign: Campaign) -> None:

@@ -360,6 +360,8 @@ class CheckedGuard(GuardTier):
         return PluginFault(f"{self._where}: react answers its own events without end; it has to tell them by `reacts`")
 
     def poll(self, now_ns: int) -> Sequence[GuardTripped]:
+        if not self.polls:
+            return ()
         with self._where.call("poll"):
             return answer.check_tripped(self._inner.poll(now_ns))
 

@@ -17,7 +17,7 @@ from trioarb.quotes.band import Held, Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.screen import Screen, Terms
 from trioarb.quotes.sinks import Skipped, Source
-from trioarb.quotes.window import ZONE_ROWS, Window
+from trioarb.quotes.window import Window
 from trioarb.time.campaign_time import Turn
 from trioarb.time.virtual import VirtualTime
 
@@ -32,6 +32,8 @@ __all__ = ["Follower", "Player"]
 _BURST = 512
 #: So many rows are put on the boards one by one; of more, only each venue's last of a symbol.
 _FEW_ROWS, _FEW_DENSE_ROWS = 8, 64
+#: So many rows are made together, where they are asked for one by one.
+_ROWS_AHEAD = 1_024
 
 _NEVER = 2**63 - 1
 
@@ -202,7 +204,7 @@ class Player:
         import numpy as np
 
         self._read_bands()
-        self._screen = Screen(window, self._terms)
+        self._screen = Screen(window, self._terms, has_edges=not self._is_paced)
         self._counted_row = 0
         self._shown: list[int] = []
         self._window, self._ts_ns = window, window.ts_ns
@@ -307,7 +309,7 @@ class Player:
         if not self._is_dense:
             return [self._one(window, row) for row in range(first, end)]
         if first < self._values_from or end > self._values_from + len(self._values):
-            self._values = list(self._rows(np.arange(first, min(max(first + ZONE_ROWS, end), len(window)))))
+            self._values = list(self._rows(np.arange(first, min(max(first + _ROWS_AHEAD, end), len(window)))))
             self._values_from = first
         return self._values[first - self._values_from : end - self._values_from]
 

@@ -72,9 +72,12 @@ class Terms:
 
 
 class Screen:
-    """A window seen under the `Terms` that hold when this is made."""
+    """A window seen under the `Terms` that hold when this is made.
 
-    def __init__(self, window: Window, terms: Terms) -> None:
+    Without ``has_edges`` nobody evaluates every row, and those that are stale or earn anything need not be counted.
+    """
+
+    def __init__(self, window: Window, terms: Terms, *, has_edges: bool = True) -> None:
         import numpy as np
 
         self.window = window
@@ -83,11 +86,13 @@ class Screen:
         ratio = window.zone_ratio * terms.most_kept[:, None]
         # By place: where a fresh route earns anything, and where there is no route between fresh quotes.
         self._is_positive, self._is_stale = np.zeros(len(window), dtype=bool), np.zeros(len(window), dtype=bool)
-        for places in self._slices_of(np.asarray((ratio >= 1.0).any(axis=0))):
-            self._find_positive(places)
-        # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
-        for places in self._slices_of(self._is_fresh_zone.sum(axis=0) < 2):
-            self._find_stale(places)
+        self._has_edges = has_edges
+        if has_edges:
+            for places in self._slices_of(np.asarray((ratio >= 1.0).any(axis=0))):
+                self._find_positive(places)
+            # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
+            for places in self._slices_of(self._is_fresh_zone.sum(axis=0) < 2):
+                self._find_stale(places)
         meant = [window.kind == REFUSED, window.kind == WITHDRAWN] if window.kind.any() else [(), ()]
         #: Of what is counted but for `seen`, where it is.
         self._places = [np.asarray(one, dtype=bool).nonzero()[0] for one in (*meant, self._is_stale, self._is_positive)]
@@ -101,6 +106,8 @@ class Screen:
         """Yield the places of some zones, those of neighbours together, but not too many at a time."""
         import numpy as np
 
+        if not zones.any():
+            return
         edges = np.diff(zones, prepend=False, append=False).nonzero()[0] * ZONE_ROWS
         for first, end in edges.reshape(-1, 2).tolist():
             for start in range(first, min(end, len(self.window)), _SLICE_ROWS):
@@ -119,12 +126,14 @@ class Screen:
 
         window, terms, is_positive = self.window, self._terms, self._is_positive[places]
         symbol = None if terms.has_equal_fees else window.symbol[places]
+        zones = slice(places.start // ZONE_ROWS, (places.stop - 1) // ZONE_ROWS + 1)
+        is_all_fresh = self._is_fresh_zone[:, zones].all(axis=1).tolist()
         with np.errstate(invalid="ignore"):
             for sell, buy in terms.pairs:
                 received = window.bid[sell, places] * terms.keep_of(sell, symbol)
                 paid = window.ask[buy, places] * terms.cost_of(buy, symbol)
                 earns = received > paid  # as floats go, just where their ratio exceeds 1
-                if not (self._is_all_fresh(sell, places) and self._is_all_fresh(buy, places)):
+                if not (is_all_fresh[sell] and is_all_fresh[buy]):
                     earns &= self._is_fresh(sell, places) & self._is_fresh(buy, places)
                 is_positive |= earns
         if not window.is_all_accepted:
@@ -144,11 +153,6 @@ class Screen:
             asked &= window.kind[places] != REFUSED
         found: Array = places[asked]
         return found
-
-    def _is_all_fresh(self, venue: int, places: slice) -> bool:
-        """Return whether a venue's latest quote is whole and fresh at all places, as far as it is known of zones."""
-        zones = slice(places.start // ZONE_ROWS, (places.stop - 1) // ZONE_ROWS + 1)
-        return bool(self._is_fresh_zone[venue, zones].all())
 
     def _is_fresh(self, venue: int, places: Array | slice) -> Array:
         """Return at which places a venue's latest quote is fresh."""
@@ -263,7 +267,7 @@ class Screen:
         for number, (sell, buy) in enumerate(terms.pairs):
             ratio = window.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
             is_higher |= 1e4 * (ratio - 1.0) > known
-        if not is_higher.any():
+        if not (self._has_edges and is_higher.any()):
             return {}
         # Zones in which no edge can exceed what is known of any of their symbols need not be looked at.
         edges = np.append(np.arange(0, len(window), ZONE_ROWS), len(window))
