@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 PLUGIN = """
 import contextlib, time, attrs, trio
-from trioarb.api import ExchangeSpec, Feed, Listing, MarketDataSpec, hookimpl, setting
+from collections.abc import Sequence
+from trioarb.api import ExchangeSpec, Feed, GuardTier, GuardTierSpec, Listing, MarketDataSpec, hookimpl, setting
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 
 @attrs.frozen(kw_only=True)
@@ -29,12 +31,17 @@ class Stubborn(PaperExchange):
             await trio.sleep_forever()
         return await super().instruments(listings)
     async def submit(self, order):
+        if self.fault == "a system task fails":
+            self.fault = ""
+            trio.lowlevel.spawn_system_task(self.fail)
         if self.fault == "submit blocks":
             time.sleep(1000)
         while self.fault == "submit swallows":
             with contextlib.suppress(trio.Cancelled):
                 await trio.sleep_forever()
         return await super().submit(order)
+    async def fail(self):
+        raise RuntimeError("beside it")
     async def balances(self):
         self.asked += 1
         if self.fault == "balances hang" and self.asked > 1:
@@ -64,6 +71,36 @@ class StubbornFeed(Feed):
 @contextlib.asynccontextmanager
 async def open_market(settings, context):
     yield StubbornFeed()
+
+class Endless(Sequence):
+    def __len__(self):
+        return 1
+    def __getitem__(self, index):
+        return 1
+
+class StubbornTier(GuardTier):
+    def __init__(self, fault):
+        self.fault = fault
+    def check(self, opportunity, now_ns):
+        return None
+    def apply(self, record):
+        pass
+    def stats(self, now_ns):
+        if self.fault == "stats blocks":
+            time.sleep(1000)
+        return {"n": {"stats is endless": Endless(), "stats has a huge number": 10**5000}[self.fault]}
+
+@contextlib.asynccontextmanager
+async def open_tier(settings, context):
+    yield StubbornTier(settings.fault)
+
+@attrs.frozen(kw_only=True)
+class TierSettings:
+    fault: str = setting("", doc="what goes wrong")
+
+@hookimpl
+def trioarb_guard_tiers():
+    return [GuardTierSpec(name="stubborn", doc="", settings=TierSettings, open=open_tier)]
 
 @hookimpl
 def trioarb_market_data():
@@ -97,6 +134,8 @@ def run(tmp_path: Path, fault: str, *signals_at: float, close_seconds: int = 10)
     if fault == "feed swallows":
         command += ["--set=exchanges.b.market={ plugin = 'stubborn' }", "--set=universe.mode=FIXED_LIST"]
         command += ["--set=universe.whitelist=['BTCUSDT']"]
+    elif fault.startswith("stats "):
+        command += [f"--set=guards.stubborn.fault={fault}", "--set=session.clock=virtual"]
     else:
         command += ["--set=exchanges.b.plugin=stubborn", f"--set=exchanges.b.fault={fault}"]
     command += ["--set=session.loop_interval_ms=20", "--set=execution.leg_timeout_seconds=0.5"]
@@ -129,13 +168,14 @@ def is_sound(folder: Path) -> bool:
         ("submit swallows", "submit"),
         ("close loops", "close"),
         ("feed swallows", "run"),
+        ("stats blocks", "stats"),
     ],
 )
 def test_what_can_not_be_cancelled_is_named_and_left(tmp_path: Path, fault: str, method: str) -> None:
     code, out, seconds = run(tmp_path, fault)
 
     assert code == 1, out
-    table = "exchanges.b.market" if method == "run" else "exchanges.b"
+    table = {"run": "exchanges.b.market", "stats": "guards.stubborn"}.get(method, "exchanges.b")
     assert f"[{table}]: plugin 'stubborn': {method}" in out
     assert "Traceback" not in out
     assert seconds < 60
@@ -168,3 +208,28 @@ def test_signals_are_heard_while_plugins_close(tmp_path: Path) -> None:
     assert "hurrying" in out
     assert seconds < 30
     assert is_sound(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("stats is endless", "stats returned more than 1,000,000 figures"),
+        ("stats has a huge number", "stats returned n has more than 100 digits"),
+    ],
+)
+def test_figures_that_nobody_could_write_are_left_out_and_named(tmp_path: Path, fault: str, said: str) -> None:
+    code, out, _ = run(tmp_path, fault)
+
+    assert code == 0, out
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert said in summary["risk_stats"]["stubborn"]["error"]
+
+
+def test_a_task_that_a_plugin_started_beside_everything_ends_the_campaign_in_order(tmp_path: Path) -> None:
+    code, out, _ = run(tmp_path, "a system task fails")
+
+    assert code == 1
+    assert "error: a task that a plugin started beside the campaign raised RuntimeError: beside it" in out
+    assert "defect" not in out
+    assert is_sound(tmp_path)
+    assert (tmp_path / "s.json").exists()

@@ -24,7 +24,7 @@ from trioarb.plugin.contract import GuardTier
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import configure_logging
-from trioarb.report.report import Report
+from trioarb.report.report import Report, tier_figures
 from trioarb.settings.redact import Redactor
 from trioarb.state.state import State
 
@@ -53,11 +53,11 @@ class _TierFolds:
                 self._is_broken = True
 
 
-def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
+def report_on(journal: Path, tell: Callable[[Report], T], *, has_figures: bool = True) -> T:
     """Return what ``tell`` makes of the report on a journal, which may still be written. Changes nothing.
 
     The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too;
-    but for those that talk to the outside, whose figures are absent.
+    but for those that talk to the outside, whose figures are absent. Without ``has_figures`` no plugin is called.
 
     Raises:
         JournalError: it can't be read, or an event contradicts what is before it.
@@ -67,11 +67,16 @@ def report_on(journal: Path, tell: Callable[[Report], T]) -> T:
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
     with open_journal(journal) as stored:
         loaded = _configuration(journal, stored, plugins)
-        return trio.run(_tell, journal, stored, loaded, plugins, tell)
+        return trio.run(_tell, journal, stored, loaded, plugins, tell, has_figures)
 
 
 async def _tell(
-    journal: Path, stored: RecordedJournal, loaded: Loaded, plugins: Plugins, tell: Callable[[Report], T]
+    journal: Path,
+    stored: RecordedJournal,
+    loaded: Loaded,
+    plugins: Plugins,
+    tell: Callable[[Report], T],
+    has_figures: bool,
 ) -> T:
     state = State()
     records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
@@ -80,7 +85,7 @@ async def _tell(
         record = next(records)
         if not isinstance(record.event, CampaignOpened):
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
-        tables = [table for table in loaded.config.guards if table.key not in loaded.live]
+        tables = [table for table in loaded.config.guards if has_figures and table.key not in loaded.live]
         tiers = await open_tiers(opener, tables, record.event.symbols, state.exposure)
         folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
         try:
@@ -90,7 +95,10 @@ async def _tell(
                     folds.apply(record)
         except (LookupError, ArithmeticError) as error:
             raise contradiction(journal, record, error) from error
-        return tell(Report(config=loaded.config, state=state, tiers=tiers, at_ns=record.ts_ns, head=stored.head))
+        figures = tier_figures(tiers, record.ts_ns)
+        return tell(
+            Report(config=loaded.config, state=state, at_ns=record.ts_ns, tier_figures=figures, head=stored.head)
+        )
 
 
 def contradiction(journal: Path, record: Record, error: Exception) -> JournalError:

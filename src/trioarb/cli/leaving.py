@@ -76,7 +76,7 @@ class Leaving:
             sys.stdout.flush()
 
         try:
-            report_on(self.journal, tell)
+            report_on(self.journal, tell, has_figures=False)  # a plugin may be what could not end
         finally:
             self.console.say(f"error: {why}", style="red")
             self.console.say(f"journal: {self.journal}")

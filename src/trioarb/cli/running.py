@@ -6,9 +6,11 @@ import gc
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 import structlog
@@ -25,14 +27,14 @@ from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
 from trioarb.engine.snapshot import snapshot_of, telemetry_of
 from trioarb.engine.watchdog import Watchdog
-from trioarb.errors import CampaignError
+from trioarb.errors import CampaignError, describe
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.live import live_view
 from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
-from trioarb.report.report import Report
+from trioarb.report.report import Report, tier_figures
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 from trioarb.time.virtual import VirtualClock
@@ -75,7 +77,7 @@ class Foreground:
                 extra_seconds=0 if recorder is None else RECORDING_SECONDS,
             )
             with watchdog:
-                campaign = _run_in_trio(
+                campaign, figures = _run_in_trio(
                     loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, live=live
                 )
             if events_file is not None:
@@ -85,14 +87,15 @@ class Foreground:
                     campaign.error = campaign.error or str(error)
             if shown.summary is not None:
                 try:
-                    write_json(shown.summary, loaded.config.redactor.value(summarise(report_of(campaign))))
+                    report = report_of(campaign, figures)
+                    write_json(shown.summary, loaded.config.redactor.value(summarise(report)))
                 except OSError as error:
                     campaign.error = (
                         campaign.error or f"{shown.summary}: the summary can't be written: {error.strerror}"
                     )
             output = LastingConsole()
             try:
-                print_summary(output, report_of(campaign))
+                print_summary(output, report_of(campaign, figures))
                 sys.stdout.flush()
             except BrokenPipeError:
                 abandon_stdout()
@@ -107,13 +110,14 @@ class Foreground:
         return campaign.exit_code
 
 
-def report_of(campaign: Campaign) -> Report:
-    """Return what reports of a campaign that this process ran are made of."""
+def report_of(campaign: Campaign, figures: Mapping[str, Mapping[str, Any]] | None = None) -> Report:
+    """Return what reports of a campaign of this process are made of; ``figures``: what its guard tiers said already."""
+    at_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
     return Report(
         config=campaign.config,
         state=campaign.state,
-        tiers=campaign.tiers,
-        at_ns=campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns,
+        at_ns=at_ns,
+        tier_figures=tier_figures(campaign.tiers, at_ns) if figures is None else figures,
         telemetry=telemetry_of(campaign),
         head=campaign.head,
         error=campaign.error,
@@ -132,12 +136,13 @@ def _run_in_trio(
     watchdog: Watchdog,
     *,
     live: bool,
-) -> Campaign:
+) -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
+    """Run it; return it, ended, and what its guard tiers say: asked here, where a plugin that blocks is noticed."""
     config, clock = loaded.config, clock_of(loaded.config)
     in_detail = config.log_level is LogLevel.DEBUG
     observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
 
-    async def main() -> Campaign:
+    async def main() -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
@@ -149,7 +154,7 @@ def _run_in_trio(
                 if live:
                     stack.enter_context(live_view(config, partial(snapshot_of, campaign), console))
 
-            return await signals.heard_in(
+            campaign = await signals.heard_in(
                 partial(
                     run_campaign,
                     config,
@@ -164,9 +169,18 @@ def _run_in_trio(
                     recorder=recorder,
                 )
             )
+            return campaign, report_of(campaign).tier_figures
 
     leave_signals()
-    return trio.run(main, clock=clock, instruments=[watchdog])
+    try:
+        return trio.run(main, clock=clock, instruments=[watchdog])
+    except trio.TrioInternalError as error:
+        # A plugin's own system task has failed, which cancels everything: the campaign has ended in order.
+        why = f"a task that a plugin started beside the campaign raised {describe(error.__cause__ or error)}"
+        if watchdog.campaign is None or watchdog.campaign.ended_ns is None:
+            raise CampaignError(config.redactor.text(why)) from error
+        watchdog.campaign.error = config.redactor.text(why)
+        return watchdog.campaign, {}
 
 
 def leave_signals() -> None:

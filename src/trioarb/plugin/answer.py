@@ -49,6 +49,8 @@ _FEW_CHARACTERS = 30
 _LONGEST_NAME, _LONGEST_TEXT = 200, 500
 #: How much a guard may trip at a time, and how many lines of warnings it may have.
 _MOST_ANSWERS = 1_000
+#: Figures that a guard tier may say of itself: some for each symbol.
+_MOST_FIGURES = 1_000_000
 #: What a venue may take of a fill, or give for it: as the settings of the paper venue allow.
 _LEAST_FEE_BPS, _MOST_FEE_BPS = Decimal(-100), Decimal(1000)
 
@@ -332,27 +334,45 @@ def check_stats(value: object) -> Mapping[str, Any]:
     """Return figures for the summary: what JSON holds, and decimals."""
     if not isinstance(value, Mapping):
         raise _nonsense("", value, "a table of figures")
-    return {key: _figure(item, key) for key, item in ((_name(key, "a key"), item) for key, item in value.items())}
+    return _Figures().table(value, "")
 
 
-def _figure(value: object, field: str, depth: int = 0) -> Any:
-    if value is None or isinstance(value, bool | int | Enum):
-        return value
-    if isinstance(value, Decimal):
-        return check_amount(value, field)
-    if isinstance(value, float):
-        if value - value != 0:
-            raise _nonsense(field, value, "a finite number")
-        return value
-    if isinstance(value, str):
-        return _text(value, field)
-    if depth < 8 and isinstance(value, Mapping):
+class _Figures:
+    """Checks figures of a tier: all of them together are no more than what somebody could look at."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_FIGURES
+
+    def table(self, value: Mapping[object, object], field: str, depth: int = 0) -> dict[str, Any]:
+        of = f" of {field}" if field else ""
         return {
-            _name(key, f"a key of {field}"): _figure(item, f"{field}.{key}", depth + 1) for key, item in value.items()
+            (name := _name(key, f"a key{of}")): self._figure(item, f"{field}.{name}".lstrip("."), depth)
+            for key, item in value.items()
         }
-    if depth < 8 and isinstance(value, Sequence):
-        return [_figure(item, f"{field}[{number}]", depth + 1) for number, item in enumerate(value)]
-    raise _nonsense(field, value, "a number, text, a list or a table of these")
+
+    def _figure(self, value: object, field: str, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise Nonsense(f"more than {_MOST_FIGURES:,} figures")
+        if value is None or isinstance(value, bool | Enum):
+            return value
+        if isinstance(value, int):
+            if abs(value) >= 10**_MOST_DIGITS:
+                raise Nonsense(f"{field} has more than {_MOST_DIGITS} digits")
+            return value
+        if isinstance(value, Decimal):
+            return check_amount(value, field)
+        if isinstance(value, float):
+            if value - value != 0:
+                raise _nonsense(field, value, "a finite number")
+            return value
+        if isinstance(value, str):
+            return _text(value, field)
+        if depth < 8 and isinstance(value, Mapping):
+            return self.table(value, field, depth + 1)
+        if depth < 8 and isinstance(value, Sequence):
+            return [self._figure(item, f"{field}[{number}]", depth + 1) for number, item in enumerate(value)]
+        raise _nonsense(field, value, "a number, text, a list or a table of these")
 
 
 def check_order_size(value: object) -> OrderSize:

@@ -18,12 +18,12 @@ from trioarb.state.state import State
 from trioarb.state.statistics import Statistics
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["Report"]
+__all__ = ["Report", "tier_figures"]
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """The configuration, and what was folded from the journal: the state, and the guard tiers by name.
+    """The configuration, what was folded from the journal, and what guard tiers say of themselves, by their names.
 
     ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``head`` is
     ``SEQ:HASH`` of the journal's last event, where that is known. ``error`` and ``exit_code`` are those of the process;
@@ -32,8 +32,8 @@ class Report:
 
     config: Config
     state: State
-    tiers: Mapping[str, GuardTier]
     at_ns: int
+    tier_figures: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     telemetry: Telemetry | None = None
     head: str = ""
     error: str = attrs.field()
@@ -91,19 +91,20 @@ class Report:
         one = self.statistics.symbols.get(symbol)
         return None if one is None or one.funnel is None else one.funnel.highest_edge_bps
 
-    def tier_figures(self) -> dict[str, Mapping[str, Any]]:
-        """Return what the guard tiers say of themselves, by their names, in JSON's types."""
-        return {name: _figures(name, tier, self.at_ns) for name, tier in self.tiers.items()}
-
     def figures_of(self, what: str) -> dict[str, Mapping[str, Any]]:
         """Return what guard tiers say of each venue (``what`` = ``venues``) or symbol (``symbols``)."""
         merged: dict[str, Mapping[str, Any]] = {}
-        for tier, figures in self.tier_figures().items():
+        for tier, figures in self.tier_figures.items():
             found = figures.get(what)
             if isinstance(found, Mapping):
                 for name, one in found.items():
                     merged[name] = {**merged.get(name, {}), **(one if isinstance(one, Mapping) else {tier: one})}
         return merged
+
+
+def tier_figures(tiers: Mapping[str, GuardTier], now_ns: int) -> dict[str, Mapping[str, Any]]:
+    """Ask guard tiers what they say of themselves, in JSON's types."""
+    return {name: _figures(name, tier, now_ns) for name, tier in tiers.items()}
 
 
 def _figures(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:

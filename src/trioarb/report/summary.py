@@ -106,7 +106,7 @@ def _risk_stats(report: Report) -> dict[str, Any]:
     statistics, exposure = report.statistics, report.state.exposure
     symbols = {symbol: statistics.symbols.get(symbol) or SymbolStatistics() for symbol in statistics.reported}
     stats: dict[str, Any] = {}
-    for name, figures in report.tier_figures().items():
+    for name, figures in report.tier_figures.items():
         own = {key: value for key, value in figures.items() if key != "symbols"}
         if own:
             stats[name] = own
