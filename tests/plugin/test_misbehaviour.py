@@ -24,7 +24,7 @@ from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
-from trioarb.report.report import Report, tier_figures
+from trioarb.report.report import tier_figures
 from trioarb.testing import plugin_of, run_virtual, two_venues
 from trioarb.time.virtual import VirtualClock
 from trioarb.verify.verification import Verifier
@@ -83,10 +83,7 @@ def run(case: Case | None) -> Ended:
 
 def figures(campaign: Campaign) -> Mapping[str, Any]:
     """Return what the tiers say of themselves in the summary."""
-    at_ns = campaign.ended_ns or 0
-    figures = tier_figures(campaign.tiers, at_ns)
-    report = Report(config=campaign.config, state=campaign.state, at_ns=at_ns, tier_figures=figures)
-    return report.tier_figures()
+    return tier_figures(campaign.tiers, campaign.ended_ns or 0)
 
 
 def said(ended: Ended) -> str:
