@@ -18,6 +18,7 @@ from venue_memory import Books, Lines, Told, contradictions, doubled, given_by, 
 
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import JournalError
+from trioarb.journal.log import plain
 from trioarb.journal.recorded import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
@@ -113,7 +114,7 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
         records, verification = verified(journal)
         with open_journal(journal) as stored:
             for _, line in stored.lines():
-                digest.update(line.plain)
+                digest.update(plain(line))
             torn = stored.torn
     except JournalError as error:
         if ended is None or not ended.began:

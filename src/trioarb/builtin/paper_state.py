@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -84,7 +86,7 @@ class PaperState:
         self._count = 0
         self._arrived = SeenIds()
         #: The latest ones; those of an earlier process as their lines.
-        self._recent: dict[str, Executed | bytes] = {}
+        self._recent: OrderedDict[str, Executed | bytes] = OrderedDict()
         self._all_written = True
 
     def __len__(self) -> int:
@@ -223,4 +225,4 @@ def _translated() -> Iterator[None]:
 
 
 def _lines(reader: LogReader) -> Iterator[bytes]:
-    return (line.plain for step in reader.steps() for line in step)
+    return chain.from_iterable(reader.blocks())

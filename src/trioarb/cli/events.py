@@ -35,7 +35,7 @@ def events(
         write = sys.stdout.buffer.write
         for record, line in stored.lines():
             if (concerns is None or concerns(record)) and (wanted is None or type(record.event) is wanted):
-                write(line.raw)
+                write(line + b"\n")
         sys.stdout.buffer.flush()
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +25,12 @@ _MOST_NAMES = 20
 def with_progress(records: Iterable[Record], last_seq: int, doing: str) -> Iterator[Record]:
     """Pass records on; what takes longer than a second shows on a terminal how far it is."""
     with Progress() as progress:
-        for number, record in enumerate(records):
-            if not number % _EVERY:
-                progress.show(f"{doing}: {number:,} of {last_seq:,} events")
+        remaining, number = iter(records), 0
+        for record in remaining:
+            progress.show(f"{doing}: {number:,} of {last_seq:,} events")
             yield record
+            yield from islice(remaining, _EVERY - 1)
+            number += _EVERY
 
 
 def require_known(flag: str, name: str, known: Iterable[str], what: str) -> None:

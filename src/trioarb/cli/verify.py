@@ -16,6 +16,7 @@ from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
 from trioarb.errors import ConfigError
 from trioarb.journal.journal import uncollected
+from trioarb.journal.log import hash_of, plain
 from trioarb.journal.recorded import DamagedJournal, RecordedJournal, open_journal
 from trioarb.model.event import Record
 from trioarb.report.aligned import aligned
@@ -52,7 +53,8 @@ def verify(
     sha256 = hashlib.sha256()
     try:
         with open_journal(journal) as stored, uncollected():
-            verifier.fold(with_progress(_read(stored, sha256, wanted), stored.last_seq, f"verifying {journal}"))
+            records = _read(stored, sha256, wanted) if digest or wanted else stored.records()
+            verifier.fold(with_progress(records, stored.last_seq, f"verifying {journal}"))
             damage = "" if wanted is None else wanted.problem(stored)
             if stored.torn:
                 torn = (
@@ -111,9 +113,9 @@ class _Head:
 
 def _read(journal: RecordedJournal, sha256: Any, head: _Head | None) -> Iterator[Record]:
     for record, line in journal.lines():
-        sha256.update(line.plain)
+        sha256.update(plain(line))
         if head is not None and record.seq == head.seq:
-            head.found = line.hash.decode()
+            head.found = hash_of(line).decode()
         yield record
 
 

@@ -95,9 +95,12 @@ class Journal:
 
     def fold(self, records: Iterable[Record]) -> None:
         """Fold what was recorded before, to go on after it. Nothing is written, observed or reacted to."""
+        folds = self._folds
         with uncollected():
             for record in records:
-                self._folds.apply(record)
+                event = record.event
+                for fold in folds[type(event)]:
+                    fold(event, record)
                 self.seq, self.last_ns = record.seq, record.ts_ns
 
     def begin(self) -> None:

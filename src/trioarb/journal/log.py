@@ -15,11 +15,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from trioarb.errors import JournalError
 
-__all__ = ["END", "DamagedLog", "Log", "LogReader", "LoggedLine", "find", "is_in_use", "is_unbegun", "kind_of"]
+__all__ = [
+    "END",
+    "DamagedLog",
+    "Log",
+    "LogReader",
+    "body_of",
+    "find",
+    "hash_of",
+    "is_in_use",
+    "is_unbegun",
+    "kind_of",
+    "plain",
+]
 
 #: The version of the format, in every header. A reader refuses any other.
 _FORMAT = 1
@@ -42,24 +54,6 @@ class DamagedLog(JournalError):
     def __init__(self, message: str, *, line: int) -> None:
         self.line = line
         super().__init__(message)
-
-
-class LoggedLine(NamedTuple):
-    """A line of a log. ``number`` counts from the header, which is 1; ``body`` is all that stands before the hash."""
-
-    number: int
-    body: bytes
-    hash: bytes
-
-    @property
-    def raw(self) -> bytes:
-        """The line as it stands in the file."""
-        return b"".join((self.body, _HASH, self.hash, _CLOSE, b"\n"))
-
-    @property
-    def plain(self) -> bytes:
-        """The line without what the log added to it."""
-        return self.body.removesuffix(END) + b"}\n"
 
 
 class Log:
@@ -211,7 +205,7 @@ class Log:
 class LogReader:
     """Reads a log as it is when this is made, from its header on; close it. It changes nothing.
 
-    Once `steps` came to its end, ``head`` is the hash of the last line, ``torn`` the number of bytes after the last
+    Once `blocks` came to its end, ``head`` is the hash of the last line, ``torn`` the number of bytes after the last
     whole step, of a step that was cut off; ``sound_size`` is where that begins.
     """
 
@@ -223,6 +217,9 @@ class LogReader:
             DamagedLog: its header is not what was written.
         """
         self.path, self._noun = path, noun
+        self._is_claimed = claimed
+        #: All of it was found to be what was written, and nobody can have changed it since.
+        self._is_sound = False
         self._fd = -1
         real = find(path, noun)
         try:
@@ -241,18 +238,18 @@ class LogReader:
         except BaseException:
             self.close()
             raise
-        self.head = self._first_hash = first[-_DIGITS - len(_CLOSE) : -len(_CLOSE)]
+        self.head = self._first_hash = hash_of(first)
         #: How far it was read.
         self.position = self.sound_size = self._start = len(first) + 1
         self.torn = 0
 
-    def steps(self) -> Iterator[list[LoggedLine]]:
-        """Yield the lines of each whole step, from the first.
+    def blocks(self) -> Iterator[list[bytes]]:
+        """Yield the lines from the second on, as they stand in the file; each list ends where a step does.
 
         Raises:
             DamagedLog: a line is not what was written, or does not follow on the one before it.
         """
-        number, head, step, rest = 1, self._first_hash, list[LoggedLine](), b""
+        number, head, begun, rest = 1, self._first_hash, list[bytes](), b""
         sound, last = self._start, head
         self.position = self._start
         while self.position < self.size:
@@ -261,20 +258,23 @@ class LogReader:
                 break  # it was cut meanwhile
             self.position += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                number, body = number + 1, line[:-_SUFFIX]
-                head = _chained(head, body)
-                if line[-_SUFFIX:] != _HASH + head + _CLOSE:
-                    raise self._damaged(number)
-                step.append(LoggedLine(number, body, head))
-                if body.endswith(END):
-                    sound += sum(len(one.body) for one in step) + len(step) * (_SUFFIX + 1)
-                    last = head
-                    yield step
-                    step = []
+            count = len(lines) if self._is_sound else _count_chained(lines, head)
+            begun += lines[:count]
+            whole = len(begun)
+            while whole and not begun[whole - 1].endswith(END, 0, -_SUFFIX):
+                whole -= 1
+            if whole:
+                block, begun = begun[:whole], begun[whole:]
+                sound, last = sound + sum(map(len, block)) + whole, hash_of(block[-1])
+                yield block
+            if count < len(lines):
+                raise self._damaged(number + count + 1)
+            if lines:
+                number, head = number + count, hash_of(lines[-1])
         if len(rest) > _SUFFIX and rest[-_SUFFIX - 1 : -1].startswith(_HASH) and rest[-3:-1] == _CLOSE:
             raise self._damaged(number + 1)  # a whole line, but for the newline after it
         self.sound_size, self.head, self.torn = sound, last, self.position - sound
+        self._is_sound = self._is_claimed
 
     def last_number(self, pattern: re.Pattern[bytes]) -> int:
         """Return the number that a pattern finds last near the end; 0 if it finds none."""
@@ -417,8 +417,38 @@ def _is_unbegun(fd: int) -> bool:
     return len(data) < _CHUNK and _ANY_KIND.startswith(data[: len(_ANY_KIND)]) and not _WHOLE_STEP.search(data)
 
 
+def body_of(line: bytes) -> bytes:
+    """Return all that stands before a line's hash."""
+    return line[:-_SUFFIX]
+
+
+def hash_of(line: bytes) -> bytes:
+    """Return a line's hash, as it stands in it."""
+    return line[-_DIGITS - len(_CLOSE) : -len(_CLOSE)]
+
+
+def plain(line: bytes) -> bytes:
+    """Return a line without what the log added to it, and with its newline."""
+    return body_of(line).removesuffix(END) + b"}\n"
+
+
+def _count_chained(lines: Sequence[bytes], head: bytes) -> int:
+    """Return how many lines, from the first, are what was written after the line with the hash ``head``."""
+    for count, line in enumerate(lines):
+        head = _chained(head, line[:-_SUFFIX])
+        if line[-_SUFFIX:] != _HASH + head + _CLOSE:
+            return count
+    return len(lines)
+
+
+#: Copied for each line, which is quicker than to make one.
+_UNHASHED = blake2b(digest_size=_DIGITS // 2)
+
+
 def _chained(head: bytes, body: bytes) -> bytes:
-    return blake2b(head + body, digest_size=_DIGITS // 2).hexdigest().encode()
+    hashed = _UNHASHED.copy()
+    hashed.update(head + body)
+    return hashed.hexdigest().encode()
 
 
 def _locked(path: Path, flags: int) -> int:

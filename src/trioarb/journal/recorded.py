@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trioarb.errors import JournalError
-from trioarb.journal.log import END, DamagedLog, Log, LoggedLine, LogReader
+from trioarb.journal.log import END, DamagedLog, Log, LogReader, body_of, hash_of
 from trioarb.model.event import CampaignResumed, Record
 from trioarb.model.wire import decode
 
@@ -55,29 +55,30 @@ class RecordedJournal:
             DamagedJournal: after the last event that is sound, if what follows isn't.
             JournalError: there are none.
         """
-        return (record for record, _ in self.lines())
-
-    def lines(self) -> Iterator[tuple[Record, LoggedLine]]:
-        """Yield the events in order, each with its line; as `records`."""
         seq = 0
-        for step in self.steps():
-            for line in step:
-                record = self._record(line, seq)
-                seq = record.seq
-                yield record, line
+        for block in self.blocks():
+            yield from self._records(block, seq)
+            seq += len(block)
 
-    def steps(self) -> Iterator[list[LoggedLine]]:
-        """Yield the lines of each step in order; as `records`."""
-        number, head = 1, ""
+    def lines(self) -> Iterator[tuple[Record, bytes]]:
+        """Yield the events in order, each with its line as it stands in the file; as `records`."""
+        seq = 0
+        for block in self.blocks():
+            yield from zip(self._records(block, seq), block, strict=True)
+            seq += len(block)
+
+    def blocks(self) -> Iterator[list[bytes]]:
+        """Yield the lines of whole steps in order, as they stand in the file; as `records`."""
+        seq, head = 0, b""
         try:
-            for step in self._reader.steps():
-                yield step
-                number, head = step[-1].number, step[-1].hash.decode()
+            for block in self._reader.blocks():
+                yield block
+                seq, head = seq + len(block), hash_of(block[-1])
         except DamagedLog as error:
-            raise self._damaged(str(error).partition(": ")[2], number - 1) from error
+            raise self._damaged(str(error).partition(": ")[2], seq) from error
         if not head:
             raise JournalError(f"{self.path} holds nothing: its campaign never began; start a new one")
-        self.head = f"{number - 1}:{head}"
+        self.head = f"{seq}:{head.decode()}"
 
     def last_config(self) -> tuple[str, str]:
         """Return the configuration that it was last written with, as text, and its digest. Reads all of it.
@@ -86,23 +87,26 @@ class RecordedJournal:
             JournalError: as `records`.
         """
         config, digest = self.header.get("config", ""), self.header.get("config_digest", "")
-        for step in self.steps():
-            for line in step:
-                if _RESUMED in line.body[:_BEGINNING]:
-                    resumed = decode(line.body + b"}").event
+        for block in self.blocks():
+            for line in block:
+                if _RESUMED in line[:_BEGINNING]:
+                    resumed = decode(line).event
                     assert isinstance(resumed, CampaignResumed)
                     config, digest = resumed.config, resumed.config_digest
-            self._last = step[-1]
+            self._last = block[-1]
         return config, digest
 
-    def _record(self, line: LoggedLine, seq: int) -> Record:
-        try:
-            record = decode(line.body + b"}")
-        except ValueError as error:
-            raise self._damaged(f"line {line.number} can't be read ({error})", seq) from error
-        if record.seq != seq + 1:
-            raise self._damaged(f"line {line.number}: event {record.seq} follows event {seq}", seq)
-        return record
+    def _records(self, block: Iterable[bytes], seq: int) -> Iterator[Record]:
+        """Yield the events of the lines that follow on event ``seq``; the line of each has its number and one more."""
+        for line in block:
+            try:
+                record = decode(line)
+            except ValueError as error:
+                raise self._damaged(f"line {seq + 2} can't be read ({error})", seq) from error
+            if record.seq != seq + 1:
+                raise self._damaged(f"line {seq + 2}: event {record.seq} follows event {seq}", seq)
+            seq += 1
+            yield record
 
     def _damaged(self, what: str, readable: int) -> DamagedJournal:
         sound = f"its events 1 to {readable} are sound" if readable else "not one of its events can be read"
@@ -120,7 +124,7 @@ class ClaimedJournal(RecordedJournal):
         super().__init__(reader)
         self.first = next(self.records())
         self.config, self.config_digest = self.last_config()
-        self.last_seq, self.last_ts_ns, _ = decode(self._last.body + b"}")
+        self.last_seq, self.last_ts_ns, _ = decode(self._last)
 
     def go_on(self) -> Log:
         """Open it for appending, and cut off what is torn at its end.
@@ -180,10 +184,11 @@ def salvage(path: Path, new_path: Path) -> int:
         saved = 0
         try:
             with suppress(DamagedJournal):
-                for step in journal.steps():
-                    log.append([line.body.removesuffix(END) for line in step])
+                for block in journal.blocks():
+                    *bodies, last = map(body_of, block)
+                    log.append([*bodies, last.removesuffix(END)])
                     log.write()
-                    saved = step[-1].number - 1
+                    saved += len(block)
             log.sync()
         except BaseException:
             new_path.unlink()

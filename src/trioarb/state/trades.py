@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -142,8 +143,9 @@ class Trades(Folding):
         self.residuals: dict[str, ResidualLeft] = {}
         self.orders_submitted = 0
         self._pairs_opened = 0
-        #: The orders of the last time, and when they were submitted; the eldest first.
-        self._recent: dict[str, int] = {}
+        #: The orders of the last time, and when they were submitted. The eldest is first, and found at once: a dict
+        #: looks for it past all that were taken from its front.
+        self._recent: OrderedDict[str, int] = OrderedDict()
         self._unsent: dict[str, PairOpened] = {}
         self.entries_in_flight = 0
         self._positions: dict[str, Position] = {}

@@ -36,9 +36,9 @@ class Memory:
         try:
             reader = LogReader(self._path, _KIND, "memory", claimed=True)
             try:
-                for step in reader.steps():
-                    for line in step:
-                        row = json.loads(line.plain)
+                for block in reader.blocks():
+                    for line in block:
+                        row = json.loads(line)
                         self._altered[row["order"]] = Altered(
                             quantity=Decimal(row["quantity"]), lot_size=Decimal(row["lot_size"]), split=row["split"]
                         )
