@@ -69,6 +69,10 @@ class Folds(dict[type[Event], tuple[Fold, ...]]):
         self._projections += projections
         self.clear()
 
+    def remove(self, projection: Projection) -> None:
+        self._projections.remove(projection)
+        self.clear()
+
     def apply(self, record: Record) -> None:
         """Fold one record into all projections."""
         event = record.event

@@ -15,7 +15,6 @@ from trioarb.model.event import (
     ResidualLeft,
 )
 from trioarb.model.number import ZERO
-from trioarb.model.trade import PairKind
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed
 
@@ -55,16 +54,13 @@ class Pair:
     listed: Listed
     quantity_before: Decimal
     earned_before: Decimal
+    is_entry: bool
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
     undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
     residuals: list[ResidualLeft] = attrs.field(factory=list)
     position: PositionOpened | PositionReduced | PositionClosed | None = None
     has_ended: bool = False
-
-    @property
-    def is_entry(self) -> bool:
-        return self.opened.kind is PairKind.ENTRY
 
     @property
     def earned(self) -> Decimal:

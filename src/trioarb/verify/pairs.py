@@ -65,8 +65,9 @@ class Pairs(Folding):
         elif event.buy_venue == event.sell_venue or event.quantity <= 0:
             self._findings.add(Check.INTENTS, record, "opens a pair that trades nothing, or between one venue")
         listed = listed or Listed("", "", _ONE)
-        trade = self._enter(record, event, listed) if event.kind is PairKind.ENTRY else self._exit(record, event)
-        pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees)
+        is_entry = event.kind is PairKind.ENTRY
+        trade = self._enter(record, event, listed) if is_entry else self._exit(record, event)
+        pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees, is_entry)
         self.in_flight[event.pair_id] = self._by_symbol[event.symbol] = self.of_trade[event.trade_id] = pair
 
     def _enter(self, record: Record, event: PairOpened, listed: Listed) -> Trade:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
-from typing import Generic, TypeVar
 
 import attrs
 
@@ -36,7 +35,6 @@ _ORDER_EVENTS = (
     model.OrderUnknown,
 )
 _POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionClosed)
-_State = TypeVar("_State", bound=Projection)
 _POSTED, _EXPOSED = tuple(Ledger().folds), tuple(Exposure().folds)
 
 #: May stand between a residual's resolution and what is left of it: guards answer to the loss.
@@ -109,30 +107,6 @@ class Verification:
         return not any(one.violations for one in self.checks)
 
 
-class _Beside(Generic[_State]):
-    """What the journal's own ``state`` makes of the events, to be compared; none where it could not go on."""
-
-    def __init__(self, state: _State, findings: Findings, check: Check, what: str) -> None:
-        self.state: _State | None = state
-        self._findings = findings
-        self._check = check
-        self._what = what
-        self._folds = state.folds
-
-    @property
-    def folds(self) -> Mapping[type[Event], Fold]:
-        return dict.fromkeys(self._folds, self._fold)
-
-    def _fold(self, event: Event, record: Record) -> None:
-        if self.state is not None:
-            try:
-                self._folds[type(event)](event, record)
-            except (KeyError, DecimalException) as error:
-                self.state = None
-                what = f"can't be {self._what} ({type(error).__name__}: {error})"
-                self._findings.add(self._check, record, what)
-
-
 class Verifier:
     """Folds records, as they come; the memory it takes depends on what is open, not on the journal's length."""
 
@@ -147,8 +121,9 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._entries = Entries(findings, self._course)
         self._counters = Counters(findings, self._entries.decided)
-        self._ledger = _Beside(Ledger(), findings, Check.LEDGER, "booked in the journal's ledger")
-        self._exposure = _Beside(Exposure(), findings, Check.EXPOSURE, "counted as exposure")
+        #: What the journal's own state makes of the events, to be compared; none once it could not go on.
+        self._ledger: Ledger | None = Ledger()
+        self._exposure: Exposure | None = Exposure()
         self._counts: Counter[type[Event]] = Counter()
         #: For one event: where it stands, then the books, then what the journal's own state makes of it.
         self._folds = Folds([*self._aspects, self._ledger, self._exposure, self])
@@ -186,19 +161,37 @@ class Verifier:
                 for record in records:
                     if record.seq != seq + 1 or record.ts_ns < ts_ns or course.expects is not None:
                         course.complain(record, seq, ts_ns)
-                    seq, ts_ns, event = record.seq, record.ts_ns, record.event
+                    seq, ts_ns, event = record
                     kind = type(event)
                     if residuals.pending is not None and kind not in _BETWEEN:
                         residuals.settle()
                     counts[kind] += 1
-                    try:
-                        for fold in folds[kind]:
+                    for fold in folds[kind]:
+                        try:
                             fold(event, record)
-                    except DecimalException as error:
-                        what = f"has figures that can't be computed with ({type(error).__name__})"
-                        self._findings.add(Check.LEDGER, record, what)
+                        except (KeyError, DecimalException) as error:
+                            if not self._goes_on_without(fold, record, error):
+                                break
         finally:
             course.seq, course.ts_ns, course.last = seq, ts_ns, record
+
+    def _goes_on_without(self, fold: Fold, record: Record, error: Exception) -> bool:
+        """Note what a fold could not fold. Return whether it is the journal's own, which is left out from then on."""
+        failed: Projection | None = getattr(fold, "__self__", None)
+        if failed is self._ledger:
+            self._ledger, check, what = None, Check.LEDGER, "booked in the journal's ledger"
+        elif failed is self._exposure:
+            self._exposure, check, what = None, Check.EXPOSURE, "counted as exposure"
+        elif isinstance(error, DecimalException):
+            what = f"has figures that can't be computed with ({type(error).__name__})"
+            self._findings.add(Check.LEDGER, record, what)
+            return False
+        else:
+            raise error
+        assert failed is not None
+        self._folds.remove(failed)
+        self._findings.add(check, record, f"can't be {what} ({type(error).__name__}: {error})")
+        return True
 
     def result(self) -> Verification:
         """Check what has to hold after the last event, and return everything that was found. To be called once."""
@@ -233,8 +226,8 @@ class Verifier:
 
     def _check_totals(self, last: Record) -> None:
         self._books.check(last, self._orders.locks)
-        if self._ledger.state is not None:
-            self._books.compare(last, self._ledger.state)
+        if self._ledger is not None:
+            self._books.compare(last, self._ledger)
         self._check_exposure(last)
         self._check_pnl(last)
 
@@ -243,7 +236,7 @@ class Verifier:
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
         left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
-        exposure = self._exposure.state
+        exposure = self._exposure
         if exposure is not None and exposure.exposure_usd() != reserved + positions + left:
             what = (
                 f"leaves an exposure of {text(exposure.exposure_usd())} USD; positions come to {text(positions)}, "
