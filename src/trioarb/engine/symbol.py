@@ -46,6 +46,7 @@ class SymbolTask:
         "_bell",
         "_board",
         "_decider",
+        "_declared",
         "_entries_open",
         "_every_quote",
         "_executing",
@@ -93,6 +94,8 @@ class SymbolTask:
         self._every_quote = parts.limits.interval_ns == 0
         self._most_iterations = maxsize if parts.limits.max_iterations is None else parts.limits.max_iterations
         self._has_news = True
+        #: The positions of which the strategy declared its bands last.
+        self._declared: Sequence[Position] = ()
         self._timed_at = 0
         self._is_seeded = [False] * len(market.board.venues)
         self._unread = [False] * len(market.board.venues)
@@ -227,7 +230,7 @@ class SymbolTask:
     def note_event(self) -> None:
         """Let the strategy declare its bands anew before it is asked again: at once, if its positions are others."""
         self._has_news = True
-        if self._parts.trades.positions(self.symbol) != tuple(one.position for one in self._decider.held):
+        if self._parts.trades.positions(self.symbol) is not self._declared:
             self._source.ask_again()
 
     def bands(self) -> Decider | None:
@@ -241,7 +244,8 @@ class SymbolTask:
 
     def _declare(self) -> None:
         if self._has_news:
-            self._decider.declare(self._parts.trades.positions(self.symbol))
+            self._declared = self._parts.trades.positions(self.symbol)
+            self._decider.declare(self._declared)
             self._has_news = False
 
     def tick(self) -> None:

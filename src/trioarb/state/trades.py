@@ -149,14 +149,12 @@ class Trades(Folding):
         self._unsent: dict[str, PairOpened] = {}
         self.entries_in_flight = 0
         self._positions: dict[str, Position] = {}
-        #: The open positions of each symbol that has any, by trade id.
-        self.held: dict[str, dict[str, Position]] = {}
+        #: The open positions of each symbol that has any; another tuple once one of them is another.
+        self._held: dict[str, tuple[Position, ...]] = {}
 
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
-        if symbol is None:
-            return tuple(self._positions.values())
-        return tuple(self.held[symbol].values()) if symbol in self.held else ()
+        return tuple(self._positions.values()) if symbol is None else self._held.get(symbol, ())
 
     def position(self, trade_id: str) -> Position:
         """Return an open position."""
@@ -253,10 +251,7 @@ class Trades(Folding):
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
         del self._positions[closed.trade_id]
-        of_symbol = self.held[closed.symbol]
-        del of_symbol[closed.trade_id]
-        if not of_symbol:
-            del self.held[closed.symbol]
+        self._hold(closed.symbol)
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         pair = self.pairs.pop(ended.pair_id)
@@ -274,4 +269,12 @@ class Trades(Folding):
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position
-        self.held.setdefault(position.route.symbol, {})[position.trade_id] = position
+        self._hold(position.route.symbol, position)
+
+    def _hold(self, symbol: str, position: Position | None = None) -> None:
+        """Note which positions a symbol has now; a new one is the last."""
+        held = dict.fromkeys(one.trade_id for one in self._held.pop(symbol, ()))
+        if position is not None:
+            held[position.trade_id] = None
+        if now := tuple(self._positions[trade_id] for trade_id in held if trade_id in self._positions):
+            self._held[symbol] = now
