@@ -18,7 +18,7 @@ from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.sinks import Fees, Skipped, Source, sinks_of
 from trioarb.state.funnel import Funnel
-from trioarb.strategy.decide import Decider, Exit, paths_of
+from trioarb.strategy.decide import Decider, Exit, Plan, paths_of
 from trioarb.strategy.market import Market
 from trioarb.strategy.sizing import NotSized
 from trioarb.time.campaign_time import Turn
@@ -45,6 +45,7 @@ class SymbolTask:
         "_active",
         "_bell",
         "_board",
+        "_decided_seq",
         "_decider",
         "_declared",
         "_entries_open",
@@ -100,6 +101,7 @@ class SymbolTask:
         self._is_seeded = [False] * len(market.board.venues)
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | Exit | None = None
+        self._decided_seq = 0
         self._executing = False
         self._paused: dict[str, int] = {}
         self._failure: Exception | None = None
@@ -398,7 +400,7 @@ class SymbolTask:
     def _decide_exit(self, now_ns: int) -> None:
         found = self._decider.exit(now_ns, self._paused)
         if found is not None:
-            self._work = found
+            self._work, self._decided_seq = found, self._parts.journal.seq
             self._bell.ring()
 
     async def _execute(self) -> None:
@@ -413,14 +415,19 @@ class SymbolTask:
 
     async def _exit(self, work: Exit) -> None:
         """Execute an exit; one that closed nothing is not tried again at once."""
-        position = work.position
-        # Planned again: since the decision, another symbol may have spent what it needs.
-        found = self._decider.plan_exit(position, work.reason) if self._decider.can_close(position) else None
+        position, found = work.position, self._still_planned(work)
         if found is not None and found.is_tradable:
             await self._parts.executor.exit(self.market, position, found.plan, work.reason)
         self._paused.pop(position.trade_id, None)
         if position in self._parts.trades.positions(self.symbol):
             self._paused[position.trade_id] = self._parts.time.now_ns() + _RETRY_CLOSE_NS
+
+    def _still_planned(self, work: Exit) -> Plan | None:
+        """Return how to close a position now: since the decision, another symbol may have spent what it needs."""
+        decider, found = self._decider, work.found
+        if self._decided_seq == self._parts.journal.seq and decider.has_same_quotes(found.plan, found.touches):
+            return found
+        return decider.plan_exit(work.position, work.reason) if decider.can_close(work.position) else None
 
     def _seed_inventory(self, index: int) -> None:
         venue = self._board.venues[index]

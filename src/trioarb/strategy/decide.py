@@ -14,7 +14,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import Strategy
 from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
-from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 
@@ -22,18 +22,23 @@ __all__ = ["Decider", "Exit", "Plan", "paths_of"]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: not even all of it."""
+    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: not even all of it.
+
+    ``touches``: those of the two venues, buying and selling, that it was made with.
+    """
 
     plan: Opportunity
     is_tradable: bool
     is_dust: bool
+    touches: tuple[Touch | None, Touch | None]
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """A position that is to be closed, and why."""
+    """A position that is to be closed, why, and how."""
 
     position: Position
     reason: ExitReason
+    found: Plan
 
 
 class Decider:
@@ -142,8 +147,8 @@ class Decider:
             if now_ns < paused.get(held.position.trade_id, 0) or not self.can_close(held.position):
                 continue
             reason = self._exit_reason(held, now_ns)
-            if reason is not None and self.plan_exit(held.position, reason).is_tradable:
-                return Exit(held.position, reason)
+            if reason is not None and (found := self.plan_exit(held.position, reason)).is_tradable:
+                return Exit(held.position, reason, found)
         return None
 
     def _exit_reason(self, held: Held, now_ns: int) -> ExitReason | None:
@@ -171,7 +176,12 @@ class Decider:
         plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
         is_tradable = both_take(plan.quantity, plan, buy, sell)
         is_dust = not is_tradable and not both_take(position.quantity, plan, buy, sell)
-        return Plan(plan, is_tradable, is_dust)
+        return Plan(plan, is_tradable, is_dust, (buy.touch, sell.touch))
+
+    def has_same_quotes(self, plan: Opportunity, touches: tuple[Touch | None, Touch | None]) -> bool:
+        """Return whether the quotes of a plan's venues are still those that it was made with."""
+        touch, route = self._board.touch, plan.route
+        return touch(route.buy_venue) is touches[0] and touch(route.sell_venue) is touches[1]
 
     def unrealised_usd(self, position: Position) -> Decimal | None:
         """Return PnL if closed at the touch, fees paid, to the last digit; ``None`` without quotes."""
