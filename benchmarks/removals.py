@@ -184,6 +184,23 @@ _TRADE = (
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
     ),
     Removal(
+        name="rest of a pair that was begun at once",
+        promise="A pair ends HEDGED, FLAT, or RESIDUAL. No other ending exists.",
+        file="src/trioarb/engine/symbol.py",
+        text="                if self._rest is not None:  # begun at once, which may have ended the campaign\n"
+        "                    await self._finish()",
+        instead="                pass",
+        tests=(f"{_RECOVERY}test_an_entry_whose_intents_can_not_be_written_is_not_sent[order]",),
+    ),
+    Removal(
+        name="step of a pair that took no time",
+        promise="What was recorded is in the file before anything that follows from it is sent",
+        file="src/trioarb/engine/symbol.py",
+        text="            self._parts.journal.end_step()\n",
+        instead="",
+        tests=(f"{_RECOVERY}test_a_pair_that_took_no_time_is_in_the_journal_before_more_is_recorded",),
+    ),
+    Removal(
         name="intents before orders",
         promise="**Both legs are in the journal before either is sent.**",
         file="src/trioarb/journal/writer.py",

@@ -233,6 +233,29 @@ class FullDisk:
         return os.pwrite(fd, data, offset)
 
 
+def test_a_pair_that_took_no_time_is_in_the_journal_before_more_is_recorded(
+    tmp_path: Path, table: dict[str, Any]
+) -> None:
+    """Pairs that take no time follow on each other without an await, at which their steps would be written."""
+    for venue in table["exchanges"].values():
+        venue["latency_ms"] = 0
+    table["strategy"]["exit_bps"] = -100
+    table["guards"]["symbol"] = {"cooldown_seconds": 0, "max_position_count": 1}
+    place = Place(tmp_path, table, [(second / 2, second / 2 + 0.25, 1.0) for second in range(2, 20)])
+    ended = seen = 0
+
+    def look(record: Record) -> None:
+        nonlocal ended, seen
+        if isinstance(record.event, model.PairOpened):
+            seen += ended > 0
+            assert place.journal.read_bytes().count(b'"type":"pair_ended"') == ended
+        ended += isinstance(record.event, model.PairEnded)
+
+    place.run(look)
+
+    assert seen > 20
+
+
 @pytest.mark.parametrize("durability", ["order", "batch"])
 def test_an_entry_whose_intents_can_not_be_written_is_not_sent(
     tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch, durability: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from math import inf, nextafter
 from sys import maxsize
 from time import perf_counter_ns
@@ -11,6 +12,7 @@ from time import perf_counter_ns
 import trio
 
 from trioarb.engine.parts import Parts
+from trioarb.execution.executor import Rest
 from trioarb.model.event import Deposited, FunnelCounted, PairOpened
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
@@ -50,7 +52,6 @@ class SymbolTask:
         "_declared",
         "_entries_open",
         "_every_quote",
-        "_executing",
         "_failure",
         "_funnel",
         "_has_news",
@@ -59,6 +60,7 @@ class SymbolTask:
         "_on_done",
         "_parts",
         "_paused",
+        "_rest",
         "_source",
         "_timed_at",
         "_unread",
@@ -102,12 +104,12 @@ class SymbolTask:
         self._unread = [False] * len(market.board.venues)
         self._work: PairOpened | Exit | None = None
         self._decided_seq = 0
-        self._executing = False
+        self._rest: Rest | None = None
         self._paused: dict[str, int] = {}
         self._failure: Exception | None = None
         self._active = True
         self.retired = False
-        self._bell = parts.time.bell(Turn.SYMBOL.order(symbol=market.symbol))
+        self._bell = parts.time.bell(Turn.SYMBOL.order(symbol=market.symbol), self._execute_at_once)
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -144,7 +146,7 @@ class SymbolTask:
     @property
     def done(self) -> bool:
         """Whether no entry will come any more, and no pair is in flight."""
-        return self.retired or (self.limit_reached and self._work is None and not self._executing)
+        return self.retired or (self.limit_reached and self._work is None and self._rest is None)
 
     @property
     def best_edge_bps(self) -> float | None:
@@ -252,7 +254,7 @@ class SymbolTask:
 
     def tick(self) -> None:
         """Evaluate the latest quotes, unless a pair is in flight."""
-        if self._active and self._work is None and not self._executing:
+        if self._active and self._work is None and self._rest is None:
             self._unread[:] = [False] * len(self._unread)
             try:
                 self.evaluate(self._parts.time.now_ns())
@@ -295,9 +297,8 @@ class SymbolTask:
             if self._work is not None:
                 if self.fenced and isinstance(self._work, PairOpened):
                     await trio.sleep_forever()  # the scope around this task is cancelled already
-                await self._execute()
-                if self.done:
-                    self._on_done()
+                self._begin()
+                await self._finish()
                 # A pair is shielded: without this, one after the other could keep the campaign from its end.
                 await trio.lowlevel.checkpoint_if_cancelled()
                 continue
@@ -312,7 +313,11 @@ class SymbolTask:
                 wake_ns = now_ns + _RETRY_CLOSE_NS
                 if self._work is not None:
                     continue
-            await self._bell.wait(min((at_ns for at_ns in (wake_ns, until_ns) if at_ns is not None), default=None))
+            try:
+                await self._bell.wait(min((at_ns for at_ns in (wake_ns, until_ns) if at_ns is not None), default=None))
+            finally:
+                if self._rest is not None:  # begun at once, which may have ended the campaign
+                    await self._finish()
 
     def take_up(self, counted: FunnelCounted | None) -> None:
         """Go on with the counters that the journal holds; act on no quote before `run`."""
@@ -337,7 +342,9 @@ class SymbolTask:
                     continue
                 found = self._decider.plan_exit(position, reason)
                 if found.is_tradable:
-                    await self._parts.executor.exit(self.market, position, found.plan, reason)
+                    rest = self._parts.executor.exit(self.market, position, found.plan, reason)
+                    if rest is not None:
+                        await rest()
                 elif found.is_dust:
                     self._parts.executor.write_off(self.market, position, found.plan, reason)
                 await trio.lowlevel.checkpoint_if_cancelled()
@@ -368,7 +375,7 @@ class SymbolTask:
 
     @property
     def _is_busy(self) -> bool:
-        return self._work is not None or self._executing
+        return self._work is not None or self._rest is not None
 
     def _decide_entry(self, now_ns: int) -> None:
         funnel = self._funnel
@@ -403,24 +410,50 @@ class SymbolTask:
             self._work, self._decided_seq = found, self._parts.journal.seq
             self._bell.ring()
 
-    async def _execute(self) -> None:
-        work, self._work, self._executing = self._work, None, True
+    async def _finish(self) -> None:
+        """Bring to its end what was begun. Not ended by cancellation."""
         try:
-            if isinstance(work, PairOpened):
-                await self._parts.executor.enter(self.market, work)
-            elif work is not None:
-                await self._exit(work)
+            if self._rest is not None:
+                await self._rest()
         finally:
-            self._executing = False
+            self._rest = None
+        if self.done:
+            self._on_done()
 
-    async def _exit(self, work: Exit) -> None:
+    def _execute_at_once(self) -> bool:
+        """Execute in this symbol's turn what was decided, without waking the task; say whether that may sleep on."""
+        if self._work is None or self.fenced or self._failure is not None:
+            return False
+        try:
+            self._begin()
+            self._parts.journal.end_step()
+            if self._rest is not None:
+                return False
+            if self.done:
+                self._on_done()
+            self._declare()
+        except Exception as error:  # the symbol's fault, not that of whoever waits for its turn
+            self._fail(error)
+            return False
+        return self._decider.due_ns is None
+
+    def _begin(self) -> None:
+        """Execute what was decided, as far as nothing has to be waited for."""
+        work, self._work = self._work, None
+        if isinstance(work, PairOpened):
+            self._rest = self._parts.executor.enter(self.market, work)
+        elif work is not None:
+            self._rest = self._exit(work)
+
+    def _exit(self, work: Exit) -> Rest | None:
         """Execute an exit; one that closed nothing is not tried again at once."""
         position, found = work.position, self._still_planned(work)
         if found is not None and found.is_tradable:
-            await self._parts.executor.exit(self.market, position, found.plan, work.reason)
-        self._paused.pop(position.trade_id, None)
-        if position in self._parts.trades.positions(self.symbol):
-            self._paused[position.trade_id] = self._parts.time.now_ns() + _RETRY_CLOSE_NS
+            rest = self._parts.executor.exit(self.market, position, found.plan, work.reason)
+            if rest is not None:
+                return partial(self._exit_later, rest, position)
+        self._pause(position)
+        return None
 
     def _still_planned(self, work: Exit) -> Plan | None:
         """Return how to close a position now: since the decision, another symbol may have spent what it needs."""
@@ -428,6 +461,16 @@ class SymbolTask:
         if self._decided_seq == self._parts.journal.seq and decider.has_same_quotes(found.plan, found.touches):
             return found
         return decider.plan_exit(work.position, work.reason) if decider.can_close(work.position) else None
+
+    async def _exit_later(self, rest: Rest, position: Position) -> None:
+        await rest()
+        self._pause(position)
+
+    def _pause(self, position: Position) -> None:
+        """Let an exit that was executed rest for a while, if it closed nothing."""
+        self._paused.pop(position.trade_id, None)
+        if position in self._parts.trades.positions(self.symbol):
+            self._paused[position.trade_id] = self._parts.time.now_ns() + _RETRY_CLOSE_NS
 
     def _seed_inventory(self, index: int) -> None:
         venue = self._board.venues[index]

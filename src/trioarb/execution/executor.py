@@ -24,10 +24,13 @@ from trioarb.state.trades import OpenOrder, PairFlows, Trades
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 
-__all__ = ["Executor", "entry_of"]
+__all__ = ["Executor", "Rest", "entry_of"]
 
 #: A pair is shielded from the campaign's end for this much longer than its own deadlines add up to.
 _MARGIN_SECONDS = 5
+
+#: What is left of a pair for which something has to be waited for: brings it to its end, whatever its caller does.
+Rest = Callable[[], Awaitable[None]]
 
 
 class Executor:
@@ -78,18 +81,18 @@ class Executor:
         drain = 5 * settings.leg_timeout_seconds + settings.hedge_deadline_seconds + _MARGIN_SECONDS
         self.hurry_until = min(self.hurry_until, trio.current_time() + float(drain) + seconds)
 
-    async def enter(self, market: Market, opened: PairOpened) -> None:
-        """Execute an entry that was opened. Not ended by cancellation of the caller."""
-        await self._execute(Flight(market, opened))
+    def enter(self, market: Market, opened: PairOpened) -> Rest | None:
+        """Execute an entry that was opened, as far as nothing has to be waited for; return the rest, to be awaited."""
+        return self._execute(Flight(market, opened))
 
-    async def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
-        """Close the planned quantity of a position. Not ended by cancellation of the caller.
+    def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Rest | None:
+        """Close the planned quantity of a position, as `enter` does.
 
         Nothing is sent when a hurry has no time left for it.
         """
         if trio.current_time() >= self.hurry_until:
-            return
-        await self._execute(self._open_exit(market, position, plan, reason))
+            return None
+        return self._execute(self._open_exit(market, position, plan, reason))
 
     def write_off(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
         """Close a position that is too small for its venues to trade as dust, without an order."""
@@ -102,7 +105,7 @@ class Executor:
         for order in self._trades.orders.values():
             if order.pair is flows:
                 flight.unanswered[order.submitted.client_order_id] = order_of(order.submitted)
-        self._settle(flight, await self._finish(flight, self._sender.ask_all))
+        await self._finish(flight, self._sender.ask_all)
 
     async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
         """Ask once what became of an order that its pair ended without; record what is learnt, and what it changes.
@@ -160,8 +163,8 @@ class Executor:
         ):
             self._journal.record(event)
 
-    async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[object]]) -> Finish:
-        """Begin, then even out the legs; the deadline of the shield is the last resort."""
+    async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[object]]) -> None:
+        """Begin, then even out the legs and settle; the deadline of the shield is the last resort."""
         longest = 4 * self._settings.leg_timeout_seconds + self._settings.hedge_deadline_seconds + _MARGIN_SECONDS
         deadline = min(trio.current_time() + float(longest), self.hurry_until)
         with trio.CancelScope(shield=True, deadline=deadline) as shield:
@@ -179,12 +182,13 @@ class Executor:
         step = self._next(flight, out_of_time=True)
         if not isinstance(step, Finish):
             raise AssertionError(f"a pair that is out of time must finish, not {step}")
-        return step
+        self._settle(flight, step)
 
-    async def _execute(self, flight: Flight) -> None:
+    def _execute(self, flight: Flight) -> Rest | None:
         """Send both legs together, once their intent is in the journal, and bring the pair to its end.
 
-        Where it is known when they are answered, and nobody else has to go on before, nothing is waited for.
+        Where it is known when they are answered, and nobody else has to go on before, nothing is waited for. Otherwise
+        return what is left to be awaited.
         """
         opened, sender = flight.opened, self._sender
         buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
@@ -198,8 +202,8 @@ class Executor:
             begin = sender.hear
         else:
             self._settle(flight, step)
-            return
-        self._settle(flight, await self._finish(flight, begin))
+            return None
+        return partial(self._finish, flight, begin)
 
     async def _send_legs(self, flight: Flight, *, legs: Sequence[Order]) -> None:
         """Send both legs together, once their intent is in the journal; without that, no entry."""

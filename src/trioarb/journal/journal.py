@@ -108,6 +108,11 @@ class Journal:
         if self._writer is not None:
             self._writer.begin()
 
+    def end_step(self) -> None:
+        """Write what was recorded, where more is recorded before the next await."""
+        if self._writer is not None:
+            self._writer.end_step()
+
     @property
     def is_failing(self) -> bool:
         """Whether what is recorded now can't be relied upon. It is kept, and written once that can be done."""

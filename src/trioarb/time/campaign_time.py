@@ -89,8 +89,12 @@ class CampaignTime(ABC):
         """
 
     @abstractmethod
-    def bell(self, order: WakeOrder) -> Bell:
-        """Make a bell whose waiter wakes at ``order`` among others that are due."""
+    def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
+        """Make a bell whose waiter wakes at ``order`` among others that are due.
+
+        ``at_once`` does what the bell is rung for without the waiter, and says whether that may sleep on. In virtual
+        time it is called in the waiter's turn, where that saves waking it; it must not raise.
+        """
 
     @abstractmethod
     def deadline(self, at_ns: int) -> float:
@@ -125,7 +129,7 @@ class RealTime(CampaignTime):
     async def turn(self, order: WakeOrder) -> None:
         pass
 
-    def bell(self, order: WakeOrder) -> Bell:
+    def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
         return _RealBell(self)
 
     def deadline(self, at_ns: int) -> float:

@@ -21,12 +21,20 @@ _NEVER = 2**63 - 1
 #: An agenda of more entries is cleared of those that were woken before their time; many never would have been.
 _ENTRIES = 256
 
+#: So many turns may pass without Trio running, which hears signals and threads in between.
+_MOST_PASSED = 64
+
 
 @attrs.define(eq=False)
 class _Entry:
-    """A task that waits on the agenda; ``None`` once it was woken or cancelled."""
+    """A task that waits on the agenda; ``None`` once it was woken or cancelled.
+
+    ``at_once`` does what the task would be woken for, and says whether it may wait on: until ``until_ns``.
+    """
 
     task: trio.lowlevel.Task | None
+    at_once: Callable[[], bool] | None = None
+    until_ns: int = _NEVER
 
 
 class VirtualClock(trio.abc.Clock):
@@ -49,6 +57,7 @@ class VirtualClock(trio.abc.Clock):
         self._agenda: list[tuple[int, WakeOrder, int, _Entry]] = []
         self._most_entries = _ENTRIES
         self._count = itertools.count()
+        self._passed = 0
 
     def start_clock(self) -> None:
         pass
@@ -58,16 +67,10 @@ class VirtualClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Called by Trio when nothing is runnable, with the earliest deadline of all cancel scopes."""
+        self._passed = 0
         due = self._first()
         if due is not None and due[0] < _NEVER and due[0] / SECOND_NS < deadline:
-            at_ns, order, _, entry = heapq.heappop(self._agenda)
-            self.elapsed_ns = max(self.elapsed_ns, at_ns)
-            if self.lead is not None:
-                self.lead(self.elapsed_ns if order[0] else self.elapsed_ns - 1)
-            task, entry.task = entry.task, None
-            self._note(task, (at_ns, order))
-            if task is not None:
-                trio.lowlevel.reschedule(task)
+            self._wake(self._next_turn())
             return 0
         if deadline == math.inf:
             return math.inf
@@ -86,6 +89,20 @@ class VirtualClock(trio.abc.Clock):
             heapq.heappop(agenda)
         return agenda[0] if agenda else None
 
+    def _next_turn(self) -> _Entry:
+        """Take the first entry off the agenda, whose turn begins."""
+        at_ns, order, _, entry = heapq.heappop(self._agenda)
+        self.elapsed_ns = max(self.elapsed_ns, at_ns)
+        if self.lead is not None:
+            self.lead(self.elapsed_ns if order[0] else self.elapsed_ns - 1)
+        self._note(entry.task, (at_ns, order))
+        return entry
+
+    def _wake(self, entry: _Entry) -> None:
+        task, entry.task = entry.task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
     def _note(self, task: trio.lowlevel.Task | None, woke_for: tuple[int, WakeOrder]) -> None:
         """Note whose turn it is. Of several that wait for the same, Trio's order would say who is first."""
         following = self._first()
@@ -99,22 +116,56 @@ class VirtualClock(trio.abc.Clock):
         self._push(at_ns, order, entry)
         return entry
 
-    def move(self, entry: _Entry, order: WakeOrder) -> _Entry:
-        """Let the entry's task wake now instead of when it wanted to."""
-        moved = _Entry(entry.task)
+    def move(self, entry: _Entry, at_ns: int, order: WakeOrder, at_once: Callable[[], bool] | None) -> _Entry:
+        """Let the entry's task, which wanted to wake at ``at_ns``, wake now, unless ``at_once`` does for it."""
+        moved = _Entry(entry.task, at_once, at_ns)
         entry.task = None
         self._push(self.elapsed_ns, order, moved)
         return moved
 
+    def pass_turns(self) -> bool:
+        """Do at once what is due before the running task, which is on the agenda; say whether its turn has come then.
+
+        Where it hasn't, or nothing could be done at once, the task has to wait as any other.
+        """
+        task, is_passed = trio.lowlevel.current_task(), False
+        while (first := self._first()) is not None and self._passed < _MOST_PASSED and self.horizon_ns != -1:
+            at_ns, order, _, entry = first
+            is_own = entry.task is task
+            if not is_passed if is_own else entry.at_once is None or at_ns > self.elapsed_ns:
+                break
+            now = trio.lowlevel.current_statistics()
+            if now.tasks_runnable:
+                break
+            if is_own:
+                deadline_ns = self._deadline_ns(now)
+                if at_ns >= deadline_ns or trio.current_effective_deadline() == -math.inf:
+                    break
+                self._next_turn().task = None
+                self.horizon_ns = min(self._next_ns(), deadline_ns)
+                return True
+            self._next_turn()
+            if entry.at_once is None or not entry.at_once():
+                self._wake(entry)
+                break
+            self._push(entry.until_ns, order, entry)
+            is_passed = True
+            self._passed += 1
+        return False
+
     def look_ahead(self) -> int:
         """Return until when time may run on without waking anybody; it is kept in ``horizon_ns``."""
-        first = self._first()
-        horizon = _NEVER if first is None else first[0]
-        to_deadline = trio.lowlevel.current_statistics().seconds_to_next_deadline
-        if not math.isinf(to_deadline):
-            horizon = min(horizon, self.elapsed_ns + math.floor(to_deadline * SECOND_NS))
-        self.horizon_ns = horizon
+        horizon = self.horizon_ns = min(self._next_ns(), self._deadline_ns(trio.lowlevel.current_statistics()))
         return horizon
+
+    def _next_ns(self) -> int:
+        first = self._first()
+        return _NEVER if first is None else first[0]
+
+    def _deadline_ns(self, now: trio.lowlevel.RunStatistics) -> int:
+        """Return when the next deadline of a cancel scope is."""
+        seconds = now.seconds_to_next_deadline
+        return _NEVER if math.isinf(seconds) else self.elapsed_ns + math.floor(seconds * SECOND_NS)
 
     def is_free_until(self, elapsed_ns: int, order: WakeOrder) -> bool:
         """Return whether nobody has to be woken before ``order`` at that time."""
@@ -197,8 +248,8 @@ class VirtualTime(CampaignTime):
         if self._clock.awake is not trio.lowlevel.current_task():
             await self.sleep_until(self.now_ns(), order)
 
-    def bell(self, order: WakeOrder) -> Bell:
-        return _VirtualBell(self._clock, self._start_ns, order)
+    def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
+        return _VirtualBell(self._clock, self._start_ns, order, at_once)
 
     def deadline(self, at_ns: int) -> float:
         return (at_ns - self._start_ns) / SECOND_NS
@@ -208,24 +259,32 @@ class VirtualTime(CampaignTime):
 
 
 class _VirtualBell(Bell):
-    def __init__(self, clock: VirtualClock, start_ns: int, order: WakeOrder) -> None:
+    def __init__(
+        self, clock: VirtualClock, start_ns: int, order: WakeOrder, at_once: Callable[[], bool] | None
+    ) -> None:
         self._clock = clock
         self._start_ns = start_ns
         self._order = order
+        self._at_once = at_once
         self._waiting: _Entry | None = None
+        self._until_ns = _NEVER
         self._rung = False
 
     def ring(self) -> None:
         if self._waiting is not None and self._waiting.task is not None and not self._rung:
-            self._waiting = self._clock.move(self._waiting, self._order)
+            at_once = None if self._at_once is None else self._do
+            self._waiting = self._clock.move(self._waiting, self._until_ns, self._order, at_once)
         self._rung = True
 
+    def _do(self) -> bool:
+        assert self._at_once is not None
+        self._rung = not self._at_once()
+        return not self._rung
+
     async def wait(self, until_ns: int | None) -> None:
-        if self._rung:
-            at_ns = self._clock.elapsed_ns
-        else:
-            at_ns = _NEVER if until_ns is None else max(until_ns - self._start_ns, self._clock.elapsed_ns)
-        self._waiting = self._clock.park(at_ns, self._order)
+        at_ns = _NEVER if until_ns is None else max(until_ns - self._start_ns, self._clock.elapsed_ns)
+        self._until_ns = at_ns
+        self._waiting = self._clock.park(self._clock.elapsed_ns if self._rung else at_ns, self._order)
 
         def abort(_: Any) -> trio.lowlevel.Abort:
             if self._waiting is not None:
@@ -233,8 +292,9 @@ class _VirtualBell(Bell):
             return trio.lowlevel.Abort.SUCCEEDED
 
         try:
-            await trio.lowlevel.wait_task_rescheduled(abort)
+            if not self._clock.pass_turns():
+                await trio.lowlevel.wait_task_rescheduled(abort)
+                self._clock.horizon_ns = None
         finally:
             self._waiting = None
         self._rung = False
-        self._clock.horizon_ns = None
