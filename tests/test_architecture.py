@@ -37,6 +37,7 @@ LAYERS = (
     "risk",
     "execution",
     "engine",
+    "survey",
     "verify",
     "report",
     "cli",

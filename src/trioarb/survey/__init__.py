@@ -1,0 +1,1 @@
+"""What the routes of recorded markets could have earned, without trading on them."""

@@ -1,0 +1,83 @@
+"""How edges were distributed over time: a histogram for each route, with exact extremes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+__all__ = ["BINS_A_BP", "Distribution"]
+
+#: Resolution and range of a histogram: tenths of a basis point, up to so many bps on both sides; what lies beyond
+#: counts in the outermost bins.
+BINS_A_BP, _REACH_BPS = 10, 500
+_BINS = 2 * _REACH_BPS * BINS_A_BP
+#: Histograms of so many rows are added up at once; of more, each row by itself.
+_FEW_CELLS = 120_000
+
+
+class Distribution:
+    """For how many nanoseconds each of some rows (routes) stood at which value, in bps."""
+
+    def __init__(self, rows: int) -> None:
+        import numpy as np
+
+        self._ns = np.zeros((rows, _BINS), dtype=np.int64)
+        self._highest = np.full(rows, -np.inf)
+
+    def add(self, row: Array, bps: Array, ns: Array) -> None:
+        """Count values of rows that stood so long, 0 included; rows are in ascending order, NaN is no value."""
+        import numpy as np
+
+        if (bps != bps).any():
+            is_known = bps == bps
+            row, bps, ns = row[is_known], bps[is_known], ns[is_known]
+        if not len(row):
+            return
+        at = bps * BINS_A_BP
+        at += _BINS // 2
+        np.clip(at, 0, _BINS - 1, out=at)
+        first, last = int(row[0]), int(row[-1]) + 1
+        found = at.astype(np.int64)
+        found += _BINS * (row - first)
+        if (last - first) * _BINS <= min(_FEW_CELLS, 4 * len(row)):
+            # A sum of nanoseconds is exact as a double up to 104 days, and a window is much shorter.
+            summed = np.bincount(found, weights=ns, minlength=(last - first) * _BINS)
+            self._ns[first:last] += summed.reshape(last - first, _BINS).astype(np.int64)
+        else:
+            np.add.at(self._ns[first:last].reshape(-1), found, ns)
+        begin = np.concatenate(([0], np.diff(row).nonzero()[0] + 1))
+        np.maximum.at(self._highest, row[begin], np.maximum.reduceat(np.where(ns > 0, bps, -np.inf), begin))
+
+    def total_ns(self, row: int) -> int:
+        """Return for how long a row had any value."""
+        return int(self._ns[row].sum())
+
+    def quantile(self, row: int, share: float) -> float | None:
+        """Return the value below which a row was for this share of its time, to a tenth of a bp; ``None`` without any.
+
+        It is the middle of a bin, and never above the highest.
+        """
+        import numpy as np
+
+        total = self.total_ns(row)
+        if not total:
+            return None
+        at = int(np.cumsum(self._ns[row]).searchsorted(share * total))
+        middle = (at - _BINS // 2 + 0.5) / BINS_A_BP
+        return min(middle, float(self._highest[row]))
+
+    def highest(self, row: int) -> float | None:
+        """Return the highest value, exactly; ``None`` without any."""
+        return float(self._highest[row]) if self._highest[row] > float("-inf") else None
+
+    def share_from(self, row: int, bps: float) -> float | None:
+        """Return the share of a row's time at this value or above, to a tenth of a bp; ``None`` without any."""
+        import numpy as np
+
+        total = self.total_ns(row)
+        first = int(np.clip(np.floor(bps * BINS_A_BP) + _BINS // 2, 0, _BINS - 1))
+        return int(self._ns[row, first:].sum()) / total if total else None

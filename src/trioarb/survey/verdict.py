@@ -1,0 +1,209 @@
+"""What a route's edges and chances say about whether it can pay."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from trioarb.model.market import Route
+from trioarb.survey.survey import Chances, Look, SurveyedRoute
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["QUANTILES", "BreakEven", "Figures", "Verdict", "break_evens", "figures_of", "net_levels", "overall"]
+
+#: With less than this nothing is said of a route: time with both quotes fresh, and quotes of each venue.
+_LEAST_NS, _LEAST_QUOTES = 300 * 10**9, 1_000
+#: So many chances that last long enough make a route one that pays; fewer can be luck.
+_LEAST_CHANCES = 30
+#: For this share of its time an order that rests would have to be worth it.
+_MAKER_SHARE = 0.01
+#: Of the gross edge, by time.
+QUANTILES = (0.05, 0.5, 0.95, 0.99)
+
+
+class Verdict(enum.Enum):
+    """``NOT_ENOUGH`` data to say any of the others."""
+
+    PAYS = "pays"
+    MAKERS = "pays only for makers"
+    NEVER = "can't pay"
+    NOT_ENOUGH = "not enough data"
+
+
+@attrs.frozen(kw_only=True)
+class BreakEven:
+    """What the gross edge has to be for a round trip to break even, in bps, and what that is made of.
+
+    Both orders' fees on the way in and on the way out, and ``crossing``: what the reversed route loses, gross, for half
+    of the time. What isn't known, such as slippage at a size beyond the best quotes, is not in it.
+    """
+
+    fees_in: float
+    fees_out: float
+    crossing: float
+
+    @property
+    def gross_bps(self) -> float:
+        return self.fees_in + self.fees_out + self.crossing
+
+
+@attrs.frozen(kw_only=True)
+class Figures:
+    """A route as a whole. Edges in bps; shares are of the time in which both quotes were fresh; money in quote asset.
+
+    ``chances``: times in which a round trip would have paid; ``lasting``: those that lasted as long as an order takes
+    to arrive; ``half_life_ms``: half of them lasted longer; ``notional``: half of them had more of it at their best
+    moment; ``profit``: what taking each once, at its best moment, would have earned. ``one_way``: the same above zero
+    net of both fees, for who sells from stock and leaves it at that.
+    """
+
+    route: Route
+    quotes: tuple[int, int]
+    fresh_seconds: float
+    gross_bps: tuple[float, ...]
+    highest_gross_bps: float | None
+    break_even: BreakEven | None
+    share_above_zero: float | None
+    share_above_break_even: float | None
+    maker_share: float | None
+    chances: int
+    lasting: int
+    half_life_ms: float | None
+    notional: float | None
+    profit: float
+    verdict: Verdict
+    why: str
+    one_way: int
+    one_way_lasting: int
+    one_way_half_life_ms: float | None
+    one_way_profit: float
+    one_way_verdict: Verdict
+
+
+def break_evens(look: Look, routes: Sequence[SurveyedRoute]) -> list[BreakEven | None]:
+    """Return of each route what it takes to break even; ``None`` where the way out was never quoted."""
+    index = {one.route: number for number, one in enumerate(routes)}
+    found: list[BreakEven | None] = []
+    for one in routes:
+        back = index.get(one.route.reversed)
+        out = None if back is None else look.gross.quantile(back, 0.5)
+        if back is None or out is None:
+            found.append(None)
+            continue
+        found.append(
+            BreakEven(fees_in=_fees_bps(one), fees_out=_fees_bps(routes[back]), crossing=-out),
+        )
+    return found
+
+
+def net_levels(routes: Sequence[SurveyedRoute], found: Sequence[BreakEven | None]) -> list[float]:
+    """Return the edge net of the fees on the way in from which a round trip earns; ∞ where it isn't known."""
+    return [
+        float("inf") if one is None else 1e4 * ((1 + one.gross_bps / 1e4) * route.keep_taker / route.cost_taker - 1)
+        for route, one in zip(routes, found, strict=True)
+    ]
+
+
+def figures_of(
+    number: int,
+    routes: Sequence[SurveyedRoute],
+    look: Look,
+    break_even: BreakEven | None,
+    one_way: Chances,
+    chances: Chances,
+    *,
+    latency_ns: int,
+) -> Figures:
+    """Return a route's figures and verdict."""
+    route, fresh_ns = routes[number], look.gross.total_ns(number)
+    quotes = int(look.quotes[route.symbol, route.buy]), int(look.quotes[route.symbol, route.sell])
+    maker_share = _maker_share(number, routes, look)
+    missing = _missing(fresh_ns, quotes)
+    verdict, why = (Verdict.NOT_ENOUGH, missing) if missing else _judge(chances, fresh_ns, latency_ns, maker_share)
+    one_way_verdict = Verdict.NOT_ENOUGH if missing else _judge(one_way, fresh_ns, latency_ns, None)[0]
+    return Figures(
+        route=route.route,
+        quotes=quotes,
+        fresh_seconds=fresh_ns / 1e9,
+        gross_bps=tuple(one for share in QUANTILES if (one := look.gross.quantile(number, share)) is not None),
+        highest_gross_bps=look.gross.highest(number),
+        break_even=break_even,
+        share_above_zero=look.above_zero_ns[number] / fresh_ns if fresh_ns else None,
+        share_above_break_even=int(chances.lasted_ns.sum()) / fresh_ns if fresh_ns and break_even else None,
+        maker_share=maker_share,
+        chances=len(chances.lasted_ns),
+        lasting=_lasting(chances, latency_ns),
+        half_life_ms=_median(chances.lasted_ns / 1e6),
+        notional=_median(chances.notional),
+        profit=float(chances.profit.sum()),
+        verdict=verdict,
+        why=why,
+        one_way=len(one_way.lasted_ns),
+        one_way_lasting=_lasting(one_way, latency_ns),
+        one_way_half_life_ms=_median(one_way.lasted_ns / 1e6),
+        one_way_profit=float(one_way.profit.sum()),
+        one_way_verdict=one_way_verdict,
+    )
+
+
+def overall(routes: Sequence[Figures]) -> Verdict:
+    """Return what they come to: a route that lacks data may still be one that pays."""
+    found = [one.verdict for one in routes]
+    order = (Verdict.PAYS, Verdict.MAKERS, Verdict.NOT_ENOUGH, Verdict.NEVER)
+    return next((one for one in order if one in found), Verdict.NOT_ENOUGH)
+
+
+def _fees_bps(route: SurveyedRoute) -> float:
+    """Return the gross edge that both takers' fees use up."""
+    return 1e4 * (route.cost_taker / route.keep_taker - 1)
+
+
+def _maker_share(number: int, routes: Sequence[SurveyedRoute], look: Look) -> float | None:
+    """Return the share of time in which a resting order, if filled, would earn more than half of the ways out cost."""
+    back = next((n for n, one in enumerate(routes) if one.route == routes[number].route.reversed), None)
+    out = None if back is None else look.maker.quantile(back, 0.5)
+    return None if out is None else look.maker.share_from(number, -out)
+
+
+def _missing(fresh_ns: int, quotes: tuple[int, int]) -> str:
+    """Return what is missing to say anything, or ''."""
+    missing = []
+    if fresh_ns < _LEAST_NS:
+        missing.append(f"both quotes were fresh for {fresh_ns / 1e9:,.0f} of {_LEAST_NS / 1e9:,.0f} s")
+    if min(quotes) < _LEAST_QUOTES:
+        missing.append(f"a venue brought {min(quotes):,} of {_LEAST_QUOTES:,} quotes")
+    return "; ".join(missing)
+
+
+def _judge(chances: Chances, fresh_ns: int, latency_ns: int, maker_share: float | None) -> tuple[Verdict, str]:
+    count, lasting, latency = len(chances.lasted_ns), _lasting(chances, latency_ns), f"{latency_ns / 1e6:g} ms"
+    hours = fresh_ns / 3.6e12
+    if lasting >= _LEAST_CHANCES:
+        return Verdict.PAYS, f"{lasting:,} chances of {latency} and longer, {lasting / hours:,.1f} an hour"
+    if lasting:
+        needed = hours * _LEAST_CHANCES / lasting
+        return (
+            Verdict.NOT_ENOUGH,
+            f"{lasting:,} chances of {latency} and longer; {_LEAST_CHANCES} take about {needed:,.1f} h of such data",
+        )
+    if maker_share is not None and maker_share >= _MAKER_SHARE:
+        return Verdict.MAKERS, f"a resting order would be worth it for {maker_share:.1%} of the time, if it is filled"
+    if count:
+        return Verdict.NEVER, f"{count:,} chances, all shorter than {latency}"
+    # Of what didn't happen at all, fewer than three are to be expected (95 %) in as much time.
+    return Verdict.NEVER, f"no chance; with 95 % certainty fewer than {3 / hours:,.1f} an hour"
+
+
+def _lasting(chances: Chances, latency_ns: int) -> int:
+    return int((chances.lasted_ns >= latency_ns).sum())
+
+
+def _median(values: npt.NDArray[Any]) -> float | None:
+    import numpy as np
+
+    return float(np.median(values)) if len(values) else None
