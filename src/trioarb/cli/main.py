@@ -39,6 +39,14 @@ is written. A second one shortens the deadlines of all that.
 `trioarb replay` plays what it wrote. A crash or kill -9 costs no more than the last second: the next recording into the
 same folder saves what the last one left.
 """,
+    "survey": """Survey the routes of a configuration on recorded quotes: can they pay at all? Nothing is traded.
+
+For every route: how its edge was distributed, what it takes to break even, how often and for how long it stood above
+that, what a perfect taker and this campaign would have earned, and a verdict.
+
+    trioarb survey configs/replay.toml --quotes recorded
+    trioarb survey configs/top10.toml --hours 1
+""",
     "replay": """Run a campaign on recorded quotes, in virtual time: fast, and with the same result each time.
 
 Every venue plays its rows of the files, whatever market data the configuration names; the symbols are those that the

@@ -1,0 +1,186 @@
+"""A survey as a table for people, as JSON, and as Parquet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from trioarb.errors import ExportError
+from trioarb.plugin.extras import require
+from trioarb.report.aligned import aligned
+from trioarb.report.console import LastingConsole
+from trioarb.report.figures import bps, duration
+from trioarb.report.plain import iso_time
+from trioarb.survey.markets import Replayed, Survey
+from trioarb.survey.verdict import QUANTILES, Figures, Verdict
+
+__all__ = ["as_plain", "print_survey", "write_parquet"]
+
+_MOST_NAMED = 4
+_STYLES = {Verdict.PAYS: "green", Verdict.MAKERS: "yellow", Verdict.NEVER: "red", Verdict.NOT_ENOUGH: "dim"}
+
+
+def as_plain(survey: Survey, replayed: Replayed | None) -> dict[str, Any]:
+    """Return all of it for another program; what isn't known is left out."""
+    found: dict[str, Any] = {
+        "verdict": survey.verdict.value,
+        "quotes": survey.rows,
+        "from": iso_time(survey.first_ns),
+        "to": iso_time(survey.last_ns),
+        "has_to_last_ms": survey.latency_ns / 1e6,
+        "routes": [_row(survey, one) for one in survey.routes],
+        "warnings": list(survey.warnings),
+    }
+    if replayed is not None:
+        found["campaign"] = {"trades": replayed.trades, "pnl_usd": round(replayed.pnl_usd, 4)}
+    return found
+
+
+def _row(survey: Survey, one: Figures) -> dict[str, Any]:
+    usd = survey.usd_per_quote[survey.quote_of[one.route.symbol]]
+    row: dict[str, Any] = {
+        "symbol": one.route.symbol,
+        "buy_venue": one.route.buy_venue,
+        "sell_venue": one.route.sell_venue,
+        "buy_quotes": one.quotes[0],
+        "sell_quotes": one.quotes[1],
+        "fresh_seconds": one.fresh_seconds,
+    }
+    row |= {f"gross_p{share * 100:g}_bps": edge for share, edge in zip(QUANTILES, one.gross_bps, strict=False)}
+    row["gross_highest_bps"] = one.highest_gross_bps
+    if one.break_even is not None:
+        row |= {
+            "break_even_gross_bps": one.break_even.gross_bps,
+            "fees_in_bps": one.break_even.fees_in,
+            "fees_out_bps": one.break_even.fees_out,
+            "crossing_bps": one.break_even.crossing,
+        }
+    row |= {
+        "share_above_break_even": one.share_above_break_even,
+        "chances": one.chances,
+        "chances_lasting": one.lasting,
+        "chance_half_life_ms": one.half_life_ms,
+        "chance_notional_usd": None if one.notional is None else one.notional * usd,
+        "perfect_taker_usd": one.profit * usd,
+        "share_above_zero": one.share_above_zero,
+        "one_way_chances": one.one_way,
+        "one_way_chances_lasting": one.one_way_lasting,
+        "one_way_half_life_ms": one.one_way_half_life_ms,
+        "one_way_perfect_taker_usd": one.one_way_profit * usd,
+        "one_way_verdict": one.one_way_verdict.value,
+        "maker_share": one.maker_share,
+        "verdict": one.verdict.value,
+        "why": one.why,
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def print_survey(survey: Survey, replayed: Replayed | None, seconds: tuple[float, float]) -> None:
+    """Print a line for each route, and what they come to."""
+    console = LastingConsole()
+    for line in _lines(survey, replayed, seconds):
+        console.print(line, soft_wrap=True)
+    for warning in survey.warnings:
+        console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
+
+
+_HEADERS = (
+    "route",
+    "p50",
+    "p99",
+    "highest",
+    "break-even",
+    "above it",
+    "chances",
+    "half-life",
+    "long enough",
+    "from stock",
+)
+
+
+def _cells(one: Figures) -> tuple[str, ...]:
+    edges = dict(zip(QUANTILES, one.gross_bps, strict=False))
+    return (
+        f"{one.route.symbol} {one.route.buy_venue} → {one.route.sell_venue}",
+        bps(edges.get(0.5)),
+        bps(edges.get(0.99)),
+        bps(one.highest_gross_bps),
+        "" if one.break_even is None else bps(one.break_even.gross_bps),
+        "" if one.share_above_break_even is None else f"{one.share_above_break_even:.2%}",
+        f"{one.chances:,}",
+        "" if one.half_life_ms is None else f"{one.half_life_ms:,.0f} ms",
+        f"{one.lasting:,}",
+        f"{one.one_way:,}",
+        one.verdict.value,
+    )
+
+
+def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, float]) -> Iterator[Text]:
+    whole, latency = (survey.last_ns - survey.first_ns) / 1e9, f"{survey.latency_ns / 1e6:g} ms"
+    yield Text(
+        f"{survey.rows:,} quotes in {duration(whole)}, from {iso_time(survey.first_ns)} on; gross edges in bps\n"
+    )
+    header, *rows = aligned([(*_HEADERS, "verdict"), *map(_cells, survey.routes)], right=set(range(1, len(_HEADERS))))
+    yield Text(header, style="bold")
+    for row, one in zip(rows, survey.routes, strict=True):
+        yield Text(row, style=_STYLES[one.verdict])
+    yield Text(
+        "\nbreak-even: both orders' fees on the way in and on the way out, and what half of the ways out cost, gross.\n"
+        f"chances: times above it; long enough: {latency} or more. from stock: times above the fees of the way in."
+    )
+    made = [one.break_even for one in survey.routes if one.break_even is not None]
+    if made:
+        dearest = max(made, key=lambda one: one.gross_bps)
+        yield Text(
+            f"The highest break-even, {dearest.gross_bps:,.2f} bps: {dearest.fees_in:,.2f} fees in, "
+            f"{dearest.fees_out:,.2f} fees out, {dearest.crossing:,.2f} to get out.\n"
+        )
+    for why, routes in _by_reason(survey.routes).items():
+        yield Text(f"{', '.join(routes)}: {why}.")
+    usd = {one.route: survey.usd_per_quote[survey.quote_of[one.route.symbol]] for one in survey.routes}
+    perfect = sum(one.profit * usd[one.route] for one in survey.routes)
+    yield Text(f"A perfect taker, each chance once at its best moment, as large as displayed: {perfect:+,.2f} USD.")
+    if replayed is not None:
+        yield Text(
+            f"This campaign, replayed: {replayed.trades:,} trades, {replayed.pnl_usd:+,.2f} USD "
+            f"({seconds[1]:.1f} s; the survey took {seconds[0]:.1f} s)."
+        )
+    counts = Counter(one.verdict for one in survey.routes)
+    each = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := counts[verdict]))
+    yield Text(f"In all: {survey.verdict.value} ({each}).", style=f"bold {_STYLES[survey.verdict]}")
+
+
+def _by_reason(routes: Sequence[Figures]) -> dict[str, list[str]]:
+    """Return routes by why they don't pay, as far as the table doesn't say it; only the first of many."""
+    found: dict[str, list[str]] = {}
+    for one in routes:
+        if one.verdict is Verdict.PAYS:
+            continue  # the table says it
+        found.setdefault(f"{one.verdict.value}: {one.why}", []).append(_cells(one)[0])
+    return {
+        why: [*names[:_MOST_NAMED], *([f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else [])]
+        for why, names in found.items()
+    }
+
+
+def write_parquet(path: Path, survey: Survey) -> None:
+    """Write the figures of each route; columns as in the JSON.
+
+    Raises:
+        MissingPackage: pyarrow isn't there.
+        ExportError: the file can't be written.
+    """
+    require("pyarrow.parquet", "--parquet")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [_row(survey, one) for one in survey.routes]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    try:
+        pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+    except OSError as error:
+        raise ExportError(f"{path}: the survey can't be written: {error.strerror or error}") from error
