@@ -70,6 +70,7 @@ def bench(session: nox.Session) -> None:
         "quotes",
         "scale",
         "replay",
+        "survey",
         "peers",
     )
     chosen = [session.posargs] if session.posargs else [[name] for name in everything]
