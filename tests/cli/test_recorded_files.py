@@ -276,3 +276,21 @@ def test_prices_finer_than_the_tick_are_traded_by_one_that_fits_or_warned_of(tri
     ran = trioarb.run("c.toml", "--set=exchanges.*.tick_size=0.0000001")
     assert "BTCUSDT at left: its prices have 10 decimals and don't lie on the tick size 0.0000001" in ran.warnings
     assert 'exchanges.left.instruments.BTCUSDT.tick_size = "0.0000000001" would fit' in ran.warnings
+
+
+def test_an_edge_too_good_to_be_true_is_warned_of_once_and_never_traded(
+    recorded: Callable[[Iterable[Row]], Ran],
+) -> None:
+    """What the right venue calls BTC is another coin, of three times the price."""
+    rows = [one for ms in range(0, 900, 20) for one in (row(ms, "LEFT", 100.0, 100.1), row(ms + 9, "RIGHT", 301, 302))]
+
+    ran = recorded(rows)
+
+    assert ran.code == 0
+    assert not ran.summary["trades"]
+    assert ran.summary["funnel"]["BTCUSDT"]["sized"] > 20
+    (denied,) = {(one["tier"], one["rule"], one["limit"]) for one in ran.of_type("decided")}
+    assert denied == ("symbol", "edge_too_good", "500 bps")
+    assert ran.warnings.count("symbol.edge_too_good") == 1
+    (line,) = (line for line in ran.warnings.splitlines() if "edge_too_good" in line)
+    assert "symbol=BTCUSDT value=20045.883744 bps, from left to right limit=500 bps" in line

@@ -1,4 +1,4 @@
-"""The symbol tier: size, number and pace of one symbol's trades, and a circuit breaker."""
+"""The symbol tier: size, number and pace of one symbol's trades, edges too good to be true, and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from trioarb.api import (
     GuardTripped,
     Opportunity,
     PairKind,
+    PositiveBps,
     PositiveCount,
     PositiveMoney,
     Record,
@@ -33,11 +34,14 @@ from trioarb.api import (
 
 __all__ = ["SymbolSettings", "SymbolTier"]
 
-_BREAKER = "circuit_breaker"
+_BREAKER, _TOO_GOOD = "circuit_breaker", "edge_too_good"
 
 
 @attrs.frozen(kw_only=True)
 class SymbolSettings:
+    max_edge_bps: PositiveBps = setting(
+        Decimal(500), doc="higher edges are no opportunity, but two coins of one ticker, or prices that are wrong: DENY"
+    )
     max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
@@ -57,13 +61,15 @@ class _State:
     open_until_ns: int | None = None
     has_tripped: bool = False
     open_trades: set[str] = attrs.field(factory=set)
+    #: Whether it was said of an edge that it is too good.
+    has_warned: bool = False
 
 
 class SymbolTier(GuardTier):
     """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss."""
 
     folds = frozenset({event.Decided, event.GuardTripped, event.PositionOpened, event.PositionClosed, event.PairEnded})
-    reacts = frozenset({event.PositionClosed, event.PairEnded})
+    reacts = frozenset({event.Decided, event.PositionClosed, event.PairEnded})
 
     def __init__(self, settings: SymbolSettings, context: GuardContext) -> None:
         self._settings = settings
@@ -74,6 +80,8 @@ class SymbolTier(GuardTier):
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         limits, symbol = self._settings, opportunity.route.symbol
         state = self._states[symbol]
+        if opportunity.edge_bps > limits.max_edge_bps:
+            return _deny(_TOO_GOOD, f"{text(opportunity.edge_bps)} bps", f"{text(limits.max_edge_bps)} bps")
         if state.open_until_ns is not None and now_ns < state.open_until_ns:
             return _deny(_BREAKER, f"open for {(state.open_until_ns - now_ns) / SECOND_NS:.3f} s", "closed")
         if state.last_allowed_ns is not None:
@@ -100,6 +108,8 @@ class SymbolTier(GuardTier):
                 self._states[symbol].last_allowed_ns = record.ts_ns
             case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
                 self._states[symbol].open_until_ns, self._states[symbol].has_tripped = until_ns, True
+            case event.GuardTripped(tier=self._name, rule="edge_too_good", symbol=str(symbol)):
+                self._states[symbol].has_warned = True
             case event.PositionOpened(symbol=symbol, trade_id=trade_id):
                 self._states[symbol].open_trades.add(trade_id)
             case event.PositionClosed(symbol=symbol, trade_id=trade_id, pnl_usd=pnl_usd):
@@ -113,6 +123,9 @@ class SymbolTier(GuardTier):
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
         happened = record.event
+        if isinstance(happened, event.Decided):
+            yield from self._warn(happened)
+            return
         if not isinstance(happened, event.PositionClosed) and not (
             isinstance(happened, event.PairEnded) and self._is_unwound(happened)
         ):
@@ -130,6 +143,19 @@ class SymbolTier(GuardTier):
             limit=str(limits.circuit_breaker_loss_count),
             until_ns=record.ts_ns + seconds_to_ns(limits.circuit_breaker_duration),
         )
+
+    def _warn(self, decided: event.Decided) -> Iterable[GuardTripped]:
+        """Say once of a symbol that an edge is too good."""
+        is_too_good = decided.tier == self._name and decided.rule == _TOO_GOOD
+        if is_too_good and not self._states[decided.symbol].has_warned:
+            yield GuardTripped(
+                tier=self._name,
+                rule=_TOO_GOOD,
+                answer=Answer.DENY,
+                symbol=decided.symbol,
+                value=f"{decided.value}, from {decided.buy_venue} to {decided.sell_venue}",
+                limit=str(decided.limit),
+            )
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         return {
