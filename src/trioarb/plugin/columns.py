@@ -92,16 +92,20 @@ def in_order(batches: Iterator[RowBatch], most: int) -> Iterator[RowBatch]:
     newest_ns: int | None = None
     for batch in batches:
         ts_ns = batch.ts_ns
-        if len(ts_ns):
+        falls = (ts_ns[1:] < ts_ns[:-1]).any() or (len(ts_ns) and newest_ns is not None and ts_ns[0] < newest_ns)
+        if len(ts_ns) and not falls and rows + len(ts_ns) - first <= most:  # as a rule
+            if ts_ns[-1] != newest_ns:
+                first, newest_ns = rows + int(ts_ns.searchsorted(ts_ns[-1])), int(ts_ns[-1])
+        elif len(ts_ns):
             steps_ns = np.diff(ts_ns, prepend=ts_ns[0] - 1 if newest_ns is None else newest_ns)
-            falls = (steps_ns < 0).nonzero()[0][:1]
+            fallen = (steps_ns < 0).nonzero()[0][:1]
             firsts = np.concatenate(([first], rows + (steps_ns > 0).nonzero()[0], [rows + len(ts_ns)]))
             stands = (firsts[:-1] + most)[np.diff(firsts) > most][:1] - rows
-            if len(falls) or len(stands):
-                at = int(min([*falls, *stands]))
+            if len(fallen) or len(stands):
+                at = int(min([*fallen, *stands]))
                 yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
                 before_ns = newest_ns if at == 0 else int(ts_ns[at - 1])
-                if at in falls:
+                if at in fallen:
                     raise MarketDataError(
                         f"row {rows + at:,}: it comes at {int(ts_ns[at])} ns, the row before it at {before_ns} ns; "
                         "a tape's rows must be in order of time"
