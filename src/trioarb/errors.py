@@ -24,6 +24,7 @@ __all__ = [
     "UniverseError",
     "VenueError",
     "clean",
+    "cut",
     "describe",
     "leaves",
     "said_by",
@@ -32,6 +33,8 @@ __all__ = [
 
 _SHOWN_CHARACTERS = 80
 _SHOWN_DIGITS = 50
+#: Of what an error says; a venue's error page, or a plugin's, must not fill the journal.
+_SAID_CHARACTERS = 2_000
 
 
 class TrioarbError(Exception):
@@ -118,10 +121,12 @@ def clean(text: str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error in one line; of a group, the errors in it."""
-    return "; ".join(
-        said_by(one) if isinstance(one, PluginFault) else f"{type(one).__name__}: {said_by(one)}"
-        for one in leaves(error)
+    """Return an error in one line of no more than 2,000 characters; of a group, the errors in it."""
+    return cut(
+        "; ".join(
+            said_by(one) if isinstance(one, PluginFault) else f"{type(one).__name__}: {said_by(one)}"
+            for one in leaves(error)
+        )
     )
 
 
@@ -139,12 +144,17 @@ def shown(value: object) -> str:
         text = clean(f"{value:.10e}" if is_long else repr(value))
     except Exception:  # a stranger's __repr__
         text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    return cut(text, _SHOWN_CHARACTERS)
+
+
+def cut(text: str, characters: int = _SAID_CHARACTERS) -> str:
+    """Return no more than so much of a text, marked as cut: the mark is what a `Redactor` knows half a secret by."""
+    return text if len(text) <= characters else f"{text[:characters]}…"
 
 
 def said_by(error: BaseException) -> str:
-    """Return an error's text, whatever a stranger's class makes of it."""
+    """Return an error's text, no more than 2,000 characters of it, whatever a stranger's class makes of it."""
     try:
-        return clean(str(error))
+        return clean(cut(str(error)))
     except Exception:
         return "(its text can't be had)"

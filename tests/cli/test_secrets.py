@@ -49,7 +49,7 @@ market = { plugin = "dummy" }
 """
 
 LEAKS = (
-    *("rejected", "unknown", "bug", "log", "order", "instruments", "native_id", "open", "close"),
+    *("rejected", "unknown", "bug", "log", "logging", "order", "instruments", "native_id", "open", "close"),
     *("warnings", "failing warnings", "settings"),
 )
 
@@ -96,6 +96,23 @@ def test_what_a_plugin_lets_out_is_redacted(leaky: CommandLine, leak: str, where
 
     assert_kept(ran)
     assert "***" in ran.err + ran.out + "".join(text for _, text in left_behind(ran.folder))
+
+
+@pytest.mark.parametrize("leak", ["cut", "cut error"])
+def test_a_text_that_is_cut_inside_of_a_secret_shows_nothing_of_it(leaky: CommandLine, leak: str) -> None:
+    ran = leaky.run("leaky.toml", "--set", f"exchanges.a.leak={leak}", "--journal=c.journal", "--log-level=DEBUG")
+
+    left = "".join(text for _, text in left_behind(ran.folder)) + ran.out + ran.err
+    assert "xx***" in left
+    assert PLANTED["KEY"][:8] not in left
+    assert len(max(left.splitlines(), key=len)) < 100_000
+
+
+def test_warnings_of_other_libraries_stand_in_the_log(leaky: CommandLine) -> None:
+    ran = leaky.run("leaky.toml", "--set", "exchanges.a.leak=logging", "--journal=c.journal")
+
+    logged = [json.loads(line) for path in ran.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [line["level"] for line in logged if line.get("logger") == "http.client"][:1] == ["warning"]
 
 
 def test_commands_that_look_show_none(leaky: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -107,6 +108,12 @@ class LeakyExchange(Exchange):
             raise VenueError("no answer")
         if self._settings.leak == "log":
             structlog.get_logger("leaky").warning(letter(self._settings), request={"signed": [letter(self._settings)]})
+        if self._settings.leak == "logging":
+            logging.getLogger("http.client").warning("GET %s", letter(self._settings))
+        if self._settings.leak == "cut":
+            raise OrderRejected("x" * (500 - 12) + self._settings.api_key)
+        if self._settings.leak == "cut error":
+            raise RuntimeError("x" * (2_000 - 26) + self._settings.api_key + "y" * 1_000_000)
         return await self._inner.submit(order)
 
     async def order(self, client_order_id: str) -> OrderReport | None:

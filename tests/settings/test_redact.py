@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioarb.errors import CampaignError, ConfigError, VenueError
+from trioarb.errors import CampaignError, ConfigError, VenueError, cut, shown
 from trioarb.settings.problem import Problem
 from trioarb.settings.redact import Redactor
 
@@ -33,6 +35,9 @@ SECRET = "a/b+c d\"e\\f'g=ü"
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
         SECRET.encode().hex(),
+        html.escape(SECRET),
+        html.escape(SECRET, quote=False),
+        html.escape(SECRET).replace("&#x27;", "&#39;"),
     ],
 )
 def test_each_form_is_found(form: str) -> None:
@@ -47,6 +52,34 @@ def test_inside_of_what_is_encoded_nothing_of_it_can_be_decoded(before: bytes, s
 
     assert "***" in redacted
     assert len(redacted.replace("***", "")) <= (len(before) + len(after)) * 4 // 3 + 8
+
+
+@settings(deadline=None)
+@given(
+    secret=st.text(
+        st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="*x"), min_size=8, max_size=60
+    ),
+    offset=st.integers(-70, 20),
+    twice=st.booleans(),
+    cuts=st.sampled_from([lambda text: cut(text, 500), shown, lambda text: text[:500]]),
+    write=st.sampled_from([str, quote, html.escape, lambda text: base64.b64encode(text.encode()).decode()]),
+)
+def test_of_a_secret_that_was_cut_no_eight_characters_are_left(
+    secret: str, offset: int, twice: bool, cuts: Callable[[str], str], write: Callable[[str], str]
+) -> None:
+    planted = write(secret)
+    length = 80 if cuts("x" * 1000).startswith("'") else 500
+    text = "x" * max(0, length + offset) + planted * (1 + twice) + "x" * 500
+    redacted = Redactor.of([secret]).text(cuts(text))
+
+    assert not [at for at in range(len(planted) - 7) if planted[at : at + 8] in redacted]
+
+
+def test_the_beginning_of_a_secret_is_only_taken_for_it_where_a_text_is_cut() -> None:
+    redactor = Redactor.of(["secret-of-the-venue"])
+
+    assert redactor.text("secret-of… secret-of-the... secret-of-the-ven") == "***… ***... ***"
+    assert redactor.text("a secret-of mine, secret-…") == "a secret-of mine, secret-…"
 
 
 def test_a_secret_of_several_lines_is_found_line_by_line() -> None:

@@ -91,7 +91,9 @@ class Where:
         if isinstance(error, MarketDataError) and not said.startswith("["):
             return MarketDataError(f"[{self.key}]: {said}")
         kind = next((kind for kind in _NAMED if isinstance(error, kind)), None)
-        return error if kind is None or said == str(error) else kind(said)
+        if said == str(error):
+            return error
+        return (kind or PluginFault)(said)
 
     def fail(self, method: str, error: BaseException) -> NoReturn:
         """Raise what goes on in the place of what a plugin raised."""

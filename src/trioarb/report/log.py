@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from trioarb.config.schema import LogLevel
-from trioarb.errors import ConfigError
+from trioarb.errors import ConfigError, cut, describe
 from trioarb.report.console import LastingConsole
 from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
@@ -83,8 +83,8 @@ def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile | 
     def to_file(_: WrappedLogger, __: str, row: EventDict) -> EventDict:
         error, full = row.pop("exc_info", None), row
         if isinstance(error, BaseException):
-            row["error"] = f"{type(error).__name__}: {error}"
-            full = {**row, "traceback": "".join(traceback.format_exception(error))}
+            row["error"] = describe(error)
+            full = {**row, "traceback": "\n".join(map(cut, "".join(traceback.format_exception(error)).split("\n")))}
         if file is not None and not file.write(redactor.value(full)):
             console.say(f"the log file can't be written: {file.describe()}", style="red")
         return dict(redactor.value(row))
@@ -110,6 +110,23 @@ def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile | 
         logger_factory=lambda *_: _ConsoleLogger(console),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, _FromLogging)]:
+        root.removeHandler(handler)
+    root.addHandler(_FromLogging(logging.WARNING))
+
+
+class _FromLogging(logging.Handler):
+    """Hands warnings of Python's `logging`, which HTTP libraries use, to this log: they may hold secrets, too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            said = record.getMessage()
+        except Exception:  # its arguments don't fit
+            said = str(record.msg)
+        log = structlog.get_logger()
+        say = log.error if record.levelno >= logging.ERROR else log.warning
+        say(said, logger=record.name, exc_info=record.exc_info[1] if record.exc_info else None)
 
 
 class _ConsoleLogger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,18 +25,24 @@ _SHOWN = "***"
 _SHORTEST = 4
 #: A part of a secret, or of one in base64, is only taken for it if it is as long as this.
 _SHORTEST_PART = 8
+#: Where a text may have been cut, by us or by a stranger.
+_CUT = re.compile(r"…|\.\.\.|\Z")
 _PERCENT = re.compile(r"%[0-9A-F]{2}")
 _OTHER_TYPES = (bool, int, float, type(None))
 
 
 @attrs.frozen
 class Redactor:
-    """Replaces secrets by ``***``: as they are, and URL-encoded, in base64 or hex, as JSON and Python write them.
+    """Replaces secrets by ``***``: as they are, URL-encoded, in base64 or hex, as HTML, JSON and Python write them.
 
-    False if there are none. A secret of less than four characters is not looked for.
+    Eight characters and more of a secret's beginning are replaced, too, where a text was cut: before an ellipsis and
+    at its end. False if there are none. A secret of less than four characters is not looked for.
     """
 
     _pattern: re.Pattern[str] | None = attrs.field(default=None, repr=False)
+    #: The first characters of each form that is long enough to be cut.
+    _beginning: re.Pattern[str] | None = attrs.field(default=None, repr=False)
+    _long: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Redactor:
@@ -43,13 +50,29 @@ class Redactor:
         if not forms:
             return cls()
         # A longer form first: none may be replaced in part.
-        return cls(re.compile("|".join(re.escape(form) for form in sorted(forms, key=lambda one: (-len(one), one)))))
+        ordered = sorted(forms, key=lambda one: (-len(one), one))
+        long = tuple(form for form in ordered if len(form) > _SHORTEST_PART)
+        beginnings = "|".join(sorted({re.escape(form[:_SHORTEST_PART]) for form in long}))
+        return cls(re.compile("|".join(map(re.escape, ordered))), re.compile(beginnings) if long else None, long)
 
     def __bool__(self) -> bool:
         return self._pattern is not None
 
     def text(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(_SHOWN, text)
+        if self._pattern is None:
+            return text
+        text = self._pattern.sub(_SHOWN, text)
+        kept, done = list[str](), 0
+        found = None if self._beginning is None else self._beginning.search(text)
+        while self._beginning is not None and found is not None:
+            start = found.start()
+            end = start + max(_common(form, text[start : start + len(form)]) for form in self._long)
+            cut = _CUT.search(text, start + _SHORTEST_PART)
+            if cut is not None and cut.start() <= end > done:
+                kept += [text[done:start], _SHOWN] if start >= done else []
+                done = end
+            found = self._beginning.search(text, start + 1)
+        return "".join([*kept, text[done:]])
 
     def value(self, value: Any) -> Any:
         """Return a value as JSON knows them, with keys and texts redacted; what else is in it as text."""
@@ -114,6 +137,11 @@ class Redactor:
                 led += one.exceptions
 
 
+def _common(form: str, text: str) -> int:
+    """Return how many characters both begin with; the text is no longer than the form."""
+    return next((place for place, one in enumerate(text) if one != form[place]), len(text))
+
+
 def _forms(secret: str) -> Iterator[str]:
     lines = [line for line in secret.splitlines() if len(line) >= _SHORTEST_PART]
     for text in (secret, secret.strip(), *(lines if len(lines) > 1 else ())):
@@ -131,8 +159,13 @@ def _written(text: str) -> Iterator[str]:
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield repr(text)[1:-1]
+    yield repr(f'"{text}')[2:-1]  # beside a double quote single ones are escaped
     yield ascii(text)[1:-1]
     yield repr(raw)[2:-1]
+    for escaped in (html.escape(text), html.escape(text, quote=False)):
+        yield escaped
+        yield escaped.replace("&#x27;", "&#39;")
+        yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
     yield raw.hex()
     yield raw.hex().upper()
 
