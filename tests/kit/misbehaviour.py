@@ -334,7 +334,7 @@ def tape(venue: str, *, columns: bool) -> ScriptedTape:
     return kind(rows, listings=[listing("BTC")], start_ns=10**18)
 
 
-def plugin(case: Case | None) -> object:
+def plugin(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> object:
     """Return the plugins named ``odd`` of a campaign; that of the case's contract misbehaves."""
     contract = None if case is None else case.contract
 
@@ -343,7 +343,7 @@ def plugin(case: Case | None) -> object:
 
     @asynccontextmanager
     async def open_exchange(settings: Any, context: Any) -> AsyncIterator[Any]:
-        kind = made(PaperExchange, Exchange) if context.venue == "a" else PaperExchange
+        kind = made(exchange, Exchange) if context.venue == "a" else PaperExchange
         yield kind(settings, context)
 
     @asynccontextmanager

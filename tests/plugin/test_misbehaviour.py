@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 
 import attrs
 import misbehaviour
+import msgspec
 import pytest
 import trio
 import trio.testing
 from misbehaviour import CASES, Case, plugin
 from structlog.testing import capture_logs
 
-from trioarb.api import Answer, Exchange, Feed, GuardTier, GuardTierSpec, GuardTripped
+from trioarb.api import (
+    Answer,
+    Exchange,
+    Feed,
+    Fill,
+    GuardTier,
+    GuardTierSpec,
+    GuardTripped,
+    Order,
+    OrderReport,
+    VenueError,
+)
+from trioarb.builtin.paper import PaperExchange
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -49,7 +63,7 @@ class Ended:
         return 1 if self.campaign is None else self.campaign.exit_code
 
 
-def run(case: Case | None) -> Ended:
+def run(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> Ended:
     config: dict[str, Any] = two_venues("odd")
     config["exchanges"]["a"]["plugin"] = "odd"
     config["strategy"] = {"plugin": "odd", "exit_bps": -40}
@@ -59,7 +73,7 @@ def run(case: Case | None) -> Ended:
     if is_live:  # what comes from outside needs real time; a clock of Trio's that jumps makes it short
         config["session"]["clock"] = "real"
         config["engine"] = {"open_seconds": 10}
-    plugins = load_plugins({"odd": plugin(case)})
+    plugins = load_plugins({"odd": plugin(case, exchange)})
     loaded = load_table(config, plugins)
     records, opened = list[Record](), list[Campaign]()
     virtual = None if is_live else VirtualClock()
@@ -166,6 +180,89 @@ def test_a_guard_that_answers_its_own_events_is_silenced_and_denies(monkeypatch:
     assert sum(isinstance(record.event, GuardTripped) for record in ended.records) < 50
     assert "[guards.odd]: plugin 'odd': react answers its own events without end" in said(ended)
     assert not any(isinstance(record.event, model.PairOpened) for record in ended.records)
+
+
+class Polled(GuardTier):
+    """Says each second what it said the second before."""
+
+    def check(self, opportunity: Any, now_ns: int) -> None:
+        return None
+
+    def poll(self, now_ns: int) -> list[GuardTripped]:
+        one = GuardTripped(tier="odd", rule="again", answer=Answer.DENY, value="1", limit="0")
+        return [one] * 400
+
+
+def test_a_guard_that_trips_each_second_is_silenced_and_denies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(misbehaviour, "_Guard", Polled)
+
+    ended = run(None)
+
+    assert sum(isinstance(record.event, GuardTripped) for record in ended.records) == 800
+    assert "[guards.odd]: plugin 'odd': poll trips without end, 1,000 events and more" in said(ended)
+    assert "it denies from now on" in ended.logged
+
+
+class Twice(Sequence[Fill]):
+    """Other fills each time it is looked through."""
+
+    def __init__(self, fills: Sequence[Fill]) -> None:
+        self.fills, self.times = fills, 0
+
+    def __len__(self) -> int:
+        return len(self.fills)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.fills[place]
+
+    def __iter__(self) -> Iterator[Fill]:
+        self.times += 1
+        return iter([msgspec.structs.replace(fill, quantity=fill.quantity * self.times) for fill in self.fills])
+
+
+def with_exchange(change: Callable[[OrderReport], OrderReport], assets: int = 0) -> Ended:
+    class Odd(PaperExchange):
+        async def submit(self, order: Order) -> OrderReport:
+            return change(await super().submit(order))
+
+        async def balances(self) -> Mapping[str, Decimal]:
+            return {**await super().balances(), **{f"A{number}": Decimal(1) for number in range(assets)}}
+
+    return run(None, exchange=Odd)
+
+
+def test_fills_are_read_once() -> None:
+    ended = with_exchange(lambda report: msgspec.structs.replace(report, fills=Twice(report.fills)))
+
+    assert ended.exit_code == 0, said(ended)
+    verifier = Verifier()
+    verifier.fold(ended.records)
+    assert verifier.result().is_sound
+
+
+def test_a_fill_at_a_hundredth_of_the_limit_can_not_be() -> None:
+    def tiny(report: OrderReport) -> OrderReport:
+        return msgspec.structs.replace(
+            report, fills=tuple(msgspec.structs.replace(fill, price=Decimal("1e-30")) for fill in report.fills)
+        )
+
+    expected = (
+        "submit returned fills[0].price = Decimal('1E-30'); expected no more than 100 times better than the limit"
+    )
+    assert expected in said(with_exchange(tiny))
+
+
+def test_a_venue_with_more_assets_than_there_are_is_refused() -> None:
+    assert "balances returned more than 10,000 assets" in said(with_exchange(lambda report: report, assets=10_000))
+
+
+def test_a_huge_error_is_cut() -> None:
+    def fail(report: OrderReport) -> OrderReport:
+        raise VenueError("x" * 1_000_000)
+
+    reasons = [r.event.reason for r in with_exchange(fail).records if isinstance(r.event, model.OrderUnknown)]
+    assert reasons
+    assert max(map(len, reasons)) == 2_001
 
 
 def test_a_symbol_never_has_two_pairs_in_flight_whatever_submit_answers() -> None:

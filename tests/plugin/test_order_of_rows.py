@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from columnar import ColumnarTape
@@ -19,6 +20,8 @@ from trioarb.testing import ScriptedTape, listing, run_virtual, scripted_market,
 
 KNOWN = (listing("BTC"),)
 ROW = (0.0, "BTCUSDT", 100.0, 1.0, 100.1, 1.0)
+
+COLUMNS = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
 
 
 class Endless(Tape):
@@ -50,6 +53,75 @@ def test_one_row_more_than_may_be_of_one_time_is_an_error_by_rows_and_by_columns
 
     assert "[exchanges.b.market]: row 503: time has stood still" in said(tape(501))
     assert said(tape(500)) == ""
+
+
+class Odd(ColumnarTape):
+    """Its only batch has something in a column that can't be; ``again`` without a row, for ever."""
+
+    change: Mapping[str, Any]
+    again = False
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
+        found = super().batches(symbols, start_ns)
+        assert found is not None
+        (whole,) = (one for one in found if len(one.ts_ns))
+        yield attrs.evolve(whole, **self.change)
+        while self.again:
+            yield attrs.evolve(whole, **{name: getattr(whole, name)[:0] for name in COLUMNS})
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"symbol": np.array([0, -1])}, "symbol[1] = -1; expected the place of one of 1 names"),
+        ({"symbol": np.array([0, 1])}, "symbol[1] = 1; expected the place of one of 1 names"),
+        ({"names": "BTCUSDT"}, "names = 'BTCUSDT'; expected a list or a tuple"),
+        ({"names": None}, "names = None; expected a list or a tuple"),
+        ({"names": [None]}, "names[0] = None; expected one of the symbols that were asked for"),
+        ({"names": ["ETHUSDT"]}, "names[0] = 'ETHUSDT'; expected one of the symbols that were asked for"),
+        ({"ts_ns": np.array([-1, 0])}, "ts_ns[0] = -1; expected ≥ 0"),
+        ({"ts_ns": np.array([1, 2**63], dtype=np.uint64)}, "ts_ns[1] = 9223372036854775808; expected ≥ 0 and < 2**63"),
+        ({"order": np.array([1, 2**63], dtype=np.uint64)}, "order[1] = 9223372036854775808; expected"),
+    ],
+)
+def test_columns_that_can_not_be_are_errors_that_name_plugin_method_and_field(change: Any, what: str) -> None:
+    tape = Odd([ROW, (1.0, *ROW[1:])], listings=KNOWN)
+    tape.change = change
+
+    assert f"[exchanges.b.market]: plugin 'scripted': batches returned [0].{what}" in said(tape)
+
+
+def test_batches_without_a_row_and_without_end_end_the_campaign() -> None:
+    tape = Odd([ROW, (1.0, *ROW[1:])], listings=KNOWN)
+    tape.change, tape.again = {}, True
+
+    assert "[exchanges.b.market]: row 2: it does not come; 500 batches before it hold no row at all" in said(tape)
+
+
+class Reusing(ColumnarTape):
+    """Gives each row in the same arrays."""
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
+        found = super().batches(symbols, start_ns)
+        assert found is not None
+        (whole,) = (one for one in found if len(one.ts_ns))
+        same = attrs.evolve(whole, **{name: getattr(whole, name)[:1].copy() for name in COLUMNS})
+        for row in range(len(whole.ts_ns)):
+            for name in COLUMNS:
+                getattr(same, name)[:] = getattr(whole, name)[row]
+            yield same
+
+
+def test_a_tape_may_give_its_rows_in_the_same_arrays_again() -> None:
+    rows: list[Any] = [(at / 4, "BTCUSDT", 100.0 + at % 7, 1.0, 100.1 + at % 7, 1.0) for at in range(40)]
+    streams = []
+    for kind in (ScriptedTape, Reusing):
+        markets = {"a": ScriptedTape([ROW, (9.0, *ROW[1:])], listings=KNOWN), "b": kind(rows, listings=KNOWN)}
+        result = run_virtual(two_venues(), plugins={"market": scripted_market(markets)})
+        streams.append([line for line in result.events if line["type"] != "campaign_opened"])
+
+    assert streams[0] == streams[1]
+    assert len(streams[0]) > 20
 
 
 def batch(some: list[int]) -> RowBatch:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from trioarb.errors import clean, shown
+from trioarb.errors import clean, cut, shown
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, Listing, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, text
@@ -18,6 +18,7 @@ from trioarb.model.trade import Account, Answer, OrderSize, Refusal
 from trioarb.plugin.contract.strategy import ExitBand
 
 __all__ = [
+    "MOST_ANSWERS",
     "Nonsense",
     "check_amount",
     "check_balances",
@@ -26,6 +27,7 @@ __all__ = [
     "check_float",
     "check_instruments",
     "check_listings",
+    "check_names",
     "check_order_size",
     "check_orders",
     "check_refusal",
@@ -48,11 +50,15 @@ _FACTOR_DIGITS = 40
 _FEW_CHARACTERS = 30
 _LONGEST_NAME, _LONGEST_TEXT = 200, 500
 #: How much a guard may trip at a time, and how many lines of warnings it may have.
-_MOST_ANSWERS = 1_000
+MOST_ANSWERS = 1_000
+#: The largest venues list some four thousand.
+_MOST_ASSETS = 10_000
 #: Figures that a guard tier may say of itself: some for each symbol.
 _MOST_FIGURES = 1_000_000
 #: What a venue may take of a fill, or give for it: as the settings of the paper venue allow.
 _LEAST_FEE_BPS, _MOST_FEE_BPS = Decimal(-100), Decimal(1000)
+#: How many times better than its limit an order may be filled. Limits stand near a quote that is seconds old.
+_MOST_BETTER = 100
 
 
 class Nonsense(ValueError):
@@ -144,7 +150,7 @@ def _text(value: object, field: str) -> str:
     text = is_a(value, str, field)
     if not text.isprintable():
         text = clean(text).replace("\n", " ")
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+    return cut(text, _LONGEST_TEXT)
 
 
 def _items(value: object, field: str = "") -> Sequence[Any]:
@@ -159,11 +165,21 @@ def check_texts(value: object) -> list[str]:
     """Return lines to show."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise _nonsense("", value, "lines of text")
-    return [_text(one, f"line {number}") for number, one in enumerate(islice(value, _MOST_ANSWERS), 1)]
+    return [_text(one, f"line {number}") for number, one in enumerate(islice(value, MOST_ANSWERS), 1)]
+
+
+def check_names(value: object, field: str, known: frozenset[str]) -> tuple[str, ...]:
+    """Return names, each of them known."""
+    names = tuple(_items(value, field))
+    for number, name in enumerate(names):
+        if not isinstance(name, str) or name not in known:
+            raise _nonsense(f"{field}[{number}]", name, "one of the symbols that were asked for")
+    return names
 
 
 def check_listings(value: object) -> Sequence[Listing]:
-    for number, one in enumerate(_items(value)):
+    listings = tuple(_items(value))
+    for number, one in enumerate(listings):
         listing = is_a(one, Listing, f"[{number}]")
         where = f"[{number}]"
         _name(listing.symbol, f"{where}.symbol")
@@ -171,7 +187,7 @@ def check_listings(value: object) -> Sequence[Listing]:
         _name(listing.quote, f"{where}.quote")
         if listing.volume_24h_quote is not None:
             check_amount(listing.volume_24h_quote, f"{where}.volume_24h_quote", at_least=ZERO)
-    return value  # type: ignore[return-value]
+    return listings
 
 
 def check_rules(value: object, field: str = "") -> TradingRules:
@@ -182,10 +198,11 @@ def check_rules(value: object, field: str = "") -> TradingRules:
     return rules
 
 
-def check_instruments(value: object, venue: str, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+def check_instruments(value: object, venue: str, listings: Sequence[Listing]) -> dict[str, Instrument]:
     """Return instruments by symbol: those of some of the ``listings``."""
     offered = {listing.symbol: listing for listing in listings}
-    for symbol, one in is_a(value, Mapping).items():
+    instruments = dict(is_a(value, Mapping).items())
+    for symbol, one in instruments.items():
         listing = offered.get(symbol) if isinstance(symbol, str) else None
         if listing is None:
             raise _nonsense("a symbol", symbol, "one of the listings that were asked about")
@@ -199,44 +216,48 @@ def check_instruments(value: object, venue: str, listings: Sequence[Listing]) ->
             fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
             if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
                 raise _nonsense(f"{symbol}.{name}", fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS}")
-    return value  # type: ignore[return-value]
+    return instruments
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:
     """Return what is owned by asset; only a margin account may owe."""
-    for asset, amount in is_a(value, Mapping).items():
+    balances = dict(islice(is_a(value, Mapping).items(), _MOST_ASSETS + 1))
+    if len(balances) > _MOST_ASSETS:
+        raise Nonsense(f"more than {_MOST_ASSETS:,} assets; leave out those of which nothing is owned")
+    for asset, amount in balances.items():
         _name(asset, "an asset")
         check_amount(amount, asset, at_least=ZERO if account is Account.SPOT else None)
-    return value  # type: ignore[return-value]
+    return balances
 
 
 def check_report(value: object, order: Order | None, instrument: Instrument | None) -> OrderReport:
     """Return a final report, its reason made printable; held against ``order`` and ``instrument``, if known."""
     report = is_a(value, OrderReport)
+    fills = tuple(_items(report.fills, "fills"))
+    reason = _text(report.reason, "reason")
+    if type(report) is not OrderReport or fills is not report.fills or reason != report.reason:
+        report = OrderReport(  # from here on nothing is read of theirs again
+            client_order_id=report.client_order_id,
+            venue_order_id=report.venue_order_id,
+            status=report.status,
+            fills=fills,
+            reason=reason,
+        )
     _name(report.client_order_id, "client_order_id")
     _name(report.venue_order_id, "venue_order_id", may_be_empty=True)
     is_a(report.status, OrderStatus, "status")
-    for number, one in enumerate(_items(report.fills, "fills")):
+    for number, one in enumerate(fills):
         _check_fill(is_a(one, Fill, f"fills[{number}]"), f"fills[{number}]")
-    if len(report.fills) > 1 and len({fill.fill_id for fill in report.fills}) < len(report.fills):
+    if len(fills) > 1 and len({fill.fill_id for fill in fills}) < len(fills):
         raise Nonsense("one fill twice")
-    if report.status is OrderStatus.REJECTED and report.fills:
+    if report.status is OrderStatus.REJECTED and fills:
         raise Nonsense("fills of an order that it rejected")
     if order is not None:
         _check_against(report, order)
     if instrument is not None:
-        for number, fill in enumerate(report.fills):
+        for number, fill in enumerate(fills):
             _check_fee(fill, number, instrument)
-    reason = _text(report.reason, "reason")
-    if reason == report.reason and isinstance(report.fills, tuple):
-        return report
-    return OrderReport(
-        client_order_id=report.client_order_id,
-        venue_order_id=report.venue_order_id,
-        status=report.status,
-        fills=tuple(report.fills),
-        reason=reason,
-    )
+    return report
 
 
 def _check_fill(fill: Fill, field: str) -> None:
@@ -256,10 +277,13 @@ def _check_against(report: OrderReport, order: Order) -> None:
     filled = report.fills[0].quantity if len(report.fills) == 1 else report.filled
     if filled > order.quantity:
         raise Nonsense(f"{text(filled)} filled of {text(order.quantity)}")
+    limit, is_buy = order.limit_price, order.side is Side.BUY
     for number, fill in enumerate(report.fills):
-        beyond = fill.price > order.limit_price if order.side is Side.BUY else fill.price < order.limit_price
-        if beyond:
-            raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {text(order.limit_price)}")
+        if fill.price > limit if is_buy else fill.price < limit:
+            raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {text(limit)}")
+        if fill.price * _MOST_BETTER < limit if is_buy else fill.price > limit * _MOST_BETTER:
+            expected = f"no more than {_MOST_BETTER} times better than the limit {text(limit)}"
+            raise _nonsense(f"fills[{number}].price", fill.price, expected)
 
 
 def _check_fee(fill: Fill, number: int, instrument: Instrument) -> None:
@@ -310,9 +334,9 @@ def check_tripped(value: object) -> Sequence[GuardTripped]:
         raise _nonsense("", value, "GuardTripped events")
     if type(value) in (tuple, list) and not value:
         return ()
-    tripping = tuple(islice(value, _MOST_ANSWERS + 1))
-    if len(tripping) > _MOST_ANSWERS:
-        raise Nonsense(f"more than {_MOST_ANSWERS} events at a time")
+    tripping = tuple(islice(value, MOST_ANSWERS + 1))
+    if len(tripping) > MOST_ANSWERS:
+        raise Nonsense(f"more than {MOST_ANSWERS} events at a time")
     for number, one in enumerate(tripping):
         field = f"[{number}]"
         tripped = is_a(one, GuardTripped, field)

@@ -87,8 +87,7 @@ class CheckedExchange(Exchange):
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
-            found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
-            self._instruments = dict(found)
+            self._instruments = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
             return self._instruments
         raise PluginFault(self._where.late("instruments"))
 
@@ -184,12 +183,14 @@ class CheckedTape(_CheckedMarket, Tape):
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
         with self._where.call("batches"):
             found = self._inner.batches(symbols, start_ns)
-            return None if found is None else self._checked(iter(found))
+            return None if found is None else self._checked(iter(found), frozenset(symbols))
 
-    def _checked(self, found: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    def _checked(self, found: Iterator[RowBatch], asked: frozenset[str]) -> Iterator[RowBatch]:
         try:
+            names: tuple[str, ...] = ()
             for number, one in enumerate(found):
-                yield _check_batch(one, f"[{number}]")
+                batch, names = _check_batch(one, f"[{number}]", asked, names)
+                yield batch
         except BaseException as error:
             if _closes(error):
                 raise
@@ -336,6 +337,8 @@ class CheckedGuard(GuardTier):
         self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
         self._inner = inner
         self._where = where
+        #: How many events `poll` tripped since it last tripped none.
+        self._polled = 0
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         try:
@@ -363,7 +366,15 @@ class CheckedGuard(GuardTier):
         if not self.polls:
             return ()
         with self._where.call("poll"):
-            return answer.check_tripped(self._inner.poll(now_ns))
+            if self._polled <= answer.MOST_ANSWERS:
+                tripping = answer.check_tripped(self._inner.poll(now_ns))
+                self._polled = self._polled + len(tripping) if tripping else 0
+                if self._polled <= answer.MOST_ANSWERS:
+                    return tripping
+        raise PluginFault(
+            f"{self._where}: poll trips without end, {answer.MOST_ANSWERS:,} events and more; "
+            "it has to tell what changed, and nothing once nothing did"
+        )
 
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
         with self._where.call("warnings"):
@@ -429,19 +440,35 @@ def _kinds(value: Any, field: str) -> frozenset[Any] | None:
     return frozenset(answer.is_a(one, type, field) for one in answer.is_a(value, (frozenset, set, tuple, list), field))
 
 
-def _check_batch(value: object, field: str) -> RowBatch:
-    """Return columns of equal length and the right types."""
+def _check_batch(
+    value: object, field: str, asked: frozenset[str], before: tuple[str, ...]
+) -> tuple[RowBatch, tuple[str, ...]]:
+    """Return columns of equal length and the right types, which nobody else can write to, and the names in them.
+
+    ``before``: names that were checked before.
+    """
     import numpy as np
 
     batch = answer.is_a(value, RowBatch, field)
-    lengths = set()
+    names = before if batch.names is before else answer.check_names(batch.names, f"{field}.names", asked)
+    columns, lengths = dict[str, Any](), set()
     for name in ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size"):
         column = answer.is_a(getattr(batch, name), np.ndarray, f"{field}.{name}")
-        kind = "iu" if name in ("ts_ns", "order", "symbol") else "f"
-        if column.ndim != 1 or column.dtype.kind not in kind:
-            expected = "whole numbers" if kind == "iu" else "floats"
+        is_whole = name in ("ts_ns", "order", "symbol")
+        if column.ndim != 1 or column.dtype.kind not in ("iu" if is_whole else "f"):
+            expected = "whole numbers" if is_whole else "floats"
             raise answer.Nonsense(f"{field}.{name} of {column.ndim} dimensions and {column.dtype}; expected {expected}")
         lengths.add(len(column))
+        # What a plugin may go on writing to is copied: batches are read ahead, and kept for a while.
+        if type(column) is not np.ndarray or column.base is not None or column.flags.writeable:
+            column = np.array(column)
+        columns[name] = ours = column.astype(np.int64 if is_whole else np.float64, copy=False)
+        if is_whole and len(ours) and (name != "order" or column.dtype == np.uint64):
+            most = len(names) if name == "symbol" else _END_OF_TIME
+            row = int(ours.view(np.uint64).argmax())  # as such the negative ones are the largest, at half the cost
+            if not 0 <= ours[row] < most:
+                expected = f"the place of one of {most} names" if name == "symbol" else "≥ 0 and < 2**63"
+                raise answer.Nonsense(f"{field}.{name}[{row}] = {column[row]}; expected {expected}")
     if len(lengths) > 1:
         raise answer.Nonsense(f"{field} with columns of {' and '.join(map(str, sorted(lengths)))} rows")
-    return batch
+    return RowBatch(names=names, **columns), names

@@ -84,14 +84,17 @@ def in_order(batches: Iterator[RowBatch], most: int) -> Iterator[RowBatch]:
 
     Raises:
         MarketDataError: a row comes before the one before it, or after more than ``most`` without time going on, as if
-            time stood still; all before that row was yielded.
+            time stood still, or more than ``most`` batches have none; all before that row was yielded.
     """
     import numpy as np
 
-    rows = first = 0  # how many were passed on, and the first of those of the last time
+    empty = rows = first = 0  # batches without a row in turn; rows passed on; the first of those of the last time
     newest_ns: int | None = None
     for batch in batches:
         ts_ns = batch.ts_ns
+        empty = 0 if len(ts_ns) else empty + 1
+        if empty > most:
+            raise MarketDataError(f"row {rows:,}: it does not come; {most:,} batches before it hold no row at all")
         falls = (ts_ns[1:] < ts_ns[:-1]).any() or (len(ts_ns) and newest_ns is not None and ts_ns[0] < newest_ns)
         if len(ts_ns) and not falls and rows + len(ts_ns) - first <= most:  # as a rule
             if ts_ns[-1] != newest_ns:

@@ -71,6 +71,8 @@ class Recording:
             with closing(QuoteFile(part.path)) as file:
                 for columns in file.rows_of(self.exchange, codes, start_ns):
                     columns["order"] += part.offset
+                    for column in columns.values():
+                        column.flags.writeable = False  # so it needs no copy: nobody writes to it any more
                     yield RowBatch(names=names, **columns)
 
 

@@ -68,7 +68,8 @@ class GuardTier(ABC):
     def poll(self, now_ns: int) -> Iterable[GuardTripped]:
         """Return what trips without an event: a time has come, a file has appeared.
 
-        Asked about once a second of campaign time, if a tier implements it; recorded as what `react` returns.
+        Asked about once a second of campaign time, if a tier implements it; recorded as what `react` returns. Tell
+        what changed: a tier that tripped 1,000 times, and never nothing in between, is silenced and denies.
         """
         return ()
 

@@ -62,7 +62,9 @@ class MarketData(ABC):
 class RowBatch:
     """Rows of a tape as columns, of equal length. ``symbol`` holds indices into ``names``; the rest is as in `TapeRow`.
 
-    Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none).
+    Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none). ``names`` are among the
+    symbols that were asked for. Columns are copied, so that buffers may be used again; those that own their data and
+    are read-only (``column.flags.writeable = False``) are not, and must not change any more.
     """
 
     ts_ns: npt.NDArray[np.int64]
