@@ -163,9 +163,10 @@ def _written(text: str) -> Iterator[str]:
     yield ascii(text)[1:-1]
     yield repr(raw)[2:-1]
     for escaped in (html.escape(text), html.escape(text, quote=False)):
-        yield escaped
-        yield escaped.replace("&#x27;", "&#39;")
-        yield escaped.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+        for page in (escaped, repr(escaped)[1:-1]):
+            yield page
+            yield page.replace("&#x27;", "&#39;")
+            yield page.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
     yield raw.hex()
     yield raw.hex().upper()
 
