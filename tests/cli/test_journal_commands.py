@@ -12,6 +12,7 @@ import sys
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -59,6 +60,11 @@ def sound(path: Path) -> int:
 def records_of(path: Path) -> list[Record]:
     with open_journal(path) as stored:
         return list(stored.records())
+
+
+def header_of(ran: Ran) -> dict[str, Any]:
+    with open_journal(ran.folder / "run.journal") as stored:
+        return {name: value for name, value in stored.header.items() if name != KIND}
 
 
 # verify
@@ -109,7 +115,7 @@ def test_a_journal_that_breaks_a_rule_is_not_sound(trioarb: CommandLine, ran: Ra
     more = msgspec.structs.replace(ended, pnl_usd=ended.pnl_usd + Decimal("0.01"))
     records[index] = records[index]._replace(event=more)
     path = tmp_path / "wrong.journal"
-    with closing(Log.create(path, KIND, {})) as log:
+    with closing(Log.create(path, KIND, header_of(ran))) as log:
         log.append([encode(record) for record in records])
 
     verified = trioarb("verify", path)
@@ -134,6 +140,54 @@ def test_a_damaged_journal_is_verified_as_far_as_it_can_be_read(trioarb: Command
     result = json.loads(trioarb("verify", damaged, "--json").out)
     assert result["ok"] is False
     assert "line 102 is not what was written" in result["damage"]
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("command", [["verify"], ["summary"], ["explain"], ["resume"], ["export", "--out=out"]])
+def test_a_made_up_line_with_a_right_hash_is_damage_that_names_it(
+    trioarb: CommandLine, ran: Ran, tmp_path: Path, command: list[str]
+) -> None:
+    lines = [encode(record) for record in records_of(ran.folder / "run.journal")]
+    deep, surrogate = b'{"seq":%d,"x":' + DEEP, b'{"type":"\\ud800","seq":"%d"'
+    forged: list[tuple[dict[str, Any], list[bytes], str]] = [
+        (header_of(ran), [*lines[:2], deep % 3, *lines[3:]], "line 4 can't be read (it is nested too deep)"),
+        (header_of(ran), [*lines[:2], surrogate % 3, *lines[3:]], "line 4 can't be read (no event:"),
+        (header_of(ran), [*lines[:-1], deep % len(lines)], f"line {len(lines) + 1} can't be read (it is nested"),
+        ({**header_of(ran), "config": 5}, lines, "line 1: its config is no text"),
+        ({**header_of(ran), "version": ["1"]}, lines, "line 1: its version is no text"),
+    ]
+    for number, (header, events, what) in enumerate(forged):
+        path = tmp_path / f"{number}.journal"
+        with closing(Log.create(path, KIND, header)) as log:
+            log.append(events)
+        for memory in ran.folder.glob("run.*.venue"):
+            shutil.copy(memory, tmp_path / memory.name.replace("run", str(number)))
+
+        told = trioarb(command[0], path, *command[1:])
+        assert told.code in (1, 2)
+        assert f"{path} is damaged: {what}" in told.error, told.err
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"config": ""}, "is damaged: line 1 holds no configuration that can be read"),
+        ({"config": DEEP.decode()}, "is damaged: line 1 holds no configuration that can be read"),
+        ({"config_digest": "0" * 64}, "it was changed, or a plugin has other settings now"),
+    ],
+)
+def test_a_header_whose_configuration_is_not_the_one_it_names_is_not_sound(
+    trioarb: CommandLine, ran: Ran, tmp_path: Path, change: dict[str, Any], what: str
+) -> None:
+    path = tmp_path / "other.journal"
+    with closing(Log.create(path, KIND, {**header_of(ran), **change})) as log:
+        log.append([encode(record) for record in records_of(ran.folder / "run.journal")])
+
+    verified = trioarb("verify", path)
+    assert verified.code == 1
+    assert what in verified.error
 
 
 @pytest.mark.parametrize("command", ["verify", "explain", "events"])
@@ -172,7 +226,7 @@ def test_what_only_the_head_notices(trioarb: CommandLine, ran: Ran, tmp_path: Pa
     short.write_bytes(b"".join(lines[: last + 1]))
     records = records_of(ran.folder / "run.journal")
     records[-1] = records[-1]._replace(ts_ns=records[-1].ts_ns + 1)
-    with closing(Log.create(forged, KIND, {"config": "{}"})) as log:
+    with closing(Log.create(forged, KIND, header_of(ran))) as log:
         log.append([encode(record) for record in records])
 
     for path in (short, forged):

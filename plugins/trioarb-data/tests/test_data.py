@@ -131,3 +131,10 @@ def test_the_clocks_of_venues_are_compared(trioarb: CommandLine) -> None:
         "longest_delay_seconds": 4.0,
     }
     assert "venue time of A: ran backwards 2 times in 5 quotes" in trioarb("data", "check", ".").out
+
+
+def test_help_says_what_clearing_deletes(trioarb: CommandLine) -> None:
+    said = " ".join(trioarb("data", "cache", "--help").out.replace("│", " ").split())
+
+    assert "Delete trioarb's own sets of aligned quotes and its notes on recordings" in said
+    assert "whatever else is in that folder stays" in said

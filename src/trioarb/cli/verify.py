@@ -11,14 +11,18 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import Parameter
 
+from trioarb import __version__
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
-from trioarb.errors import ConfigError
+from trioarb.config.load import load_table
+from trioarb.config.stored import from_text
+from trioarb.errors import ConfigError, TrioarbError
 from trioarb.journal.journal import uncollected
 from trioarb.journal.log import hash_of, plain
 from trioarb.journal.recorded import DamagedJournal, RecordedJournal, open_journal
 from trioarb.model.event import Record
+from trioarb.plugin.registry import load_plugins
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present
@@ -55,7 +59,7 @@ def verify(
         with open_journal(journal) as stored, uncollected():
             records = _read(stored, sha256, wanted) if digest or wanted else stored.records()
             verifier.fold(with_progress(records, stored.last_seq, f"verifying {journal}"))
-            damage = "" if wanted is None else wanted.problem(stored)
+            damage = ("" if wanted is None else wanted.problem(stored)) or _header_problem(stored)
             if stored.torn:
                 torn = (
                     f"{journal} ends with {stored.torn:,} bytes of a step that was cut off, or is just being written; "
@@ -82,6 +86,26 @@ def verify(
     else:
         say(f"{journal} is not sound: {sum(one.violations for one in verification.checks):,} violations.")
     return 0 if is_sound else 1
+
+
+def _header_problem(journal: RecordedJournal) -> str:
+    """Return why the configuration in line 1 isn't the one that it says, or ''. What isn't installed can't be known."""
+    header = journal.header
+    try:
+        table = from_text(header.get("config", ""))
+    except ValueError:
+        return f"{journal.path} is damaged: line 1 holds no configuration that can be read"
+    try:
+        digest = load_table(table, load_plugins(), file=str(journal.path)).config.digest
+    except TrioarbError:
+        return ""
+    given = header.get("config_digest", "")
+    if digest == given or header.get("version") != __version__:
+        return ""
+    return (
+        f"{journal.path}: the configuration in line 1 has digest {digest[:12]}, and line 1 says {given[:12]}: it was "
+        "changed, or a plugin has other settings now"
+    )
 
 
 class _Head:

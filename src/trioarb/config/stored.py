@@ -56,7 +56,10 @@ def from_text(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is none.
     """
-    table = json.loads(text, parse_float=Decimal)
+    try:
+        table = json.loads(text, parse_float=Decimal)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(table, dict):
         raise ValueError("not a table")
     return table

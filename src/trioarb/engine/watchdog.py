@@ -29,7 +29,10 @@ _BORDER = ("trioarb.plugin.border", "trioarb.engine.opener")
 
 
 def end_seconds(config: Config) -> float:
-    """Return how long the end of a campaign may take: pairs in flight, late orders, closing, and a little more."""
+    """Return how long the end of a campaign may take: pairs in flight, late orders, closing, and ten seconds more.
+
+    Five of these are in the engine's own bound for pairs in flight; with less, one that just keeps it would be left.
+    """
     execution = config.execution
     drain = 5 * execution.leg_timeout_seconds + execution.hedge_deadline_seconds
     return float(drain + execution.close_deadline_seconds) + 2 * _MARGIN_SECONDS

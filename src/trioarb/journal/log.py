@@ -333,7 +333,10 @@ class LogReader:
         body = line[:-_SUFFIX]
         if line[-_SUFFIX:] != _HASH + _chained(b"", body) + _CLOSE:
             raise self._damaged(1)
-        header: dict[str, Any] = json.loads(body + b"}")
+        try:
+            header: dict[str, Any] = json.loads(body + b"}")
+        except (ValueError, RecursionError):  # its hash is right, so somebody made it up
+            raise self._damaged(1) from None
         return header
 
     def _damaged(self, line: int) -> DamagedLog:

@@ -16,6 +16,8 @@ __all__ = ["KIND", "ClaimedJournal", "DamagedJournal", "RecordedJournal", "claim
 
 #: The first field of a journal's header.
 KIND = "trioarb_journal"
+#: What else stands there, all of it text.
+_HEADER = ("version", "campaign_id", "config_digest", "durability", "config")
 _RESUMED = b',"type":"campaign_resumed",'
 _BEGINNING = 100
 _SEQ = re.compile(rb'^\{"seq":(\d+),', re.MULTILINE)
@@ -43,6 +45,9 @@ class RecordedJournal:
         self._reader = reader
         #: The number that the last line gives, before any was checked: for how far something is.
         self.last_seq = reader.last_number(_SEQ)
+        for name in _HEADER:
+            if not isinstance(self.header.get(name, ""), str):
+                raise self._damaged(f"line 1: its {name} is no text", 0)
 
     @property
     def torn(self) -> int:
@@ -87,12 +92,14 @@ class RecordedJournal:
             JournalError: as `records`.
         """
         config, digest = self.header.get("config", ""), self.header.get("config_digest", "")
+        seq = 0
         for block in self.blocks():
-            for line in block:
+            for number, line in enumerate(block, seq):
                 if _RESUMED in line[:_BEGINNING]:
-                    resumed = decode(line).event
-                    assert isinstance(resumed, CampaignResumed)
-                    config, digest = resumed.config, resumed.config_digest
+                    resumed = next(self._records([line], number)).event
+                    if isinstance(resumed, CampaignResumed):
+                        config, digest = resumed.config, resumed.config_digest
+            seq += len(block)
             self._last = block[-1]
         return config, digest
 
@@ -124,7 +131,8 @@ class ClaimedJournal(RecordedJournal):
         super().__init__(reader)
         self.first = next(self.records())
         self.config, self.config_digest = self.last_config()
-        self.last_seq, self.last_ts_ns, _ = decode(self._last)
+        before = int(self.head.partition(":")[0]) - 1
+        self.last_seq, self.last_ts_ns, _ = next(self._records([self._last], before))
 
     def go_on(self) -> Log:
         """Open it for appending, and cut off what is torn at its end.

@@ -64,15 +64,18 @@ def decode(line: bytes) -> Record:
         head = _HEAD.decode(line)
         decoder = _DECODERS.get(head.type) or _decoder(head.type)
         return Record(head.seq, head.ts_ns, decoder(line))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     except msgspec.DecodeError as error:
         # A lone surrogate is no Unicode, but what a file system may call a file; json takes it.
         if b"\\ud" not in line or isinstance(error, msgspec.ValidationError):
             raise ValueError(str(error)) from error
-        row = json.loads(line)
         try:
-            event: Event = msgspec.convert(row, event_types()[row["type"]])
-            return Record(row["seq"], row["ts_ns"], event)
-        except (KeyError, TypeError, msgspec.ValidationError) as problem:
+            row = json.loads(line)
+            head = msgspec.convert(row, _Head)
+            event: Event = msgspec.convert(row, event_types()[head.type])
+            return Record(head.seq, head.ts_ns, event)
+        except (KeyError, TypeError, RecursionError, msgspec.ValidationError) as problem:
             raise ValueError(f"no event: {problem}") from problem
 
 

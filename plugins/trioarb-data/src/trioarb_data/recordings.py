@@ -125,7 +125,14 @@ def check(
 
 def cache(
     *,
-    clear: Annotated[bool, Parameter(negative="", help="Delete all of it, except what is being made.")] = False,
+    clear: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Delete trioarb's own sets of aligned quotes and its notes on recordings, except what is being made; "
+            "whatever else is in that folder stays.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """List what is kept; return 0."""
