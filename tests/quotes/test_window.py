@@ -93,6 +93,7 @@ def test_each_place_holds_what_every_venue_quoted_then(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "WINDOW_ROWS", most)
         patch.setattr(window, "ROWS_EACH", 0)
+        patch.setattr(window, "ROWS_EACH", 0)
         patch.setattr(window, "ZONE_ROWS", zone)
         pieces = pieces_of(rows, cuts, sorted(ended))
         made = list(windows(gathered(iter(pieces), most) if is_gathered else iter(pieces), SYMBOLS, VENUES))

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioarb.model.market import Route
@@ -19,15 +19,16 @@ from trioarb.quotes.window import Window, windows
 from trioarb.survey.survey import Chances, SurveyedRoute, find_chances, look
 
 SYMBOLS, VENUES, MAX_AGE_NS = 2, 3, 5
-#: Symbol, venue, step of time, bid, ask, size.
+#: Symbol, venue, step of time, bid and ask, size.
 ROW = st.tuples(
     st.integers(0, SYMBOLS - 1),
     st.integers(0, VENUES - 1),
-    st.integers(0, 4),
-    st.sampled_from([100.0, 100.1, 100.3, math.nan, -1.0]),
-    st.sampled_from([100.1, 100.2, 100.4, 0.0]),
+    st.sampled_from([0, 1, 1, 2, 4, 9]),
+    st.sampled_from(
+        [(100.0, 100.1), (100.0, 100.1), (100.3, 100.4), (100.4, 100.5), (math.nan, 100.1), (100.3, 0.0), (-1.0, 100.1)]
+    ),
     st.sampled_from([1.0, 2.0, 3.0]),
-)
+).map(lambda row: (*row[:3], *row[3], row[4]))
 KEEP, COST, KEEP_MAKER, COST_MAKER = 0.9995, 1.0004, 1.0, 1.0001
 
 ROUTES = [
@@ -60,6 +61,7 @@ def windows_of(rows: Sequence[Any], most: int) -> list[Window]:
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(window, "WINDOW_ROWS", most)
+        patch.setattr(window, "ROWS_EACH", 0)
         return list(windows(iter([Merged(columns, VENUES, [])]), SYMBOLS, VENUES))
 
 
@@ -137,8 +139,11 @@ def quantile(values: Sequence[tuple[float, int]], share: float) -> float:
     raise AssertionError
 
 
+@settings(max_examples=60, deadline=None)
 @given(
-    rows=st.lists(ROW, min_size=1, max_size=60), most=st.sampled_from([1, 7, 1_000]), level=st.sampled_from([0.0, 9.0])
+    rows=st.one_of(st.lists(ROW, min_size=1, max_size=5), st.lists(ROW, min_size=40, max_size=60)),
+    most=st.sampled_from([1, 3, 7, 1_000]),
+    level=st.sampled_from([0.0, 9.0]),
 )
 def test_it_finds_what_one_row_after_the_other_gives(rows: list[Any], most: int, level: float) -> None:
     made = windows_of(rows, most)
