@@ -57,8 +57,6 @@ _MOST_ASSETS = 10_000
 _MOST_FIGURES = 1_000_000
 #: What a venue may take of a fill, or give for it: as the settings of the paper venue allow.
 _LEAST_FEE_BPS, _MOST_FEE_BPS = Decimal(-100), Decimal(1000)
-#: How many times better than its limit an order may be filled. Limits stand near a quote that is seconds old.
-_MOST_BETTER = 100
 
 
 class Nonsense(ValueError):
@@ -281,9 +279,6 @@ def _check_against(report: OrderReport, order: Order) -> None:
     for number, fill in enumerate(report.fills):
         if fill.price > limit if is_buy else fill.price < limit:
             raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {text(limit)}")
-        if fill.price * _MOST_BETTER < limit if is_buy else fill.price > limit * _MOST_BETTER:
-            expected = f"no more than {_MOST_BETTER} times better than the limit {text(limit)}"
-            raise _nonsense(f"fills[{number}].price", fill.price, expected)
 
 
 def _check_fee(fill: Fill, number: int, instrument: Instrument) -> None:
