@@ -145,7 +145,7 @@ def test_too_little_data_is_no_verdict_and_says_what_is_missing(trioarb: Command
     assert short["verdict"] == "not enough data"
     assert route(short, "a")["why"] == ("both quotes were fresh for 60 of 300 s; a venue brought 600 of 1,000 quotes")
     assert route(found(trioarb, rare, "--no-replay"), "a")["why"] == (
-        "1 chances of 100 ms and longer; 30 take about 5.0 h of such data"
+        "1 chance of 100 ms and longer; 30 take about 5.0 h of such data"
     )
 
 

@@ -189,12 +189,12 @@ def _judge(chances: Chances, fresh_ns: int, latency_ns: int, maker_share: float 
         needed = hours * _LEAST_CHANCES / lasting
         return (
             Verdict.NOT_ENOUGH,
-            f"{lasting:,} chances of {latency} and longer; {_LEAST_CHANCES} take about {needed:,.1f} h of such data",
+            f"{lasting:,} chance{'s' * (lasting > 1)} of {latency} and longer; {_LEAST_CHANCES} take about {needed:,.1f} h of such data",
         )
     if maker_share is not None and maker_share >= _MAKER_SHARE:
         return Verdict.MAKERS, f"a resting order would be worth it for {maker_share:.1%} of the time, if it is filled"
     if count:
-        return Verdict.NEVER, f"{count:,} chances, all shorter than {latency}"
+        return Verdict.NEVER, f"{count:,} chance{'s' * (count > 1)}, all shorter than {latency}"
     # Of what didn't happen at all, fewer than three are to be expected (95 %) in as much time.
     return Verdict.NEVER, f"no chance; with 95 % certainty fewer than {3 / hours:,.1f} an hour"
 
