@@ -189,7 +189,8 @@ def _judge(chances: Chances, fresh_ns: int, latency_ns: int, maker_share: float 
         needed = hours * _LEAST_CHANCES / lasting
         return (
             Verdict.NOT_ENOUGH,
-            f"{lasting:,} chance{'s' * (lasting > 1)} of {latency} and longer; {_LEAST_CHANCES} take about {needed:,.1f} h of such data",
+            f"{lasting:,} chance{'s' * (lasting > 1)} of {latency} and longer; "
+            f"{_LEAST_CHANCES} take about {needed:,.1f} h of such data",
         )
     if maker_share is not None and maker_share >= _MAKER_SHARE:
         return Verdict.MAKERS, f"a resting order would be worth it for {maker_share:.1%} of the time, if it is filled"
