@@ -233,7 +233,7 @@ _TRADE = (
         file="src/trioarb/execution/sender.py",
         text="        self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))\n"
         "        return await self._find_out(flight, order)",
-        instead="        return self.conclude(flight, order, await venue.submit(order))",
+        instead="        return self.conclude(flight, order, await venue.place(order))",
         tests=(f"{_OUTCOMES}test_entry[ACK_LOST_FILLED-FILLED--]",),
     ),
     Removal(
@@ -845,7 +845,7 @@ _PLUGIN = (
         file="src/trioarb/plugin/answer.py",
         text="    if not _LEAST_FEE_BPS * value <= fill.fee * BPS <= _MOST_FEE_BPS * value:",
         instead="    if False:",
-        tests=(f"{_ODD}test_a_misbehaviour[Exchange.submit: fills.fee is negative]",),
+        tests=(f"{_ODD}test_a_misbehaviour[Exchange.place: fills.fee is negative]",),
     ),
     Removal(
         name="printable names",
@@ -868,10 +868,10 @@ _PLUGIN = (
         name="answer is checked",
         promise="**Whatever a plugin raises, answers or leaves out**",
         file="src/trioarb/plugin/border.py",
-        text="            report = await self._inner.submit(order)\n"
+        text="            report = await self._inner.place(order)\n"
         "            return answer.check_report(report, order, self._instruments.get(order.symbol))",
-        instead="            return await self._inner.submit(order)",
-        tests=(f"{_ODD}test_a_misbehaviour[Exchange.submit: fills.price is negative]",),
+        instead="            return await self._inner.place(order)",
+        tests=(f"{_ODD}test_a_misbehaviour[Exchange.place: fills.price is negative]",),
     ),
     Removal(
         name="who raised",
@@ -879,7 +879,7 @@ _PLUGIN = (
         file="src/trioarb/plugin/call.py",
         text='        return PluginFault(f"{self}: {method} raised {describe(error)}")\n\n',
         instead="        return PluginFault(describe(error))\n\n",
-        tests=(f"{_ODD}test_a_misbehaviour[Exchange.submit raises an error]",),
+        tests=(f"{_ODD}test_a_misbehaviour[Exchange.place raises an error]",),
     ),
     Removal(
         name="opening is bounded",
@@ -911,7 +911,7 @@ _PLUGIN = (
         file="src/trioarb/engine/watchdog.py",
         text="            if now >= ends_by:",
         instead="            if False:",
-        tests=(f"{_WATCHDOG}test_what_can_not_be_cancelled_is_named_and_left[submit swallows-submit]",),
+        tests=(f"{_WATCHDOG}test_what_can_not_be_cancelled_is_named_and_left[place swallows-place]",),
         is_long=True,
     ),
     Removal(
@@ -920,7 +920,7 @@ _PLUGIN = (
         file="src/trioarb/engine/watchdog.py",
         text="        last.start()\n        last.join(_LAST_SECONDS)\n        self._exit_now()",
         instead="        last.join(_LAST_SECONDS)\n        self._exit_now()",
-        tests=(f"{_WATCHDOG}test_what_can_not_be_cancelled_is_named_and_left[submit blocks-submit]",),
+        tests=(f"{_WATCHDOG}test_what_can_not_be_cancelled_is_named_and_left[place blocks-place]",),
     ),
     Removal(
         name="signals while opening",

@@ -76,7 +76,7 @@ async def trade(venue: PaperExchange, first: int, last: int) -> None:
             limit_price=Decimal(limit),
         )
         with suppress(OrderRejected):
-            await venue.submit(order)
+            await venue.place(order)
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ def test_a_resumed_venue_knows_what_it_knew(
         assert await said(again) == first
         assert again.seed_inventory(instrument, None) == granted > 0
         with pytest.raises(OrderRejected, match="was used before"):
-            await again.submit(first.orders[0].order)
+            await again.place(first.orders[0].order)
         await trade(again, 11, 14)
 
         second = await said(again)

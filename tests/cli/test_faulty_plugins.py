@@ -81,9 +81,9 @@ OTHERS = {
     "strategy, incomplete": strategy("bare"),
     "everything, close": [*market("close"), *exchange("close"), *source("close"), *guard("close"), *strategy("close")],
     "market, close, and exchange, open": [*market("close"), *exchange("open")],
-    "exchange, submit": [*exchange("submit"), "--iterations=12"],
+    "exchange, place": [*exchange("place"), "--iterations=12"],
     "exchange, hangs": [*exchange("hangs"), "--iterations=12"],
-    "exchange, submit, after the fill": [*exchange("submit, after the fill"), "--iterations=20"],
+    "exchange, place, after the fill": [*exchange("place, after the fill"), "--iterations=20"],
     "exchange, fills too much": [*exchange("fills too much"), "--iterations=20"],
     "strategy, entry": [
         *strategy("entry", sound_calls=5),
@@ -198,7 +198,7 @@ def test_a_strangers_plugins_are_listed_with_their_package(with_stranger: Comman
     assert ran.out.count("stranger 1.2") == 5
 
 
-@pytest.mark.parametrize("fault", ["submit", "hangs"])
+@pytest.mark.parametrize("fault", ["place", "hangs"])
 def test_orders_that_never_arrive_leave_every_entry_flat(outcome: Outcome, fault: str) -> None:
     ran = outcome(f"exchange, {fault}")
 
@@ -208,7 +208,7 @@ def test_orders_that_never_arrive_leave_every_entry_flat(outcome: Outcome, fault
     assert closed_and_complete(ran)
 
 
-@pytest.mark.parametrize("fault", ["submit, after the fill", "fills too much"])
+@pytest.mark.parametrize("fault", ["place, after the fill", "fills too much"])
 def test_a_fill_is_never_lost_whatever_its_answer_says(outcome: Outcome, fault: str) -> None:
     """The ledger is held against what the exchange says it holds; a difference would be an error."""
     ran = outcome(f"exchange, {fault}")

@@ -165,6 +165,6 @@ async def test_an_exchange_that_is_looked_at_refuses_orders(tmp_path: Path, monk
         context: Any = SimpleNamespace(venue="a")
         async with spec.open(spec.settings(), context) as exchange:
             with pytest.raises(OrderRejected):
-                await exchange.submit(order)
+                await exchange.place(order)
             assert await exchange.balances() == {"BTC": Decimal(50)}
     assert noted(CommandLine(folder=tmp_path)) == ["exchange a", "order at a", "exchange a"]

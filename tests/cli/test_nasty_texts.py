@@ -40,7 +40,7 @@ class Rude(Exchange):
     async def balances(self):
         return {{"USDT": Decimal(100_000), {NASTY!r}: Decimal(100)}}
 
-    async def submit(self, order):
+    async def place(self, order):
         raise OrderRejected({REASON!r})
 
     async def order(self, client_order_id):

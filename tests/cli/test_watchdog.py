@@ -30,16 +30,16 @@ class Stubborn(PaperExchange):
         if self.fault == "instruments hang":
             await trio.sleep_forever()
         return await super().instruments(listings)
-    async def submit(self, order):
+    async def place(self, order):
         if self.fault == "a system task fails":
             self.fault = ""
             trio.lowlevel.spawn_system_task(self.fail)
-        if self.fault == "submit blocks":
+        if self.fault == "place blocks":
             time.sleep(1000)
-        while self.fault == "submit swallows":
+        while self.fault == "place swallows":
             with contextlib.suppress(trio.Cancelled):
                 await trio.sleep_forever()
-        return await super().submit(order)
+        return await super().place(order)
     async def fail(self):
         raise RuntimeError("beside it")
     async def balances(self):
@@ -164,8 +164,8 @@ def is_sound(folder: Path) -> bool:
 @pytest.mark.parametrize(
     ("fault", "method"),
     [
-        ("submit blocks", "submit"),
-        ("submit swallows", "submit"),
+        ("place blocks", "place"),
+        ("place swallows", "place"),
         ("close loops", "close"),
         ("feed swallows", "run"),
         ("stats blocks", "stats"),

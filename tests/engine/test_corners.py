@@ -171,11 +171,11 @@ def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_noth
     class RefusesItsSecondOrder(PaperExchange):
         orders = 0
 
-        async def submit(self, order: Order) -> OrderReport:
+        async def place(self, order: Order) -> OrderReport:
             self.orders += 1
             if self.orders == 2:
                 raise OrderRejected("429: too many requests")
-            return await super().submit(order)
+            return await super().place(order)
 
     config = two_venues()
     config["exchanges"]["a"]["plugin"] = "odd"
@@ -193,7 +193,7 @@ def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_noth
 
 def test_a_venue_that_answers_at_once_gives_the_same_events_every_time() -> None:
     class AnswersAtOnce(PaperExchange):
-        async def submit(self, order: Order) -> OrderReport:
+        async def place(self, order: Order) -> OrderReport:
             return self._arrive(order)
 
     def events() -> object:

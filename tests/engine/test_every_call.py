@@ -37,7 +37,7 @@ from trioarb.testing import ScriptedTape, listing, plugin_of, scripted_market, t
 from trioarb.time.virtual import VirtualClock
 
 #: What a method does at its k-th call, by name: before it did anything, or after it did everything.
-METHODS = ["instruments", "balances", "seed_inventory", "submit before", "submit after", "order"]
+METHODS = ["instruments", "balances", "seed_inventory", "place before", "place after", "order"]
 
 
 class Breaks:
@@ -79,10 +79,10 @@ class BreakingExchange(Exchange):
         self._breaks.at("seed_inventory")
         return self._inner.seed_inventory(instrument, quote)
 
-    async def submit(self, order: Order) -> OrderReport:
-        self._breaks.at("submit before")
-        report = await self._inner.submit(order)
-        self._breaks.at("submit after")
+    async def place(self, order: Order) -> OrderReport:
+        self._breaks.at("place before")
+        report = await self._inner.place(order)
+        self._breaks.at("place after")
         self._submitted += 1
         if self._submitted % 5 == 0:
             raise VenueError("the answer was lost")
@@ -182,7 +182,7 @@ def test_a_venue_fails_at_every_call(method: str, error: type[Exception]) -> Non
             continue
         try:
             assert_whole(campaign, events)
-            if method.startswith(("submit", "order")):
+            if method.startswith(("place", "order")):
                 # Venues answered in time when they were asked what became of it.
                 assert campaign.exit_code == 0
         except AssertionError as failure:

@@ -34,10 +34,10 @@ WIDE_A, DEAR_B = (99.6, 100.0), (101.0, 101.1)
 
 
 class RefusesBitcoin(PaperExchange):
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         if order.symbol == "BTCUSDT":
             raise OrderRejected("too many requests")
-        return await super().submit(order)
+        return await super().place(order)
 
 
 @asynccontextmanager

@@ -287,7 +287,7 @@ def test_an_order_without_a_last_word_is_asked_about_before_balances_are_compare
     tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had filled, which no answer said: that explains what the venue holds."""
-    place, submit = Place(tmp_path, table, [(1, 2, 1.0)]), PaperExchange.submit
+    place, submit = Place(tmp_path, table, [(1, 2, 1.0)]), PaperExchange.place
 
     async def lost(self: PaperExchange, order: Order) -> None:
         await submit(self, order)
@@ -298,7 +298,7 @@ def test_an_order_without_a_last_word_is_asked_about_before_balances_are_compare
 
     with monkeypatch.context() as patch:
         patch.setattr(PaperExchange, "answers_at_ns", lambda *_: None)
-        patch.setattr(PaperExchange, "submit", lost)
+        patch.setattr(PaperExchange, "place", lost)
         patch.setattr(PaperExchange, "order", unreachable)
         campaign, _ = place.run()
     assert len(campaign.parts.ledger.open_orders) == 2

@@ -135,7 +135,7 @@ class FatefulExchange(Exchange):
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         self._orders += 1
         self._sent.append(order.client_order_id)
         await self._require_connection()
@@ -167,7 +167,7 @@ class FatefulExchange(Exchange):
         """Let a share of the order fill; the rest is cancelled."""
         quantity = floor_to(order.quantity * share, LOT)
         if quantity:
-            report = await self._inner.submit(msgspec.structs.replace(order, quantity=quantity))
+            report = await self._inner.place(msgspec.structs.replace(order, quantity=quantity))
         else:
             report = OrderReport(
                 client_order_id=order.client_order_id, venue_order_id="x", status=OrderStatus.CANCELLED

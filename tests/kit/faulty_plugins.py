@@ -190,12 +190,12 @@ class FaultyExchange(paper.PaperExchange):
         fail_if(self._fault, "balances" if self._asked == 1 else "balances at the end")
         return await super().balances()
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         if self._fault == "hangs":
             await trio.sleep_forever()
-        fail_if(self._fault, "submit")
-        report = await super().submit(order)
-        fail_if(self._fault, "submit, after the fill")
+        fail_if(self._fault, "place")
+        report = await super().place(order)
+        fail_if(self._fault, "place, after the fill")
         if self._fault == "fills too much":
             fill = Fill(
                 fill_id="x",
@@ -208,7 +208,7 @@ class FaultyExchange(paper.PaperExchange):
         return report
 
     async def order(self, client_order_id: str) -> OrderReport | None:
-        fail_if(self._fault, "submit and order")
+        fail_if(self._fault, "place and order")
         return await super().order(client_order_id)
 
 

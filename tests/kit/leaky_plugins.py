@@ -100,7 +100,7 @@ class LeakyExchange(Exchange):
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         self._let_out("rejected", OrderRejected)
         self._let_out("unknown", VenueError)
         self._let_out("bug", RuntimeError)
@@ -114,7 +114,7 @@ class LeakyExchange(Exchange):
             raise OrderRejected("x" * (500 - 12) + self._settings.api_key)
         if self._settings.leak == "cut error":
             raise RuntimeError("x" * (2_000 - 26) + self._settings.api_key + "y" * 1_000_000)
-        return await self._inner.submit(order)
+        return await self._inner.place(order)
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         self._let_out("order", VenueError)

@@ -79,7 +79,7 @@ RAISES: Mapping[str, Callable[[], BaseException]] = {
 
 #: Fields of answers, and what may be in their place.
 _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "submit": {
+    "place": {
         "client_order_id": _TEXTS,
         "venue_order_id": _TEXTS,
         "status": ("None", "text"),
@@ -246,10 +246,10 @@ def _misbehave(kind: type[Any], case: Case) -> type[Any]:
     if case.method == "order":  # asked only where an answer was lost
 
         async def lost(self: Any, order: Any) -> Any:
-            await PaperExchange.submit(self, order)
+            await PaperExchange.place(self, order)
             raise trio.TooSlowError
 
-        namespace["submit"] = lost
+        namespace["place"] = lost
     return type("Odd", (kind,), namespace)
 
 

@@ -72,15 +72,15 @@ class FatefulExchange(PaperExchange):
     def answers_at_ns(self, order: Order) -> int | None:
         return super().answers_at_ns(order) if self._fate is None else None
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         self._submitted += 1
         fate = self._fate
         if fate is None or not fate.first <= self._submitted <= fate.last:
-            return await super().submit(order)
+            return await super().place(order)
         if not fate.silent:
             raise OrderRejected("not today")
         self._silent = True
-        await super().submit(order)
+        await super().place(order)
         raise VenueError("connection lost")
 
     async def order(self, client_order_id: str) -> OrderReport | None:

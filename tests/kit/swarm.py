@@ -291,7 +291,7 @@ class _Life:
         elif method in ("error", "exception", "critical"):
             error = event.get("exc_info")
             error = sys.exception() if error is True else error
-            if isinstance(error, PluginFault) and "submit returned one fill twice" in str(error):
+            if isinstance(error, PluginFault) and "place returned one fill twice" in str(error):
                 raise structlog.DropEvent  # a fault that the border is there for
             told = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
             self._stretch.logged.append(f"log: {dict(event)}\n{told}")

@@ -102,7 +102,7 @@ class WireExchange(Exchange):
     async def balances(self) -> Mapping[str, Decimal]:
         return {"BTC": Decimal(50), **self._settings.balances}
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         note(f"order at {self._venue}")
         raise OrderRejected("closed for today")
 

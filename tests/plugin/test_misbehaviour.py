@@ -47,7 +47,7 @@ from trioarb.verify.verification import Verifier
 LONGEST_SECONDS = 20 + 30 + 10 + 4 * 5 + 10 + 15 + 5 + 5
 
 #: Methods that don't answer in time: a time-out, as from a venue that doesn't answer.
-TIMED_OUT = {"submit", "order", "orders", "balances"}
+TIMED_OUT = {"place", "order", "orders", "balances"}
 
 
 @attrs.frozen
@@ -222,8 +222,8 @@ class Twice(Sequence[Fill]):
 
 def with_exchange(change: Callable[[OrderReport], OrderReport], assets: int = 0) -> Ended:
     class Odd(PaperExchange):
-        async def submit(self, order: Order) -> OrderReport:
-            return change(await super().submit(order))
+        async def place(self, order: Order) -> OrderReport:
+            return change(await super().place(order))
 
         async def balances(self) -> Mapping[str, Decimal]:
             return {**await super().balances(), **{f"A{number}": Decimal(1) for number in range(assets)}}
@@ -268,10 +268,10 @@ def test_a_huge_error_is_cut() -> None:
     assert max(map(len, reasons)) == 2_001
 
 
-def test_a_symbol_never_has_two_pairs_in_flight_whatever_submit_answers() -> None:
+def test_a_symbol_never_has_two_pairs_in_flight_whatever_place_answers() -> None:
     for what in ("None", "text", "an object"):
         flying: set[str] = set()
-        for record in run(Case(Exchange, "submit", "", what)).records:
+        for record in run(Case(Exchange, "place", "", what)).records:
             match record.event:
                 case model.PairOpened(symbol=symbol):
                     assert symbol not in flying
@@ -279,6 +279,22 @@ def test_a_symbol_never_has_two_pairs_in_flight_whatever_submit_answers() -> Non
                 case model.PairEnded(symbol=symbol):
                     flying.remove(symbol)
         assert not flying
+
+
+def test_an_exchange_with_the_submit_of_before_is_refused() -> None:
+    """Also where it inherits a `place`: its own orders would be passed by."""
+
+    class Before(PaperExchange):
+        async def submit(self, order: Order) -> OrderReport:
+            raise AssertionError("nobody calls it")
+
+    ended = run(None, exchange=Before)
+
+    assert ended.error is not None
+    assert ended.error.exit_code == 2
+    assert str(ended.error).startswith("[exchanges.a]: plugin 'odd': ")
+    assert "Before has a method submit, which orders were sent by in earlier versions; name it place" in said(ended)
+    assert not ended.records
 
 
 @pytest.mark.parametrize("when", ["open", "close"])

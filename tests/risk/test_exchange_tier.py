@@ -796,11 +796,11 @@ class Unsteady(PaperExchange):
     error: Exception
     orders = 0
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         number, self.orders = self.orders, self.orders + 1
         if number in self.bad:
             raise self.error
-        return await super().submit(order)
+        return await super().place(order)
 
 
 def unsteady(bad: range, error: Exception) -> object:

@@ -422,9 +422,9 @@ async def bench(
 async def test_an_episode_concerns_every_question(episode: str, said: str, autojump_clock: object) -> None:
     async with AsyncExitStack() as stack:
         at = await bench(stack, f"2:{episode}")
-        await at.venue.submit(at.order(1))
+        await at.venue.place(at.order(1))
         with pytest.raises(VenueError, match=said):
-            await at.venue.submit(at.order(2))
+            await at.venue.place(at.order(2))
         for ask in (
             at.venue.balances,
             partial(at.venue.order, "o1"),
@@ -444,18 +444,18 @@ async def test_while_an_episode_holds_no_other_begins(autojump_clock: object) ->
         at = await bench(stack, "1:clock_skew", "2:disconnect")
         for number in (1, 2):
             with pytest.raises(OrderRejected, match="receive window"):
-                await at.venue.submit(at.order(number))
+                await at.venue.place(at.order(number))
         await at.venue.balances()
         await trio.sleep(3)
 
-        assert (await at.venue.submit(at.order(3))).status is OrderStatus.FILLED
+        assert (await at.venue.place(at.order(3))).status is OrderStatus.FILLED
 
 
 async def test_a_lost_order_leaves_no_trace(autojump_clock: object) -> None:
     async with AsyncExitStack() as stack:
         at = await bench(stack, "1:lose_order")
         with trio.move_on_after(3600) as waiting:
-            await at.venue.submit(at.order(1))
+            await at.venue.place(at.order(1))
 
         assert waiting.cancelled_caught
         assert await at.venue.order("o1") is None
@@ -468,11 +468,11 @@ async def test_the_venue_remembers_whole_orders_and_every_fill_once(autojump_clo
     state = tmp_path / "a.jsonl"
     async with AsyncExitStack() as stack:
         at = await bench(stack, *script, state=state)
-        cut = await at.venue.submit(at.order(1))
-        garbled = await at.venue.submit(at.order(2))
+        cut = await at.venue.place(at.order(1))
+        garbled = await at.venue.place(at.order(2))
         with pytest.raises(VenueError, match="the answer was lost"):
-            await at.venue.submit(at.order(3))
-        plain = await at.venue.submit(at.order(4))
+            await at.venue.place(at.order(3))
+        plain = await at.venue.place(at.order(4))
         remembered = await at.venue.orders(["BTCUSDT"], 0)
         executed = await at.paper.orders(["BTCUSDT"], 0)
     async with AsyncExitStack() as stack:
@@ -502,7 +502,7 @@ async def test_a_torn_memory_is_taken_up_and_a_damaged_one_is_refused(autojump_c
     state = tmp_path / "a.jsonl"
     async with AsyncExitStack() as stack:
         at = await bench(stack, "1:partial", state=state)
-        await at.venue.submit(at.order(1))
+        await at.venue.place(at.order(1))
         remembered = await at.venue.orders(["BTCUSDT"], 0)
     memory = tmp_path / "a.jsonl.faulty1"
     memory.write_text(memory.read_text() + '["o2", "4')
@@ -510,7 +510,7 @@ async def test_a_torn_memory_is_taken_up_and_a_damaged_one_is_refused(autojump_c
         async with AsyncExitStack() as stack:
             again = await bench(stack, *script, state=state, resumed=True)
             for number in range(2, 2 + len(script)):
-                await again.venue.submit(again.order(number))
+                await again.venue.place(again.order(number))
             assert (await again.venue.orders(["BTCUSDT"], 0))[:1] == remembered
             assert (await again.venue.orders(["BTCUSDT"], 0))[-1].order.quantity == 4
     memory.write_text("what?\n")

@@ -195,7 +195,7 @@ class PaperExchange(Exchange):
         self._credit(instrument.base, granted)
         return granted
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         await self._context.time.sleep(
             self._latency_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)
         )

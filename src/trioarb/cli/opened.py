@@ -92,7 +92,7 @@ class _Observed(Exchange):
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._exchange.seed_inventory(instrument, quote)
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         raise OrderRejected("nothing is traded while a configuration is looked at")
 
     async def order(self, client_order_id: str) -> OrderReport | None:

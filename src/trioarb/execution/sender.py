@@ -145,7 +145,7 @@ class Sender:
         report: OrderReport | None = None
         with self._answer_by(self._leg_timeout_ns):
             try:
-                report = await venue.submit(order)
+                report = await venue.place(order)
             except VenueRejected as error:
                 report = _rejection(order, str(error))
             except VenueError as error:

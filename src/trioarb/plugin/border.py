@@ -72,7 +72,7 @@ def checked(opened: Any, where: Where, venue: str = "") -> Any:
 
 
 class CheckedExchange(Exchange):
-    """A venue whose bad answer to `submit` or `order` is an error like that of a venue that doesn't answer."""
+    """A venue whose bad answer to `place` or `order` is an error like that of a venue that doesn't answer."""
 
     def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
         self.account = answer.is_a(inner.account, Account, "account")
@@ -82,8 +82,8 @@ class CheckedExchange(Exchange):
         self._where = where
         self._venue = venue
         self._instruments: dict[str, Instrument] = {}
-        # A subclass that has a `submit` of its own must not be passed by.
-        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "submit"), 1)
+        # A subclass that has a `place` of its own must not be passed by.
+        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "place"), 1)
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
@@ -100,13 +100,13 @@ class CheckedExchange(Exchange):
         with self._where.call("seed_inventory"):
             return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
 
-    async def submit(self, order: Order) -> OrderReport:
-        with self._where.call("submit"):
-            report = await self._inner.submit(order)
+    async def place(self, order: Order) -> OrderReport:
+        with self._where.call("place"):
+            report = await self._inner.place(order)
             return answer.check_report(report, order, self._instruments.get(order.symbol))
 
     def answers_at_ns(self, order: Order) -> int | None:
-        """As in the contract; where it can't be known, `submit` is asked, and what is wrong told at the end."""
+        """As in the contract; where it can't be known, `place` is asked, and what is wrong told at the end."""
         if not self._answers:
             return None
         try:

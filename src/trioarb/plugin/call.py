@@ -18,6 +18,7 @@ from trioarb.errors import (
     Interrupt,
     MarketDataError,
     OrderRejected,
+    PluginError,
     PluginFault,
     TrioarbError,
     UniverseError,
@@ -90,6 +91,8 @@ class Where:
         said = said_by(error)
         if isinstance(error, MarketDataError) and not said.startswith("["):
             return MarketDataError(f"[{self.key}]: {said}")
+        if isinstance(error, PluginError):
+            return PluginError(f"{self}: {said}")
         kind = next((kind for kind in _NAMED if isinstance(error, kind)), None)
         if said == str(error):
             return error

@@ -78,7 +78,7 @@ class FaultyExchange(Exchange):
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)
 
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         await self._pause(0, order)  # orders of the same moment are numbered alike every time
         faults = self._faults(order)
         self._refuse(faults)
@@ -91,7 +91,7 @@ class FaultyExchange(Exchange):
         sent = self._alter(order, faults)
         answer: OrderReport | VenueError
         try:
-            answer = self._reported(await self._inner.submit(sent))
+            answer = self._reported(await self._inner.place(sent))
         except VenueError as error:
             answer = error
         if after_ns:

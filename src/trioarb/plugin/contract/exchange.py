@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Self
 
 import attrs
 
-from trioarb.errors import VenueError
+from trioarb.errors import PluginError, VenueError
 from trioarb.model.market import Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account
@@ -28,6 +29,19 @@ class Exchange(ABC):
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Refuse a plugin of before: nobody would call its `submit` any more.
+
+        Raises:
+            PluginError: the class has a `submit`.
+        """
+        if hasattr(cls, "submit"):
+            raise PluginError(
+                f"{cls.__module__}.{cls.__qualname__} has a method submit, which orders were sent by in earlier "
+                "versions; name it place, or install a newer version of the plugin"
+            )
+        return super().__new__(cls)
+
     @abstractmethod
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         """Return the instruments, by symbol, of those listings that the venue trades."""
@@ -44,7 +58,7 @@ class Exchange(ABC):
         return Decimal(0)
 
     @abstractmethod
-    async def submit(self, order: Order) -> OrderReport:
+    async def place(self, order: Order) -> OrderReport:
         """Send an IOC limit order and return its final report.
 
         When cancelled, the order may have been filled or not: the engine asks `order`.
@@ -57,13 +71,13 @@ class Exchange(ABC):
     def answers_at_ns(self, order: Order) -> int | None:
         """Return when an order that is sent now is answered, if that is known. Simulated venues only.
 
-        `answer` is called at that time then, instead of `submit`: an order that the engine doesn't wait for costs less.
-        Not so where a subclass has a `submit` of its own, but no `answer`.
+        `answer` is called at that time then, instead of `place`: an order that the engine doesn't wait for costs less.
+        Not so where a subclass has a `place` of its own, but no `answer`.
         """
         return None
 
     def answer(self, order: Order) -> OrderReport:
-        """Return the final report of an order whose time has come; raises what `submit` raises."""
+        """Return the final report of an order whose time has come; raises what `place` raises."""
         raise VenueError("this exchange plugin doesn't say when it answers")
 
     @abstractmethod
