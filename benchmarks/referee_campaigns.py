@@ -114,6 +114,7 @@ _LOST = (
 )
 _THIRD = (
     "exchanges.c={plugin='paper',account='spot',taker_fee_bps=3,latency_ms=70,inventory_usd_per_symbol=3000,"
+    "consumed='until_next_quote',max_quote_age_ms=1e9,"
     "balances={USDT='50000'},tick_size='0.01',lot_size='0.001',min_notional=5,market={%s}}"
 )
 _WIDE = (

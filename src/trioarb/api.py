@@ -4,7 +4,7 @@ from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, Univers
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
-from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
+from trioarb.model.market import Book, Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.model.seen import SeenIds
@@ -75,6 +75,7 @@ from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn, seconds_to
 __all__ = [
     "ALWAYS",
     "BPS",
+    "Book",
     "EXACT",
     "SECOND_NS",
     "ZERO",

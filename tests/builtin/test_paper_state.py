@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from trioarb.api import ExchangeContext, Order, OrderRejected, OrderStatus, Quote, Side, VenueError, VenueOrder
+from trioarb.api import Book, ExchangeContext, Order, OrderRejected, OrderStatus, Quote, Side, VenueError, VenueOrder
 from trioarb.builtin import paper_state
 from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.testing import listing
@@ -46,12 +46,19 @@ def quote(serial: int) -> Quote:
     return Quote(bid=99.0, bid_size=1.0, ask=100.0, ask_size=1.0, received_ns=0, serial=serial)
 
 
+def book(serial: int) -> Book:
+    return Book(
+        bids=(99.0,), bid_sizes=(1.0,), asks=(100.0,), ask_sizes=(1.0,), received_ns=serial * 10**9, serial=serial
+    )
+
+
 def opened(path: Path, time: Ticking, *, resumed: bool = False) -> PaperExchange:
     context = ExchangeContext(
         venue="a",
         seed=1,
         time=time,
         touch=lambda _: quote(time.seconds),
+        book=lambda _: book(time.seconds),
         market_rules=lambda _: None,
         fx={"USDT": Decimal(1)},
         state=path,

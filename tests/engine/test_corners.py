@@ -227,6 +227,7 @@ def test_a_side_that_was_withdrawn_is_not_traded_on_and_an_exit_waits_for_it() -
     nan = float("nan")
     config = two_venues()
     config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "max_quote_age_ms": 60_000, "max_holding_seconds": 5}
+    config["exchanges"]["b"]["max_quote_age_ms"] = 60_000
     a: list[Row] = [(0.0, "BTC", 99.9, 100.0, 100.0, 100.0), (1.0, "BTC", 99.9, 100.0, nan, 100.0)]
     a += [(4.0, "BTC", 99.9, 100.0, 100.0, 100.0), (6.0, "BTC", 0.0, 100.0, 100.0, 100.0)]
     a += [(20.0, "BTC", 99.9, 100.0, 100.0, 100.0), (30.0, "BTC", 99.9, 100.0, 100.0, 100.0)]

@@ -18,6 +18,7 @@ from recompute import check
 
 from trioarb.api import (
     SECOND_NS,
+    Book,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
@@ -403,6 +404,9 @@ async def bench(
         seed=7,
         time=RealTime(0),
         touch=lambda symbol: Quote(bid=100.0, bid_size=50.0, ask=101.0, ask_size=50.0, received_ns=0, serial=1),
+        book=lambda symbol: Book(
+            bids=(100.0,), bid_sizes=(50.0,), asks=(101.0,), ask_sizes=(50.0,), received_ns=0, serial=1
+        ),
         market_rules=lambda symbol: None,
         fx={"USDT": Decimal(1)},
         state=state,

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from enum import Enum
-from math import isnan
 
 import attrs
 import msgspec
@@ -45,6 +44,7 @@ from trioarb.api import (
     setting,
     text,
 )
+from trioarb.builtin.paper_matching import Consumed, Level, Matching, matched, within
 from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState
 
 __all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
@@ -77,6 +77,14 @@ class PaperSettings:
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
     fee_asset: FeeAsset = setting(FeeAsset.QUOTE, doc="received: a buy's fee is taken in base asset")
     latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
+    consumed: Consumed = setting(
+        Consumed.UNTIL_CHANGED,
+        doc="how long what was filled stays taken: until the size displayed at its price changes by more than that, "
+        "or until the venue's next quote",
+    )
+    max_quote_age_ms: Milliseconds = setting(
+        Decimal(10_000), doc="nothing is filled by a quote that came longer ago than this"
+    )
     reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials", concerns="rejection")
     balances: Mapping[str, Amount] = setting(
         factory=dict, doc="what the account holds at the start, by asset", concerns="balance"
@@ -115,8 +123,8 @@ class _Terms(msgspec.Struct, frozen=True):
 class PaperExchange(Exchange):
     """Simulates one venue from its own quotes.
 
-    An order arrives after the latency. What stands at the touch of that moment within its limit is filled, up to
-    the displayed size; that size stays consumed until the venue's next quote for the symbol. The rest is cancelled.
+    An order arrives after the latency. It is matched with the levels that are displayed at that moment, within its
+    limit, as far as they are left for us (see `Matching`). The rest is cancelled.
     An order whose sending is cancelled before it arrived never existed. With a journal, what it did is kept in a file
     beside it, and outlives the process.
     """
@@ -131,8 +139,7 @@ class PaperExchange(Exchange):
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
         self._granted: dict[str, Decimal] = {}
-        #: The quote that was traded with last, and how much of it, by symbol and whether it was bought.
-        self._consumed: dict[tuple[str, bool], tuple[int, Decimal]] = {}
+        self._matching = Matching(settings.consumed, seconds_to_ns(settings.max_quote_age_ms / 1000))
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
         self._state = PaperState(context.state)
@@ -250,13 +257,15 @@ class PaperExchange(Exchange):
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
         venue_order_id = f"{self._context.venue}-{len(self._state)}"
         problem = self._refuse(order, terms)
-        fill = self._fill(order, terms, f"{venue_order_id}-1") if terms and not problem else None
+        fills = self._fills(order, terms, venue_order_id) if terms and not problem else ()
         status = OrderStatus.REJECTED if problem else OrderStatus.CANCELLED
+        if sum((fill.quantity for fill in fills), ZERO) == order.quantity:
+            status = OrderStatus.FILLED
         return OrderReport(
             client_order_id=order.client_order_id,
             venue_order_id=venue_order_id,
-            status=OrderStatus.FILLED if fill is not None and fill.quantity == order.quantity else status,
-            fills=() if fill is None else (fill,),
+            status=status,
+            fills=fills,
             reason=problem,
         )
 
@@ -284,29 +293,23 @@ class PaperExchange(Exchange):
             available += self.max_borrow_usd / (limit_price * self._context.fx[instrument.quote])
         return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
 
-    def _fill(self, order: Order, terms: _Terms, fill_id: str) -> Fill | None:
-        quote = self._context.touch(order.symbol)
-        if quote is None:
-            return None
-        buying = order.side is Side.BUY
-        touch, size = (quote.ask, quote.ask_size) if buying else (quote.bid, quote.bid_size)
-        if isnan(touch):
-            return None  # that side was withdrawn
-        price = exact_decimal(touch)
-        if price > order.limit_price if buying else price < order.limit_price:
-            return None
-        key = (order.symbol, buying)
-        serial, consumed = self._consumed.get(key, (0, ZERO))
-        if serial != quote.serial:
-            consumed = ZERO
-        quantity, left = order.quantity, exact_decimal(size) - consumed
-        if quantity > left:
-            quantity = floor_to(max(left, ZERO), terms.instrument.rules.lot_size)
-        if quantity <= 0:
-            return None
-        self._consumed[key] = (quote.serial, consumed + quantity)
+    def _fills(self, order: Order, terms: _Terms, venue_order_id: str) -> tuple[Fill, ...]:
+        """Match an order with what is displayed and left for us."""
+        book = self._context.book(order.symbol)
+        levels = self._matching.left(order.symbol, order.side, book, self._context.time.now_ns())
+        lot_size = terms.instrument.rules.lot_size
+        matches = matched(within(levels, order.side, order.limit_price), order.quantity, lot_size)
+        if book is None or not matches:
+            return ()
+        self._matching.take(order.symbol, order.side, book, matches)
+        return tuple(
+            self._fill(order, terms, match, f"{venue_order_id}-{number}") for number, match in enumerate(matches, 1)
+        )
+
+    def _fill(self, order: Order, terms: _Terms, match: Level, fill_id: str) -> Fill:
+        price, quantity = match
         fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), terms.fee), terms.instrument.quote
-        if buying and self._settings.fee_asset is FeeAsset.RECEIVED:
+        if order.side is Side.BUY and self._settings.fee_asset is FeeAsset.RECEIVED:
             fee, fee_asset = EXACT.multiply(quantity, terms.fee), terms.instrument.base
         return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
 

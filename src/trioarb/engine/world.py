@@ -14,7 +14,7 @@ from trioarb.config.schema import ClockKind, Config, EngineMode
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
-from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.model.market import Book, Instrument, Listing, Quote
 from trioarb.plugin.border import CheckedExchange
 from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
 from trioarb.plugin.registry import Plugins
@@ -112,6 +112,7 @@ async def open_world(
                 seed=config.session.seed,
                 time=time,
                 touch=_touch(boards, name),
+                book=_book(boards, name),
                 market_rules=markets[name].rules,
                 fx=config.fx,
                 state=None if state_of is None else state_of(name),
@@ -173,6 +174,13 @@ def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         return boards[symbol].quote_at(venue)
 
     return touch
+
+
+def _book(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
+    def book(symbol: str) -> Book | None:
+        return boards[symbol].book_at(venue)
+
+    return book
 
 
 def _check_clock(config: Config, markets: Mapping[str, MarketData]) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import attrs
 import msgspec
 
-__all__ = ["Instrument", "Listing", "Quote", "Route", "TradingRules"]
+__all__ = ["Book", "Instrument", "Listing", "Quote", "Route", "TradingRules"]
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +58,20 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     bid_size: float
     ask: float
     ask_size: float
+    received_ns: int
+    serial: int
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True):
+    """Price levels of one venue, best first: prices and sizes of each side, as long as each other.
+
+    A side that was withdrawn is empty. ``serial`` is that of the quote that is its first level.
+    """
+
+    bids: tuple[float, ...]
+    bid_sizes: tuple[float, ...]
+    asks: tuple[float, ...]
+    ask_sizes: tuple[float, ...]
     received_ns: int
     serial: int
 

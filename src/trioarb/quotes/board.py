@@ -8,7 +8,7 @@ from math import nan
 
 import attrs
 
-from trioarb.model.market import Quote
+from trioarb.model.market import Book, Quote
 from trioarb.model.number import exact_decimal
 
 __all__ = ["QuoteBoard", "Touch"]
@@ -60,6 +60,23 @@ class QuoteBoard:
 
     def quote_at(self, venue: str) -> Quote | None:
         return self.quote(self.venues.index(venue))
+
+    def book(self, venue: int) -> Book | None:
+        """Return the latest levels of a venue, or ``None`` before the first quote."""
+        if not self.serial[venue]:
+            return None
+        bid, ask = self.bid[venue], self.ask[venue]
+        return Book(
+            bids=(bid,) if bid > 0.0 else (),
+            bid_sizes=(self.bid_size[venue],) if bid > 0.0 else (),
+            asks=(ask,) if ask > 0.0 else (),
+            ask_sizes=(self.ask_size[venue],) if ask > 0.0 else (),
+            received_ns=self.received_ns[venue],
+            serial=self.serial[venue],
+        )
+
+    def book_at(self, venue: str) -> Book | None:
+        return self.book(self.venues.index(venue))
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import attrs
 
 from trioarb.errors import PluginError, VenueError
-from trioarb.model.market import Instrument, Listing, Quote, TradingRules
+from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.model.trade import Account
 from trioarb.time.campaign_time import CampaignTime
@@ -102,7 +102,8 @@ class Exchange(ABC):
 
 @attrs.frozen(kw_only=True)
 class ExchangeContext:
-    """``touch(symbol)`` is this venue's latest accepted quote; ``market_rules(symbol)`` what its data says.
+    """``touch(symbol)`` is this venue's latest accepted quote, ``book(symbol)`` the same with all levels that came with
+    it; ``market_rules(symbol)`` what its data says.
 
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
@@ -112,6 +113,7 @@ class ExchangeContext:
     seed: int
     time: CampaignTime
     touch: Callable[[str], Quote | None]
+    book: Callable[[str], Book | None]
     market_rules: Callable[[str], TradingRules | None]
     fx: Mapping[str, Decimal]
     state: Path | None = None

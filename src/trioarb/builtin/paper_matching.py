@@ -1,0 +1,149 @@
+"""What a paper venue displays that is left for us, and what of it an order is matched with. Nothing here waits.
+
+A recording doesn't know of our orders: what we took is displayed on. So a `Matching` keeps in mind how much was taken
+at which price, and takes it off what is displayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from enum import Enum
+from typing import NamedTuple
+
+import attrs
+
+from trioarb.api import EXACT, ZERO, Book, Side, exact_decimal, floor_to
+
+__all__ = ["Consumed", "Level", "Matching", "matched", "within"]
+
+#: Of so many prices of a side it is kept in mind what was taken there: the latest ones.
+_MOST_PRICES = 256
+
+
+class Consumed(Enum):
+    """How long what we took stays taken, though the venue displays it on."""
+
+    UNTIL_CHANGED = "until_changed"
+    UNTIL_NEXT_QUOTE = "until_next_quote"
+
+
+class Level(NamedTuple):
+    """A quantity at a price: what is left of a level for us, or what of it was matched."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@attrs.define
+class _Taken:
+    """What we took at a price, and how much was displayed there when we took of it last."""
+
+    quantity: Decimal
+    displayed: Decimal
+
+
+@attrs.define
+class _Memory:
+    """What we took on one side of a symbol, by price; ``serial``: of the quote that it was taken from last."""
+
+    serial: int = 0
+    taken: dict[Decimal, _Taken] = attrs.field(factory=dict)
+
+
+class Matching:
+    """Which quantities of a venue's books are left for us, by symbol and side.
+
+    ``UNTIL_CHANGED``: what we took at a price stays taken until the size displayed at that price differs by more than
+    all that we took there from the size that was displayed when we took of it last, or the price is displayed no more
+    although the levels reach as far. Then all that is displayed is there again. Less of a difference changes nothing:
+    what is left is the size displayed now less what we took. A price beyond the last level, and a side that is
+    withdrawn, tell nothing. Books are looked at when `left` is asked only, not in between.
+
+    ``UNTIL_NEXT_QUOTE``: with any later quote of the venue for the symbol, all that is displayed is there again.
+
+    Nothing is left of a book that came more than ``max_age_ns`` ago.
+    """
+
+    def __init__(self, consumed: Consumed, max_age_ns: int) -> None:
+        self._consumed = consumed
+        self._max_age_ns = max_age_ns
+        self._memories: dict[tuple[str, Side], _Memory] = {}
+
+    def left(self, symbol: str, side: Side, book: Book | None, now_ns: int) -> Sequence[Level]:
+        """Return what an order of this side could be matched with now, best first; levels of which nothing is left
+        have the quantity 0.
+        """
+        if book is None or now_ns - book.received_ns > self._max_age_ns:
+            return ()
+        levels = _displayed(side, book)
+        memory = self._memories.get((symbol, side))
+        if memory is None:
+            return levels
+        self._forget(memory, side, levels, book.serial)
+        if not memory.taken:
+            return levels
+        return [Level(price, _less(size, memory.taken.get(price))) for price, size in levels]
+
+    def take(self, symbol: str, side: Side, book: Book, matches: Iterable[Level]) -> None:
+        """Keep in mind what was matched with the levels of a book that were ``left``."""
+        memory = self._memories.setdefault((symbol, side), _Memory())
+        memory.serial = book.serial
+        displayed = dict(_displayed(side, book))
+        for price, quantity in matches:
+            before = memory.taken.pop(price, None)
+            taken = quantity if before is None else EXACT.add(before.quantity, quantity)
+            memory.taken[price] = _Taken(taken, displayed[price])
+        while len(memory.taken) > _MOST_PRICES:
+            del memory.taken[next(iter(memory.taken))]
+
+    def _forget(self, memory: _Memory, side: Side, levels: Sequence[Level], serial: int) -> None:
+        """Forget what is taken no longer."""
+        if self._consumed is Consumed.UNTIL_NEXT_QUOTE:
+            if memory.serial != serial:
+                memory.taken.clear()
+            return
+        if not levels:
+            return
+        displayed, last = dict(levels), levels[-1].price
+        for price, taken in list(memory.taken.items()):
+            now = displayed.get(price)
+            if now is None:
+                is_over = price <= last if side is Side.BUY else price >= last
+            else:
+                is_over = abs(EXACT.subtract(now, taken.displayed)) > taken.quantity
+            if is_over:
+                del memory.taken[price]
+
+
+def within(levels: Sequence[Level], side: Side, limit: Decimal) -> Sequence[Level]:
+    """Return the levels whose price is no worse than a limit."""
+    if side is Side.BUY:
+        return [level for level in levels if level.price <= limit]
+    return [level for level in levels if level.price >= limit]
+
+
+def matched(levels: Sequence[Level], quantity: Decimal, lot_size: Decimal) -> Sequence[Level]:
+    """Return what a quantity is matched with, walking levels from the first one on: all of it, or the whole lots of
+    what there is.
+    """
+    total = ZERO
+    for level in levels:
+        total = EXACT.add(total, level.quantity)
+    rest = quantity if quantity <= total else floor_to(total, lot_size)
+    matches = []
+    for price, left in levels:
+        part = min(rest, left)
+        if part > 0:
+            matches.append(Level(price, part))
+            rest = EXACT.subtract(rest, part)
+    return matches
+
+
+def _displayed(side: Side, book: Book) -> Sequence[Level]:
+    prices, sizes = (book.asks, book.ask_sizes) if side is Side.BUY else (book.bids, book.bid_sizes)
+    return [Level(exact_decimal(price), exact_decimal(size)) for price, size in zip(prices, sizes, strict=True)]
+
+
+def _less(displayed: Decimal, taken: _Taken | None) -> Decimal:
+    return displayed if taken is None else max(EXACT.subtract(displayed, taken.quantity), ZERO)
