@@ -90,6 +90,7 @@ async def test_the_largest_usdt_symbols_come_first_by_volume() -> None:
     assert any(listing.volume_24h_quote is None for listing in usdt)
     ranked = sorted(usdt, key=lambda listing: listing.volume_24h_quote or Decimal(0), reverse=True)
     assert [listing.symbol for listing in ranked[:10]] == TOP_TEN
+    assert len(usdt) == 120
 
 
 async def test_market_quotes_what_the_source_lists_and_has_rules_for_it() -> None:
@@ -137,7 +138,7 @@ async def test_same_seed_and_venue_give_the_same_rows() -> None:
 
 async def test_rows_are_the_same_on_every_machine() -> None:
     # A new digest here is a new market for every user's seed: the changelog has to say so.
-    symbols = [listing.symbol for listing in await source_listings()]
+    symbols = [listing.symbol for listing in await source_listings()][:29]  # a seed's market stays when others come
     digest = hashlib.sha256()
     for row in take(await make_tape(), symbols, 500):
         digest.update(repr(row).encode())

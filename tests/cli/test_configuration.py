@@ -64,6 +64,13 @@ REFUSED = {
         ["universe.mode=FIXED_LIST", 'universe.whitelist=["BTCUSD"]'],
         ["'BTCUSD'", "did you mean 'BTCUSDT'?"],
     ),
+    "unknown asset": ("", ["exchanges.a.balances.usdt=5"], ["exchanges.a.balances.usdt: ", "did you mean 'USDT'?"]),
+    "unknown instrument": (
+        "",
+        ["exchanges.b.instruments.btcusdt.lot_size=5"],
+        ["exchanges.b.instruments.btcusdt: ", "did you mean 'BTCUSDT'?"],
+    ),
+    "unknown symbol of a guard": ("", ["guards.portfolio.weights.XYZUSDT=2"], ["guards.portfolio.weights.XYZUSDT: "]),
     "more than a single symbol": ("", ["universe.mode=FULL_MARKET", "engine.mode=single"], ["engine.mode", "symbols"]),
 }
 
@@ -192,7 +199,7 @@ def test_symbols_says_why_each_is_in_or_out(trioarb: CommandLine) -> None:
     ran = trioarb("symbols", TOP10, "--set=universe.blacklist=['ETHUSDT']")
 
     assert ran.code == 0
-    assert "10 of 29 symbols" in ran.out
+    assert "10 of 125 symbols" in ran.out
     lines = [line.split() for line in ran.out.splitlines()]
     (eth,) = [line for line in lines if "ETHUSDT" in line]
     assert "out" in eth

@@ -62,6 +62,7 @@ def test_the_wrapper_of_the_page_is_used_by_the_configuration_of_the_page() -> N
     exec(code, plugin.__dict__)
     table = two_venues("dummy")
     table["session"]["max_runtime_seconds"] = 30
+    table["universe"] |= {"mode": "TOP_N", "top_n": 20}
     table["exchanges"] |= tomli.loads(blocks("toml")[2])["exchanges"]
     result = run_virtual(table, plugins={"acme": plugin})
     took = {

@@ -55,6 +55,7 @@ ALWAYS = {
     "warnings",
     "notes",
     "runtime_seconds",
+    "universe",
     "universe_mode",
     "num_symbols",
     "symbols",

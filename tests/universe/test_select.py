@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trioarb.config.schema import Universe, UniverseMode
 from trioarb.errors import UniverseError
 from trioarb.model.market import Listing
-from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
+from trioarb.universe.select import Selection, coverage_warning, select, stablecoin_warning, unknown_warnings
 
 
 def listing(base: str, volume: str | None = None, quote: str = "USDT") -> Listing:
@@ -179,6 +179,18 @@ def test_the_stablecoin_warning_gives_a_line_that_takes_them_out() -> None:
     assert line == 'blacklist = ["XRPUSDT", "BUSDUSDT"]'
     better = universe("TOP_N", top_n=5, blacklist=tuple(tomli.loads(line)["blacklist"]))
     assert stablecoin_warning(select(LISTED, better).symbols, better) is None
+
+
+def test_fewer_symbols_than_top_n_asks_for_are_said() -> None:
+    settings = universe("TOP_N", top_n=7, blacklist=("XRPUSDT",))
+    selection = select(LISTED, settings)
+
+    warning = coverage_warning(selection, loaded=5, settings=settings)
+
+    assert warning is not None
+    assert "top_n asks for 7 symbols, and 5 can be traded: 6 of the 8 that" in warning
+    assert coverage_warning(select(LISTED, universe("TOP_N", top_n=3)), 3, universe("TOP_N", top_n=3)) is None
+    assert coverage_warning(select(LISTED, universe("FULL_MARKET")), 5, universe("FULL_MARKET")) is None
 
 
 def test_listed_names_that_the_source_lacks_are_pointed_out() -> None:

@@ -6,7 +6,7 @@ number of draws from them, and floats meet only + − × ÷, so that every machi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Context, Decimal
 from itertools import chain
@@ -34,6 +34,7 @@ from trioarb.api import (
     hookimpl,
     setting,
 )
+from trioarb.builtin.dummy_samples import SAMPLE_OF, SAMPLES, Sample
 
 __all__ = ["DummySettings", "trioarb_market_data", "trioarb_symbol_sources"]
 
@@ -73,74 +74,9 @@ class DummySettings:
     size_usd: PositiveMoney = setting(Decimal(4000), doc="mean size at the best bid and at the best ask")
 
 
-@attrs.frozen
-class _Sample:
-    """A sample symbol: where its price starts, its rules, and how lively it is beside the others."""
-
-    base: str
-    quote: str
-    volume_24h: int | None
-    price: str
-    tick: str
-    lot: str
-    min_notional: str
-    volatility: float
-    basis: float
-
-    @property
-    def symbol(self) -> str:
-        return self.base + self.quote
-
-    @property
-    def listing(self) -> Listing:
-        volume = None if self.volume_24h is None else Decimal(self.volume_24h)
-        return Listing(symbol=self.symbol, base=self.base, quote=self.quote, volume_24h_quote=volume)
-
-    @property
-    def rules(self) -> TradingRules:
-        return TradingRules(
-            tick_size=Decimal(self.tick), lot_size=Decimal(self.lot), min_notional=Decimal(self.min_notional)
-        )
-
-
-# In no order of volume, as a venue would list them.
-_SAMPLES = (
-    _Sample("ADA", "USDT", 310_000_000, "0.4512", "0.0001", "0.1", "5", 1.3, 1.05),
-    _Sample("APT", "USDT", 84_000_000, "8.315", "0.001", "0.01", "5", 1.6, 1.1),
-    _Sample("ATOM", "USDT", 62_000_000, "6.284", "0.001", "0.01", "5", 1.4, 1.1),
-    _Sample("AVAX", "USDT", 265_000_000, "31.42", "0.01", "0.01", "5", 1.5, 1.05),
-    _Sample("BCH", "USDT", 118_000_000, "432.1", "0.1", "0.001", "5", 1.3, 1.05),
-    _Sample("BNB", "BTC", 310, "0.009046", "0.000001", "0.001", "0.0001", 0.8, 1.0),
-    _Sample("BNB", "USDT", 1_450_000_000, "588.1", "0.1", "0.001", "5", 0.9, 0.95),
-    _Sample("BTC", "EUR", 92_000_000, "60185.12", "0.01", "0.00001", "5", 0.8, 0.95),
-    _Sample("BTC", "KRW", 412_000_000_000, "90280000", "1000", "0.00001", "5000", 0.8, 1.0),
-    _Sample("BTC", "USDT", 18_200_000_000, "65012.35", "0.01", "0.00001", "5", 0.8, 0.9),
-    _Sample("BUSD", "USDT", 6_100_000_000, "1.0001", "0.0001", "1", "5", 0.04, 0.1),
-    _Sample("DOGE", "USDT", 640_000_000, "0.12431", "0.00001", "1", "5", 1.6, 1.1),
-    _Sample("DOT", "USDT", 173_000_000, "6.118", "0.001", "0.01", "5", 1.3, 1.05),
-    _Sample("ETC", "USDT", 88_000_000, "23.17", "0.01", "0.01", "5", 1.3, 1.05),
-    _Sample("ETH", "BTC", 4_900, "0.05214", "0.00001", "0.0001", "0.0001", 0.7, 0.95),
-    _Sample("ETH", "EUR", 41_000_000, "3138.54", "0.01", "0.0001", "5", 1.0, 0.95),
-    _Sample("ETH", "USDT", 9_700_000_000, "3390.21", "0.01", "0.0001", "5", 1.0, 0.95),
-    _Sample("FIL", "USDT", 71_000_000, "4.386", "0.001", "0.01", "5", 1.5, 1.1),
-    _Sample("LINK", "USDT", 152_000_000, "13.894", "0.001", "0.01", "5", 1.3, 1.05),
-    _Sample("LTC", "USDT", 228_000_000, "73.42", "0.01", "0.001", "5", 1.1, 1.0),
-    _Sample("MATIC", "USDT", 281_000_000, "0.5633", "0.0001", "0.1", "5", 1.4, 1.05),
-    _Sample("NEAR", "USDT", 97_000_000, "5.217", "0.001", "0.1", "5", 1.7, 1.1),
-    _Sample("PEPE", "USDT", None, "0.00001153", "0.00000001", "1", "5", 2.2, 1.2),
-    _Sample("SHIB", "USDT", 134_000_000, "0.00001744", "0.00000001", "1", "5", 1.6, 1.1),
-    _Sample("SOL", "USDT", 1_180_000_000, "146.27", "0.01", "0.001", "5", 1.4, 1.0),
-    _Sample("TRX", "USDT", 109_000_000, "0.12518", "0.00001", "0.1", "5", 0.7, 1.0),
-    _Sample("UNI", "USDT", 76_000_000, "9.241", "0.001", "0.01", "10", 1.6, 1.1),
-    _Sample("USDC", "USDT", 3_400_000_000, "0.9998", "0.0001", "1", "5", 0.03, 0.1),
-    _Sample("XRP", "USDT", 910_000_000, "0.4871", "0.0001", "0.1", "10", 1.3, 1.0),
-)
-_TABLE: Mapping[str, _Sample] = {sample.symbol: sample for sample in _SAMPLES}
-
-
 class _DummySource(SymbolSource):
     async def listings(self) -> Sequence[Listing]:
-        return [sample.listing for sample in _SAMPLES]
+        return [sample.listing for sample in SAMPLES]
 
 
 class _DummyTape(Tape):
@@ -152,10 +88,10 @@ class _DummyTape(Tape):
         self._seed = context.seed
 
     def listings(self) -> Sequence[Listing]:
-        return [sample.listing for sample in _SAMPLES]
+        return [sample.listing for sample in SAMPLES]
 
     def rules(self, symbol: str) -> TradingRules | None:
-        sample = _TABLE.get(symbol)
+        sample = SAMPLE_OF.get(symbol)
         return None if sample is None else sample.rules
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
@@ -167,15 +103,15 @@ class _DummyTape(Tape):
         phases = sorted(
             (int(Random(f"{self._seed}/{self._venue}/{symbol}/phase").random() * step_ns), order, symbol)
             for order, symbol in enumerate(symbols)
-            if symbol in _TABLE
+            if symbol in SAMPLE_OF
         )
         streams = [
-            self._stream(_TABLE[symbol], order, start_ns, start_ns + phase_ns, step_ns)
+            self._stream(SAMPLE_OF[symbol], order, start_ns, start_ns + phase_ns, step_ns)
             for phase_ns, order, symbol in phases
         ]
         return chain.from_iterable(zip(*streams, strict=False))
 
-    def _stream(self, sample: _Sample, order: int, start_ns: int, first_ns: int, step_ns: int) -> Iterator[TapeRow]:
+    def _stream(self, sample: Sample, order: int, start_ns: int, first_ns: int, step_ns: int) -> Iterator[TapeRow]:
         # Millions of rows a campaign: everything the loop needs is a local, and it calls `random` and `int` only.
         symbol = sample.symbol
         settings = self._settings

@@ -38,7 +38,7 @@ class PortfolioSettings:
         Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction"
     )
     weights: Mapping[str, PositiveDecimal] = setting(
-        factory=dict, doc="weight per symbol; a symbol that isn't named weighs 1"
+        factory=dict, doc="weight per symbol; a symbol that isn't named weighs 1", names="symbols"
     )
 
 

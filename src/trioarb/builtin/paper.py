@@ -87,7 +87,7 @@ class PaperSettings:
     )
     reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials", concerns="rejection")
     balances: Mapping[str, Amount] = setting(
-        factory=dict, doc="what the account holds at the start, by asset", concerns="balance"
+        factory=dict, doc="what the account holds at the start, by asset", concerns="balance", names="assets"
     )
     inventory_usd_per_symbol: Money = setting(
         ZERO,
@@ -103,7 +103,9 @@ class PaperSettings:
     min_notional: Amount | None = setting(
         None, doc="least quote value of an order; absent: what the market data says, else 5"
     )
-    instruments: Mapping[str, SymbolRules] = setting(factory=dict, doc="rules by symbol, before those of all")
+    instruments: Mapping[str, SymbolRules] = setting(
+        factory=dict, doc="rules by symbol, before those of all", names="symbols"
+    )
 
 
 class _Terms(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
+from trioarb.report.coverage import coverage, in_words
 from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
@@ -41,12 +42,21 @@ def check(
         plugins = load_plugins()
         loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
         if loaded.live and not online:
-            plan = _plan(loaded, warnings=loaded.warnings, symbols=None)
+            plan = _plan(loaded, warnings=loaded.warnings, symbols=None, universe=None)
         else:
             plan = look_at(
                 loaded,
                 plugins,
-                lambda campaign: _plan(loaded, warnings=campaign.warnings, symbols=_symbols(campaign)),
+                lambda campaign: _plan(
+                    loaded,
+                    warnings=campaign.warnings,
+                    symbols=_symbols(campaign),
+                    universe=coverage(
+                        loaded.config.universe,
+                        listed=campaign.world.selection.listed,
+                        loaded=len(campaign.symbols),
+                    ),
+                ),
             )
     except TrioarbError as error:
         if not as_json:
@@ -63,7 +73,9 @@ def check(
     return 0
 
 
-def _plan(loaded: Loaded, *, warnings: Sequence[str], symbols: Mapping[str, Any] | None) -> dict[str, Any]:
+def _plan(
+    loaded: Loaded, *, warnings: Sequence[str], symbols: Mapping[str, Any] | None, universe: Mapping[str, int] | None
+) -> dict[str, Any]:
     """Return what would run; without ``symbols`` nothing was opened, and the plan says why."""
     config, session = loaded.config, loaded.config.session
     return {
@@ -85,6 +97,7 @@ def _plan(loaded: Loaded, *, warnings: Sequence[str], symbols: Mapping[str, Any]
             }
             for name, tables in config.exchanges.items()
         },
+        "universe": universe,
         "symbols": symbols,
         "not_looked_at": [] if symbols is not None else [f"{key} ({what})" for key, what in loaded.live.items()],
         "warnings": list(warnings),
@@ -139,6 +152,8 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         ("Venues", ", ".join(_venue(name, one) for name, one in plan["venues"].items())),
     ):
         facts.add_row(name, value)
+    if plan["universe"] is not None:
+        facts.add_row("Symbols", in_words(plan["universe"]))
     console.print(facts)
     if plan["symbols"] is None:
         skipped = ", ".join(plan["not_looked_at"])

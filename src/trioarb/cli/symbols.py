@@ -13,6 +13,7 @@ from trioarb.config.load import load_config
 from trioarb.model.number import text
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
+from trioarb.report.coverage import coverage, in_words
 from trioarb.universe.select import Verdict
 
 __all__ = ["symbols"]
@@ -22,9 +23,12 @@ def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJs
     """Show every symbol that the source lists, its volume, and why it is in or out."""
     plugins = load_plugins()
     loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
-    verdicts, warnings = look_at(
-        loaded, plugins, lambda campaign: (campaign.world.selection.verdicts, campaign.world.warnings)
+    selection, loaded_symbols, warnings = look_at(
+        loaded,
+        plugins,
+        lambda campaign: (campaign.world.selection, len(campaign.symbols), campaign.world.warnings),
     )
+    verdicts = selection.verdicts
     if as_json:
         print_json([_row(verdict) for verdict in verdicts])
         return 0
@@ -43,6 +47,8 @@ def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJs
         )
     console = LastingConsole()
     console.print(table)
+    counts = coverage(loaded.config.universe, listed=selection.listed, loaded=loaded_symbols)
+    console.print(f"{in_words(counts)}.", soft_wrap=True)
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -282,3 +282,12 @@ class Config:
     digest: str
     #: Takes the secrets of the configuration out of texts.
     redactor: Redactor = attrs.field(default=Redactor(), repr=False, eq=False)
+
+    def plugin_tables(self) -> Iterator[PluginTable]:
+        """Yield the tables of all plugins, those included that others wrap."""
+        venues = (table for venue in self.exchanges.values() for table in (venue.exchange, venue.market))
+        for table in (self.source, self.strategy, *self.guards, *venues):
+            wrapped: PluginTable | None = table
+            while wrapped is not None:
+                yield wrapped
+                wrapped = wrapped.wraps

@@ -11,7 +11,7 @@ import attrs
 import msgspec
 
 from trioarb.config.digest import canonical
-from trioarb.config.schema import Config, PluginTable
+from trioarb.config.schema import Config
 from trioarb.config.secrets import with_references
 from trioarb.settings.key import join_key
 
@@ -40,7 +40,7 @@ class Difference:
 def to_text(table: Mapping[str, Any], config: Config) -> str:
     """Return the table as JSON, numbers exact, and references in the place of secrets."""
     kept = json.loads(msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode(table), parse_float=Decimal)
-    for plugin_table in _plugin_tables(config):
+    for plugin_table in config.plugin_tables():
         *parents, name = plugin_table.key.split(".")
         around = kept
         for parent in parents:
@@ -85,7 +85,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield "env", config.env
     yield from _leaves("universe", canonical(attrs.evolve(config.universe, settings={})))
     yield from _leaves("fx", canonical(config.fx))
-    for table in _plugin_tables(config):
+    for table in config.plugin_tables():
         yield join_key(table.key, "plugin"), table.plugin
         yield from _leaves(table.key, canonical(table.settings))
 
@@ -96,12 +96,3 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _leaves(join_key(key, name), item)
     elif value is not None:
         yield key, value if isinstance(value, str) else json.dumps(value)
-
-
-def _plugin_tables(config: Config) -> Iterator[PluginTable]:
-    venues = (table for venue in config.exchanges.values() for table in (venue.exchange, venue.market))
-    for table in (config.source, config.strategy, *config.guards, *venues):
-        wrapped: PluginTable | None = table
-        while wrapped is not None:
-            yield wrapped
-            wrapped = wrapped.wraps

@@ -86,6 +86,7 @@ async def record_opening(campaign: Campaign) -> None:
             fx={asset: config.fx[asset] for asset in sorted(config.fx)},
             margin=tuple(venue for venue, exchange in world.exchanges.items() if exchange.account is Account.MARGIN),
             warnings=campaign.warnings,
+            listed=world.selection.listed,
         )
     )
     record_instruments(campaign)

@@ -23,7 +23,8 @@ from trioarb.quotes.board import QuoteBoard
 from trioarb.settings.problem import Problem
 from trioarb.time.campaign_time import CampaignTime, RealTime
 from trioarb.time.virtual import VirtualClock, VirtualTime
-from trioarb.universe.select import Selection, select, stablecoin_warning, unknown_warnings
+from trioarb.universe.names import unknown_names
+from trioarb.universe.select import Selection, coverage_warning, select, stablecoin_warning, unknown_warnings
 
 __all__ = ["Quoted", "World", "open_markets", "open_world"]
 
@@ -72,6 +73,9 @@ async def open_markets(
         _check_clock(config, markets)
         source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
         listings = await source.listings()
+        quoted = [listing for market in markets.values() for listing in market.listings()]
+        if unknown := list(unknown_names(config, (*listings, *quoted))):
+            raise ConfigError(unknown)
         if past is None:
             selection = select(listings, config.universe)
         else:
@@ -129,7 +133,10 @@ async def open_world(
                 f'engine.mode is "single", but the universe has {len(symbols)} symbols; '
                 'set engine.mode = "multi", or universe.mode = "SINGLE" and universe.symbol'
             )
-        stablecoins = stablecoin_warning(symbols, config.universe)
+        wide = (
+            coverage_warning(selection, len(symbols), config.universe),
+            stablecoin_warning(symbols, config.universe),
+        )
         yield World(
             time=time,
             start_ns=start_ns,
@@ -143,7 +150,7 @@ async def open_world(
             warnings=(
                 *unknown_warnings(selection, config.universe),
                 *warnings,
-                *([stablecoins] if stablecoins else []),
+                *filter(None, wide),
             ),
         )
 

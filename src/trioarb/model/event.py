@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class CampaignOpened(Event, frozen=True, kw_only=True):
     """The first event. ``fx`` holds USD per unit of each quote asset, ``margin`` the venues that lend what is sold.
 
-    ``warnings`` were given before it began.
+    ``warnings`` were given before it began. ``listed``: how many symbols passed the universe's filters.
     """
 
     campaign_id: str
@@ -79,6 +79,7 @@ class CampaignOpened(Event, frozen=True, kw_only=True):
     fx: Mapping[str, Decimal]
     margin: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    listed: int | None = None
 
 
 class CampaignResumed(Event, frozen=True, kw_only=True):

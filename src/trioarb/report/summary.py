@@ -9,6 +9,7 @@ import attrs
 
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.report.advice import advise
+from trioarb.report.coverage import coverage_of
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total
 from trioarb.report.plain import present
 from trioarb.report.report import Report
@@ -53,6 +54,7 @@ def summarise(report: Report) -> dict[str, Any]:
             # A duration is read off a clock; as a float it is right to the nanosecond for months.
             "runtime_seconds": float(report.runtime_seconds),
             "universe_mode": report.config.universe.mode,
+            "universe": coverage_of(report),
             "num_symbols": len(statistics.universe),
             "symbols": list(statistics.universe),
             "pnl_usd": statistics.pnl_usd,

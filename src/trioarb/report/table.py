@@ -13,6 +13,7 @@ from trioarb.model.number import text
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
+from trioarb.report.coverage import coverage_of
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, not_sized_total
 from trioarb.report.report import Report
@@ -149,6 +150,8 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
             if (number := statistics.pairs[kind.value, outcome.value])
         ],
     )
+    if "requested" in (counts := coverage_of(report)):
+        yield "Symbols", [(name, number_of(count)) for name, count in counts.items()]
     yield "Exits", _most_common(statistics.exits)
     yield "Orders", _most_common(statistics.orders)
     yield "Not sized", _most_common(not_sized_total(statistics))

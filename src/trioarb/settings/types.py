@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
 
@@ -94,15 +94,21 @@ _PLAIN_WORDS = {
 
 
 def setting(
-    default: Any = attrs.NOTHING, *, doc: str, factory: Any = None, secret: bool = False, concerns: str = ""
+    default: Any = attrs.NOTHING,
+    *,
+    doc: str,
+    factory: Any = None,
+    secret: bool = False,
+    concerns: str = "",
+    names: Literal["", "symbols", "assets"] = "",
 ) -> Any:
     """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
 
     A ``secret`` is neither shown, nor kept with a journal, nor part of the configuration's digest. ``concerns`` is what
     the key changes, in the words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key
-    where that matters.
+    where that matters. ``names`` says of a table what its own keys name: one that nobody lists is an error.
     """
-    metadata = {"doc": doc, "concerns": concerns}
+    metadata = {"doc": doc, "concerns": concerns, "names": names}
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata, repr=not secret)
     return attrs.field(default=default, metadata=metadata, repr=not secret)

@@ -15,7 +15,7 @@ from trioarb.model.number import text
 from trioarb.settings.keydoc import toml_literal
 from trioarb.settings.problem import did_you_mean
 
-__all__ = ["Selection", "Verdict", "select", "stablecoin_warning", "unknown_warnings"]
+__all__ = ["Selection", "Verdict", "coverage_warning", "select", "stablecoin_warning", "unknown_warnings"]
 
 _STABLECOINS = frozenset(
     ("BUSD", "DAI", "FDUSD", "PYUSD", "RLUSD", "TUSD", "USD1", "USDC", "USDD", "USDE", "USDP", "USDS", "USDT", "UST")
@@ -34,10 +34,15 @@ class Verdict:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """The symbols, best first, and a verdict on every listing: those that are in, then those that are out."""
+    """The symbols, best first, and a verdict on every listing: those that are in, then those that are out.
+
+    ``listed``: how many symbols the universe's filters let through, before TOP_N takes its own of them; ``None``: they
+    were not filtered, since a campaign goes on with the symbols that it had.
+    """
 
     symbols: tuple[Listing, ...]
     verdicts: tuple[Verdict, ...]
+    listed: int | None = None
 
 
 _Chosen = list[tuple[Listing, str]]
@@ -78,6 +83,7 @@ def select(listings: Sequence[Listing], settings: Universe) -> Selection:
             *(_verdict(listing, reason, is_in=True) for listing, reason in chosen),
             *(_verdict(item.listing, item.reason, is_in=False) for item in out),
         ),
+        listed=len(chosen) + sum(item.rule == "top_n" for item in out),
     )
 
 
@@ -186,6 +192,17 @@ def unknown_warnings(selection: Selection, settings: Universe) -> Iterator[str]:
     known = [verdict.symbol for verdict in selection.verdicts]
     for key, symbols in (("blacklist", settings.blacklist), ("whitelist", settings.whitelist)):
         yield from (_not_listed(key, symbol, known, settings) for symbol in symbols if symbol not in known)
+
+
+def coverage_warning(selection: Selection, loaded: int, settings: Universe) -> str | None:
+    """Say that TOP_N gets fewer symbols than it asks for; ``loaded``: how many can be traded."""
+    if settings.mode is not UniverseMode.TOP_N or selection.listed is None or loaded >= (settings.top_n or 0):
+        return None
+    return (
+        f"universe.top_n asks for {settings.top_n} symbols, and {loaded} can be traded: {selection.listed} of the "
+        f'{len(selection.verdicts)} that the source "{settings.source}" lists pass the filters of [universe], and '
+        f"{loaded} of those taken are listed at two venues"
+    )
 
 
 def stablecoin_warning(symbols: Iterable[Listing], settings: Universe) -> str | None:
