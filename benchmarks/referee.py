@@ -36,7 +36,7 @@ from typing import Any
 
 import attrs
 from referee_campaigns import CAMPAIGNS, CONFIGS, Campaign, Skipped
-from referee_changes import ADDED, CHANGES, OTHER_COURSE, Event
+from referee_changes import ADDED, CHANGES, OTHER_COURSE, Event, Rounded
 
 ROOT = Path(__file__).parents[1]
 AT_A_TIME = 2
@@ -170,6 +170,7 @@ def _step(program: Sequence[str], step: str, campaign: Campaign, folder: Path, e
 def events_of(lines: Iterable[bytes]) -> list[Event]:
     """Return a stream as it is compared."""
     events: list[Event] = []
+    rounded = Rounded()
     campaign_id, places, decisions = "", dict[int, int](), dict[int, int]()
     for line in lines:
         text = line.decode()
@@ -187,6 +188,7 @@ def events_of(lines: Iterable[bytes]) -> list[Event]:
         if "last_seq" in row:
             row["last_seq"] = len(events) - places.get(row["last_seq"], 0)
         dropped = _FRAME | MASKED.get(kind, frozenset()) | ADDED.get(kind, frozenset())
+        dropped |= rounded.fields(Event(kind, row))
         events.append(Event(kind, {key: value for key, value in row.items() if key not in dropped}))
     return events
 

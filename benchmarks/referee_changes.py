@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["ADDED", "CHANGES", "OTHER_COURSE", "Event"]
+__all__ = ["ADDED", "CHANGES", "OTHER_COURSE", "Event", "Rounded"]
 
 
 class Event(NamedTuple):
@@ -22,6 +22,27 @@ class Event(NamedTuple):
 
     type: str
     fields: Mapping[str, Any]
+
+
+class Rounded:
+    """Limits beyond the touch are rounded to the tick within the slippage bound now, and were rounded beyond it.
+
+    By one tick, or not at all, which the event doesn't say: so limits of forced exits and of remedies, and what they
+    lock, are compared in neither stream.
+    """
+
+    def __init__(self) -> None:
+        self._forced: set[str] = set()
+
+    def fields(self, event: Event) -> frozenset[str]:
+        """Return the fields of an event that aren't compared."""
+        fields = event.fields
+        if event.type == "pair_opened" and fields.get("reason") not in (None, "edge", "take_profit"):
+            self._forced.add(fields["pair_id"])
+            return frozenset({"buy_limit", "sell_limit"})
+        if event.type == "order_submitted" and (fields["purpose"] != "leg" or fields["pair_id"] in self._forced):
+            return frozenset({"limit_price", "locked"})
+        return frozenset()
 
 
 def a_failing_strategy_is_named(event: Event) -> Iterable[Event]:
@@ -67,11 +88,15 @@ CHANGES: Sequence[Callable[[Event], Iterable[Event]]] = (
 
 _A_KILL_LOSES_NOTHING = "a kill takes no step from the journal now, so the campaign goes on later"
 
+_TICK = "where the tick is too coarse for a limit within the slippage bound, nothing is entered that it would keep open"
+
 OTHER_COURSE: Mapping[str, str] = {
     "withdrawn": "a side that is withdrawn leaves the board; before, the quote before it stayed and was traded on",
     "crossed": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
     "refused": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
     "chaos": "its crossed quotes take the venue's off the board; without them (chaos-uncrossed) it is compared",
+    "little-money": "an entry is as small as its closing can be paid for; before, some could not be closed",
+    "three-venues": _TICK,
     "killed": _A_KILL_LOSES_NOTHING,
     "killed-order": _A_KILL_LOSES_NOTHING,
     "killed-chaos": _A_KILL_LOSES_NOTHING,

@@ -29,6 +29,7 @@ _OUTCOMES = "tests/execution/test_pair_outcomes.py::"
 _MACHINE = "tests/execution/test_pair_machine.py::"
 _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
+_CLOSABLE = "tests/engine/test_closable.py::"
 _LOG = "tests/journal/test_log.py::"
 _WRITER = "tests/journal/test_writer.py::"
 _RECOVERY = "tests/engine/test_recovery.py::"
@@ -291,6 +292,30 @@ _TRADE = (
         text="        limit = leg.limit_beyond(slippage_bps)",
         instead="        limit = leg.limit_beyond(2 * slippage_bps)",
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
+    ),
+    Removal(
+        name="slippage not by rounding",
+        promise="not by rounding either",
+        file="src/trioarb/strategy/leg.py",
+        text="            return floor_to(self.price * (BPS + slippage_bps) / BPS, tick)",
+        instead="            return ceil_to(self.price * (BPS + slippage_bps) / BPS, tick)",
+        tests=(f"{_CLOSABLE}test_no_limit_lies_beyond_the_slippage_bound_by_rounding",),
+    ),
+    Removal(
+        name="closing is paid for",
+        promise="**What is entered can be closed again**",
+        file="src/trioarb/strategy/sizing.py",
+        text="        bounds.append(_closable(back, sell_limit, slippage_bps))",
+        instead='        bounds.append(Decimal("Infinity"))',
+        tests=(f"{_CLOSABLE}test_an_entry_is_as_small_as_its_closing_can_be_paid",),
+    ),
+    Removal(
+        name="closing stays paid for",
+        promise="and no other entry spends that",
+        file="src/trioarb/strategy/leg.py",
+        text="            free_quote=self.free_quote - self.kept_quote,",
+        instead="            free_quote=self.free_quote,",
+        tests=(f"{_CLOSABLE}test_what_closing_one_position_takes_is_not_spent_on_another",),
     ),
     Removal(
         name="exits go forward",

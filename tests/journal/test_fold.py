@@ -204,7 +204,7 @@ async def fresh(kept: Kept, symbols: Sequence[str]) -> AsyncIterator[tuple[Journ
     assert kept.campaign is not None
     config = kept.loaded.config
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
-    funds = Funds(ledger, kept.campaign.parts.instruments)
+    funds = Funds(ledger, kept.campaign.parts.instruments, config.execution.unwind_slippage_bps)
     journal, tiers = Journal(lambda: 0), dict[str, CheckedGuard]()
     async with AsyncExitStack() as stack:
         for table in config.guards:

@@ -153,7 +153,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     guards = Guards(
         journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )
-    funds = Funds(state.ledger, world.instruments)
+    funds = Funds(state.ledger, world.instruments, config.execution.unwind_slippage_bps)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
     executor = Executor(
         campaign_id=campaign_id,

@@ -125,6 +125,20 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
                 + (listed(venue_keys(config, "tick_size", config.exchanges)) or "that tick")
                 + "."
             )
+        case ["tick_size_to_close"]:
+            ticks = listed(venue_keys(config, "tick_size", config.exchanges)) or "that tick"
+            yield (
+                "No order within execution.unwind_slippage_bps of the present prices could close it again: the next "
+                f"tick lies beyond; lower {ticks}, or raise execution.unwind_slippage_bps."
+            )
+        case ["to_close", venue, asset, *_] if venue in config.exchanges:
+            more = listed(keys(config.exchanges[venue].exchange, "balance", of=asset)) or f"[exchanges.{venue}]"
+            yield (
+                f"{venue} has too little {asset} to close again what the smallest order enters"
+                f"{_smallest(report, reason)}; raise {more}."
+            )
+        case ["no_price_to_close", venue, *_]:
+            yield f"{venue} showed no price at which it could be closed again: the data has to change."
         case _:
             pass
 

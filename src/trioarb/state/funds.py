@@ -1,4 +1,7 @@
-"""What can be spent: what is free, less what entries that are allowed but not sent yet are about to lock."""
+"""What can be spent: what is free, less what entries that are allowed but not sent yet are about to lock.
+
+And what of it is kept back: what closing the open positions, and those that entries in flight are to open, may cost.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,46 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import OrderSubmitted, PairEnded, PairOpened, Record
+from trioarb.model.event import (
+    OrderSubmitted,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    Record,
+)
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Side
+from trioarb.model.trade import PairKind
 from trioarb.state.ledger import Ledger
 
 __all__ = ["Funds", "funds_needed"]
 
+#: Venue, asset, and how much of it.
+_Need = tuple[str, str, Decimal]
+
 
 class Funds(Folding):
-    """Folds pairs that were opened; their first order takes over what they claim. ``instruments`` by symbol, venue."""
+    """Folds pairs and positions. ``instruments`` by symbol, venue; ``slippage_bps``: how far beyond its price a
+    position may have to be closed.
 
-    def __init__(self, ledger: Ledger, instruments: Mapping[str, Mapping[str, Instrument]]) -> None:
+    The first order of a pair takes over what it claims.
+    """
+
+    def __init__(
+        self, ledger: Ledger, instruments: Mapping[str, Mapping[str, Instrument]], slippage_bps: Decimal
+    ) -> None:
         self._ledger = ledger
         self._instruments = instruments
-        self._claims: dict[str, Sequence[tuple[str, str, Decimal]]] = {}
+        self._slippage_bps = slippage_bps
+        self._claims: dict[str, Sequence[_Need]] = {}
         self._claimed: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        #: What is kept back, by the trade that it is for; and what the open ones among them are.
+        self._keeps: dict[str, Sequence[_Need]] = {}
+        self._kept: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        self._positions: dict[str, PositionOpened] = {}
 
     def spendable(self, venue: str, asset: str) -> Decimal:
         """Return what an order may lock."""
@@ -31,23 +57,77 @@ class Funds(Folding):
         free = self._ledger.free(venue, asset)
         return EXACT.subtract(free, claimed) if claimed else free
 
+    def kept(self, venue: str, asset: str) -> Decimal:
+        """Return what of it no entry may spend: positions could not be closed without."""
+        return self._kept.get((venue, asset), ZERO)
+
     def _claim(self, opened: PairOpened, _: Record) -> None:
         needs = self._claims[opened.pair_id] = tuple(self._needs(opened))
-        for venue, asset, amount in needs:
-            self._claimed[venue, asset] = EXACT.add(self._claimed[venue, asset], amount)
+        _add(self._claimed, needs)
+        if opened.kind is PairKind.ENTRY and (sold := self._instrument(opened.symbol, opened.sell_venue)) is not None:
+            # What is sold comes in first; until then only what closing costs beyond it is needed.
+            cost = EXACT.subtract(self._to_buy_back(sold, opened.sell_limit), opened.sell_limit)
+            self._keep(opened.trade_id, [(sold.venue, sold.quote, EXACT.multiply(opened.quantity, cost))])
 
     def _let_go(self, event: OrderSubmitted | PairEnded, _: Record) -> None:
-        for venue, asset, amount in self._claims.pop(event.pair_id, ()):
-            self._claimed[venue, asset] = EXACT.subtract(self._claimed[venue, asset], amount)
+        _subtract(self._claimed, self._claims.pop(event.pair_id, ()))
+        if isinstance(event, PairEnded) and event.trade_id not in self._positions:
+            self._keep(event.trade_id, ())
 
-    def _needs(self, opened: PairOpened) -> Iterator[tuple[str, str, Decimal]]:
+    def _open_position(self, opened: PositionOpened, _: Record) -> None:
+        self._positions[opened.trade_id] = opened
+        self._keep(opened.trade_id, self._to_close(opened, opened.quantity))
+
+    def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
+        opened = self._positions[reduced.trade_id]
+        self._keep(reduced.trade_id, self._to_close(opened, reduced.quantity))
+
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
+        del self._positions[closed.trade_id]
+        self._keep(closed.trade_id, ())
+
+    def _keep(self, trade_id: str, needs: Sequence[_Need]) -> None:
+        """Keep so much back for a trade, instead of what was kept for it before."""
+        _subtract(self._kept, self._keeps.pop(trade_id, ()))
+        if needs:
+            self._keeps[trade_id] = needs
+            _add(self._kept, needs)
+
+    def _to_close(self, opened: PositionOpened, quantity: Decimal) -> Sequence[_Need]:
+        """Return what is sold where a position is long, and spent where it is short: at its price, and beyond."""
+        bought = self._instrument(opened.symbol, opened.buy_venue)
+        sold = self._instrument(opened.symbol, opened.sell_venue)
+        if bought is None or sold is None:
+            return ()
+        cost = EXACT.multiply(quantity, self._to_buy_back(sold, opened.sell_price))
+        return (bought.venue, bought.base, quantity), (sold.venue, sold.quote, cost)
+
+    def _to_buy_back(self, instrument: Instrument, price: Decimal) -> Decimal:
+        """Return what one unit may cost, the fee included, that was sold at a price."""
+        beyond = EXACT.multiply(price, EXACT.divide(EXACT.add(BPS, self._slippage_bps), BPS))
+        return EXACT.multiply(beyond, EXACT.divide(BPS + max(instrument.taker_fee_bps, ZERO), BPS))
+
+    def _needs(self, opened: PairOpened) -> Iterator[_Need]:
         for venue, side, limit in (
             (opened.buy_venue, Side.BUY, opened.buy_limit),
             (opened.sell_venue, Side.SELL, opened.sell_limit),
         ):
-            instrument = self._instruments.get(opened.symbol, {}).get(venue)
+            instrument = self._instrument(opened.symbol, venue)
             if instrument is not None:
                 yield venue, *funds_needed(instrument, side, quantity=opened.quantity, limit_price=limit)
+
+    def _instrument(self, symbol: str, venue: str) -> Instrument | None:
+        return self._instruments.get(symbol, {}).get(venue)
+
+
+def _add(sums: defaultdict[tuple[str, str], Decimal], needs: Sequence[_Need]) -> None:
+    for venue, asset, amount in needs:
+        sums[venue, asset] = EXACT.add(sums[venue, asset], amount)
+
+
+def _subtract(sums: defaultdict[tuple[str, str], Decimal], needs: Sequence[_Need]) -> None:
+    for venue, asset, amount in needs:
+        sums[venue, asset] = EXACT.subtract(sums[venue, asset], amount)
 
 
 def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal) -> tuple[str, Decimal]:

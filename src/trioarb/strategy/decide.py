@@ -139,6 +139,7 @@ class Decider:
             self._leg(route.buy_venue, Side.BUY),
             self._leg(route.sell_venue, Side.SELL),
             entry_bps=self.strategy.entry_bps,
+            slippage_bps=self._slippage_bps,
         )
 
     def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:

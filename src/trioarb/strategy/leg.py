@@ -20,6 +20,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
     ``touch`` is absent before the venue's first quote, and a side of it once that was withdrawn. ``free_base`` and
     ``free_quote`` are what is not locked or claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
+    ``kept_base`` and ``kept_quote`` of it are what open positions need to be closed: an entry doesn't spend that.
     """
 
     side: Side
@@ -30,6 +31,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     account: Account
     max_borrow_usd: Decimal
     usd_per_quote: Decimal
+    kept_base: Decimal = ZERO
+    kept_quote: Decimal = ZERO
 
     @property
     def venue(self) -> str:
@@ -39,6 +42,19 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     def reversed(self) -> Leg:
         """The same place, traded the other way."""
         return msgspec.structs.replace(self, side=Side.SELL if self.side is Side.BUY else Side.BUY)
+
+    @property
+    def entering(self) -> Leg:
+        """The same, without what is kept for closing."""
+        if not self.kept_base and not self.kept_quote:
+            return self
+        return msgspec.structs.replace(
+            self,
+            free_base=self.free_base - self.kept_base,
+            free_quote=self.free_quote - self.kept_quote,
+            kept_base=ZERO,
+            kept_quote=ZERO,
+        )
 
     @property
     def price(self) -> Decimal:
@@ -67,11 +83,11 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return floor_to(self.price, tick) if self.side is Side.BUY else ceil_to(self.price, tick)
 
     def limit_beyond(self, slippage_bps: Decimal) -> Decimal:
-        """Return the limit so far beyond the touch; rounding gives the order room."""
+        """Return the limit so far beyond the touch, and never further by rounding."""
         tick = self.instrument.rules.tick_size
         if self.side is Side.BUY:
-            return ceil_to(self.price * (BPS + slippage_bps) / BPS, tick)
-        return floor_to(self.price * (BPS - slippage_bps) / BPS, tick)
+            return floor_to(self.price * (BPS + slippage_bps) / BPS, tick)
+        return ceil_to(self.price * (BPS - slippage_bps) / BPS, tick)
 
     def payable(self, limit: Decimal) -> Decimal:
         """Return how much base asset can be traded at a limit: bought, the fee included, or sold."""

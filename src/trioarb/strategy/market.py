@@ -53,6 +53,8 @@ class Market:
             account=exchange.account,
             max_borrow_usd=exchange.max_borrow_usd,
             usd_per_quote=self.usd_per_quote,
+            kept_base=funds.kept(venue, instrument.base),
+            kept_quote=funds.kept(venue, instrument.quote),
         )
 
     def last_touch(self, venue: str) -> Touch | None:

@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 import msgspec
 
 from trioarb.model.market import Instrument, Route
-from trioarb.model.number import EXACT, ZERO, floor_to
+from trioarb.model.number import BPS, EXACT, ZERO, floor_to
 from trioarb.model.trade import Opportunity, OrderSize
 from trioarb.strategy.edge import exact_edge_bps
 from trioarb.strategy.leg import Leg
@@ -22,12 +22,18 @@ class NotSized(msgspec.Struct, frozen=True):
     reason: str
 
 
-def size_entry(route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bps: Decimal) -> Opportunity | NotSized:
+def size_entry(
+    route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bps: Decimal, slippage_bps: Decimal | None
+) -> Opportunity | NotSized:
     """Return the opportunity with the numbers that would be sent, or what is in the way.
 
     Quantity is the least of what is wanted, displayed, and can be paid; rounded down to both venues' lots. The buy
     limit is rounded down to the tick and the sell limit up, and the edge is checked again at these limits.
+
+    What is kept for closing other positions isn't spent. With ``slippage_bps``, closing this one, too, has to be
+    payable as far beyond the touch; ``None``: it never will be closed.
     """
+    buy, sell = buy.entering, sell.entering
     buy_limit, sell_limit = buy.limit, sell.limit
     if buy_limit <= 0:
         return NotSized("tick_size")
@@ -36,6 +42,14 @@ def size_entry(route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bp
         return NotSized("edge_after_rounding")
     higher_usd = EXACT.multiply(max(buy_limit, sell_limit), buy.usd_per_quote)
     bounds = [buy.displayed, sell.displayed, buy.payable(buy_limit), sell.payable(sell_limit)]
+    if slippage_bps is not None:
+        back, out = sell.reversed, buy.reversed
+        for leg in (back, out):
+            if not leg.is_priced:
+                return NotSized(f"no_price_to_close.{leg.venue}")
+        if back.limit_beyond(slippage_bps) < back.price or out.limit_beyond(slippage_bps) > out.price:
+            return NotSized("tick_size_to_close")
+        bounds.append(_closable(back, sell_limit, slippage_bps))
     if wanted.usd is not None:
         bounds.append(wanted.usd / higher_usd)
     if wanted.base is not None:
@@ -43,7 +57,7 @@ def size_entry(route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bp
     available = min(bounds)
     quantity = common_lots(available, buy.instrument, sell.instrument)
     if not buy.takes(quantity, buy_limit) or not sell.takes(quantity, sell_limit):
-        return NotSized(f"{_scarce(bounds, available, buy, sell)}.below_minimum")
+        return NotSized(f"{_scarce(bounds, available, buy, sell, slippage_bps is not None)}.below_minimum")
     return Opportunity(
         route=route,
         quantity=quantity,
@@ -58,14 +72,22 @@ def size_entry(route: Route, wanted: OrderSize, buy: Leg, sell: Leg, *, entry_bp
     )
 
 
-def _scarce(bounds: Sequence[Decimal], available: Decimal, buy: Leg, sell: Leg) -> str:
+def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:
+    """Return how much could be bought back of what is sold at a limit, with its proceeds and what is free there."""
+    limit, fee_bps = back.limit_beyond(slippage_bps), max(back.instrument.taker_fee_bps, ZERO)
+    cost = limit * (BPS + fee_bps) - sell_limit * (BPS - fee_bps)
+    return back.free_quote * BPS / cost if cost > 0 else Decimal("Infinity")
+
+
+def _scarce(bounds: Sequence[Decimal], available: Decimal, buy: Leg, sell: Leg, closes: bool) -> str:
     """Return what bounds the size; of several, the first by name."""
     names = [
         f"displayed_size.{buy.venue}",
         f"displayed_size.{sell.venue}",
         f"balance.{buy.venue}.{buy.instrument.quote}",
         f"balance.{sell.venue}.{sell.instrument.base}",
-        *["order_size"] * (len(bounds) - 4),
+        *[f"to_close.{sell.venue}.{sell.instrument.quote}"] * closes,
+        *["order_size"] * (len(bounds) - 4 - closes),
     ]
     return min(name for name, bound in zip(names, bounds, strict=True) if bound == available)
 

@@ -1,0 +1,112 @@
+"""What was entered can be closed again: closing it is paid for before it is entered, and nobody else spends that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from trioarb.testing import (
+    CampaignResult,
+    ScriptedRow,
+    ScriptedTape,
+    listing,
+    run_virtual,
+    scripted_market,
+    two_venues,
+)
+
+FEE_BPS, SLIPPAGE_BPS = Decimal("7.5"), Decimal(20)
+
+
+#: A symbol, from which second on a venue stands 1 % above the other, and which.
+Gap = tuple[str, float, str]
+
+
+def quotes(venue: str, *gaps: Gap) -> Iterator[ScriptedRow]:
+    """Yield five seconds of quotes."""
+    for tick in range(50):
+        second = tick / 10
+        for symbol, since, above in gaps:
+            raised = 1.0 if venue == above and second >= since else 0.0
+            yield second, symbol, 100.0 + raised, 500.0, 100.1 + raised, 500.0
+
+
+def run(balances: dict[str, dict[str, str]], *gaps: Gap, tick_size: float = 0.1, **strategy: Any) -> CampaignResult:
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10, "exit_bps": 500, "order_size_usd": 20_000, **strategy}
+    table["guards"] |= {
+        "portfolio": {"total_capital_usd": 10**6},
+        "global": {"max_total_exposure_usd": 10**6},
+        "symbol": {"max_position_size_usd": 10**6, "max_position_count": 1, "cooldown_seconds": 100},
+    }
+    table["execution"] = {"unwind_slippage_bps": SLIPPAGE_BPS}
+    for venue, held in balances.items():
+        table["exchanges"][venue] |= {"balances": held, "taker_fee_bps": FEE_BPS, "inventory_usd_per_symbol": 0}
+        table["exchanges"][venue]["tick_size"] = tick_size
+    bases = [symbol.removesuffix("USDT") for symbol, *_ in gaps]
+    tapes = {venue: ScriptedTape(list(quotes(venue, *gaps)), listings=[*map(listing, bases)]) for venue in "ab"}
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+def test_an_entry_is_as_small_as_its_closing_can_be_paid() -> None:
+    held = {"a": {"USDT": "50000"}, "b": {"USDT": "20", "BTC": "400"}}
+
+    result = run(held, ("BTCUSDT", 1.0, "b"))
+
+    (opened,), (closed,) = result.of_type("position_opened"), result.of_type("position_closed")
+    cost = Decimal("101.3") * (1 + FEE_BPS / 10_000) - 101 * (1 - FEE_BPS / 10_000)
+    assert 0 <= 20 / cost - Decimal(opened["quantity"]) < Decimal("0.001"), "20 USDT are there for it, and no more"
+    assert closed["quantity"] == opened["quantity"]
+    assert result.exit_code == 0
+
+
+def test_what_closing_one_position_takes_is_not_spent_on_another() -> None:
+    """ETH is bought at b, where money came in for BTC that BTC has to be bought back with."""
+    held = {"a": {"USDT": "30000", "ETH": "400"}, "b": {"USDT": "100", "BTC": "400"}}
+
+    result = run(held, ("BTCUSDT", 1.0, "b"), ("ETHUSDT", 2.0, "a"), order_size_usd=9_000)
+
+    bitcoin, ether = result.of_type("position_opened")
+    assert (bitcoin["symbol"], ether["symbol"]) == ("BTCUSDT", "ETHUSDT")
+    assert Decimal(bitcoin["quantity"]) > 80
+    assert 0 < Decimal(ether["quantity"]) < 1
+    assert len(result.of_type("position_closed")) == 2
+    assert result.exit_code == 0
+
+
+def test_no_limit_lies_beyond_the_slippage_bound_by_rounding() -> None:
+    held = {venue: {"USDT": "50000", "BTC": "400"} for venue in "ab"}
+
+    result = run(held, ("BTCUSDT", 1.0, "b"), order_size_usd=500, max_holding_seconds=1)
+
+    (out,) = (one for one in result.of_type("pair_opened") if one["kind"] == "exit")
+    assert Decimal("101.1") <= Decimal(out["buy_limit"]) <= Decimal("101.1") * Decimal("1.002")
+    assert Decimal(100) >= Decimal(out["sell_limit"]) >= Decimal(100) * Decimal("0.998")
+
+
+def test_nothing_is_entered_that_no_tick_within_the_slippage_bound_could_close() -> None:
+    held = {venue: {"USDT": "50000", "BTC": "400"} for venue in "ab"}
+
+    result = run(held, ("BTCUSDT", 1.0, "b"), tick_size=1)
+
+    assert not result.of_type("order_submitted")
+    (counted,) = (one["not_sized"] for one in result.of_type("funnel_counted") if one["final"])
+    assert set(counted) == {"tick_size_to_close"}
+
+
+def test_without_a_price_to_close_at_nothing_is_entered() -> None:
+    def rows(venue: str) -> Iterator[ScriptedRow]:
+        for second, symbol, bid, bid_size, ask, ask_size in quotes(venue, ("BTCUSDT", 1.0, "b")):
+            gone = venue == "b" and second >= 1
+            yield second, symbol, bid, bid_size, float("nan") if gone else ask, 0.0 if gone else ask_size
+
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10}
+    tapes = {venue: ScriptedTape(list(rows(venue)), listings=[listing("BTC")]) for venue in "ab"}
+
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+    assert not result.of_type("order_submitted")
+    (counted,) = (one["not_sized"] for one in result.of_type("funnel_counted") if one["final"])
+    assert set(counted) == {"no_price_to_close.b"}
