@@ -54,6 +54,7 @@ def test_an_entry_is_as_small_as_its_closing_can_be_paid() -> None:
 
     result = run(held, ("BTCUSDT", 1.0, "b"))
 
+    assert result.exit_code == 0
     (opened,), (closed,) = result.of_type("position_opened"), result.of_type("position_closed")
     cost = Decimal("101.3") * (1 + FEE_BPS / 10_000) - 101 * (1 - FEE_BPS / 10_000)
     assert 0 <= 20 / cost - Decimal(opened["quantity"]) < Decimal("0.001"), "20 USDT are there for it, and no more"
