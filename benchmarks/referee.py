@@ -10,8 +10,9 @@ event differs that no change of `referee_changes` accounts for. `self-test` plan
 every type of event, one at a time, and exits with 1 if one goes unnoticed.
 
 Before they are compared, streams are normalised: lines that are no events, ``seq`` and what secures a line are dropped;
-so are the fields in `MASKED` and `ADDED`; the campaign's id, also within order ids, becomes ``CAMPAIGN``; a reference
-to another event's ``seq`` becomes the number of that decision, or how many events ago it was.
+so are the events in `ADDED_EVENTS`, the fields in `MASKED` and `ADDED`; the campaign's id, also within order ids,
+becomes ``CAMPAIGN``; a reference to another event's ``seq`` becomes the number of that decision, or how many events ago
+it was.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 
 import attrs
 from referee_campaigns import CAMPAIGNS, CONFIGS, Campaign, Skipped
-from referee_changes import ADDED, CHANGES, OTHER_COURSE, Event, Rounded
+from referee_changes import ADDED, ADDED_EVENTS, CHANGES, OTHER_COURSE, Event, Rounded
 
 ROOT = Path(__file__).parents[1]
 AT_A_TIME = 2
@@ -176,7 +177,7 @@ def events_of(lines: Iterable[bytes]) -> list[Event]:
         text = line.decode()
         row = json.loads(text.replace(campaign_id, "CAMPAIGN") if campaign_id else text)
         kind = row.get("type")
-        if kind in _NO_EVENT:
+        if kind in _NO_EVENT or kind in ADDED_EVENTS:
             continue
         if kind == "campaign_opened":
             campaign_id = row["campaign_id"]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["ADDED", "CHANGES", "OTHER_COURSE", "Event", "Rounded"]
+__all__ = ["ADDED", "ADDED_EVENTS", "CHANGES", "OTHER_COURSE", "Event", "Rounded"]
 
 
 class Event(NamedTuple):
@@ -114,3 +114,6 @@ ADDED: Mapping[str, frozenset[str]] = {
     "campaign_ended": frozenset({"problems", "recovered"}),
     "residual_left": frozenset({"last_price"}),
 }
+
+#: Types of events that there were none of: they say more of what the others say.
+ADDED_EVENTS: frozenset[str] = frozenset({"route_counted"})

@@ -485,7 +485,7 @@ _CRASH = (
         name="iterations that remain",
         promise="goes on with what remains of runtime and iterations",
         file="src/trioarb/engine/symbol.py",
-        text="            self._funnel = Funnel.of(counted)",
+        text="            self._funnel = Funnel.of(counted, routes)",
         instead="            self._funnel = Funnel()",
         tests=(f"{_RECOVERY}test_it_goes_on_with_what_remains_of_its_iterations",),
     ),

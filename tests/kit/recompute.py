@@ -233,6 +233,9 @@ class Books:
         self._denials: dict[int, Event] = {}
         self._routed: Counter[str] = Counter()
         self._sized: dict[str, int] = {}
+        #: By symbol and venues: how often a route was decided on, and what was counted of it last.
+        self._decided_on: Counter[tuple[str, str, str]] = Counter()
+        self._counted: dict[tuple[str, str, str], Event] = {}
         self._marked: set[str] = set()
         self._stopped = False
         #: A loss calls for a STOP, which has to follow at once.
@@ -394,6 +397,14 @@ class Books:
         if event["final"]:
             self._sized[event["symbol"]] = event["sized"]
 
+    def _on_route_counted(self, event: Event) -> None:
+        key = event["symbol"], event["buy_venue"], event["sell_venue"]
+        self._counted[key] = event
+        if event["over_threshold"] != event["sized"] + sum(event["not_sized"].values()):
+            self._problem("counts a try that was neither sized nor not")
+        if event["final"] and event["sized"] != self._decided_on[key]:
+            self._problem(f"counts {event['sized']} sized, but {self._decided_on[key]} were decided on")
+
     def _on_symbol_quarantined(self, event: Event) -> None:
         pass
 
@@ -407,6 +418,7 @@ class Books:
         self.decisions[answer] += 1
         if "buy_venue" in event:
             self._routed[symbol] += 1
+            self._decided_on[symbol, event["buy_venue"], event["sell_venue"]] += 1
         if answer == "ALLOW":
             self._allowed = event
             if "rule" in event or "tier" in event:
@@ -429,6 +441,8 @@ class Books:
         self.decisions[event["answer"]] += event["count"]
         self.by_rule[f"{event['tier']}.{event['rule']}"] += event["count"]
         self._routed[event["symbol"]] += event["count"]
+        if first is not None:
+            self._decided_on[first["symbol"], first["buy_venue"], first["sell_venue"]] += event["count"]
 
     def _on_guard_tripped(self, event: Event) -> None:
         if event["answer"] == "STOP":

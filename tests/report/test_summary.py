@@ -71,6 +71,7 @@ ALWAYS = {
     "funnel",
     "highest_edge_bps",
     "not_sized",
+    "routes",
     "balances",
     "closed_trades",
     "trades",

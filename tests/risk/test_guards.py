@@ -749,19 +749,18 @@ def test_repeats_are_recorded_before_what_ends_them() -> None:
     ]
 
 
-@pytest.mark.parametrize("change", [{"buy": "b", "sell": "a"}, {"usd": 10**7}])
-def test_another_route_or_rule_is_another_decision(change: dict[str, Any]) -> None:
+def test_another_rule_is_another_decision() -> None:
     desk = Desk(symbol=calm(max_position_size_usd=Decimal(100)))
-    desk.answer(101)
-    desk.answer(**({"usd": 101} | change))
-    desk.answer(101)
+    for usd in (101, 10**7, 101):
+        desk.answer(usd)
     assert len(desk.recorded(Decided)) == 3
 
 
-def test_other_symbols_do_not_come_between() -> None:
+@pytest.mark.parametrize("other", [{"symbol": ETH}, {"buy": "b", "sell": "a"}])
+def test_other_symbols_and_routes_do_not_come_between(other: dict[str, Any]) -> None:
     desk = Desk(symbol=calm(max_position_size_usd=Decimal(100)))
-    for symbol in (BTC, ETH, BTC, ETH):
-        desk.answer(101, symbol)
+    for change in ({}, other, {}, other):
+        desk.answer(101, **change)
     desk.guards.flush([BTC, ETH])
     assert len(desk.recorded(Decided)) == 2
     assert sorted(counted(desk)) == [(1, 1), (2, 1)]

@@ -11,7 +11,7 @@ import pytest
 from trioarb.api import ALWAYS, ExitBand, ExitReason, OrderSize, Position, Route, Strategy
 from trioarb.model.market import Instrument, TradingRules
 from trioarb.model.order import Side
-from trioarb.model.trade import Account, Opportunity
+from trioarb.model.trade import Account
 from trioarb.quotes.board import QuoteBoard
 from trioarb.strategy.decide import Decider, paths_of
 from trioarb.strategy.leg import Leg
@@ -123,34 +123,34 @@ def instrument(venue: str, rules: TradingRules) -> Instrument:
     )
 
 
-def test_the_best_route_is_that_of_the_highest_edge_between_fresh_quotes() -> None:
+def test_routes_between_fresh_quotes_are_asked_for_in_the_order_of_their_edges() -> None:
     desk = Desk.of(Scripted(), "abc")
-    assert desk.decider.best(NOW_NS) is None
+    desk.decider.declare(())
+    assert desk.decider.look(NOW_NS) == (None, [])
     desk.quote(0, 99.9, 100.0)
-    assert desk.decider.best(NOW_NS) is None
+    assert desk.decider.look(NOW_NS) == (None, [])
     desk.quote(1, 101.0, 101.1)
     desk.quote(2, 102.0, 102.1, at_ns=NOW_NS - AGE_NS)
 
-    path, edge = desk.decider.best(NOW_NS) or pytest.fail("no route")
-    assert (path.route.buy_venue, path.route.sell_venue) == ("a", "c")
-    assert edge == pytest.approx(200)
-    path, edge = desk.decider.best(NOW_NS + 1) or pytest.fail("no route")
-    assert (path.route, edge) == (A_TO_B, pytest.approx(100))
+    best, asked = desk.decider.look(NOW_NS)
+    assert best == pytest.approx(200)
+    assert [path.route.buy_venue + path.route.sell_venue for path, _ in asked[:3]] == ["ac", "ab", "bc"]
+    assert [edge for _, edge in asked] == sorted((edge for _, edge in asked), reverse=True)
+    best, asked = desk.decider.look(NOW_NS + 1)
+    assert best == pytest.approx(100)
+    assert asked[0][0].route == A_TO_B
 
 
 @pytest.mark.parametrize(
-    ("edge", "asked", "found"),
-    [(19.99, [], type(None)), (20.0, ["entry"], Opportunity), (-5.0, [], type(None))],
+    ("entry_from", "asked"),
+    [(100.5, 0), (100.0, 1), (-500.0, 2)],
 )
-def test_an_entry_is_asked_for_from_its_band_on_which_includes_its_end(
-    edge: float, asked: list[str], found: type
-) -> None:
-    desk = Desk.of(Scripted(entry_from=20.0))
+def test_a_route_is_asked_for_from_its_band_on_which_includes_its_end(entry_from: float, asked: int) -> None:
+    desk = Desk.of(Scripted(entry_from=entry_from))
     desk.quote(0, 99.9, 100.0)
     desk.quote(1, 101.0, 101.1)
     desk.decider.declare(())
-    assert isinstance(desk.decider.entry(A_TO_B, edge, NOW_NS, is_busy=False), found)
-    assert desk.strategy.asked == asked
+    assert len(desk.decider.look(NOW_NS)[1]) == asked
 
 
 def test_what_keeps_an_entry_from_being_sized_is_said() -> None:

@@ -40,6 +40,7 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    RouteCounted,
     StopCleared,
 )
 from trioarb.model.number import EXACT
@@ -719,6 +720,29 @@ def counters_that_fall(records: Stream) -> Stream:
 def fewer_sized_than_decided(records: Stream) -> Stream:
     index = places(records, FunnelCounted)[0]
     return changed(records, index, sized=event(records, index).sized - 1)
+
+
+@breaks(Check.COUNTERS)
+def fewer_sized_than_decided_of_a_route(records: Stream) -> Stream:
+    index = places(records, RouteCounted)[0]
+    return changed(records, index, sized=event(records, index).sized - 1)
+
+
+@breaks(Check.COUNTERS)
+def a_route_that_counts_more_than_its_symbol(records: Stream) -> Stream:
+    index = places(records, RouteCounted)[-1]
+    return changed(records, index, over_threshold=event(records, index).over_threshold + 1)
+
+
+@breaks(Check.COUNTERS)
+def a_route_tried_more_often_than_anything_was_evaluated(records: Stream) -> Stream:
+    return changed(records, places(records, RouteCounted)[0], over_threshold=10**6)
+
+
+@breaks(Check.COUNTERS)
+def a_route_that_was_counted_is_gone(records: Stream) -> Stream:
+    index = places(records, RouteCounted)[-1]
+    return renumbered([*records[:index], *records[index + 1 :]])
 
 
 @breaks(Check.COUNTERS)

@@ -115,4 +115,5 @@ class Campaign:
         """Record every symbol's counters."""
         self.parts.guards.flush(tuple(self.symbols))
         for symbol, task in self.symbols.items():
-            self.parts.journal.record(task.funnel.event(symbol, final=final, highest_edge_bps=task.highest_edge_bps))
+            for event in task.funnel.events(symbol, final=final, highest_edge_bps=task.highest_edge_bps):
+                self.parts.journal.record(event)

@@ -129,7 +129,9 @@ def _take_up(campaign: Campaign, past: Past) -> None:
             f"({type(error).__name__}: {error}); `trioarb verify` says more"
         ) from error
     for symbol, task in campaign.symbols.items():
-        task.take_up(campaign.state.statistics.of(symbol).funnel)
+        booked = campaign.state.statistics.of(symbol)
+        counted = (one.counted for one in booked.routes.values() if one.counted is not None)
+        task.take_up(booked.funnel, counted)
 
 
 async def open_tiers(

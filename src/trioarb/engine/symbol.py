@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from math import inf, nextafter
@@ -13,7 +13,8 @@ import trio
 
 from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Rest
-from trioarb.model.event import Deposited, FunnelCounted, PairOpened
+from trioarb.model.event import Deposited, FunnelCounted, PairOpened, RouteCounted
+from trioarb.model.market import Route
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path
@@ -151,8 +152,7 @@ class SymbolTask:
     @property
     def best_edge_bps(self) -> float | None:
         """The best edge between the quotes that were fresh when the newest came."""
-        found = self._decider.best(max(self._board.received_ns))
-        return None if found is None else found[1]
+        return self._decider.look(max(self._board.received_ns))[0]
 
     def unrealised_usd(self, position: Position) -> Decimal | None:
         """Return PnL if closed at the touch, fees paid; ``None`` without quotes."""
@@ -319,11 +319,11 @@ class SymbolTask:
                 if self._rest is not None:  # begun at once, which may have ended the campaign
                     await self._finish()
 
-    def take_up(self, counted: FunnelCounted | None) -> None:
+    def take_up(self, counted: FunnelCounted | None, routes: Iterable[RouteCounted]) -> None:
         """Go on with the counters that the journal holds; act on no quote before `run`."""
         self._active = False
         if counted is not None:
-            self._funnel = Funnel.of(counted)
+            self._funnel = Funnel.of(counted, routes)
             self.highest_edge_bps = counted.highest_edge_bps
 
     def stop(self) -> PairOpened | None:
@@ -380,29 +380,38 @@ class SymbolTask:
     def _decide_entry(self, now_ns: int) -> None:
         funnel = self._funnel
         funnel.iterations += 1
-        best = self._decider.best(now_ns)
-        if best is None:
+        best_edge, asked = self._decider.look(now_ns)
+        if best_edge is None:
             funnel.stale += 1
             return
-        path, edge = best
-        if self.highest_edge_bps is None or edge > self.highest_edge_bps:
-            self.highest_edge_bps = edge
-        if edge > 0:
+        if self.highest_edge_bps is None or best_edge > self.highest_edge_bps:
+            self.highest_edge_bps = best_edge
+        if best_edge > 0:
             funnel.edge_positive += 1
-        found = self._decider.entry(path.route, edge, now_ns, is_busy=self._is_busy)
+        # The best route may lack stock or be denied: then the next best one is tried, until one is entered.
+        for path, edge in asked:
+            if self._try_route(path.route, edge, now_ns):
+                return
+
+    def _try_route(self, route: Route, edge: float, now_ns: int) -> bool:
+        """Enter on a route if it is wanted, can be sized and is allowed; say whether no other needs to be tried."""
+        is_busy = self._is_busy
+        found = self._decider.entry(route, edge, now_ns, is_busy=is_busy)
         if found is None:
-            return
+            return False
         self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
+        funnel = self._funnel.of_route(route)
         funnel.over_threshold += 1
         if isinstance(found, NotSized):
             funnel.not_sized[found.reason] += 1
-            return
+            return is_busy
         funnel.sized += 1
         executor = self._parts.executor
         decision = self._parts.guards.decide(found, now_ns, pair_id=executor.next_pair_id)
         if decision.answer is Answer.ALLOW:
             self._work = executor.open_entry(found)
             self._bell.ring()
+        return decision.answer is not Answer.DENY
 
     def _decide_exit(self, now_ns: int) -> None:
         found = self._decider.exit(now_ns, self._paused)

@@ -49,6 +49,7 @@ __all__ = [
     "Record",
     "ResidualLeft",
     "ResidualResolved",
+    "RouteCounted",
     "StopCleared",
     "SymbolQuarantined",
     "SymbolRestarted",
@@ -171,7 +172,10 @@ class Decided(Event, frozen=True, kw_only=True):
 
 
 class DecisionsRepeated(Event, frozen=True, kw_only=True):
-    """The DENY recorded as ``decision_seq`` was given ``count`` more times, nothing else in between."""
+    """The DENY recorded as ``decision_seq`` was given ``count`` more times.
+
+    Its route had no other answer in between, and its symbol no ALLOW.
+    """
 
     symbol: str
     answer: Answer
@@ -447,6 +451,8 @@ class SymbolRetired(Event, frozen=True, kw_only=True):
 class FunnelCounted(Event, frozen=True, kw_only=True):
     """A symbol's counters since the campaign's start (running totals, not differences).
 
+    Of an evaluation, all routes over the threshold may be tried, best first, until one is entered: each is counted as
+    ``over_threshold``, and as ``sized`` or ``not_sized``.
     ``withdrawn``: quotes without one of their sides, or both; they are not ``refused``.
     ``highest_edge_bps``: the highest edge that was seen so far, absent before the first.
     """
@@ -465,6 +471,21 @@ class FunnelCounted(Event, frozen=True, kw_only=True):
     final: bool
     highest_edge_bps: float | None = None
     withdrawn: int = 0
+
+
+class RouteCounted(Event, frozen=True, kw_only=True):
+    """How often a route was tried since the campaign's start, and what became of it; those of a symbol sum to its own.
+
+    Recorded behind the symbol's `FunnelCounted` if it was tried since the last time, and finally.
+    """
+
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+    over_threshold: int
+    sized: int
+    not_sized: Mapping[str, int]
+    final: bool
 
 
 class CampaignEnded(Event, frozen=True, kw_only=True):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from trioarb.model.funnel import FUNNEL_COUNTERS
 from trioarb.state.funnel import Funnel
-from trioarb.state.statistics import Statistics, SymbolStatistics
+from trioarb.state.statistics import RouteStatistics, Statistics, SymbolStatistics
 
-__all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total"]
+__all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total", "route_figures", "routes_of"]
 
 #: Iterations are what is evaluated.
 _COUNTED = tuple(name for name in FUNNEL_COUNTERS if name != "iterations")
@@ -41,3 +43,22 @@ def not_sized_of(statistics: Statistics, symbol: str) -> Counter[str]:
 def not_sized_total(statistics: Statistics) -> Counter[str]:
     """Return why opportunities could not be sized, over all symbols."""
     return sum((not_sized_of(statistics, symbol) for symbol in statistics.universe), Counter[str]())
+
+
+def routes_of(statistics: Statistics, symbol: str) -> Iterator[tuple[str, RouteStatistics]]:
+    """Yield the routes of a symbol that were tried, as ``buy>sell``, in the order of their venues."""
+    one = statistics.symbols.get(symbol) or SymbolStatistics()
+    for (buy_venue, sell_venue), route in sorted(one.routes.items()):
+        yield f"{buy_venue}>{sell_venue}", route
+
+
+def route_figures(route: RouteStatistics) -> Mapping[str, Any]:
+    """Return where a route stopped, and how often."""
+    counted = route.counted
+    return {
+        "over_threshold": 0 if counted is None else counted.over_threshold,
+        "sized": 0 if counted is None else counted.sized,
+        "not_sized": {} if counted is None else dict(sorted(counted.not_sized.items())),
+        "denied": dict(sorted(route.denied.items())),
+        "allowed": route.allowed,
+    }

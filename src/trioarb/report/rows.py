@@ -28,6 +28,7 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     Record,
+    RouteCounted,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.report.schema import TABLES
@@ -170,6 +171,10 @@ class Rows(Folding):
     def _count(self, counted: FunnelCounted, record: Record) -> None:
         ours = _row(seq=record.seq, time=record.ts_ns, not_sized=json.dumps(dict(counted.not_sized)))
         self._put("funnel", _fields(counted, "funnel") | ours)
+
+    def _count_route(self, counted: RouteCounted, record: Record) -> None:
+        ours = _row(seq=record.seq, time=record.ts_ns, not_sized=json.dumps(dict(counted.not_sized)))
+        self._put("routes", _fields(counted, "routes") | ours)
 
 
 def _row(**values: Any) -> dict[str, Any]:

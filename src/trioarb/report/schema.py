@@ -186,6 +186,20 @@ TABLES = (
             Column("highest_edge_bps", Kind.FLOAT),
         ),
     ),
+    Table(
+        "routes",
+        "counters of routes since the campaign's start, one count a row; the last one of a route is its total",
+        (
+            *_PLACE,
+            _text("symbol"),
+            _text("buy_venue"),
+            _text("sell_venue"),
+            Column("final", Kind.FLAG, "counted at the end of the campaign"),
+            _count("over_threshold"),
+            _count("sized"),
+            _text("not_sized", "JSON: how often which reason kept an edge from being sized"),
+        ),
+    ),
 )
 
 

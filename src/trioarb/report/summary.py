@@ -10,7 +10,7 @@ import attrs
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.coverage import coverage_of
-from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total
+from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
 from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.report.trades import open_positions, residuals, trades, win_rate
@@ -74,6 +74,10 @@ def summarise(report: Report) -> dict[str, Any]:
             "risk_stats": _risk_stats(report),
             "iterations": {symbol: funnel_of(statistics, symbol)["evaluated"] for symbol in statistics.universe},
             "funnel": {symbol: funnel_of(statistics, symbol) for symbol in statistics.universe},
+            "routes": {
+                symbol: {route: route_figures(one) for route, one in routes_of(statistics, symbol)}
+                for symbol in statistics.universe
+            },
             "highest_edge_bps": {symbol: edge for symbol, edge in edges.items() if edge is not None},
             "not_sized": {
                 "total": dict(sorted(not_sized_total(statistics).items())),

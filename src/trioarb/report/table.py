@@ -15,11 +15,11 @@ from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
-from trioarb.report.funnel import funnel_of, not_sized_total
+from trioarb.report.funnel import funnel_of, not_sized_total, routes_of
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
 from trioarb.state.snapshot import RecordingFigures
-from trioarb.state.statistics import SymbolStatistics
+from trioarb.state.statistics import Statistics, SymbolStatistics
 
 __all__ = ["print_summary"]
 
@@ -155,6 +155,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     yield "Exits", _most_common(statistics.exits)
     yield "Orders", _most_common(statistics.orders)
     yield "Not sized", _most_common(not_sized_total(statistics))
+    yield "Routes tried", list(_routes(statistics))
     yield "Venues", list(_venues(report))
     telemetry = report.telemetry
     if telemetry is None:
@@ -183,6 +184,16 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     if exposure:
         yield "exposure (USD)", usd(exposure)
     yield "runtime", duration(float(report.runtime_seconds))
+
+
+def _routes(statistics: Statistics) -> Iterator[tuple[str, str | Text]]:
+    """Yield how often each route was over the threshold, all symbols together, where there are more than two."""
+    tried = Counter[str]()
+    for symbol in statistics.universe:
+        for name, route in routes_of(statistics, symbol):
+            tried[name] += 0 if route.counted is None else route.counted.over_threshold
+    if len(tried) > 2:
+        yield from _most_common(tried)
 
 
 def _venues(report: Report) -> Iterator[tuple[str, str | Text]]:

@@ -28,7 +28,7 @@ from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import signed_usd, usd
-from trioarb.report.funnel import funnel_of
+from trioarb.report.funnel import funnel_of, route_figures, routes_of
 from trioarb.report.plain import iso_time
 from trioarb.state.statistics import Statistics
 
@@ -223,6 +223,19 @@ class Timeline(Folding):
         behind = [step for step, _ in steps].index("sized") + 1
         steps[behind:behind] = [(f"not sized: {why}", count) for why, count in counted.not_sized.items()]
         yield from aligned([(step, f"{count:,}") for step, count in steps], right={1})
+        yield from self._route_lines(symbol)
+
+    def _route_lines(self, symbol: str) -> Iterator[str]:
+        """Yield where each route stopped, if several were tried."""
+        routes = [(name, route_figures(one)) for name, one in routes_of(self._statistics, symbol)]
+        if len(routes) < 2:
+            return
+        rows = [("route", "over threshold", "sized", "allowed", "stopped by")]
+        for name, of in routes:
+            stopped = sorted({**of["not_sized"], **of["denied"]}.items(), key=lambda item: (-item[1], item[0]))
+            reasons = ", ".join(f"{why} {count:,}" for why, count in stopped)
+            rows.append((name, f"{of['over_threshold']:,}", f"{of['sized']:,}", f"{of['allowed']:,}", reasons))
+        yield from aligned(rows, right={1, 2, 3})
 
     # What is folded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -13,6 +14,7 @@ from trioarb.errors import PluginFault
 from trioarb.journal.fold import Fold
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
+from trioarb.model.market import Route
 from trioarb.model.trade import Answer, Opportunity, Refusal
 from trioarb.plugin.border import CheckedGuard
 from trioarb.state.trades import Trades
@@ -29,9 +31,8 @@ _DEEPEST, _MOST_ANSWERS = 8, 1_000
 
 @attrs.define
 class _Streak:
-    """A DENY that was recorded once, and how often it was given since."""
+    """A DENY of a route that was recorded once, and how often it was given since."""
 
-    key: tuple[object, ...]
     decision: Decided
     seq: int
     count: int = 0
@@ -48,7 +49,8 @@ class Guards:
         self._tiers = tiers
         self._reacting: dict[type[Event], tuple[tuple[str, CheckedGuard], ...]] = {}
         self._max_concurrent_pairs = max_concurrent_pairs
-        self._streaks: dict[str, _Streak] = {}
+        #: By symbol, of each of its routes.
+        self._streaks: defaultdict[str, dict[Route, _Streak]] = defaultdict(dict)
         self._broken: dict[str, str] = {}
         self._endless: set[str] = set()
         self._depth = self._answered = 0
@@ -77,7 +79,7 @@ class Guards:
             limit=None if refusal is None else refusal.limit,
             pair_id=pair_id if refusal is None else None,
         )
-        self._record(decision)
+        self._record(route, decision)
         return decision
 
     @property
@@ -150,9 +152,9 @@ class Guards:
     def flush(self, symbols: Sequence[str]) -> None:
         """Record how often the current refusals of ``symbols`` were repeated."""
         for symbol in symbols:
-            streak = self._streaks.get(symbol)
-            if streak is not None and streak.count:
-                self._record_repeats(streak)
+            for streak in self._streaks[symbol].values():
+                if streak.count:
+                    self._record_repeats(streak)
 
     def hold(self, rule: str, value: str) -> None:
         """Deny every entry, until `release`."""
@@ -190,20 +192,27 @@ class Guards:
             self._broken[name] = str(error)
             self._log.error("guard tier lost its state; it denies from now on", tier=name, exc_info=error)
 
-    def _record(self, decision: Decided) -> None:
-        """Record a decision; a DENY that repeats the one before is only counted."""
-        key = (decision.answer, decision.tier, decision.rule, decision.buy_venue, decision.sell_venue)
-        streak = self._streaks.get(decision.symbol)
-        if streak is not None and streak.key == key:
-            streak.count += 1
-            return
-        if streak is not None:
-            del self._streaks[decision.symbol]
+    def _record(self, route: Route, decision: Decided) -> None:
+        """Record a decision; a DENY that repeats the one before of the same route is only counted.
+
+        What is allowed or stopped ends the streaks of all routes of the symbol.
+        """
+        streaks = self._streaks[route.symbol]
+        streak = streaks.get(route)
+        if decision.answer is not Answer.DENY:
+            self.flush((route.symbol,))
+            streaks.clear()
+        elif streak is not None:
+            before = streak.decision
+            if (decision.tier, decision.rule) == (before.tier, before.rule):
+                streak.count += 1
+                return
+            del streaks[route]
             if streak.count:
                 self._record_repeats(streak)
         seq = self._journal.record(decision).seq
         if decision.answer is Answer.DENY:
-            self._streaks[decision.symbol] = _Streak(key, decision, seq)
+            streaks[route] = _Streak(decision, seq)
 
     def _record_repeats(self, streak: _Streak) -> None:
         decision = streak.decision

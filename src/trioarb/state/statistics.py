@@ -34,6 +34,7 @@ from trioarb.model.event import (
     PositionOpened,
     Record,
     ResidualResolved,
+    RouteCounted,
     StopCleared,
     SymbolQuarantined,
     SymbolRetired,
@@ -41,7 +42,7 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
 
-__all__ = ["ORDER_COUNTS", "RECENT_TRADES", "ClosedTrade", "Statistics", "SymbolStatistics"]
+__all__ = ["ORDER_COUNTS", "RECENT_TRADES", "ClosedTrade", "RouteStatistics", "Statistics", "SymbolStatistics"]
 
 #: So many closed trades are kept as they are. All of them are in the journal, and memory does not grow with them.
 RECENT_TRADES = 1_000
@@ -64,10 +65,22 @@ class ClosedTrade:
 
 
 @attrs.define
+class RouteStatistics:
+    """What the guards answered on a route, by rule (``tier.rule``) where they denied, and its latest counters."""
+
+    allowed: int = 0
+    denied: Counter[str] = attrs.field(factory=Counter)
+    counted: RouteCounted | None = None
+    #: Of the last answer, which `DecisionsRepeated` refers to.
+    decided_seq: int = 0
+
+
+@attrs.define
 class SymbolStatistics:
     """``pnl_usd`` is realised; ``funnel`` the latest counters; ``sent``, ``filled``, ``closed`` count entries.
 
-    ``tripped``: how often each rule (``tier.rule``) tripped for the symbol and denied from then on.
+    ``tripped``: how often each rule (``tier.rule``) tripped for the symbol and denied from then on. ``routes``, by buy
+    and sell venue: those that were tried.
     """
 
     allowed: int = 0
@@ -81,6 +94,10 @@ class SymbolStatistics:
     quarantines: int = 0
     retired: bool = False
     funnel: FunnelCounted | None = None
+    routes: dict[tuple[str, str], RouteStatistics] = attrs.field(factory=dict)
+
+    def of_route(self, buy_venue: str, sell_venue: str) -> RouteStatistics:
+        return self.routes.setdefault((buy_venue, sell_venue), RouteStatistics())
 
 
 class Statistics(Folding):
@@ -185,13 +202,23 @@ class Statistics(Folding):
     def _count_funnel(self, funnel: FunnelCounted, _: Record) -> None:
         self.of(funnel.symbol).funnel = funnel
 
-    def _decide(self, decided: Decided, _: Record) -> None:
+    def _count_route(self, counted: RouteCounted, _: Record) -> None:
+        self.of(counted.symbol).of_route(counted.buy_venue, counted.sell_venue).counted = counted
+
+    def _decide(self, decided: Decided, record: Record) -> None:
         self._answer(decided, 1)
+        if decided.buy_venue is not None and decided.sell_venue is not None:
+            route = self.of(decided.symbol).of_route(decided.buy_venue, decided.sell_venue)
+            route.decided_seq = record.seq
+            _answer_route(route, decided, 1)
         if decided.answer is not Answer.ALLOW:
             self.denied[f"{decided.tier}.{decided.rule}"] = decided
 
     def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
         self._answer(repeated, repeated.count)
+        for route in self.of(repeated.symbol).routes.values():
+            if route.decided_seq == repeated.decision_seq:
+                _answer_route(route, repeated, repeated.count)
 
     def _answer(self, event: Decided | DecisionsRepeated, count: int) -> None:
         self.decisions[event.answer] += count
@@ -250,6 +277,13 @@ class Statistics(Folding):
 
     def _retire(self, retired: SymbolRetired, _: Record) -> None:
         self.of(retired.symbol).retired = True
+
+
+def _answer_route(route: RouteStatistics, event: Decided | DecisionsRepeated, count: int) -> None:
+    if event.answer is Answer.ALLOW:
+        route.allowed += count
+    else:
+        route.denied[f"{event.tier}.{event.rule}"] += count
 
 
 def _total(amounts: Iterable[Decimal]) -> Decimal:

@@ -18,7 +18,10 @@ from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 
-__all__ = ["Decider", "Exit", "Plan", "paths_of"]
+__all__ = ["Asked", "Decider", "Exit", "Plan", "paths_of"]
+
+#: A route that the strategy wants to be asked about, and its edge.
+Asked = tuple[Path, float]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -48,6 +51,7 @@ class Decider:
     """
 
     __slots__ = (
+        "_bars",
         "_board",
         "_leg",
         "_legs",
@@ -82,6 +86,7 @@ class Decider:
         self._board = board
         self._leg = leg
         self._legs = tuple((path, path.buy, path.sell, path.keep_sell, path.cost_buy) for path in self.paths)
+        self._bars: Sequence[float] = (inf,) * len(self.paths)
         self._path_of = {path.route: path for path in self.paths}
         self._usd_per_quote = usd_per_quote
         self._slippage_bps = slippage_bps
@@ -90,6 +95,7 @@ class Decider:
         """Let the strategy say anew when it wants to be asked."""
         strategy = self.strategy
         self.entry_from = {path.route: float(strategy.entry_from_bps(path.route)) for path in self.paths}
+        self._bars = tuple(self.entry_from.values())
         self.held = tuple(
             Held.of(position, strategy.exit_band(position), self._path_of[position.route.reversed])
             for position in positions
@@ -98,7 +104,7 @@ class Decider:
     @property
     def entry_from_bps(self) -> Sequence[float]:
         """From which edge on the strategy wants to be asked, by path."""
-        return tuple(self.entry_from.values())
+        return self._bars
 
     @property
     def due_ns(self) -> int | None:
@@ -106,28 +112,34 @@ class Decider:
         due = [one.band.from_ns for one in self.held if one.band.from_ns is not None]
         return min(due) if due else None
 
-    def best(self, now_ns: int) -> tuple[Path, float] | None:
-        """Return the best route between the quotes that are fresh, and its edge; ``None`` if no two are."""
+    def look(self, now_ns: int) -> tuple[float | None, Sequence[Asked]]:
+        """Return the best edge of a route between fresh quotes, and all routes that the strategy wants to be asked of.
+
+        Those are in order of their edges, of equal ones in the order of `paths`. There is no best edge if no two
+        quotes are fresh and whole.
+        """
         board = self._board
         oldest_ns = max(now_ns - self.strategy.max_quote_age_ns, 0)  # before its first quote a venue's time is -1
-        best: Path | None = None
-        best_edge = -inf
+        best_edge, asked = -inf, list[Asked]()
         bids, asks, received_ns = board.bid, board.ask, board.received_ns
-        for path, buy, sell, keep_sell, cost_buy in self._legs:
+        for (path, buy, sell, keep_sell, cost_buy), bar in zip(self._legs, self._bars, strict=True):
             if received_ns[buy] < oldest_ns or received_ns[sell] < oldest_ns:
                 continue
             edge = edge_bps(bids[sell], keep_sell, asks[buy], cost_buy)
-            if edge > best_edge:  # false where a side is missing: its price is NaN
-                best, best_edge = path, edge
-        return None if best is None else (best, best_edge)
+            # Both are false where a side is missing: its price is NaN.
+            if edge > best_edge:
+                best_edge = edge
+            if edge >= bar:
+                asked.append((path, edge))
+        if len(asked) > 1:
+            asked.sort(key=_by_edge)
+        return (None if best_edge == -inf else best_edge), asked
 
     def entry(self, route: Route, edge: float, now_ns: int, *, is_busy: bool) -> Opportunity | NotSized | None:
         """Return what to enter on a route, why it can't be, or ``None`` if the strategy doesn't want to.
 
         ``is_busy``: a pair of the symbol is in flight already.
         """
-        if not edge >= self.entry_from[route]:
-            return None
         wanted = self.strategy.entry(route, edge, now_ns)
         if wanted is None:
             return None
@@ -195,6 +207,10 @@ class Decider:
             paid = short.ask * (BPS + self.instruments[route.sell_venue].taker_fee_bps)
             mark = position.quantity * (received - paid) / BPS
             return (mark + position.cash - position.fees) * self._usd_per_quote
+
+
+def _by_edge(asked: Asked) -> float:
+    return -asked[1]
 
 
 def paths_of(symbol: str, venues: Sequence[str], instruments: Mapping[str, Instrument]) -> tuple[Path, ...]:

@@ -1,14 +1,15 @@
-"""The counters of symbols, held against each other and against the decisions."""
+"""The counters of symbols and their routes, held against each other and against the decisions."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import attrs
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import CampaignResumed, FunnelCounted, Record
+from trioarb.model.event import CampaignResumed, FunnelCounted, Record, RouteCounted
 from trioarb.model.funnel import FUNNEL_COUNTERS
+from trioarb.verify.entries import Answers, Venues
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Counters"]
@@ -18,35 +19,61 @@ _PARTS = (
     ("iterations", "evaluated"),
     ("evaluated", "fresh"),
     ("fresh", "edge_positive"),
-    ("fresh", "over_threshold"),
     ("over_threshold", "sized"),
 )
 
 
 @attrs.define
-class _Symbol:
-    """The last counters, and how many decisions and sizes there were when the present stretch began."""
+class _Counted:
+    """The last counters of a symbol or a route, and how often it was sized when the present stretch began.
 
-    last: FunnelCounted | None = None
+    ``decided_before``: how many decisions there were then.
+    """
+
+    last: FunnelCounted | RouteCounted | None = None
     sized_before: int = 0
     decided_before: int = 0
     is_new_stretch: bool = False
 
+    def count(self, event: FunnelCounted | RouteCounted, names: tuple[str, ...], decided: int) -> list[str]:
+        """Take the counters, and return what is wrong with them."""
+        wrong, not_sized = [], sum(event.not_sized.values())
+        if event.sized + not_sized > event.over_threshold:
+            wrong.append(f"sized {event.sized} and not {not_sized} of over_threshold {event.over_threshold}")
+        if self.last is not None:
+            fallen = [name for name in names if getattr(event, name) < getattr(self.last, name)]
+            if fallen and self.is_new_stretch:
+                self.sized_before = 0
+            else:
+                wrong += [f"{name} falls from {getattr(self.last, name)} to {getattr(event, name)}" for name in fallen]
+        decided -= self.decided_before
+        if event.sized - self.sized_before < decided:
+            wrong.append(f"sized {event.sized - self.sized_before} of this stretch, but {decided} were decided on")
+        self.last, self.is_new_stretch = event, False
+        return wrong
+
+    def resume(self, decided: int) -> None:
+        """Begin a stretch: what was counted after the last counters is lost."""
+        self.sized_before = self.last.sized if self.last is not None else 0
+        self.decided_before = decided
+        self.is_new_stretch = True
+
 
 class Counters(Folding):
-    """Folds counters. ``decided`` is shared: how often each symbol's opportunities were answered so far."""
+    """Folds counters. ``decided`` is shared: how often each route's opportunities were answered so far."""
 
-    def __init__(self, findings: Findings, decided: Counter[str]) -> None:
+    def __init__(self, findings: Findings, decided: Answers) -> None:
         self._findings = findings
         self._decided = decided
-        self._symbols: dict[str, _Symbol] = {}
-        self._decided_before: Counter[str] = Counter()
+        self._symbols: dict[str, _Counted] = {}
+        self._routes: defaultdict[str, dict[Venues, _Counted]] = defaultdict(dict)
+        self._decided_before: Answers = defaultdict(Counter)
 
     def _count(self, event: FunnelCounted, record: Record) -> None:
         one = self._symbols.get(event.symbol)
         if one is None:
-            one = self._symbols[event.symbol] = _Symbol(decided_before=self._decided_before[event.symbol])
-        not_sized = sum(event.not_sized.values())
+            before = self._decided_before[event.symbol].total()
+            one = self._symbols[event.symbol] = _Counted(decided_before=before)
         wrong = [
             f"{part} {getattr(event, part)} of {whole} {getattr(event, whole)}"
             for whole, part in _PARTS
@@ -56,25 +83,44 @@ class Counters(Folding):
             wrong.append(f"refused {event.refused} and conflated {event.conflated} of seen {event.seen}")
         if event.refused + event.withdrawn > event.seen:
             wrong.append(f"refused {event.refused} and withdrawn {event.withdrawn} of seen {event.seen}")
-        if event.sized + not_sized > event.over_threshold:
-            wrong.append(f"sized {event.sized} and not {not_sized} of over_threshold {event.over_threshold}")
-        if one.last is not None:
-            fallen = [name for name in FUNNEL_COUNTERS if getattr(event, name) < getattr(one.last, name)]
-            if fallen and one.is_new_stretch:
-                one.sized_before = 0
-            else:
-                wrong += [f"{name} falls from {getattr(one.last, name)} to {getattr(event, name)}" for name in fallen]
-        decided = self._decided[event.symbol] - one.decided_before
-        if event.sized - one.sized_before < decided:
-            wrong.append(f"sized {event.sized - one.sized_before} of this stretch, but {decided} were decided on")
+        wrong += one.count(event, FUNNEL_COUNTERS, self._decided[event.symbol].total())
+        self._report(record, wrong)
+
+    def _count_route(self, event: RouteCounted, record: Record) -> None:
+        venues, routes = (event.buy_venue, event.sell_venue), self._routes[event.symbol]
+        one = routes.get(venues)
+        if one is None:
+            one = routes[venues] = _Counted(decided_before=self._decided_before[event.symbol][venues])
+        wrong = one.count(event, ("over_threshold", "sized"), self._decided[event.symbol][venues])
+        symbol = self._symbols.get(event.symbol)
+        if symbol is None or not isinstance(symbol.last, FunnelCounted):
+            wrong.append("a route before its symbol")
+        elif event.over_threshold > symbol.last.fresh:  # an evaluation tries a route once
+            wrong.append(f"over_threshold {event.over_threshold} of fresh {symbol.last.fresh}")
+        self._report(record, wrong)
+
+    def _report(self, record: Record, wrong: list[str]) -> None:
         for what in wrong:
             self._findings.add(Check.COUNTERS, record, f"counts {what}")
-        one.last, one.is_new_stretch = event, False
 
     def _resume(self, event: CampaignResumed, record: Record) -> None:
-        """Begin a stretch: what was counted after the last counters is lost."""
-        self._decided_before = self._decided.copy()
+        self._decided_before = defaultdict(Counter, {symbol: one.copy() for symbol, one in self._decided.items()})
         for symbol, one in self._symbols.items():
-            one.sized_before = one.last.sized if one.last is not None else 0
-            one.decided_before = self._decided[symbol]
-            one.is_new_stretch = True
+            one.resume(self._decided[symbol].total())
+        for symbol, routes in self._routes.items():
+            for venues, route in routes.items():
+                route.resume(self._decided[symbol][venues])
+
+    def finish(self, last: Record) -> None:
+        """Check that what was counted of a symbol's routes in the end is what was counted of the symbol."""
+        for symbol, one in self._symbols.items():
+            if one.last is None or not one.last.final:
+                continue
+            routes = [route.last for route in self._routes[symbol].values() if route.last is not None]
+            total = sum(map(_tries, routes), Counter[str]())
+            if total != _tries(one.last):
+                self._findings.add(Check.COUNTERS, last, f"the routes of {symbol} don't sum to what it counts")
+
+
+def _tries(event: FunnelCounted | RouteCounted) -> Counter[str]:
+    return Counter({**event.not_sized, "over_threshold": event.over_threshold, "sized": event.sized})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import CampaignResumed, Decided, DecisionsRepeated, PairOpened, Record, StopCleared
@@ -10,25 +10,36 @@ from trioarb.model.trade import Answer, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 
-__all__ = ["Entries"]
+__all__ = ["Answers", "Entries", "Venues"]
+
+#: Where a route buys, and where it sells.
+Venues = tuple[str, str]
+#: How often opportunities were answered, by symbol and venues.
+Answers = defaultdict[str, Counter[Venues]]
 
 
 class Entries(Folding):
-    """Folds decisions. ``decided`` counts, by symbol, the answers to opportunities."""
+    """Folds decisions. ``decided`` counts the answers to the opportunities of each route."""
 
     def __init__(self, findings: Findings, course: Course) -> None:
         self._findings = findings
         self._course = course
         self._allowed: dict[str, tuple[Record, Decided]] = {}
-        self._denied: dict[str, tuple[int, Decided]] = {}
+        #: Of each route the last DENY, if the symbol had nothing else but DENY since.
+        self._denied: defaultdict[str, dict[Venues, tuple[int, Decided]]] = defaultdict(dict)
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
-        self.decided: Counter[str] = Counter()
+        self.decided: Answers = defaultdict(Counter)
 
     def _decide(self, event: Decided, record: Record) -> None:
         add = self._findings.add
-        if event.buy_venue is not None:
-            self.decided[event.symbol] += 1
+        if event.buy_venue is not None and event.sell_venue is not None:
+            venues, denied = (event.buy_venue, event.sell_venue), self._denied[event.symbol]
+            self.decided[event.symbol][venues] += 1
+            if event.answer is Answer.DENY:
+                denied[venues] = record.seq, event
+            else:
+                denied.clear()
         if event.answer is Answer.ALLOW:
             self._check_allowed(event.symbol)
             if event.pair_id is None or event.rule is not None:
@@ -39,20 +50,16 @@ class Entries(Folding):
             add(Check.ENTRIES, record, "refuses without a rule, or names a pair")
         if event.answer is Answer.STOP:
             self._stopped_by = self._stopped_by or record
-        else:
-            self._denied[event.symbol] = record.seq, event
 
     def _repeat(self, event: DecisionsRepeated, record: Record) -> None:
-        self.decided[event.symbol] += event.count
-        seq, denied = self._denied.get(event.symbol, (0, None))
-        if (
-            denied is None
-            or seq != event.decision_seq
-            or (event.answer, event.tier, event.rule) != (denied.answer, denied.tier, denied.rule)
-            or event.count < 1
-        ):
-            what = f"repeats seq {event.decision_seq}, but the symbol's last DENY is seq {seq}"
-            self._findings.add(Check.COUNTERS, record, what if seq else "repeats a DENY that there wasn't")
+        for venues, (seq, denied) in self._denied[event.symbol].items():
+            if seq == event.decision_seq:
+                self.decided[event.symbol][venues] += event.count
+                is_same = (event.answer, event.tier, event.rule) == (denied.answer, denied.tier, denied.rule)
+                if is_same and event.count >= 1:
+                    return
+        what = f"repeats seq {event.decision_seq}, which isn't the last answer to a route of the symbol, and a DENY"
+        self._findings.add(Check.COUNTERS, record, what)
 
     def _open(self, event: PairOpened, record: Record) -> None:
         if event.kind is not PairKind.ENTRY:

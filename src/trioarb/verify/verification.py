@@ -222,6 +222,7 @@ class Verifier:
                 what = f"ends the campaign, but no residual was resolved for order {order_id}, whose last word came"
                 self._findings.add(Check.RESIDUALS, record, what)
         self._entries.finish()
+        self._counters.finish(record)
         self._check_exposure(record)
 
     def _check_totals(self, last: Record) -> None:

@@ -50,9 +50,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
-        """Return how much to trade on the symbol's best route, or ``None``.
+        """Return how much to trade on a route, or ``None``.
 
-        Asked where the route's edge is at least `entry_from_bps`.
+        Asked where the route's edge is at least `entry_from_bps`; of several routes in the order of their edges, until
+        one can be sized and is allowed.
         """
 
     @abstractmethod
