@@ -40,7 +40,9 @@ class Rounded:
         if event.type == "pair_opened" and fields.get("reason") not in (None, "edge", "take_profit"):
             self._forced.add(fields["pair_id"])
             return frozenset({"buy_limit", "sell_limit"})
-        if event.type == "order_submitted" and (fields["purpose"] != "leg" or fields["pair_id"] in self._forced):
+        if event.type == "order_submitted" and (
+            fields.get("purpose", "leg") != "leg" or fields.get("pair_id") in self._forced
+        ):
             return frozenset({"limit_price", "locked"})
         return frozenset()
 
