@@ -25,7 +25,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
-from trioarb.engine.snapshot import snapshot_of, telemetry_of
+from trioarb.engine.snapshot import snapshot_of, state_now, telemetry_of
 from trioarb.engine.watchdog import Watchdog
 from trioarb.errors import CampaignError, describe
 from trioarb.plugin.registry import Plugins
@@ -36,7 +36,7 @@ from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
 from trioarb.report.report import Report, tier_figures
 from trioarb.report.summary import summarise
-from trioarb.report.table import print_summary
+from trioarb.report.table import print_summary, print_why
 from trioarb.time.virtual import VirtualClock
 
 __all__ = [
@@ -67,7 +67,7 @@ class Foreground:
             recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
             events_file = EventsFile(shown.events) if shown.events else None
             live = console.is_terminal and not shown.plain
-            signals = Signals()
+            signals = Signals(explain=partial(_explain, console))
             leaving = Leaving(journal=journal, summary=shown.summary, console=console)
             watchdog = Watchdog(
                 loaded.config,
@@ -108,6 +108,11 @@ class Foreground:
             console.say(f"journal: {journal}")
             console.say(f"head: {campaign.head}")
         return campaign.exit_code
+
+
+def _explain(console: LastingConsole, campaign: Campaign) -> None:
+    report = Report(config=campaign.config, state=state_now(campaign), at_ns=campaign.parts.time.now_ns())
+    print_why(console, report)
 
 
 def report_of(campaign: Campaign, figures: Mapping[str, Mapping[str, Any]] | None = None) -> Report:

@@ -22,14 +22,20 @@ T = TypeVar("T")
 
 #: Pulls the kill switch, on platforms that have it.
 _KILL_SWITCH: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+#: Has it said why there is no trade.
+_WHY: signal.Signals | None = getattr(signal, "SIGUSR2", None)
 
 
 @attrs.define(eq=False)
 class Signals:
-    """``received`` counts those that ask for the end, also while a plugin holds Trio's thread and nobody reacts."""
+    """``received`` counts those that ask for the end, also while a plugin holds Trio's thread and nobody reacts.
+
+    ``explain`` tells the user why the campaign doesn't trade.
+    """
 
     received: int = 0
     campaign: Campaign | None = None
+    explain: Callable[[Campaign], None] = lambda campaign: None
     _opening: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
     async def heard_in(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -55,10 +61,10 @@ class Signals:
 
     async def _listen(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if _KILL_SWITCH is not None:
+        for asking in filter(None, (_KILL_SWITCH, _WHY)):
             # By default it ends the process; after the campaign, that would cost the summary.
-            signal.signal(_KILL_SWITCH, signal.SIG_IGN)
-            numbers.append(_KILL_SWITCH)
+            signal.signal(asking, signal.SIG_IGN)
+            numbers.append(asking)
         with trio.open_signal_receiver(*numbers) as received:
             for one in (signal.SIGINT, signal.SIGTERM):
                 self._count(one)
@@ -67,8 +73,20 @@ class Signals:
                 if number == _KILL_SWITCH:
                     await trio.lowlevel.checkpoint()  # nothing comes before the campaign's first event
                     _pull_kill_switch(self.campaign, signal.Signals(number).name)
+                elif number == _WHY:
+                    self._explain()
                 else:
                     self._end(signal.Signals(number).name)
+
+    def _explain(self) -> None:
+        log = structlog.get_logger("trioarb.engine")
+        if self.campaign is None:
+            log.warning("the campaign has not begun yet, so there is nothing to say of it")
+            return
+        try:
+            self.explain(self.campaign)
+        except Exception:  # what is only told must not end what trades
+            log.exception("why there is no trade can't be said")
 
     def _count(self, number: int) -> None:
         """Count the signal in its handler, which runs even between two steps of a plugin that never waits."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from copy import copy
+
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.state.snapshot import RecordingFigures, Snapshot, SymbolSnapshot, Telemetry
+from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
-__all__ = ["snapshot_of", "telemetry_of"]
+__all__ = ["snapshot_of", "state_now", "telemetry_of"]
 
 
 def snapshot_of(campaign: Campaign) -> Snapshot:
@@ -27,6 +31,25 @@ def snapshot_of(campaign: Campaign) -> Snapshot:
         pnl_usd=state.statistics.pnl_usd,
         fees_usd=state.statistics.fees_usd,
     )
+
+
+def state_now(campaign: Campaign) -> State:
+    """Return what is folded from the journal, with the counters of this moment: they are recorded each minute only.
+
+    Nothing is recorded by it, so that the campaign goes on as if nobody had looked.
+    """
+    state, statistics = copy(campaign.state), copy(campaign.state.statistics)
+    state.statistics = statistics
+    statistics.symbols = {symbol: copy(one) for symbol, one in statistics.symbols.items()}
+    statistics.by_rule, statistics.decisions = Counter(statistics.by_rule), Counter(statistics.decisions)
+    for symbol, task in campaign.symbols.items():
+        event = task.funnel.event(symbol, final=False, highest_edge_bps=task.highest_edge_bps)
+        statistics.of(symbol).funnel = event
+    for decided, count in campaign.parts.guards.unrecorded:
+        statistics.of(decided.symbol).rejected += count
+        statistics.by_rule[f"{decided.tier}.{decided.rule}"] += count
+        statistics.decisions[decided.answer] += count
+    return state
 
 
 def telemetry_of(campaign: Campaign) -> Telemetry:

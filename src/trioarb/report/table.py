@@ -15,13 +15,13 @@ from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
-from trioarb.report.funnel import funnel_of, not_sized_total, routes_of
+from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
 from trioarb.state.snapshot import RecordingFigures
 from trioarb.state.statistics import Statistics, SymbolStatistics
 
-__all__ = ["print_summary"]
+__all__ = ["print_summary", "print_why"]
 
 _MOST_SYMBOLS = 40
 _MOST_REASONS = 8
@@ -58,6 +58,20 @@ def print_summary(console: Console, report: Report) -> None:
     advice = advise(report)
     if advice:
         console.print(_hanging(f"No trade: {' '.join(advice)}", "yellow"))
+
+
+def print_why(console: Console, report: Report) -> None:
+    """Print where quotes and opportunities of a campaign that runs went up to now, and why it has not traded yet."""
+    console.print(f"Why no trade, after {duration(float(report.runtime_seconds))}:")
+    console.print(_symbols_table(report, console.width))
+    shown = [
+        (title, rows) for title, rows in _blocks(report) if title in ("Decisions", "Not sized", "Symbols") and rows
+    ]
+    console.print(beside(console, (_block(title, rows) for title, rows in shown)))
+    filled = funnel_total(report.statistics)["filled"]
+    console.print(
+        _hanging(f"No trade: {' '.join(advise(report))}" if not filled else f"Trades: {filled:,} entries filled.", "")
+    )
 
 
 def _title(report: Report) -> Text:

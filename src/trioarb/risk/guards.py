@@ -156,6 +156,11 @@ class Guards:
                 if streak.count:
                     self._record_repeats(streak)
 
+    @property
+    def unrecorded(self) -> Iterator[tuple[Decided, int]]:
+        """The refusals that were repeated since their repeats were recorded last, and how often."""
+        return ((streak.decision, streak.count) for streak in self._streaks.values() if streak.count)
+
     def hold(self, rule: str, value: str) -> None:
         """Deny every entry, until `release`."""
         self._held = Refusal(answer=Answer.DENY, rule=rule, value=value, limit="")
