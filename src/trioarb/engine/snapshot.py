@@ -43,8 +43,8 @@ def state_now(campaign: Campaign) -> State:
     statistics.symbols = {symbol: copy(one) for symbol, one in statistics.symbols.items()}
     statistics.by_rule, statistics.decisions = Counter(statistics.by_rule), Counter(statistics.decisions)
     for symbol, task in campaign.symbols.items():
-        event = task.funnel.event(symbol, final=False, highest_edge_bps=task.highest_edge_bps)
-        statistics.of(symbol).funnel = event
+        counted = task.funnel.counted(symbol, final=False, highest_edge_bps=task.highest_edge_bps)
+        statistics.of(symbol).funnel = counted
     for decided, count in campaign.parts.guards.unrecorded:
         statistics.of(decided.symbol).rejected += count
         statistics.by_rule[f"{decided.tier}.{decided.rule}"] += count

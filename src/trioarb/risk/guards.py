@@ -159,7 +159,8 @@ class Guards:
     @property
     def unrecorded(self) -> Iterator[tuple[Decided, int]]:
         """The refusals that were repeated since their repeats were recorded last, and how often."""
-        return ((streak.decision, streak.count) for streak in self._streaks.values() if streak.count)
+        streaks = (streak for by_route in self._streaks.values() for streak in by_route.values())
+        return ((streak.decision, streak.count) for streak in streaks if streak.count)
 
     def hold(self, rule: str, value: str) -> None:
         """Deny every entry, until `release`."""

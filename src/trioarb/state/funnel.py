@@ -47,15 +47,19 @@ class Funnel:
             one = self.routes[route] = RouteFunnel()
         return one
 
-    def events(self, symbol: str, *, final: bool, highest_edge_bps: float | None = None) -> Iterator[Event]:
-        """Yield the counters as they are now, and those of the routes that were tried since the last time."""
-        yield FunnelCounted(
+    def counted(self, symbol: str, *, final: bool, highest_edge_bps: float | None = None) -> FunnelCounted:
+        """Return the counters as they are now."""
+        return FunnelCounted(
             symbol=symbol,
             **{name: getattr(self, name) for name in FUNNEL_COUNTERS},
             not_sized=dict(sorted(self.not_sized.items())),
             final=final,
             highest_edge_bps=highest_edge_bps,
         )
+
+    def events(self, symbol: str, *, final: bool, highest_edge_bps: float | None = None) -> Iterator[Event]:
+        """Yield the counters as they are now, and those of the routes that were tried since the last time."""
+        yield self.counted(symbol, final=final, highest_edge_bps=highest_edge_bps)
         for route, one in sorted(self.routes.items()):
             if final or one.recorded != one.over_threshold:
                 one.recorded = one.over_threshold
