@@ -34,9 +34,9 @@ class Endless(Tape):
         return ((start_ns, number, *ROW[1:]) for number, _ in enumerate(repeat(None)))
 
 
-def said(tape: Tape) -> str:
+def said(tape: Tape, depth: int = 1) -> str:
     table = two_venues()
-    table["engine"] = {"max_rows_of_one_time": 500}
+    table["engine"] = {"max_rows_of_one_time": 500, "depth": depth}
     markets = {"a": ScriptedTape([ROW, (1.0, *ROW[1:])], listings=KNOWN), "b": tape}
     return run_virtual(table, plugins={"market": scripted_market(markets)}).campaign.error
 
@@ -89,6 +89,39 @@ def test_columns_that_can_not_be_are_errors_that_name_plugin_method_and_field(ch
     tape.change = change
 
     assert f"[exchanges.b.market]: plugin 'scripted': batches returned [0].{what}" in said(tape)
+
+
+@pytest.mark.parametrize(
+    ("levels", "what"),
+    [
+        ([[1.0]], "levels = [[1.0]]; expected"),
+        (np.zeros((4, 2)), "levels of (4, 2) and float64; expected (4, levels, 2) of floats"),
+        (np.zeros((4, 1, 3)), "levels of (4, 1, 3) and float64; expected (4, levels, 2) of floats"),
+        (np.zeros((4, 1, 2), dtype=int), "levels of (4, 1, 2) and int64; expected (4, levels, 2) of floats"),
+    ],
+)
+def test_levels_that_are_no_column_are_errors_where_they_are_wanted(levels: Any, what: str) -> None:
+    tape = Odd([ROW, (1.0, *ROW[1:])], listings=KNOWN)
+    tape.change = {"levels": levels}
+
+    assert f"[exchanges.b.market]: plugin 'scripted': batches returned [0].{what}" in said(tape, depth=2)
+    assert said(tape) == ""
+
+
+@pytest.mark.parametrize(
+    ("levels", "what"),
+    [
+        ((), "levels = (); expected prices and sizes of bids, and of asks"),
+        (([99.0], [], [], []), "expected as many sizes as prices"),
+        ((["99"], [1.0], [], []), "levels[0][0] = '99'; expected a float"),
+        ("nonsense", "levels = 'nonsense'; expected a list or a tuple"),
+    ],
+)
+def test_levels_of_a_row_that_are_none_are_errors_where_they_are_wanted(levels: Any, what: str) -> None:
+    tape = ScriptedTape([ROW, (1.0, *ROW[1:], levels)], listings=KNOWN)
+
+    assert what in said(tape, depth=2)
+    assert said(tape) == ""
 
 
 def test_batches_without_a_row_and_without_end_end_the_campaign() -> None:

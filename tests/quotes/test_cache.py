@@ -138,7 +138,7 @@ def cut(folder: Path) -> None:
 
 def of_another_version(folder: Path) -> None:
     manifest = folder / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes().replace(b'"version":4', b'"version":3'))
+    manifest.write_bytes(manifest.read_bytes().replace(b'"version":5', b'"version":4'))
 
 
 def half_a_manifest(folder: Path) -> None:

@@ -14,6 +14,7 @@ from recompute import check
 from trioarb.api import (
     SECOND_NS,
     Feed,
+    Levels,
     Listing,
     MarketContext,
     MarketDataError,
@@ -157,7 +158,14 @@ async def test_a_wrapped_feed_stays_a_feed(
     begun = trio.current_time()
 
     def sink(
-        bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int, venue_ts_ns: int | None = None, /
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+        received_ns: int,
+        venue_ts_ns: int | None = None,
+        levels: Levels | None = None,
+        /,
     ) -> None:
         got.append((round(trio.current_time() - begun, 6), bid, ask, received_ns, venue_ts_ns))
 

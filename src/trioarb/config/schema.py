@@ -14,6 +14,7 @@ from trioarb.settings.redact import Redactor
 from trioarb.settings.types import (
     Amount,
     Count,
+    Depth,
     Milliseconds,
     NonNegativeBps,
     PositiveCount,
@@ -155,6 +156,9 @@ class Engine:
     )
     max_rows_of_one_time: PositiveCount = setting(
         1_000_000, doc="a venue's recording may have so many rows in a row without time going on; one more is an error"
+    )
+    depth: Depth = setting(
+        1, doc="how many price levels a side are taken of market data that brings them; 1: best bid and ask alone"
     )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"

@@ -50,7 +50,9 @@ class Opener:
         return cls(
             stack=stack,
             plugins=plugins,
-            calls=Calls(float(config.engine.open_seconds) * speed, config.engine.max_rows_of_one_time),
+            calls=Calls(
+                float(config.engine.open_seconds) * speed, config.engine.max_rows_of_one_time, config.engine.depth
+            ),
             close_seconds=float(config.engine.close_seconds) * speed,
         )
 

@@ -67,7 +67,11 @@ async def open_markets(
     async with AsyncExitStack() as stack:
         opener = Opener.on(stack, plugins, config)
         markets: dict[str, MarketData] = {
-            name: await opener.open(MarketDataSpec, tables.market, MarketContext(venue=name, seed=config.session.seed))
+            name: await opener.open(
+                MarketDataSpec,
+                tables.market,
+                MarketContext(venue=name, seed=config.session.seed, depth=config.engine.depth),
+            )
             for name, tables in config.exchanges.items()
         }
         _check_clock(config, markets)

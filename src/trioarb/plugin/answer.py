@@ -15,6 +15,7 @@ from trioarb.model.market import Instrument, Listing, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
 from trioarb.model.trade import Account, Answer, OrderSize, Refusal
+from trioarb.plugin.contract.market import Levels
 from trioarb.plugin.contract.strategy import ExitBand
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "check_edge",
     "check_float",
     "check_instruments",
+    "check_levels",
     "check_listings",
     "check_names",
     "check_order_size",
@@ -125,6 +127,26 @@ def check_float(value: object, field: str) -> float:
         return float(value)
     except OverflowError:
         raise _nonsense(field, value, "a float") from None
+
+
+def check_levels(value: object, most: int, field: str) -> Levels:
+    """Return levels beyond the best as tuples of floats, at most so many a side."""
+    parts = tuple(_items(value, field))
+    if len(parts) != 4:
+        raise _nonsense(field, value, "prices and sizes of bids, and of asks")
+    bids, bid_sizes, asks, ask_sizes = (_floats(part, f"{field}[{number}]") for number, part in enumerate(parts))
+    if len(bids) != len(bid_sizes) or len(asks) != len(ask_sizes):
+        raise _nonsense(field, value, "as many sizes as prices")
+    return bids[:most], bid_sizes[:most], asks[:most], ask_sizes[:most]
+
+
+def _floats(value: object, field: str) -> tuple[float, ...]:
+    if hasattr(value, "tolist"):  # of numpy, or of the standard library
+        value = value.tolist()
+    numbers = tuple(_items(value, field))
+    if any(one.__class__ is not float for one in numbers):
+        numbers = tuple(check_float(one, f"{field}[{number}]") for number, one in enumerate(numbers))
+    return numbers
 
 
 def check_whole(value: object, field: str = "") -> int:

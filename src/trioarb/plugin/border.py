@@ -29,6 +29,7 @@ from trioarb.plugin.contract import (
     ExitBand,
     Feed,
     GuardTier,
+    Levels,
     MarketData,
     QuoteSink,
     RowBatch,
@@ -162,10 +163,17 @@ class CheckedTape(_CheckedMarket, Tape):
             start_ns = self._inner.start_ns
             return None if start_ns is None else answer.check_whole(start_ns)
 
+    @property
+    def depth(self) -> int:
+        """How many levels a side are taken of it."""
+        return self._where.calls.depth
+
     def columns(self, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
         """Yield its rows as columns: its own, which are read ahead in a thread, or what is made of its rows."""
         own = self.batches(symbols, start_ns)
-        batches = batched(self.rows(symbols, start_ns), symbols) if own is None else ahead(own)
+        batches = (
+            batched(self.rows(symbols, start_ns), symbols, self._where.calls.depth - 1) if own is None else ahead(own)
+        )
         try:
             with closing(batches):
                 yield from in_order(batches, self._where.calls.most_rows)
@@ -189,7 +197,7 @@ class CheckedTape(_CheckedMarket, Tape):
         try:
             names: tuple[str, ...] = ()
             for number, one in enumerate(found):
-                batch, names = _check_batch(one, f"[{number}]", asked, names)
+                batch, names = _check_batch(one, f"[{number}]", asked, names, self._where.calls.depth - 1)
                 yield batch
         except BaseException as error:
             if _closes(error):
@@ -246,6 +254,7 @@ class _Taps:
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
+            levels: Levels | None = None,
             /,
         ) -> None:
             # `__class__` is quicker than `type`, and this is asked of every quote.
@@ -260,7 +269,9 @@ class _Taps:
                 and not self.has_ended
                 and get_ident() == thread
             ):
-                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns)
+                if levels is not None:
+                    levels = self._levels(symbol, levels)
+                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, levels)
                 return
             if get_ident() != thread:
                 self._fail(f"called the sink of {symbol} from another thread; use trio.from_thread.run_sync")
@@ -274,9 +285,19 @@ class _Taps:
                     answer.check_whole(venue_ts_ns, "venue_ts_ns")
             except answer.Nonsense as error:
                 self._fail(f"gave the sink of {symbol} {error}")
-            sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns)
+            sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, self._levels(symbol, levels))
 
         return on_quote
+
+    def _levels(self, symbol: str, levels: Levels | None) -> Levels | None:
+        """Return the levels that are wanted of those that the feed gave."""
+        beyond = self._where.calls.depth - 1
+        if levels is None or not beyond:
+            return None
+        try:
+            return answer.check_levels(levels, beyond, "levels")
+        except answer.Nonsense as error:
+            self._fail(f"gave the sink of {symbol} {error}")
 
     @property
     def _latest_ns(self) -> int:
@@ -441,11 +462,11 @@ def _kinds(value: Any, field: str) -> frozenset[Any] | None:
 
 
 def _check_batch(
-    value: object, field: str, asked: frozenset[str], before: tuple[str, ...]
+    value: object, field: str, asked: frozenset[str], before: tuple[str, ...], beyond: int
 ) -> tuple[RowBatch, tuple[str, ...]]:
     """Return columns of equal length and the right types, which nobody else can write to, and the names in them.
 
-    ``before``: names that were checked before.
+    ``before``: names that were checked before; ``beyond``: how many levels after the best one are wanted.
     """
     import numpy as np
 
@@ -471,4 +492,21 @@ def _check_batch(
                 raise answer.Nonsense(f"{field}.{name}[{row}] = {column[row]}; expected {expected}")
     if len(lengths) > 1:
         raise answer.Nonsense(f"{field} with columns of {' and '.join(map(str, sorted(lengths)))} rows")
+    if batch.levels is not None and beyond:
+        columns["levels"] = _check_levels(batch.levels, f"{field}.levels", len(columns["ts_ns"]), beyond)
     return RowBatch(names=names, **columns), names
+
+
+def _check_levels(value: object, field: str, rows: int, beyond: int) -> Any:
+    """Return a column of so many levels, NaN where it has none, which nobody else can write to."""
+    import numpy as np
+
+    levels = answer.is_a(value, np.ndarray, field)
+    if levels.ndim != 3 or levels.shape[0] != 4 or levels.shape[2] != rows or levels.dtype.kind != "f":
+        raise answer.Nonsense(f"{field} of {levels.shape} and {levels.dtype}; expected (4, levels, {rows}) of floats")
+    is_ours = type(levels) is np.ndarray and levels.base is None and not levels.flags.writeable
+    if is_ours and levels.shape[1] == beyond and levels.dtype == np.float64:
+        return levels
+    ours = np.full((4, beyond, rows), np.nan)
+    ours[:, : levels.shape[1]] = levels[:, :beyond]
+    return ours

@@ -41,12 +41,14 @@ class Calls:
 
     ``seconds``: how long a plugin may take to open, to list, and to say balances or orders; Trio's time.
     ``most_rows``: so many rows of one time a tape may have.
+    ``depth``: so many levels a side are taken of market data.
     ``beside``: what plugins did wrong where nobody waited for it: together with a cancellation, which passes alone.
     ``now_ns``: the campaign's time, once there is one.
     """
 
     seconds: float
     most_rows: int = 1_000_000
+    depth: int = 1
     under_way: dict[int, Call] = attrs.field(factory=dict)
     beside: list[str] = attrs.field(factory=list)
     now_ns: Callable[[], int] | None = None

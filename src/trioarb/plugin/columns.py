@@ -6,9 +6,11 @@ from array import array
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import Any
 
 from trioarb.errors import MarketDataError
-from trioarb.plugin.contract import RowBatch, TapeRow
+from trioarb.plugin.answer import check_levels
+from trioarb.plugin.contract import Levels, RowBatch, TapeRow
 
 __all__ = ["ahead", "batched", "in_order"]
 
@@ -18,8 +20,9 @@ _FIRST_ROWS, _MOST_ROWS = 64, 8_192
 _NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
 
 
-def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch, None, None]:
-    """Yield rows of the symbols ``names`` as columns, few at first and then more at a time.
+def batched(rows: Iterator[TapeRow], names: Sequence[str], beyond: int = 0) -> Generator[RowBatch, None, None]:
+    """Yield rows of the symbols ``names`` as columns, few at first and then more at a time, with ``beyond`` levels
+    after the best one.
 
     What the rows raise, or what one of them can't be taken for, is raised after the rows before it.
     """
@@ -34,17 +37,23 @@ def batched(rows: Iterator[TapeRow], names: Sequence[str]) -> Generator[RowBatch
         if not some and error is None:
             return
         try:
-            yield _columns(some, names, codes)
+            yield _columns(some, names, codes, beyond)
         except (TypeError, ValueError, LookupError, OverflowError):
-            good, error = _good(some, names, codes)
-            yield _columns(some[:good], names, codes)
+            good, error = _good(some, names, codes, beyond)
+            yield _columns(some[:good], names, codes, beyond)
         most = min(2 * most, _MOST_ROWS)
     raise error
 
 
-def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> RowBatch:
+def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int], beyond: int) -> RowBatch:
     import numpy as np
 
+    levels = None
+    if any(len(row) > len(_NAMES) for row in rows):
+        if any(len(row) > len(_NAMES) + 1 for row in rows):
+            raise ValueError("too many values")
+        levels = _levels([row[7] if len(row) == 8 else None for row in rows], beyond)
+        rows = [row[:7] for row in rows]
     ts_ns, order, symbol, *numbers = zip(*rows, strict=True) if rows else ((),) * len(_NAMES)
     # Arrays of the standard library take no text for a number, and no fraction for a whole one.
     bid, bid_size, ask, ask_size = (np.frombuffer(array("d", column)) for column in numbers)
@@ -57,14 +66,30 @@ def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, 
         bid_size=bid_size,
         ask=ask,
         ask_size=ask_size,
+        levels=levels,
     )
 
 
-def _good(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int]) -> tuple[int, Exception]:
+def _levels(rows: Sequence[Levels | None], beyond: int) -> Any:
+    """Return the levels of some rows as a column; ``None`` if none are wanted."""
+    import numpy as np
+
+    if not beyond:
+        return None
+    column = np.full((4, beyond, len(rows)), np.nan)
+    for row, levels in enumerate(rows):
+        for part, numbers in enumerate(() if levels is None else check_levels(levels, beyond, "levels")):
+            column[part, : len(numbers), row] = numbers
+    return column
+
+
+def _good(
+    rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, int], beyond: int
+) -> tuple[int, Exception]:
     """Return how many rows come before the first that can't be taken for one, and why it can't."""
     for number, row in enumerate(rows):
         try:
-            _columns([row], names, codes)
+            _columns([row], names, codes, beyond)
         except (TypeError, ValueError, LookupError, OverflowError) as error:
             return number, error
     raise AssertionError("one of the rows can't be taken for one")
@@ -77,6 +102,12 @@ def ahead(batches: Iterator[RowBatch]) -> Generator[RowBatch, None, None]:
         while (batch := reading.result()) is not None:
             reading = reader.submit(next, batches, None)
             yield batch
+
+
+def _first(batch: RowBatch, rows: int) -> RowBatch:
+    columns = {name: getattr(batch, name)[:rows] for name in _NAMES}
+    levels = None if batch.levels is None else batch.levels[:, :, :rows]
+    return RowBatch(names=batch.names, levels=levels, **columns)
 
 
 def in_order(batches: Iterator[RowBatch], most: int) -> Iterator[RowBatch]:
@@ -106,7 +137,7 @@ def in_order(batches: Iterator[RowBatch], most: int) -> Iterator[RowBatch]:
             stands = (firsts[:-1] + most)[np.diff(firsts) > most][:1] - rows
             if len(fallen) or len(stands):
                 at = int(min([*fallen, *stands]))
-                yield RowBatch(names=batch.names, **{name: getattr(batch, name)[:at] for name in _NAMES})
+                yield _first(batch, at)
                 before_ns = newest_ns if at == 0 else int(ts_ns[at - 1])
                 if at in fallen:
                     raise MarketDataError(

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from math import nan
+from typing import Any
 
 import attrs
 
 from trioarb.model.market import Book, Quote
 from trioarb.model.number import exact_decimal
+from trioarb.plugin.contract import Levels
+from trioarb.quotes.levels import at_row, up_to_the_last
 
 __all__ = ["QuoteBoard", "Touch"]
 
@@ -29,9 +32,12 @@ class QuoteBoard:
 
     A side that is not there has the price NaN and the size 0: before a venue's first quote, once it was withdrawn, and
     after a quote that can't be.
+
+    ``levels`` beyond the best are those of one quote, or a column (see `quotes.levels`) and its row: of what is not
+    looked at no more than that is done. Whoever keeps columns in use says so by `hold_levels` before they go.
     """
 
-    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "received_ns", "serial", "venues")
+    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "levels", "received_ns", "serial", "venues")
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
@@ -42,6 +48,7 @@ class QuoteBoard:
         self.ask_size = [0.0] * count
         self.received_ns = [-1] * count
         self.serial = [0] * count
+        self.levels: list[Levels | tuple[Any, int] | None] = [None] * count
         #: The touch that was asked for last, and the serial of its quote.
         self._touches: list[tuple[int, Touch | None]] = [(0, None)] * count
 
@@ -66,17 +73,28 @@ class QuoteBoard:
         if not self.serial[venue]:
             return None
         bid, ask = self.bid[venue], self.ask[venue]
+        self.hold_levels(venue)
+        levels = self.levels[venue]
+        beyond: Any = ((), (), (), ()) if levels is None else levels
+        bids, bid_sizes = up_to_the_last(*beyond[:2])
+        asks, ask_sizes = up_to_the_last(*beyond[2:])
         return Book(
-            bids=(bid,) if bid > 0.0 else (),
-            bid_sizes=(self.bid_size[venue],) if bid > 0.0 else (),
-            asks=(ask,) if ask > 0.0 else (),
-            ask_sizes=(self.ask_size[venue],) if ask > 0.0 else (),
+            bids=(bid, *bids) if bid > 0.0 else (),
+            bid_sizes=(self.bid_size[venue], *bid_sizes) if bid > 0.0 else (),
+            asks=(ask, *asks) if ask > 0.0 else (),
+            ask_sizes=(self.ask_size[venue], *ask_sizes) if ask > 0.0 else (),
             received_ns=self.received_ns[venue],
             serial=self.serial[venue],
         )
 
     def book_at(self, venue: str) -> Book | None:
         return self.book(self.venues.index(venue))
+
+    def hold_levels(self, venue: int) -> None:
+        """Take a venue's levels out of the column that they are in."""
+        levels = self.levels[venue]
+        if levels is not None and len(levels) == 2:
+            self.levels[venue] = at_row(*levels)
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
@@ -110,8 +128,10 @@ class QuoteBoard:
         ask_size: float,
         received_ns: int,
         serial: int,
+        levels: tuple[Any, int] | None = None,
     ) -> None:
         """Put a venue's latest quote on the board: the one that came then and is its ``serial``-th, or what is left."""
+        self.levels[venue] = levels
         self.bid[venue] = bid
         self.bid_size[venue] = bid_size
         self.ask[venue] = ask
@@ -125,6 +145,7 @@ class QuoteBoard:
         """Let a venue's quote leave the board; when it came, and its number, stay as they are."""
         self.bid[venue] = self.ask[venue] = nan
         self.bid_size[venue] = self.ask_size[venue] = 0.0
+        self.levels[venue] = None
         self._touches[venue] = (0, None)
 
 

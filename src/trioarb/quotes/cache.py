@@ -54,15 +54,21 @@ class StoreError(TrioarbError):
     """Aligned quotes can't be kept. A replay goes on without."""
 
 
-def key_of(fingerprints: Sequence[str], symbols: Sequence[str], traded: Sequence[Sequence[str]], start_ns: int) -> str:
+def key_of(
+    fingerprints: Sequence[str],
+    symbols: Sequence[str],
+    traded: Sequence[Sequence[str]],
+    start_ns: int,
+    depth: int = 1,
+) -> str:
     """Return the name of what is made of tapes of these fingerprints, in the venues' order, and what they trade."""
-    parts = msgspec.json.encode([VERSION, list(fingerprints), list(symbols), list(traded), start_ns])
+    parts = msgspec.json.encode([VERSION, list(fingerprints), list(symbols), list(traded), start_ns, depth])
     return hashlib.sha256(parts).hexdigest()[:24]
 
 
-def bytes_for(rows: int, venues: int) -> int:
+def bytes_for(rows: int, venues: int, depth: int = 1) -> int:
     """Return about how many bytes the windows of so many rows take."""
-    return rows * (46 + 24 * venues)
+    return rows * (46 + 24 * venues + 32 * (depth - 1))
 
 
 def load(folder: Path) -> Generator[Window, None, None] | None:
@@ -137,6 +143,7 @@ class Writer:
             rows=len(window),
             present=len(window.present),
             firsts=len(window.firsts),
+            levels=0 if window.levels is None else window.levels.shape[1],
             is_all_accepted=window.is_all_accepted,
             ended=list(window.ended),
         )
@@ -170,14 +177,14 @@ class Writer:
 
 @contextmanager
 def save(
-    folder: Path, *, venues: Sequence[str], sources: Sequence[str], symbols: Sequence[str], rows: int
+    folder: Path, *, venues: Sequence[str], sources: Sequence[str], symbols: Sequence[str], rows: int, depth: int = 1
 ) -> Iterator[Writer]:
     """Make a folder; it is there as a whole once the ``with`` block is left without an error.
 
     Raises:
         StoreError: the place can't be written, or the disk has too little room for so many ``rows``.
     """
-    needed = bytes_for(rows, len(venues)) + _RESERVE_BYTES
+    needed = bytes_for(rows, len(venues), depth) + _RESERVE_BYTES
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         clean(folder.parent)
@@ -220,6 +227,8 @@ def _layout(place: Place, venues: int) -> Iterator[tuple[str, str, tuple[int, ..
     yield from (("bid_size", "f8", flat), ("ask_size", "f8", flat))
     yield from (("zone_ratio", "f8", (pairs, zones)), ("zone_age_ns", "i8", (venues, zones)))
     yield ("best_ratio", "f8", (pairs, place.present))
+    if place.levels:
+        yield ("levels", "f8", (4, place.levels, rows))
     yield from ((name, "i4", flat) for name in ("cell", "place", "next_row", "row", "number"))
     yield from (("present", "i4", (place.present,)), ("starts", "i4", (place.present + 1,)))
     yield from (("firsts", "i4", (place.firsts,)), ("kind", "u1", flat))
@@ -228,7 +237,7 @@ def _layout(place: Place, venues: int) -> Iterator[tuple[str, str, tuple[int, ..
 def _window(data: Any, place: Place, venues: int) -> Window:
     import numpy as np
 
-    columns, offset = {}, place.offset
+    columns, offset = dict[str, Any](levels=None), place.offset
     for name, kind, shape in _layout(place, venues):
         size = np.dtype(kind).itemsize * prod(shape)
         columns[name] = data[offset : offset + size].view(kind).reshape(shape)

@@ -41,7 +41,7 @@ __all__ = [
 T = TypeVar("T")
 
 #: Changes with the layout; what was written with another one is not read.
-VERSION = 4
+VERSION = 5
 MADE_BY = "trioarb: aligned quotes"
 _MANIFEST_HEAD = b'{"made_by":"trioarb: aligned quotes"'
 COLUMNS_FILE = "columns.bin"
@@ -55,12 +55,15 @@ _NOTE_HEAD = b'{"made_by":"trioarb: a note","value":'
 
 
 class Place(msgspec.Struct, array_like=True, frozen=True):
-    """Where a window is in the file, and how large it is: rows, present symbols, first quotes."""
+    """Where a window is in the file, and how large it is: rows, present symbols, first quotes, levels beyond the best
+    (0 if it has none).
+    """
 
     offset: int
     rows: int
     present: int
     firsts: int
+    levels: int
     is_all_accepted: bool
     ended: list[tuple[int, int]]
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 
 import trio
 
 from trioarb.errors import TrioarbError
 from trioarb.plugin.border import CheckedTape
-from trioarb.plugin.contract import QuoteSink
+from trioarb.plugin.contract import Levels, QuoteSink
+from trioarb.quotes.levels import each_row
 from trioarb.quotes.merge import Merged, TapeFailed, merge, read
 from trioarb.time.campaign_time import CampaignTime, Turn
 
@@ -73,23 +74,25 @@ async def _play(
     merged: Merged, first: int, end: int, sink_of: list[QuoteSink], symbols: int, time: CampaignTime
 ) -> None:
     for start in range(first, end, _BURST):
-        for ts_ns, sink, bid, bid_size, ask, ask_size in _rows(
+        for ts_ns, sink, levels, bid, bid_size, ask, ask_size in _rows(
             merged, start, min(start + _BURST, end), sink_of, symbols
         ):
             if not time.reach(ts_ns):
                 await time.sleep_until(ts_ns, Turn.MARKET.order())
                 time.reach(ts_ns)
-            sink(bid, bid_size, ask, ask_size, ts_ns)
+            sink(bid, bid_size, ask, ask_size, ts_ns, None, levels)
         await trio.lowlevel.checkpoint()
 
 
 def _rows(
     merged: Merged, start: int, end: int, sink_of: list[QuoteSink], symbols: int
-) -> Iterator[tuple[int, QuoteSink, float, float, float, float]]:
-    cut = {name: column[start:end] for name, column in merged.columns.items()}
+) -> Iterator[tuple[int, QuoteSink, Levels | None, float, float, float, float]]:
+    cut = {name: column[..., start:end] for name, column in merged.columns.items()}
     places = cut["tape"].astype(int) * symbols + cut["symbol"]
     prices = (cut[name].tolist() for name in ("bid", "bid_size", "ask", "ask_size"))
-    return zip(cut["ts_ns"].tolist(), map(sink_of.__getitem__, places.tolist()), *prices, strict=True)
+    sinks = map(sink_of.__getitem__, places.tolist())
+    levels = each_row(cut["levels"]) if "levels" in cut else repeat(None, end - start)
+    return zip(cut["ts_ns"].tolist(), sinks, levels, *prices, strict=True)
 
 
 def _nowhere(*quote: object) -> None:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["NEVER", "Merged", "TapeFailed", "merge", "read"]
+__all__ = ["NEVER", "Merged", "TapeFailed", "joined", "merge", "read"]
 
 #: A time that never comes.
 NEVER = 2**63 - 1
 
 _NAMES = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
+_LEVELS = "levels"
 
 
 @attrs.frozen
@@ -31,7 +32,7 @@ class Merged:
     """Rows of all tapes in order. ``ended``: the tapes that end here, and their last row among these, −1 if none.
 
     ``columns``: ``ts_ns``, ``symbol`` (its place among the symbols), ``tape``, ``bid``, ``bid_size``, ``ask``,
-    ``ask_size``.
+    ``ask_size``, and ``levels`` if any tape has some.
     """
 
     columns: dict[str, Array]
@@ -97,15 +98,15 @@ class _Source:
         small = np.min_scalar_type(len(self._codes))  # is sorted several times as fast
         columns["symbol"] = np.array([self._codes[name] for name in batch.names], dtype=small)[batch.symbol]
         columns["tape"] = np.full(len(batch.ts_ns), self.number, dtype=np.uint8)
-        if len(self):
-            columns = {name: np.concatenate([self.columns[name], column]) for name, column in columns.items()}
-        self.columns = columns
+        if batch.levels is not None:
+            columns[_LEVELS] = batch.levels
+        self.columns = joined([self.columns, columns]) if len(self) else columns
 
     def take(self, until: int) -> dict[str, Array]:
         """Return the rows before a time, and leave the others."""
         count = int(self.columns["ts_ns"].searchsorted(until))
-        taken = {name: column[:count] for name, column in self.columns.items()}
-        self.columns = {name: column[count:] for name, column in self.columns.items()}
+        taken = {name: column[..., :count] for name, column in self.columns.items()}
+        self.columns = {name: column[..., count:] for name, column in self.columns.items()}
         return taken
 
     def end(self, tape: Array) -> tuple[int, int] | None:
@@ -119,6 +120,18 @@ class _Source:
     def close(self) -> None:
         """End the reading; a thread may do it."""
         self._batches.close()
+
+
+def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the rows of all parts, one after the other; where one has no levels and others do, there are none."""
+    import numpy as np
+
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != _LEVELS}
+    shape = next((part[_LEVELS].shape for part in parts if _LEVELS in part), None)
+    if shape is not None:
+        levels = [part.get(_LEVELS, np.full((*shape[:2], len(part["ts_ns"])), np.nan)) for part in parts]
+        columns[_LEVELS] = np.concatenate(levels, axis=-1)
+    return columns
 
 
 def merge(tapes: Sequence[Generator[RowBatch, None, None]], symbols: Sequence[str]) -> Generator[Merged, None, None]:
@@ -140,17 +153,17 @@ def merge(tapes: Sequence[Generator[RowBatch, None, None]], symbols: Sequence[st
             # Before this time no tape has anything more to say. So a last row waits until it is known to be that.
             until = min((int(one.columns["ts_ns"][-1]) for one in sources if not one.is_over), default=NEVER)
             parts = [one.take(until) for one in sources if len(one)]
-            columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            columns = joined(parts)
             if len(columns["ts_ns"]):
                 if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
                     order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
-                    columns = {name: column[order] for name, column in columns.items()}
+                    columns = {name: column.take(order, axis=-1) for name, column in columns.items()}
                 del columns["order"]
                 ended = [end for one in sources if (end := one.end(columns["tape"])) is not None]
                 errors = [(last, error) for tape, last in ended if (error := sources[tape].error) is not None]
                 if errors:
                     last, error = min(errors, key=itemgetter(0))
-                    columns = {name: column[: last + 1] for name, column in columns.items()}
+                    columns = {name: column[..., : last + 1] for name, column in columns.items()}
                     yield Merged(columns, len(sources), [one for one in ended if one[1] < last])
                     raise error
                 yield Merged(columns, len(sources), ended)

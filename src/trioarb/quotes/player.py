@@ -159,6 +159,7 @@ class Player:
                 self._enter(window)
                 await self._play_window()
                 self.count()
+                self._hold_levels(window)
                 self._window, self._row_ns = None, _NEVER
 
     async def _play_window(self) -> None:
@@ -246,9 +247,9 @@ class Player:
 
     def _show(self, row: int) -> None:
         """Put a row on its board and show it."""
-        ((cell, venue, *values),) = self._some(row, row + 1)
-        symbol = cell // self._venues
-        self._boards[cell].put(venue, *values)
+        ((_, cell, venue, *values),) = self._some(row, row + 1)
+        symbol, levels = cell // self._venues, None if self._window is None else self._window.levels
+        self._boards[cell].put(venue, *values, None if levels is None else (levels, row))
         self._row = row + 1
         self._row_ns = int(self._ts_ns[row + 1]) if row + 1 < len(self._ts_ns) else _NEVER
         if self._limit_row.get(symbol) == row:
@@ -270,25 +271,27 @@ class Player:
         if count <= 0 or window is None:
             return
         if count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS):
-            quotes: Iterable[tuple[Any, ...]] = {quote[0]: quote for quote in self._some(self._row, until)}.values()
+            quotes: Iterable[tuple[Any, ...]] = {quote[1]: quote for quote in self._some(self._row, until)}.values()
         else:
             quotes = self._rows(self._row + (window.next_row[self._row : until] >= until).nonzero()[0])
-        for cell, venue, bid, bid_size, ask, ask_size, came_ns, number in quotes:
+        levels = window.levels
+        for row, cell, venue, bid, bid_size, ask, ask_size, came_ns, number in quotes:
             board = self._boards[cell]
             if self._is_paced and number > board.serial[venue]:
                 self._followers[cell // self._venues].keep(venue, number - board.serial[venue])
-            board.put(venue, bid, bid_size, ask, ask_size, came_ns, number)
+            board.put(venue, bid, bid_size, ask, ask_size, came_ns, number, None if levels is None else (levels, row))
         self._row = until
         self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
 
     def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
-        """Yield of some rows cell, venue, bid, bid size, ask, ask size, when the quote came, and its number."""
+        """Yield of some rows the row, cell, venue, bid, bid size, ask, ask size, when the quote came, its number."""
         window = self._window
         assert window is not None
         place, cell = window.place.take(rows), window.cell.take(rows)
         venue = cell % self._venues
         at = venue * len(window) + place  # in the columns of all venues, one after the other: faster than two indices
         return zip(
+            rows.tolist(),
             cell.tolist(),
             venue.tolist(),
             window.bid.reshape(-1).take(at).tolist(),
@@ -317,6 +320,7 @@ class Player:
         cell, place = int(window.cell[row]), int(window.place[row])
         venue = cell % self._venues
         return (
+            row,
             cell,
             venue,
             float(window.bid[venue, place]),
@@ -326,6 +330,13 @@ class Player:
             int(window.came_ns[venue, place]),
             int(window.number[place]),
         )
+
+    def _hold_levels(self, window: Window) -> None:
+        """Let the boards keep their levels without the window that they are in."""
+        if window.levels is not None:
+            for symbol in window.present.tolist():
+                for venue in range(self._venues):
+                    self._followers[symbol].board.hold_levels(venue)
 
     # Bands
 

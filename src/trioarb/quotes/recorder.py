@@ -17,7 +17,7 @@ from threading import Lock
 
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
-from trioarb.plugin.contract import QuoteSink
+from trioarb.plugin.contract import Levels, QuoteSink
 from trioarb.plugin.extras import require
 from trioarb.quotes.part import DAY_NS, Part, Row, recover, to_parquet
 
@@ -102,6 +102,7 @@ class QuoteRecorder:
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
+            levels: Levels | None = None,
             /,
         ) -> None:
             if len(waiting) < self._room or self._make_room():
@@ -109,7 +110,7 @@ class QuoteRecorder:
             else:
                 self._refused += 1
             if sink is not None:
-                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns)
+                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, levels)
 
         return on_quote
 

@@ -8,9 +8,10 @@ from typing import Protocol
 
 import attrs
 
-from trioarb.plugin.contract import QuoteSink
+from trioarb.plugin.contract import Levels, QuoteSink
 from trioarb.quotes.band import ratio_up_to
 from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.levels import are_sound
 
 __all__ = ["Fees", "Skipped", "Sinks", "Source", "sinks_of"]
 
@@ -81,11 +82,12 @@ def sinks_of(
     same however many venues there are. Only where they are too far apart are the routes looked at one by one.
 
     A price or size that is NaN or 0 withdraws its side, and the quote is shown. One that is negative or infinite, a
-    crossed quote, and one that is older than the one before are refused; but for the last, the venue's quote leaves the
+    crossed quote, levels that can't follow the
+    best one, and one that is older than the one before are refused; but for the last, the venue's quote leaves the
     board.
     """
     bids, bid_sizes, asks, ask_sizes = board.bid, board.bid_size, board.ask, board.ask_size
-    times_ns, serials = board.received_ns, board.serial
+    times_ns, serials, beyond = board.received_ns, board.serial, board.levels
     sold, paid = [0.0] * len(serials), [inf] * len(serials)
     highest, lowest = 0.0, inf
     bar_bps, bar, until_ns, left, granted, positive = -inf, -inf, 0, 0, 0, 0
@@ -101,6 +103,7 @@ def sinks_of(
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
+            levels: Levels | None = None,
             /,
         ) -> None:
             nonlocal highest, lowest, left, positive
@@ -109,9 +112,11 @@ def sinks_of(
                 and 0.0 < bid_size < inf
                 and 0.0 < ask_size < inf
                 and received_ns >= times_ns[venue]
+                and (levels is None or are_sound(levels, bid, ask))
             ):
-                odd(venue, bid, bid_size, ask, ask_size, received_ns)
+                odd(venue, bid, bid_size, ask, ask_size, received_ns, levels)
                 return
+            beyond[venue] = levels
             bids[venue] = bid
             bid_sizes[venue] = bid_size
             asks[venue] = ask
@@ -135,18 +140,28 @@ def sinks_of(
 
         return on_quote
 
-    def odd(venue: int, bid: float, bid_size: float, ask: float, ask_size: float, received_ns: int) -> None:
+    def odd(
+        venue: int,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+        received_ns: int,
+        levels: Levels | None,
+    ) -> None:
         """Withdraw a side, or refuse the quote."""
         count()
         if received_ns < times_ns[venue]:
             skip(Skipped(1, refused=1))
             return
         sold[venue], paid[venue] = 0.0, inf
-        if not _can_be(bid, bid_size, ask, ask_size):
+        (bid_there, _), (ask_there, _) = _side(bid, bid_size), _side(ask, ask_size)
+        if not _can_be(bid, bid_size, ask, ask_size) or not (levels is None or are_sound(levels, bid_there, ask_there)):
             board.take_off(venue)
             skip(Skipped(1, refused=1))
             return
         skip(Skipped(0, withdrawn=1))
+        beyond[venue] = levels
         bids[venue], bid_sizes[venue] = bid, bid_size = _side(bid, bid_size)
         asks[venue], ask_sizes[venue] = ask, ask_size = _side(ask, ask_size)
         times_ns[venue] = received_ns

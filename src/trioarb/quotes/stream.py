@@ -45,12 +45,19 @@ async def open_windows(
     if place is None or len(stored) < len(tapes):
         return made()
     traded = [list(symbols_of[venue]) for venue in tapes]
-    folder = place / cache.key_of([one.fingerprint for one in stored], list(symbols), traded, start_ns)
+    depth = max((tape.depth for tape in tapes.values()), default=1)
+    folder = place / cache.key_of([one.fingerprint for one in stored], list(symbols), traded, start_ns, depth)
     kept = cache.load(folder)
     if kept is None:
         rows, sources = sum(one.rows for one in stored), [one.source for one in stored]
         await _keep(
-            folder, partial(made, is_kept=True), venues=tuple(tapes), symbols=symbols, sources=sources, rows=rows
+            folder,
+            partial(made, is_kept=True),
+            venues=tuple(tapes),
+            symbols=symbols,
+            sources=sources,
+            rows=rows,
+            depth=depth,
         )
         kept = cache.load(folder)
     return made() if kept is None else kept
@@ -64,12 +71,13 @@ async def _keep(
     symbols: Sequence[str],
     sources: Sequence[str],
     rows: int,
+    depth: int,
 ) -> None:
     """Write the windows into the cache; say so where that can't be done."""
     log = structlog.get_logger("trioarb.quotes")
     started, done, say_at = time.monotonic(), 0, time.monotonic() + _SAY_EVERY_SECONDS
     try:
-        with cache.save(folder, venues=venues, sources=sources, symbols=symbols, rows=rows) as writer:
+        with cache.save(folder, venues=venues, sources=sources, symbols=symbols, rows=rows, depth=depth) as writer:
             with closing(made()) as found:
                 for window in found:
                     writer.add(window)

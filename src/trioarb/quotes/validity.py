@@ -7,7 +7,9 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Verdicts", "verdicts"]
+from trioarb.quotes.levels import sound_rows
+
+__all__ = ["Verdicts", "have_sound_levels", "verdicts"]
 
 
 @attrs.frozen
@@ -15,7 +17,8 @@ class Verdicts:
     """At which rows which it is, as arrays of truth; each row is one of the three.
 
     ``whole``: both sides have a price and a size. ``withdrawn``: a side has none, that is, NaN or 0 for its price or
-    its size; it leaves the board. ``refused``: a number is negative or infinite, or the bid is above the ask.
+    its size; it leaves the board. ``refused``: a number is negative or infinite, the bid is above the ask, or levels
+    beyond the best can't follow it.
     """
 
     whole: Any
@@ -23,8 +26,11 @@ class Verdicts:
     refused: Any
 
 
-def verdicts(columns: Mapping[str, Any]) -> Verdicts:
-    """Judge the rows of ``bid``, ``bid_size``, ``ask`` and ``ask_size``."""
+def verdicts(columns: Mapping[str, Any], *, has_sound_levels: Any = None) -> Verdicts:
+    """Judge the rows of ``bid``, ``bid_size``, ``ask`` and ``ask_size``.
+
+    ``has_sound_levels``: at which rows levels can follow the best, see `have_sound_levels`; absent without any.
+    """
     import numpy as np
 
     bid, bid_size, ask, ask_size = (columns[name] for name in ("bid", "bid_size", "ask", "ask_size"))
@@ -34,5 +40,20 @@ def verdicts(columns: Mapping[str, Any]) -> Verdicts:
         refused |= (column < 0) | (column == most)  # false for NaN
     has_bid, has_ask = (bid > 0) & (bid_size > 0), (ask > 0) & (ask_size > 0)
     refused |= has_bid & has_ask & (bid > ask)
+    if has_sound_levels is not None:
+        refused |= ~has_sound_levels
     whole = has_bid & has_ask & ~refused
     return Verdicts(whole, ~whole & ~refused, refused)
+
+
+def have_sound_levels(columns: Mapping[str, Any]) -> Any:
+    """Return at which rows ``levels`` can follow ``bid``, ``bid_size``, ``ask`` and ``ask_size``."""
+    import numpy as np
+
+    bid, bid_size, ask, ask_size = (columns[name] for name in ("bid", "bid_size", "ask", "ask_size"))
+    there = (bid > 0) & (bid_size > 0), (ask > 0) & (ask_size > 0)
+    best = (
+        price if is_there.all() else np.where(is_there, price, np.nan)
+        for price, is_there in zip((bid, ask), there, strict=True)
+    )
+    return sound_rows(columns["levels"], *best)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from trioarb.quotes.merge import NEVER, Merged
-from trioarb.quotes.validity import verdicts
+from trioarb.quotes.merge import NEVER, Merged, joined
+from trioarb.quotes.validity import have_sound_levels, verdicts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,7 +44,8 @@ class Window:
     in them is its *place*, and the rows of ``present[k]`` (an index of a symbol) are those at the places from
     ``starts[k]`` up to ``starts[k + 1]``, in order.
 
-    By row: ``ts_ns``; ``cell`` = symbol · V + venue; ``place``; ``next_row`` of the same cell. By place: ``row``;
+    By row: ``ts_ns``; ``cell`` = symbol · V + venue; ``place``; ``next_row`` of the same cell; ``levels`` beyond the
+    best (4, levels, rows), if there are any: nobody looks at them but who sizes something. By place: ``row``;
     ``kind`` (accepted, a side withdrawn, refused); ``number`` of the venue's accepted quotes of the symbol so far, from
     1; ``bid_size`` and ``ask_size`` of the row's venue; and for each venue (V, places), as of that row: ``bid`` and
     ``ask``, NaN where that side is not there, and ``came_ns``, when its latest accepted quote came, −1 before the
@@ -76,6 +77,7 @@ class Window:
     zone_ratio: Array
     zone_age_ns: Array
     best_ratio: Array
+    levels: Array | None
     is_all_accepted: bool
     ended: Sequence[tuple[int, int]]
 
@@ -107,7 +109,7 @@ def windows(merged: Iterator[Merged], symbols: int, venues: int) -> Generator[Wi
         rows = len(piece.columns["ts_ns"])
         for first in range(0, rows, most):
             end = min(first + most, rows)
-            columns = {name: column[first:end] for name, column in piece.columns.items()}
+            columns = {name: column[..., first:end] for name, column in piece.columns.items()}
             here = [(tape, last - first) for tape, last in piece.ended if first <= last < end]
             before = [(tape, -1) for tape, last in piece.ended if last < 0 and not first]
             yield latest.window(columns, before + here)
@@ -133,9 +135,7 @@ def gathered(merged: Iterator[Merged], least: int) -> Iterator[Merged]:
 
 
 def _joined(pieces: Sequence[Merged]) -> Merged:
-    import numpy as np
-
-    columns = {name: np.concatenate([one.columns[name] for one in pieces]) for name in pieces[0].columns}
+    columns = joined([one.columns for one in pieces])
     before, ended = 0, []
     for one in pieces:
         ended += [(tape, last if last < 0 else before + last) for tape, last in one.ended]
@@ -169,7 +169,9 @@ class _Latest:
         present = symbol[starts[:-1]].astype(np.int32)
         venue, ts_ns = columns["tape"][row], columns["ts_ns"][row]
 
-        prices, kind = _judged({name: columns[name][row] for name in ("bid", "bid_size", "ask", "ask_size")})
+        # Levels stay in the order of rows: that takes less than to lay them out by place.
+        is_sound = have_sound_levels(columns)[row] if "levels" in columns else None
+        prices, kind = _judged({name: columns[name][row] for name in ("bid", "bid_size", "ask", "ask_size")}, is_sound)
         bid, ask = np.empty((self.venues, rows)), np.empty((self.venues, rows))
         came_ns, number = np.empty((self.venues, rows), dtype=np.int64), np.zeros(rows, dtype=np.int32)
         # Of each place: where its symbol's rows begin, and which symbol it is, to fall back on what came before.
@@ -221,6 +223,7 @@ class _Latest:
             zone_ratio=np.array([np.fmax.reduceat(ratio, zones) for ratio in ratios]),
             zone_age_ns=np.maximum.reduceat(ages_ns, zones, axis=1),
             best_ratio=np.array([np.fmax.reduceat(ratio, starts[:-1]) for ratio in ratios]),
+            levels=columns.get("levels"),
             is_all_accepted=is_all_accepted,
             ended=ended,
         )
@@ -244,11 +247,11 @@ def _filled(here: Array, places: Array, begin: Array) -> tuple[Array, Array]:
     return np.where(is_before, 0, filled), is_before
 
 
-def _judged(columns: dict[str, Array]) -> tuple[dict[str, Array], Array]:
+def _judged(columns: dict[str, Array], has_sound_levels: Array | None) -> tuple[dict[str, Array], Array]:
     """Return prices and sizes as a board has them after each row, and each row's kind."""
     import numpy as np
 
-    found = verdicts(columns)
+    found = verdicts(columns, has_sound_levels=has_sound_levels)
     if found.whole.all():
         return columns, np.zeros(len(found.whole), dtype=np.uint8)
     prices = dict(columns)

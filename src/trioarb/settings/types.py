@@ -16,6 +16,7 @@ __all__ = [
     "Bound",
     "Bps",
     "Count",
+    "Depth",
     "FeeBps",
     "Fraction",
     "Hour",
@@ -79,6 +80,8 @@ Milliseconds = Annotated[Decimal, Bound("ms", at_least=_ZERO, at_most=Decimal(10
 PositiveMilliseconds = Annotated[Decimal, Bound("ms", above=_ZERO, at_most=Decimal(10) ** 12)]
 Count = Annotated[int, Bound("", at_least=_ZERO)]
 PositiveCount = Annotated[int, Bound("", at_least=_ONE)]
+#: Price levels a side, the best one included.
+Depth = Annotated[int, Bound("", at_least=_ONE, at_most=Decimal(100))]
 Hour = Annotated[int, Bound("h", at_least=_ZERO, at_most=Decimal(24))]
 
 

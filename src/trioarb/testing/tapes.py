@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 from trioarb.api import (
     SECOND_NS,
+    Levels,
     Listing,
     MarketContext,
     MarketData,
@@ -25,8 +27,8 @@ from trioarb.testing.plugins import plugin_of
 
 __all__ = ["ScriptedRow", "ScriptedTape", "listing", "scripted_market"]
 
-#: (seconds since the tape's start, symbol, bid, bid_size, ask, ask_size)
-ScriptedRow = tuple[float, str, float, float, float, float]
+#: (seconds since the tape's start, symbol, bid, bid_size, ask, ask_size), and perhaps the levels beyond.
+ScriptedRow = tuple[float, str, float, float, float, float] | tuple[float, str, float, float, float, float, Levels]
 
 
 class ScriptedTape(Tape):
@@ -70,9 +72,10 @@ class ScriptedTape(Tape):
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         first_ns = start_ns if self._start_ns is None else self._start_ns
-        for order, (seconds, symbol, bid, bid_size, ask, ask_size) in enumerate(self._rows):
+        for order, (seconds, symbol, *quote) in enumerate(self._rows):
             if symbol in symbols:
-                yield first_ns + round(seconds * SECOND_NS), order, symbol, bid, bid_size, ask, ask_size
+                row: Any = (first_ns + round(seconds * SECOND_NS), order, symbol, *quote)
+                yield row
 
 
 def listing(base: str, quote: str = "USDT", *, volume_24h_quote: Decimal | None = None) -> Listing:

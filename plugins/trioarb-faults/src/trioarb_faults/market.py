@@ -11,6 +11,7 @@ import trio
 from trioarb.api import (
     SECOND_NS,
     Feed,
+    Levels,
     Listing,
     MarketContext,
     MarketData,
@@ -87,14 +88,20 @@ class FaultyTape(_FaultyMarket, Tape):
         swallowed = 0
         # What was quoted a little earlier comes now; before the first row there is nothing.
         first_ns = start_ns if self._inner.start_ns is None else start_ns - self._skew_ns
-        for ts_ns, order, symbol, bid, bid_size, ask, ask_size in self._inner.rows(symbols, first_ns):
+        for ts_ns, order, symbol, bid, bid_size, ask, ask_size, *beyond in self._inner.rows(symbols, first_ns):
             quote = self._spoil((bid, bid_size, ask, ask_size), ts_ns)
             if quote is None:
                 swallowed += 1
                 if swallowed < _MOST_SWALLOWED:
                     continue
             swallowed = 0
-            yield ts_ns + self._skew_ns, order, symbol, *(quote or _WITHOUT_PRICES)
+            # There are none of a crossed quote, and of one without prices.
+            levels = beyond[0] if beyond and quote is not None and quote[0] == bid else None
+            numbers = _WITHOUT_PRICES if quote is None else quote
+            if levels is None:
+                yield ts_ns + self._skew_ns, order, symbol, *numbers
+            else:
+                yield ts_ns + self._skew_ns, order, symbol, *numbers, levels
 
 
 class FaultyFeed(_FaultyMarket, Feed):
@@ -118,16 +125,19 @@ class FaultyFeed(_FaultyMarket, Feed):
                 ask_size: float,
                 received_ns: int,
                 venue_ts_ns: int | None = None,
+                levels: Levels | None = None,
                 /,
             ) -> None:
                 quote = self._spoil((bid, bid_size, ask, ask_size), received_ns)
                 if quote is None:
                     return
+                if quote[0] != bid:
+                    levels = None  # of a crossed quote
                 if skew_ns:
-                    deliver = partial(sink, *quote, received_ns + skew_ns, venue_ts_ns)
+                    deliver = partial(sink, *quote, received_ns + skew_ns, venue_ts_ns, levels)
                     late.send_nowait((trio.current_time() + skew_seconds, deliver))
                 else:
-                    sink(*quote, received_ns, venue_ts_ns)
+                    sink(*quote, received_ns, venue_ts_ns, levels)
 
             return on_quote
 

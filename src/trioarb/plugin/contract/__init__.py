@@ -6,7 +6,17 @@ events and must not block. Venue errors are raised as `VenueError` (fate unknown
 
 from trioarb.plugin.contract.exchange import Exchange, ExchangeContext
 from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
-from trioarb.plugin.contract.market import Feed, MarketContext, MarketData, QuoteSink, RowBatch, Stored, Tape, TapeRow
+from trioarb.plugin.contract.market import (
+    Feed,
+    Levels,
+    MarketContext,
+    MarketData,
+    QuoteSink,
+    RowBatch,
+    Stored,
+    Tape,
+    TapeRow,
+)
 from trioarb.plugin.contract.source import SourceContext, SymbolSource
 from trioarb.plugin.contract.strategy import ALWAYS, ExitBand, Strategy, StrategyContext
 
@@ -18,6 +28,7 @@ __all__ = [
     "Feed",
     "GuardContext",
     "GuardTier",
+    "Levels",
     "MarketContext",
     "MarketData",
     "QuoteSink",

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Feed", "MarketContext", "MarketData", "QuoteSink", "RowBatch", "Stored", "Tape", "TapeRow"]
+__all__ = ["Feed", "Levels", "MarketContext", "MarketData", "QuoteSink", "RowBatch", "Stored", "Tape", "TapeRow"]
+
+
+#: Price levels beyond the best, best first: prices and sizes of the bids, prices and sizes of the asks.
+Levels = tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
 
 
 class QuoteSink(Protocol):
@@ -31,19 +35,28 @@ class QuoteSink(Protocol):
         ask_size: float,
         received_ns: int,
         venue_ts_ns: int | None = None,
+        levels: Levels | None = None,
         /,
     ) -> None:
-        """Take a quote.
+        """Take a quote, or a book: its best level, and with ``levels`` those beyond.
 
         ``received_ns``: campaign time at which it came, which is not ahead of now by a minute or more. ``venue_ts_ns``:
         the venue's own time of it, Unix nanoseconds, if the venue says one. It goes into recordings, as it is; nothing
         is decided by it, so it may run backwards.
+
+        ``levels``: four lists, tuples or arrays of floats; a side's prices are as many as its sizes, and may be none.
+        They are all that is known: levels of an earlier call are forgotten. What is beyond `MarketContext.depth` is
+        passed over. Bids that don't fall and asks that don't rise from the best one on, and numbers that are not
+        finite and above zero, make a book that can't be: it is refused like a crossed quote.
         """
 
 
 #: (ts_ns, order, symbol, bid, bid_size, ask, ask_size); ``order`` breaks ties of time between tapes. A tape has no
 #: venue time: what is played again was recorded with it already.
-TapeRow = tuple[int, int, str, float, float, float, float]
+#: Levels beyond the best may follow, as a feed's.
+TapeRow = (
+    tuple[int, int, str, float, float, float, float] | tuple[int, int, str, float, float, float, float, Levels | None]
+)
 
 
 class MarketData(ABC):
@@ -65,6 +78,9 @@ class RowBatch:
     Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none). ``names`` are among the
     symbols that were asked for. Columns are copied, so that buffers may be used again; those that own their data and
     are read-only (``column.flags.writeable = False``) are not, and must not change any more.
+
+    ``levels`` of the shape (4, levels, rows) are float64, too: prices and sizes of the bids beyond the best, best
+    first, then those of the asks; NaN beyond a row's last.
     """
 
     ts_ns: npt.NDArray[np.int64]
@@ -75,6 +91,7 @@ class RowBatch:
     bid_size: Floats
     ask: Floats
     ask_size: Floats
+    levels: Floats | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -130,9 +147,11 @@ class Feed(MarketData):
 class MarketContext:
     """``seed`` is the session's; a simulated market must depend on nothing else that varies.
 
-    ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
+    for a plugin that wraps another.
     """
 
     venue: str
     seed: int
+    depth: int = 1
     inner: MarketData | None = None
