@@ -115,6 +115,7 @@ ADDED: Mapping[str, frozenset[str]] = {
     "funnel_counted": frozenset({"highest_edge_bps", "withdrawn"}),
     "campaign_ended": frozenset({"problems", "recovered"}),
     "residual_left": frozenset({"last_price"}),
+    "pair_opened": frozenset({"holds"}),
 }
 
 #: Types of events that there were none of: they say more of what the others say.

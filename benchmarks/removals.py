@@ -144,8 +144,9 @@ _SCOPE = (
         name="state is folded",
         promise="folding the journal gives the state that the campaign had",
         file="src/trioarb/execution/executor.py",
-        text="        opened = entry_of(opportunity, self._trades.next_number)\n        self._journal.record(opened)",
-        instead="        opened = entry_of(opportunity, self._trades.next_number)\n"
+        text="        opened = entry_of(opportunity, self._trades.next_number, holds=holds)\n"
+        "        self._journal.record(opened)",
+        instead="        opened = entry_of(opportunity, self._trades.next_number, holds=holds)\n"
         "        self._journal.record(opened)\n        self._trades.orders_submitted += 1",
         tests=("tests/journal/test_fold.py::test_all_state_can_be_had_from_the_journal[top10]",),
     ),

@@ -6,7 +6,7 @@ number of draws from them, and floats meet only + − × ÷, so that every machi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Context, Decimal
 from itertools import chain
@@ -15,6 +15,7 @@ from random import Random
 import attrs
 
 from trioarb.api import (
+    Count,
     Listing,
     MarketContext,
     MarketData,
@@ -42,6 +43,7 @@ __all__ = ["DummySettings", "trioarb_market_data", "trioarb_symbol_sources"]
 _COMMON_STEP_NS = 250_000_000
 _LONGEST_STEP_MS = 86_400_000
 _MS_NS = 1_000_000
+_HOUR_NS = 3_600_000_000_000
 _BPS = 0.0001
 #: How far the common price may walk from where it began, up or down.
 _WALK_LIMIT = 20.0
@@ -69,6 +71,16 @@ class DummySettings:
     )
     basis_half_life_seconds: PositiveSeconds = setting(
         Decimal("2.5"), doc="time in which half of the distance from the common price is gone"
+    )
+    dislocations_per_hour: Count = setting(
+        0, doc="how often a venue's price of a symbol leaves the others' at once, up or down; 0: never"
+    )
+    dislocation_bps: NonNegativeBps = setting(Decimal(9), doc="how far it leaves them at least")
+    dislocation_excess_bps: NonNegativeBps = setting(
+        Decimal("5.3"), doc="how much further on average; the excess is distributed exponentially"
+    )
+    dislocation_half_life_seconds: PositiveSeconds = setting(
+        Decimal("1.5"), doc="time in which half of a dislocation is gone"
     )
     spread_bps: NonNegativeBps = setting(Decimal(1), doc="mean distance of ask and bid; at least one tick")
     size_usd: PositiveMoney = setting(Decimal(4000), doc="mean size at the best bid and at the best ask")
@@ -133,6 +145,7 @@ class _DummyTape(Tape):
         lot_up, lot_down = _ratio(sample.lot)
         ticks_per_quote, lots_per_base = tick_down / tick_up, lot_down / lot_up
 
+        dislocate = self._dislocations(sample, step_ns)
         price = first_price
         basis = basis_scale * (venue_draw() + venue_draw() + venue_draw() - 1.5)
         ts_ns = first_ns
@@ -144,7 +157,7 @@ class _DummyTape(Tape):
                     price = moved
                 next_move_ns += _COMMON_STEP_NS
 
-            middle = price * (1.0 + basis)
+            middle = price * (1.0 + basis if dislocate is None else 1.0 + (basis + dislocate()))
             half = half_spread * (0.5 + venue_draw())
             bid_ticks = int(middle * (1.0 - half) * ticks_per_quote + 0.5)
             if bid_ticks < 1:
@@ -169,6 +182,30 @@ class _DummyTape(Tape):
             )
             ts_ns += step_ns
             basis = keep * basis + stir_scale * (venue_draw() + venue_draw() + venue_draw() - 1.5)
+
+    def _dislocations(self, sample: Sample, step_ns: int) -> Callable[[], float] | None:
+        """Return what says, step by step, how far dislocations move the price; ``None`` if there are none.
+
+        Most steps draw one number: whether one begins.
+        """
+        settings = self._settings
+        chance = settings.dislocations_per_hour * step_ns / _HOUR_NS
+        if not chance:
+            return None
+        draw = Random(f"{self._seed}/{self._venue}/{sample.symbol}/dislocation").random
+        least, excess = (float(bps) * _BPS for bps in (settings.dislocation_bps, settings.dislocation_excess_bps))
+        keep, _ = _decay(Decimal(step_ns).scaleb(-9), settings.dislocation_half_life_seconds)
+        moved = 0.0
+
+        def dislocate() -> float:
+            nonlocal moved
+            moved *= keep
+            if draw() < chance:
+                size = least - excess * float(_PORTABLE.ln(Decimal(1.0 - draw())))
+                moved += size if draw() < 0.5 else -size
+            return moved
+
+        return dislocate
 
 
 def _decay(step_seconds: Decimal, half_life_seconds: Decimal) -> tuple[float, float]:

@@ -211,7 +211,12 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     strategies = world.opener.scope()
     for listing in world.symbols:
         board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
-        strategy_context = StrategyContext(symbol=listing.symbol, venues=tuple(instruments), touch=board.quote_at)
+        strategy_context = StrategyContext(
+            symbol=listing.symbol,
+            venues=tuple(instruments),
+            touch=board.quote_at,
+            stock=partial(campaign.state.ledger.stock, listing.base),
+        )
         strategy: Strategy = await world.opener.open(
             StrategySpec, config.strategy, strategy_context, about=listing.symbol, scope=strategies
         )

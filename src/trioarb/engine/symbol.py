@@ -409,7 +409,7 @@ class SymbolTask:
         executor = self._parts.executor
         decision = self._parts.guards.decide(found, now_ns, pair_id=executor.next_pair_id)
         if decision.answer is Answer.ALLOW:
-            self._work = executor.open_entry(found)
+            self._work = executor.open_entry(found, holds=self.strategy.holds)
             self._bell.ring()
         return decision.answer is not Answer.DENY
 

@@ -69,9 +69,9 @@ class Executor:
         """The id of the pair that is opened next."""
         return f"p{self._trades.next_number}"
 
-    def open_entry(self, opportunity: Opportunity) -> PairOpened:
+    def open_entry(self, opportunity: Opportunity, *, holds: bool) -> PairOpened:
         """Open the pair of an entry that the guards allowed, and reserve its exposure. Call it in the same step."""
-        opened = entry_of(opportunity, self._trades.next_number)
+        opened = entry_of(opportunity, self._trades.next_number, holds=holds)
         self._journal.record(opened)
         return opened
 
@@ -159,6 +159,7 @@ class Executor:
             position=position,
             totals=self._trades.totals[opened.trade_id],
             unknown=tuple(flight.unanswered.values()),
+            now_ns=self._time.now_ns(),
             usd_per_quote=market.usd_per_quote,
         ):
             self._journal.record(event)
@@ -265,7 +266,7 @@ class Executor:
         )
 
 
-def entry_of(opportunity: Opportunity, number: int) -> PairOpened:
+def entry_of(opportunity: Opportunity, number: int, *, holds: bool = True) -> PairOpened:
     """Return the entry that an opportunity becomes, as the pair of this number."""
     route = opportunity.route
     return PairOpened(
@@ -279,6 +280,7 @@ def entry_of(opportunity: Opportunity, number: int) -> PairOpened:
         buy_limit=opportunity.buy_limit,
         sell_limit=opportunity.sell_limit,
         reserved_usd=opportunity.notional_usd,
+        holds=holds,
     )
 
 

@@ -133,6 +133,7 @@ def settle(
     position: Position | None,
     totals: TradeTotals,
     unknown: Sequence[Order],
+    now_ns: int,
     usd_per_quote: Decimal,
 ) -> list[Event]:
     """Return the events that end a pair, in the order in which they are to be recorded.
@@ -140,12 +141,14 @@ def settle(
     ``legs``: the long one first. ``position`` is what an exit was to close, ``None`` for an entry; ``totals`` are those
     of its trade. ``unknown``: orders whose fate could not be learnt; with one no further exit can be sent safely, and
     whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity that one
-    of the venues would not take could never be closed: it is dust on both legs, not a position.
+    of the venues would not take could never be closed: it is dust on both legs, not a position. An entry that holds
+    nothing closes its position at once (``now_ns``), however small: it earned what its legs differ by.
     """
+    opened, outcome = flows.opened, finish.outcome
     hedged = ZERO
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
-    is_dust = bool(hedged) and any(hedged < least(leg.instrument, leg.limit) for leg in legs)
+    is_dust = bool(hedged) and opened.holds and any(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
     if finish.is_dust:  # less than a venue's least order: its last price is not worth a mark of its own
@@ -165,9 +168,11 @@ def settle(
         if finish.is_dust:
             dust_value += left_value
             dust += abs(finish.imbalance)
-    opened, outcome = flows.opened, finish.outcome
     if position is None:
         events = _opened(opened, legs, kept, kept_cash, kept_fees, realised, usd_per_quote) if kept else []
+        if kept and not opened.holds:
+            realised = _add(realised, _subtract(kept_cash, kept_fees))
+            events += _closed_at_once(opened, legs, kept, realised, totals, now_ns, usd_per_quote)
         if not kept and outcome is PairOutcome.HEDGED:
             outcome = PairOutcome.FLAT
     else:
@@ -275,6 +280,37 @@ def _opened(
             fees=fees,
             realised=realised,
             exposure_usd=_exposure(quantity, max(buy_price, sell_price), usd_per_quote),
+        )
+    ]
+
+
+def _closed_at_once(
+    opened: PairOpened,
+    legs: Sequence[EndedLeg],
+    quantity: Decimal,
+    realised: Decimal,
+    totals: TradeTotals,
+    now_ns: int,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the end of a position that has no exit."""
+    long, short = legs
+    buy_price, sell_price = long.average, short.average
+    assert buy_price is not None
+    assert sell_price is not None
+    return [
+        PositionClosed(
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            buy_venue=long.venue,
+            sell_venue=short.venue,
+            quantity=quantity,
+            entry_buy_price=buy_price,
+            entry_sell_price=sell_price,
+            fees_usd=_multiply(totals.fees, usd_per_quote),
+            pnl_usd=_multiply(realised, usd_per_quote),
+            opened_at_ns=now_ns,
+            reason=ExitReason.ONCE,
         )
     ]
 

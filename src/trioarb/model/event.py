@@ -186,7 +186,10 @@ class DecisionsRepeated(Event, frozen=True, kw_only=True):
 
 
 class PairOpened(Event, frozen=True, kw_only=True):
-    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends."""
+    """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends.
+
+    ``holds``: an entry opens a position that is closed later; without it, its position is closed when the pair ends.
+    """
 
     pair_id: str
     trade_id: str
@@ -199,6 +202,7 @@ class PairOpened(Event, frozen=True, kw_only=True):
     sell_limit: Decimal
     reserved_usd: Decimal
     reason: ExitReason | None = None
+    holds: bool = True
 
 
 class OrderSubmitted(Event, frozen=True, kw_only=True):

@@ -70,6 +70,8 @@ class ExitReason(Enum):
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
     MAX_HOLDING = "max_holding"
+    ONCE = "once"
+    """Nothing is left to be closed: stock on both venues was bought and sold, once."""
     CAMPAIGN_END = "campaign_end"
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
@@ -81,10 +83,14 @@ class ExitReason(Enum):
 
 
 class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both."""
+    """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both.
+
+    ``entry_bps``: the least edge of this very entry, if it isn't the strategy's.
+    """
 
     usd: Decimal | None = None
     base: Decimal | None = None
+    entry_bps: Decimal | None = None
 
 
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):

@@ -424,6 +424,8 @@ def check_order_size(value: object) -> OrderSize:
         _factor(size.usd, "usd", at_least=ZERO)
     if size.base is not None:
         _factor(size.base, "base", at_least=ZERO)
+    if size.entry_bps is not None:
+        check_amount(size.entry_bps, "entry_bps")
     return size
 
 

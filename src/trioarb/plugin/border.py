@@ -413,6 +413,7 @@ class _CheckedStrategy(Strategy):
         self.max_quote_age_ns = answer.check_whole(inner.max_quote_age_ns, "max_quote_age_ns")
         self.entry_bps = answer.check_amount(inner.entry_bps, "entry_bps")
         self.exit_bps = answer.check_amount(inner.exit_bps, "exit_bps")
+        self.holds = answer.is_a(inner.holds, bool, "holds")
         self._inner = inner
         self._where = where
 

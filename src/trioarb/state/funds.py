@@ -64,7 +64,11 @@ class Funds(Folding):
     def _claim(self, opened: PairOpened, _: Record) -> None:
         needs = self._claims[opened.pair_id] = tuple(self._needs(opened))
         _add(self._claimed, needs)
-        if opened.kind is PairKind.ENTRY and (sold := self._instrument(opened.symbol, opened.sell_venue)) is not None:
+        if (
+            opened.kind is PairKind.ENTRY
+            and opened.holds
+            and (sold := self._instrument(opened.symbol, opened.sell_venue)) is not None
+        ):
             # What is sold comes in first; until then only what closing costs beyond it is needed.
             cost = EXACT.subtract(self._to_buy_back(sold, opened.sell_limit), opened.sell_limit)
             self._keep(opened.trade_id, [(sold.venue, sold.quote, EXACT.multiply(opened.quantity, cost))])

@@ -82,6 +82,11 @@ class Ledger(Folding):
             if at == venue
         }
 
+    def stock(self, asset: str, venue: str) -> Decimal:
+        """Return how much of an asset a venue should hold, free and locked together."""
+        accounts = self._accounts.get((venue, asset))
+        return ZERO if accounts is None else _add(accounts["free"], accounts["locked"])
+
     @property
     def open_orders(self) -> frozenset[str]:
         """The client order ids whose last word is not known yet."""

@@ -150,8 +150,8 @@ class Decider:
             wanted,
             self._leg(route.buy_venue, Side.BUY),
             self._leg(route.sell_venue, Side.SELL),
-            entry_bps=self.strategy.entry_bps,
-            slippage_bps=self._slippage_bps,
+            entry_bps=self.strategy.entry_bps if wanted.entry_bps is None else wanted.entry_bps,
+            slippage_bps=self._slippage_bps if self.strategy.holds else None,
         )
 
     def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:

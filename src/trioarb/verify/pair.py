@@ -60,6 +60,8 @@ class Pair:
     undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
     residuals: list[ResidualLeft] = attrs.field(factory=list)
     position: PositionOpened | PositionReduced | PositionClosed | None = None
+    #: What an entry without an exit bought and sold: it opened a position and closed it at once.
+    traded_once: Decimal = ZERO
     has_ended: bool = False
 
     @property

@@ -159,7 +159,7 @@ class Pairs(Folding):
                 self._findings.add(Check.PAIRS, record, f"ends while {order_id} is under way, and no residual names it")
 
     def _check_outcome(self, record: Record, event: PairEnded, pair: Pair) -> None:
-        outcome, opened = event.outcome, isinstance(pair.position, PositionOpened)
+        outcome, opened = event.outcome, isinstance(pair.position, PositionOpened) or bool(pair.traded_once)
         if (outcome is PairOutcome.RESIDUAL) != bool(pair.residuals):
             what = f"is {outcome.value}, but left {len(pair.residuals)} residuals"
         elif outcome is PairOutcome.HEDGED and not opened:
@@ -174,7 +174,7 @@ class Pairs(Folding):
 
     def _check_legs(self, record: Record, event: PairEnded, pair: Pair, bought: Decimal, sold: Decimal) -> None:
         """What was bought and sold is held by the position, was held by it before, is a residual, or is dust."""
-        held, before = pair.trade.quantity, pair.quantity_before
+        held, before = pair.trade.quantity or pair.traded_once, pair.quantity_before
         on_buy, on_sell = (bought - held, sold - held) if pair.is_entry else (before - bought, before - sold)
         if not pair.is_entry:
             on_buy, on_sell = on_buy - held, on_sell - held

@@ -7,6 +7,7 @@ from decimal import Decimal
 from trioarb.journal.fold import Folding
 from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
 from trioarb.model.number import ZERO, text
+from trioarb.model.trade import ExitReason
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listed
 from trioarb.verify.pair import Pair, Trade, is_average
@@ -69,19 +70,25 @@ class Positions(Folding):
         self._hold(record, event, trade, pair.listed, opened.buy_price, opened.sell_price)
 
     def _close(self, event: PositionClosed, record: Record) -> None:
-        pair = self._exit_of(record, event.trade_id)
+        at_once = self._entered_at_once(event)
+        pair = at_once or self._exit_of(record, event.trade_id)
         if pair is None or pair.trade.opened is None:
             return
         trade, opened = pair.trade, pair.trade.opened
+        # That it was opened was recorded just now; its end says when it was made.
+        opened_ns = trade.opened_ns if at_once is None else min(event.opened_at_ns, trade.opened_ns)
         if (
             (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue)
-            or (event.quantity, event.opened_at_ns) != (opened.quantity, trade.opened_ns)
+            or (event.quantity, event.opened_at_ns) != (opened.quantity, opened_ns)
             or (event.entry_buy_price, event.entry_sell_price) != (opened.buy_price, opened.sell_price)
         ):
             self._findings.add(Check.POSITIONS, record, "closes another position than was opened")
-        if event.reason is not pair.opened.reason:
+        reason = pair.opened.reason if at_once is None else ExitReason.ONCE
+        if event.reason is not reason:
             self._findings.add(Check.POSITIONS, record, f"closes for another reason than {pair.opened.pair_id} has")
         pair.position = event
+        if at_once is not None:
+            pair.traded_once = trade.quantity
         trade.quantity = trade.cash = trade.fees = trade.exposure_usd = ZERO
 
     def _mark(self, event: PositionMarked, record: Record) -> None:
@@ -90,6 +97,12 @@ class Positions(Folding):
         if event.quantity != quantity or not quantity:
             what = f"marks a position of {text(event.quantity)}, but {text(quantity)} is open"
             self._findings.add(Check.POSITIONS, record, what)
+
+    def _entered_at_once(self, event: PositionClosed) -> Pair | None:
+        """Return the entry in flight that has opened this position and, since it has no exit, closes it."""
+        pair = self._pairs.of_trade.get(event.trade_id)
+        is_entry = pair is not None and pair.is_entry and not pair.opened.holds
+        return pair if pair is not None and is_entry and isinstance(pair.position, PositionOpened) else None
 
     def _exit_of(self, record: Record, trade_id: str) -> Pair | None:
         pair = self._pairs.of_trade.get(trade_id)

@@ -46,7 +46,10 @@ class Strategy(ABC):
     #: Least edge of an entry, checked again with the rounded numbers that would be sent.
     entry_bps: Decimal
     #: The edge at which a position is expected to be closed (normally negative): the price of hedging.
-    exit_bps: Decimal
+    exit_bps: Decimal = Decimal(0)
+    #: Whether an entry opens a position that is closed later. If not, what both legs traded is earned when the pair
+    #: ends: there is no exit, nothing is kept back for one, and `exit` is never asked.
+    holds: bool = True
 
     @abstractmethod
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
@@ -56,7 +59,6 @@ class Strategy(ABC):
         one can be sized and is allowed.
         """
 
-    @abstractmethod
     def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
         """Return why to close the position, or ``None``.
 
@@ -64,6 +66,7 @@ class Strategy(ABC):
         (quantity × buy price). While one of the quotes is too old, it is asked for the time of its band only, and no
         reason but ``MAX_HOLDING`` is acted upon.
         """
+        return None
 
     def entry_from_bps(self, route: Route) -> float:
         """Return from which edge of a route on `entry` wants to be asked about it; `ALWAYS`: at every evaluation.
@@ -86,8 +89,12 @@ _ALWAYS_ASKED = ExitBand(edge_from_bps=ALWAYS)
 
 @attrs.frozen(kw_only=True)
 class StrategyContext:
-    """``venues`` list the symbol; ``touch(venue)`` is its latest accepted quote there."""
+    """``venues`` list the symbol; ``touch(venue)`` is its latest accepted quote there.
+
+    ``stock(venue)``: how much of its base asset is held there, what orders lock included; below zero: borrowed.
+    """
 
     symbol: str
     venues: Sequence[str]
     touch: Callable[[str], Quote | None]
+    stock: Callable[[str], Decimal]
