@@ -29,7 +29,7 @@ from trioarb.time.virtual import VirtualClock
 
 ROOT = Path(__file__).parents[1]
 RECORDED = ROOT.parent / "shared" / "data" / "quotes" / "binance_venues_20240808.parquet"
-TOP10 = ROOT / "configs" / "top10.toml"
+SPREAD = ROOT / "configs" / "spread.toml"
 HOUR_SECONDS = 3_600
 DAY_SECONDS = 24 * HOUR_SECONDS
 #: No edge is so large: what is left is quotes, loops and periodic services.
@@ -45,13 +45,13 @@ def lasting(seconds: int) -> list[str]:
 
 
 def journaled(overrides: Sequence[str], observers: Sequence[Callable[[Record], object]] = ()) -> tuple[float, Campaign]:
-    """Run top10 in virtual time with its journal on disk; return the seconds it took.
+    """Run spread in virtual time with its journal on disk; return the seconds it took.
 
     Raises:
         SystemExit: it ended before its time.
     """
     plugins, clock = load_plugins(), VirtualClock()
-    loaded = load_config(TOP10, plugins, overrides=['session.clock="virtual"', *overrides])
+    loaded = load_config(SPREAD, plugins, overrides=['session.clock="virtual"', *overrides])
     with tempfile.TemporaryDirectory() as folder:
         keeping = keep_anew(Path(folder) / "c.journal", loaded)
         run = partial(
@@ -72,14 +72,14 @@ def main() -> None:
     options = parser.parse_args()
     figures = Figures("campaign")
     results: list[CampaignResult] = []
-    top10 = TOP10.read_text(encoding="utf-8")
-    seconds = seconds_of(lambda: results.append(run_virtual(top10, overrides=lasting(HOUR_SECONDS))), options.runs)
-    figures.add("top10, an hour of campaign time, 500 ms loops", seconds, "s")
+    spread = SPREAD.read_text(encoding="utf-8")
+    seconds = seconds_of(lambda: results.append(run_virtual(spread, overrides=lasting(HOUR_SECONDS))), options.runs)
+    figures.add("spread, an hour of campaign time, 500 ms loops", seconds, "s")
     figures.add("  evaluations", evaluations(results[-1]) / seconds, "a second")
     figures.add("  events", len(results[-1].events) / seconds, "a second")
 
     for what, overrides, goal in (
-        ("top10, 24 hours, 500 ms loops, journal on disk", (), "≤ 20 s"),
+        ("spread, 24 hours, 500 ms loops, journal on disk", (), "≤ 20 s"),
         ("the same without an entry", NO_ENTRY, ""),
     ):
         seconds, campaign = journaled([*lasting(DAY_SECONDS), *overrides])

@@ -43,7 +43,7 @@ EVENTS_A_SECOND = 40
 def write_campaign(path: Path, events: int) -> int:
     """Run a busy campaign of about as many events; return how many there are."""
     seconds = max(60, round(events / EVENTS_A_SECOND))
-    config = str(ROOT / "configs" / "top10.toml")
+    config = str(ROOT / "configs" / "spread.toml")
     limits = [f"--runtime={seconds}", "--iterations=1000000000"]
     overrides = [f"--set={one}" for one in LOOSE]
     command = [*TRIOARB, "run", config, "--plain", "--log-level=ERROR", f"--journal={path}", *limits, *overrides]

@@ -1,6 +1,6 @@
 """Measure whether memory grows with trades: the resident memory of a campaign in virtual time, day by day.
 
-The campaign of `configs/top10.toml` (a journal on disk, events folded as in a run) goes on for some days of its time;
+The campaign of `configs/spread.toml` (a journal on disk, events folded as in a run) goes on for some days of its time;
 its resident memory is taken at each midnight, after the garbage was collected. ``--allocations`` says instead
 where what was allocated since the first quarter of an hour still is, at the end: that takes several times as long.
 

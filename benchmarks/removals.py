@@ -148,7 +148,7 @@ _SCOPE = (
         "        self._journal.record(opened)",
         instead="        opened = entry_of(opportunity, self._trades.next_number, holds=holds)\n"
         "        self._journal.record(opened)\n        self._trades.orders_submitted += 1",
-        tests=("tests/journal/test_fold.py::test_all_state_can_be_had_from_the_journal[top10]",),
+        tests=("tests/journal/test_fold.py::test_all_state_can_be_had_from_the_journal[spread]",),
     ),
     Removal(
         name="hurry",
@@ -448,7 +448,7 @@ _CRASH = (
         file="src/trioarb/journal/journal.py",
         text="                for fold in folds[type(event)]:\n                    fold(event, record)\n",
         instead="",
-        tests=("tests/journal/test_fold.py::test_all_state_can_be_had_from_the_journal[top10]",),
+        tests=("tests/journal/test_fold.py::test_all_state_can_be_had_from_the_journal[spread]",),
     ),
     Removal(
         name="written before it is sent",

@@ -29,7 +29,7 @@ def seconds_to_decision() -> float:
         command = [
             *TRIOARB,
             "run",
-            str(ROOT / "configs" / "top10.toml"),
+            str(ROOT / "configs" / "spread.toml"),
             "--plain",
             "--log-level=ERROR",
             f"--events={events}",

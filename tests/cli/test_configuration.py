@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command import TOP10, CommandLine, Ran, ahead
+from command import SPREAD, CommandLine, Ran, ahead
 
 VIRTUAL = "--set=session.clock=virtual"
 
@@ -82,7 +82,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         folder = tmp_path_factory.mktemp("refused")
         (folder / "mine.toml").write_text(text)
         return CommandLine(folder=folder).run(
-            "mine.toml" if text else TOP10, VIRTUAL, *(f"--set={override}" for override in overrides)
+            "mine.toml" if text else SPREAD, VIRTUAL, *(f"--set={override}" for override in overrides)
         )
 
     with ahead(run, REFUSED) as refused:
@@ -104,7 +104,7 @@ def test_a_refused_campaign_leaves_the_last_ones_files_alone(trioarb: CommandLin
     """Also where it is refused late: when its symbols are chosen."""
     (trioarb.folder / "events.jsonl").write_text('{"seq": 1}\n')
 
-    ran = trioarb.run(TOP10, VIRTUAL, "--set=universe.min_24h_quote_volume=1e15")
+    ran = trioarb.run(SPREAD, VIRTUAL, "--set=universe.min_24h_quote_volume=1e15")
 
     assert ran.code == 2
     assert ran.events == [{"seq": 1}]
@@ -149,7 +149,7 @@ def test_a_missing_file_is_named(trioarb: CommandLine) -> None:
 
 
 def test_check_shows_what_would_run_and_trades_nothing(trioarb: CommandLine) -> None:
-    ran = trioarb("check", TOP10)
+    ran = trioarb("check", SPREAD)
 
     assert ran.code == 0
     for text in ("10 symbols", "BTCUSDT", "paper on dummy", "120 s", "every 500 ms"):
@@ -166,9 +166,9 @@ def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: Comma
         "--set=exchanges.a.max_borrow_usd=5",
     )
     checked = json.loads(
-        trioarb("check", TOP10, VIRTUAL, "--json", "--set=session.max_iterations=2", *questionable).out
+        trioarb("check", SPREAD, VIRTUAL, "--json", "--set=session.max_iterations=2", *questionable).out
     )
-    ran = trioarb.run(TOP10, VIRTUAL, "--iterations=2", *questionable)
+    ran = trioarb.run(SPREAD, VIRTUAL, "--iterations=2", *questionable)
 
     assert checked["ok"] is True
     assert checked["config_digest"] == ran.summary["config_digest"]
@@ -188,7 +188,7 @@ def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: Comma
 def test_check_fails_alike_with_and_without_json(with_stranger: CommandLine) -> None:
     flags = ("--set=exchanges.b.plugin=broken", "--set=exchanges.b.fault=open")
 
-    plain, as_json = with_stranger("check", TOP10, *flags), with_stranger("check", TOP10, *flags, "--json")
+    plain, as_json = with_stranger("check", SPREAD, *flags), with_stranger("check", SPREAD, *flags, "--json")
 
     assert plain.error == "[exchanges.b]: plugin 'broken': open raised RuntimeError: broken in open"
     assert json.loads(as_json.out)["problems"] == [{"message": plain.error}]
@@ -196,7 +196,7 @@ def test_check_fails_alike_with_and_without_json(with_stranger: CommandLine) -> 
 
 
 def test_symbols_says_why_each_is_in_or_out(trioarb: CommandLine) -> None:
-    ran = trioarb("symbols", TOP10, "--set=universe.blacklist=['ETHUSDT']")
+    ran = trioarb("symbols", SPREAD, "--set=universe.blacklist=['ETHUSDT']")
 
     assert ran.code == 0
     assert "10 of 125 symbols" in ran.out
@@ -208,7 +208,7 @@ def test_symbols_says_why_each_is_in_or_out(trioarb: CommandLine) -> None:
 
 
 def test_symbols_as_json(trioarb: CommandLine) -> None:
-    ran = trioarb("symbols", TOP10, "--json")
+    ran = trioarb("symbols", SPREAD, "--json")
     rows = json.loads(ran.out)
 
     assert ran.code == 0

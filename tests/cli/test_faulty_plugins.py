@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from command import TOP10, CommandLine, Ran, ahead
+from command import SPREAD, CommandLine, Ran, ahead
 
 VIRTUAL = "--set=session.clock=virtual"
 #: The fault lies in the quotes of one venue, which have the time that they come.
@@ -112,7 +112,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
 
     def run(flags: Sequence[str]) -> Ran:
         trioarb = CommandLine(folder=tmp_path_factory.mktemp("faulty")).install("stranger", "faulty_plugins")
-        return trioarb.run(TOP10, *flags)
+        return trioarb.run(SPREAD, *flags)
 
     cases = {name: [VIRTUAL, *flags] for name, (flags, _) in AT_THE_START.items()}
     cases |= {name: flags for name, (flags, *_) in IN_THE_MIDDLE.items()}
@@ -184,7 +184,7 @@ def test_a_plugin_that_fails_to_close_does_not_hide_why_opening_failed(outcome: 
 def test_a_package_that_can_not_be_imported_is_named(trioarb: CommandLine) -> None:
     broken = trioarb.install("papaya", "papaya", "import no_such_module_of_ours\n")
 
-    ran = broken("run", TOP10)
+    ran = broken("run", SPREAD)
 
     assert ran.code == 2
     assert "papaya 1.2" in ran.error

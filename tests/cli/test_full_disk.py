@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from command import TOP10, CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 VIRTUAL = "--set=session.clock=virtual"
 FULL = Path("/dev/full")
@@ -32,7 +32,7 @@ def assert_all_closed(ran: Ran) -> None:
 
 @needs_full_device
 def test_events_on_a_full_disk_end_the_campaign_with_1(trioarb: CommandLine) -> None:
-    ran = trioarb("run", TOP10, *LIVELY, "--events=/dev/full", "--summary=summary.json")
+    ran = trioarb("run", SPREAD, *LIVELY, "--events=/dev/full", "--summary=summary.json")
 
     assert ran.code == 1
     assert "/dev/full" in ran.error
@@ -53,7 +53,7 @@ def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
     trioarb: CommandLine, clock: Sequence[str], largest_file: int
 ) -> None:
     ran = trioarb(
-        *("run", TOP10, *clock, "--set=session.durability=order", "--summary=summary.json"),
+        *("run", SPREAD, *clock, "--set=session.durability=order", "--summary=summary.json"),
         "--events=/dev/stdout",  # a pipe takes more than a file can hold
         largest_file=largest_file,
     )
@@ -85,7 +85,7 @@ def test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions(
 def test_a_journal_that_is_replaced_ends_the_campaign(trioarb: CommandLine) -> None:
     journal = trioarb.folder / "c.journal"
     flags = ("--iterations=1000000", "--journal=c.journal", "--summary=summary.json")
-    with trioarb.started("run", TOP10, *LIVELY, *flags) as process:
+    with trioarb.started("run", SPREAD, *LIVELY, *flags) as process:
         process.wait_for("position opened")
         journal.rename(trioarb.folder / "elsewhere")
         journal.write_text("another's")
@@ -104,7 +104,7 @@ def test_closing_orders_that_the_journal_could_not_take_are_named_when_it_is_res
 ) -> None:
     journal = "one.journal"
     flags = ("--set=session.durability=order", f"--journal={journal}")
-    cut_off = trioarb("run", TOP10, VIRTUAL, *flags, largest_file=largest_file)
+    cut_off = trioarb("run", SPREAD, VIRTUAL, *flags, largest_file=largest_file)
 
     assert cut_off.code == 1
     assert trioarb("verify", journal).code == 0, "what could be written is whole"
@@ -123,7 +123,7 @@ def executed(ran: Ran) -> set[str]:
 
 
 def test_where_nothing_can_grow_positions_are_closed(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10, VIRTUAL, largest_file=40_000)
+    ran = trioarb.run(SPREAD, VIRTUAL, largest_file=40_000)
 
     assert ran.code == 1
     assert "missing in the journal" in ran.error
@@ -135,7 +135,7 @@ def test_where_nothing_can_grow_positions_are_closed(trioarb: CommandLine) -> No
 
 
 def test_a_journal_that_can_not_be_begun_is_an_error_and_nothing_is_traded(trioarb: CommandLine) -> None:
-    ran = trioarb("run", TOP10, VIRTUAL, "--events=/dev/stdout", largest_file=4_000)
+    ran = trioarb("run", SPREAD, VIRTUAL, "--events=/dev/stdout", largest_file=4_000)
 
     assert ran.code == 1
     assert "are missing in the journal" in ran.error
@@ -146,7 +146,7 @@ def test_a_journal_that_can_not_be_begun_is_an_error_and_nothing_is_traded(trioa
 
 def test_a_journal_whose_place_is_no_folder_is_an_error_before_anything_runs(trioarb: CommandLine) -> None:
     (trioarb.folder / "journals").write_text("")
-    ran = trioarb("run", TOP10, VIRTUAL, "--summary=summary.json")
+    ran = trioarb("run", SPREAD, VIRTUAL, "--summary=summary.json")
 
     assert ran.code == 2
     assert "journals" in ran.error
@@ -155,7 +155,7 @@ def test_a_journal_whose_place_is_no_folder_is_an_error_before_anything_runs(tri
 
 @needs_full_device
 def test_a_summary_on_a_full_disk_is_an_error(trioarb: CommandLine) -> None:
-    ran = trioarb("run", TOP10, VIRTUAL, "--iterations=5", "--summary=/dev/full")
+    ran = trioarb("run", SPREAD, VIRTUAL, "--iterations=5", "--summary=/dev/full")
 
     assert ran.code == 1
     assert "/dev/full" in ran.error
@@ -190,7 +190,7 @@ def test_a_summary_that_does_not_fit_leaves_the_old_one_whole(trioarb: CommandLi
     filling = trioarb.install("filling", "filling", FILLS_THE_DISK)
 
     ran = filling(
-        "run", TOP10, VIRTUAL, "--iterations=5", "--set=guards.filling={}", "--log-level=ERROR",
+        "run", SPREAD, VIRTUAL, "--iterations=5", "--set=guards.filling={}", "--log-level=ERROR",
         "--summary=summary.json",
     )  # fmt: skip
 
@@ -203,7 +203,7 @@ def test_a_summary_that_does_not_fit_leaves_the_old_one_whole(trioarb: CommandLi
 
 def test_a_log_that_can_not_grow_does_not_stop_the_campaign(trioarb: CommandLine) -> None:
     ran = trioarb(
-        "run", TOP10, VIRTUAL, "--log-level=DEBUG", "--iterations=1000", "--summary=summary.json",
+        "run", SPREAD, VIRTUAL, "--log-level=DEBUG", "--iterations=1000", "--summary=summary.json",
         largest_file=407_000,  # the journal fits, the log doesn't
     )  # fmt: skip
 
@@ -213,7 +213,7 @@ def test_a_log_that_can_not_grow_does_not_stop_the_campaign(trioarb: CommandLine
     assert ran.summary["trades"]
     assert "the log file can't be written" in ran.err
     (last,) = (line for line in ran.err.splitlines() if line.startswith("log: "))
-    assert last.startswith("log: logs/top10_")
+    assert last.startswith("log: logs/spread_")
     assert "incomplete" in last
     assert TOO_LARGE in last
 
@@ -222,7 +222,7 @@ def test_a_log_that_can_not_grow_does_not_stop_the_campaign(trioarb: CommandLine
 def test_a_full_disk_behind_stdout_is_not_called_a_defect(trioarb: CommandLine) -> None:
     with (
         FULL.open("wb") as full,
-        trioarb.started("run", TOP10, VIRTUAL, "--iterations=5", "--summary=summary.json", stdout=full) as process,
+        trioarb.started("run", SPREAD, VIRTUAL, "--iterations=5", "--summary=summary.json", stdout=full) as process,
     ):
         ran = process.finish()
 
@@ -237,7 +237,7 @@ def test_a_full_disk_behind_stderr_does_not_stop_the_campaign(trioarb: CommandLi
     with (
         FULL.open("wb") as full,
         trioarb.started(
-            "run", TOP10, VIRTUAL, "--events=events.jsonl", "--summary=summary.json", stderr=full
+            "run", SPREAD, VIRTUAL, "--events=events.jsonl", "--summary=summary.json", stderr=full
         ) as process,
     ):
         ran = process.finish()
@@ -255,7 +255,7 @@ def test_a_full_disk_behind_stderr_does_not_stop_the_campaign(trioarb: CommandLi
 def test_a_place_that_can_not_be_written_is_refused_before_anything_runs(
     trioarb: CommandLine, flag: str, place: str, said: str
 ) -> None:
-    ran = trioarb("run", TOP10, VIRTUAL, f"{flag}={place}")
+    ran = trioarb("run", SPREAD, VIRTUAL, f"{flag}={place}")
 
     assert ran.code == 2
     assert ran.error.startswith(f"{flag}: ")
@@ -267,7 +267,7 @@ def test_a_log_folder_that_is_a_file_is_refused_before_anything_runs(trioarb: Co
     (trioarb.folder / "logs").write_text("")
     (trioarb.folder / "events.jsonl").write_text('{"seq": 1}')
 
-    ran = trioarb("run", TOP10, VIRTUAL, "--events=events.jsonl")
+    ran = trioarb("run", SPREAD, VIRTUAL, "--events=events.jsonl")
 
     assert ran.code == 2
     assert ran.events == [{"seq": 1}]
@@ -280,7 +280,7 @@ def test_a_log_folder_without_permission_is_refused_before_anything_runs(trioarb
     closed = trioarb.folder / "closed"
     closed.mkdir(mode=0o500)
 
-    ran = trioarb("run", TOP10, VIRTUAL, "--log-dir=closed", "--events=events.jsonl")
+    ran = trioarb("run", SPREAD, VIRTUAL, "--log-dir=closed", "--events=events.jsonl")
 
     assert ran.code == 2
     assert ran.error.startswith("--log-dir: ")

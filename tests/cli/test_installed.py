@@ -59,8 +59,8 @@ def test_a_command_of_a_package_that_is_not_installed_says_how_to_install_it(tmp
     "arguments",
     [
         ["replay", str(CONFIGS / "replay.toml"), "--quotes", "quotes.parquet"],
-        ["record", str(CONFIGS / "top10.toml"), "--out", "recorded"],
-        ["run", str(CONFIGS / "top10.toml"), "--record", "recorded"],
+        ["record", str(CONFIGS / "spread.toml"), "--out", "recorded"],
+        ["run", str(CONFIGS / "spread.toml"), "--record", "recorded"],
     ],
 )
 def test_a_command_that_needs_pyarrow_says_how_to_install_it(tmp_path: Path, arguments: list[str]) -> None:
@@ -76,7 +76,7 @@ def test_a_command_that_needs_pyarrow_says_how_to_install_it(tmp_path: Path, arg
 
 def test_a_paper_campaign_needs_no_pyarrow(tmp_path: Path) -> None:
     limits = ("--set", "session.clock=virtual", "--runtime", "2")
-    ran = without("pyarrow", tmp_path, "run", str(CONFIGS / "top10.toml"), *limits)
+    ran = without("pyarrow", tmp_path, "run", str(CONFIGS / "spread.toml"), *limits)
     assert ran.returncode == 0, ran.stderr
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from command import TOP10, CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 from trioarb.cli import progress, reading
 from trioarb.journal.log import Log
@@ -31,7 +31,7 @@ CAMPAIGN = ["--set=session.clock=virtual", "--set=universe.top_n=6", "--set=exch
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A campaign with a journal and an events file."""
     trioarb = CommandLine(folder=tmp_path_factory.mktemp("campaign"))
-    ran = trioarb.run(TOP10, *CAMPAIGN, "--journal=run.journal")
+    ran = trioarb.run(SPREAD, *CAMPAIGN, "--journal=run.journal")
     assert ran.code == 0, ran.err
     return ran
 

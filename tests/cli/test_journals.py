@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import TOP10, CommandLine
+from command import SPREAD, CommandLine
 
 from trioarb.cli.main import main
 
@@ -23,7 +23,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     trioarb = CommandLine(folder=folder)
     for name, more in (("run", "session.max_iterations=50"), ("run.2", "session.close_positions_at_end=false")):
-        ran = trioarb.run(TOP10, VIRTUAL, f"--set={more}", f"--journal=kept/{name}.journal")
+        ran = trioarb.run(SPREAD, VIRTUAL, f"--set={more}", f"--journal=kept/{name}.journal")
         assert ran.code == 0, ran.err
         shutil.copy(folder / "summary.json", folder / f"{name}.json")
     return folder
@@ -108,7 +108,7 @@ def test_a_running_or_damaged_one_is_never_removed(
     (folder / "run.journal").write_bytes(damaged)
     trioarb = CommandLine(folder=folder)
     # Its name begins like that of another, and doesn't end like one.
-    with trioarb.started("run", TOP10, "--journal=run.live", "--runtime=50") as running:
+    with trioarb.started("run", SPREAD, "--journal=run.live", "--runtime=50") as running:
         running.wait_for("position opened")
         states = {Path(row["path"]).name: row["state"] for row in listed(folder, capsys)}
         assert states == {"run.journal": "damaged", "run.2.journal": "iterations", "run.live": "running"}

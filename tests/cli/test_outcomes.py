@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 import pytest
-from command import TOP10, CommandLine, Ran, ahead
+from command import SPREAD, CommandLine, Ran, ahead
 
 VIRTUAL = "--set=session.clock=virtual"
 
@@ -29,7 +29,7 @@ Outcome = Callable[[str], Ran]
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     def run(overrides: Sequence[str]) -> Ran:
         trioarb = CommandLine(folder=tmp_path_factory.mktemp("outcome"))
-        return trioarb.run(TOP10, VIRTUAL, *(f"--set={override}" for override in overrides))
+        return trioarb.run(SPREAD, VIRTUAL, *(f"--set={override}" for override in overrides))
 
     with ahead(run, CASES) as outcome:
         yield outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import TOP10, CommandLine
+from command import SPREAD, CommandLine
 
 VIRTUAL = ("--set", "session.clock=virtual", "--set", "session.loop_interval_ms=0")
 
@@ -23,20 +23,20 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
 
 
 def test_a_replay_plays_what_was_recorded(trioarb: CommandLine) -> None:
-    recorded = trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
+    recorded = trioarb("record", SPREAD, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
     assert recorded.code == 0, recorded.err
     seen = len(rows(trioarb.folder / "quotes"))
     assert f"{seen:,} quotes in 2 files under quotes" in recorded.out
     assert seen > 1_000
 
     limits = ("--iterations", "100000", "--runtime", "100", "--set", "session.loop_interval_ms=0")
-    replayed = trioarb("replay", TOP10, "--quotes", "quotes", *limits, "--summary", "summary.json", "--plain")
+    replayed = trioarb("replay", SPREAD, "--quotes", "quotes", *limits, "--summary", "summary.json", "--plain")
     assert replayed.code in (0, 3), replayed.err
     assert sum(funnel["seen"] for funnel in replayed.summary["funnel"].values()) == seen
 
 
 def test_a_recording_that_is_killed_loses_no_more_than_its_last_second(trioarb: CommandLine) -> None:
-    with trioarb.started("record", TOP10, "--out", "quotes") as process:
+    with trioarb.started("record", SPREAD, "--out", "quotes") as process:
         process.wait_for("recording; Ctrl-C ends it")
         time.sleep(3.5)
         killed_ns = time.time_ns()
@@ -44,7 +44,7 @@ def test_a_recording_that_is_killed_loses_no_more_than_its_last_second(trioarb: 
         process.finish()
     assert not rows(trioarb.folder / "quotes")
 
-    with trioarb.started("record", TOP10, "--out", "quotes") as process:
+    with trioarb.started("record", SPREAD, "--out", "quotes") as process:
         recovered = [process.wait_for("recovered what was left of a recording that was cut off") for _ in "ab"]
         process.wait_for("recording; Ctrl-C ends it")
         time.sleep(1)
@@ -94,14 +94,14 @@ inventory_usd_per_symbol = 10_000"""
 
 def test_a_folder_that_can_not_be_written_is_named(trioarb: CommandLine) -> None:
     (trioarb.folder / "quotes").write_text("")
-    ran = trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
+    ran = trioarb("record", SPREAD, "--out", "quotes", "--hours", "0.01", *VIRTUAL)
     assert (ran.code, ran.error) == (2, "quotes: can't be written: File exists")
 
 
 def test_the_cache_is_listed_and_cleared(trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIOARB_CACHE_DIR", str(trioarb.folder / "cache"))
-    assert trioarb("record", TOP10, "--out", "quotes", "--hours", "0.01", *VIRTUAL).code == 0
-    replayed = trioarb("replay", TOP10, "--quotes", "quotes", "--plain", "--set", "session.loop_interval_ms=0")
+    assert trioarb("record", SPREAD, "--out", "quotes", "--hours", "0.01", *VIRTUAL).code == 0
+    replayed = trioarb("replay", SPREAD, "--quotes", "quotes", "--plain", "--set", "session.loop_interval_ms=0")
     assert replayed.code in (0, 3), replayed.err
     assert "aligned quotes are kept" in replayed.err
 

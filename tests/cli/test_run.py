@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from command import TOP10, CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 from trioarb.journal.recorded import open_journal
 from trioarb.model.wire import to_json_object
@@ -31,14 +31,14 @@ SHORT = ("--set=session.clock=virtual", "--set=session.max_iterations=20")
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    return CommandLine(folder=tmp_path_factory.mktemp("run")).run(TOP10, "--set=session.clock=virtual")
+    return CommandLine(folder=tmp_path_factory.mktemp("run")).run(SPREAD, "--set=session.clock=virtual")
 
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A campaign that finds nothing to trade."""
     trioarb = CommandLine(folder=tmp_path_factory.mktemp("idle"))
-    return trioarb.run(TOP10, *SHORT, "--set=strategy.entry_bps=900")
+    return trioarb.run(SPREAD, *SHORT, "--set=strategy.entry_bps=900")
 
 
 def test_it_ends_as_planned(ran: Ran) -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_left_but_what_was_asked_for_the_log_and_the_journal(ran: Ran
 def test_the_journal_has_a_time_in_its_name_and_the_venues_memories_lie_beside_it(ran: Ran) -> None:
     journal, *memories = sorted((ran.folder / "journals").iterdir(), key=lambda path: path.suffix)
 
-    assert re.fullmatch(r"top10-\d{8}T\d{6}Z\.journal", journal.name)
+    assert re.fullmatch(r"spread-\d{8}T\d{6}Z\.journal", journal.name)
     assert sorted(path.name for path in memories) == [f"{journal.stem}.{venue}.venue" for venue in "ab"]
     assert str(journal.relative_to(ran.folder)) in ran.err
 
@@ -125,7 +125,7 @@ def test_the_journal_holds_what_the_events_say(ran: Ran) -> None:
 
 
 def test_a_journal_lies_where_the_flag_says(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10, *SHORT, "--journal=deep/er/one.journal")
+    ran = trioarb.run(SPREAD, *SHORT, "--journal=deep/er/one.journal")
 
     assert ran.code == 0
     assert "journal: deep/er/one.journal" in ran.err
@@ -138,10 +138,10 @@ def test_a_journal_lies_where_the_flag_says(trioarb: CommandLine) -> None:
 @pytest.mark.parametrize("flag", ["--events", "--summary"])
 @pytest.mark.parametrize("kept", ["one.journal", "one.a.venue"])
 def test_no_output_goes_over_a_journal_or_what_a_venue_remembers(trioarb: CommandLine, flag: str, kept: str) -> None:
-    assert trioarb("run", TOP10, *SHORT, "--journal=one.journal").code == 0
+    assert trioarb("run", SPREAD, *SHORT, "--journal=one.journal").code == 0
     before = (trioarb.folder / kept).read_bytes()
 
-    ran = trioarb("run", TOP10, *SHORT, "--journal=two.journal", f"{flag}={kept}")
+    ran = trioarb("run", SPREAD, *SHORT, "--journal=two.journal", f"{flag}={kept}")
 
     assert ran.code == 2
     assert f"{flag}: is a journal or a venue's memory, which would be lost" in ran.error
@@ -151,7 +151,7 @@ def test_no_output_goes_over_a_journal_or_what_a_venue_remembers(trioarb: Comman
 def test_a_journal_that_is_there_already_is_not_touched(trioarb: CommandLine) -> None:
     (trioarb.folder / "one.journal").write_text("mine")
 
-    ran = trioarb("run", TOP10, *SHORT, "--journal=one.journal")
+    ran = trioarb("run", SPREAD, *SHORT, "--journal=one.journal")
 
     assert ran.code == 2
     assert "one.journal" in ran.error
@@ -193,7 +193,7 @@ def test_events_and_summary_agree(ran: Ran) -> None:
 def test_the_log_file_has_a_time_in_its_name_and_json_in_its_lines(ran: Ran) -> None:
     (path,) = (ran.folder / "logs").iterdir()
 
-    assert re.fullmatch(r"top10_\d{8}_\d{6}\.jsonl", path.name)
+    assert re.fullmatch(r"spread_\d{8}_\d{6}\.jsonl", path.name)
     assert all({"event", "level", "time"} <= set(line) for line in ran.log)
     assert {"position opened", "position closed", "campaign ended"} <= {line["event"] for line in ran.log}
     assert str(path.relative_to(ran.folder)) in ran.err
@@ -212,14 +212,14 @@ def test_a_pipe_gets_no_colours_and_no_live_table(ran: Ran) -> None:
 
 
 def test_two_runs_in_virtual_time_write_the_same_bytes(ran: Ran, trioarb: CommandLine) -> None:
-    again = trioarb.run(TOP10, "--set=session.clock=virtual")
+    again = trioarb.run(SPREAD, "--set=session.clock=virtual")
 
     assert (again.folder / "events.jsonl").read_bytes() == (ran.folder / "events.jsonl").read_bytes()
 
 
 def test_flags_win_over_the_file(trioarb: CommandLine) -> None:
     ran = trioarb.run(
-        *(TOP10, "--set=session.clock=virtual", "--set=log.level=ERROR"),
+        *(SPREAD, "--set=session.clock=virtual", "--set=log.level=ERROR"),
         *("--iterations=3", "--runtime=60", "--log-level=DEBUG", "--log-dir=deep/er"),
     )
     (log,) = (ran.folder / "deep" / "er").iterdir()
@@ -232,7 +232,7 @@ def test_flags_win_over_the_file(trioarb: CommandLine) -> None:
 
 
 def test_the_runtime_ends_it_as_planned(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10, "--set=session.clock=virtual", "--runtime=2.6", "--log-level=WARNING")
+    ran = trioarb.run(SPREAD, "--set=session.clock=virtual", "--runtime=2.6", "--log-level=WARNING")
 
     assert ran.code == 0
     assert ran.summary["ended_by"] == "runtime"
@@ -243,7 +243,7 @@ def test_the_runtime_ends_it_as_planned(trioarb: CommandLine) -> None:
 
 def test_set_changes_any_key_and_a_star_every_table(trioarb: CommandLine) -> None:
     ran = trioarb.run(
-        TOP10, *SHORT, "--set", "exchanges.*.taker_fee_bps=0", "--set=universe.top_n=2", "--set=env=trial"
+        SPREAD, *SHORT, "--set", "exchanges.*.taker_fee_bps=0", "--set=universe.top_n=2", "--set=env=trial"
     )
 
     assert ran.code == 0
@@ -255,7 +255,7 @@ def test_set_changes_any_key_and_a_star_every_table(trioarb: CommandLine) -> Non
 
 
 def test_positions_may_be_kept(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10, *SHORT, "--set=session.close_positions_at_end=false", "--set=strategy.exit_bps=50")
+    ran = trioarb.run(SPREAD, *SHORT, "--set=session.close_positions_at_end=false", "--set=strategy.exit_bps=50")
 
     assert ran.code == 0
     assert ran.summary["open_positions"]

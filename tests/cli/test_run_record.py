@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import TOP10, CommandLine, Process, Ran
+from command import SPREAD, CommandLine, Process, Ran
 
 VIRTUAL = ("--set=session.clock=virtual", "--set=session.loop_interval_ms=0", "--iterations=100000", "--runtime=60")
 
@@ -107,7 +107,7 @@ def stuck(late: CommandLine) -> CommandLine:
 
 
 def ran_virtual(trioarb: CommandLine, *flags: str) -> Ran:
-    return trioarb.run(TOP10, *VIRTUAL, *flags)
+    return trioarb.run(SPREAD, *VIRTUAL, *flags)
 
 
 def canonical(trioarb: CommandLine) -> list[dict[str, Any]]:
@@ -169,7 +169,7 @@ def test_in_virtual_time_too_a_folder_that_can_not_be_written_stops_only_the_rec
 def test_a_disk_that_fills_up_stops_only_the_recording(trioarb: CommandLine) -> None:
     """Files can't grow beyond some size, and the recording's get there before the journal does."""
     flags = ("--set=exchanges.*.market.step_ms=5", "--set=strategy.entry_bps=5000", "--runtime=6", "--record=quotes")
-    ran = trioarb.run(TOP10, *flags, largest_file=200_000)
+    ran = trioarb.run(SPREAD, *flags, largest_file=200_000)
 
     assert ran.code == 1
     assert not ran.errors
@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_stops_only_the_recording(trioarb: CommandLine) -> 
     assert recording["quotes"] + recording["lost"] == seen
     assert recording["parts"] == 2
 
-    assert trioarb("record", TOP10, "--out=quotes", "--hours=0.0001", *VIRTUAL[:2]).code == 0
+    assert trioarb("record", SPREAD, "--out=quotes", "--hours=0.0001", *VIRTUAL[:2]).code == 0
     today = [row for row in rows(trioarb.folder / "quotes") if row["ts_ns"] > 1_750_000_000 * 10**9]  # type: ignore[operator]
     assert len(today) >= recording["quotes"], "what was written before is kept"
     assert not list((trioarb.folder / "quotes").rglob("*.part"))
@@ -190,14 +190,14 @@ def test_a_disk_that_fills_up_stops_only_the_recording(trioarb: CommandLine) -> 
 
 def test_a_folder_that_can_not_be_written_is_named_before_the_campaign_begins(trioarb: CommandLine) -> None:
     (trioarb.folder / "quotes").write_text("")
-    ran = trioarb.run(TOP10, "--record=quotes")
+    ran = trioarb.run(SPREAD, "--record=quotes")
     assert (ran.code, ran.error) == (2, "quotes: can't be written: File exists")
     assert not list(trioarb.folder.glob("journals/*"))
 
 
 def test_a_campaign_that_was_killed_goes_on_recording_when_it_is_resumed(trioarb: CommandLine) -> None:
     folder = trioarb.folder / "quotes"
-    with trioarb.started("run", TOP10, "--journal=one.journal", "--record=quotes", "--runtime=60") as process:
+    with trioarb.started("run", SPREAD, "--journal=one.journal", "--record=quotes", "--runtime=60") as process:
         process.wait_for("running")
         wait_until(lambda: sum(map(batches, folder.rglob("*.part"))) > 100)
         process.signal(signal.SIGKILL)
@@ -235,7 +235,7 @@ def test_writing_goes_on_while_a_part_is_made_a_parquet_file(stuck: CommandLine,
         process.finish()
     (folder / "2024-12-31" / "a.235959.building").unlink()
     left = sum(map(batches, folder.rglob("*.part"))) + len(rows(folder))
-    assert stuck("record", TOP10, "--out=quotes", "--hours=0", *VIRTUAL[:2]).code == 0
+    assert stuck("record", SPREAD, "--out=quotes", "--hours=0", *VIRTUAL[:2]).code == 0
     assert len(rows(folder)) == left
     assert {Path(name).suffix for name in names(folder)} == {".parquet"}
 
@@ -254,7 +254,7 @@ def test_a_second_signal_leaves_the_last_parts(stuck: CommandLine, command: Sequ
     (folder / "2024-12-31" / "a.235959.building").unlink()
     left = sum(map(batches, folder.rglob("*.part"))) + len(rows(folder))
     assert f"{left:,}" in ran.out
-    assert stuck("record", TOP10, "--out=quotes", "--hours=0", *VIRTUAL[:2]).code == 0
+    assert stuck("record", SPREAD, "--out=quotes", "--hours=0", *VIRTUAL[:2]).code == 0
     assert len(rows(folder)) == left
 
 

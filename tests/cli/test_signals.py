@@ -6,11 +6,11 @@ import re
 import signal
 
 import pytest
-from command import TOP10, CommandLine, Process, Ran
+from command import SPREAD, CommandLine, Process, Ran
 
 #: A campaign in which something happens at once, and goes on happening.
 LIVELY = (
-    *("run", str(TOP10), "--events=events.jsonl", "--summary=summary.json", "--runtime=30", "--iterations=100000"),
+    *("run", str(SPREAD), "--events=events.jsonl", "--summary=summary.json", "--runtime=30", "--iterations=100000"),
     "--set=session.loop_interval_ms=50",
     "--set=exchanges.*.market.step_ms=50",
     "--set=guards.symbol.cooldown_seconds=0",

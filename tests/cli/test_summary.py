@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from command import TOP10, CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 VIRTUAL = "--set=session.clock=virtual"
 #: What only the process knew.
@@ -46,13 +46,13 @@ def assert_told_again(trioarb: CommandLine, ran: Ran, journal: str = "run.journa
     ids=["trades", "no trade", "kept open", "stopped", "denied", "rejected"],
 )
 def test_it_prints_what_the_run_printed(trioarb: CommandLine, overrides: Sequence[str]) -> None:
-    ran = trioarb.run(TOP10, VIRTUAL, *(f"--set={one}" for one in overrides), "--journal=run.journal")
+    ran = trioarb.run(SPREAD, VIRTUAL, *(f"--set={one}" for one in overrides), "--journal=run.journal")
     assert ran.code in (0, 3), ran.err
     assert_told_again(trioarb, ran)
 
 
 def test_of_a_resumed_campaign_it_tells_all_stretches(trioarb: CommandLine) -> None:
-    first = trioarb.run(TOP10, VIRTUAL, "--journal=run.journal", "--iterations=20")
+    first = trioarb.run(SPREAD, VIRTUAL, "--journal=run.journal", "--iterations=20")
     assert first.code == 0, first.err
     events = ["--events=events.jsonl", "--summary=summary.json"]
     resumed = trioarb("resume", "run.journal", *events, "--iterations=50")
@@ -62,7 +62,7 @@ def test_of_a_resumed_campaign_it_tells_all_stretches(trioarb: CommandLine) -> N
 
 
 def test_a_journal_that_is_written_or_was_cut_off_has_a_summary(trioarb: CommandLine) -> None:
-    with trioarb.started("run", TOP10, "--journal=run.journal", "--runtime=50") as running:
+    with trioarb.started("run", SPREAD, "--journal=run.journal", "--runtime=50") as running:
         running.wait_for("position opened")
         while_running = trioarb("summary", "run.journal")
         assert (while_running.code, while_running.err) == (0, "")
@@ -82,7 +82,7 @@ def test_a_journal_that_is_written_or_was_cut_off_has_a_summary(trioarb: Command
 
 
 def test_it_changes_nothing(trioarb: CommandLine, tmp_path: Path) -> None:
-    assert trioarb.run(TOP10, VIRTUAL, "--journal=run.journal").code == 0
+    assert trioarb.run(SPREAD, VIRTUAL, "--journal=run.journal").code == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     os.chmod(tmp_path / "run.journal", 0o400)
     assert trioarb("summary", "run.journal").code == 0

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from command import TOP10, CommandLine
+from command import SPREAD, CommandLine
 
 LIVELY = ("--set=session.loop_interval_ms=50", "--set=exchanges.*.market.step_ms=50", "--runtime=20")
 VIRTUAL = "--set=session.clock=virtual"
 
 
 def test_a_terminal_shows_a_live_table_until_ctrl_c(trioarb: CommandLine) -> None:
-    with trioarb.on_terminal("run", TOP10, *LIVELY, "--summary=summary.json") as terminal:
+    with trioarb.on_terminal("run", SPREAD, *LIVELY, "--summary=summary.json") as terminal:
         terminal.wait_for("RUNNING", "left", "elapsed", "MATICUSDT", "position opened")
         terminal.type("\x03")
         code = terminal.finish()
@@ -27,7 +27,7 @@ def test_a_terminal_shows_a_live_table_until_ctrl_c(trioarb: CommandLine) -> Non
 
 
 def test_a_terminal_may_be_plain(trioarb: CommandLine) -> None:
-    with trioarb.on_terminal("run", TOP10, VIRTUAL, "--plain") as terminal:
+    with trioarb.on_terminal("run", SPREAD, VIRTUAL, "--plain") as terminal:
         code = terminal.finish()
 
     assert code == 0
@@ -37,7 +37,7 @@ def test_a_terminal_may_be_plain(trioarb: CommandLine) -> None:
 
 def test_a_terminal_shows_what_went_wrong(with_stranger: CommandLine) -> None:
     with with_stranger.on_terminal(
-        "run", TOP10, VIRTUAL, "--set=exchanges.a.plugin=broken", "--set=exchanges.a.fault=balances"
+        "run", SPREAD, VIRTUAL, "--set=exchanges.a.plugin=broken", "--set=exchanges.a.fault=balances"
     ) as terminal:
         code = terminal.finish()
 
@@ -58,7 +58,7 @@ def _pipe_without_reader() -> Iterator[int]:
 @pytest.mark.parametrize("command", [("run", VIRTUAL, "--summary=summary.json"), ("symbols", "--json")])
 def test_a_reader_that_has_gone_is_nobodys_fault(trioarb: CommandLine, command: tuple[str, ...]) -> None:
     name, *flags = command
-    with _pipe_without_reader() as pipe, trioarb.started(name, TOP10, *flags, stdout=pipe) as process:
+    with _pipe_without_reader() as pipe, trioarb.started(name, SPREAD, *flags, stdout=pipe) as process:
         ran = process.finish()
 
     assert ran.errors == []
@@ -72,7 +72,7 @@ def test_a_campaign_whose_log_nobody_reads_still_ends_whole(trioarb: CommandLine
     files = ("--events=events.jsonl", "--summary=summary.json")
     with (
         _pipe_without_reader() as pipe,
-        trioarb.started("run", TOP10, *flags, *files, stdout=subprocess.DEVNULL, stderr=pipe) as process,
+        trioarb.started("run", SPREAD, *flags, *files, stdout=subprocess.DEVNULL, stderr=pipe) as process,
     ):
         ran = process.finish()
 
@@ -85,8 +85,8 @@ def test_a_stream_that_lacks_characters_shows_question_marks(
     trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    for arguments in (["plugins"], ["check", TOP10], ["run", TOP10, VIRTUAL, "--runtime=20"]):
+    for arguments in (["plugins"], ["check", SPREAD], ["run", SPREAD, VIRTUAL, "--runtime=20"]):
         ran = trioarb(*arguments)
         assert ran.code == 0, ran.err
         assert (ran.out + ran.err).isascii()
-    assert json.loads(trioarb("check", TOP10, "--json").out)["ok"]
+    assert json.loads(trioarb("check", SPREAD, "--json").out)["ok"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from command import TOP10, CommandLine
+from command import SPREAD, CommandLine
 
 SHORT = ("--set=session.clock=virtual", "--set=session.max_runtime_seconds=5")
 
 
 def test_top_n_says_what_was_requested_listed_loaded_and_evaluated(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10, *SHORT, "--set=universe.top_n=500", "--set=universe.min_24h_quote_volume=100e6")
+    ran = trioarb.run(SPREAD, *SHORT, "--set=universe.top_n=500", "--set=universe.min_24h_quote_volume=100e6")
 
     counts = ran.summary["universe"]
     assert counts["requested"] == 500
@@ -21,7 +21,7 @@ def test_top_n_says_what_was_requested_listed_loaded_and_evaluated(trioarb: Comm
 def test_looking_at_a_configuration_says_that_fewer_symbols_come_than_were_requested(
     trioarb: CommandLine, command: str
 ) -> None:
-    looked = trioarb(command, TOP10, "--set=universe.top_n=150")
+    looked = trioarb(command, SPREAD, "--set=universe.top_n=150")
 
     assert looked.code == 0
     assert "150 requested, 120 listed, 120 loaded" in looked.out
@@ -29,7 +29,7 @@ def test_looking_at_a_configuration_says_that_fewer_symbols_come_than_were_reque
 
 
 def test_the_campaign_of_fifty_symbols_trades_them_all_and_earns_its_fees(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10.with_name("top50.toml"))
+    ran = trioarb.run(SPREAD.with_name("top50.toml"))
 
     assert ran.code == 0
     assert ran.summary["universe"]["evaluated"] == 50
@@ -39,7 +39,7 @@ def test_the_campaign_of_fifty_symbols_trades_them_all_and_earns_its_fees(trioar
 
 
 def test_the_campaign_of_a_hundred_symbols_gets_them_all(trioarb: CommandLine) -> None:
-    ran = trioarb.run(TOP10.with_name("top100.toml"), "--set=session.max_runtime_seconds=30")
+    ran = trioarb.run(SPREAD.with_name("top100.toml"), "--set=session.max_runtime_seconds=30")
 
     assert ran.code == 0
     assert ran.summary["universe"] == {"requested": 100, "listed": 118, "loaded": 100, "evaluated": 100}

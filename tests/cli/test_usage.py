@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from command import TOP10, CommandLine, Ran, ahead
+from command import SPREAD, CommandLine, Ran, ahead
 
 
 def test_version(trioarb: CommandLine) -> None:
@@ -35,11 +35,11 @@ def test_help_of_run_names_its_flags(trioarb: CommandLine) -> None:
 
 CASES = {
     "unknown command": (["walk"], '"walk"'),
-    "unknown flag": (["run", str(TOP10), "--bogus"], "--bogus"),
+    "unknown flag": (["run", str(SPREAD), "--bogus"], "--bogus"),
     "no configuration": (["run"], "config"),
-    "no number": (["run", str(TOP10), "--iterations=many"], "--iterations"),
-    "a negative runtime": (["run", str(TOP10), "--runtime=-1"], "--runtime: session.max_runtime_seconds"),
-    "an override without a value": (["run", str(TOP10), "--set", "session.clock"], "session.clock"),
+    "no number": (["run", str(SPREAD), "--iterations=many"], "--iterations"),
+    "a negative runtime": (["run", str(SPREAD), "--runtime=-1"], "--runtime: session.max_runtime_seconds"),
+    "an override without a value": (["run", str(SPREAD), "--set", "session.clock"], "session.clock"),
 }
 
 

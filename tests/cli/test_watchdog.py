@@ -110,7 +110,7 @@ def trioarb_market_data():
 def trioarb_exchanges():
     return [ExchangeSpec(name="stubborn", doc="", settings=Settings, open=open_venue)]
 """
-TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 
 def run(tmp_path: Path, fault: str, *signals_at: float, close_seconds: int = 10) -> tuple[int, str, float]:
@@ -125,7 +125,7 @@ def run(tmp_path: Path, fault: str, *signals_at: float, close_seconds: int = 10)
         "-m",
         "trioarb",
         "run",
-        str(TOP10),
+        str(SPREAD),
         "--journal=c.journal",
         "--summary=s.json",
         "--runtime=2",

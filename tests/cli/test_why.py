@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from command import TOP10, CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="this platform has no SIGUSR2")
 
@@ -18,7 +18,7 @@ def decided(ran: Ran) -> list[Mapping[str, Any]]:
 
 def test_a_running_campaign_says_where_its_opportunities_went(trioarb: CommandLine) -> None:
     with trioarb.started(
-        *("run", str(TOP10), "--events=events.jsonl", "--runtime=60", "--iterations=100000"),
+        *("run", str(SPREAD), "--events=events.jsonl", "--runtime=60", "--iterations=100000"),
         "--set=guards.portfolio.total_capital_usd=100",
         "--set=session.loop_interval_ms=20",
         "--log-level=DEBUG",
@@ -40,7 +40,7 @@ def test_a_running_campaign_says_where_its_opportunities_went(trioarb: CommandLi
 
 def test_asking_changes_nothing_that_happens(trioarb: CommandLine) -> None:
     virtual = (
-        str(TOP10),
+        str(SPREAD),
         "--events=events.jsonl",
         "--runtime=2000",
         "--iterations=100000",

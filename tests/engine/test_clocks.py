@@ -23,7 +23,7 @@ from trioarb.engine.clocks import Clocks
 from trioarb.testing import ScriptedTape, listing, run_real, scripted_market, two_venues
 
 SECOND_NS = 10**9
-TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_process_that_was_stopped_takes_no_entry_on_what_it_knew(tmp_path: Pat
         "-m",
         "trioarb",
         "run",
-        str(TOP10),
+        str(SPREAD),
         "--journal",
         str(journal),
         "--log-dir",

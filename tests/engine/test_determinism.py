@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONFIG = Path(__file__).parents[2] / "configs" / "top10.toml"
+CONFIG = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 
 def events(tmp_path: Path, name: str, *, hash_seed: int, config: Path = CONFIG) -> bytes:
@@ -35,7 +35,7 @@ def test_fresh_processes_write_the_same_events(tmp_path: Path) -> None:
 
 def test_the_order_of_tables_does_not_matter(tmp_path: Path) -> None:
     head, *tables = CONFIG.read_text().split("\n[")
-    permuted = tmp_path / "top10.toml"
+    permuted = tmp_path / "spread.toml"
     permuted.write_text("\n[".join([head, *reversed(tables)]))
     one = events(tmp_path, "permuted", hash_seed=1, config=permuted)
     assert without_the_file(one) == without_the_file(events(tmp_path, "plain", hash_seed=1))

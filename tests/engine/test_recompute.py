@@ -34,8 +34,9 @@ from trioarb.testing import (
 )
 from trioarb.verify.verification import Verifier
 
-TOP10, CHAOS = (
-    (Path(__file__).parents[2] / "configs" / f"{name}.toml").read_text(encoding="utf-8") for name in ("top10", "chaos")
+SPREAD, CHAOS, TOP10 = (
+    (Path(__file__).parents[2] / "configs" / f"{name}.toml").read_text(encoding="utf-8")
+    for name in ("spread", "chaos", "top10")
 )
 #: The only error of a campaign whose venues work: one is cut off at the very end.
 CANT_BE_ASKED = "balances can't be read"
@@ -191,13 +192,48 @@ SEEDS = [7, pytest.param(1, marks=pytest.mark.long), pytest.param(23, marks=pyte
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("overrides", VARIATIONS.values(), ids=VARIATIONS)
-def test_top10_adds_up(overrides: list[str], seed: int) -> None:
+def test_spread_adds_up(overrides: list[str], seed: int) -> None:
+    audited(SPREAD, overrides=[f"session.seed={seed}", *overrides])
+
+
+#: Chances that many more meet, so that much happens in a minute.
+LIVELY = ["strategy.skew_bps=5", *both("market.basis_bps=8"), *both("market.dislocations_per_hour=400"), *EVERY_QUOTE]
+ONCE = {
+    "as shipped": ["session.max_iterations=1000000", "session.max_runtime_seconds=300"],
+    "every quote": LIVELY,
+    "slow venue": [*LIVELY, "exchanges.b.latency_ms=1000"],
+    "small sizes, rejections": [*LIVELY, *SMALL, *both("reject_rate=0.3")],
+    "no time to hedge": ["execution.hedge_deadline_seconds=0.001", *both("reject_rate=0.1"), *LIVELY],
+    "no answer in time": [*LIVELY, "execution.leg_timeout_seconds=0.5", "exchanges.b.latency_ms=1000"],
+    "fee in what is bought": [*LIVELY, *both("fee_asset=received")],
+    "little stock": [*LIVELY, *both("inventory_usd_per_symbol=700")],
+    "on margin": [*LIVELY, *MARGIN],
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("overrides", ONCE.values(), ids=ONCE)
+def test_trades_without_an_exit_add_up(overrides: list[str], seed: int) -> None:
     audited(TOP10, overrides=[f"session.seed={seed}", *overrides])
+
+
+def test_trades_without_an_exit_reach_what_they_are_for() -> None:
+    def run(name: str) -> CampaignResult:
+        return run_virtual(TOP10, overrides=ONCE[name])
+
+    for name in ONCE.keys() - {"no answer in time"}:
+        closed = run(name).of_type("position_closed")
+        assert closed, name
+        assert {one["reason"] for one in closed} == {"once"}, name
+    assert {one["purpose"] for one in run("slow venue").of_type("order_submitted")} == {"leg", "hedge", "unwind"}
+    assert run("no time to hedge").of_type("residual_left")
+    assert run("no answer in time").of_type("order_unknown")
+    assert any("balance" in why for one in run("little stock").of_type("funnel_counted") for why in one["not_sized"])
 
 
 def test_variations_reach_what_they_are_for() -> None:
     def run(name: str) -> CampaignResult:
-        return run_virtual(TOP10, overrides=VARIATIONS[name])
+        return run_virtual(SPREAD, overrides=VARIATIONS[name])
 
     assert run("as shipped").of_type("position_closed")
     assert {one["purpose"] for one in run("small sizes, every quote").of_type("order_submitted")} >= {"leg", "hedge"}
@@ -326,8 +362,8 @@ def test_legs_without_an_answer_are_recorded_in_the_same_order_every_time() -> N
     assert all(run == runs[0] for run in runs)
 
 
-def test_an_exit_that_cannot_be_paid_for_waits() -> None:
-    """Venue b spends on ETH what it got for BTC: until that is back, buying BTC back would leave one leg open."""
+def test_what_closing_a_position_needs_is_not_spent_on_another_entry() -> None:
+    """If venue b spent on ETH what it got for BTC, buying BTC back would leave one leg open."""
     rows = {
         "a": [(0.0, "BTCUSDT", *CHEAP), (0.0, "ETHUSDT", *DEAR)],
         "b": [
@@ -342,8 +378,12 @@ def test_an_exit_that_cannot_be_paid_for_waits() -> None:
     table["exchanges"]["b"]["balances"] = {"USDT": "1"}
     table["strategy"] = {"exit_bps": -30, "max_quote_age_ms": 60_000}
     result = audited(table, plugins=scripted(rows, ["BTC", "ETH"]))
-    assert len(result.of_type("position_closed")) == 2
+    (closed,) = result.of_type("position_closed")
+    assert closed["symbol"] == "BTCUSDT"
     assert not result.of_type("residual_left")
+    assert {why for one in result.of_type("funnel_counted") for why in one["not_sized"]} == {
+        "balance.b.USDT.below_minimum"
+    }
 
 
 def run_exits_that_fill_nothing(latency_ms: int) -> CampaignResult:

@@ -17,13 +17,13 @@ from trioarb.execution.sender import Sender
 from trioarb.model.order import Order, OrderReport
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
-TOP10 = Path(trioarb.__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(trioarb.__file__).parents[2] / "configs" / "spread.toml"
 
 
 @pytest.fixture(params=["0", "40", "700"])
 def table(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return top10 for four minutes with a latency in ms."""
-    table = tomli.loads(TOP10.read_text(), parse_float=Decimal)
+    """Return spread for four minutes with a latency in ms."""
+    table = tomli.loads(SPREAD.read_text(), parse_float=Decimal)
     table["session"] |= {"clock": "virtual", "max_runtime_seconds": 240}
     for number, venue in enumerate(table["exchanges"].values()):
         venue["latency_ms"] = Decimal(request.param) + number

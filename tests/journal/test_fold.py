@@ -40,9 +40,9 @@ from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 from trioarb.time.virtual import VirtualClock
 
-TOP10, CHAOS = (
+SPREAD, CHAOS = (
     tomli.loads((Path(__file__).parents[2] / "configs" / f"{name}.toml").read_text(), parse_float=Decimal)
-    for name in ("top10", "chaos")
+    for name in ("spread", "chaos")
 )
 EVERY = 50
 
@@ -63,10 +63,10 @@ ALL_TIERS = ["guards.exchange={}", "guards.kill_switch={}"]
 SHORT_CHAOS = ["session.max_runtime_seconds=600", *both("active_seconds=560")]
 #: A configuration, and what is changed of it.
 CONFIGS: Mapping[str, tuple[Mapping[str, Any], list[str]]] = {
-    "top10": (TOP10, []),
-    "each order": (TOP10, ["session.durability=order", "guards.symbol.cooldown_seconds=0", *ALL_TIERS]),
+    "spread": (SPREAD, []),
+    "each order": (SPREAD, ["session.durability=order", "guards.symbol.cooldown_seconds=0", *ALL_TIERS]),
     "every quote, small sizes": (
-        TOP10,
+        SPREAD,
         [
             *("session.loop_interval_ms=0", "session.max_iterations=1000000", "session.max_runtime_seconds=60"),
             *("guards.symbol.circuit_breaker_loss_count=1", "guards.symbol.circuit_breaker_duration=5"),
@@ -74,10 +74,10 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], list[str]]] = {
         ],
     ),
     "emergency stop": (
-        TOP10,
+        SPREAD,
         ["guards.global.emergency_stop_loss_usd=0.01", "guards.global.max_daily_loss_usd=0.01"],
     ),
-    "positions kept": (TOP10, ["session.close_positions_at_end=false", "strategy.exit_bps=50"]),
+    "positions kept": (SPREAD, ["session.close_positions_at_end=false", "strategy.exit_bps=50"]),
     "chaos": (CHAOS, [*SHORT_CHAOS, *ALL_TIERS]),
     "chaos, answers later than anybody waits": (
         CHAOS,

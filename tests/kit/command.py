@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["TOP10", "CommandLine", "OnTerminal", "Process", "Ran", "ahead"]
+__all__ = ["SPREAD", "CommandLine", "OnTerminal", "Process", "Ran", "ahead"]
 
-TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 T = TypeVar("T")
 

@@ -824,9 +824,15 @@ class Books:
         self._streaks[event["symbol"]].closed_ns = self._ts_ns
         trade = self.trades[event["trade_id"]]
         pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
-        if pair is None or pair.is_entry or event["trade_id"] not in self._positions:
+        once = pair is not None and pair.is_entry and not pair.event["holds"]
+        if pair is None or (pair.is_entry and not once) or event["trade_id"] not in self._positions:
             self._problem("closes a position without its exit")
             return
+        if once != (event["reason"] == "once"):
+            self._problem(f"closes for the reason {event['reason']}")
+        if once:  # what was bought stays in stock, and what was sold is gone
+            trade.left[trade.long_venue] += trade.held.quantity
+            trade.left[trade.short_venue] -= trade.held.quantity
         del self._positions[event["trade_id"]]
         trade.held, trade.is_closed, pair.closed = Held(), True, event
 

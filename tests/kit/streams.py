@@ -12,7 +12,7 @@ from typing import Any, cast
 import attrs
 import tomli
 import trio
-from command import TOP10
+from command import SPREAD
 from msgspec.structs import replace
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport, VenueError
@@ -142,8 +142,8 @@ def _campaign(
     return records
 
 
-def _top10(*overrides: str) -> Stream:
-    table = tomli.loads(TOP10.read_text(encoding="utf-8"), parse_float=Decimal)
+def _spread(*overrides: str) -> Stream:
+    table = tomli.loads(SPREAD.read_text(encoding="utf-8"), parse_float=Decimal)
     return _campaign(table, overrides=["universe.top_n=5", *overrides])
 
 
@@ -161,17 +161,17 @@ def _resumed() -> Stream:
 #: Streams by what is special about them. Each is sound.
 STREAMS: Mapping[str, Callable[[], Stream]] = {
     "partial fills": _run,
-    "top10": _top10,
-    "dust": partial(_top10, "exchanges.*.market.size_usd=50", "session.loop_interval_ms=0"),
-    "fees in base asset": partial(_top10, "exchanges.*.fee_asset=received", "fx.USDT=0.99915"),
+    "spread": _spread,
+    "dust": partial(_spread, "exchanges.*.market.size_usd=50", "session.loop_interval_ms=0"),
+    "fees in base asset": partial(_spread, "exchanges.*.fee_asset=received", "fx.USDT=0.99915"),
     "margin, slow venue": partial(
-        _top10,
+        _spread,
         "exchanges.*.account=margin",
         "exchanges.*.max_borrow_usd=2000",
         "exchanges.*.inventory_usd_per_symbol=0",
         "exchanges.b.latency_ms=2000",
     ),
-    "rejections": partial(_top10, "exchanges.*.reject_rate=0.4"),
+    "rejections": partial(_spread, "exchanges.*.reject_rate=0.4"),
     "residual": partial(_run, _one_trade, {"a": Fate(2), "b": Fate(1)}),
     "position kept": partial(_run, _one_trade, close_positions_at_end=False, max_runtime_seconds=15),
     "stop": partial(_run, guards={"global": {"emergency_stop_loss_usd": "0.01", "max_daily_loss_usd": "0.01"}}),

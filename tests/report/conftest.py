@@ -20,7 +20,7 @@ from trioarb.plugin.registry import load_plugins
 from trioarb.report.report import Report
 from trioarb.time.virtual import VirtualClock
 
-TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 
 @attrs.frozen
@@ -36,15 +36,15 @@ class Ran:
         return [event for event in self.events if event["type"] in types]
 
 
-def run_top10(
+def run_spread(
     *overrides: str,
     plugins: Mapping[str, object] | None = None,
     on_open: Callable[[Campaign], None] = lambda campaign: None,
     observer: Callable[[Record], None] = lambda record: None,
 ) -> Ran:
-    """Run the campaign of configs/top10.toml in virtual time."""
+    """Run the campaign of configs/spread.toml in virtual time."""
     loaded_plugins = load_plugins(plugins)
-    loaded = load_config(TOP10, loaded_plugins, overrides=("session.clock=virtual", *overrides))
+    loaded = load_config(SPREAD, loaded_plugins, overrides=("session.clock=virtual", *overrides))
     events: list[dict[str, Any]] = []
     clock = VirtualClock()
 
@@ -93,7 +93,7 @@ class _ScriptedTape(Tape):
 
 def run_script(*overrides: str, **rows_of_venue: Rows) -> Ran:
     """Run a campaign on the quotes of a script."""
-    return run_top10(
+    return run_spread(
         "exchanges.a.market.plugin=script",
         "exchanges.b.market.plugin=script",
         "universe.source=recorded",
@@ -117,9 +117,9 @@ def silent() -> Ran:
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Ran]:
-    return run_top10
+    return run_spread
 
 
 @pytest.fixture(scope="session")
 def ran() -> Ran:
-    return run_top10()
+    return run_spread()

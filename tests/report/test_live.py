@@ -22,7 +22,7 @@ from trioarb.plugin.registry import load_plugins
 from trioarb.report.live import LiveFrames, live_view
 from trioarb.state.snapshot import Snapshot
 
-TOP10 = Path(__file__).parents[2] / "configs" / "top10.toml"
+SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
 
 
 def terminal(width: int = 80, height: int = 24) -> Console:
@@ -153,7 +153,7 @@ def test_without_a_snapshot_there_is_no_frame(ran: Any) -> None:
 def test_the_view_lives_in_its_own_thread_and_leaves_a_clean_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     plugins = load_plugins()
     overrides = ["session.max_runtime_seconds=1.2", "session.loop_interval_ms=50"]
-    config = load_config(TOP10, plugins, overrides=overrides).config
+    config = load_config(SPREAD, plugins, overrides=overrides).config
     console = terminal()
     drawers = set()
     original = LiveFrames.frame

@@ -135,7 +135,7 @@ def test_a_trade_that_is_not_there_has_no_timeline() -> None:
     assert list(trade_timeline(stream("partial fills"), "t900").lines()) == []
 
 
-@pytest.mark.parametrize("name", ["partial fills", "top10", "stop"])
+@pytest.mark.parametrize("name", ["partial fills", "spread", "stop"])
 def test_refusals_are_counted_by_rule(name: str) -> None:
     records = stream(name)
     counts: dict[str, int] = {}

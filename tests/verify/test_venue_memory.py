@@ -63,7 +63,7 @@ def found(records: Stream, venues: Venues, **options: bool) -> list[str]:
     return [*lost(told, venues, **options), *doubled(venues), *contradictions(told, venues)]
 
 
-@pytest.mark.parametrize("name", ["top10", "rejections", "fees in base asset"])
+@pytest.mark.parametrize("name", ["spread", "rejections", "fees in base asset"])
 def test_a_journal_that_tells_the_truth(name: str) -> None:
     assert not found(stream(name), remembered(stream(name)))
 
@@ -90,7 +90,7 @@ IN_THE_JOURNAL: dict[str, Callable[[Stream], Stream]] = {
 
 @pytest.mark.parametrize("change", IN_THE_JOURNAL.values(), ids=IN_THE_JOURNAL)
 def test_a_journal_that_does_not(change: Callable[[Stream], Stream]) -> None:
-    records = stream("top10")
+    records = stream("spread")
     assert found(change(records), remembered(records))
 
 
@@ -103,14 +103,14 @@ def test_rejected_and_cancelled_are_not_the_same() -> None:
 
 
 def test_an_order_that_was_executed_twice() -> None:
-    records = stream("top10")
+    records = stream("spread")
     venues = remembered(records)
     venues["a"].append(next(line for line in venues["a"] if line["type"] == "executed"))
     assert list(doubled(venues))
 
 
 def test_only_what_stands_between_may_cut_orders_and_split_fills() -> None:
-    records = stream("top10")
+    records = stream("spread")
     venues = copy.deepcopy(remembered(records))
     line = next(one for one in venues["a"] if one["type"] == "executed" and one["report"]["fills"])
     fill = line["report"]["fills"].pop()

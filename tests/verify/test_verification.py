@@ -503,7 +503,7 @@ def an_exit_price_without_fills(records: Stream) -> Stream:
     return changed(records, places(records, PositionClosed)[0], exit_buy_price=None)
 
 
-@breaks(Check.POSITIONS, on="top10")
+@breaks(Check.POSITIONS, on="spread")
 def reduced_to_more(records: Stream) -> Stream:
     index = places(records, PositionReduced)[0]
     return changed(records, index, quantity=event(records, index).quantity * 100)
@@ -631,7 +631,7 @@ def a_trade_that_earned_more(records: Stream) -> Stream:
     return changed(records, index, pnl_usd=event(records, index).pnl_usd + Decimal("1e-15"))
 
 
-@breaks(Check.PNL, on="top10")
+@breaks(Check.PNL, on="spread")
 def a_rest_that_keeps_more(records: Stream) -> Stream:
     index = places(records, PositionReduced)[0]
     return changed(records, index, fees=event(records, index).fees + Decimal("1e-14"))
@@ -804,7 +804,7 @@ _FREE_FIGURES = {
 }
 
 
-@pytest.mark.parametrize("name", ["partial fills", "top10", "residual", "entry learnt late", "exit of unknown fate"])
+@pytest.mark.parametrize("name", ["partial fills", "spread", "residual", "entry learnt late", "exit of unknown fate"])
 def test_no_event_can_be_missing(name: str) -> None:
     records = stream(name)
     for index, record in enumerate(records):
@@ -818,7 +818,7 @@ def test_no_event_can_be_missing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["partial fills", "top10", "dust", "residual", "entry learnt late", "exit learnt late"]
+    "name", ["partial fills", "spread", "dust", "residual", "entry learnt late", "exit learnt late"]
 )
 @pytest.mark.parametrize("by", [Decimal("1.01"), Decimal("-1")])
 def test_no_figure_can_be_another(name: str, by: Decimal) -> None:
@@ -984,5 +984,5 @@ def test_many_ids_take_little_memory() -> None:
 
 
 def test_renumbering_keeps_a_sound_stream_sound() -> None:
-    records: Mapping[str, Stream] = {name: stream(name) for name in ("partial fills", "top10")}
+    records: Mapping[str, Stream] = {name: stream(name) for name in ("partial fills", "spread")}
     assert all(verified(renumbered(one)).is_sound for one in records.values())
