@@ -87,7 +87,7 @@ def flow(side: Side, filled: Decimal, undone: Decimal = ZERO) -> Flow:
     return result
 
 
-def opened(kind: PairKind) -> PairOpened:
+def opened(kind: PairKind, *, holds: bool = True) -> PairOpened:
     """Return a pair that buys 2 at a and sells as much at b; an exit then closes what is long at b and short at a."""
     return PairOpened(
         pair_id="p7",
@@ -101,6 +101,7 @@ def opened(kind: PairKind) -> PairOpened:
         sell_limit=D(98),
         reserved_usd=D(0),
         reason=ExitReason.EDGE if kind is PairKind.EXIT else None,
+        holds=holds,
     )
 
 
@@ -145,6 +146,7 @@ class Case:
     unknown: tuple[Order, ...]
     touches: tuple[Touch | None, Touch | None]
     last_touches: tuple[Touch | None, Touch | None] = (None, None)
+    holds: bool = True
 
     @property
     def imbalance(self) -> Decimal:
@@ -152,7 +154,7 @@ class Case:
 
     def settle(self) -> list[Event]:
         is_exit = self.kind is PairKind.EXIT
-        flows = PairFlows(opened(self.kind), buy=self.buy, sell=self.sell)
+        flows = PairFlows(opened(self.kind, holds=self.holds), buy=self.buy, sell=self.sell)
         leg = partial(
             EndedLeg,
             touch=dict(zip("ab", self.touches, strict=True)).get,
@@ -171,6 +173,7 @@ class Case:
             position=POSITION if is_exit else None,
             totals=TradeTotals(exit_buy=self.buy, exit_sell=self.sell, fees=self.buy.fees + self.sell.fees),
             unknown=self.unknown,
+            now_ns=9,
             usd_per_quote=USD,
         )
 
@@ -275,6 +278,23 @@ def test_whatever_was_filled_is_accounted_for(kind: PairKind) -> None:
         check(case)
         count += 1
     assert count > 500
+
+
+def test_an_entry_without_an_exit_earns_what_its_legs_differ_by_and_leaves_what_another_would() -> None:
+    for case in cases(PairKind.ENTRY):
+        events, held = attrs.evolve(case, holds=False).settle(), case.settle()
+        assert of_type(events, ResidualLeft) == of_type(held, ResidualLeft)
+        (ended,) = of_type(events, PairEnded)
+        left = sum(Fraction(one.booked_value) for one in of_type(events, ResidualLeft))
+        earned = sum(Fraction(one.cash) - Fraction(one.fees) for one in (case.buy, case.sell)) + left
+        assert Fraction(ended.pnl_usd) == earned * Fraction(USD) + Fraction(ended.dust_value_usd)
+        traded = max(D(0), min(case.buy.net, -case.sell.net))
+        closed = of_type(events, PositionClosed)
+        assert [one.quantity for one in of_type(events, PositionOpened)] == [traded] * bool(traded)
+        # However little it is: nothing of it has to be traded again.
+        assert [(one.quantity, one.pnl_usd, one.reason) for one in closed] == [
+            (traded, ended.pnl_usd, ExitReason.ONCE)
+        ] * bool(traded)
 
 
 def test_an_exit_that_moved_nothing_changes_nothing() -> None:
