@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
@@ -111,3 +113,76 @@ def test_without_a_price_to_close_at_nothing_is_entered() -> None:
     assert not result.of_type("order_submitted")
     (counted,) = (one["not_sized"] for one in result.of_type("funnel_counted") if one["final"])
     assert set(counted) == {"no_price_to_close.b"}
+
+
+def fallen(until: float) -> Iterator[tuple[str, ScriptedRow]]:
+    """Yield a gap that goes, and prices that fall by 15 %, until a second at which they come back."""
+    for second in range(60):
+        price = 100.0 if second < 3 or second >= until else 85.0
+        yield "a", (float(second), "BTCUSDT", price, 50.0, price + 0.1, 50.0)
+        gap = 1.0 if second < 2 else 0.0
+        yield "b", (second + 0.01, "BTCUSDT", price + gap, 50.0, price + gap + 0.1, 50.0)
+
+
+def run_fallen(until: float, least: dict[str, int]) -> CampaignResult:
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10, "exit_bps": 500, "order_size_usd": 104, "max_holding_seconds": 4}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 1000}}
+    for venue, min_notional in least.items():
+        table["exchanges"][venue] |= {"min_notional": min_notional, "lot_size": "0.01"}
+    rows = list(fallen(until))
+    tapes = {venue: ScriptedTape([row for at, row in rows if at == venue], listings=[listing("BTC")]) for venue in "ab"}
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+@pytest.mark.parametrize("least", [{"a": 100, "b": 100}, {"a": 100, "b": 5}])
+def test_a_position_that_fell_below_a_minimum_stays_open_and_is_named(least: dict[str, int]) -> None:
+    result = run_fallen(until=1000, least=least)
+
+    (opened,) = result.of_type("position_opened")
+    assert not result.of_type("position_closed")
+    assert not result.of_type("dust_left")
+    assert result.exit_code == 3
+    (problem,) = result.of_type("campaign_ended")[0]["problems"]
+    assert f"too small for {' and '.join(sorted(one for one in least if least[one] == 100))}" in problem
+    (marked,) = result.of_type("position_marked")
+    assert marked["quantity"] == opened["quantity"]
+    assert result.campaign.state.exposure.exposure_usd() == Decimal(opened["exposure_usd"])
+
+
+def test_a_position_that_fell_below_a_minimum_is_closed_when_its_value_allows_it_again() -> None:
+    result = run_fallen(until=40, least={"a": 100, "b": 100})
+
+    (closed,) = result.of_type("position_closed")
+    assert closed["ts_ns"] - result.events[0]["ts_ns"] >= 40 * 10**9
+    assert closed["reason"] == "max_holding"
+    assert result.exit_code == 0
+
+
+def run_frozen(returns: int) -> CampaignResult:
+    """Run with a venue b that is silent from second 2 on, while a falls, and comes back at a second."""
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10, "exit_bps": -10, "order_size_usd": 500, "max_holding_seconds": 20}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 1000}}
+    a = [(second / 2, "BTCUSDT", 100.0 - second / 2, 50.0, 100.1 - second / 2, 50.0) for second in range(80)]
+    b = [(second / 10, "BTCUSDT", 100.0 + (second > 3), 50.0, 100.1 + (second > 3), 50.0) for second in range(20)]
+    b += [(float(second), "BTCUSDT", 101.0 - second, 50.0, 101.1 - second, 50.0) for second in range(returns, 40)]
+    tapes = {"a": ScriptedTape(a, listings=[listing("BTC")]), "b": ScriptedTape(b, listings=[listing("BTC")])}
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+def test_an_exit_waits_while_a_venue_is_silent() -> None:
+    result = run_frozen(returns=30)
+
+    (closed,) = result.of_type("position_closed")
+    assert 30 * 10**9 <= closed["ts_ns"] - result.events[0]["ts_ns"] < 31 * 10**9
+    assert abs(Decimal(closed["pnl_usd"])) < 10, "nothing is made of prices that nobody quotes any more"
+
+
+def test_a_position_at_a_venue_that_stays_silent_is_left_open_and_says_so() -> None:
+    result = run_frozen(returns=1000)
+
+    assert not result.of_type("position_closed")
+    assert result.exit_code == 3
+    (problem,) = result.of_type("campaign_ended")[0]["problems"]
+    assert "the last quote of b is" in problem

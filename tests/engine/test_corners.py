@@ -151,6 +151,7 @@ def test_a_quarantined_symbol_is_not_evaluated_and_begins_anew(interval_ms: int)
 def test_each_leg_of_an_exit_goes_down_to_its_own_venues_lot() -> None:
     config = two_venues()
     config["strategy"] = {"order_size_base": 1, "exit_bps": -20}
+    config["execution"] = {"dust_usd": 10}
     for venue, lot in (("a", "0.1"), ("b", "0.25")):
         config["exchanges"][venue]["instruments"] = {"BTCUSDT": {"lot_size": lot, "min_notional": 0}}
     later: list[Row] = [(5.0 + second, "BTC", 101.0, 100.0, 101.01, 100.0) for second in range(30)]
@@ -179,6 +180,7 @@ def test_a_remedy_that_was_refused_once_is_tried_again_when_the_other_fills_noth
 
     config = two_venues()
     config["exchanges"]["a"]["plugin"] = "odd"
+    config["execution"] = {"max_exit_quote_age_ms": 60_000, "dust_usd": 10}
     a: list[Row] = [(0.0, "BTC", 99.0, 100.0, 100.0, 100.0)]
     a += [(1.0 + second, "BTC", 99.9, 100.0, 100.0, 100.0) for second in range(30)]
     b: list[Row] = [(0.0, "BTC", 99.0, 100.0, 102.0, 100.0), (1.0, "BTC", 101.0, 100.0, 102.0, 100.0)]
@@ -228,6 +230,7 @@ def test_a_side_that_was_withdrawn_is_not_traded_on_and_an_exit_waits_for_it() -
     config = two_venues()
     config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "max_quote_age_ms": 60_000, "max_holding_seconds": 5}
     config["exchanges"]["b"]["max_quote_age_ms"] = 60_000
+    config["execution"] = {"max_exit_quote_age_ms": 60_000}
     a: list[Row] = [(0.0, "BTC", 99.9, 100.0, 100.0, 100.0), (1.0, "BTC", 99.9, 100.0, nan, 100.0)]
     a += [(4.0, "BTC", 99.9, 100.0, 100.0, 100.0), (6.0, "BTC", 0.0, 100.0, 100.0, 100.0)]
     a += [(20.0, "BTC", 99.9, 100.0, 100.0, 100.0), (30.0, "BTC", 99.9, 100.0, 100.0, 100.0)]

@@ -99,7 +99,7 @@ class Play:
             out_of_time=out_of_time,
             fate_unknown=self.fate_unknown,
         )
-        step = next_step(state, slippage_bps=self.slippage_bps, exit_bps=self.exit_bps)
+        step = next_step(state, slippage_bps=self.slippage_bps, exit_bps=self.exit_bps, dust_usd=Decimal(10**9))
         if out_of_time or self.fate_unknown:
             assert isinstance(step, Finish)
         if isinstance(step, Send):

@@ -175,6 +175,7 @@ class Case:
             unknown=self.unknown,
             now_ns=9,
             usd_per_quote=USD,
+            dust_usd=D(10**9),
         )
 
     @property

@@ -141,6 +141,8 @@ class Pair:
     urgent_before: Mapping[tuple[str, str], Fraction]
     orders: list[str] = field(default_factory=list)
     residuals: list[Event] = field(default_factory=list)
+    dust: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
+    dust_value: Fraction = _NONE
     closed: Event | None = None
     ended: bool = False
 
@@ -174,7 +176,7 @@ class Trade:
     exits: Flow = field(default_factory=Flow)
     net: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     left: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
-    dust: Fraction = _NONE
+    dust: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     pnl_usd: Fraction = _NONE
     fees_usd: Fraction = _NONE
     is_closed: bool = False
@@ -220,6 +222,8 @@ class Books:
         self._reserved: dict[str, Fraction] = {}
         self._positions: dict[str, Fraction] = {}
         self._residuals: dict[str, Event] = {}
+        #: What dust cost in USD, by symbol and venue; below zero where it is short.
+        self._dust_cost: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
         self._residual_ids: set[str] = set()
         #: The order whose late word is being recorded, and the residual that has to follow what it resolves.
         self._learning: str | None = None
@@ -275,14 +279,14 @@ class Books:
         return [self._orders[order_id].event for order_id in order_ids]
 
     def exposure_usd(self, symbol: str | None = None) -> Fraction:
-        """Return positions, reservations and residuals of a symbol, or of all."""
+        """Return positions, reservations, residuals and dust of a symbol, or of all."""
         left = (residual for residual in self._residuals.values() if symbol in (None, residual["symbol"]))
         total = sum((number(residual["cost_usd"]) for residual in left), _NONE)
         for pair_id, part in self._reserved.items():
             total += part if symbol in (None, self._pairs[pair_id].event["symbol"]) else 0
         for trade_id, part in self._positions.items():
             total += part if symbol in (None, self.trades[trade_id].symbol) else 0
-        return total
+        return total + sum((abs(cost) for (one, _), cost in self._dust_cost.items() if symbol in (None, one)), _NONE)
 
     def daily_loss_usd(self, symbol: str | None = None) -> Fraction:
         """Return the loss of the UTC day of the last event."""
@@ -603,7 +607,8 @@ class Books:
         self._same(event["pnl_usd"], pnl, "pnl_usd")
         trade.pnl_usd += pnl
         trade.fees_usd += fees * fx
-        trade.dust += number(event["dust"])
+        for venue, quantity in pair.dust.items():
+            trade.dust[venue] += quantity
         self._cash_usd[symbol] += dust_value
         self._realise(symbol, pnl, fees * fx)
         self._check_outcome(event, pair, trade)
@@ -626,6 +631,8 @@ class Books:
         """Return what dust adds to ``pnl_usd``: what the event says, if it can be true."""
         dust, value = number(event["dust"]), number(event.get("dust_value_usd", "0"))
         symbol = event["symbol"]
+        self._same(event.get("dust_value_usd", "0"), pair.dust_value * self._fx(symbol), "dust_value_usd")
+        self._same(event["dust"], max(map(abs, pair.dust.values()), default=_NONE), "dust")
         if not dust:
             if value:
                 self._problem("values dust that isn't there")
@@ -671,12 +678,24 @@ class Books:
         """What was bought and sold on each venue is held by the position, is a residual, or is dust."""
         for venue, sign in ((trade.long_venue, 1), (trade.short_venue, -1)):
             rest = trade.net[venue] - sign * trade.held.quantity - trade.left[venue]
-            if abs(rest) > trade.dust:
-                self._problem(
-                    f"leaves {float(rest)} at {venue}, which is neither position, residual nor dust ({trade.dust})"
-                )
+            if rest != trade.dust[venue]:
+                self._problem(f"leaves {float(rest)} at {venue}, which is neither position, residual nor dust")
 
     # Residuals
+
+    def _on_dust_left(self, event: Event) -> None:
+        """Dust is named by a pair that is about to end, on the side that its position has there."""
+        symbol, venue, quantity = event["symbol"], event["venue"], number(event["quantity"])
+        pair = self._flying.get(event["pair_id"])
+        if pair is None or not quantity or event["asset"] != self._assets_of(symbol)[0]:
+            self._problem("is no dust of a pair in flight")
+            return
+        pair.dust[venue] += quantity
+        pair.dust_value += number(event["booked_value"])
+        cost = abs(quantity) * number(event["price"]) * self._fx(symbol)
+        self._same(event["cost_usd"], cost, "cost_usd")
+        self._dust_cost[symbol, venue] += cost if quantity > 0 else -cost
+        self._sample()
 
     def _on_residual_left(self, event: Event) -> None:
         residual_id, quantity, price = event["residual_id"], number(event["quantity"]), number(event["average_price"])

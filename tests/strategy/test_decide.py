@@ -71,6 +71,8 @@ class Desk:
             leg=lambda venue, side: desk.leg(instruments[venue], side),
             usd_per_quote=Decimal(1),
             slippage_bps=Decimal(20),
+            exit_age_ns=10**18,
+            dust_usd=Decimal(1),
         )
         return desk
 

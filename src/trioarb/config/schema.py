@@ -16,6 +16,7 @@ from trioarb.settings.types import (
     Count,
     Depth,
     Milliseconds,
+    Money,
     NonNegativeBps,
     PositiveCount,
     PositiveDecimal,
@@ -178,6 +179,12 @@ class Execution:
     hedge_retry_ms: PositiveMilliseconds = setting(Decimal(100), doc="pause between two tries that filled nothing")
     unwind_slippage_bps: NonNegativeBps = setting(
         Decimal(20), doc="how far beyond the touch a hedge, an unwind or a forced exit may trade"
+    )
+    max_exit_quote_age_ms: PositiveMilliseconds = setting(
+        Decimal(10_000), doc="no position is closed at quotes older than this, whatever the reason: it waits"
+    )
+    dust_usd: Money = setting(
+        Decimal(1), doc="what no venue takes is dust if it is worth less than this, and stays open if it is worth more"
     )
     close_deadline_seconds: PositiveSeconds = setting(
         Decimal(15), doc="how long closing positions at the campaign's end may take"

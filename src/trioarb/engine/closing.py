@@ -32,6 +32,7 @@ async def drain(campaign: Campaign) -> None:
             campaign.problems.append(
                 f"{position.route.symbol}: {text(position.quantity)} could not be closed in time; still long at "
                 f"{position.route.buy_venue} and short at {position.route.sell_venue}"
+                f"{campaign.symbols[position.route.symbol].why_open(position)}"
             )
 
 

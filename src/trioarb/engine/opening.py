@@ -189,6 +189,8 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
             interval_ns=seconds_to_ns(config.session.loop_interval_ms / 1000),
             max_iterations=config.session.max_iterations,
             slippage_bps=config.execution.unwind_slippage_bps,
+            exit_age_ns=seconds_to_ns(config.execution.max_exit_quote_age_ms / 1000),
+            dust_usd=config.execution.dust_usd,
         ),
         latency=LatencyHistogram(),
     )

@@ -26,12 +26,15 @@ __all__ = ["Limits", "Parts"]
 class Limits:
     """How often a symbol is evaluated: every ``interval_ns`` (0: at every quote), ``max_iterations`` times.
 
-    ``slippage_bps``: how far beyond the touch a forced exit may trade.
+    ``slippage_bps``: how far beyond the touch a forced exit may trade. ``exit_age_ns``: how old the quotes may be
+    that a position is closed at. ``dust_usd``: what is worth more is no dust.
     """
 
     interval_ns: int
     max_iterations: int | None
     slippage_bps: Decimal
+    exit_age_ns: int
+    dust_usd: Decimal
 
 
 @attrs.frozen(kw_only=True)

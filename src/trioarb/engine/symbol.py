@@ -94,6 +94,8 @@ class SymbolTask:
             leg=market.leg,
             usd_per_quote=market.usd_per_quote,
             slippage_bps=parts.limits.slippage_bps,
+            exit_age_ns=parts.limits.exit_age_ns,
+            dust_usd=parts.limits.dust_usd,
         )
         self._every_quote = parts.limits.interval_ns == 0
         self._most_iterations = maxsize if parts.limits.max_iterations is None else parts.limits.max_iterations
@@ -153,6 +155,10 @@ class SymbolTask:
     def best_edge_bps(self) -> float | None:
         """The best edge between the quotes that were fresh when the newest came."""
         return self._decider.look(max(self._board.received_ns))[0]
+
+    def why_open(self, position: Position) -> str:
+        """Return what is in the way of closing a position now, to follow in a sentence; empty if that isn't known."""
+        return self._decider.why_open(position, self._parts.time.now_ns())
 
     def unrealised_usd(self, position: Position) -> Decimal | None:
         """Return PnL if closed at the touch, fees paid; ``None`` without quotes."""
@@ -338,7 +344,7 @@ class SymbolTask:
         await self.take_turn()
         while positions := self._parts.trades.positions(self.symbol):
             for position in positions:
-                if not self._decider.can_close(position):
+                if not self._decider.can_close(position, self._parts.time.now_ns()):
                     continue
                 found = self._decider.plan_exit(position, reason)
                 if found.is_tradable:
@@ -469,7 +475,8 @@ class SymbolTask:
         decider, found = self._decider, work.found
         if self._decided_seq == self._parts.journal.seq and decider.has_same_quotes(found.plan, found.touches):
             return found
-        return decider.plan_exit(work.position, work.reason) if decider.can_close(work.position) else None
+        can_close = decider.can_close(work.position, self._parts.time.now_ns())
+        return decider.plan_exit(work.position, work.reason) if can_close else None
 
     async def _exit_later(self, rest: Rest, position: Position) -> None:
         await rest()

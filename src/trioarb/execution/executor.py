@@ -161,6 +161,7 @@ class Executor:
             unknown=tuple(flight.unanswered.values()),
             now_ns=self._time.now_ns(),
             usd_per_quote=market.usd_per_quote,
+            dust_usd=self._settings.dust_usd,
         ):
             self._journal.record(event)
 
@@ -248,7 +249,12 @@ class Executor:
             out_of_time=out_of_time,
             fate_unknown=bool(flight.unanswered),
         )
-        return next_step(state, slippage_bps=self._settings.unwind_slippage_bps, exit_bps=market.exit_bps)
+        return next_step(
+            state,
+            slippage_bps=self._settings.unwind_slippage_bps,
+            exit_bps=market.exit_bps,
+            dust_usd=self._settings.dust_usd,
+        )
 
     def _leg_order(self, flight: Flight, venue: str, side: Side, limit_price: Decimal) -> Order:
         """Return the order of a leg: what the pair wants, down to the venue's own lot."""

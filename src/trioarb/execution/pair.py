@@ -65,11 +65,12 @@ class _Remedy(msgspec.Struct, frozen=True, kw_only=True):
     cost: Decimal
 
 
-def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal) -> Send | Wait | Finish:
+def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal, dust_usd: Decimal) -> Send | Wait | Finish:
     """Return the pair's next step.
 
     ``slippage_bps`` bounds how far beyond the touch an order may trade; ``exit_bps`` is the edge at which a hedged
-    pair is expected to be closed later, which is part of the price of hedging.
+    pair is expected to be closed later, which is part of the price of hedging. What is worth ``dust_usd`` or more is
+    no dust.
     """
     imbalance = EXACT.subtract(state.bought, state.sold)
     if state.fate_unknown:
@@ -81,7 +82,7 @@ def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal) -> 
         if state.out_of_time:
             return Finish(PairOutcome.RESIDUAL, imbalance, False)
         return min(remedies, key=lambda remedy: (remedy.refusals, remedy.cost)).order
-    if _bid(state.buy) is not None and _bid(state.sell) is not None and _is_dust(state, imbalance):
+    if _bid(state.buy) is not None and _bid(state.sell) is not None and _is_dust(state, imbalance, dust_usd):
         return Finish(_outcome(state.kind, min(state.bought, state.sold)), imbalance, True)
     return Finish(PairOutcome.RESIDUAL, imbalance, False) if state.out_of_time else Wait()
 
@@ -131,11 +132,14 @@ def _leave_no_crumb(leg: Leg, quantity: Decimal, price: Decimal) -> Decimal:
     return smaller if leg.takes(smaller, price) else quantity
 
 
-def _is_dust(state: PairState, imbalance: Decimal) -> bool:
-    """Whether it is too small for every venue that could even it out: for an exit, the lagging one."""
+def _is_dust(state: PairState, imbalance: Decimal, dust_usd: Decimal) -> bool:
+    """Whether it is worth too little, and too small for every venue that could even it out: for an exit, the lagging
+    one.
+    """
     lagging = state.sell if imbalance > 0 else state.buy
     return not any(
-        (bid := _bid(leg)) is not None and leg.takes(leg.lots(abs(imbalance)), bid)
+        (bid := _bid(leg)) is not None
+        and (abs(imbalance) * bid * leg.usd_per_quote >= dust_usd or leg.takes(leg.lots(abs(imbalance)), bid))
         for leg in ((lagging,) if state.kind is PairKind.EXIT else (state.buy, state.sell))
     )
 

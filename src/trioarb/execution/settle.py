@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from trioarb.execution.pair import Finish
 from trioarb.model.event import (
+    DustLeft,
     Event,
     PairEnded,
     PairOpened,
@@ -135,20 +136,22 @@ def settle(
     unknown: Sequence[Order],
     now_ns: int,
     usd_per_quote: Decimal,
+    dust_usd: Decimal,
 ) -> list[Event]:
     """Return the events that end a pair, in the order in which they are to be recorded.
 
     ``legs``: the long one first. ``position`` is what an exit was to close, ``None`` for an entry; ``totals`` are those
     of its trade. ``unknown``: orders whose fate could not be learnt; with one no further exit can be sent safely, and
-    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity that one
-    of the venues would not take could never be closed: it is dust on both legs, not a position. An entry that holds
-    nothing closes its position at once (``now_ns``), however small: it earned what its legs differ by.
+    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity that no
+    venue would take, and that is worth less than ``dust_usd``, is dust on both legs, not a position. An entry that
+    holds nothing closes its position at once (``now_ns``), however small: it earned what its legs differ by.
     """
     opened, outcome = flows.opened, finish.outcome
     hedged = ZERO
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
-    is_dust = bool(hedged) and opened.holds and any(hedged < least(leg.instrument, leg.limit) for leg in legs)
+    worth_usd = _exposure(hedged, max(leg.limit for leg in legs), usd_per_quote) if opened.holds else ZERO
+    is_dust = 0 < worth_usd < dust_usd and all(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
     if finish.is_dust:  # less than a venue's least order: its last price is not worth a mark of its own
@@ -162,10 +165,12 @@ def settle(
             kept_fees = held_fees - share(held_fees, closed, position.quantity)
         elif kept:
             kept_cash, kept_fees = (sum(amounts) for amounts in zip(*(leg.kept(kept) for leg in legs), strict=True))
-        dust_value = _dust_value(legs, dust) if dust else ZERO
+        crumbs = _crumbs(legs, dust) if dust else []
+        dust_value = sum((one.value for one in crumbs), ZERO)
         left_value = sum((one.value for one in left), ZERO)
         realised = (held_cash - held_fees + cash - fees) - (kept_cash - kept_fees) + dust_value + left_value
         if finish.is_dust:
+            crumbs += left
             dust_value += left_value
             dust += abs(finish.imbalance)
     if position is None:
@@ -183,6 +188,7 @@ def settle(
             _residual(one, f"{opened.pair_id}.{number}", opened, legs[0].instrument.base, usd_per_quote)
             for number, one in enumerate(left, 1)
         )
+    events += (_dust(one, opened, legs[0].instrument.base, usd_per_quote) for one in crumbs)
     events.append(
         PairEnded(
             pair_id=opened.pair_id,
@@ -385,6 +391,20 @@ def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_
     )
 
 
+def _dust(left: _Left, opened: PairOpened, base: str, usd_per_quote: Decimal) -> DustLeft:
+    return DustLeft(
+        pair_id=opened.pair_id,
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        venue=left.venue,
+        asset=base,
+        quantity=left.quantity,
+        price=left.average_price,
+        booked_value=left.value,
+        cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
+    )
+
+
 def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left]:
     """Return what is left, with what orders of unknown fate may have changed.
 
@@ -413,11 +433,21 @@ def _possible(order: Order) -> _Left:
     )
 
 
-def _dust_value(legs: Sequence[EndedLeg], quantity: Decimal) -> Decimal:
-    """Return what so much on every leg would bring together, long at the bid and short at the ask; 0 without a mark."""
-    marks = [leg.mark(_multiply(quantity, leg.sign)) for leg in legs]
-    values = [mark * quantity * leg.sign for mark, leg in zip(marks, legs, strict=True) if mark is not None]
-    return sum(values, ZERO) if len(values) == len(legs) else ZERO
+def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[_Left]:
+    """Return so much on every leg, at what it would bring, long at the bid and short at the ask; 0 without a mark."""
+    found = [(leg, _multiply(quantity, leg.sign)) for leg in legs]
+    marks = [leg.mark(held) for leg, held in found]
+    known = None not in marks
+    return [
+        _Left(
+            venue=leg.venue,
+            quantity=held,
+            average_price=leg.price or leg.average or leg.limit,
+            mark=mark,
+            possible=not known,
+        )
+        for (leg, held), mark in zip(found, marks, strict=True)
+    ]
 
 
 def _side_of(touch: Touch | None, quantity: Decimal) -> Decimal | None:

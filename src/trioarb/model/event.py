@@ -25,6 +25,7 @@ __all__ = [
     "Decided",
     "DecisionsRepeated",
     "Deposited",
+    "DustLeft",
     "Event",
     "FunnelCounted",
     "GuardTripped",
@@ -265,8 +266,9 @@ class OrderUnknown(Event, frozen=True, kw_only=True):
 class PairEnded(Event, frozen=True, kw_only=True):
     """``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
 
-    ``dust`` is what is too small for any venue to trade: an imbalance, or a rest on both legs. It is valued at what it
-    would bring, ``dust_value_usd``, which is part of ``pnl_usd``.
+    ``dust`` is what is too small for any venue to trade, and worth next to nothing: an imbalance, or a rest on both
+    legs. It is valued at what it would bring, ``dust_value_usd``, which is part of ``pnl_usd``; where it is, each
+    `DustLeft` says.
     """
 
     pair_id: str
@@ -337,6 +339,24 @@ class PositionMarked(Event, frozen=True, kw_only=True):
     symbol: str
     quantity: Decimal
     unrealised_usd: Decimal | None = None
+
+
+class DustLeft(Event, frozen=True, kw_only=True):
+    """What no venue takes of what a pair left, and worth next to nothing: long if positive, short if negative.
+
+    ``booked_value`` (quote asset) is what it would bring now, or 0 where no price is known, and is part of the pair's
+    PnL. ``cost_usd`` = |quantity| × ``price``, and counts as exposure.
+    """
+
+    pair_id: str
+    trade_id: str
+    symbol: str
+    venue: str
+    asset: str
+    quantity: Decimal
+    price: Decimal
+    booked_value: Decimal
+    cost_usd: Decimal
 
 
 class ResidualLeft(Event, frozen=True, kw_only=True):

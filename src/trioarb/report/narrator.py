@@ -9,6 +9,7 @@ from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
     Decided,
+    DustLeft,
     Event,
     GuardTripped,
     KillSwitchPulled,
@@ -121,6 +122,11 @@ def _leave(left: ResidualLeft, _: int) -> _Line:
     return "error", "residual left", details
 
 
+def _leave_dust(left: DustLeft, _: int) -> _Line:
+    details = {"symbol": left.symbol, "venue": left.venue, "quantity": f"{text(left.quantity)} {left.asset}"}
+    return "info", "dust left", {**details, "cost_usd": text(left.cost_usd)}
+
+
 def _trip(tripped: GuardTripped, _: int) -> _Line:
     if tripped.answer is Answer.STOP:  # the decision that follows says it
         return None
@@ -185,6 +191,7 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     PositionOpened: _open_position,
     PositionClosed: _close_position,
     PairEnded: _end_pair,
+    DustLeft: _leave_dust,
     ResidualLeft: _leave,
     GuardTripped: _trip,
     KillSwitchPulled: _pull,

@@ -13,7 +13,7 @@ from trioarb.report.coverage import coverage_of
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
 from trioarb.report.plain import present
 from trioarb.report.report import Report
-from trioarb.report.trades import open_positions, residuals, trades, win_rate
+from trioarb.report.trades import dust, open_positions, residuals, trades, win_rate
 from trioarb.state.snapshot import RecordingFigures, Telemetry
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
 
@@ -94,6 +94,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "trades": trades(statistics),
             "open_positions": open_positions(state),
             "residuals": residuals(state),
+            "dust": dust(state),
         }
     )
 

@@ -265,6 +265,10 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         held = f"{'long' if left.quantity > 0 else 'short'} {text(abs(left.quantity))} {left.asset} at {left.venue}"
         unknown = "; an order got no answer: ask the venue" if left.unknown else ""
         yield f"Residual: {held} ({left.symbol}, {left.trade_id}), {usd(left.cost_usd)} USD{unknown}", "bold red"
+    for (symbol, venue), dust in sorted(report.state.trades.dust.items()):
+        if dust.quantity:
+            held = f"{'long' if dust.quantity > 0 else 'short'} {text(abs(dust.quantity))} {dust.asset} at {venue}"
+            yield f"Dust: {held} ({symbol}), too small for any venue", ""
     for problem in report.problems:
         yield f"Problem: {problem}", "bold red"
     if report.telemetry is not None and report.telemetry.recording is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import msgspec
 
 from trioarb.report.plain import iso_time, present
 from trioarb.state.state import State
 from trioarb.state.statistics import Statistics
 
-__all__ = ["open_positions", "residuals", "trades", "win_rate"]
+__all__ = ["dust", "open_positions", "residuals", "trades", "win_rate"]
 
 _RATE_STEP = Decimal("0.000001")
 
@@ -52,6 +53,15 @@ def open_positions(state: State) -> list[dict[str, Any]]:
 def residuals(state: State) -> list[dict[str, Any]]:
     """Return what could not be evened out, in the order in which it was left."""
     return [present(msgspec.structs.asdict(residual)) for residual in state.trades.residuals.values()]
+
+
+def dust(state: State) -> list[dict[str, Any]]:
+    """Return the dust of each symbol at each venue, long if positive, and what it is booked at in quote asset."""
+    return [
+        {"symbol": symbol, "venue": venue, **attrs.asdict(one)}
+        for (symbol, venue), one in sorted(state.trades.dust.items())
+        if one.quantity
+    ]
 
 
 def win_rate(statistics: Statistics) -> Decimal | None:

@@ -9,6 +9,7 @@ import attrs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
+    DustLeft,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -48,6 +49,8 @@ class Exposure(RiskView, Folding):
         self._total_pnl_of_day = ZERO
         #: Open residuals that are valued at the last price of a side that was withdrawn: their symbol and day.
         self._last_priced: dict[str, tuple[str, int]] = {}
+        #: What dust cost by symbol and venue, below zero where it is short.
+        self._dust: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
     def exposure_usd(self, symbol: str | None = None) -> Decimal:
         if symbol is not None:
@@ -94,6 +97,11 @@ class Exposure(RiskView, Folding):
         self._put(left.symbol, left.residual_id, left.cost_usd)
         if left.last_price is not None:
             self._last_priced[left.residual_id] = left.symbol, record.ts_ns // _DAY_NS
+
+    def _leave_dust(self, left: DustLeft, _: Record) -> None:
+        at, sign = (left.symbol, left.venue), 1 if left.quantity > 0 else -1
+        cost = self._dust[at] = EXACT.add(self._dust[at], EXACT.multiply(left.cost_usd, sign))
+        self._put(left.symbol, f"dust at {left.venue}", abs(cost))
 
     def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
         self._put(resolved.symbol, resolved.residual_id, ZERO)

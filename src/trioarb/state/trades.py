@@ -11,6 +11,7 @@ import msgspec
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
+    DustLeft,
     OrderAcknowledged,
     OrderCancelled,
     OrderFilled,
@@ -32,7 +33,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["KNOWN_FOR_NS", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
+__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
 
 #: For how long an order is known after it was submitted, at least.
 KNOWN_FOR_NS = 20 * 60 * SECOND_NS
@@ -108,6 +109,15 @@ class PairFlows:
 
 
 @attrs.define
+class Dust:
+    """The dust of a symbol at a venue: long if positive, and what it is booked at, in quote asset."""
+
+    asset: str
+    quantity: Decimal = ZERO
+    booked_value: Decimal = ZERO
+
+
+@attrs.define
 class TradeTotals:
     """What all exits of a trade bought and sold, and the fees of its entry and exits."""
 
@@ -141,6 +151,8 @@ class Trades(Folding):
         self.totals: dict[str, TradeTotals] = {}
         self.orders: dict[str, OpenOrder] = {}
         self.residuals: dict[str, ResidualLeft] = {}
+        #: By symbol and venue.
+        self.dust: dict[tuple[str, str], Dust] = {}
         self.orders_submitted = 0
         self._pairs_opened = 0
         #: The orders of the last time, and when they were submitted. The eldest is first, and found at once: a dict
@@ -263,6 +275,11 @@ class Trades(Folding):
 
     def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
         self.residuals[left.residual_id] = left
+
+    def _leave_dust(self, left: DustLeft, _: Record) -> None:
+        dust = self.dust.setdefault((left.symbol, left.venue), Dust(left.asset))
+        dust.quantity = _add(dust.quantity, left.quantity)
+        dust.booked_value = _add(dust.booked_value, left.booked_value)
 
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         del self.residuals[resolved.residual_id]

@@ -15,8 +15,9 @@ from trioarb.model.trade import ExitReason, Opportunity, Position
 from trioarb.plugin.contract import Strategy
 from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
 from trioarb.quotes.board import QuoteBoard, Touch
-from trioarb.strategy.leg import Leg
+from trioarb.strategy.leg import Leg, least
 from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
+from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["Asked", "Decider", "Exit", "Plan", "paths_of"]
 
@@ -25,7 +26,7 @@ Asked = tuple[Path, float]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: not even all of it.
+    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: it never will be one.
 
     ``touches``: those of the two venues, buying and selling, that it was made with.
     """
@@ -53,6 +54,8 @@ class Decider:
     __slots__ = (
         "_bars",
         "_board",
+        "_dust_usd",
+        "_exit_age_ns",
         "_leg",
         "_legs",
         "_path_of",
@@ -75,6 +78,8 @@ class Decider:
         leg: Callable[[str, Side], Leg],
         usd_per_quote: Decimal,
         slippage_bps: Decimal,
+        exit_age_ns: int,
+        dust_usd: Decimal,
     ) -> None:
         self.paths = tuple(paths)
         self.instruments = instruments
@@ -90,6 +95,8 @@ class Decider:
         self._path_of = {path.route: path for path in self.paths}
         self._usd_per_quote = usd_per_quote
         self._slippage_bps = slippage_bps
+        self._exit_age_ns = exit_age_ns
+        self._dust_usd = dust_usd
 
     def declare(self, positions: Iterable[Position]) -> None:
         """Let the strategy say anew when it wants to be asked."""
@@ -157,7 +164,7 @@ class Decider:
     def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:
         """Return the first position that is to be closed and can be; those ``paused`` not before their time."""
         for held in self.held:
-            if now_ns < paused.get(held.position.trade_id, 0) or not self.can_close(held.position):
+            if now_ns < paused.get(held.position.trade_id, 0) or not self.can_close(held.position, now_ns):
                 continue
             reason = self._exit_reason(held, now_ns)
             if reason is not None and (found := self.plan_exit(held.position, reason)).is_tradable:
@@ -177,10 +184,35 @@ class Decider:
         reason = self.strategy.exit(held.position, edge, net_bps(held, bid, ask), now_ns)
         return reason if is_fresh or reason is ExitReason.MAX_HOLDING else None
 
-    def can_close(self, position: Position) -> bool:
-        """Return whether there is a bid where the position is long, and an ask where it is short."""
-        out = self._path_of[position.route.reversed]
-        return self._board.bid[out.sell] > 0.0 and self._board.ask[out.buy] > 0.0
+    def can_close(self, position: Position, now_ns: int) -> bool:
+        """Return whether there is a bid where the position is long, and an ask where it is short, neither too old."""
+        out, board, oldest_ns = self._path_of[position.route.reversed], self._board, now_ns - self._exit_age_ns
+        return (
+            board.bid[out.sell] > 0.0
+            and board.ask[out.buy] > 0.0
+            and board.received_ns[out.sell] >= oldest_ns
+            and board.received_ns[out.buy] >= oldest_ns
+        )
+
+    def why_open(self, position: Position, now_ns: int) -> str:
+        """Return what is in the way of closing a position now, to follow in a sentence; empty if that isn't known."""
+        out, board = self._path_of[position.route.reversed], self._board
+        for venue, prices in ((out.sell, board.bid), (out.buy, board.ask)):
+            if not prices[venue] > 0.0:
+                return f"; {board.venues[venue]} shows no price to close it at"
+        plan = self.plan_exit(position, ExitReason.CAMPAIGN_END).plan
+        small = [
+            leg.venue
+            for leg, limit in (
+                (self._leg(plan.route.buy_venue, Side.BUY), plan.buy_limit),
+                (self._leg(plan.route.sell_venue, Side.SELL), plan.sell_limit),
+            )
+            if not leg.takes(leg.lots(position.quantity), limit)
+        ]
+        if small:
+            return f"; it is too small for {' and '.join(sorted(small))} at the present prices"
+        age_ns, silent = max((now_ns - board.received_ns[venue], board.venues[venue]) for venue in (out.buy, out.sell))
+        return f"; the last quote of {silent} is {age_ns / SECOND_NS:.0f} s old" if age_ns > self._exit_age_ns else ""
 
     def plan_exit(self, position: Position, reason: ExitReason) -> Plan:
         """Return how to close a position that can be closed."""
@@ -188,8 +220,17 @@ class Decider:
         buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
         plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
         is_tradable = both_take(plan.quantity, plan, buy, sell)
-        is_dust = not is_tradable and not both_take(position.quantity, plan, buy, sell)
+        is_dust = not is_tradable and self._is_dust(position, plan, buy, sell)
         return Plan(plan, is_tradable, is_dust, (buy.touch, sell.touch))
+
+    def _is_dust(self, position: Position, plan: Opportunity, buy: Leg, sell: Leg) -> bool:
+        """Return whether no venue would take a position, and it is worth next to nothing."""
+        quantity, higher = position.quantity, max(plan.buy_limit, plan.sell_limit)
+        return quantity * higher * self._usd_per_quote < self._dust_usd and all(
+            quantity < least(leg.instrument, limit)
+            for leg, limit in ((buy, plan.buy_limit), (sell, plan.sell_limit))
+            if limit
+        )
 
     def has_same_quotes(self, plan: Opportunity, touches: tuple[Touch | None, Touch | None]) -> bool:
         """Return whether the quotes of a plan's venues are still those that it was made with."""

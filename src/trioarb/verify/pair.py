@@ -7,6 +7,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.model.event import (
+    DustLeft,
     OrderSubmitted,
     PairOpened,
     PositionClosed,
@@ -59,6 +60,7 @@ class Pair:
     sell: Flow = attrs.field(factory=Flow)
     undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
     residuals: list[ResidualLeft] = attrs.field(factory=list)
+    dust: list[DustLeft] = attrs.field(factory=list)
     position: PositionOpened | PositionReduced | PositionClosed | None = None
     #: What an entry without an exit bought and sold: it opened a position and closed it at once.
     traded_once: Decimal = ZERO

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
+from trioarb.model.event import DustLeft, OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.seen import SeenIds
@@ -42,6 +42,8 @@ class Pairs(Folding):
         self.trades: dict[str, Trade] = {}
         self.pnl_usd = ZERO
         self.dust_usd = ZERO
+        #: What dust cost by symbol and venue; below zero where it is short.
+        self.dust_cost_usd: dict[tuple[str, str], Decimal] = {}
 
     def why_not_in_flight(self, pair_id: str) -> str:
         return f"pair {pair_id} has ended" if pair_id in self._pair_ids else f"there is no pair {pair_id}"
@@ -121,6 +123,18 @@ class Pairs(Folding):
             self._findings.add(Check.INTENTS, record, f"is a {purpose.value} order of an {opened.kind.value}")
         return pair
 
+    def _leave_dust(self, event: DustLeft, record: Record) -> None:
+        pair, add = self.in_flight.get(event.pair_id), self._findings.add
+        if pair is None:
+            add(Check.POSITIONS, record, f"is dust of no pair: {self.why_not_in_flight(event.pair_id)}")
+            return
+        pair.dust.append(event)
+        cost_usd = abs(event.quantity) * event.price * pair.listed.usd_per_quote
+        if event.cost_usd != cost_usd:
+            add(Check.EXPOSURE, record, f"counts {text(event.cost_usd)} USD of exposure instead of {text(cost_usd)}")
+        key = event.symbol, event.venue
+        self.dust_cost_usd[key] = self.dust_cost_usd.get(key, ZERO) + (cost_usd if event.quantity > 0 else -cost_usd)
+
     def _end(self, event: PairEnded, record: Record) -> None:
         pair = self.in_flight.pop(event.pair_id, None)
         self.pnl_usd += event.pnl_usd
@@ -186,6 +200,7 @@ class Pairs(Folding):
                 on_buy -= left.quantity if pair.is_entry else -left.quantity
             else:
                 on_sell -= -left.quantity if pair.is_entry else left.quantity
+        self._check_dust(record, event, pair, on_buy, on_sell)
         rest = on_buy if on_buy >= on_sell else on_sell
         if on_buy < 0 or on_sell < 0 or rest != event.dust:
             what = (
@@ -193,6 +208,22 @@ class Pairs(Folding):
                 f"nor residual, and says that {text(event.dust)} is dust"
             )
             self._findings.add(Check.POSITIONS, record, what)
+
+    def _check_dust(self, record: Record, event: PairEnded, pair: Pair, on_buy: Decimal, on_sell: Decimal) -> None:
+        """Dust is named where it is, with its sign, and its values sum to what the pair says."""
+        opened, sign = pair.opened, 1 if pair.is_entry else -1
+        held = {opened.buy_venue: sign * on_buy, opened.sell_venue: -sign * on_sell}
+        for left in pair.dust:
+            held[left.venue] = held.get(left.venue, ZERO) - left.quantity
+        if any(held.values()):
+            wrong = ", ".join(f"{text(quantity)} at {venue}" for venue, quantity in held.items() if quantity)
+            self._findings.add(Check.POSITIONS, record, f"leaves {wrong} that no dust_left tells of")
+        value_usd = sum((left.booked_value for left in pair.dust), ZERO) * pair.listed.usd_per_quote
+        if event.dust_value_usd != value_usd:
+            what = (
+                f"values its dust at {text(event.dust_value_usd)} USD; what was left of it comes to {text(value_usd)}"
+            )
+            self._findings.add(Check.PNL, record, what)
 
     def _check_pnl(self, record: Record, event: PairEnded, pair: Pair) -> None:
         """Realised is all cash less fees, except what the position holds of it; and what was left, at its value."""

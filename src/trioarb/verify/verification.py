@@ -237,11 +237,12 @@ class Verifier:
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
         left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
+        dust = sum((abs(cost) for cost in self._pairs.dust_cost_usd.values()), ZERO)
         exposure = self._exposure
-        if exposure is not None and exposure.exposure_usd() != reserved + positions + left:
+        if exposure is not None and exposure.exposure_usd() != reserved + positions + left + dust:
             what = (
                 f"leaves an exposure of {text(exposure.exposure_usd())} USD; positions come to {text(positions)}, "
-                f"residuals to {text(left)}, pairs in flight to {text(reserved)}"
+                f"residuals to {text(left)}, dust to {text(dust)}, pairs in flight to {text(reserved)}"
             )
             self._findings.add(Check.EXPOSURE, record, what)
 
