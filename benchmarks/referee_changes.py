@@ -92,6 +92,8 @@ _A_KILL_LOSES_NOTHING = "a kill takes no step from the journal now, so the campa
 
 _TICK = "where the tick is too coarse for a limit within the slippage bound, nothing is entered that it would keep open"
 
+_DUST = "dust counts as exposure, so a limit that is reached to the cent is now exceeded"
+
 OTHER_COURSE: Mapping[str, str] = {
     "withdrawn": "a side that is withdrawn leaves the board; before, the quote before it stayed and was traded on",
     "crossed": "a quote that is refused takes its venue's off the board; before, the one before it stayed",
@@ -99,6 +101,8 @@ OTHER_COURSE: Mapping[str, str] = {
     "chaos": "its crossed quotes take the venue's off the board; without them (chaos-uncrossed) it is compared",
     "little-money": "an entry is as small as its closing can be paid for; before, some could not be closed",
     "three-venues": _TICK,
+    "lunc-free": "a rest that one of two venues would take is no dust, but stays open",
+    **dict.fromkeys(("paced", "every-quote-2", "holding", "fee-received", "global-limits"), _DUST),
     "killed": _A_KILL_LOSES_NOTHING,
     "killed-order": _A_KILL_LOSES_NOTHING,
     "killed-chaos": _A_KILL_LOSES_NOTHING,
@@ -119,4 +123,4 @@ ADDED: Mapping[str, frozenset[str]] = {
 }
 
 #: Types of events that there were none of: they say more of what the others say.
-ADDED_EVENTS: frozenset[str] = frozenset({"route_counted"})
+ADDED_EVENTS: frozenset[str] = frozenset({"dust_left", "markets_marked", "route_counted"})

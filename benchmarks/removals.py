@@ -295,6 +295,24 @@ _TRADE = (
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
     ),
     Removal(
+        name="no exit at old quotes",
+        promise="**No position is closed at quotes older than",
+        file="src/trioarb/strategy/decide.py",
+        text="            and board.received_ns[out.buy] >= oldest_ns\n        )",
+        instead="        )",
+        tests=(f"{_CLOSABLE}test_an_exit_waits_while_a_venue_is_silent",),
+    ),
+    Removal(
+        name="dust is worth next to nothing",
+        promise="it is worth less than",
+        file="src/trioarb/execution/settle.py",
+        text="is_dust = 0 < worth_usd < dust_usd and all(",
+        instead="is_dust = 0 < worth_usd and all(",
+        tests=(
+            f"{_CLOSABLE}test_what_is_filled_below_every_minimum_is_a_position_unless_it_is_worth_next_to_nothing[1-1]",
+        ),
+    ),
+    Removal(
         name="slippage not by rounding",
         promise="not by rounding either",
         file="src/trioarb/strategy/leg.py",

@@ -38,8 +38,8 @@ def chained(rows: Rows) -> list[dict[str, Any]]:
 def keep(folder: Path, rows: Rows, codes: Sequence[int] = (0,)) -> Path:
     folder.mkdir()
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "paced.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
-    (folder / "takes.json").write_text(json.dumps({"paced": {"codes": codes, "skipped": ""}}))
+    (folder / "iterations.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    (folder / "takes.json").write_text(json.dumps({"iterations": {"codes": codes, "skipped": ""}}))
     return folder
 
 

@@ -159,6 +159,29 @@ def test_a_position_that_fell_below_a_minimum_is_closed_when_its_value_allows_it
     assert result.exit_code == 0
 
 
+@pytest.mark.parametrize(("dust_usd", "positions"), [(1, 1), (60, 0)])
+def test_what_is_filled_below_every_minimum_is_a_position_unless_it_is_worth_next_to_nothing(
+    dust_usd: int, positions: int
+) -> None:
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10, "order_size_usd": 500}
+    table["execution"] = {"dust_usd": dust_usd}
+    for venue in table["exchanges"].values():
+        venue |= {"min_notional": 100, "lot_size": "0.01", "latency_ms": 50}
+    first = {"a": ("BTCUSDT", 100.0, 9.0, 100.1, 9.0), "b": ("BTCUSDT", 101.0, 9.0, 101.1, 9.0)}
+    then = {"a": ("BTCUSDT", 100.0, 0.5, 100.1, 0.5), "b": ("BTCUSDT", 101.0, 0.5, 101.1, 0.5)}
+    tapes = {
+        venue: ScriptedTape([(0.0, *first[venue]), (0.02, *then[venue])], listings=[listing("BTC")]) for venue in "ab"
+    }
+
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+    assert len(result.of_type("position_opened")) == positions
+    assert [(one["venue"], one["quantity"]) for one in result.of_type("dust_left")] == (
+        [] if positions else [("a", "0.5"), ("b", "-0.5")]
+    )
+
+
 def run_frozen(returns: int) -> CampaignResult:
     """Run with a venue b that is silent from second 2 on, while a falls, and comes back at a second."""
     table = two_venues()

@@ -77,6 +77,7 @@ ALWAYS = {
     "trades",
     "open_positions",
     "residuals",
+    "dust",
 }
 TRADE = {
     "trade_id",

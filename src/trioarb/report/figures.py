@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from rich.text import Text
 
 __all__ = ["bps", "count", "duration", "number_of", "signed_usd", "usd"]
 
 _SHOWN = Decimal("0.0001")
+#: Whatever context a report is made in: some don't let anything be rounded.
+_ROUNDING = Context(prec=60)
 
 
 def count(number: int) -> str:
@@ -46,4 +48,4 @@ def duration(seconds: float) -> str:
 
 
 def _rounded(amount: Decimal) -> Decimal:
-    return amount.quantize(_SHOWN) if amount.adjusted() < 20 else amount
+    return amount.quantize(_SHOWN, context=_ROUNDING) if amount.adjusted() < 20 else amount
