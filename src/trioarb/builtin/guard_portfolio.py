@@ -20,7 +20,9 @@ from trioarb.api import (
     Opportunity,
     PositiveDecimal,
     PositiveMoney,
+    Record,
     Refusal,
+    event,
     hookimpl,
     setting,
     text,
@@ -45,17 +47,24 @@ class PortfolioSettings:
 class PortfolioTier(GuardTier):
     """Allocation = min(capital × w ÷ Σw, capital × ``max_symbol_allocation_pct``); unknown symbols have none."""
 
-    folds = frozenset()
+    folds = frozenset({event.UniverseRefreshed})
 
     def __init__(self, settings: PortfolioSettings, context: GuardContext) -> None:
-        weights = {symbol: settings.weights.get(symbol, Decimal(1)) for symbol in context.symbols}
-        total = sum(weights.values(), Decimal(0))
-        cap = settings.total_capital_usd * settings.max_symbol_allocation_pct
+        self._settings = settings
         self._risk = context.risk
         self._unknown = sorted(set(settings.weights) - set(context.symbols))
-        self._allocations = {
-            symbol: min(settings.total_capital_usd * weight / total, cap) for symbol, weight in weights.items()
-        }
+        self._allocations = self._allocate(context.symbols)
+
+    def _allocate(self, symbols: Sequence[str]) -> Mapping[str, Decimal]:
+        settings = self._settings
+        weights = {symbol: settings.weights.get(symbol, Decimal(1)) for symbol in symbols}
+        total = sum(weights.values(), Decimal(0))
+        cap = settings.total_capital_usd * settings.max_symbol_allocation_pct
+        return {symbol: min(settings.total_capital_usd * weight / total, cap) for symbol, weight in weights.items()}
+
+    def apply(self, record: Record) -> None:
+        if isinstance(record.event, event.UniverseRefreshed):
+            self._allocations = self._allocate(record.event.symbols)
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         symbol = opportunity.route.symbol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -75,7 +76,8 @@ class SymbolTier(GuardTier):
         self._settings = settings
         self._name = context.name
         self._risk = context.risk
-        self._states = {symbol: _State() for symbol in context.symbols}
+        self._states = defaultdict[str, _State](_State)
+        self._states.update((symbol, _State()) for symbol in context.symbols)
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         limits, symbol = self._settings, opportunity.route.symbol

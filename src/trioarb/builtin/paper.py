@@ -186,7 +186,7 @@ class PaperExchange(Exchange):
                 taker_fee_bps=self._settings.taker_fee_bps,
             )
             self._terms[listing.symbol] = _Terms.of(instrument)
-        return {symbol: terms.instrument for symbol, terms in self._terms.items()}
+        return {listing.symbol: self._terms[listing.symbol].instrument for listing in listings}
 
     async def balances(self) -> Mapping[str, Decimal]:
         return dict(self._balances)

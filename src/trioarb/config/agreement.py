@@ -64,6 +64,13 @@ def _universe(tables: Tables, fx: Mapping[str, Decimal]) -> Iterator[Problem]:
         yield Problem(key="universe.whitelist", message=f"empty; {mode} needs it", allowed="list of text")
     if universe.mode is UniverseMode.TOP_N and universe.top_n is None:
         yield Problem(key="universe.top_n", message=f"missing; {mode} needs it", allowed="whole number, ≥ 1")
+    if universe.refresh_minutes is not None and universe.mode not in _LISTING_MODES:
+        yield Problem(
+            key="universe.refresh_minutes",
+            message=f"has no meaning with {mode}, whose symbols are named",
+            value=str(universe.refresh_minutes),
+            allowed='mode = "TOP_N" or "FULL_MARKET"',
+        )
     if universe.mode in _LISTING_MODES and universe.base_quote not in fx:
         yield Problem(
             key="universe.base_quote",

@@ -21,6 +21,7 @@ from trioarb.settings.types import (
     PositiveCount,
     PositiveDecimal,
     PositiveMilliseconds,
+    PositiveMinutes,
     PositiveSeconds,
     Seconds,
     setting,
@@ -127,6 +128,11 @@ class Universe:
     blacklist: tuple[str, ...] = setting((), doc="symbols that are never taken")
     min_24h_quote_volume: Amount | None = setting(
         None, doc="least 24 h volume in quote asset; unknown volume is dropped if set"
+    )
+    refresh_minutes: PositiveMinutes | None = setting(
+        None,
+        doc="choose the symbols of TOP_N and FULL_MARKET anew this often: new ones start, those dropped are closed; "
+        "absent: once, at the start",
     )
     settings: Mapping[str, Any] = setting(factory=dict, doc="settings of the source plugin")
 

@@ -29,7 +29,9 @@ class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
-    given every quote. ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
+    given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
+    ``market`` is the scope of market data, cancelled to open it again. ``head`` is ``SEQ:HASH`` of the journal's last
+    event, once it is closed.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class Campaign:
     symbols: dict[str, SymbolTask]
     warnings: tuple[str, ...]
     ending: Bell
+    arrived: Bell
     recorder: QuoteRecorder | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
@@ -52,6 +55,8 @@ class Campaign:
     signals: int = 0
     ended_ns: int | None = None
     closing: trio.CancelScope | None = None
+    market: trio.CancelScope | None = None
+    arrivals: list[str] = attrs.field(factory=list)
     _draining: bool = False
 
     @property
@@ -94,10 +99,10 @@ class Campaign:
 
     def end_if_all_done(self) -> None:
         """End the campaign once no symbol will enter any more, and none has an entry in flight."""
-        tasks = self.symbols.values()
-        if all(task.retired for task in tasks):
+        tasks = [task for task in self.symbols.values() if not task.dropped]
+        if tasks and all(task.retired for task in tasks):
             self.end(EndedBy.ERROR, "every symbol failed too often")
-        elif all(task.done for task in tasks):
+        elif tasks and all(task.done for task in tasks):
             self.end(EndedBy.ITERATIONS)
 
     def drain(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
 import trio
 
 from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
@@ -28,23 +29,44 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
     """Start the market data of all venues in ``services``; return when feeds are subscribed.
 
     The end of the last tape ends the campaign, if there is no feed; a failure ends it with an error. ``watch`` is told
-    of every end and failure.
+    of every end and failure. When the universe gets further symbols, all of it is ended and opened again with them.
     """
+    await services.start(_run_market, campaign, watch)
+
+
+async def _run_market(
+    campaign: Campaign, watch: MarketWatch, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    status, after_ns = _StartedOnce(task_status), -1
+    while True:
+        with trio.CancelScope() as campaign.market:
+            async with trio.open_nursery() as nursery:
+                await _open_all(campaign, nursery, watch, after_ns)
+                status.started()
+        if not campaign.market.cancelled_caught:
+            return
+        after_ns = campaign.world.time.now_ns()
+
+
+async def _open_all(campaign: Campaign, nursery: trio.Nursery, watch: MarketWatch, after_ns: int) -> None:
+    """Start market data of all symbols that somebody runs; of tapes the rows after ``after_ns``."""
     world = campaign.world
     tapes = {name: market for name, market in world.markets.items() if isinstance(market, CheckedTape)}
     feeds = {name: market for name, market in world.markets.items() if isinstance(market, Feed)}
+    tasks = [task for task in campaign.symbols.values() if task.supervised or not task.dropped]
     if is_played(campaign):
-        services.start_soon(_serve, campaign, "market data", partial(_play, campaign, tapes, watch))
+        play = partial(_play, campaign, tasks, tapes, watch, after_ns)
+        nursery.start_soon(_serve, campaign, "market data", play)
         return
     sinks: dict[str, dict[str, QuoteSink]] = {venue: {} for venue in world.markets}
-    for symbol, task in campaign.symbols.items():
+    for task in tasks:
         for venue, sink in task.sinks().items():
-            sinks[venue][symbol] = _recorded(campaign, venue, symbol, sink)
+            sinks[venue][task.symbol] = _recorded(campaign, venue, task.symbol, sink)
     if tapes:
-        deliver_all = partial(_deliver, campaign, tapes, sinks, watch, is_all=not feeds)
-        services.start_soon(_serve, campaign, "market data", deliver_all)
+        deliver_all = partial(_deliver, campaign, tapes, sinks, watch, after_ns, is_all=not feeds)
+        nursery.start_soon(_serve, campaign, "market data", deliver_all)
     for name, feed in feeds.items():
-        await services.start(_serve_feed, campaign, name, feed, sinks[name], watch)
+        await nursery.start(_serve_feed, campaign, name, feed, sinks[name], watch)
 
 
 def is_played(campaign: Campaign) -> bool:
@@ -54,9 +76,15 @@ def is_played(campaign: Campaign) -> bool:
     return all_tapes and isinstance(world.time, VirtualTime) and campaign.recorder is None
 
 
-async def _play(campaign: Campaign, tapes: Mapping[str, CheckedTape], watch: MarketWatch) -> None:
+async def _play(
+    campaign: Campaign,
+    tasks: Sequence[SymbolTask],
+    tapes: Mapping[str, CheckedTape],
+    watch: MarketWatch,
+    after_ns: int,
+) -> None:
     """Show every symbol the rows of all tapes that can matter to it."""
-    world, symbols, venues = campaign.world, tuple(campaign.symbols), tuple(tapes)
+    world, symbols, venues = campaign.world, tuple(task.symbol for task in tasks), tuple(tapes)
     traded = {venue: [symbol for symbol in symbols if venue in world.instruments[symbol]] for venue in venues}
     assert isinstance(world.time, VirtualTime)
     silent = list(venues)
@@ -66,10 +94,10 @@ async def _play(campaign: Campaign, tapes: Mapping[str, CheckedTape], watch: Mar
         watch.end(venues[venue])
 
     is_paced = campaign.parts.limits.interval_ns > 0
-    tasks = list(campaign.symbols.values())
     player = Player(tasks, len(venues), is_paced=is_paced, time=world.time, on_end=end)
     try:
-        with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
+        found = await open_windows(tapes, symbols, traded, world.start_ns, after_ns=after_ns)
+        with closing(found) as windows:
             await player.play(windows)
     except TapeFailed as failed:
         watch.fail(failed.venue, str(failed.error))
@@ -84,6 +112,7 @@ async def _deliver(
     tapes: Mapping[str, CheckedTape],
     sinks: Mapping[str, Mapping[str, QuoteSink]],
     watch: MarketWatch,
+    after_ns: int,
     *,
     is_all: bool,
 ) -> None:
@@ -93,6 +122,7 @@ async def _deliver(
         sinks,
         time=campaign.world.time,
         start_ns=campaign.world.start_ns,
+        after_ns=after_ns,
         on_end=watch.end,
         on_failure=lambda venue, error: watch.fail(venue, str(error)),
     )

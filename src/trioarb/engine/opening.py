@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import trio
+
 from trioarb import __version__
 from trioarb.config.schema import Config, PluginTable
 from trioarb.engine.campaign import Campaign
@@ -22,6 +24,7 @@ from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
+from trioarb.model.market import Listing
 from trioarb.model.number import text
 from trioarb.model.trade import Account
 from trioarb.plugin.border import CheckedGuard
@@ -35,7 +38,7 @@ from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import Turn, seconds_to_ns
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["open_campaign", "open_tiers", "record_instruments", "record_opening"]
+__all__ = ["open_campaign", "open_symbol", "open_tiers", "record_instruments", "record_opening"]
 
 
 @asynccontextmanager
@@ -96,9 +99,9 @@ async def record_opening(campaign: Campaign) -> None:
                 record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
 
 
-def record_instruments(campaign: Campaign) -> None:
-    """Record what the venues list, and by which rules."""
-    for symbol in campaign.symbols:
+def record_instruments(campaign: Campaign, symbols: Iterable[str] | None = None) -> None:
+    """Record what the venues list of ``symbols``, or of all, and by which rules."""
+    for symbol in campaign.symbols if symbols is None else symbols:
         for venue, instrument in campaign.world.instruments[symbol].items():
             campaign.parts.journal.record(
                 InstrumentListed(
@@ -128,7 +131,11 @@ def _take_up(campaign: Campaign, past: Past) -> None:
             f"event {campaign.parts.journal.seq + 1} of the journal contradicts what is before it "
             f"({type(error).__name__}: {error}); `trioarb verify` says more"
         ) from error
+    if gone := sorted({one.route.symbol for one in campaign.state.trades.positions()} - set(campaign.symbols)):
+        raise JournalError(f"the campaign holds a position in {', '.join(gone)}, which the source lists no more")
+    traded = frozenset(campaign.state.statistics.traded)
     for symbol, task in campaign.symbols.items():
+        task.dropped = symbol not in traded
         booked = campaign.state.statistics.of(symbol)
         counted = (one.counted for one in booked.routes.values() if one.counted is not None)
         task.take_up(booked.funnel, counted)
@@ -150,7 +157,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
-    symbols = tuple(listing.symbol for listing in world.symbols)
+    symbols = tuple(listing.symbol for listing in world.symbols) if past is None else past.opened.symbols
     tiers = await open_tiers(world.opener, config.guards, symbols, state.exposure)
     guards = Guards(
         journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
@@ -184,6 +191,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         ),
         venues=world.exchanges,
         instruments=world.instruments,
+        markets=markets,
         time=world.time,
         limits=Limits(
             interval_ns=seconds_to_ns(config.session.loop_interval_ms / 1000),
@@ -203,6 +211,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         tiers=tiers,
         symbols={},
         ending=world.time.bell(Turn.MARKET.order()),
+        arrived=world.time.bell(Turn.SERVICE.order(number=5)),
         warnings=tuple(
             map(
                 config.redactor.text,
@@ -212,33 +221,34 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     )
     strategies = world.opener.scope()
     for listing in world.symbols:
-        board, instruments = world.boards[listing.symbol], world.instruments[listing.symbol]
-        strategy_context = StrategyContext(
-            symbol=listing.symbol,
-            venues=tuple(instruments),
-            touch=board.quote_at,
-            stock=partial(campaign.state.ledger.stock, listing.base),
-        )
-        strategy: Strategy = await world.opener.open(
-            StrategySpec, config.strategy, strategy_context, about=listing.symbol, scope=strategies
-        )
-        market = markets[listing.symbol] = Market(
-            symbol=listing.symbol,
-            instruments=instruments,
-            board=board,
-            exchanges=world.exchanges,
-            funds=funds,
-            usd_per_quote=config.fx[listing.quote],
-            exit_bps=strategy.exit_bps,
-        )
-        campaign.symbols[listing.symbol] = SymbolTask(
-            market=market,
-            strategy=strategy,
-            parts=parts,
-            on_done=campaign.end_if_all_done,
-        )
+        campaign.symbols[listing.symbol] = await open_symbol(campaign, listing, world.opener, scope=strategies)
     journal.attach(observers=[partial(_note, campaign.symbols)])
     return campaign
+
+
+async def open_symbol(
+    campaign: Campaign, listing: Listing, opener: Opener, *, scope: trio.CancelScope | None = None
+) -> SymbolTask:
+    """Open a symbol's strategy, and return what is to be run; ``scope`` is as in `Opener.open`."""
+    config, world, parts, symbol = campaign.config, campaign.world, campaign.parts, listing.symbol
+    board, instruments = world.boards[symbol], world.instruments[symbol]
+    context = StrategyContext(
+        symbol=symbol,
+        venues=tuple(instruments),
+        touch=board.quote_at,
+        stock=partial(campaign.state.ledger.stock, listing.base),
+    )
+    strategy: Strategy = await opener.open(StrategySpec, config.strategy, context, about=symbol, scope=scope)
+    market = parts.markets[symbol] = Market(
+        symbol=symbol,
+        instruments=instruments,
+        board=board,
+        exchanges=world.exchanges,
+        funds=parts.funds,
+        usd_per_quote=config.fx[listing.quote],
+        exit_bps=strategy.exit_bps,
+    )
+    return SymbolTask(market=market, strategy=strategy, parts=parts, on_done=campaign.end_if_all_done)
 
 
 def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:

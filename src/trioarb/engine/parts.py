@@ -17,6 +17,7 @@ from trioarb.risk.guards import Guards
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import Trades
+from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime
 
 __all__ = ["Limits", "Parts"]
@@ -39,7 +40,7 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """``instruments`` by symbol and venue."""
+    """``instruments`` by symbol and venue, ``markets`` by symbol."""
 
     journal: Journal
     ledger: Ledger
@@ -50,6 +51,7 @@ class Parts:
     reconciler: Reconciler
     venues: Mapping[str, CheckedExchange]
     instruments: Mapping[str, Mapping[str, Instrument]]
+    markets: dict[str, Market]
     time: CampaignTime
     limits: Limits
     latency: LatencyHistogram

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from trioarb.model.event import CampaignOpened, Record
+from trioarb.model.event import CampaignOpened, Record, UniverseRefreshed
 
 __all__ = ["Past"]
 
@@ -28,3 +28,12 @@ class Past:
     torn: int = 0
     close_only: bool = False
     clear_stop: bool = False
+
+    def universe(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return all symbols that were ever chosen, and those that were at last."""
+        ever, last = dict.fromkeys(self.opened.symbols), self.opened.symbols
+        for record in self.records():
+            if isinstance(record.event, UniverseRefreshed):
+                ever |= dict.fromkeys(record.event.added)
+                last = record.event.symbols
+        return tuple(ever), last

@@ -32,7 +32,8 @@ from trioarb.engine.services import (
     watch_of,
 )
 from trioarb.engine.signals import Signals
-from trioarb.engine.supervisor import supervise
+from trioarb.engine.supervisor import start_arrivals, supervise
+from trioarb.engine.universe import refresh_periodically
 from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import Decided, Record
@@ -146,6 +147,9 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None) 
             async with trio.open_nursery() as keeping:
                 if writer is not None and campaign.config.session.clock is ClockKind.REAL:
                     keeping.start_soon(writer.watch)
+                if campaign.config.universe.refresh_minutes is not None:
+                    # Here, since strategies that it opens are closed after the journal.
+                    keeping.start_soon(serve, campaign, "the universe", refresh_periodically)
                 try:
                     await _run_phases(campaign, start)
                 finally:
@@ -195,6 +199,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():
                 symbols.start_soon(supervise, campaign, task)
+            symbols.start_soon(partial(start_arrivals, campaign, nursery=symbols))
             if campaign.parts.limits.interval_ns:
                 symbols.start_soon(serve, campaign, "the symbols' loop", pace)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile
+from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.watch import MarketWatch
 from trioarb.model.event import PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
@@ -75,10 +76,11 @@ async def pace(campaign: Campaign) -> None:
     Symbols' own tasks sleep until something has to be executed. An interval that could not be kept is left out.
     """
     time, interval_ns = campaign.parts.time, campaign.parts.limits.interval_ns
-    tasks = [campaign.symbols[symbol] for symbol in sorted(campaign.symbols)]
-    next_ns = time.now_ns()
+    tasks, next_ns = list[SymbolTask](), time.now_ns()
     while True:
         await time.sleep_until(next_ns, _PACE_ORDER)
+        if len(tasks) != len(campaign.symbols):  # the universe may get more
+            tasks = [campaign.symbols[symbol] for symbol in sorted(campaign.symbols)]
         for task in tasks:
             task.tick()
         next_ns += interval_ns * max(1, (time.now_ns() - next_ns) // interval_ns + 1)

@@ -12,17 +12,44 @@ from trioarb.model.event import SymbolQuarantined, SymbolRestarted, SymbolRetire
 from trioarb.model.trade import ExitReason
 from trioarb.time.campaign_time import seconds_to_ns
 
-__all__ = ["supervise"]
+__all__ = ["start_arrivals", "supervise"]
 
 
 async def supervise(campaign: Campaign, task: SymbolTask) -> None:
-    """Run a symbol; with isolation quarantine and restart it when it fails, at last close what it holds."""
+    """Run a symbol; with isolation quarantine and restart it when it fails, at last close what it holds.
+
+    Return when it has failed too often, or was dropped and holds nothing more.
+    """
+    task.supervised = True
+    try:
+        await _supervise(campaign, task)
+    finally:
+        task.supervised = False
+
+
+async def start_arrivals(campaign: Campaign, *, nursery: trio.Nursery) -> None:
+    """Run the symbols that the universe gets."""
+    while True:
+        await campaign.arrived.wait(None)
+        while campaign.arrivals:
+            task = campaign.symbols[campaign.arrivals.pop(0)]
+            if not task.supervised and not task.retired:
+                nursery.start_soon(supervise, campaign, task)
+
+
+async def _supervise(campaign: Campaign, task: SymbolTask) -> None:
     settings, time = campaign.config.engine, campaign.parts.time
     record = campaign.parts.journal.record
     failures = 0
     await task.take_turn()
     while True:
         error = await _failure(task, entries=campaign.ended_by is None)
+        if error is None:
+            task.stop()
+            await close_symbol(campaign, task, ExitReason.DROPPED)
+            if task.dropped:
+                return
+            continue  # chosen again meanwhile
         if not settings.per_symbol_isolation:
             campaign.fail(task.symbol, error)
             return
@@ -42,14 +69,14 @@ async def supervise(campaign: Campaign, task: SymbolTask) -> None:
         record(SymbolRestarted(symbol=task.symbol, failures=failures))
 
 
-async def _failure(task: SymbolTask, *, entries: bool) -> Exception:
-    """Run a symbol until it fails, and return with what."""
+async def _failure(task: SymbolTask, *, entries: bool) -> Exception | None:
+    """Run a symbol until it fails, and return with what; ``None``: it was dropped."""
     try:
         await task.run(entries=entries)
     except Exception as error:
         _log(task, error)
         return error
-    raise AssertionError("a symbol runs until it fails or is cancelled")
+    return None
 
 
 async def _sit_out(task: SymbolTask, restart_ns: int) -> None:

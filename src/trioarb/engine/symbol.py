@@ -41,6 +41,8 @@ class SymbolTask:
     At most one pair is in flight: a decided one waits in ``_work`` until the task takes it, and nothing else is
     decided meanwhile. ``fenced``: the campaign ends, and an entry that was not begun never will be.
 
+    ``dropped``: the universe has it no more; it takes no entries. ``supervised``: somebody runs it.
+
     ``highest_edge_bps`` is the most that was ever seen: nothing is decided by it.
     """
 
@@ -66,11 +68,13 @@ class SymbolTask:
         "_timed_at",
         "_unread",
         "_work",
+        "dropped",
         "fenced",
         "highest_edge_bps",
         "market",
         "retired",
         "strategy",
+        "supervised",
         "symbol",
     )
 
@@ -81,6 +85,8 @@ class SymbolTask:
         self._source: Source = _NoQuotes()
         self._funnel = Funnel()
         self.fenced = False
+        self.dropped = False
+        self.supervised = False
         self._entries_open = True
         self.highest_edge_bps: float | None = None
         self._parts = parts
@@ -149,7 +155,7 @@ class SymbolTask:
     @property
     def done(self) -> bool:
         """Whether no entry will come any more, and no pair is in flight."""
-        return self.retired or (self.limit_reached and self._work is None and self._rest is None)
+        return self.retired or self.dropped or (self.limit_reached and self._work is None and self._rest is None)
 
     @property
     def best_edge_bps(self) -> float | None:
@@ -166,6 +172,7 @@ class SymbolTask:
 
     def follow(self, source: Source) -> None:
         """Take quotes from a source, which is told when it has to show others."""
+        self._source.count()
         self._source = source
 
     def sinks(self) -> Mapping[str, QuoteSink]:
@@ -279,14 +286,24 @@ class SymbolTask:
         self._source.count()
         self.fenced = True
 
+    def drop(self) -> None:
+        """Decide on no entry any more, and let `run` return once nothing is in flight."""
+        self._source.count()
+        self.dropped = True
+        self._entries_open = False
+        self._source.ask_again()
+        self._bell.ring()
+
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
         """Execute what is decided until ``until_ns``, or until cancelled; without ``entries`` only exits.
+
+        A symbol that is dropped returns.
 
         Raises:
             Exception: whatever strategy or evaluation raised, a pair in flight being finished before.
         """
         self._source.count()
-        self._entries_open, self._active = entries, True
+        self._entries_open, self._active = entries and not self.dropped, True
         self._source.ask_again()
         if entries and self.done:
             self._on_done()
@@ -311,6 +328,8 @@ class SymbolTask:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
+            if self.dropped:
+                return
             now_ns = time.now_ns()
             self._declare()
             wake_ns = self._decider.due_ns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum
 
 import attrs
@@ -42,14 +42,14 @@ class MarketWatch:
         self,
         *,
         venues: Sequence[str],
-        boards: Iterable[QuoteBoard],
+        boards: Collection[QuoteBoard],
         stale_ns: int,
         started_ns: int,
         record: Callable[[Event], object],
     ) -> None:
         self.on_end: Callable[[], None] = _nothing
         self._venues = {venue: _Venue() for venue in venues}
-        self._boards = tuple(boards)
+        self._boards = boards  # the universe may get more
         self.stale_ns = stale_ns
         self._started_ns = started_ns
         self._record = record

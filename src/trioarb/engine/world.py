@@ -16,7 +16,7 @@ from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
 from trioarb.model.market import Book, Instrument, Listing, Quote
 from trioarb.plugin.border import CheckedExchange
-from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, Tape
+from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, SymbolSource, Tape
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, SymbolSourceSpec
 from trioarb.quotes.board import QuoteBoard
@@ -26,7 +26,7 @@ from trioarb.time.virtual import VirtualClock, VirtualTime
 from trioarb.universe.names import unknown_names
 from trioarb.universe.select import Selection, coverage_warning, select, stablecoin_warning, unknown_warnings
 
-__all__ = ["Quoted", "World", "open_markets", "open_world"]
+__all__ = ["Quoted", "World", "add_symbols", "open_markets", "open_world"]
 
 #: Where virtual time starts when no recorded data says it: 2025-01-01 00:00 UTC.
 _VIRTUAL_START_NS = 1_735_689_600_000_000_000
@@ -34,9 +34,10 @@ _VIRTUAL_START_NS = 1_735_689_600_000_000_000
 
 @attrs.frozen(kw_only=True)
 class Quoted:
-    """Markets by venue, the symbols that were chosen, and the time."""
+    """Markets by venue, the source and the symbols that were chosen of it, and the time."""
 
     markets: Mapping[str, MarketData]
+    source: SymbolSource
     selection: Selection
     time: CampaignTime
     start_ns: int
@@ -45,16 +46,20 @@ class Quoted:
 
 @attrs.frozen(kw_only=True)
 class World:
-    """Everything outside the campaign that it works with; open as long as the scope of `open_world`."""
+    """Everything outside the campaign that it works with; open as long as the scope of `open_world`.
+
+    ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`.
+    """
 
     time: CampaignTime
     start_ns: int
     selection: Selection
     markets: Mapping[str, MarketData]
     exchanges: Mapping[str, CheckedExchange]
-    symbols: tuple[Listing, ...]
-    instruments: Mapping[str, Mapping[str, Instrument]]
-    boards: Mapping[str, QuoteBoard]
+    source: SymbolSource
+    symbols: list[Listing]
+    instruments: dict[str, dict[str, Instrument]]
+    boards: dict[str, QuoteBoard]
     opener: Opener
     warnings: tuple[str, ...]
 
@@ -83,11 +88,11 @@ async def open_markets(
         if past is None:
             selection = select(listings, config.universe)
         else:
-            selection = Selection(symbols=_same_symbols(listings, past.opened.symbols), verdicts=())
+            selection = Selection(symbols=_same_symbols(listings, past, config), verdicts=())
         start_ns = _start_ns(markets, clock, past)
         time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
         opener.calls.now_ns = time.now_ns
-        yield Quoted(markets=markets, selection=selection, time=time, start_ns=start_ns, opener=opener)
+        yield Quoted(markets=markets, source=source, selection=selection, time=time, start_ns=start_ns, opener=opener)
 
 
 @asynccontextmanager
@@ -127,10 +132,7 @@ async def open_world(
                 resumed=past is not None,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
-            known = {listing.symbol for listing in markets[name].listings()}
-            offered = [listing for listing in selection.symbols if listing.symbol in known]
-            for symbol, instrument in (await exchanges[name].instruments(offered)).items():
-                instruments.setdefault(symbol, {})[name] = instrument
+            await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
         symbols, warnings = _routed(selection, instruments)
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
             raise UniverseError(
@@ -147,7 +149,8 @@ async def open_world(
             selection=selection,
             markets=markets,
             exchanges=exchanges,
-            symbols=symbols,
+            source=quoted.source,
+            symbols=list(symbols),
             instruments=instruments,
             boards=boards,
             opener=opener,
@@ -159,13 +162,43 @@ async def open_world(
         )
 
 
-def _same_symbols(listings: Sequence[Listing], symbols: Sequence[str]) -> tuple[Listing, ...]:
-    """Return the listings of a campaign that is gone on with."""
+async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequence[Listing], Sequence[str]]:
+    """Take in symbols that are new to it; return those that two venues list, and warnings of the others."""
+    found: dict[str, dict[str, Instrument]] = {}
+    for venue, exchange in world.exchanges.items():
+        await _list_at(venue, world.markets[venue], exchange, listings, found)
+    kept, warnings = _at_two_venues(listings, found)
+    for listing in kept:
+        world.symbols.append(listing)
+        world.instruments[listing.symbol] = found[listing.symbol]
+        world.boards[listing.symbol] = QuoteBoard(tuple(world.markets))
+    return kept, warnings
+
+
+async def _list_at(
+    venue: str,
+    market: MarketData,
+    exchange: CheckedExchange,
+    listings: Sequence[Listing],
+    instruments: dict[str, dict[str, Instrument]],
+) -> None:
+    known = {listing.symbol for listing in market.listings()}
+    offered = [listing for listing in listings if listing.symbol in known]
+    for symbol, instrument in (await exchange.instruments(offered)).items():
+        instruments.setdefault(symbol, {})[venue] = instrument
+
+
+def _same_symbols(listings: Sequence[Listing], past: Past, config: Config) -> tuple[Listing, ...]:
+    """Return the listings of a campaign that is gone on with; what it has dropped need not be listed any more."""
     by_symbol = {listing.symbol: listing for listing in listings}
-    gone = [symbol for symbol in symbols if symbol not in by_symbol]
+    if config.universe.refresh_minutes is None:
+        symbols, traded = past.opened.symbols, past.opened.symbols
+    else:
+        symbols, traded = past.universe()
+    gone = [symbol for symbol in traded if symbol not in by_symbol]
     if gone:
         raise UniverseError(f"the source lists {', '.join(gone)} no more, which the campaign trades")
-    return tuple(by_symbol[symbol] for symbol in symbols)
+    return tuple(by_symbol[symbol] for symbol in symbols if symbol in by_symbol)
 
 
 def _start_ns(markets: Mapping[str, MarketData], clock: VirtualClock | None, past: Past | None) -> int:
@@ -229,15 +262,26 @@ def _check_quotes(config: Config, symbols: Sequence[Listing]) -> None:
 def _routed(
     selection: Selection, instruments: Mapping[str, Mapping[str, Instrument]]
 ) -> tuple[tuple[Listing, ...], list[str]]:
-    """Keep the symbols that at least two venues list."""
+    """Keep the symbols that at least two venues list.
+
+    Raises:
+        UniverseError: there are none.
+    """
+    kept, warnings = _at_two_venues(selection.symbols, instruments)
+    if not kept:
+        raise UniverseError("no chosen symbol is listed at two venues:\n" + "\n".join(warnings))
+    return tuple(kept), warnings
+
+
+def _at_two_venues(
+    listings: Sequence[Listing], instruments: Mapping[str, Mapping[str, Instrument]]
+) -> tuple[list[Listing], list[str]]:
     kept, warnings = [], []
-    for listing in selection.symbols:
+    for listing in listings:
         venues = list(instruments.get(listing.symbol, {}))
         if len(venues) > 1:
             kept.append(listing)
         else:
             listed = f"only at {venues[0]}" if venues else "at no venue"
             warnings.append(f"{listing.symbol} is listed {listed}; it takes two venues to trade it")
-    if not kept:
-        raise UniverseError("no chosen symbol is listed at two venues:\n" + "\n".join(warnings))
-    return tuple(kept), warnings
+    return kept, warnings

@@ -55,6 +55,7 @@ __all__ = [
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
+    "UniverseRefreshed",
 ]
 
 
@@ -100,6 +101,20 @@ class CampaignResumed(Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     durability: str = ""
     config: str = "{}"
+
+
+class UniverseRefreshed(Event, frozen=True, kw_only=True):
+    """The symbols were chosen anew: ``symbols`` are traded from now on, best first.
+
+    Of those ``added`` were not before; those ``dropped`` take no entries, and what they hold is closed. ``listed``: how
+    many symbols passed the universe's filters. Where the source has no answer, ``error`` says why, and nothing changes.
+    """
+
+    symbols: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    listed: int | None = None
+    error: str | None = None
 
 
 class StopCleared(Event, frozen=True, kw_only=True):

@@ -75,6 +75,7 @@ class ExitReason(Enum):
     CAMPAIGN_END = "campaign_end"
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
+    DROPPED = "dropped"
 
     @property
     def forced(self) -> bool:

@@ -88,8 +88,9 @@ class CheckedExchange(Exchange):
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
-            self._instruments = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
-            return self._instruments
+            found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
+            self._instruments = {**self._instruments, **found}
+            return found
         raise PluginFault(self._where.late("instruments"))
 
     async def balances(self) -> Mapping[str, Decimal]:

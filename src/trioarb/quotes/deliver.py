@@ -32,10 +32,13 @@ async def deliver(
     *,
     time: CampaignTime,
     start_ns: int,
+    after_ns: int = -1,
     on_end: Callable[[str], None] = lambda venue: None,
     on_failure: Callable[[str, TrioarbError], None] = lambda venue, error: None,
 ) -> None:
     """Call ``sinks[venue][symbol]`` with the rows of all ``tapes`` (by venue), merged by time and file order.
+
+    Rows up to ``after_ns`` are passed over.
 
     ``on_end`` is told of a venue's end, right after its last row, ``on_failure`` of what its tape raised.
 
@@ -47,7 +50,7 @@ async def deliver(
     """
     venues, symbols = tuple(tapes), tuple(dict.fromkeys(chain(*sinks.values())))
     sink_of = [sinks[venue].get(symbol, _nowhere) for venue in venues for symbol in symbols]
-    batches = [read(venue, tape, tuple(sinks[venue]), start_ns) for venue, tape in tapes.items()]
+    batches = [read(venue, tape, tuple(sinks[venue]), start_ns, after_ns=after_ns) for venue, tape in tapes.items()]
     silent = list(venues)
 
     def end(venue: str) -> None:

@@ -49,19 +49,30 @@ class TapeFailed(Exception):
         self.error = error
 
 
-def read(venue: str, tape: CheckedTape, symbols: Sequence[str], start_ns: int) -> Generator[RowBatch, None, None]:
-    """Yield a tape's rows as columns.
+def read(
+    venue: str, tape: CheckedTape, symbols: Sequence[str], start_ns: int, *, after_ns: int = -1
+) -> Generator[RowBatch, None, None]:
+    """Yield a tape's rows as columns; those up to ``after_ns`` are passed over.
 
     Raises:
         TapeFailed: it raised, or its rows aren't what they have to be; what came before is yielded before.
     """
     try:
         with closing(tape.columns(symbols, start_ns)) as batches:
-            yield from batches
+            for batch in batches:
+                if int(batch.ts_ns[0]) > after_ns:
+                    yield batch
+                elif int(batch.ts_ns[-1]) > after_ns:
+                    yield _after(batch, after_ns)
     except Exception as error:
         if isinstance(error, MarketDataError | PluginFault):
             raise TapeFailed(venue, error) from error
         raise TapeFailed(venue, MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")) from error
+
+
+def _after(batch: RowBatch, after_ns: int) -> RowBatch:
+    first = int(batch.ts_ns.searchsorted(after_ns, "right"))
+    return attrs.evolve(batch, **{name: getattr(batch, name)[first:] for name in _NAMES})
 
 
 class _Source:

@@ -23,26 +23,34 @@ _SAY_EVERY_SECONDS = 5
 
 
 async def open_windows(
-    tapes: Mapping[str, CheckedTape], symbols: Sequence[str], symbols_of: Mapping[str, Sequence[str]], start_ns: int
+    tapes: Mapping[str, CheckedTape],
+    symbols: Sequence[str],
+    symbols_of: Mapping[str, Sequence[str]],
+    start_ns: int,
+    *,
+    after_ns: int = -1,
 ) -> Generator[Window, None, None]:
     """Return the windows of tapes by venue, whose order is that of the venues, with the ``symbols`` in this order.
 
-    ``symbols_of``: which of them a venue trades. Where all tapes say where their rows come from, windows are kept on
-    disk, and found there the next time; else they are made while they are played. Close what is returned.
+    ``symbols_of``: which of them a venue trades. Rows up to ``after_ns`` are passed over. Where all tapes say where
+    their rows come from, and none is passed over, windows are kept on disk, and found there the next time; else they
+    are made while they are played. Close what is returned.
 
     Raises:
         TapeFailed: while iterating, and while they are made to be kept; a tape raised.
     """
 
     def made(*, is_kept: bool = False) -> Generator[Window, None, None]:
-        batches = [read(venue, tape, tuple(symbols_of[venue]), start_ns) for venue, tape in tapes.items()]
+        batches = [
+            read(venue, tape, tuple(symbols_of[venue]), start_ns, after_ns=after_ns) for venue, tape in tapes.items()
+        ]
         with closing(merge(batches, symbols)) as pieces:
             least = rows_for(len(symbols), len(tapes))
             yield from windows(gathered(pieces, least) if is_kept else pieces, len(symbols), len(tapes))
 
     stored = [one for tape in tapes.values() if (one := tape.stored()) is not None]
     place = root()
-    if place is None or len(stored) < len(tapes):
+    if place is None or len(stored) < len(tapes) or after_ns >= 0:
         return made()
     traded = [list(symbols_of[venue]) for venue in tapes]
     depth = max((tape.depth for tape in tapes.values()), default=1)

@@ -24,11 +24,11 @@ def coverage(settings: Universe, *, listed: int | None, loaded: int, evaluated: 
 
 
 def coverage_of(report: Report) -> dict[str, int]:
-    """Return the counts of a campaign, up to now."""
+    """Return the counts of a campaign, up to now; of a universe that was refreshed those of the last time."""
     statistics = report.statistics
-    evaluated = sum(funnel_of(statistics, symbol)["evaluated"] > 0 for symbol in statistics.universe)
-    listed = None if statistics.opened is None else statistics.opened.listed
-    return coverage(report.config.universe, listed=listed, loaded=len(statistics.universe), evaluated=evaluated)
+    evaluated = sum(funnel_of(statistics, symbol)["evaluated"] > 0 for symbol in statistics.traded)
+    settings, loaded = report.config.universe, len(statistics.traded)
+    return coverage(settings, listed=statistics.listed, loaded=loaded, evaluated=evaluated)
 
 
 def in_words(counts: Mapping[str, int]) -> str:

@@ -27,6 +27,7 @@ from trioarb.model.event import (
     SymbolQuarantined,
     SymbolRestarted,
     SymbolRetired,
+    UniverseRefreshed,
 )
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
@@ -180,6 +181,15 @@ def _retire(retired: SymbolRetired, _: int) -> _Line:
     return "error", "symbol retired; it trades no more", {"symbol": retired.symbol, "failures": retired.failures}
 
 
+def _refresh(refreshed: UniverseRefreshed, _: int) -> _Line | None:
+    if refreshed.error is not None:
+        return "warning", "the symbols could not be chosen anew", {"error": refreshed.error}
+    if not refreshed.added and not refreshed.dropped:
+        return None
+    changes = {"added": ",".join(refreshed.added), "dropped": ",".join(refreshed.dropped)}
+    return "info", "symbols chosen anew", {"symbols": len(refreshed.symbols), **{k: v for k, v in changes.items() if v}}
+
+
 def _end_campaign(ended: CampaignEnded, _: int) -> _Line:
     return "info", "campaign ended", {"by": ended.ended_by.value} | ({"error": ended.error} if ended.error else {})
 
@@ -203,5 +213,6 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     SymbolQuarantined: _quarantine,
     SymbolRestarted: _restart,
     SymbolRetired: _retire,
+    UniverseRefreshed: _refresh,
     CampaignEnded: _end_campaign,
 }

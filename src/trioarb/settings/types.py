@@ -27,6 +27,7 @@ __all__ = [
     "PositiveCount",
     "PositiveDecimal",
     "PositiveMilliseconds",
+    "PositiveMinutes",
     "PositiveMoney",
     "PositiveSeconds",
     "Probability",
@@ -78,6 +79,7 @@ Seconds = Annotated[Decimal, Bound("s", at_least=_ZERO, at_most=Decimal(10) ** 9
 PositiveSeconds = Annotated[Decimal, Bound("s", above=_ZERO, at_most=Decimal(10) ** 9)]
 Milliseconds = Annotated[Decimal, Bound("ms", at_least=_ZERO, at_most=Decimal(10) ** 12)]
 PositiveMilliseconds = Annotated[Decimal, Bound("ms", above=_ZERO, at_most=Decimal(10) ** 12)]
+PositiveMinutes = Annotated[Decimal, Bound("min", above=_ZERO, at_most=Decimal(10) ** 7)]
 Count = Annotated[int, Bound("", at_least=_ZERO)]
 PositiveCount = Annotated[int, Bound("", at_least=_ONE)]
 #: Price levels a side, the best one included.

@@ -38,6 +38,7 @@ from trioarb.model.event import (
     StopCleared,
     SymbolQuarantined,
     SymbolRetired,
+    UniverseRefreshed,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
@@ -110,6 +111,9 @@ class Statistics(Folding):
 
     def __init__(self) -> None:
         self.opened: CampaignOpened | None = None
+        self.universe: Sequence[str] = ()
+        self.traded: Sequence[str] = ()
+        self.listed: int | None = None
         self.version = ""
         self.warnings: Sequence[str] = ()
         self.phase = Phase.STARTING
@@ -154,11 +158,6 @@ class Statistics(Folding):
         return None if self.ended is None else self.ended.ended_by
 
     @property
-    def universe(self) -> Sequence[str]:
-        """The symbols that are traded."""
-        return () if self.opened is None else self.opened.symbols
-
-    @property
     def reported(self) -> Sequence[str]:
         """The universe, and after it whatever else a guard's answer was booked on."""
         return tuple(dict.fromkeys((*self.universe, *self.symbols)))
@@ -169,7 +168,13 @@ class Statistics(Folding):
 
     def _open(self, opened: CampaignOpened, record: Record) -> None:
         self.opened, self.version, self.warnings = opened, opened.version, opened.warnings
+        self.universe, self.traded, self.listed = opened.symbols, opened.symbols, opened.listed
         self.stretch_started_ns = record.ts_ns
+
+    def _refresh(self, refreshed: UniverseRefreshed, _: Record) -> None:
+        self.universe = tuple(dict.fromkeys((*self.universe, *refreshed.symbols)))
+        self.traded = refreshed.symbols
+        self.listed = self.listed if refreshed.listed is None else refreshed.listed
 
     def _resume(self, resumed: CampaignResumed, record: Record) -> None:
         """Begin another stretch; the time in which nothing ran does not count."""

@@ -27,10 +27,14 @@ _LONGEST_SECONDS = Decimal(3600)
 
 @attrs.frozen(kw_only=True)
 class CampaignResult:
-    """A campaign that has ended. ``events`` are the JSON objects that ``--events`` would have written, in order."""
+    """A campaign that has ended. ``events`` are the JSON objects that ``--events`` would have written, in order.
+
+    ``records`` are the same as values.
+    """
 
     campaign: Campaign
     events: tuple[Mapping[str, Any], ...]
+    records: tuple[Record, ...]
 
     @property
     def exit_code(self) -> int:
@@ -115,7 +119,8 @@ def _run(
         warnings=loaded.warnings,
     )
     campaign = trio.run(run, loaded.config, registered, clock=clock)
-    return CampaignResult(campaign=campaign, events=tuple(to_json_object(record) for record in records))
+    events = tuple(to_json_object(record) for record in records)
+    return CampaignResult(campaign=campaign, events=events, records=tuple(records))
 
 
 def two_venues(plugin: str = "scripted") -> dict[str, Any]:

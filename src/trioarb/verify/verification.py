@@ -24,6 +24,7 @@ from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
 from trioarb.verify.positions import Positions
 from trioarb.verify.residuals import Residuals
+from trioarb.verify.universe import Universe
 
 __all__ = ["CheckResult", "Facts", "Verification", "Verifier"]
 
@@ -43,7 +44,7 @@ _BETWEEN = frozenset({model.ResidualLeft, model.GuardTripped, model.Decided})
 #: What each check looks at, and how that is called.
 _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.SEQUENCE: ("events", ()),
-    Check.PHASES: ("phases", (model.PhaseEntered, model.CampaignResumed, model.CampaignEnded)),
+    Check.PHASES: ("phases", (model.PhaseEntered, model.CampaignResumed, model.UniverseRefreshed, model.CampaignEnded)),
     Check.LEDGER: ("postings", _POSTED),
     Check.INTENTS: ("pairs and orders", (model.PairOpened, model.OrderSubmitted)),
     Check.ANSWERS: ("answers", _ORDER_EVENTS),
@@ -120,6 +121,7 @@ class Verifier:
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._entries = Entries(findings, self._course)
+        self._universe = Universe(findings)
         self._counters = Counters(findings, self._entries.decided)
         #: What the journal's own state makes of the events, to be compared; none once it could not go on.
         self._ledger: Ledger | None = Ledger()
@@ -135,6 +137,7 @@ class Verifier:
             self._listings,
             self._books,
             self._entries,
+            self._universe,
             self._pairs,
             self._positions,
             self._orders,

@@ -44,7 +44,10 @@ class Exchange(ABC):
 
     @abstractmethod
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
-        """Return the instruments, by symbol, of those listings that the venue trades."""
+        """Return the instruments, by symbol, of those listings that the venue trades.
+
+        Asked again, about further listings only, when the universe gets them while it runs.
+        """
 
     @abstractmethod
     async def balances(self) -> Mapping[str, Decimal]:

@@ -115,6 +115,8 @@ class Tape(MarketData):
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once, some ahead of time.
 
+        When the universe gets further symbols while it runs, the iterator is closed and this is called again, with all
+        symbols and the same ``start_ns``; the engine passes over what it has played.
         A row that comes before the one before it ends the campaign with an error that names it.
         """
 
@@ -136,7 +138,8 @@ class Feed(MarketData):
     ) -> None:
         """Call the sinks (by symbol) until cancelled; say ``started()`` when subscribed.
 
-        That has ``engine.open_seconds``. Sinks are called in Trio's thread, and not after this has ended.
+        That has ``engine.open_seconds``. Sinks are called in Trio's thread, and not after this has ended. When the
+        universe gets further symbols while it runs, this is cancelled and called again, with the sinks of all symbols.
 
         Raises:
             MarketDataError: the data can't be had; the campaign ends with it.

@@ -1,0 +1,33 @@
+"""Which symbols are traded, and that no other is entered."""
+
+from __future__ import annotations
+
+from trioarb.journal.fold import Folding
+from trioarb.model.event import CampaignOpened, PairOpened, Record, UniverseRefreshed
+from trioarb.model.trade import PairKind
+from trioarb.verify.findings import Check, Findings
+
+__all__ = ["Universe"]
+
+
+class Universe(Folding):
+    """The symbols that were chosen last."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._symbols = frozenset[str]()
+
+    def _open(self, event: CampaignOpened, record: Record) -> None:
+        self._symbols = frozenset(event.symbols)
+
+    def _refresh(self, event: UniverseRefreshed, record: Record) -> None:
+        before, now = self._symbols, frozenset(event.symbols)
+        if len(now) != len(event.symbols):
+            self._findings.add(Check.PHASES, record, "names a symbol twice")
+        if frozenset(event.added) != now - before or frozenset(event.dropped) != before - now:
+            self._findings.add(Check.PHASES, record, "adds or drops others than follow from the symbols before it")
+        self._symbols = now
+
+    def _enter(self, event: PairOpened, record: Record) -> None:
+        if event.kind is PairKind.ENTRY and event.symbol not in self._symbols:
+            self._findings.add(Check.ENTRIES, record, "enters a symbol that is not among those that were chosen")

@@ -1,0 +1,198 @@
+"""A universe that is chosen anew while the campaign runs: symbols come, go, and come back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import trio
+from msgspec.structs import replace
+
+from trioarb.api import (
+    SECOND_NS,
+    Feed,
+    Listing,
+    MarketContext,
+    MarketData,
+    MarketDataSpec,
+    NoSettings,
+    QuoteSink,
+    Record,
+    SourceContext,
+    SymbolSource,
+    SymbolSourceSpec,
+    event,
+)
+from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_real, run_virtual, two_venues
+from trioarb.verify.verification import Verifier
+
+SECONDS = 240
+BASES = ("AAA", "BBB", "CCC")
+
+
+class Ranked(SymbolSource):
+    """Each answer ranks the symbols as the next of ``ranks`` says; the last one stays. An empty one is an error."""
+
+    def __init__(self, ranks: Sequence[Sequence[str]]) -> None:
+        self._ranks = list(ranks)
+
+    async def listings(self) -> Sequence[Listing]:
+        best_first = self._ranks.pop(0) if len(self._ranks) > 1 else self._ranks[0]
+        if not best_first:
+            raise ValueError("the venue is away")
+        return [listing(base, volume_24h_quote=Decimal(100 - rank)) for rank, base in enumerate(best_first)]
+
+
+def source(ranks: Sequence[Sequence[str]]) -> object:
+    @asynccontextmanager
+    async def opened(settings: NoSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
+        yield Ranked(ranks)
+
+    return plugin_of(SymbolSourceSpec(name="ranked", doc="ranks that change", open=opened))
+
+
+def tape(venue: str) -> ScriptedTape:
+    """Every ten seconds an edge of 30 bps from a to b opens, and five seconds later it has closed again."""
+    rows = []
+    for second in range(SECONDS):
+        for number, base in enumerate(BASES):
+            bid = 100.3 if venue == "b" and second % 10 < 5 else 100.0
+            rows.append((second + number / 10, f"{base}USDT", bid, 50.0, bid + 0.01, 50.0))
+    return ScriptedTape(rows, listings=[*map(listing, BASES)])
+
+
+def market(make: Any) -> object:
+    @asynccontextmanager
+    async def opened(settings: NoSettings, context: MarketContext) -> AsyncIterator[MarketData]:
+        yield make(context.venue)
+
+    return plugin_of(MarketDataSpec(name="ten", doc="an edge every ten seconds", open=opened))
+
+
+def config(**strategy: Any) -> dict[str, Any]:
+    table = two_venues("ten")
+    table["universe"] = {"source": "ranked", "mode": "TOP_N", "top_n": 2, "refresh_minutes": 1}
+    table["session"]["max_runtime_seconds"] = SECONDS
+    table["strategy"] = {"exit_bps": -12, "max_holding_seconds": 300} | strategy
+    table["guards"]["portfolio"] = {"max_symbol_allocation_pct": 1}
+    return table
+
+
+def run(ranks: Sequence[Sequence[str]], **strategy: Any) -> CampaignResult:
+    return run_virtual(config(**strategy), plugins={"source": source(ranks), "market": market(tape)})
+
+
+def second_of(result: CampaignResult, happened: Mapping[str, Any]) -> float:
+    return (happened["ts_ns"] - result.events[0]["ts_ns"]) / SECOND_NS
+
+
+def entries(result: CampaignResult, symbol: str) -> list[float]:
+    return [
+        second_of(result, one)
+        for one in result.of_type("pair_opened")
+        if one["symbol"] == symbol and one["kind"] == "entry"
+    ]
+
+
+CHANGING = [["AAA", "BBB", "CCC"], ["AAA", "CCC", "BBB"], [], ["BBB", "AAA", "CCC"]]
+
+
+def test_new_symbols_start_and_dropped_ones_take_no_entries() -> None:
+    result = run(CHANGING)
+
+    assert result.exit_code == 0
+    first, away, second = result.of_type("universe_refreshed")
+    assert (first["symbols"], first["added"], first["dropped"]) == (["AAAUSDT", "CCCUSDT"], ["CCCUSDT"], ["BBBUSDT"])
+    assert (away["symbols"], away["added"], away["dropped"]) == (["AAAUSDT", "CCCUSDT"], [], [])
+    assert "the venue is away" in away["error"]
+    assert (second["added"], second["dropped"]) == (["BBBUSDT"], ["CCCUSDT"])
+    assert [second_of(result, one) for one in (first, away, second)] == [60, 120, 180]
+    assert {at > 60 and at < 181 for at in entries(result, "CCCUSDT")} == {True}
+    assert {at < 60 or at > 180 for at in entries(result, "BBBUSDT")} == {True}
+    assert min(entries(result, "BBBUSDT")) < 60
+    assert max(entries(result, "BBBUSDT")) > 180
+    assert any(60 < at < 180 for at in entries(result, "AAAUSDT"))
+    assert [one["symbol"] for one in result.of_type("instrument_listed")].count("CCCUSDT") == 2
+
+
+def test_what_a_dropped_symbol_holds_is_closed() -> None:
+    result = run(CHANGING, exit_bps=100)
+
+    ends = [one for one in result.of_type("position_closed") if one["symbol"] == "BBBUSDT"]
+    closed = [one for one in ends if second_of(result, one) < 100]
+    assert {one["reason"] for one in closed} == {"dropped"}
+    assert {60 <= second_of(result, one) < 62 for one in closed} == {True}
+
+
+def test_the_journal_says_which_symbols_were_traded_when() -> None:
+    records = run(CHANGING).records
+    sound, forged = Verifier(), Verifier()
+    sound.fold(records)
+    forged.fold(
+        Record(one.seq, one.ts_ns, replace(one.event, symbols=("AAAUSDT",)))
+        if isinstance(one.event, event.UniverseRefreshed)
+        else one
+        for one in records
+    )
+
+    assert [str(violation) for violation in sound.result().violations] == []
+    found = {str(violation) for violation in forged.result().violations}
+    assert any("adds or drops others" in one for one in found)
+    assert any("enters a symbol that is not among those" in one for one in found)
+
+
+def test_a_symbol_that_stays_sees_the_same_quotes_as_without_a_refresh() -> None:
+    changed, left_alone = run(CHANGING), run(CHANGING[:1])
+
+    assert entries(changed, "AAAUSDT") == entries(left_alone, "AAAUSDT")
+    seen = [result.campaign.symbols["AAAUSDT"].funnel.seen for result in (changed, left_alone)]
+    assert seen[0] == seen[1] == 2 * SECONDS
+
+
+def test_two_runs_are_the_same_to_the_byte() -> None:
+    assert run(CHANGING).events == run(CHANGING).events
+
+
+class Ticking(Feed):
+    """Quotes all symbols that it is asked for, a hundred times a second; counts how often it was opened."""
+
+    def __init__(self, opened: list[set[str]], venue: str) -> None:
+        self._opened = opened
+        self._price = 100.3 if venue == "b" else 100.0
+
+    def listings(self) -> Sequence[Listing]:
+        return [*map(listing, BASES)]
+
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        self._opened.append(set(sinks))
+        task_status.started()
+        while True:
+            for sink in sinks.values():
+                sink(self._price, 50.0, self._price + 0.01, 50.0, time.time_ns())
+            await trio.sleep(0.01)
+
+
+def test_a_feed_is_opened_again_with_the_further_symbols() -> None:
+    opened: list[set[str]] = []
+    table = config()
+    table["universe"]["refresh_minutes"] = Decimal("0.02")
+    plugins = {"source": source(CHANGING[:2]), "market": market(lambda venue: Ticking(opened, venue))}
+    result = run_real(table, seconds=3, plugins=plugins)
+
+    assert result.exit_code == 0
+    assert opened == [{"AAAUSDT", "BBBUSDT"}] * 2 + [{"AAAUSDT", "BBBUSDT", "CCCUSDT"}] * 2
+    assert entries(result, "CCCUSDT")
+
+
+@pytest.mark.parametrize("mode", ["SINGLE", "FIXED_LIST"])
+def test_named_symbols_are_not_chosen_anew(mode: str) -> None:
+    table = config()
+    table["universe"] |= {"mode": mode, "symbol": "AAAUSDT", "whitelist": ["AAAUSDT"]}
+    with pytest.raises(Exception, match=r"universe\.refresh_minutes: has no meaning"):
+        run_virtual(table, plugins={"source": source(CHANGING), "market": market(tape)})
