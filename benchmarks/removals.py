@@ -410,6 +410,22 @@ _TRADE = (
         tests=(f"{_EXITS}test_guards_that_deny_everything_stop_no_exit",),
     ),
     Removal(
+        name="what is dropped is not entered",
+        promise="**A symbol that the universe has dropped is not entered**",
+        file="src/trioarb/engine/universe.py",
+        text="        campaign.symbols[symbol].drop()\n",
+        instead="        pass\n",
+        tests=("tests/engine/test_refresh.py::test_new_symbols_start_and_dropped_ones_take_no_entries",),
+    ),
+    Removal(
+        name="what is dropped is closed",
+        promise="and what it holds is closed",
+        file="src/trioarb/engine/supervisor.py",
+        text="            await close_symbol(campaign, task, ExitReason.DROPPED)\n",
+        instead="",
+        tests=("tests/engine/test_refresh.py::test_what_a_dropped_symbol_holds_is_closed",),
+    ),
+    Removal(
         name="no quarantine stops an exit",
         promise="**No guard, quarantine, reached limit or failing journal stops an exit.**",
         file="src/trioarb/engine/supervisor.py",
@@ -716,8 +732,8 @@ _REPRODUCIBLE = (
         name="hash seed",
         promise="the hash seed, the order of tables, or the machine",
         file="src/trioarb/engine/opening.py",
-        text="    for symbol in campaign.symbols:\n",
-        instead="    for symbol in set(campaign.symbols):\n",
+        text="    for symbol in campaign.symbols if symbols is None else symbols:\n",
+        instead="    for symbol in set(campaign.symbols if symbols is None else symbols):\n",
         tests=(_FRESH,),
     ),
     Removal(
