@@ -41,9 +41,14 @@ def fast_campaign(
     size_usd: int = 4000,
     loop_interval_ms: int = 25,
     max_holding_seconds: float = 0.4,
+    holds: bool = True,
     seed: int = 7,
 ) -> str:
-    """Return the configuration of a campaign that has orders in flight nearly all the time, and never ends."""
+    """Return the configuration of a campaign that has orders in flight nearly all the time, and never ends.
+
+    Without ``holds`` it buys and sells once, from stock.
+    """
+    exits = f"exit_bps = -4\nmax_holding_seconds = {max_holding_seconds}" if holds else 'plugin = "inventory"'
     tables = [
         f"""
 [session]
@@ -64,8 +69,7 @@ hedge_retry_ms = 20
 [strategy]
 order_size_usd = 500
 entry_bps = 5
-exit_bps = -4
-max_holding_seconds = {max_holding_seconds}
+{exits}
 
 [guards.global]
 max_total_exposure_usd = 100_000
@@ -119,6 +123,7 @@ class Plan:
             reject_rate=random.choice([0, 0, 0, 0.05, 0.2]),
             size_usd=random.choice([800, 4000, 20_000]),
             loop_interval_ms=random.choice([0, 25]),
+            holds=Random(f"round {seed} once").random() < 0.7,
             seed=seed,
         )
         return cls(

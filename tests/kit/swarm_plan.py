@@ -105,6 +105,12 @@ def _without_faults(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _without_faults(value) if key in ("wraps", "market") else value for key, value in calm.items()}
 
 
+def _without_exit(strategy: Mapping[str, Any], chance: Random) -> dict[str, Any]:
+    """Return a strategy of the same sizes that buys and sells once, from stock."""
+    kept = {key: strategy[key] for key in ("entry_bps", "order_size_usd", "max_quote_age_ms")}
+    return {"plugin": "inventory", **kept, "skew_bps": chance.choice((0, 2, 10))}
+
+
 class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
@@ -151,6 +157,8 @@ class _Draw:
             "strategy": self._strategy(order_usd, basis_bps, symbols),
             "guards": self._guards(order_usd, len(symbols)),
         }
+        if (chance := Random(f"{seed}/once")).random() < 0.3:
+            table["strategy"] = _without_exit(table["strategy"], chance)
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,
