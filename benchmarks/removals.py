@@ -324,7 +324,7 @@ _TRADE = (
         name="closing is paid for",
         promise="**What is entered can be closed again**",
         file="src/trioarb/strategy/sizing.py",
-        text="        bounds.append(_closable(back, sell_limit, slippage_bps))",
+        text="        bounds.append(_closable(sell.reversed, step.sell_limit, slippage_bps))",
         instead='        bounds.append(Decimal("Infinity"))',
         tests=(f"{_CLOSABLE}test_an_entry_is_as_small_as_its_closing_can_be_paid",),
     ),
@@ -1000,4 +1000,52 @@ _PLUGIN = (
     ),
 )
 
-REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN)
+_FILLS = (
+    Removal(
+        name="taken stays taken",
+        promise="**What we took stays taken**",
+        file="src/trioarb/builtin/paper_matching.py",
+        text="is_over = abs(EXACT.subtract(now, taken.displayed)) > taken.quantity",
+        instead="is_over = True",
+        tests=("tests/engine/test_depth.py::test_fills_are_what_the_markets_books_have_left",),
+    ),
+    Removal(
+        name="old quote",
+        promise="**Nothing fills at an old quote**",
+        file="src/trioarb/builtin/paper_matching.py",
+        text="if book is None or now_ns - book.received_ns > self._max_age_ns:",
+        instead="if book is None:",
+        tests=(
+            "tests/builtin/test_paper_matching.py::test_a_venue_that_went_silent_fills_nothing_at_its_frozen_prices",
+        ),
+    ),
+    Removal(
+        name="last level earns",
+        promise="the largest whose last levels still earn `entry_bps`",
+        file="src/trioarb/strategy/walk.py",
+        text="if sell_limit <= 0 or edge_at(buy, buy_limit, sell, sell_limit) < least_bps:",
+        instead="if sell_limit <= 0:",
+        tests=("tests/engine/test_depth.py::test_decisions_are_the_largest_that_the_markets_books_allow",),
+    ),
+    Removal(
+        name="edge over levels",
+        promise="computes its edge again from the levels",
+        file="src/trioarb/verify/depth.py",
+        text="if event.edge_bps is None or abs(Fraction(event.edge_bps) - edge) > _ROUNDED:",
+        instead="if event.edge_bps is None:",
+        tests=("tests/engine/test_depth.py::test_what_was_decided_on_levels_is_verified",),
+    ),
+    Removal(
+        name="book that can't be",
+        promise="**A book that can't be is refused**",
+        file="src/trioarb/quotes/sinks.py",
+        text="and (levels is None or are_sound(levels, bid, ask))",
+        instead="and True",
+        tests=(
+            "tests/quotes/test_levels.py::"
+            "test_a_book_that_can_not_be_is_refused_and_takes_the_venue_off_the_board[levels0-unsorted bids]",
+        ),
+    ),
+)
+
+REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS)

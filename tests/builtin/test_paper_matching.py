@@ -137,6 +137,7 @@ def test_a_venue_that_went_silent_fills_nothing_at_its_frozen_prices() -> None:
     config = two_venues()
     config["strategy"] = {"order_size_usd": 900, "entry_bps": 10, "exit_bps": -6, "max_holding_seconds": 20}
     config["guards"]["symbol"] = {"cooldown_seconds": 1_000}
+    config["execution"] = {"max_exit_quote_age_ms": 60_000}  # the engine itself would wait
 
     def fills(*overrides: str) -> list[tuple[str, float]]:
         result = run_virtual(config, plugins={"market": scripted_market(tapes)}, overrides=overrides)

@@ -110,8 +110,11 @@ def listings(venue: str, rows: Sequence[ScriptedRow]) -> list[Listing]:
     return [listing(base) for base in SYMBOLS if venue != "c" or len(quoted) != 1 or f"{base}USDT" in quoted]
 
 
-def quotes(seed: int) -> dict[str, list[ScriptedRow]]:
-    """Return quotes of two or three venues at few prices and times, so that much is equal; some of them are refused."""
+def quotes(seed: int, *, depth: int = 1) -> dict[str, list[ScriptedRow]]:
+    """Return quotes of two or three venues at few prices and times, so that much is equal; some of them are refused.
+
+    With ``depth`` they have levels, some of which can't be.
+    """
     chance = random.Random(seed)
     calm = chance.choice([0.0, 0.02, 0.2])
     steps = chance.choice([(0.0, 0.0, 0.1, 0.1, 0.25), (0.0, 0.1, 0.25, 1.0, 4.0)])
@@ -128,7 +131,20 @@ def quotes(seed: int) -> dict[str, list[ScriptedRow]]:
                 width, size = chance.choice([(-0.5, 1.0), (math.nan, 1.0), (0.01, 0.0)])
             symbol = chance.choice(symbols)
             rows[venue].append((second, f"{symbol}USDT", bid, 5.0, bid + width, size))
+        if depth > 1:
+            rows[venue] = [deep(row, random.Random(f"{seed}{venue}{row}")) for row in rows[venue]]
     return rows
+
+
+def deep(row: Any, chance: random.Random) -> ScriptedRow:
+    """Return a quote with up to three levels beyond, more than some tables look at."""
+    _, _, bid, _, ask, ask_size = row
+    count = chance.choice([0, 1, 2, 3])
+    asks = [ask + 0.25 * number for number in range(1, count + 1)] if ask_size > 0 and ask == ask else []
+    bids = [bid - 0.25 * number for number in range(1, count + 1)]
+    if chance.random() < 0.1:
+        bids = bids[::-1]
+    return (*row, (bids, [chance.choice([1.0, 4.0]) for _ in bids], asks, [2.0] * len(asks)))
 
 
 @st.composite
@@ -155,7 +171,9 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         if value is not None:
             table["strategy"][key] = value
     table["guards"] = {"symbol": {"cooldown_seconds": one(0, 1), "max_position_count": one(1, 3)}}
-    table["engine"] = {"market_stale_seconds": one(1, 2, "0.5")}
+    table["engine"] = {"market_stale_seconds": one(1, 2, "0.5"), "depth": one(1, 1, 3)}
+    if table["engine"]["depth"] > 1:
+        table["strategy"]["order_size_base"] = one(1, 12)
     return table
 
 
@@ -244,7 +262,7 @@ def test_the_events_are_those_of_every_quote_shown(
     few: int,
 ) -> None:
     """Quote by quote, the strategy asked every time; then with less and less of that."""
-    rows = quotes(seed)
+    rows = quotes(seed, depth=table["engine"].get("depth", 1) if "engine" in table else 1)
     for venue in set(table["exchanges"]) - set(rows):
         del table["exchanges"][venue]
     with pytest.MonkeyPatch.context() as patch:

@@ -47,6 +47,7 @@ MARGIN = [
     for venue in "ab"
     for setting in ("account=margin", "max_borrow_usd=2000", "inventory_usd_per_symbol=0")
 ]
+DEEP = ["engine.depth=6", *SMALL]
 
 
 def both(setting: str) -> list[str]:
@@ -182,6 +183,8 @@ VARIATIONS = {
     "small losses": ["guards.symbol.max_symbol_daily_loss_usd=0.3", "guards.symbol.cooldown_seconds=0", *EVERY_QUOTE],
     "positions kept": ["session.close_positions_at_end=false", "strategy.max_holding_seconds=100"],
     "positions kept, small sizes": ["session.close_positions_at_end=false", *SMALL, *EVERY_QUOTE],
+    "several levels": [*DEEP, *EVERY_QUOTE],
+    "several levels, slow, margin": [*DEEP, *MARGIN, "exchanges.b.latency_ms=2000"],
     "another unit of account": ["fx.USDT=0.99915", *SMALL],
     "little money": both("balances.USDT=700"),
 }

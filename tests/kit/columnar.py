@@ -11,4 +11,4 @@ from trioarb.testing import ScriptedTape
 
 class ColumnarTape(ScriptedTape):
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        return batched(self.rows(symbols, start_ns), symbols)
+        return batched(self.rows(symbols, start_ns), symbols, 9)

@@ -466,11 +466,11 @@ class Books:
                 self._problem(f"differs from its ALLOW in {key}")
         if not number(opened["reserved_usd"]) == number(allowed["notional_usd"]) == notional:
             self._problem(f"reserves {opened['reserved_usd']} USD for a notional of {float(notional)}")
-        received = sell * (_BPS - self._fee_bps(symbol, opened["sell_venue"]))
-        paid = buy * (_BPS + self._fee_bps(symbol, opened["buy_venue"]))
+        paid, received = self._check_levels(opened, allowed)
+        received *= _BPS - self._fee_bps(symbol, opened["sell_venue"])
+        paid *= _BPS + self._fee_bps(symbol, opened["buy_venue"])
         if abs(_BPS * (received / paid - 1) - number(allowed["edge_bps"])) > Fraction(1, 10**6):
-            self._problem("has another edge at its limits than its ALLOW says")
-        self._check_touch(opened, allowed)
+            self._problem("has another edge over its levels than its ALLOW says")
         if self._stopped or "DRAINING" in self._phases:
             self._problem("opens an entry after a STOP, or while the campaign drains")
         if any(pair.event["symbol"] == symbol for pair in self._flying.values()):
@@ -511,15 +511,33 @@ class Books:
         streak.allowed_ns = self._ts_ns
         self._check_funds(opened, notional)
 
-    def _check_touch(self, opened: Event, allowed: Event) -> None:
-        """An entry's limits are the touch, to the tick and never worse; it takes no more than stands there."""
+    def _check_levels(self, opened: Event, allowed: Event) -> tuple[Fraction, Fraction]:
+        """An entry's limits are the touch or the last level that it takes, to the tick and never worse; it takes no
+        more than stands there, and no level in vain. Return what it comes to, bought and sold.
+        """
         sides = (("ask", "buy_venue", "buy_limit", -1), ("bid", "sell_venue", "sell_limit", 1))
-        for side, venue, price, better in sides:
+        values = []
+        for side, venue, limit, better in sides:
             tick = number(self._instruments[opened["symbol"], opened[venue]]["tick_size"])
-            if not 0 <= (number(opened[price]) - number(allowed[side])) * better < tick:
-                self._problem(f"has a {price} of {opened[price]} where the {side} is {allowed[side]}")
-            if number(opened["quantity"]) > number(allowed[f"{side}_size"]):
-                self._problem(f"trades {opened['quantity']} of the {allowed[f'{side}_size']} at the {side}")
+            levels = allowed.get(f"{side}s", [[allowed[side], allowed[f"{side}_size"]]])
+            if levels[0] != [allowed[side], allowed[f"{side}_size"]]:
+                self._problem(f"takes levels that don't begin with the {side}")
+            value, rest = _NONE, number(opened["quantity"])
+            for place, (price, size) in enumerate(levels):
+                if place and (number(price) - number(levels[place - 1][0])) * better >= 0:
+                    self._problem(f"takes a {side} that is not behind the one before it")
+                if rest <= 0:
+                    self._problem(f"names {len(levels)} levels of the {side}, and takes {place}")
+                part = min(rest, number(size))
+                at = number(price) // tick * tick if side == "ask" else -(-number(price) // tick) * tick
+                value, rest = value + part * at, rest - part
+            if rest > 0:
+                self._problem(f"trades {opened['quantity']} of the {float(number(opened['quantity']) - rest)} there")
+            last = levels[-1][0]
+            if not 0 <= (number(opened[limit]) - number(last)) * better < tick:
+                self._problem(f"has a {limit} of {opened[limit]} where the last {side} is {last}")
+            values.append(value)
+        return values[0], values[1]
 
     def _check_funds(self, opened: Event, notional: Fraction) -> None:
         """An entry can be paid for on both sides with what no order has locked."""

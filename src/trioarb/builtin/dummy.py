@@ -23,6 +23,7 @@ from trioarb.api import (
     MarketDataSpec,
     NonNegativeBps,
     NoSettings,
+    PositiveDecimal,
     PositiveMilliseconds,
     PositiveMoney,
     PositiveSeconds,
@@ -35,6 +36,7 @@ from trioarb.api import (
     hookimpl,
     setting,
 )
+from trioarb.builtin.dummy_depth import deepened
 from trioarb.builtin.dummy_samples import SAMPLE_OF, SAMPLES, Sample
 
 __all__ = ["DummySettings", "trioarb_market_data", "trioarb_symbol_sources"]
@@ -84,6 +86,12 @@ class DummySettings:
     )
     spread_bps: NonNegativeBps = setting(Decimal(1), doc="mean distance of ask and bid; at least one tick")
     size_usd: PositiveMoney = setting(Decimal(4000), doc="mean size at the best bid and at the best ask")
+    level_bps: NonNegativeBps = setting(
+        Decimal(1), doc="engine.depth above 1: mean distance of a level to the one before it; at least one tick"
+    )
+    level_growth: PositiveDecimal = setting(
+        Decimal("1.25"), doc="engine.depth above 1: mean size of a level, in sizes of the one before it"
+    )
 
 
 class _DummySource(SymbolSource):
@@ -98,6 +106,7 @@ class _DummyTape(Tape):
         self._settings = settings
         self._venue = context.venue
         self._seed = context.seed
+        self._depth = context.depth
 
     def listings(self) -> Sequence[Listing]:
         return [sample.listing for sample in SAMPLES]
@@ -118,10 +127,26 @@ class _DummyTape(Tape):
             if symbol in SAMPLE_OF
         )
         streams = [
-            self._stream(SAMPLE_OF[symbol], order, start_ns, start_ns + phase_ns, step_ns)
+            self._deep(
+                SAMPLE_OF[symbol], self._stream(SAMPLE_OF[symbol], order, start_ns, start_ns + phase_ns, step_ns)
+            )
             for phase_ns, order, symbol in phases
         ]
         return chain.from_iterable(zip(*streams, strict=False))
+
+    def _deep(self, sample: Sample, rows: Iterator[TapeRow]) -> Iterator[TapeRow]:
+        if self._depth == 1:
+            return rows
+        return deepened(
+            rows,
+            draw=Random(f"{self._seed}/{self._venue}/{sample.symbol}/levels").random,
+            beyond=self._depth - 1,
+            distance=float(self._settings.level_bps) * _BPS,
+            growth=float(self._settings.level_growth),
+            size_quote=float(self._settings.size_usd) / _QUOTE_USD[sample.quote],
+            tick=_ratio(sample.tick),
+            lot=_ratio(sample.lot),
+        )
 
     def _stream(self, sample: Sample, order: int, start_ns: int, first_ns: int, step_ns: int) -> Iterator[TapeRow]:
         # Millions of rows a campaign: everything the loop needs is a local, and it calls `random` and `int` only.

@@ -125,7 +125,7 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
 
 def _leave_no_crumb(leg: Leg, quantity: Decimal, price: Decimal) -> Decimal:
     """Return how much to send so that, if no more than is displayed fills, the rest is still large enough to trade."""
-    displayed, rules = leg.displayed, leg.instrument.rules
+    displayed, rules = leg.displayed_within(price), leg.instrument.rules
     if displayed >= quantity or leg.takes(quantity - displayed, price):
         return quantity
     smaller = leg.lots(quantity - max(rules.lot_size, rules.min_notional / price))

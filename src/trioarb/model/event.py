@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from trioarb.model.market import Level
 from trioarb.model.number import ZERO
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
@@ -166,7 +167,8 @@ class Decided(Event, frozen=True, kw_only=True):
 
     ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from the others. A STOP that a
     loss calls, without an opportunity at hand, has no route, quantity or edge. ``ask`` stood at the buy venue, ``bid``
-    at the sell venue.
+    at the sell venue. Where the quantity takes more levels than the best, ``asks`` and ``bids`` are those that it
+    takes, as prices and sizes, the best one first; ``edge_bps`` is that of the averages over them then.
     """
 
     symbol: str
@@ -180,6 +182,8 @@ class Decided(Event, frozen=True, kw_only=True):
     ask_size: Decimal | None = None
     bid: Decimal | None = None
     bid_size: Decimal | None = None
+    asks: tuple[Level, ...] | None = None
+    bids: tuple[Level, ...] | None = None
     tier: str | None = None
     rule: str | None = None
     value: str | None = None

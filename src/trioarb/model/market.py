@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import attrs
 import msgspec
 
-__all__ = ["Book", "Instrument", "Listing", "Quote", "Route", "TradingRules"]
+__all__ = ["Book", "Instrument", "Level", "Listing", "Quote", "Route", "TradingRules"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +61,13 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     ask_size: float
     received_ns: int
     serial: int
+
+
+class Level(NamedTuple):
+    """A price, and the size that is displayed there, in base asset."""
+
+    price: Decimal
+    size: Decimal
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):

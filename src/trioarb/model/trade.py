@@ -7,7 +7,7 @@ from enum import Enum
 
 import msgspec
 
-from trioarb.model.market import Route
+from trioarb.model.market import Level, Route
 
 __all__ = [
     "Account",
@@ -98,7 +98,9 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
     ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
-    ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue.
+    ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where it
+    takes more levels than the best, ``asks`` and ``bids`` are those that it takes, the best one first; the limits are
+    at the last ones, the edge is that of the averages.
     """
 
     route: Route
@@ -111,6 +113,8 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     ask_size: Decimal | None = None
     bid: Decimal | None = None
     bid_size: Decimal | None = None
+    asks: tuple[Level, ...] | None = None
+    bids: tuple[Level, ...] | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from trioarb.model import event as events
 from trioarb.model.event import Event, Record
+from trioarb.model.market import Level
 from trioarb.model.number import text
 
 __all__ = ["decode", "encode", "event_type", "event_types", "to_json_object"]
@@ -106,12 +107,14 @@ def _encoder(cls: type[Event]) -> Callable[[int, int, Event], str]:
         "measured": float.__repr__,
         "mapping": _mapping,
         "listed": _listed,
+        "levels": _levels,
     }
     source, hints = f'{{{{"seq":{{seq}},"ts_ns":{{ts_ns}},"type":"{event_type(cls)}"', get_type_hints(cls)
     for name in cls.__struct_fields__:
         value, hint = f"event.{name}", hints[name]
         kinds = [kind for kind in get_args(hint) if kind is not NoneType] if isinstance(hint, UnionType) else [hint]
-        key, json_text = f',"{name}":', _JSON_TEXTS.get(get_origin(kinds[0]) or kinds[0], "quote({}._value_)")
+        kind = "levels" if get_args(kinds[0])[:1] == (Level,) else get_origin(kinds[0]) or kinds[0]
+        key, json_text = f',"{name}":', _JSON_TEXTS.get(kind, "quote({}._value_)")
         source += f"{{'' if {value} is None else '{key}' + " if kinds != [hint] else f"{key}{{"
         source += json_text.format(value) + "}"
     compiled: Callable[[int, int, Event], str] = eval(f"lambda seq, ts_ns, event: f'''{source}'''", names)
@@ -119,7 +122,7 @@ def _encoder(cls: type[Event]) -> Callable[[int, int, Event], str]:
 
 
 #: The source of a value's JSON text, by its declared type; the rest are enums.
-_JSON_TEXTS = {
+_JSON_TEXTS: Mapping[Any, str] = {
     str: "quote({})",
     int: "number({})",
     float: "measured({})",
@@ -127,11 +130,17 @@ _JSON_TEXTS = {
     Decimal: "'\"' + text({}) + '\"'",
     tuple: "listed({})",
     Mapping: "mapping({})",
+    "levels": "levels({})",
 }
 
 
 def _listed(values: tuple[str, ...]) -> str:
     return f"[{','.join(map(encode_basestring, values))}]"
+
+
+def _levels(values: tuple[Level, ...]) -> str:
+    pairs = (f'["{text(price)}","{text(size)}"]' for price, size in values)
+    return f"[{','.join(pairs)}]"
 
 
 def _mapping(values: Mapping[str, Decimal | int]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from math import nan
 from typing import Any
 
 import attrs
 
-from trioarb.model.market import Book, Quote
+from trioarb.model.market import Book, Level, Quote
 from trioarb.model.number import exact_decimal
 from trioarb.plugin.contract import Levels
 from trioarb.quotes.levels import at_row, up_to_the_last
@@ -19,12 +19,34 @@ __all__ = ["QuoteBoard", "Touch"]
 
 @attrs.frozen(kw_only=True)
 class Touch:
-    """Best prices and sizes as exact decimals; the price of a side that was withdrawn is absent, its size 0."""
+    """Best prices and sizes as exact decimals; the price of a side that was withdrawn is absent, its size 0.
+
+    ``levels`` beyond the best are made exact where somebody walks them.
+    """
 
     bid: Decimal | None
     bid_size: Decimal
     ask: Decimal | None
     ask_size: Decimal
+    levels: Levels | None = attrs.field(default=None, eq=False)
+
+    def asks(self) -> Iterator[Level]:
+        """Yield the levels to buy from, best first."""
+        if self.ask is not None:
+            yield Level(self.ask, self.ask_size)
+            yield from _levels(2, self.levels)
+
+    def bids(self) -> Iterator[Level]:
+        """Yield the levels to sell to, best first."""
+        if self.bid is not None:
+            yield Level(self.bid, self.bid_size)
+            yield from _levels(0, self.levels)
+
+
+def _levels(side: int, levels: Levels | None) -> Iterator[Level]:
+    if levels is not None:
+        for price, size in zip(*up_to_the_last(levels[side], levels[side + 1]), strict=True):
+            yield Level(exact_decimal(price), exact_decimal(size))
 
 
 class QuoteBoard:
@@ -102,11 +124,13 @@ class QuoteBoard:
         known, touch = self._touches[index]
         serial = self.serial[index]  # read first, since the live view asks from another thread
         if serial != known:
+            levels = self.levels[index]
             touch = Touch(
                 bid=_price(self.bid[index]),
                 bid_size=exact_decimal(self.bid_size[index]),
                 ask=_price(self.ask[index]),
                 ask_size=exact_decimal(self.ask_size[index]),
+                levels=at_row(*levels) if levels is not None and len(levels) == 2 else levels,
             )
             self._touches[index] = serial, touch
         return touch

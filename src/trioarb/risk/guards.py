@@ -72,6 +72,8 @@ class Guards:
             ask_size=opportunity.ask_size,
             bid=opportunity.bid,
             bid_size=opportunity.bid_size,
+            asks=opportunity.asks,
+            bids=opportunity.bids,
             answer=Answer.ALLOW if refusal is None else refusal.answer,
             tier=None if refusal is None else tier,
             rule=None if refusal is None else refusal.rule,

@@ -218,7 +218,13 @@ class Decider:
         """Return how to close a position that can be closed."""
         route = position.route.reversed
         buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
-        plan = size_exit(position.quantity, buy, sell, slippage_bps=self._slippage_bps if reason.forced else None)
+        plan = size_exit(
+            position.quantity,
+            buy,
+            sell,
+            slippage_bps=self._slippage_bps if reason.forced else None,
+            least_bps=self.strategy.exit_bps if reason is ExitReason.EDGE else None,
+        )
         is_tradable = both_take(plan.quantity, plan, buy, sell)
         is_dust = not is_tradable and self._is_dust(position, plan, buy, sell)
         return Plan(plan, is_tradable, is_dust, (buy.touch, sell.touch))

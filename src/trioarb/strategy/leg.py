@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 import msgspec
 
-from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, ZERO, ceil_to, floor_to
+from trioarb.model.market import Instrument, Level
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
 from trioarb.model.order import Side
 from trioarb.model.trade import Account
 from trioarb.quotes.board import Touch
@@ -77,10 +79,32 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return self.touch.ask_size if self.side is Side.BUY else self.touch.bid_size
 
     @property
+    def levels(self) -> Iterator[Level]:
+        """The levels that can be traded with, best first."""
+        if self.touch is None:
+            return iter(())
+        return self.touch.asks() if self.side is Side.BUY else self.touch.bids()
+
+    def displayed_within(self, limit: Decimal) -> Decimal:
+        """Return how much the venue shows at prices no worse than a limit, and at the touch."""
+        displayed, is_buy = self.displayed, self.side is Side.BUY
+        for level in islice(self.levels, 1, None):
+            if level.price > limit if is_buy else level.price < limit:
+                break
+            displayed = EXACT.add(displayed, level.size)
+        return displayed
+
+    @property
     def limit(self) -> Decimal:
-        """The limit at the touch: a buyer's is rounded down to the tick, a seller's up."""
+        """The limit at the touch."""
+        return self.limit_at(self.price)
+
+    def limit_at(self, price: Decimal) -> Decimal:
+        """Return the limit of an order that is to fill at a price: a buyer's is rounded down to the tick, a seller's
+        up.
+        """
         tick = self.instrument.rules.tick_size
-        return floor_to(self.price, tick) if self.side is Side.BUY else ceil_to(self.price, tick)
+        return floor_to(price, tick) if self.side is Side.BUY else ceil_to(price, tick)
 
     def limit_beyond(self, slippage_bps: Decimal) -> Decimal:
         """Return the limit so far beyond the touch, and never further by rounding."""

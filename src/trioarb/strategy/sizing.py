@@ -10,8 +10,8 @@ import msgspec
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import BPS, EXACT, ZERO, floor_to
 from trioarb.model.trade import Opportunity, OrderSize
-from trioarb.strategy.edge import exact_edge_bps
 from trioarb.strategy.leg import Leg
+from trioarb.strategy.walk import Step, edge_at, edge_over, steps
 
 __all__ = ["NotSized", "both_take", "common_lots", "common_step", "size_entry", "size_exit"]
 
@@ -30,18 +30,17 @@ def size_entry(
     Quantity is the least of what is wanted, displayed, and can be paid; rounded down to both venues' lots. The buy
     limit is rounded down to the tick and the sell limit up, and the edge is checked again at these limits.
 
+    Of books with several levels it is the largest quantity whose last levels still earn ``entry_bps``. The limits are
+    at these levels, the edge is that of the averages; an equal quantity takes no deeper limits.
+
     What is kept for closing other positions isn't spent. With ``slippage_bps``, closing this one, too, has to be
     payable as far beyond the touch; ``None``: it never will be closed.
     """
     buy, sell = buy.entering, sell.entering
-    buy_limit, sell_limit = buy.limit, sell.limit
-    if buy_limit <= 0:
+    if buy.limit <= 0:
         return NotSized("tick_size")
-    edge = _edge_bps(buy, buy_limit, sell, sell_limit)
-    if edge < entry_bps:
+    if edge_at(buy, buy.limit, sell, sell.limit) < entry_bps:
         return NotSized("edge_after_rounding")
-    higher_usd = EXACT.multiply(max(buy_limit, sell_limit), buy.usd_per_quote)
-    bounds = [buy.displayed, sell.displayed, buy.payable(buy_limit), sell.payable(sell_limit)]
     if slippage_bps is not None:
         back, out = sell.reversed, buy.reversed
         for leg in (back, out):
@@ -49,27 +48,59 @@ def size_entry(
                 return NotSized(f"no_price_to_close.{leg.venue}")
         if back.limit_beyond(slippage_bps) < back.price or out.limit_beyond(slippage_bps) > out.price:
             return NotSized("tick_size_to_close")
-        bounds.append(_closable(back, sell_limit, slippage_bps))
-    if wanted.usd is not None:
-        bounds.append(wanted.usd / higher_usd)
-    if wanted.base is not None:
-        bounds.append(wanted.base)
-    available = min(bounds)
-    quantity = common_lots(available, buy.instrument, sell.instrument)
-    if not buy.takes(quantity, buy_limit) or not sell.takes(quantity, sell_limit):
-        return NotSized(f"{_scarce(bounds, available, buy, sell, slippage_bps is not None)}.below_minimum")
+    found: _Sized | None = None
+    for step in steps(buy, sell, entry_bps):
+        sized = _size_at(step, wanted, buy, sell, slippage_bps)
+        if found is None or sized.quantity > found.quantity:
+            found = sized
+        if sized.is_bounded_by_others:
+            break  # deeper levels have worse limits, at which no more can be had
+    assert found is not None
+    step, quantity = found.step, found.quantity
+    if not buy.takes(quantity, step.buy_limit) or not sell.takes(quantity, step.sell_limit):
+        return NotSized(f"{_scarce(found.bounds, buy, sell, slippage_bps is not None)}.below_minimum")
     return Opportunity(
         route=route,
         quantity=quantity,
-        buy_limit=buy_limit,
-        sell_limit=sell_limit,
-        edge_bps=edge,
-        notional_usd=EXACT.multiply(quantity, higher_usd),
+        buy_limit=step.buy_limit,
+        sell_limit=step.sell_limit,
+        edge_bps=edge_over(buy, sell, step, quantity),
+        notional_usd=EXACT.multiply(quantity, _higher_usd(step, buy)),
         ask=buy.price,
         ask_size=buy.displayed,
         bid=sell.price,
         bid_size=sell.displayed,
+        asks=step.bought if len(step.bought) > 1 else None,
+        bids=step.sold if len(step.sold) > 1 else None,
     )
+
+
+class _Sized(msgspec.Struct, frozen=True):
+    """How much can be traded at a step's limits, and all that bounds it, what is displayed first."""
+
+    step: Step
+    quantity: Decimal
+    bounds: Sequence[Decimal]
+
+    @property
+    def is_bounded_by_others(self) -> bool:
+        """Whether something else than what is displayed is in the way."""
+        return min(self.bounds[2:]) <= self.step.displayed
+
+
+def _size_at(step: Step, wanted: OrderSize, buy: Leg, sell: Leg, slippage_bps: Decimal | None) -> _Sized:
+    bounds = [step.displayed_to_buy, step.displayed_to_sell, buy.payable(step.buy_limit), sell.payable(step.sell_limit)]
+    if slippage_bps is not None:
+        bounds.append(_closable(sell.reversed, step.sell_limit, slippage_bps))
+    if wanted.usd is not None:
+        bounds.append(wanted.usd / _higher_usd(step, buy))
+    if wanted.base is not None:
+        bounds.append(wanted.base)
+    return _Sized(step, common_lots(min(bounds), buy.instrument, sell.instrument), bounds)
+
+
+def _higher_usd(step: Step, buy: Leg) -> Decimal:
+    return EXACT.multiply(max(step.buy_limit, step.sell_limit), buy.usd_per_quote)
 
 
 def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:
@@ -79,7 +110,7 @@ def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:
     return back.free_quote * BPS / cost if cost > 0 else Decimal("Infinity")
 
 
-def _scarce(bounds: Sequence[Decimal], available: Decimal, buy: Leg, sell: Leg, closes: bool) -> str:
+def _scarce(bounds: Sequence[Decimal], buy: Leg, sell: Leg, closes: bool) -> str:
     """Return what bounds the size; of several, the first by name."""
     names = [
         f"displayed_size.{buy.venue}",
@@ -89,33 +120,48 @@ def _scarce(bounds: Sequence[Decimal], available: Decimal, buy: Leg, sell: Leg, 
         *[f"to_close.{sell.venue}.{sell.instrument.quote}"] * closes,
         *["order_size"] * (len(bounds) - 4 - closes),
     ]
-    return min(name for name, bound in zip(names, bounds, strict=True) if bound == available)
+    return min(name for name, bound in zip(names, bounds, strict=True) if bound == min(bounds))
 
 
-def size_exit(quantity: Decimal, buy: Leg, sell: Leg, *, slippage_bps: Decimal | None) -> Opportunity:
+def size_exit(
+    quantity: Decimal, buy: Leg, sell: Leg, *, slippage_bps: Decimal | None, least_bps: Decimal | None = None
+) -> Opportunity:
     """Return how to close ``quantity``, or what of it can be paid for: buy back on one venue, sell on the other.
 
-    At the touch, or with ``slippage_bps`` up to that far beyond it. At most what both venues display, so that the
-    legs fill equally; unless the rest would be too small to close. A part is whole lots of both venues; all of it is
-    as it is, and each leg of it goes down to its own venue's lot. The plan itself may be too small for the venues,
-    see `both_take`.
+    At the touch, and as deep as the last levels earn ``least_bps``; or with ``slippage_bps`` up to that far beyond the
+    touch. At most what both venues display there, so that the legs fill equally; unless the rest would be too small to
+    close. A part is whole lots of both venues; all of it is as it is, and each leg of it goes down to its own venue's
+    lot. The plan itself may be too small for the venues, see `both_take`.
     """
-    route = Route(symbol=buy.instrument.symbol, buy_venue=buy.venue, sell_venue=sell.venue)
-    if slippage_bps is None:
-        buy_limit, sell_limit = buy.limit, sell.limit
-    else:
+    if slippage_bps is not None:
         buy_limit, sell_limit = buy.limit_beyond(slippage_bps), sell.limit_beyond(slippage_bps)
+        displayed = min(buy.displayed_within(buy_limit), sell.displayed_within(sell_limit))
+        return _exit_at(quantity, buy, sell, buy_limit, sell_limit, displayed)
+    found: Opportunity | None = None
+    for step in steps(buy, sell, least_bps):
+        plan = _exit_at(quantity, buy, sell, step.buy_limit, step.sell_limit, step.displayed)
+        if found is None or plan.quantity > found.quantity:
+            found = plan
+        if plan.quantity < step.displayed or plan.quantity >= quantity:
+            break
+    assert found is not None
+    return found
+
+
+def _exit_at(
+    quantity: Decimal, buy: Leg, sell: Leg, buy_limit: Decimal, sell_limit: Decimal, displayed: Decimal
+) -> Opportunity:
     payable = min(quantity, buy.payable(buy_limit), sell.payable(sell_limit))
     part = common_lots(payable, buy.instrument, sell.instrument)
     plan = Opportunity(
-        route=route,
+        route=Route(symbol=buy.instrument.symbol, buy_venue=buy.venue, sell_venue=sell.venue),
         quantity=payable if not part or payable == quantity else part,
         buy_limit=buy_limit,
         sell_limit=sell_limit,
-        edge_bps=_edge_bps(buy, buy_limit, sell, sell_limit),
+        edge_bps=edge_at(buy, buy_limit, sell, sell_limit),
         notional_usd=ZERO,
     )
-    displayed = common_lots(min(buy.displayed, sell.displayed), buy.instrument, sell.instrument)
+    displayed = common_lots(displayed, buy.instrument, sell.instrument)
     if displayed >= plan.quantity:
         return plan
     is_split = both_take(displayed, plan, buy, sell) and both_take(plan.quantity - displayed, plan, buy, sell)
@@ -142,12 +188,3 @@ def common_step(first: Instrument, second: Instrument) -> Decimal:
         while y:
             x, y = y, x % y
         return a * (b / x).to_integral_value()
-
-
-def _edge_bps(buy: Leg, buy_limit: Decimal, sell: Leg, sell_limit: Decimal) -> Decimal:
-    return exact_edge_bps(
-        sell_price=sell_limit,
-        sell_fee_bps=sell.instrument.taker_fee_bps,
-        buy_price=buy_limit,
-        buy_fee_bps=buy.instrument.taker_fee_bps,
-    )

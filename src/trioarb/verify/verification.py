@@ -17,6 +17,7 @@ from trioarb.state.ledger import Ledger
 from trioarb.verify.books import Books
 from trioarb.verify.counters import Counters
 from trioarb.verify.course import Course
+from trioarb.verify.depth import Depths
 from trioarb.verify.entries import Entries
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.listings import Listings
@@ -122,6 +123,7 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings)
+        self._depths = Depths(findings, self._listings)
         self._counters = Counters(findings, self._entries.decided)
         #: What the journal's own state makes of the events, to be compared; none once it could not go on.
         self._ledger: Ledger | None = Ledger()
@@ -138,6 +140,7 @@ class Verifier:
             self._books,
             self._entries,
             self._universe,
+            self._depths,
             self._pairs,
             self._positions,
             self._orders,
