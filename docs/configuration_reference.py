@@ -18,7 +18,9 @@ from trioarb.config.schema import (
     PluginHead,
     Session,
     StrategyHead,
+    SymbolTable,
     Tables,
+    TierTable,
     Universe,
 )
 from trioarb.config.template import plugin_keys
@@ -44,6 +46,8 @@ _CORE = (
     ("[engine]", Engine),
     ("[execution]", Execution),
     ("[log]", Log),
+    ("[tiers.NAME]", TierTable),
+    ("[symbols.SYMBOL]", SymbolTable),
 )
 
 _PLUGINS: tuple[tuple[str, str, type[Any] | None, type[PluginSpec[Any, Any]]], ...] = (

@@ -74,13 +74,15 @@ class SymbolTier(GuardTier):
 
     def __init__(self, settings: SymbolSettings, context: GuardContext) -> None:
         self._settings = settings
+        self._settings_of = context.settings_of
         self._name = context.name
         self._risk = context.risk
         self._states = defaultdict[str, _State](_State)
         self._states.update((symbol, _State()) for symbol in context.symbols)
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
-        limits, symbol = self._settings, opportunity.route.symbol
+        symbol = opportunity.route.symbol
+        limits = self._limits(symbol)
         state = self._states[symbol]
         if opportunity.edge_bps > limits.max_edge_bps:
             return _deny(_TOO_GOOD, f"{text(opportunity.edge_bps)} bps", f"{text(limits.max_edge_bps)} bps")
@@ -103,6 +105,12 @@ class SymbolTier(GuardTier):
         if loss >= limits.max_symbol_daily_loss_usd:
             return _deny("daily_loss", self._risk.loss_text(now_ns, symbol), text(limits.max_symbol_daily_loss_usd))
         return None
+
+    def _limits(self, symbol: str) -> SymbolSettings:
+        if self._settings_of is None:
+            return self._settings
+        limits: SymbolSettings = self._settings_of(symbol)
+        return limits
 
     def apply(self, record: Record) -> None:
         match record.event:
@@ -132,7 +140,7 @@ class SymbolTier(GuardTier):
             isinstance(happened, event.PairEnded) and self._is_unwound(happened)
         ):
             return
-        state, limits = self._states[happened.symbol], self._settings
+        state, limits = self._states[happened.symbol], self._limits(happened.symbol)
         is_open = state.open_until_ns is not None and record.ts_ns < state.open_until_ns
         if is_open or not 0 < limits.circuit_breaker_loss_count <= state.losses_in_a_row:
             return
@@ -197,5 +205,6 @@ def trioarb_guard_tiers() -> list[GuardTierSpec]:
             settings=SymbolSettings,
             open=_open,
             rank=300,
+            by_symbol=True,
         )
     ]

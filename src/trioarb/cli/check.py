@@ -13,6 +13,7 @@ from rich.table import Table
 from trioarb.cli.opened import look_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
+from trioarb.config.digest import canonical
 from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import PluginTable
 from trioarb.engine.campaign import Campaign
@@ -42,7 +43,7 @@ def check(
         plugins = load_plugins()
         loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
         if loaded.live and not online:
-            plan = _plan(loaded, warnings=loaded.warnings, symbols=None, universe=None)
+            plan = _plan(loaded, warnings=loaded.warnings, symbols=None, overrides={}, universe=None)
         else:
             plan = look_at(
                 loaded,
@@ -51,6 +52,7 @@ def check(
                     loaded,
                     warnings=campaign.warnings,
                     symbols=_symbols(campaign),
+                    overrides=_overrides(campaign),
                     universe=coverage(
                         loaded.config.universe,
                         listed=campaign.world.selection.listed,
@@ -74,7 +76,12 @@ def check(
 
 
 def _plan(
-    loaded: Loaded, *, warnings: Sequence[str], symbols: Mapping[str, Any] | None, universe: Mapping[str, int] | None
+    loaded: Loaded,
+    *,
+    warnings: Sequence[str],
+    symbols: Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
+    universe: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """Return what would run; without ``symbols`` nothing was opened, and the plan says why."""
     config, session = loaded.config, loaded.config.session
@@ -99,6 +106,7 @@ def _plan(
         },
         "universe": universe,
         "symbols": symbols,
+        "overrides": overrides,
         "not_looked_at": [] if symbols is not None else [f"{key} ({what})" for key, what in loaded.live.items()],
         "warnings": list(warnings),
     }
@@ -116,6 +124,18 @@ def _symbols(campaign: Campaign) -> dict[str, Any]:
             for venue, instrument in task.market.instruments.items()
         }
         for symbol, task in campaign.symbols.items()
+    }
+
+
+def _overrides(campaign: Campaign) -> dict[str, Any]:
+    """Return by symbol which keys have another value for it, and where that is written."""
+    return {
+        symbol: {
+            key: {"value": canonical(value), "from": place}
+            for key, (value, place) in campaign.world.tuning.origins(symbol).items()
+        }
+        for symbol in campaign.symbols
+        if campaign.world.tuning.origins(symbol)
     }
 
 
@@ -171,4 +191,7 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         for number, (venue, rules) in enumerate(venues.items()):
             table.add_row("" if number else symbol, venue, *rules.values())
     console.print(table)
+    for symbol, keys in plan["overrides"].items():
+        for key, one in keys.items():
+            console.print(f"{symbol}: {key} = {one['value']} ({one['from']})", soft_wrap=True)
     console.print("The configuration is valid.")

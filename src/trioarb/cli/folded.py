@@ -13,6 +13,7 @@ from trioarb.cli.reading import with_progress
 from trioarb.config.load import Loaded, load_table
 from trioarb.config.schema import LogLevel
 from trioarb.config.stored import from_text
+from trioarb.config.tuning import Tuning
 from trioarb.engine.opener import Opener
 from trioarb.engine.opening import open_tiers
 from trioarb.errors import JournalError
@@ -86,7 +87,7 @@ async def _tell(
         if not isinstance(record.event, CampaignOpened):
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
         tables = [table for table in loaded.config.guards if has_figures and table.key not in loaded.live]
-        tiers = await open_tiers(opener, tables, record.event.symbols, state.exposure)
+        tiers = await open_tiers(opener, tables, record.event.symbols, state.exposure, Tuning(loaded.config))
         folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
         try:
             with uncollected():

@@ -19,12 +19,16 @@ from trioarb.config.schema import (
     ExchangeHead,
     ExchangeTables,
     GuardHead,
+    LiquidityTier,
     Mode,
+    Override,
     PluginHead,
     PluginTable,
     Session,
     StrategyHead,
+    SymbolTable,
     Tables,
+    TierTable,
     WrapperHead,
 )
 from trioarb.config.secrets import SecretReader, in_the_open
@@ -96,6 +100,15 @@ class Assembly:
         exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
         strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
         guards = self._guards(tables.guards)
+        tables_of = {table.key: table for table in (strategy, *guards) if table is not None}
+        tiers = sorted(
+            (self._tier(name, tier, tables, tables_of) for name, tier in tables.tiers.items()),
+            key=lambda tier: (tier.below, tier.name),
+        )
+        symbols = {
+            name: self._overriding(table, join_key("symbols", name), tables, tables_of)
+            for name, table in sorted(tables.symbols.items())
+        }
         if self._is_sound("session.clock", "session.speed"):
             self._problems += list(real_time(tables.session, self.live))
         self._look_at_literals(tables.session)
@@ -114,6 +127,8 @@ class Assembly:
             source=source,
             strategy=strategy,
             guards=guards,
+            tiers=tuple(tiers),
+            symbols=symbols,
             log_level=tables.log.level,
             digest="",
             redactor=redactor,
@@ -157,6 +172,53 @@ class Assembly:
             if guard is not None and table.get("enabled", True):
                 ranked.append((self.plugins.get(GuardTierSpec, guard.plugin).rank, name, guard))
         return tuple(guard for _, _, guard in sorted(ranked, key=lambda item: item[:2]))
+
+    def _tier(self, name: str, table: TierTable, tables: Tables, tables_of: Mapping[str, PluginTable]) -> LiquidityTier:
+        key = join_key("tiers", name)
+        below = join_key(key, "below_24h_quote_volume")
+        if table.below_24h_quote_volume is None and self._is_sound(below):
+            self._problems.append(
+                Problem(key=below, message="missing; it says whose tier it is", allowed="number, > 0")
+            )
+        overrides = self._overriding(table, key, tables, tables_of)
+        return LiquidityTier(name=name, below=table.below_24h_quote_volume or Decimal(0), overrides=overrides)
+
+    def _overriding(
+        self, table: SymbolTable, key: str, tables: Tables, tables_of: Mapping[str, PluginTable]
+    ) -> tuple[Override, ...]:
+        """Check what stands in a table of a symbol, or of a liquidity tier, as if it stood in the plugins' own."""
+        found = []
+        wanted = [("strategy", tables.strategy, table.strategy)]
+        wanted += [(join_key("guards", name), tables.guards.get(name, {}), own) for name, own in table.guards.items()]
+        for instead_of, base, own in wanted:
+            place = f"{key}.{instead_of}"
+            if own and instead_of not in tables_of:
+                if self._is_sound(instead_of):
+                    self._problems.append(Problem(key=place, message=f"there is no [{instead_of}] that is asked"))
+            elif own:
+                values = self._override_values(tables_of[instead_of], base, own, place)
+                found.append(Override(key=place, instead_of=instead_of, values=values))
+        return tuple(found)
+
+    def _override_values(
+        self, table: PluginTable, base: Mapping[str, Any], own: Mapping[str, Any], place: str
+    ) -> Mapping[str, Any]:
+        kind = StrategySpec if table.key == "strategy" else GuardTierSpec
+        spec: PluginSpec[Any, Any] = self.plugins.get(kind, table.plugin)
+        fields = attrs.fields_dict(spec.settings)
+        if isinstance(spec, GuardTierSpec) and not spec.by_symbol:
+            self._problems.append(
+                Problem(key=place, message=f'the guard tier plugin "{spec.name}" has no settings of single symbols')
+            )
+            return {}
+        for name in own:
+            if name in fields and not fields[name].repr:
+                self._problems.append(
+                    Problem(key=join_key(place, name), message="a secret is the same for all symbols")
+                )
+        around = {name: value for name, value in base.items() if name in fields}
+        settings = self._try(lambda: structure({**around, **own}, spec.settings, key=place))
+        return {} if settings is None else {name: getattr(settings, name) for name in own}
 
     def _named(self, table: str, name: str) -> str:
         key = join_key(table, name)

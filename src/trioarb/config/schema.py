@@ -37,14 +37,18 @@ __all__ = [
     "ExchangeTables",
     "Execution",
     "GuardHead",
+    "LiquidityTier",
     "Log",
     "LogLevel",
     "Mode",
+    "Override",
     "PluginHead",
     "PluginTable",
     "Session",
     "StrategyHead",
+    "SymbolTable",
     "Tables",
+    "TierTable",
     "Universe",
     "UniverseMode",
     "WrapperHead",
@@ -243,6 +247,27 @@ class GuardHead:
 
 
 @attrs.frozen(kw_only=True)
+class SymbolTable:
+    """Keys that hold for one symbol instead of those of the plugins' own tables."""
+
+    strategy: Mapping[str, Any] = setting(factory=dict, doc="keys of [strategy]")
+    guards: Mapping[str, Mapping[str, Any]] = setting(
+        factory=dict, doc="keys of [guards.NAME], by NAME; of tiers whose plugin has settings of single symbols"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class TierTable(SymbolTable):
+    """Keys that hold for the symbols that are traded little."""
+
+    below_24h_quote_volume: PositiveDecimal | None = setting(
+        None,
+        doc="symbols with a lower 24 h volume in quote asset are of this tier, of the lowest that fits; those whose "
+        "volume is unknown are of the lowest of all; it has to be given",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Tables:
     """The tables of a file. What belongs to plugins is kept as it was read."""
 
@@ -258,6 +283,8 @@ class Tables:
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
     strategy: Mapping[str, Any] = setting(factory=dict, doc="when to enter and when to leave")
     guards: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the tiers of risk guards")
+    tiers: Mapping[str, TierTable] = setting(factory=dict, doc="what is other for symbols that are traded little")
+    symbols: Mapping[str, SymbolTable] = setting(factory=dict, doc="what is other for single symbols")
 
 
 @attrs.frozen(kw_only=True)
@@ -274,6 +301,24 @@ class PluginTable:
 
 
 @attrs.frozen(kw_only=True)
+class Override:
+    """Settings that hold for some symbols: where they stand (``key``), whose they are instead of, and the values."""
+
+    key: str
+    instead_of: str
+    values: Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class LiquidityTier:
+    """What is other for symbols whose 24 h volume is ``below`` this, in quote asset."""
+
+    name: str
+    below: Decimal
+    overrides: tuple[Override, ...]
+
+
+@attrs.frozen(kw_only=True)
 class ExchangeTables:
     """One venue: its exchange plugin and its market data plugin."""
 
@@ -283,7 +328,10 @@ class ExchangeTables:
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """A whole, checked configuration. Venues are in the order of their names, guards in the order they are asked."""
+    """A whole, checked configuration. Venues are in the order of their names, guards in the order they are asked.
+
+    ``tiers`` begin with that of the least volume; ``symbols`` are what is other for single symbols, and wins.
+    """
 
     env: str
     session: Session
@@ -295,6 +343,8 @@ class Config:
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]
+    tiers: tuple[LiquidityTier, ...] = ()
+    symbols: Mapping[str, tuple[Override, ...]] = attrs.field(factory=dict)
     log_level: LogLevel
     digest: str
     #: Takes the secrets of the configuration out of texts.

@@ -12,6 +12,7 @@ import trio
 
 from trioarb import __version__
 from trioarb.config.schema import Config, PluginTable
+from trioarb.config.tuning import Tuning
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
@@ -142,13 +143,14 @@ def _take_up(campaign: Campaign, past: Past) -> None:
 
 
 async def open_tiers(
-    opener: Opener, tables: Iterable[PluginTable], symbols: Sequence[str], risk: RiskView
+    opener: Opener, tables: Iterable[PluginTable], symbols: Sequence[str], risk: RiskView, tuning: Tuning
 ) -> dict[str, CheckedGuard]:
     """Open the guard tiers, in the order in which they are asked."""
     tiers: dict[str, CheckedGuard] = {}
     for table in tables:
         name = table.key.removeprefix("guards.")
-        context = GuardContext(name=name, symbols=symbols, risk=risk)
+        settings_of = tuning.settings_of(table)
+        context = GuardContext(name=name, symbols=symbols, risk=risk, settings_of=settings_of)
         tiers[name] = await opener.open(GuardTierSpec, table, context)
     return tiers
 
@@ -158,7 +160,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
     symbols = tuple(listing.symbol for listing in world.symbols) if past is None else past.opened.symbols
-    tiers = await open_tiers(world.opener, config.guards, symbols, state.exposure)
+    tiers = await open_tiers(world.opener, config.guards, symbols, state.exposure, world.tuning)
     guards = Guards(
         journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
     )
@@ -238,7 +240,8 @@ async def open_symbol(
         touch=board.quote_at,
         stock=partial(campaign.state.ledger.stock, listing.base),
     )
-    strategy: Strategy = await opener.open(StrategySpec, config.strategy, context, about=symbol, scope=scope)
+    table = world.tuning.table(config.strategy, symbol)
+    strategy: Strategy = await opener.open(StrategySpec, table, context, about=symbol, scope=scope)
     market = parts.markets[symbol] = Market(
         symbol=symbol,
         instruments=instruments,

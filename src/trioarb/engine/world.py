@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from trioarb.config.schema import ClockKind, Config, EngineMode
+from trioarb.config.tuning import Tuning
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
@@ -60,6 +61,7 @@ class World:
     symbols: list[Listing]
     instruments: dict[str, dict[str, Instrument]]
     boards: dict[str, QuoteBoard]
+    tuning: Tuning
     opener: Opener
     warnings: tuple[str, ...]
 
@@ -139,6 +141,8 @@ async def open_world(
                 f'engine.mode is "single", but the universe has {len(symbols)} symbols; '
                 'set engine.mode = "multi", or universe.mode = "SINGLE" and universe.symbol'
             )
+        tuning = Tuning(config)
+        tuning.take_in(symbols)
         wide = (
             coverage_warning(selection, len(symbols), config.universe),
             stablecoin_warning(symbols, config.universe),
@@ -153,6 +157,7 @@ async def open_world(
             symbols=list(symbols),
             instruments=instruments,
             boards=boards,
+            tuning=tuning,
             opener=opener,
             warnings=(
                 *unknown_warnings(selection, config.universe),
@@ -168,6 +173,7 @@ async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequen
     for venue, exchange in world.exchanges.items():
         await _list_at(venue, world.markets[venue], exchange, listings, found)
     kept, warnings = _at_two_venues(listings, found)
+    world.tuning.take_in(kept)
     for listing in kept:
         world.symbols.append(listing)
         world.instruments[listing.symbol] = found[listing.symbol]

@@ -97,12 +97,16 @@ class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
 
 @attrs.frozen(kw_only=True)
 class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
-    """``rank`` orders the tiers; those built in stand at 10, 50, 100, 200 and 300."""
+    """``rank`` orders the tiers; those built in stand at 10, 50, 100, 200 and 300.
+
+    ``by_symbol``: the tier heeds `GuardContext.settings_of`, so its keys may stand in tables of symbols.
+    """
 
     kind = "guard tier"
     opens = (GuardTier,)
 
     rank: int = 1000
+    by_symbol: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -20,14 +20,21 @@ def unknown_names(config: Config, listings: Iterable[Listing]) -> Iterator[Probl
     for listing in listings:
         known["symbols"].add(listing.symbol)
         known["assets"] |= {listing.base, listing.quote}
+    for name in config.symbols:
+        if name not in known["symbols"]:
+            yield _unknown("symbols", name, "symbols", known["symbols"])
     for table in config.plugin_tables():
         for key, what, name in _named(table):
             if name not in known[what]:
-                yield Problem(
-                    key=join_key(key, name),
-                    message=f"there is no such {what.removesuffix('s')} among what source and venues list",
-                    suggestion=nearest(name, sorted(known[what])),
-                )
+                yield _unknown(key, name, what, known[what])
+
+
+def _unknown(key: str, name: str, what: str, known: Iterable[str]) -> Problem:
+    return Problem(
+        key=join_key(key, name),
+        message=f"there is no such {what.removesuffix('s')} among what source and venues list",
+        suggestion=nearest(name, sorted(known)),
+    )
 
 
 def _named(table: PluginTable) -> Iterator[tuple[str, str, str]]:

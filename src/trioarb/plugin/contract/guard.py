@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -88,6 +88,9 @@ class GuardTier(ABC):
 
 @attrs.frozen(kw_only=True)
 class GuardContext:
+    """``settings_of`` says the settings of a symbol, where some have others than the tier; ``None``: none has."""
+
     name: str
     symbols: Sequence[str]
     risk: RiskView
+    settings_of: Callable[[str], Any] | None = None
