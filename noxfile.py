@@ -65,6 +65,7 @@ def bench(session: nox.Session) -> None:
         "startup",
         "shutdown",
         "journal",
+        "orders",
         "every_step",
         "kill_rounds",
         "quotes",

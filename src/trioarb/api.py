@@ -6,7 +6,19 @@ from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Book, Instrument, Listing, Quote, Route, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
-from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
+from trioarb.model.order import (
+    Fill,
+    Offer,
+    Order,
+    OrderReport,
+    OrderStatus,
+    OrderType,
+    OrderUpdate,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    VenueOrder,
+)
 from trioarb.model.seen import SeenIds
 from trioarb.model.trade import (
     Account,
@@ -19,6 +31,7 @@ from trioarb.model.trade import (
     Position,
     Refusal,
 )
+from trioarb.plugin.client_ids import ClientIds
 from trioarb.plugin.contract import (
     ALWAYS,
     Exchange,
@@ -30,6 +43,7 @@ from trioarb.plugin.contract import (
     Levels,
     MarketContext,
     MarketData,
+    OrderSink,
     QuoteSink,
     RiskView,
     RowBatch,
@@ -86,6 +100,7 @@ __all__ = [
     "Answer",
     "Bps",
     "CampaignTime",
+    "ClientIds",
     "Count",
     "Exchange",
     "ExchangeContext",
@@ -114,12 +129,16 @@ __all__ = [
     "Money",
     "NoSettings",
     "NonNegativeBps",
+    "Offer",
     "Opportunity",
     "Order",
     "OrderRejected",
     "OrderReport",
+    "OrderSink",
     "OrderSize",
     "OrderStatus",
+    "OrderType",
+    "OrderUpdate",
     "PairKind",
     "PairOutcome",
     "Position",
@@ -141,6 +160,7 @@ __all__ = [
     "RowBatch",
     "Seconds",
     "SeenIds",
+    "SelfTrade",
     "Side",
     "SourceContext",
     "Stored",
@@ -151,6 +171,7 @@ __all__ = [
     "SymbolSourceSpec",
     "Tape",
     "TapeRow",
+    "TimeInForce",
     "TradingRules",
     "Turn",
     "TrioarbError",

@@ -117,7 +117,8 @@ def test_a_resumed_venue_knows_what_it_knew(
         await trade(venue, 1, 11)
         first = await said(venue)
         assert first.balances["USDT"] != 1_000
-        assert {one.report.status for one in first.orders} == set(OrderStatus)
+        statuses = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED}
+        assert {one.report.status for one in first.orders} == statuses
         assert 0 < len(first.late_orders) < len(first.orders) == 10
 
         venue.close()

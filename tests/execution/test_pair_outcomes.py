@@ -255,7 +255,7 @@ def run(
 
     trio.run(main, clock=clock)
     assert len(set(sent)) == len(sent), "an order was sent twice"
-    return CampaignResult(campaign=campaigns[0], events=tuple(map(to_json_object, records)))
+    return CampaignResult(campaign=campaigns[0], records=tuple(records), events=tuple(map(to_json_object, records)))
 
 
 def check(result: CampaignResult, *, account: str = "spot") -> recompute.Books:

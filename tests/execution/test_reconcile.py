@@ -54,7 +54,7 @@ def run_in_real_time() -> CampaignResult:
     plugins, records = load_plugins({"market": market}), list[Record]()
     run = partial(run_campaign, load_table(table, plugins).config, plugins, observers=[records.append])
     campaign = trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
-    return CampaignResult(campaign=campaign, events=tuple(map(to_json_object, records)))
+    return CampaignResult(campaign=campaign, records=tuple(records), events=tuple(map(to_json_object, records)))
 
 
 #: What a venue says it holds beyond what it does hold, by when it was asked (the first time is the opening).

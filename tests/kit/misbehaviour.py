@@ -13,6 +13,7 @@ import attrs
 import msgspec
 import trio
 from columnar import ColumnarTape
+from telling import Said, TellingExchange
 
 from trioarb.api import (
     Exchange,
@@ -23,6 +24,9 @@ from trioarb.api import (
     Listing,
     MarketDataSpec,
     NoSettings,
+    OrderReport,
+    OrderSink,
+    OrderUpdate,
     QuoteSink,
     Strategy,
     StrategySpec,
@@ -91,6 +95,26 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "fills.fee": _NUMBERS,
         "fills.fee_asset": _TEXTS,
     },
+    "updates": {
+        "client_order_id": _TEXTS,
+        "venue_order_id": _TEXTS,
+        "status": ("None", "text"),
+        "fills": ("None", "text", "a float"),
+        "filled": _NUMBERS,
+        "quantity": _NUMBERS[1:],
+        "reason": ("None", "an object"),
+        "fills.fill_id": _TEXTS,
+        "fills.quantity": _NUMBERS,
+        "fills.price": _NUMBERS,
+        "fills.fee": _NUMBERS,
+        "fills.fee_asset": _TEXTS,
+    },
+    "open_orders": {
+        "client_order_id": _TEXTS,
+        "status": ("None", "text"),
+        "filled": _NUMBERS[1:],
+        "fills": ("None", "text", "a float"),
+    },
     "instruments": {
         "symbol": ("None", "ESC"),
         "native_id": _TEXTS,
@@ -136,6 +160,7 @@ _RIGHT = {
     "answers_at_ns": {"None"},
     "apply": set(ANSWERS),
     "run": set(ANSWERS),
+    "updates": set(ANSWERS),
     "rows": set(ANSWERS) - {"None", "text", "a float"},
 }
 #: What only a feed can do wrong.
@@ -148,8 +173,8 @@ _OF_A_FEED = (
     "calls a sink after its end",
     "calls a sink of no symbol",
 )
-#: Asked for only where aligned quotes are kept.
-_NOT_CALLED = {"stored"}
+#: Asked for only where aligned quotes are kept; and where an order rests.
+_NOT_CALLED = {"stored", "cancel"}
 
 
 @attrs.frozen
@@ -200,6 +225,7 @@ def _cases() -> Iterator[Case]:
                     yield Case(contract, method, field, what)
             if contract in (Exchange, SymbolSource) and inspect.iscoroutinefunction(getattr(contract, method)):
                 yield Case(contract, method, "", "hangs")
+    yield Case(Exchange, "updates", "", "ends by itself")
     for what in _OF_A_FEED:
         yield Case(Feed, "run", "", what)
 
@@ -222,8 +248,43 @@ def spoilt(answer: Any, field: str, value: object) -> Any:
     return replace(answer, **{name: spoilt(getattr(answer, name), rest, value) if rest else value})
 
 
+class _Telling(TellingExchange):
+    """Tells of its orders by a stream, which is cut once, while there is something to be told."""
+
+    def __init__(self, settings: PaperSettings, context: Any) -> None:
+        super().__init__(settings, context, self._say, (0, 0))
+
+    @staticmethod
+    def _say(number: int, report: OrderReport) -> Sequence[Said]:
+        cut = [Said(5, None)] if number == 1 else []
+        return [*cut, Said(1_500 if cut else 10, OrderUpdate.of(report))]
+
+
+def _misled(case: Case) -> type[Any]:
+    """Return a venue whose stream of updates misbehaves."""
+
+    class Odd(_Telling):
+        async def updates(
+            self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        ) -> None:
+            if case.what == "hangs":
+                await trio.sleep_forever()
+            task_status.started()
+            if case.what in RAISES:
+                raise RAISES[case.what]()
+            if case.what != "ends by itself":
+                value = FIELD_VALUES[case.what]
+                await super().updates(lambda update: sink(spoilt(update, case.field, value)))
+
+    return Odd
+
+
 def _misbehave(kind: type[Any], case: Case) -> type[Any]:
     """Return a subclass that misbehaves, having done what it should."""
+    if case.method == "updates":
+        return _misled(case)
+    if case.method == "open_orders":
+        kind = _Telling
     right = getattr(kind, case.method)
     is_property = isinstance(inspect.getattr_static(kind, case.method), property)
 

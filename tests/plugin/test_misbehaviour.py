@@ -47,7 +47,7 @@ from trioarb.verify.verification import Verifier
 LONGEST_SECONDS = 20 + 30 + 10 + 4 * 5 + 10 + 15 + 5 + 5
 
 #: Methods that don't answer in time: a time-out, as from a venue that doesn't answer.
-TIMED_OUT = {"place", "order", "orders", "balances"}
+TIMED_OUT = {"place", "order", "orders", "balances", "open_orders"}
 
 
 @attrs.frozen
@@ -118,7 +118,11 @@ def unfinished(records: list[Record]) -> set[str]:
         match record.event:
             case model.OrderSubmitted(client_order_id=order_id):
                 orders.add(order_id)
-            case model.OrderCancelled(client_order_id=order_id) | model.OrderRejected(client_order_id=order_id):
+            case (
+                model.OrderCancelled(client_order_id=order_id)
+                | model.OrderExpired(client_order_id=order_id)
+                | model.OrderRejected(client_order_id=order_id)
+            ):
                 orders.discard(order_id)
             case model.ResidualLeft(client_order_id=order_id) if order_id is not None:
                 orders.discard(order_id)

@@ -26,8 +26,10 @@ from trioarb.model.event import (
     MarketUp,
     OrderAcknowledged,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -43,6 +45,8 @@ from trioarb.model.event import (
     RouteCounted,
     StopCleared,
     UniverseRefreshed,
+    UpdatesDown,
+    UpdatesUp,
 )
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
@@ -87,8 +91,10 @@ def test_a_journal_that_breaks_off_anywhere_has_no_violations(name: str) -> None
 
 def test_the_streams_have_what_is_to_be_verified() -> None:
     seen = {type(record.event) for name in STREAMS for record in stream(name)}
-    # A universe that is chosen anew is verified where it is made: tests/engine/test_refresh.py.
-    assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed}
+    # A universe that is chosen anew is verified where it is made: tests/engine/test_refresh.py; what streams of orders
+    # tell, in tests/engine/test_order_updates.py.
+    told = {OrderExpired, OrderReopened, UpdatesDown, UpdatesUp}
+    assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 
 

@@ -166,15 +166,17 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     )
     funds = Funds(state.ledger, world.instruments, config.execution.unwind_slippage_bps)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
+    markets: dict[str, Market] = {}
     executor = Executor(
         campaign_id=campaign_id,
         journal=journal,
         trades=state.trades,
         venues=world.exchanges,
+        instruments=world.instruments,
+        markets=markets,
         time=world.time,
         settings=config.execution,
     )
-    markets: dict[str, Market] = {}
     parts = Parts(
         journal=journal,
         ledger=state.ledger,

@@ -12,7 +12,7 @@ from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.market import Instrument
-from trioarb.plugin.border import CheckedExchange
+from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.risk.guards import Guards
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger

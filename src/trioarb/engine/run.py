@@ -34,6 +34,7 @@ from trioarb.engine.services import (
 from trioarb.engine.signals import Signals
 from trioarb.engine.supervisor import start_arrivals, supervise
 from trioarb.engine.universe import refresh_periodically
+from trioarb.engine.updates import follow_updates
 from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import Decided, Record
@@ -209,6 +210,7 @@ async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     await start.opening()
     campaign.parts.journal.begin()
     watch = watch_of(campaign)
+    await follow_updates(campaign, services)
     await start_market(campaign, services, watch)
     services.start_soon(serve, campaign, "the market watch", look_periodically, watch)
 

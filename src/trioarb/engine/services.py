@@ -9,7 +9,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.watch import MarketWatch
-from trioarb.model.event import PairEnded, Record
+from trioarb.model.event import OrderReopened, PairEnded, Record
 from trioarb.model.trade import EndedBy, PairOutcome
 from trioarb.quotes.merge import NEVER
 from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
@@ -113,7 +113,8 @@ async def ask_for_late_orders(campaign: Campaign) -> None:
     bell = time.bell(_ASK_ORDER)
 
     def observe(record: Record) -> None:
-        if isinstance(record.event, PairEnded) and record.event.outcome is PairOutcome.RESIDUAL:
+        event = record.event
+        if isinstance(event, OrderReopened) or (isinstance(event, PairEnded) and event.outcome is PairOutcome.RESIDUAL):
             bell.ring()
 
     campaign.parts.journal.attach(observers=[observe])

@@ -16,8 +16,8 @@ from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
 from trioarb.model.market import Book, Instrument, Listing, Quote
-from trioarb.plugin.border import CheckedExchange
 from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, SymbolSource, Tape
+from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, SymbolSourceSpec
 from trioarb.quotes.board import QuoteBoard

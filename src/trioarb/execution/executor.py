@@ -7,19 +7,23 @@ from decimal import Decimal
 from functools import partial
 from math import inf
 
+import structlog
 import trio
 
 from trioarb.config.schema import Execution
+from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
+from trioarb.execution.lives import Lives
 from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next_step
 from trioarb.execution.sender import Sender, not_sent
-from trioarb.execution.settle import EndedLeg, settle, settle_late
+from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
-from trioarb.model.event import PairOpened
+from trioarb.model.event import OrderReopened, PairOpened
+from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO, floor_to
-from trioarb.model.order import Order, Purpose, Side
+from trioarb.model.order import Order, OrderUpdate, Purpose, Side
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
-from trioarb.plugin.border import CheckedExchange
+from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
@@ -43,6 +47,8 @@ class Executor:
         journal: Journal,
         trades: Trades,
         venues: Mapping[str, CheckedExchange],
+        instruments: Mapping[str, Mapping[str, Instrument]],
+        markets: Mapping[str, Market],
         time: CampaignTime,
         settings: Execution,
     ) -> None:
@@ -51,7 +57,14 @@ class Executor:
         self._trades = trades
         self._time = time
         self._settings = settings
-        self._sender = Sender(journal=journal, trades=trades, venues=venues, time=time, settings=settings)
+        self._venues = venues
+        self._markets = markets
+        self._lives = Lives(journal, trades, instruments)
+        self._sender = Sender(
+            journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
+        )
+        #: The pairs in flight.
+        self._flights: dict[str, Flight] = {}
         self._level_ns = seconds_to_ns(settings.hedge_deadline_seconds)
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
@@ -101,10 +114,10 @@ class Executor:
 
     async def recover(self, market: Market, flows: PairFlows) -> None:
         """Bring a pair that a crash cut off to its end. Not ended by cancellation of the caller."""
-        flight = Flight(market, flows.opened)
+        flight = self._flights[flows.opened.pair_id] = Flight(market, flows.opened)
         for order in self._trades.orders.values():
             if order.pair is flows:
-                flight.unanswered[order.submitted.client_order_id] = order_of(order.submitted)
+                self._sender.take_on(flight, order_of(order.submitted))
         await self._finish(flight, self._sender.ask_all)
 
     async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
@@ -117,10 +130,61 @@ class Executor:
         await self._time.turn(Turn.VENUE.order(symbol=submitted.symbol, venue=submitted.venue, number=3 + turn))
         if report is None or submitted.client_order_id not in self._trades.orders:
             return
-        self._sender.record_report(market, order_of(submitted), report)
+        try:
+            self._hear(order, OrderUpdate.of(report))
+        except VenueError as error:
+            structlog.get_logger("trioarb.execution").warning("order not known yet", error=str(error))
+
+    def hear(self, venue: str, update: OrderUpdate) -> bool:
+        """Record what a venue says by itself of an order, and what that changes; return whether it is one of ours.
+
+        One that was done long ago isn't known any more.
+
+        Raises:
+            VenueError: it can't be; nothing was recorded.
+        """
+        order = self._trades.order(update.client_order_id)
+        if order is None or order.submitted.venue != venue:
+            return False
+        self._venues[venue].check_fees(update, order.submitted.symbol)
+        self._hear(order, update)
+        return True
+
+    async def ask(self, order: OpenOrder) -> bool:
+        """Ask once what became of an order that was acknowledged; record it, and return whether the venue knew."""
+        report = await self._sender.ask_once(self._markets[order.submitted.symbol], order_of(order.submitted))
+        if report is None:
+            return False
+        try:
+            self._hear(order, OrderUpdate.of(report))
+        except VenueError as error:
+            structlog.get_logger("trioarb.execution").warning("order not known yet", error=str(error))
+            return False
+        return True
+
+    @property
+    def missing_fills(self) -> frozenset[str]:
+        """The orders of which a venue counts more as filled than it told of."""
+        return frozenset(self._lives.missing())
+
+    def _hear(self, order: OpenOrder, update: OrderUpdate) -> None:
+        submitted, pair = order.submitted, order.pair
+        market = self._markets[submitted.symbol]
+        life, events = self._lives.listen(order, update)
+        for event in events:
+            self._journal.record(event)
+            if not isinstance(event, OrderReopened):
+                continue
+            if not pair.ended:
+                self._sender.take_on(self._flights[submitted.pair_id], order_of(submitted))
+            else:
+                self._journal.record(residual_of_reopened(order, market.base, market.usd_per_quote))
+        self._sender.heard(order, life.status, is_done=life.is_done)
+        if not (pair.ended and events and life.is_done):
+            return
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
-        for event in settle_late(
+        for change in settle_late(
             order,
             residual,
             market.instruments[submitted.venue],
@@ -128,7 +192,7 @@ class Executor:
             market.last_touch,
             usd_per_quote=market.usd_per_quote,
         ):
-            self._journal.record(event)
+            self._journal.record(change)
 
     def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Flight:
         opened = PairOpened(
@@ -150,6 +214,8 @@ class Executor:
     def _settle(self, flight: Flight, finish: Finish) -> None:
         """Record how the pair ended: in one step with its last fill, nothing comes between."""
         market, opened = flight.market, flight.opened
+        self._flights.pop(opened.pair_id, None)
+        self._sender.let_go(flight)
         flows = self._trades.pairs[opened.pair_id]
         position = self._trades.position(opened.trade_id) if opened.kind is PairKind.EXIT else None
         for event in settle(
@@ -193,6 +259,7 @@ class Executor:
         return what is left to be awaited.
         """
         opened, sender = flight.opened, self._sender
+        self._flights[opened.pair_id] = flight
         buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
         sender.submit(flight, buy, Purpose.LEG)
         sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)

@@ -18,7 +18,7 @@ from trioarb.model.event import BalanceDiffered, Deposited, PairEnded, PairOpene
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order
 from trioarb.model.trade import PairOutcome
-from trioarb.plugin.border import CheckedExchange
+from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import KNOWN_FOR_NS, PairFlows, Trades
 from trioarb.strategy.market import Market

@@ -12,23 +12,17 @@ from trioarb.config.schema import Execution
 from trioarb.errors import OrderRejected as VenueRejected
 from trioarb.errors import PluginFault, VenueError
 from trioarb.execution.flight import Flight
+from trioarb.execution.lives import Lives
 from trioarb.journal.journal import Journal
-from trioarb.model.event import (
-    OrderAcknowledged,
-    OrderCancelled,
-    OrderFilled,
-    OrderRejected,
-    OrderSubmitted,
-    OrderUnknown,
-)
+from trioarb.model.event import OrderSubmitted, OrderUnknown
 from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO, text
-from trioarb.model.order import Order, OrderReport, OrderStatus, Purpose
-from trioarb.plugin.border import CheckedExchange
+from trioarb.model.order import Order, OrderReport, OrderStatus, OrderUpdate, Purpose
+from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.funds import funds_needed
-from trioarb.state.trades import Trades
+from trioarb.state.trades import OpenOrder, Trades
 from trioarb.strategy.market import Market
-from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
+from trioarb.time.campaign_time import Bell, CampaignTime, Turn, seconds_to_ns
 
 __all__ = ["Sender", "intent_of", "not_sent"]
 
@@ -41,24 +35,39 @@ class Sender:
         *,
         journal: Journal,
         trades: Trades,
+        lives: Lives,
         venues: Mapping[str, CheckedExchange],
         time: CampaignTime,
         settings: Execution,
     ) -> None:
         self._journal = journal
         self._trades = trades
+        self._lives = lives
         self._venues = venues
         self._time = time
         self._leg_timeout_seconds = settings.leg_timeout_seconds
         self._leg_timeout_ns = seconds_to_ns(settings.leg_timeout_seconds)
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
+        #: The pairs in flight whose orders were not done yet, by order; and who waits for updates of which.
+        self._flights: dict[str, Flight] = {}
+        self._waiting: dict[str, Bell] = {}
         self._log = structlog.get_logger("trioarb.execution")
 
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> None:
         """Record the order before it is sent."""
         instrument, durable = flight.market.instruments[order.venue], not self._journal.is_failing
         self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
+        self.take_on(flight, order)
+
+    def take_on(self, flight: Flight, order: Order) -> None:
+        """Count what is heard of an order that was recorded to its pair."""
         flight.unanswered[order.client_order_id] = order
+        self._flights[order.client_order_id] = flight
+
+    def let_go(self, flight: Flight) -> None:
+        """Count nothing to a pair any more that has ended."""
+        for order_id in flight.unanswered:
+            self._flights.pop(order_id, None)
 
     async def recorded(self) -> bool:
         """Wait until all intents are safely in the journal; return whether they are, within the time of an answer."""
@@ -103,21 +112,23 @@ class Sender:
             del expected[0]
             filled += self._hear(flight, order) or ZERO
         for order in tuple(flight.unanswered.values()):
-            filled += await self._find_out(flight, order)
+            await self._find_out(flight, order)
+            filled += self._filled(order)
         return filled
 
     def _hear(self, flight: Flight, order: Order) -> Decimal | None:
         """Record an answer whose time has come; return what was filled, ``None`` if it was none."""
         try:
-            report = self._venues[order.venue].answer(order)
-        except VenueRejected as error:
-            report = _rejection(order, str(error))
+            try:
+                report = self._venues[order.venue].answer(order)
+            except VenueRejected as error:
+                report = _rejection(order, str(error))
+            return self.conclude(flight, order, report)
         except (VenueError, PluginFault) as error:
             # A bug in an exchange plugin must not leave a leg behind: its order may be at the venue.
             self._log.warning("no answer to an order", venue=order.venue, order=order.client_order_id, error=str(error))
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=str(error)))
             return None
-        return self.conclude(flight, order, report)
 
     async def send(self, flight: Flight, *orders: Order) -> Decimal:
         """Send recorded orders together and record their outcome; return what was filled.
@@ -140,7 +151,7 @@ class Sender:
         return filled
 
     async def _send(self, flight: Flight, order: Order) -> Decimal:
-        venue = self._venues[order.venue]
+        venue, until_ns = self._venues[order.venue], self._time.now_ns() + self._leg_timeout_ns
         problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         report: OrderReport | None = None
         with self._answer_by(self._leg_timeout_ns):
@@ -157,15 +168,54 @@ class Sender:
         # Legs that are answered, or time out, together wake together; each takes its turn.
         await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
         if report is not None:
-            return self.conclude(flight, order, report)
-        self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
-        return await self._find_out(flight, order)
+            try:
+                self.conclude(flight, order, report)
+            except VenueError as error:
+                problem = str(error)
+            else:
+                problem = f"no last word within {text(self._leg_timeout_seconds)} s"
+                if order.client_order_id in flight.unanswered and await self._says_itself(flight, order, until_ns):
+                    await self._find_out(flight, order)
+        if order.client_order_id in flight.unanswered:
+            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
+            await self._find_out(flight, order)
+        return self._filled(order)
 
-    async def _find_out(self, flight: Flight, order: Order) -> Decimal:
-        """Ask what became of an order that has no answer; return what was filled, as far as that is known."""
-        report = await self._ask_in_time(flight.market, order)
-        await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
-        return ZERO if report is None else self.conclude(flight, order, report)
+    async def _says_itself(self, flight: Flight, order: Order, until_ns: int) -> bool:
+        """Let the venue tell what becomes of an order that it has; return whether it is to be asked about the rest.
+
+        That is so where it tells of no order by itself, and where it counts more than it told. An order of which no
+        last word comes in time has an unknown fate, and isn't done when this returns False either.
+        """
+        if not self._venues[order.venue].streams:
+            return True
+        await self._hear_on(flight, order, until_ns)
+        return order.client_order_id in self._lives.missing()
+
+    async def _hear_on(self, flight: Flight, order: Order, until_ns: int) -> None:
+        """Wait for updates of an order that the venue has, until it is done or its time is over."""
+        order_id = order.client_order_id
+        bell = self._time.bell(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
+        self._waiting[order_id] = bell
+        try:
+            while order_id in flight.unanswered and self._time.now_ns() < until_ns:
+                await bell.wait(until_ns)
+                if order_id in self._lives.missing():
+                    # What the venue counts and didn't tell may still come; it is asked for once it should have.
+                    until_ns = min(until_ns, self._time.now_ns() + self._retry_ns)
+        finally:
+            del self._waiting[order_id]
+
+    async def _find_out(self, flight: Flight, order: Order) -> None:
+        """Ask what became of an order that has no last word, until it has one or the time for it is over."""
+        until_ns, pause_ns = self._time.now_ns() + self._leg_timeout_ns, 0
+        while order.client_order_id in flight.unanswered:
+            report = await self._ask_in_time(flight.market, order, until_ns, pause_ns)
+            await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
+            if report is None:
+                return
+            self._conclude_asked(flight, order, report)
+            pause_ns = self._retry_ns
 
     def call_unknown(self, flight: Flight, reason: str) -> None:
         """Record of the orders without an answer that there was none, where that is not recorded yet."""
@@ -176,9 +226,13 @@ class Sender:
     async def ask_all(self, flight: Flight) -> None:
         """Ask what became of the orders without an answer, one after the other; record what is learnt."""
         for order in tuple(flight.unanswered.values()):
-            report = await self._ask_in_time(flight.market, order)
-            if report is not None:
-                self.conclude(flight, order, report)
+            until_ns, pause_ns = self._time.now_ns() + self._leg_timeout_ns, 0
+            while order.client_order_id in flight.unanswered:
+                report = await self._ask_in_time(flight.market, order, until_ns, pause_ns)
+                if report is None:
+                    break
+                self._conclude_asked(flight, order, report)
+                pause_ns = self._retry_ns
 
     async def ask_once(self, market: Market, order: Order) -> OrderReport | None:
         """Ask the venue what became of an order; ``None``: it doesn't know now.
@@ -196,55 +250,57 @@ class Sender:
         self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
         return None
 
-    async def _ask_in_time(self, market: Market, order: Order) -> OrderReport | None:
-        """Ask the venue what became of an order until it knows; ``None``: time ran out."""
-        with self._answer_by(self._leg_timeout_ns):
+    async def _ask_in_time(self, market: Market, order: Order, until_ns: int, pause_ns: int) -> OrderReport | None:
+        """Ask the venue what became of an order, after a pause, until it knows; ``None``: time ran out."""
+        turn = Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=1)
+        with trio.CancelScope(deadline=self._time.deadline(until_ns)):
+            if pause_ns:
+                await self._time.sleep(pause_ns, turn)
             while True:
                 report = await self.ask_once(market, order)
                 if report is not None:
                     return report
-                await self._time.sleep(
-                    self._retry_ns, Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=1)
-                )
+                await self._time.sleep(self._retry_ns, turn)
         return None
 
-    def conclude(self, flight: Flight, order: Order, report: OrderReport) -> Decimal:
-        """Record the final report of an order, as far as the journal doesn't hold it yet."""
-        del flight.unanswered[order.client_order_id]
-        if report.status is OrderStatus.REJECTED:
-            flight.refusals[order.venue] += 1
-        self.record_report(flight.market, order, report)
-        return report.filled
+    def _conclude_asked(self, flight: Flight, order: Order, report: OrderReport) -> None:
+        try:
+            self.conclude(flight, order, report)
+        except VenueError as error:
+            self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=str(error))
 
-    def record_report(self, market: Market, order: Order, report: OrderReport) -> None:
-        """Record the final report of an order that has no last word yet. Fills that are recorded are left out."""
-        order_id, instrument = order.client_order_id, market.instruments[order.venue]
-        if report.status is OrderStatus.REJECTED:
-            self._journal.record(OrderRejected(client_order_id=order_id, reason=report.reason))
-            return
-        known = self._trades.orders[order_id]
-        if not known.is_acknowledged:
-            self._journal.record(OrderAcknowledged(client_order_id=order_id, venue_order_id=report.venue_order_id))
-        for fill in report.fills:
-            if fill.fill_id in known.fill_ids:
-                continue
-            self._journal.record(
-                OrderFilled(
-                    client_order_id=order_id,
-                    fill_id=fill.fill_id,
-                    venue=order.venue,
-                    symbol=order.symbol,
-                    side=order.side,
-                    base=instrument.base,
-                    quote=instrument.quote,
-                    quantity=fill.quantity,
-                    price=fill.price,
-                    fee=fill.fee,
-                    fee_asset=fill.fee_asset,
-                )
-            )
-        if known.unfilled:
-            self._journal.record(OrderCancelled(client_order_id=order_id, unfilled=known.unfilled))
+    def conclude(self, flight: Flight, order: Order, report: OrderReport) -> Decimal:
+        """Record what a venue reports of an order, as far as the journal doesn't hold it yet; return what is filled.
+
+        Raises:
+            Contradiction: it can't be, by what was heard before.
+        """
+        known = self._trades.order(order.client_order_id)
+        assert known is not None
+        life = self._lives.hear(known, OrderUpdate.of(report))
+        if life.is_done:
+            self._end(flight, order.client_order_id, life.status)
+        return life.filled
+
+    def heard(self, order: OpenOrder, status: OrderStatus, *, is_done: bool) -> None:
+        """Take note of what was recorded of an order whose venue said something by itself; wake who waits for it."""
+        order_id = order.submitted.client_order_id
+        flight = self._flights.get(order_id)
+        if flight is not None and is_done:
+            self._end(flight, order_id, status)
+        if order_id in self._waiting:
+            self._waiting[order_id].ring()
+
+    def _end(self, flight: Flight, order_id: str, status: OrderStatus) -> None:
+        """Note that an order of a pair in flight is done."""
+        self._flights.pop(order_id, None)
+        order = flight.unanswered.pop(order_id, None)
+        if order is not None and status is OrderStatus.REJECTED:
+            flight.refusals[order.venue] += 1
+
+    def _filled(self, order: Order) -> Decimal:
+        known = self._trades.order(order.client_order_id)
+        return ZERO if known is None else known.filled
 
     def _answer_by(self, timeout_ns: int) -> trio.CancelScope:
         return trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + timeout_ns))

@@ -16,6 +16,7 @@ from trioarb.execution.pair import Finish
 from trioarb.model.event import (
     DustLeft,
     Event,
+    OrderSubmitted,
     PairEnded,
     PairOpened,
     PositionClosed,
@@ -32,7 +33,7 @@ from trioarb.quotes.board import Touch
 from trioarb.state.trades import Flow, OpenOrder, PairFlows, TradeTotals
 from trioarb.strategy.leg import least
 
-__all__ = ["EndedLeg", "settle", "settle_late"]
+__all__ = ["EndedLeg", "residual_of_reopened", "settle", "settle_late"]
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
@@ -259,6 +260,15 @@ def settle_late(
     return events
 
 
+def residual_of_reopened(order: OpenOrder, base: str, usd_per_quote: Decimal) -> ResidualLeft:
+    """Return what stands for an order that its venue took up again after its pair had ended, until its last word."""
+    submitted, opened = order.submitted, order.pair.opened
+    left = _possible(submitted)
+    left = replace(left, quantity=order.unfilled.copy_sign(left.quantity))
+    number = submitted.client_order_id.rpartition("-")[2]
+    return _residual(left, f"{opened.pair_id}.{number}.{order.reopened}", opened, base, usd_per_quote)
+
+
 def _opened(
     opened: PairOpened,
     legs: Sequence[EndedLeg],
@@ -421,7 +431,7 @@ def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left
     return result
 
 
-def _possible(order: Order) -> _Left:
+def _possible(order: Order | OrderSubmitted) -> _Left:
     quantity = order.quantity if order.side is Side.BUY else -order.quantity
     return _Left(
         venue=order.venue,

@@ -37,8 +37,10 @@ __all__ = [
     "MarketUp",
     "OrderAcknowledged",
     "OrderCancelled",
+    "OrderExpired",
     "OrderFilled",
     "OrderRejected",
+    "OrderReopened",
     "OrderSubmitted",
     "OrderUnknown",
     "PairEnded",
@@ -57,6 +59,8 @@ __all__ = [
     "SymbolRestarted",
     "SymbolRetired",
     "UniverseRefreshed",
+    "UpdatesDown",
+    "UpdatesUp",
 ]
 
 
@@ -270,9 +274,31 @@ class OrderCancelled(Event, frozen=True, kw_only=True):
     unfilled: Decimal
 
 
+class OrderExpired(Event, frozen=True, kw_only=True):
+    """The unfilled rest of the order is gone by the order's own terms."""
+
+    client_order_id: str
+    unfilled: Decimal
+
+
 class OrderRejected(Event, frozen=True, kw_only=True):
     client_order_id: str
     reason: str
+
+
+class OrderReopened(Event, frozen=True, kw_only=True):
+    """A venue takes back its last word on an order: what it filled late follows, and another last word.
+
+    ``unfilled`` is what may fill again; nothing is locked for it.
+    """
+
+    client_order_id: str
+    pair_id: str
+    trade_id: str
+    venue: str
+    symbol: str
+    side: Side
+    unfilled: Decimal
 
 
 class OrderUnknown(Event, frozen=True, kw_only=True):
@@ -280,6 +306,19 @@ class OrderUnknown(Event, frozen=True, kw_only=True):
 
     client_order_id: str
     reason: str
+
+
+class UpdatesDown(Event, frozen=True, kw_only=True):
+    """A venue's stream of order updates was cut. Until it is up again no entry has a leg there."""
+
+    venue: str
+    reason: str
+
+
+class UpdatesUp(Event, frozen=True, kw_only=True):
+    """A venue's stream of order updates goes on, and its open orders were asked for."""
+
+    venue: str
 
 
 class PairEnded(Event, frozen=True, kw_only=True):

@@ -9,7 +9,20 @@ import msgspec
 
 from trioarb.model.number import ZERO
 
-__all__ = ["Fill", "Order", "OrderReport", "OrderStatus", "Purpose", "Side", "VenueOrder"]
+__all__ = [
+    "Fill",
+    "Offer",
+    "Order",
+    "OrderReport",
+    "OrderStatus",
+    "OrderType",
+    "OrderUpdate",
+    "Purpose",
+    "SelfTrade",
+    "Side",
+    "TimeInForce",
+    "VenueOrder",
+]
 
 
 class Side(Enum):
@@ -26,22 +39,116 @@ class Purpose(Enum):
     COMPLETE = "complete"
 
 
+class OrderType(Enum):
+    LIMIT = "limit"
+    MARKET = "market"
+
+
+class TimeInForce(Enum):
+    """What becomes of what doesn't fill at once."""
+
+    IOC = "ioc"
+    """The rest is cancelled."""
+    FOK = "fok"
+    """All of it fills at once, or nothing."""
+    GTC = "gtc"
+    """The rest stays at the venue until it fills or is cancelled."""
+
+
+class SelfTrade(Enum):
+    """Which order goes where one would trade with another of the same account."""
+
+    CANCEL_NEW = "cancel_new"
+    CANCEL_OLD = "cancel_old"
+    CANCEL_BOTH = "cancel_both"
+
+
+class Offer(Enum):
+    """What a venue may offer beyond immediate-or-cancel limit orders, which every venue has to."""
+
+    FOK = "fok"
+    GTC = "gtc"
+    POST_ONLY = "post_only"
+    MARKET = "market"
+    MARKET_BY_AMOUNT = "market_by_amount"
+    REDUCE_ONLY = "reduce_only"
+    SELF_TRADE = "self_trade"
+
+
 class OrderStatus(Enum):
+    OPEN = "open"
+    """It is at the venue, and may fill (further)."""
     FILLED = "filled"
     CANCELLED = "cancelled"
     """The rest was cancelled; there may be fills."""
+    EXPIRED = "expired"
+    """As cancelled, but by its own terms."""
     REJECTED = "rejected"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the order can't fill any more."""
+        return self is not OrderStatus.OPEN
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An immediate-or-cancel limit order; quantity in base asset, limit in quote asset per base."""
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order; an immediate-or-cancel limit order, unless it says otherwise.
+
+    ``quantity`` in base asset, ``limit_price`` in quote asset per base. A market order has no limit; a market buy may
+    have an ``amount`` of quote asset to be spent instead of a quantity. What isn't given is 0. ``post_only``: it is
+    refused where it would take. ``reduce_only``: it never makes the account's position larger.
+    """
 
     client_order_id: str
     venue: str
     symbol: str
     side: Side
-    quantity: Decimal
-    limit_price: Decimal
+    quantity: Decimal = ZERO
+    limit_price: Decimal = ZERO
+    amount: Decimal = ZERO
+    type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.IOC
+    post_only: bool = False
+    reduce_only: bool = False
+    self_trade: SelfTrade | None = None
+
+    @property
+    def needs(self) -> frozenset[Offer]:
+        """What its venue has to offer; nothing for an immediate-or-cancel limit order."""
+        needed = {
+            Offer.FOK: self.time_in_force is TimeInForce.FOK,
+            Offer.GTC: self.time_in_force is TimeInForce.GTC,
+            Offer.POST_ONLY: self.post_only,
+            Offer.MARKET: self.type is OrderType.MARKET and not self.amount,
+            Offer.MARKET_BY_AMOUNT: bool(self.amount),
+            Offer.REDUCE_ONLY: self.reduce_only,
+            Offer.SELF_TRADE: self.self_trade is not None,
+        }
+        return frozenset(offer for offer, is_needed in needed.items() if is_needed)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an immediate-or-cancel limit order without anything else; seen at little cost."""
+        return (
+            self.time_in_force is TimeInForce.IOC
+            and self.type is OrderType.LIMIT
+            and not (self.post_only or self.reduce_only or self.amount)
+            and self.self_trade is None
+        )
+
+    def problem(self) -> str:
+        """Return what contradicts itself in the order, or ''."""
+        if (self.limit_price > 0) != (self.type is OrderType.LIMIT):
+            return "a limit order has a limit above 0, a market order has none"
+        if (self.quantity > 0) == (self.amount > 0) or self.quantity < 0 or self.amount < 0:
+            return "an order has either a quantity or an amount above 0"
+        if self.amount and (self.type is not OrderType.MARKET or self.side is not Side.BUY):
+            return "only a market buy has an amount"
+        if self.post_only and (self.type is not OrderType.LIMIT or self.time_in_force is not TimeInForce.GTC):
+            return "only a limit order that rests is post-only"
+        if self.type is OrderType.MARKET and self.time_in_force is TimeInForce.GTC:
+            return "a market order doesn't rest"
+        return ""
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +162,10 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The final word of a venue on an order: its status, and every fill it ever had."""
+    """An order as it stands at its venue: its status, and every fill that it ever had.
+
+    With the status OPEN it is an acknowledgement, of an order that may fill (further); any other is its last word.
+    """
 
     client_order_id: str
     venue_order_id: str
@@ -69,8 +179,37 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
         return sum((fill.quantity for fill in self.fills), ZERO)
 
 
+class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a venue's stream: what it says of an order now. It may come late, early, or again.
+
+    ``fills``: those that this message reports, none or one as a rule. ``filled``: how much was filled in all, in base
+    asset, as far as the venue says so; with a last word other than REJECTED it has to. ``quantity``: what the order is
+    for now, where the venue made it smaller.
+    """
+
+    client_order_id: str
+    venue_order_id: str = ""
+    status: OrderStatus = OrderStatus.OPEN
+    fills: tuple[Fill, ...] = ()
+    filled: Decimal | None = None
+    quantity: Decimal | None = None
+    reason: str = ""
+
+    @classmethod
+    def of(cls, report: OrderReport) -> OrderUpdate:
+        """Return a report as the message that tells all of it."""
+        return cls(
+            client_order_id=report.client_order_id,
+            venue_order_id=report.venue_order_id,
+            status=report.status,
+            fills=report.fills,
+            filled=report.filled,
+            reason=report.reason,
+        )
+
+
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as its venue remembers it. ``report`` is absent while it is still open."""
+    """An order as its venue remembers it. ``report`` is absent where the venue doesn't say what became of it."""
 
     order: Order
     report: OrderReport | None

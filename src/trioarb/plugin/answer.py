@@ -13,7 +13,7 @@ from trioarb.errors import clean, cut, shown
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, Listing, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, text
-from trioarb.model.order import Fill, Order, OrderReport, OrderStatus, Side, VenueOrder
+from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
 from trioarb.model.trade import Account, Answer, OrderSize, Refusal
 from trioarb.plugin.contract.market import Levels
 from trioarb.plugin.contract.strategy import ExitBand
@@ -25,11 +25,13 @@ __all__ = [
     "check_balances",
     "check_band",
     "check_edge",
+    "check_fees",
     "check_float",
     "check_instruments",
     "check_levels",
     "check_listings",
     "check_names",
+    "check_offers",
     "check_order_size",
     "check_orders",
     "check_refusal",
@@ -38,6 +40,8 @@ __all__ = [
     "check_stats",
     "check_texts",
     "check_tripped",
+    "check_update",
+    "check_updates",
     "check_whole",
     "is_a",
 ]
@@ -275,9 +279,57 @@ def check_report(value: object, order: Order | None, instrument: Instrument | No
     if order is not None:
         _check_against(report, order)
     if instrument is not None:
-        for number, fill in enumerate(fills):
-            _check_fee(fill, number, instrument)
+        check_fees(fills, instrument)
     return report
+
+
+def check_update(value: object, field: str = "") -> OrderUpdate:
+    """Return a message about an order, its reason made printable. Whether it fits its order, the order's life says."""
+    update, prefix = is_a(value, OrderUpdate, field), f"{field}." if field else ""
+    fills = tuple(_items(update.fills, f"{prefix}fills"))
+    reason = _text(update.reason, f"{prefix}reason")
+    if type(update) is not OrderUpdate or fills is not update.fills or reason != update.reason:
+        update = OrderUpdate(  # from here on nothing is read of theirs again
+            client_order_id=update.client_order_id,
+            venue_order_id=update.venue_order_id,
+            status=update.status,
+            fills=fills,
+            filled=update.filled,
+            quantity=update.quantity,
+            reason=reason,
+        )
+    _name(update.client_order_id, f"{prefix}client_order_id")
+    _name(update.venue_order_id, f"{prefix}venue_order_id", may_be_empty=True)
+    status = is_a(update.status, OrderStatus, f"{prefix}status")
+    for number, one in enumerate(fills):
+        _check_fill(is_a(one, Fill, f"{prefix}fills[{number}]"), f"{prefix}fills[{number}]")
+    if update.filled is not None:
+        _factor(update.filled, f"{prefix}filled", at_least=ZERO)
+    elif status.is_final and status is not OrderStatus.REJECTED:
+        raise _nonsense(f"{prefix}filled", None, f"how much was filled, of an order that is {status.value}")
+    if update.quantity is not None:
+        _factor(update.quantity, f"{prefix}quantity", at_least=ZERO)
+    if status is OrderStatus.REJECTED and (fills or update.filled):
+        raise Nonsense("fills of an order that it rejected")
+    return update
+
+
+def check_updates(value: object) -> Sequence[OrderUpdate]:
+    """Return messages about orders."""
+    return [check_update(one, f"[{number}]") for number, one in enumerate(_items(value))]
+
+
+def check_fees(fills: Sequence[Fill], instrument: Instrument) -> None:
+    """See that fees can be those of fills of an instrument."""
+    for number, fill in enumerate(fills):
+        _check_fee(fill, number, instrument)
+
+
+def check_offers(value: object) -> frozenset[Offer]:
+    """Return what a venue offers."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _nonsense("offers", value, "a set of Offer")
+    return frozenset(is_a(one, Offer, "offers") for one in islice(value, MOST_ANSWERS))
 
 
 def _check_fill(fill: Fill, field: str) -> None:
@@ -295,11 +347,11 @@ def _check_against(report: OrderReport, order: Order) -> None:
     if report.client_order_id != order.client_order_id:
         raise _nonsense("client_order_id", report.client_order_id, f"that of the order, {order.client_order_id}")
     filled = report.fills[0].quantity if len(report.fills) == 1 else report.filled
-    if filled > order.quantity:
+    if filled > order.quantity and not order.amount:
         raise Nonsense(f"{text(filled)} filled of {text(order.quantity)}")
     limit, is_buy = order.limit_price, order.side is Side.BUY
     for number, fill in enumerate(report.fills):
-        if fill.price > limit if is_buy else fill.price < limit:
+        if limit and (fill.price > limit if is_buy else fill.price < limit):
             raise _nonsense(f"fills[{number}].price", fill.price, f"no worse than the limit {text(limit)}")
 
 
@@ -326,8 +378,8 @@ def check_orders(value: object, instruments: Mapping[str, Instrument]) -> Sequen
         if order.symbol not in instruments or order.venue != instruments[order.symbol].venue:
             raise _nonsense(f"{field}.symbol", order.symbol, "a symbol that it was asked about")
         is_a(order.side, Side, f"{field}.side")
-        _factor(order.quantity, f"{field}.quantity", above=ZERO)
-        _factor(order.limit_price, f"{field}.limit_price", above=ZERO)
+        for name in ("quantity", "limit_price", "amount"):
+            _factor(getattr(order, name), f"{field}.{name}", at_least=ZERO)
         if one.report is not None:  # what became of the orders of others keeps to no rules of ours
             is_a(one.report, OrderReport, f"[{number}].report")
         checked.append(one)

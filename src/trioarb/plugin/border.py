@@ -7,20 +7,16 @@ exception.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from decimal import Decimal
-from math import inf
+from contextlib import closing
 from threading import get_ident
-from typing import Any, NoReturn
+from typing import Any
 
 import trio
 
-from trioarb.errors import MarketDataError, PluginFault, TrioarbError, VenueError
+from trioarb.errors import MarketDataError, PluginFault
 from trioarb.model.event import GuardTripped, Record
-from trioarb.model.market import Instrument, Listing, Quote, Route, TradingRules
-from trioarb.model.number import ZERO
-from trioarb.model.order import Order, OrderReport, VenueOrder
-from trioarb.model.trade import Account, ExitReason, Opportunity, OrderSize, Position, Refusal
+from trioarb.model.market import Instrument, Listing, Route, TradingRules
+from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position, Refusal
 from trioarb.plugin import answer
 from trioarb.plugin.call import Where
 from trioarb.plugin.columns import ahead, batched, in_order
@@ -39,9 +35,11 @@ from trioarb.plugin.contract import (
     Tape,
     TapeRow,
 )
+from trioarb.plugin.exchange_border import CheckedExchange
+from trioarb.plugin.tap import Subscribed, Tap
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["CheckedExchange", "CheckedGuard", "CheckedTape", "checked"]
+__all__ = ["CheckedGuard", "CheckedTape", "checked"]
 
 #: How far ahead of now a feed may say that a quote came: from the future, it would stay fresh after the feed has died.
 _AHEAD_NS = 60 * SECOND_NS
@@ -70,76 +68,6 @@ def checked(opened: Any, where: Where, venue: str = "") -> Any:
             case Strategy():
                 return _CheckedStrategy(opened, where)
     raise AssertionError(f"{opened!r} is of no contract")
-
-
-class CheckedExchange(Exchange):
-    """A venue whose bad answer to `place` or `order` is an error like that of a venue that doesn't answer."""
-
-    def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
-        self.account = answer.is_a(inner.account, Account, "account")
-        self.max_borrow_usd = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
-        self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
-        self._inner = inner
-        self._where = where
-        self._venue = venue
-        self._instruments: dict[str, Instrument] = {}
-        # A subclass that has a `place` of its own must not be passed by.
-        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "place"), 1)
-
-    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
-        with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
-            found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
-            self._instruments = {**self._instruments, **found}
-            return found
-        raise PluginFault(self._where.late("instruments"))
-
-    async def balances(self) -> Mapping[str, Decimal]:
-        with trio.move_on_after(self._where.calls.seconds), self._where.call("balances"):
-            return answer.check_balances(await self._inner.balances(), self.account)
-        raise VenueError(self._where.late("balances"))
-
-    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
-        with self._where.call("seed_inventory"):
-            return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
-
-    async def place(self, order: Order) -> OrderReport:
-        with self._where.call("place"):
-            report = await self._inner.place(order)
-            return answer.check_report(report, order, self._instruments.get(order.symbol))
-
-    def answers_at_ns(self, order: Order) -> int | None:
-        """As in the contract; where it can't be known, `place` is asked, and what is wrong told at the end."""
-        if not self._answers:
-            return None
-        try:
-            at_ns = self._inner.answers_at_ns(order)
-            return at_ns if at_ns is None else answer.check_whole(at_ns)
-        except BaseException as error:
-            instead = self._where.error("answers_at_ns", error)
-            if not isinstance(instead, TrioarbError):
-                raise
-            self._answers = False
-            self._where.calls.beside.append(str(instead))
-            return None
-
-    def answer(self, order: Order) -> OrderReport:
-        try:
-            return answer.check_report(self._inner.answer(order), order, self._instruments.get(order.symbol))
-        except BaseException as error:
-            self._where.fail("answer", error)
-
-    async def order(self, client_order_id: str, sent: Order | None = None) -> OrderReport | None:
-        """As in the contract; with the order that was ``sent`` the report is also held against that."""
-        with self._where.call("order"):
-            report = await self._inner.order(client_order_id)
-            if report is None:
-                return None
-            return answer.check_report(report, sent, None if sent is None else self._instruments.get(sent.symbol))
-
-    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
-        with trio.move_on_after(self._where.calls.seconds), self._where.call("orders"):
-            return answer.check_orders(await self._inner.orders(symbols, since_ns), self._instruments)
-        raise VenueError(self._where.late("orders"))
 
 
 class _CheckedMarket(MarketData):
@@ -220,7 +148,7 @@ class _CheckedFeed(_CheckedMarket, Feed):
         try:
             with taps.scope, self._where.call("run"):
                 checked_sinks = {symbol: taps.checked(symbol, sink) for symbol, sink in sinks.items()}
-                await self._inner.run(checked_sinks, task_status=_Subscribed(task_status, taps.scope))
+                await self._inner.run(checked_sinks, task_status=Subscribed(task_status, taps.scope))
         finally:
             taps.has_ended = True
         if taps.fault is not None:
@@ -230,23 +158,15 @@ class _CheckedFeed(_CheckedMarket, Feed):
         raise MarketDataError(f"{self._where}: run ended by itself; it has to go on until it is cancelled")
 
 
-class _Taps:
-    """The sinks of a feed, as it gets them: what it gives them is checked for its type, and where it comes from.
-
-    ``scope`` ends the feed: it is cancelled at the first ``fault``, and has a deadline until the feed has subscribed.
-    """
+class _Taps(Tap):
+    """The sinks of a feed, as it gets them: what it gives them is checked for its type, and where it comes from."""
 
     def __init__(self, where: Where) -> None:
-        self.scope = trio.CancelScope(deadline=trio.current_time() + where.calls.seconds)
-        self.fault: PluginFault | None = None
-        self.has_ended = False
-        self._where = where
-        self._thread = get_ident()
-        self._token = trio.lowlevel.current_trio_token()
+        super().__init__(where, "run")
         self._until_ns = self._latest_ns
 
     def checked(self, symbol: str, sink: QuoteSink) -> QuoteSink:
-        thread = self._thread
+        thread = self.thread
 
         def on_quote(
             bid: float,
@@ -274,10 +194,7 @@ class _Taps:
                     levels = self._levels(symbol, levels)
                 sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, levels)
                 return
-            if get_ident() != thread:
-                self._fail(f"called the sink of {symbol} from another thread; use trio.from_thread.run_sync")
-            if self.has_ended:
-                self._fail(f"has ended, and the sink of {symbol} was called after it")
+            self.check_place(f"the sink of {symbol}")
             try:
                 bid, bid_size = answer.check_float(bid, "bid"), answer.check_float(bid_size, "bid_size")
                 ask, ask_size = answer.check_float(ask, "ask"), answer.check_float(ask_size, "ask_size")
@@ -285,7 +202,7 @@ class _Taps:
                 if venue_ts_ns is not None:
                     answer.check_whole(venue_ts_ns, "venue_ts_ns")
             except answer.Nonsense as error:
-                self._fail(f"gave the sink of {symbol} {error}")
+                self.fail(f"gave the sink of {symbol} {error}")
             sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, self._levels(symbol, levels))
 
         return on_quote
@@ -298,7 +215,7 @@ class _Taps:
         try:
             return answer.check_levels(levels, beyond, "levels")
         except answer.Nonsense as error:
-            self._fail(f"gave the sink of {symbol} {error}")
+            self.fail(f"gave the sink of {symbol} {error}")
 
     @property
     def _latest_ns(self) -> int:
@@ -310,31 +227,6 @@ class _Taps:
         self._until_ns = self._latest_ns
         if received_ns >= self._until_ns:
             raise answer.Nonsense(f"received_ns = {received_ns}; it is {self._until_ns - _AHEAD_NS} now")
-
-    def _fail(self, what: str) -> NoReturn:
-        fault = PluginFault(f"{self._where}: run {what}")
-        if self.fault is None:
-            self.fault = fault
-            if self.has_ended:
-                self._where.calls.beside.append(str(fault))
-            elif get_ident() == self._thread:
-                self.scope.cancel()
-            else:
-                with suppress(trio.RunFinishedError):
-                    self._token.run_sync_soon(self.scope.cancel)
-        raise fault
-
-
-class _Subscribed(trio.TaskStatus[None]):
-    """Lets a feed that has subscribed go on for as long as it likes."""
-
-    def __init__(self, status: trio.TaskStatus[None], scope: trio.CancelScope) -> None:
-        self._status = status
-        self._scope = scope
-
-    def started(self, value: None = None) -> None:
-        self._scope.deadline = inf
-        self._status.started()
 
 
 class _CheckedSource(SymbolSource):
@@ -449,12 +341,6 @@ def _closes(error: BaseException) -> bool:
     """Return whether a generator is closed from outside: its own frame is the only one that was left."""
     traceback = error.__traceback__
     return isinstance(error, GeneratorExit) and (traceback is None or traceback.tb_next is None)
-
-
-def _depth(kind: type, method: str) -> int:
-    """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
-    below = kind.__mro__[: kind.__mro__.index(Exchange)]
-    return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)
 
 
 def _kinds(value: Any, field: str) -> frozenset[Any] | None:

@@ -17,6 +17,7 @@ from trioarb.model.event import (
     MarketStale,
     MarketUp,
     OrderRejected,
+    OrderReopened,
     OrderUnknown,
     PairEnded,
     PhaseEntered,
@@ -28,6 +29,8 @@ from trioarb.model.event import (
     SymbolRestarted,
     SymbolRetired,
     UniverseRefreshed,
+    UpdatesDown,
+    UpdatesUp,
 )
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
@@ -164,6 +167,19 @@ def _reject(rejected: OrderRejected, _: int) -> _Line:
     return "warning", "order rejected", {"order": rejected.client_order_id, "reason": rejected.reason}
 
 
+def _reopen(reopened: OrderReopened, _: int) -> _Line:
+    details = {"order": reopened.client_order_id, "venue": reopened.venue, "symbol": reopened.symbol}
+    return "warning", "a venue filled more of an order after its last word", details
+
+
+def _updates_down(down: UpdatesDown, _: int) -> _Line:
+    return "warning", "order updates are down; no entry there", {"venue": down.venue, "because": down.reason}
+
+
+def _updates_up(up: UpdatesUp, _: int) -> _Line:
+    return "info", "order updates are up", {"venue": up.venue}
+
+
 def _miss_answer(unknown: OrderUnknown, _: int) -> _Line:
     details = {"order": unknown.client_order_id, "reason": unknown.reason}
     return "warning", "order unanswered; asking the venue", details
@@ -209,7 +225,10 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     MarketStale: _market_stale,
     MarketDown: _market_down,
     OrderRejected: _reject,
+    OrderReopened: _reopen,
     OrderUnknown: _miss_answer,
+    UpdatesDown: _updates_down,
+    UpdatesUp: _updates_up,
     SymbolQuarantined: _quarantine,
     SymbolRestarted: _restart,
     SymbolRetired: _retire,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import attrs
+from msgspec import structs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
@@ -17,8 +19,10 @@ from trioarb.model.event import (
     FunnelCounted,
     OrderAcknowledged,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -33,6 +37,7 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO
 from trioarb.report.schema import TABLES
 from trioarb.state.ledger import Ledger
+from trioarb.state.trades import KNOWN_FOR_NS
 
 __all__ = ["Rows"]
 
@@ -63,6 +68,8 @@ class Rows(Folding):
         self._put = put
         self._trade_of_pair: dict[str, str] = {}
         self._orders: dict[str, _Order] = {}
+        #: Those that may be reopened: done lately.
+        self._done: OrderedDict[str, _Order] = OrderedDict()
         self._opened: dict[str, PositionOpened] = {}
 
     def finish(self, ledger: Ledger) -> None:
@@ -103,6 +110,22 @@ class Rows(Folding):
     def _cancel(self, cancelled: OrderCancelled, record: Record) -> None:
         self._end(self._orders[cancelled.client_order_id], "cancelled", record.ts_ns)
 
+    def _expire(self, expired: OrderExpired, record: Record) -> None:
+        self._end(self._orders[expired.client_order_id], "expired", record.ts_ns)
+
+    def _reopen(self, reopened: OrderReopened, record: Record) -> None:
+        """Begin another row of an order: what it fills from now on."""
+        order = self._done.pop(reopened.client_order_id)
+        self._orders[reopened.client_order_id] = attrs.evolve(
+            order,
+            submitted=structs.replace(order.submitted, quantity=reopened.unfilled),
+            seq=record.seq,
+            ts_ns=record.ts_ns,
+            filled=ZERO,
+            reason=None,
+            status="open",
+        )
+
     def _reject(self, rejected: OrderRejected, record: Record) -> None:
         order = self._orders[rejected.client_order_id]
         order.reason = rejected.reason
@@ -110,6 +133,9 @@ class Rows(Folding):
 
     def _end(self, order: _Order, status: str, done_ns: int | None) -> None:
         del self._orders[order.submitted.client_order_id]
+        self._done[order.submitted.client_order_id] = order
+        while order.ts_ns - next(iter(self._done.values())).ts_ns > KNOWN_FOR_NS:
+            self._done.popitem(last=False)
         reason = order.reason if status in ("rejected", "unknown") else None
         ours = _row(
             seq=order.seq,

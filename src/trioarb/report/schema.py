@@ -80,7 +80,8 @@ TABLES = (
     ),
     Table(
         "orders",
-        "orders, one a row, in the order of their last word; those without one at the end",
+        "orders, one a row, in the order of their last word, those without one at the end; another row for what a "
+        "venue filled after its last word",
         (
             *_PLACE,
             Column("done", Kind.TIME, "when its last word came; empty without one"),
@@ -95,7 +96,7 @@ TABLES = (
             _decimal("quantity"),
             _decimal("limit_price"),
             _decimal("filled", "quantity that was filled"),
-            _text("status", "filled, cancelled, rejected; unknown: no answer came; open: it was under way"),
+            _text("status", "filled, cancelled, expired, rejected; unknown: no answer came; open: it was under way"),
             _text("reason", "why it was rejected, or had no answer"),
             Column("durable", Kind.FLAG, "whether its intent was in the journal before it was sent"),
         ),

@@ -14,8 +14,10 @@ from trioarb.model.event import (
     Decided,
     InstrumentListed,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -118,7 +120,12 @@ class TradeTimeline(Folding):
     def _tell(self, ts_ns: int, line: str) -> None:
         self._lines.append((ts_ns, line))
 
-    def _tell_of_order(self, event: OrderCancelled | OrderRejected | OrderUnknown, record: Record, what: str) -> None:
+    def _tell_of_order(
+        self,
+        event: OrderCancelled | OrderExpired | OrderRejected | OrderReopened | OrderUnknown,
+        record: Record,
+        what: str,
+    ) -> None:
         if event.client_order_id in self._orders:
             self._tell(record.ts_ns, f"  {self._order(event.client_order_id)} {what}")
 
@@ -188,6 +195,12 @@ class TradeTimeline(Folding):
 
     def _cancel(self, event: OrderCancelled, record: Record) -> None:
         self._tell_of_order(event, record, f"cancelled, {text(event.unfilled)} not filled")
+
+    def _expire(self, event: OrderExpired, record: Record) -> None:
+        self._tell_of_order(event, record, f"expired, {text(event.unfilled)} not filled")
+
+    def _reopen(self, event: OrderReopened, record: Record) -> None:
+        self._tell_of_order(event, record, "is not done: its venue filled more of it after its last word")
 
     def _refuse(self, event: OrderRejected, record: Record) -> None:
         self._tell_of_order(event, record, f"rejected: {event.reason}")

@@ -55,6 +55,7 @@ class Guards:
         self._endless: set[str] = set()
         self._depth = self._answered = 0
         self._held: Refusal | None = None
+        self._held_venues: dict[str, Refusal] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(self, opportunity: Opportunity, now_ns: int, *, pair_id: str) -> Decided:
@@ -172,9 +173,22 @@ class Guards:
         """Ask the tiers again."""
         self._held = None
 
+    def hold_venue(self, venue: str, rule: str, value: str) -> None:
+        """Deny every entry with a leg at a venue, until `release_venue`."""
+        refusal = Refusal(answer=Answer.DENY, rule=rule, value=f"{venue}: {value}", limit="")
+        self._held_venues[venue] = refusal
+
+    def release_venue(self, venue: str) -> None:
+        """Ask the tiers about a venue again."""
+        self._held_venues.pop(venue, None)
+
     def _ask(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
         if self._held is not None:
             return _ENGINE, self._held
+        if self._held_venues:
+            for venue in (opportunity.route.buy_venue, opportunity.route.sell_venue):
+                if venue in self._held_venues:
+                    return _ENGINE, self._held_venues[venue]
         in_flight = self._trades.entries_in_flight
         if in_flight >= self._max_concurrent_pairs:
             return _ENGINE, Refusal(

@@ -13,8 +13,10 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     Deposited,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     Record,
 )
@@ -148,12 +150,16 @@ class Ledger(Folding):
         if locked != amount:
             _move(accounts, _subtract(amount, locked), "free", to)
 
-    def _release(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
+    def _release(self, event: OrderCancelled | OrderExpired | OrderRejected, _: Record) -> None:
         self._unlock(event.client_order_id)
+
+    def _reopen(self, order: OrderReopened, _: Record) -> None:
+        self._locks[order.client_order_id] = _Lock(order.venue, "", ZERO, order.unfilled)
 
     def _unlock(self, client_order_id: str) -> None:
         lock = self._locks.pop(client_order_id)
-        _move(self._accounts[lock.venue, lock.asset], lock.amount, "locked", "free")
+        if lock.amount:
+            _move(self._accounts[lock.venue, lock.asset], lock.amount, "locked", "free")
 
     def _deposit(self, deposited: Deposited, _: Record) -> None:
         _move(self._accounts[deposited.venue, deposited.asset], deposited.amount, "capital", "free")

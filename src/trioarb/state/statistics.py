@@ -22,6 +22,7 @@ from trioarb.model.event import (
     InstrumentListed,
     MarketUp,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
@@ -52,11 +53,12 @@ RECENT_TRADES = 1_000
 _ANSWERS: Mapping[type[Event], str] = {
     OrderFilled: "fills",
     OrderCancelled: "cancelled",
+    OrderExpired: "cancelled",
     OrderRejected: "rejected",
     OrderUnknown: "unanswered",
 }
 #: What is counted of orders.
-ORDER_COUNTS = ("submitted", *_ANSWERS.values())
+ORDER_COUNTS = ("submitted", *dict.fromkeys(_ANSWERS.values()))
 
 
 @attrs.frozen(kw_only=True)
@@ -244,7 +246,9 @@ class Statistics(Folding):
         if entry_symbol:
             self.of(entry_symbol).sent += 1
 
-    def _count_order(self, event: OrderFilled | OrderCancelled | OrderRejected | OrderUnknown, _: Record) -> None:
+    def _count_order(
+        self, event: OrderFilled | OrderCancelled | OrderExpired | OrderRejected | OrderUnknown, _: Record
+    ) -> None:
         self.orders[_ANSWERS[type(event)]] += 1
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:

@@ -14,8 +14,10 @@ from trioarb.model.event import (
     DustLeft,
     OrderAcknowledged,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -128,13 +130,15 @@ class TradeTotals:
 
 @attrs.define
 class OpenOrder:
-    """An order whose last word isn't known. ``late``: what it filled after its pair had ended without it."""
+    """An order, of late or without a last word. ``late``: what it filled after its pair had ended without it."""
 
     submitted: OrderSubmitted
     pair: PairFlows
     filled: Decimal = ZERO
     is_acknowledged: bool = False
     is_unknown: bool = False
+    is_done: bool = False
+    reopened: int = 0
     fill_ids: set[str] = attrs.field(factory=set)
     late: Flow = attrs.field(factory=Flow)
 
@@ -157,7 +161,7 @@ class Trades(Folding):
         self._pairs_opened = 0
         #: The orders of the last time, and when they were submitted. The eldest is first, and found at once: a dict
         #: looks for it past all that were taken from its front.
-        self._recent: OrderedDict[str, int] = OrderedDict()
+        self._recent: OrderedDict[str, tuple[int, OpenOrder]] = OrderedDict()
         self._unsent: dict[str, PairOpened] = {}
         self.entries_in_flight = 0
         self._positions: dict[str, Position] = {}
@@ -191,6 +195,11 @@ class Trades(Folding):
         """Return whether an order was submitted lately, or has no last word yet."""
         return client_order_id in self._recent or client_order_id in self.orders
 
+    def order(self, client_order_id: str) -> OpenOrder | None:
+        """Return an order that was submitted lately, or has no last word yet."""
+        recent = self._recent.get(client_order_id)
+        return self.orders.get(client_order_id) if recent is None else recent[1]
+
     def _open_pair(self, opened: PairOpened, _: Record) -> None:
         self.pairs[opened.pair_id] = PairFlows(opened)
         self._unsent[opened.pair_id] = opened
@@ -201,11 +210,11 @@ class Trades(Folding):
 
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
         self.orders_submitted += 1
-        self._recent[order.client_order_id] = record.ts_ns
-        while record.ts_ns - self._recent[eldest := next(iter(self._recent))] > KNOWN_FOR_NS:
+        opened = self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
+        self._recent[order.client_order_id] = record.ts_ns, opened
+        while record.ts_ns - self._recent[eldest := next(iter(self._recent))][0] > KNOWN_FOR_NS:
             del self._recent[eldest]
         self._unsent.pop(order.pair_id, None)
-        self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
 
     def _acknowledge(self, acknowledged: OrderAcknowledged, _: Record) -> None:
         self.orders[acknowledged.client_order_id].is_acknowledged = True
@@ -218,6 +227,7 @@ class Trades(Folding):
         order.filled = _add(order.filled, quantity)
         order.fill_ids.add(fill.fill_id)
         if order.filled == order.submitted.quantity:
+            order.is_done = True
             del self.orders[fill.client_order_id]
         pair = order.pair
         if pair.ended:
@@ -231,8 +241,14 @@ class Trades(Folding):
         if pair.opened.kind is PairKind.EXIT:
             (totals.exit_buy if side is Side.BUY else totals.exit_sell).count(side, quantity, value, fee)
 
-    def _conclude(self, event: OrderCancelled | OrderRejected, _: Record) -> None:
-        del self.orders[event.client_order_id]
+    def _conclude(self, event: OrderCancelled | OrderExpired | OrderRejected, _: Record) -> None:
+        self.orders.pop(event.client_order_id).is_done = True
+
+    def _reopen(self, event: OrderReopened, record: Record) -> None:
+        order = self._recent[event.client_order_id][1]
+        order.is_done, order.late = False, Flow()
+        order.reopened += 1
+        self.orders[event.client_order_id] = order
 
     def _open_position(self, opened: PositionOpened, record: Record) -> None:
         self._put(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import CampaignResumed, Decided, DecisionsRepeated, PairOpened, Record, StopCleared
+from trioarb.model.event import (
+    CampaignResumed,
+    Decided,
+    DecisionsRepeated,
+    PairOpened,
+    Record,
+    StopCleared,
+    UpdatesDown,
+    UpdatesUp,
+)
 from trioarb.model.trade import Answer, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
@@ -29,6 +38,7 @@ class Entries(Folding):
         self._denied: defaultdict[str, dict[Venues, tuple[int, Decided]]] = defaultdict(dict)
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
+        self._unheard: set[str] = set()
         self.decided: Answers = defaultdict(Counter)
 
     def _decide(self, event: Decided, record: Record) -> None:
@@ -78,6 +88,8 @@ class Entries(Folding):
                 decision.notional_usd,
             ):
                 add(Check.ENTRIES, record, f"enters something else than seq {decided_seq} allowed")
+        if unheard := self._unheard & {event.buy_venue, event.sell_venue}:
+            add(Check.ENTRIES, record, f"enters at {', '.join(sorted(unheard))} while its order updates are down")
         if self._course.is_draining:
             add(Check.ENTRIES, record, "enters while the campaign drains")
         if self._resumed is not None and self._resumed.close_only:
@@ -90,6 +102,13 @@ class Entries(Folding):
         # What was decided when the campaign broke off, and what was said again since it was recorded, is lost.
         self._allowed.clear()
         self._denied.clear()
+        self._unheard.clear()
+
+    def _lose_updates(self, event: UpdatesDown, record: Record) -> None:
+        self._unheard.add(event.venue)
+
+    def _hear_again(self, event: UpdatesUp, record: Record) -> None:
+        self._unheard.discard(event.venue)
 
     def _clear(self, event: StopCleared, record: Record) -> None:
         self._stopped_by = None

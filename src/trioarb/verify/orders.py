@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -12,8 +12,10 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     OrderAcknowledged,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderSubmitted,
     OrderUnknown,
     Record,
@@ -29,12 +31,16 @@ from trioarb.verify.pairs import Pairs
 
 __all__ = ["Order", "Orders"]
 
+#: For how long an order that is done may be taken up again.
+_REMEMBERED_NS = 20 * 60 * 1_000_000_000
+
 
 @attrs.define(eq=False)
 class Order:
     """An order without a last word. ``late``: what it filled after its pair had ended without it."""
 
     submitted: OrderSubmitted
+    submitted_ns: int
     pair: Pair | None
     unfilled: Decimal
     lock: Lock
@@ -55,6 +61,7 @@ class Orders(Folding):
         self._pairs = pairs
         self._ids = SeenIds()
         self.open: dict[str, Order] = {}
+        self._done: OrderedDict[str, Order] = OrderedDict()
         self.late: dict[str, Order] = {}
         self.earned: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self.without_journal = 0
@@ -70,7 +77,10 @@ class Orders(Folding):
             self._findings.add(Check.INTENTS, record, "orders nothing, or at no price")
         self.without_journal += not event.durable
         pair = self._pairs.send(record, event)
-        self.open[event.client_order_id] = Order(event, pair, event.quantity, self._books.lock(event))
+        lock = self._books.lock(event)
+        self.open[event.client_order_id] = Order(event, record.ts_ns, pair, event.quantity, lock)
+        while self._done and record.ts_ns - next(iter(self._done.values())).submitted_ns > _REMEMBERED_NS:
+            self._done.popitem(last=False)
 
     def _acknowledge(self, event: OrderAcknowledged | OrderUnknown, record: Record) -> None:
         self._heard_of(record, event.client_order_id)
@@ -112,7 +122,7 @@ class Orders(Folding):
         if not order.unfilled:
             self._finish(order)
 
-    def _cancel(self, event: OrderCancelled, record: Record) -> None:
+    def _cancel(self, event: OrderCancelled | OrderExpired, record: Record) -> None:
         order = self._heard_of(record, event.client_order_id)
         if order is not None:
             if event.unfilled != order.unfilled:
@@ -126,6 +136,31 @@ class Orders(Folding):
             if order.unfilled != order.submitted.quantity:
                 self._findings.add(Check.ANSWERS, record, "rejects an order that has filled")
             self._finish(order)
+
+    def _reopen(self, event: OrderReopened, record: Record) -> None:
+        """Take up an order that was done: what comes of it now is late, if its pair has ended."""
+        order = self._done.pop(event.client_order_id, None)
+        if order is None:
+            what = "is under way" if event.client_order_id in self.open else "was not done lately"
+            self._findings.add(Check.ANSWERS, record, f"takes up an order that {what}")
+            return
+        submitted, pair = order.submitted, order.pair
+        trade_id = event.trade_id if pair is None else pair.opened.trade_id
+        if (event.pair_id, event.trade_id, event.venue, event.symbol, event.side, event.unfilled) != (
+            submitted.pair_id,
+            trade_id,
+            submitted.venue,
+            submitted.symbol,
+            submitted.side,
+            order.unfilled,
+        ):
+            self._findings.add(Check.ANSWERS, record, "takes up an order as another than was submitted")
+        self.open[event.client_order_id] = order
+        if pair is not None and not pair.has_ended:
+            pair.undone[event.client_order_id] = submitted
+        elif pair is not None:
+            order.late = Flow()
+            self.late[event.client_order_id] = order
 
     def _heard_of(self, record: Record, order_id: str) -> Order | None:
         """Return the order that an answer is about, if there can be one."""
@@ -144,3 +179,5 @@ class Orders(Folding):
         if order.pair is not None:
             order.pair.undone.pop(order_id, None)
         self._books.release(order.lock)
+        order.lock.amount = ZERO
+        self._done[order_id] = order

@@ -70,6 +70,8 @@ class Residuals(Folding):
                 add(Check.RESIDUALS, record, f"is at another venue than {opened.pair_id} traded at")
             if event.unknown and not _can_come_of(event, pair.undone.get(event.client_order_id or "")):
                 add(Check.RESIDUALS, record, "can't come of an order that is under way")
+        elif self._stands_for_reopened(event):
+            pass
         elif pending is not None and pending.residual.pair_id == event.pair_id:
             pending.left += event.quantity
             pending.value += event.booked_value
@@ -87,6 +89,13 @@ class Residuals(Folding):
         cost_usd = abs(event.quantity) * event.average_price * (listed.usd_per_quote if listed else ZERO)
         if event.cost_usd != cost_usd:
             add(Check.EXPOSURE, record, f"counts {text(event.cost_usd)} USD of exposure instead of {text(cost_usd)}")
+
+    def _stands_for_reopened(self, event: ResidualLeft) -> bool:
+        """Whether it may come of an order that its venue took up again after its pair had ended."""
+        order = self._orders.open.get(event.client_order_id or "")
+        if order is None or order.pair is None or order.submitted.pair_id != event.pair_id:
+            return False
+        return order.pair.has_ended and event.possible and event.unknown and _can_come_of(event, order.submitted)
 
     def _resolve(self, event: ResidualResolved, record: Record) -> None:
         self.settle()

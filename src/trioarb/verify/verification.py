@@ -33,7 +33,9 @@ _ORDER_EVENTS = (
     model.OrderAcknowledged,
     model.OrderFilled,
     model.OrderCancelled,
+    model.OrderExpired,
     model.OrderRejected,
+    model.OrderReopened,
     model.OrderUnknown,
 )
 _POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionClosed)

@@ -50,6 +50,8 @@ class FaultyExchange(Exchange):
         assert context.inner is not None
         self.account = context.inner.account
         self.max_borrow_usd = context.inner.max_borrow_usd
+        self.offers = context.inner.offers
+        self.streams = context.inner.streams
         self.layer = layer_around(context.inner, FaultyExchange)
         self._inner = context.inner
         self._venue = context.venue

@@ -6,17 +6,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import attrs
+import trio
 
 from trioarb.errors import PluginError, VenueError
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
-from trioarb.model.order import Order, OrderReport, VenueOrder
+from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
 from trioarb.time.campaign_time import CampaignTime
 
-__all__ = ["Exchange", "ExchangeContext"]
+__all__ = ["Exchange", "ExchangeContext", "OrderSink"]
+
+
+class OrderSink(Protocol):
+    """What `Exchange.updates` calls with every message about an order, in the order received."""
+
+    def __call__(self, update: OrderUpdate, /) -> None:
+        """Take a message, whosever order it is about. Late, early and repeated ones do no harm."""
 
 
 class Exchange(ABC):
@@ -26,6 +34,10 @@ class Exchange(ABC):
     account: Account = Account.SPOT
     #: Margin only: how far the base asset of one symbol may go below zero, in USD.
     max_borrow_usd: Decimal = Decimal(0)
+    #: What it offers beyond immediate-or-cancel limit orders. What rests needs `cancel`, and `open_orders`.
+    offers: frozenset[Offer] = frozenset()
+    #: Whether `updates` tell of orders; true where a class has them, but a wrapper has what it wraps.
+    streams: bool
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
 
@@ -40,7 +52,9 @@ class Exchange(ABC):
                 f"{cls.__module__}.{cls.__qualname__} has a method submit, which orders were sent by in earlier "
                 "versions; name it place, or install a newer version of the plugin"
             )
-        return super().__new__(cls)
+        self = super().__new__(cls)
+        self.streams = cls.updates is not Exchange.updates
+        return self
 
     @abstractmethod
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
@@ -62,14 +76,50 @@ class Exchange(ABC):
 
     @abstractmethod
     async def place(self, order: Order) -> OrderReport:
-        """Send an IOC limit order and return its final report.
+        """Send an order, and return what the venue says of it: the whole outcome, if it says that at once.
 
-        When cancelled, the order may have been filled or not: the engine asks `order`.
+        With the status OPEN it is acknowledged, and `updates` tell what becomes of it, or, where there are none,
+        `order`. When cancelled, the order may have been filled or not: the engine asks `order`. An order that needs
+        what the venue doesn't offer is never sent.
 
         Raises:
             OrderRejected: the venue refused it; nothing was and nothing will be filled.
             VenueError: no answer, or none that makes sense; the order may have been filled.
         """
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Ask the venue to cancel an order; return once it has taken the request.
+
+        What became of the order, `updates` or `order` tell: it may have filled before. For one that is done there is
+        nothing to do, which is no error.
+
+        Raises:
+            VenueError: it isn't known whether the venue took the request; it will be asked again.
+        """
+        raise VenueError("this exchange plugin can't cancel orders")
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        """Return what the venue says of this account's open orders of ``symbols`` now, as `updates` would.
+
+        Asked when updates go on after they were cut, for orders that the venue may have filled meanwhile.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+        raise VenueError("this exchange plugin can't say which orders are open")
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Call the sink with what the venue says of this account's orders, until cancelled; say ``started()`` when
+        subscribed.
+
+        Left out by venues whose `place` answers everything. Where the stream is cut, raise: entries with a leg at the
+        venue are denied until it is called again, after a pause, and open orders were asked for. The sink is called in
+        Trio's thread, and not after this has ended.
+
+        Raises:
+            VenueError: the stream was cut, or can't be had.
+        """
+        raise VenueError("this exchange plugin has no order updates")
 
     def answers_at_ns(self, order: Order) -> int | None:
         """Return when an order that is sent now is answered, if that is known. Simulated venues only.

@@ -1,0 +1,149 @@
+"""The border to exchanges: what they answer is checked here, and what they raise becomes the engine's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import trio
+
+from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
+from trioarb.model.market import Instrument, Listing, Quote
+from trioarb.model.number import ZERO
+from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
+from trioarb.model.trade import Account
+from trioarb.plugin import answer
+from trioarb.plugin.call import Where
+from trioarb.plugin.contract import Exchange, OrderSink
+from trioarb.plugin.tap import Subscribed, Tap
+
+__all__ = ["CheckedExchange"]
+
+
+class CheckedExchange(Exchange):
+    """A venue whose bad answer to `place` or `order` is an error like that of a venue that doesn't answer."""
+
+    def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
+        self.account = answer.is_a(inner.account, Account, "account")
+        self.max_borrow_usd = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
+        self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
+        self.offers = answer.check_offers(inner.offers)
+        self.streams = answer.is_a(inner.streams, bool, "streams")
+        self._inner = inner
+        self._where = where
+        self._venue = venue
+        self._instruments: dict[str, Instrument] = {}
+        # A subclass that has a `place` of its own must not be passed by.
+        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "place"), 1)
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
+            found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
+            self._instruments = {**self._instruments, **found}
+            return found
+        raise PluginFault(self._where.late("instruments"))
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("balances"):
+            return answer.check_balances(await self._inner.balances(), self.account)
+        raise VenueError(self._where.late("balances"))
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        with self._where.call("seed_inventory"):
+            return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
+
+    async def place(self, order: Order) -> OrderReport:
+        if not order.is_plain:
+            self._require(order)
+        with self._where.call("place"):
+            report = await self._inner.place(order)
+            return answer.check_report(report, order, self._instruments.get(order.symbol))
+
+    def _require(self, order: Order) -> None:
+        """See that an order is one, and that the venue offers what it needs.
+
+        Raises:
+            OrderRejected: it isn't sent.
+        """
+        if problem := order.problem():
+            raise OrderRejected(problem)
+        if lacking := order.needs - self.offers:
+            names = ", ".join(sorted(one.value for one in lacking))
+            raise OrderRejected(f"{self._where}: doesn't offer {names}")
+
+    async def cancel(self, client_order_id: str) -> None:
+        with self._where.call("cancel"):
+            await self._inner.cancel(client_order_id)
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("open_orders"):
+            return answer.check_updates(await self._inner.open_orders(symbols))
+        raise VenueError(self._where.late("open_orders"))
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """As in the contract. A sink that is called wrongly ends it, even if the plugin catches what that raises."""
+        tap = Tap(self._where, "updates")
+
+        def on_update(update: OrderUpdate, /) -> None:
+            tap.check_place("the sink")
+            try:
+                checked = answer.check_update(update)
+            except answer.Nonsense as error:
+                tap.fail(f"gave the sink {error}")
+            sink(checked)
+
+        try:
+            with tap.scope, self._where.call("updates"):
+                await self._inner.updates(on_update, task_status=Subscribed(task_status, tap.scope))
+        finally:
+            tap.has_ended = True
+        if tap.fault is not None:
+            raise tap.fault
+        if tap.scope.cancelled_caught:
+            raise PluginFault(f"{self._where}: updates did not say started() within {self._where.calls.seconds:g} s")
+        raise VenueError(f"{self._where}: updates ended by itself")
+
+    def check_fees(self, update: OrderUpdate, symbol: str) -> None:
+        """See that the fees of a message can be those of its order's instrument."""
+        with self._where.call("updates"):
+            answer.check_fees(update.fills, self._instruments[symbol])
+
+    def answers_at_ns(self, order: Order) -> int | None:
+        """As in the contract; where it can't be known, `place` is asked, and what is wrong told at the end."""
+        if not self._answers:
+            return None
+        try:
+            at_ns = self._inner.answers_at_ns(order)
+            return at_ns if at_ns is None else answer.check_whole(at_ns)
+        except BaseException as error:
+            instead = self._where.error("answers_at_ns", error)
+            if not isinstance(instead, TrioarbError):
+                raise
+            self._answers = False
+            self._where.calls.beside.append(str(instead))
+            return None
+
+    def answer(self, order: Order) -> OrderReport:
+        try:
+            return answer.check_report(self._inner.answer(order), order, self._instruments.get(order.symbol))
+        except BaseException as error:
+            self._where.fail("answer", error)
+
+    async def order(self, client_order_id: str, sent: Order | None = None) -> OrderReport | None:
+        """As in the contract; with the order that was ``sent`` the report is also held against that."""
+        with self._where.call("order"):
+            report = await self._inner.order(client_order_id)
+            if report is None:
+                return None
+            return answer.check_report(report, sent, None if sent is None else self._instruments.get(sent.symbol))
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("orders"):
+            return answer.check_orders(await self._inner.orders(symbols, since_ns), self._instruments)
+        raise VenueError(self._where.late("orders"))
+
+
+def _depth(kind: type, method: str) -> int:
+    """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
+    below = kind.__mro__[: kind.__mro__.index(Exchange)]
+    return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)
