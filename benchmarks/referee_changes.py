@@ -112,7 +112,7 @@ OTHER_COURSE: Mapping[str, str] = {
 #: a residual is valued whose side was withdrawn. No old event says what would have been in them, so they are not
 #: compared.
 ADDED: Mapping[str, frozenset[str]] = {
-    "campaign_opened": frozenset({"listed", "margin", "warnings"}),
+    "campaign_opened": frozenset({"loss_basis", "listed", "margin", "warnings"}),
     # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
     "order_unknown": frozenset({"reason"}),
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),

@@ -30,6 +30,7 @@ _MACHINE = "tests/execution/test_pair_machine.py::"
 _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
+_MARKS = "tests/engine/test_marks.py::"
 _LOG = "tests/journal/test_log.py::"
 _WRITER = "tests/journal/test_writer.py::"
 _RECOVERY = "tests/engine/test_recovery.py::"
@@ -336,6 +337,22 @@ _TRADE = (
         text="        limit = leg.limit_beyond(slippage_bps)",
         instead="        limit = leg.limit_beyond(2 * slippage_bps)",
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
+    ),
+    Removal(
+        name="losses by marks",
+        promise="**A loss is seen before it is realised**",
+        file="src/trioarb/state/marks.py",
+        text="EXACT.add(pnl, self.unrealised_usd(symbol))",
+        instead="pnl",
+        tests=(f"{_MARKS}test_an_emergency_stop_sees_a_loss_that_nobody_realised",),
+    ),
+    Removal(
+        name="marked each second",
+        promise="at executable prices, each second",
+        file="src/trioarb/engine/marking.py",
+        text="        return self._is_waiting or self._marks.is_needed",
+        instead="        return self._is_waiting",
+        tests=(f"{_MARKS}test_an_emergency_stop_sees_a_loss_that_nobody_realised",),
     ),
     Removal(
         name="no exit at old quotes",

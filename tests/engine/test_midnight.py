@@ -171,6 +171,7 @@ def test_a_stop_shortly_before_midnight_holds_after_it() -> None:
         "exchanges.*.latency_ms=700",
         "strategy.exit_bps=1000",
         "session.close_positions_at_end=false",
+        'engine.loss_basis="realised"',
     )
     (stop,) = (one for one in result.of_type("decided") if one["answer"] == "STOP")
     assert stop["ts_ns"] < MIDNIGHT < result.events[-1]["ts_ns"]

@@ -36,6 +36,7 @@ from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
+from trioarb.state.marks import Marks
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 from trioarb.time.virtual import VirtualClock
@@ -75,7 +76,10 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], list[str]]] = {
     ),
     "emergency stop": (
         SPREAD,
-        ["guards.global.emergency_stop_loss_usd=0.01", "guards.global.max_daily_loss_usd=0.01"],
+        [
+            *("guards.global.emergency_stop_loss_usd=0.01", "guards.global.max_daily_loss_usd=0.01"),
+            'engine.loss_basis="realised"',
+        ],
     ),
     "positions kept": (SPREAD, ["session.close_positions_at_end=false", "strategy.exit_bps=50"]),
     "chaos": (CHAOS, [*SHORT_CHAOS, *ALL_TIERS]),
@@ -213,7 +217,11 @@ async def fresh(kept: Kept, symbols: Sequence[str]) -> AsyncIterator[tuple[Journ
             context = GuardContext(name=name, symbols=symbols, risk=exposure)
             tiers[name] = checked(name, await stack.enter_async_context(spec.open(table.settings, context)))
         guards = Guards(
-            journal=journal, trades=trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
+            journal=journal,
+            trades=trades,
+            marks=Marks(exposure, trades),
+            tiers=tiers,
+            max_concurrent_pairs=config.engine.max_concurrent_pairs,
         )
         journal.attach(projections=[ledger, trades, funds, exposure, statistics, guards])
         yield journal, State(ledger, trades, funds, exposure, statistics, tiers)

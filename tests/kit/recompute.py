@@ -313,7 +313,7 @@ class Books:
         self._seq, self._ts_ns = event["seq"], event["ts_ns"]
         self._allowed, self._allowing = None, self._allowed
         self._check_late_word(event)
-        if self._stop_is_due and event["type"] != "guard_tripped":
+        if self._stop_is_due and event["type"] not in ("guard_tripped", "markets_marked"):
             self._stop_is_due = False
             self._problem("comes after a loss that should have stopped the campaign")
         handler(event)
@@ -323,7 +323,7 @@ class Books:
     def _check_late_word(self, event: Event) -> None:
         """An order's late word, what it resolves and what is left come in one step; only guards may answer in it."""
         kind = event["type"]
-        if kind == "guard_tripped" or (kind == "decided" and event["answer"] == "STOP"):
+        if kind in ("guard_tripped", "markets_marked") or (kind == "decided" and event["answer"] == "STOP"):
             return
         if self._rest is not None:
             if kind != "residual_left" or event["residual_id"] != f"{self._rest.residual['residual_id']}.late":
@@ -448,6 +448,9 @@ class Books:
         if first is not None:
             self._decided_on[first["symbol"], first["buy_venue"], first["sell_venue"]] += event["count"]
 
+    def _on_markets_marked(self, event: Event) -> None:
+        """What prices say of losses is the verification's."""
+
     def _on_guard_tripped(self, event: Event) -> None:
         if event["answer"] == "STOP":
             self._stopped, self._stop_is_due = True, False
@@ -483,8 +486,9 @@ class Books:
         tier = limits.get("global", {})
         self._limit(in_flight + 1, limits, "max_concurrent_pairs")
         self._limit(total, tier, "max_total_exposure_usd")
-        self._limit(loss, tier, "max_daily_loss_usd", reached=True)
-        self._limit(loss, tier, "emergency_stop_loss_usd", reached=True)
+        if self._is_realised:
+            self._limit(loss, tier, "max_daily_loss_usd", reached=True)
+            self._limit(loss, tier, "emergency_stop_loss_usd", reached=True)
         tier = limits.get("portfolio", {})
         if "total_capital_usd" in tier:
             capital, weights = number(tier["total_capital_usd"]), tier.get("weights", {})
@@ -497,7 +501,8 @@ class Books:
         tier = limits.get("symbol", {})
         self._limit(notional, tier, "max_position_size_usd")
         self._limit(count, tier, "max_position_count", reached=True)
-        self._limit(own_loss, tier, "max_symbol_daily_loss_usd", reached=True)
+        if self._is_realised:
+            self._limit(own_loss, tier, "max_symbol_daily_loss_usd", reached=True)
         if "cooldown_seconds" in tier and streak.allowed_ns is not None:
             elapsed = Fraction(self._ts_ns - streak.allowed_ns, _SECOND_NS)
             if elapsed < number(tier["cooldown_seconds"]):
@@ -638,12 +643,19 @@ class Books:
             self._result(symbol, pnl)
         self._sample()
 
+    @property
+    def _is_realised(self) -> bool:
+        """Whether losses are what was realised, and not what marks say, which are recorded with denials only."""
+        return bool(self._campaign["loss_basis"] == "realised")
+
     def _realise(self, symbol: str, pnl_usd: Fraction, fees_usd: Fraction) -> None:
         self.pnl_usd[symbol] += pnl_usd
         self.fees_usd[symbol] += fees_usd
         self._pnl_of_day[self._ts_ns // _DAY_NS, symbol] += pnl_usd
         limit = self._limits.get("global", {}).get("emergency_stop_loss_usd")
-        self._stop_is_due = not self._stopped and limit is not None and self.daily_loss_usd() >= number(limit)
+        self._stop_is_due = (
+            self._is_realised and not self._stopped and limit is not None and self.daily_loss_usd() >= number(limit)
+        )
 
     def _dust_value(self, event: Event, pair: Pair, other_pnl_usd: Fraction) -> Fraction:
         """Return what dust adds to ``pnl_usd``: what the event says, if it can be true."""

@@ -38,6 +38,8 @@ from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 from trioarb.risk.guards import Guards
+from trioarb.state.exposure import Exposure
+from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
 from trioarb.testing import (
     CampaignResult,
@@ -67,7 +69,11 @@ class Desk:
         self.journal = Journal(lambda: self.now_ns)
         self.trades = Trades()
         guards = Guards(
-            journal=self.journal, trades=self.trades, tiers={"exchange": self.tier}, max_concurrent_pairs=100
+            journal=self.journal,
+            trades=self.trades,
+            marks=Marks(Exposure(), self.trades),
+            tiers={"exchange": self.tier},
+            max_concurrent_pairs=100,
         )
         self.guards = guards
         self.journal.attach(projections=[self.trades, guards], observers=[self.records.append], reactors=[guards])

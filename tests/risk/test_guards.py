@@ -21,6 +21,7 @@ from trioarb.model.trade import ExitReason, PairKind, PairOutcome
 from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
+from trioarb.state.marks import Marks
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 from trioarb.testing import utc_ns
@@ -67,6 +68,7 @@ class Desk:
         self.guards = Guards(
             journal=self.journal,
             trades=self.trades,
+            marks=Marks(self.exposure, self.trades),
             tiers={name: checked(name, tier) for name, tier in self.tiers.items()},
             max_concurrent_pairs=max_concurrent_pairs,
         )

@@ -30,6 +30,8 @@ from trioarb.builtin.guard_kill_switch import KillSwitchSettings, KillSwitchTier
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, PairOpened
 from trioarb.risk.guards import Guards
+from trioarb.state.exposure import Exposure
+from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
 from trioarb.testing import (
     CampaignResult,
@@ -54,7 +56,11 @@ class Desk:
         self.journal = Journal(lambda: len(self.records))
         self.trades = Trades()
         self.guards = Guards(
-            journal=self.journal, trades=self.trades, tiers={"mine": checked("mine", tier())}, max_concurrent_pairs=100
+            journal=self.journal,
+            trades=self.trades,
+            marks=Marks(Exposure(), self.trades),
+            tiers={"mine": checked("mine", tier())},
+            max_concurrent_pairs=100,
         )
         self.journal.attach(
             projections=[self.trades, self.guards], observers=[self.records.append], reactors=[self.guards]

@@ -23,6 +23,7 @@ from trioarb.model.event import (
     FunnelCounted,
     GuardTripped,
     InstrumentListed,
+    MarketsMarked,
     MarketUp,
     OrderAcknowledged,
     OrderCancelled,
@@ -786,6 +787,12 @@ def fewer_sized_since_it_was_resumed(records: Stream) -> Stream:
     return changed(records, index, sized=0)
 
 
+@breaks(Check.MARKS, on="position kept")
+def what_is_open_is_worth_something_else(records: Stream) -> Stream:
+    index = places(records, MarketsMarked)[-1]
+    return changed(records, index, unrealised_usd={"BTCUSDT": ONE})
+
+
 @pytest.mark.parametrize(("name", "on", "check", "spoil"), BROKEN, ids=[case[0] for case in BROKEN])
 def test_every_rule_that_is_broken_is_found(name: str, on: str, check: Check, spoil: Spoil) -> None:
     result = verified(spoil(stream(on)))
@@ -804,7 +811,7 @@ def test_every_check_has_a_rule_that_is_broken() -> None:
 
 #: What can be missing, or another figure, without contradicting anything.
 _DISPENSABLE = (Deposited, FunnelCounted, GuardTripped, InstrumentListed, MarketUp, OrderAcknowledged, OrderUnknown)
-_DISPENSABLE_TOO = (DecisionsRepeated, PhaseEntered, PositionMarked)
+_DISPENSABLE_TOO = (DecisionsRepeated, MarketsMarked, PhaseEntered, PositionMarked)
 _FREE_FIGURES = {
     CampaignOpened: {"fx"},
     Decided: {"edge_bps", "ask", "ask_size", "bid", "bid_size"},

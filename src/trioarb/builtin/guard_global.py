@@ -33,15 +33,16 @@ __all__ = ["GlobalSettings", "GlobalTier"]
 @attrs.frozen(kw_only=True)
 class GlobalSettings:
     max_total_exposure_usd: Money = setting(Decimal(10_000), doc="exposure over all symbols; beyond it: DENY")
-    max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="realised loss of the UTC day; from it on: DENY")
+    max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="loss of the UTC day; from it on: DENY")
     emergency_stop_loss_usd: PositiveMoney = setting(
-        Decimal(2_000), doc="realised loss of the UTC day; from it on: STOP, everything is closed"
+        Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed"
     )
 
 
 class GlobalTier(GuardTier):
     folds = frozenset({event.GuardTripped, event.Decided, event.StopCleared})
     reacts = frozenset({event.PairEnded, event.ResidualResolved})
+    polls_marks = True
 
     def __init__(self, settings: GlobalSettings, context: GuardContext) -> None:
         self._settings = settings
@@ -78,15 +79,18 @@ class GlobalTier(GuardTier):
                 pass
 
     def react(self, record: Record) -> Iterable[GuardTripped]:
+        return self.poll(record.ts_ns)
+
+    def poll(self, now_ns: int) -> Iterable[GuardTripped]:
         if self._stopped_at is not None:
             return
-        loss = self._risk.daily_loss_usd(record.ts_ns)
+        loss = self._risk.daily_loss_usd(now_ns)
         if loss >= self._settings.emergency_stop_loss_usd:
             yield GuardTripped(
                 tier=self._name,
                 rule="emergency_stop",
                 answer=Answer.STOP,
-                value=self._risk.loss_text(record.ts_ns),
+                value=self._risk.loss_text(now_ns),
                 limit=text(self._settings.emergency_stop_loss_usd),
             )
 

@@ -48,7 +48,7 @@ class SymbolSettings:
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
     rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed")
     max_symbol_daily_loss_usd: PositiveMoney = setting(
-        Decimal(200), doc="realised loss of a symbol in the UTC day; from it on: DENY"
+        Decimal(200), doc="loss of a symbol in the UTC day; from it on: DENY"
     )
     circuit_breaker_loss_count: Count = setting(3, doc="losses in a row that open the breaker; 0: no breaker")
     circuit_breaker_duration: Seconds = setting(Decimal(300), doc="how long an open breaker denies")

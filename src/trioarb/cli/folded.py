@@ -87,7 +87,7 @@ async def _tell(
         if not isinstance(record.event, CampaignOpened):
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
         tables = [table for table in loaded.config.guards if has_figures and table.key not in loaded.live]
-        tiers = await open_tiers(opener, tables, record.event.symbols, state.exposure, Tuning(loaded.config))
+        tiers = await open_tiers(opener, tables, record.event.symbols, state.marks, Tuning(loaded.config))
         folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
         try:
             with uncollected():

@@ -40,6 +40,7 @@ __all__ = [
     "LiquidityTier",
     "Log",
     "LogLevel",
+    "LossBasis",
     "Mode",
     "Override",
     "PluginHead",
@@ -81,6 +82,13 @@ class Durability(Enum):
 
     ORDER = "order"
     BATCH = "batch"
+
+
+class LossBasis(Enum):
+    """What losses count: also what is open, at its marks, or only what was realised."""
+
+    MARKED = "marked"
+    REALISED = "realised"
 
 
 class LogLevel(Enum):
@@ -170,6 +178,10 @@ class Engine:
     )
     depth: Depth = setting(
         1, doc="how many price levels a side are taken of market data that brings them; 1: best bid and ask alone"
+    )
+    loss_basis: LossBasis = setting(
+        LossBasis.MARKED,
+        doc="marked: losses count what is open at executable prices, each second; realised: they don't",
     )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"

@@ -75,6 +75,8 @@ async def close(campaign: Campaign) -> None:
                 unrealised_usd=campaign.symbols[position.route.symbol].unrealised_usd(position),
             )
         )
+    marks, places = campaign.state.marks, campaign.parts.instruments.items()
+    journal.record(marks.mark("end", ((symbol, venue) for symbol, by_venue in places for venue in by_venue)))
     campaign.count(final=True)
     await reconcile_at_end(campaign)
     campaign.enter(Phase.CLOSED)

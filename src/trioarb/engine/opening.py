@@ -89,6 +89,7 @@ async def record_opening(campaign: Campaign) -> None:
             venues=tuple(world.exchanges),
             fx={asset: config.fx[asset] for asset in sorted(config.fx)},
             margin=tuple(venue for venue, exchange in world.exchanges.items() if exchange.account is Account.MARGIN),
+            loss_basis=config.engine.loss_basis.value,
             warnings=campaign.warnings,
             listed=world.selection.listed,
         )
@@ -160,11 +161,16 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
     symbols = tuple(listing.symbol for listing in world.symbols) if past is None else past.opened.symbols
-    tiers = await open_tiers(world.opener, config.guards, symbols, state.exposure, world.tuning)
+    tiers = await open_tiers(world.opener, config.guards, symbols, state.marks, world.tuning)
     guards = Guards(
-        journal=journal, trades=state.trades, tiers=tiers, max_concurrent_pairs=config.engine.max_concurrent_pairs
+        journal=journal,
+        trades=state.trades,
+        marks=state.marks,
+        tiers=tiers,
+        max_concurrent_pairs=config.engine.max_concurrent_pairs,
     )
     funds = Funds(state.ledger, world.instruments, config.execution.unwind_slippage_bps)
+    state.marks.watch(world.boards)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
     markets: dict[str, Market] = {}
     executor = Executor(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.marking import Marking
 from trioarb.engine.reconciling import reconcile
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.watch import MarketWatch
@@ -87,16 +88,18 @@ async def pace(campaign: Campaign) -> None:
 
 
 async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
-    """Look at the markets, and let the guards look at what no event tells them; at whole seconds of the campaign.
+    """Look at the markets, mark what is open, and let the guards look at what no event tells them; at whole seconds of
+    the campaign.
 
     Seconds at which nothing could be found are left out.
     """
     time, guards, start_ns = campaign.parts.time, campaign.parts.guards, campaign.world.start_ns
     bell, looked_ns = time.bell(_LOOK_ORDER), time.now_ns()
     watch.on_end = bell.ring
+    marking = Marking(campaign, bell.ring)
     while True:
         due_ns = max(time.now_ns(), looked_ns + 1)
-        if not guards.polled:
+        if not guards.polled and not marking.is_due:
             due_ns = max(due_ns, watch.quiet_until_ns)
         at_ns = start_ns - (start_ns - due_ns) // _LOOK_EVERY_NS * _LOOK_EVERY_NS
         await bell.wait(at_ns if due_ns < NEVER else None)
@@ -104,7 +107,8 @@ async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
             looked_ns = time.now_ns()
             if looked_ns >= watch.quiet_until_ns:
                 watch.look(looked_ns)
-            guards.poll(looked_ns)
+            marking.look(looked_ns)
+            guards.poll(looked_ns, is_marked=campaign.state.marks.is_needed)
 
 
 async def ask_for_late_orders(campaign: Campaign) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "MarketDown",
     "MarketStale",
     "MarketUp",
+    "MarketsMarked",
     "OrderAcknowledged",
     "OrderCancelled",
     "OrderExpired",
@@ -72,6 +73,8 @@ class CampaignOpened(Event, frozen=True, kw_only=True):
     """The first event. ``fx`` holds USD per unit of each quote asset, ``margin`` the venues that lend what is sold.
 
     ``warnings`` were given before it began. ``listed``: how many symbols passed the universe's filters.
+
+    ``loss_basis``: whether losses count what is open, at its marks (``marked``), or only what was ``realised``.
     """
 
     campaign_id: str
@@ -88,6 +91,7 @@ class CampaignOpened(Event, frozen=True, kw_only=True):
     margin: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     listed: int | None = None
+    loss_basis: str = "realised"
 
 
 class CampaignResumed(Event, frozen=True, kw_only=True):
@@ -415,6 +419,22 @@ class DustLeft(Event, frozen=True, kw_only=True):
     price: Decimal
     booked_value: Decimal
     cost_usd: Decimal
+
+
+class MarketsMarked(Event, frozen=True, kw_only=True):
+    """At which prices what is open was valued, by ``SYMBOL@VENUE``, and what it is worth beyond what it is booked at.
+
+    ``reason``: ``start`` and ``end`` of the campaign, each ``minute`` in which something is open, a ``day`` that
+    begins with something open, an ``answer`` that said a loss and follows. ``last`` names the sides
+    (``SYMBOL@VENUE bid``) that were withdrawn, and whose last price it is. ``unrealised_usd`` by symbol: positions if
+    they were closed, fees paid; residuals and dust at their side's price.
+    """
+
+    reason: str
+    bids: Mapping[str, Decimal]
+    asks: Mapping[str, Decimal]
+    last: tuple[str, ...]
+    unrealised_usd: Mapping[str, Decimal]
 
 
 class ResidualLeft(Event, frozen=True, kw_only=True):

@@ -247,7 +247,9 @@ class CheckedGuard(GuardTier):
         kind = type(inner)
         self.folds = frozenset() if kind.apply is GuardTier.apply else _kinds(inner.folds, "folds")
         self.reacts = frozenset() if kind.react is GuardTier.react else _kinds(inner.reacts, "reacts")
-        self.polls = kind.poll is not GuardTier.poll
+        self.polls_marks = answer.is_a(inner.polls_marks, bool, "polls_marks")
+        self._has_poll = kind.poll is not GuardTier.poll
+        self.polls = self._has_poll and not self.polls_marks
         self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
         self._inner = inner
         self._where = where
@@ -277,7 +279,7 @@ class CheckedGuard(GuardTier):
         return PluginFault(f"{self._where}: react answers its own events without end; it has to tell them by `reacts`")
 
     def poll(self, now_ns: int) -> Sequence[GuardTripped]:
-        if not self.polls:
+        if not self._has_poll:
             return ()
         with self._where.call("poll"):
             if self._polled <= answer.MOST_ANSWERS:

@@ -17,6 +17,7 @@ from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped,
 from trioarb.model.market import Route
 from trioarb.model.trade import Answer, Opportunity, Refusal
 from trioarb.plugin.border import CheckedGuard
+from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
 
 __all__ = ["Guards"]
@@ -42,9 +43,16 @@ class Guards:
     """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step."""
 
     def __init__(
-        self, *, journal: Journal, trades: Trades, tiers: Mapping[str, CheckedGuard], max_concurrent_pairs: int
+        self,
+        *,
+        journal: Journal,
+        trades: Trades,
+        marks: Marks,
+        tiers: Mapping[str, CheckedGuard],
+        max_concurrent_pairs: int,
     ) -> None:
         self._journal = journal
+        self._marks = marks
         self._trades = trades
         self._tiers = tiers
         self._reacting: dict[type[Event], tuple[tuple[str, CheckedGuard], ...]] = {}
@@ -60,6 +68,7 @@ class Guards:
 
     def decide(self, opportunity: Opportunity, now_ns: int, *, pair_id: str) -> Decided:
         """Return the answer, recorded. One that is ALLOW names the pair that has to be opened before anything else."""
+        self._marks.forget()
         tier, refusal = self._ask(opportunity, now_ns)
         route = opportunity.route
         decision = Decided(
@@ -132,9 +141,14 @@ class Guards:
         """Whether some tier wants to be asked without an event."""
         return any(tier.polls for tier in self._tiers.values())
 
-    def poll(self, now_ns: int) -> None:
-        """Let the tiers trip without an event, and record it like what they answer to one."""
+    def poll(self, now_ns: int, *, is_marked: bool = False) -> None:
+        """Let the tiers trip without an event, and record it like what they answer to one.
+
+        ``is_marked``: something is open and was marked just now, which some want to be asked for only.
+        """
         for name, tier in self._tiers.items():
+            if tier.polls_marks and not is_marked:
+                continue
             for event in self._tripped(name, tier.poll, now_ns):
                 self._journal.record(event)
 
@@ -148,6 +162,7 @@ class Guards:
             self._break(name, error)
             return
         for tripped in tripping:
+            yield from self._marks.said()
             yield tripped
             if tripped.answer is Answer.STOP:
                 yield _stop(tripped, symbol)
@@ -232,6 +247,8 @@ class Guards:
             del streaks[route]
             if streak.count:
                 self._record_repeats(streak)
+        for marked in self._marks.said():
+            self._journal.record(marked)
         seq = self._journal.record(decision).seq
         if decision.answer is Answer.DENY:
             streaks[route] = _Streak(decision, seq)

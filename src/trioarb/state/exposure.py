@@ -58,10 +58,13 @@ class Exposure(RiskView, Folding):
         return self._total
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+
+    def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        """Return what was realised in the UTC day of ``now_ns``."""
         if now_ns // _DAY_NS != self._day:
             return ZERO
-        pnl = self._total_pnl_of_day if symbol is None else self._pnl_of_day.get(symbol, ZERO)
-        return max(ZERO, -pnl)
+        return self._total_pnl_of_day if symbol is None else self._pnl_of_day.get(symbol, ZERO)
 
     def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
         day = now_ns // _DAY_NS

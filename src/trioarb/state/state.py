@@ -10,6 +10,7 @@ from trioarb.model.event import Record
 from trioarb.model.number import EXACT, ZERO
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
+from trioarb.state.marks import Marks
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 
@@ -24,11 +25,12 @@ class State:
         self.trades = Trades()
         self.exposure = Exposure()
         self.statistics = Statistics()
+        self.marks = Marks(self.exposure, self.trades)
         self._folds = Folds(self.projections)
 
     @property
     def projections(self) -> Sequence[Projection]:
-        return self.ledger, self.trades, self.exposure, self.statistics
+        return self.ledger, self.trades, self.exposure, self.statistics, self.marks
 
     def apply(self, record: Record) -> None:
         """Fold a record that follows the one before.

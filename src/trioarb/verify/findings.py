@@ -33,6 +33,7 @@ class Check(Enum):
     EXPOSURE = "exposure"
     PNL = "PnL"
     RESIDUALS = "residuals"
+    MARKS = "marks"
     COUNTERS = "counters"
 
 

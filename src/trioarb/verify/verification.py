@@ -21,6 +21,7 @@ from trioarb.verify.depth import Depths
 from trioarb.verify.entries import Entries
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.listings import Listings
+from trioarb.verify.marks import Marks
 from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
 from trioarb.verify.positions import Positions
@@ -42,7 +43,7 @@ _POSITION_EVENTS = (model.PositionOpened, model.PositionReduced, model.PositionC
 _POSTED, _EXPOSED = tuple(Ledger().folds), tuple(Exposure().folds)
 
 #: May stand between a residual's resolution and what is left of it: guards answer to the loss.
-_BETWEEN = frozenset({model.ResidualLeft, model.GuardTripped, model.Decided})
+_BETWEEN = frozenset({model.ResidualLeft, model.GuardTripped, model.Decided, model.MarketsMarked})
 
 #: What each check looks at, and how that is called.
 _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
@@ -57,6 +58,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.EXPOSURE: ("changes", _EXPOSED),
     Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
     Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualResolved)),
+    Check.MARKS: ("marks", (model.MarketsMarked,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
 }
 
@@ -123,6 +125,7 @@ class Verifier:
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
+        self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings)
         self._depths = Depths(findings, self._listings)
@@ -147,6 +150,7 @@ class Verifier:
             self._positions,
             self._orders,
             self._residuals,
+            self._marks,
             self._counters,
         )
 

@@ -26,14 +26,21 @@ class RiskView(ABC):
 
     @abstractmethod
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
-        """Return −(realised PnL of the UTC day of ``now_ns``), never below zero."""
+        """Return the loss of the UTC day of ``now_ns``, never below zero.
+
+        It is −(realised PnL + change of what positions, residuals and dust are worth at executable prices, as of the
+        last second of campaign time); with the loss basis ``realised``, −(realised PnL).
+        """
 
     def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
-        """Return how many residuals that day's loss counts at the last price of a side that was withdrawn."""
+        """Return how much of what that day's loss counts is at the last price of a side that was withdrawn."""
         return 0
 
     def loss_text(self, now_ns: int, symbol: str | None = None) -> str:
-        """Return the loss as a guard says it: a number, and what of it is at last prices."""
+        """Return the loss as a guard says it: a number, and what of it is at last prices.
+
+        A guard that answers by a loss says this as its value: then what it was marked at is recorded beside it.
+        """
         loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
         return f"{loss} (residuals at last prices: {count})" if count else loss
 
@@ -50,6 +57,9 @@ class GuardTier(ABC):
 
     #: The events that `react` wants to see; ``None``: all of them. A subclass that reacts to others has to set its own.
     reacts: frozenset[type[Event]] | None = None
+
+    #: Whether `poll` wants to be asked only while something is open, after it was marked.
+    polls_marks: bool = False
 
     #: Whether it heeds a `KillSwitchPulled`. If no tier does, the user who pulls one is told that nothing happens.
     answers_kill_switch: bool = False

@@ -1,0 +1,322 @@
+"""At which prices what is open could be traded away, what that is worth, and what of it was lost today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, localcontext
+
+import msgspec
+
+from trioarb.journal.fold import Folding
+from trioarb.model.event import (
+    CampaignOpened,
+    DustLeft,
+    InstrumentListed,
+    MarketsMarked,
+    PositionClosed,
+    PositionOpened,
+    PositionReduced,
+    Record,
+    ResidualLeft,
+    ResidualResolved,
+)
+from trioarb.model.number import BPS, EXACT, ZERO, text
+from trioarb.plugin.contract import RiskView
+from trioarb.quotes.board import QuoteBoard, Touch
+from trioarb.state.exposure import Exposure
+from trioarb.state.trades import Trades
+from trioarb.time.campaign_time import SECOND_NS
+
+__all__ = ["MARKED", "Marks", "Price", "at", "place_of"]
+
+#: The loss basis that counts what is open at its marks.
+MARKED = "marked"
+
+_DAY_NS = 86_400 * SECOND_NS
+_MINUTE_NS = 60 * SECOND_NS
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What a venue bids and asks; of a side that was withdrawn, what it did last. ``last`` names those sides."""
+
+    bid: Decimal | None
+    ask: Decimal | None
+    last: tuple[str, ...] = ()
+    touch: Touch | None = None
+
+    def side(self, quantity: Decimal) -> Decimal | None:
+        """Return what a long quantity could be sold at, or a short one bought back."""
+        return self.bid if quantity > 0 else self.ask
+
+
+_UNKNOWN = Price(None, None)
+
+
+def at(symbol: str, venue: str) -> str:
+    """Return how a symbol at a venue is named in a `MarketsMarked`."""
+    return f"{symbol}@{venue}"
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """Return symbol and venue of such a name."""
+    symbol, _, venue = name.rpartition("@")
+    return symbol, venue
+
+
+class Marks(RiskView, Folding):
+    """Folds marks, and is shown the boards of a campaign that runs (`watch`, then `take` each second).
+
+    What guards know of losses: with the basis ``marked``, realised PnL of the UTC day and how the value of positions,
+    residuals and dust has changed since it began, at the prices that were taken last; otherwise realised PnL only.
+    """
+
+    def __init__(self, exposure: Exposure, trades: Trades) -> None:
+        self._exposure = exposure
+        self._trades = trades
+        self._is_marked = False
+        self._fx: Mapping[str, Decimal] = {}
+        self._usd: dict[str, Decimal] = {}
+        self._fee_bps: dict[tuple[str, str], Decimal] = {}
+        self.prices: dict[tuple[str, str], Price] = {}
+        self._boards: Mapping[str, QuoteBoard] = {}
+        #: What is open of each symbol that has anything open, and since when.
+        self._open: dict[str, dict[str, int]] = {}
+        self._worth: dict[str, Decimal] = {}
+        #: Worth of what was open when the day began, and that day; the minute of the last mark.
+        self._base: Mapping[str, Decimal] = {}
+        self._base_day = self._day = self._minute = -1
+        self._is_said = False
+        self._recorded: MarketsMarked | None = None
+
+    # What guards ask
+
+    def exposure_usd(self, symbol: str | None = None) -> Decimal:
+        return self._exposure.exposure_usd(symbol)
+
+    def open_positions(self, symbol: str | None = None) -> int:
+        return self._exposure.open_positions(symbol)
+
+    def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        if not self._is_marked:
+            return self._exposure.daily_loss_usd(now_ns, symbol)
+        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+
+    def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
+        """Return realised PnL of the UTC day of ``now_ns``, and how the worth of what is open has changed since it."""
+        pnl = self._exposure.daily_pnl_usd(now_ns, symbol)
+        if not self._open and self._base_day != now_ns // _DAY_NS:
+            return pnl
+        return EXACT.subtract(EXACT.add(pnl, self.unrealised_usd(symbol)), self._base_usd(now_ns, symbol))
+
+    def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
+        if not self._is_marked:
+            return self._exposure.last_priced(now_ns, symbol)
+        places = {place for one in self._symbols(symbol) for place in self._places(one)}
+        return sum(bool(self.prices.get(place, _UNKNOWN).last) for place in places)
+
+    def loss_text(self, now_ns: int, symbol: str | None = None) -> str:
+        """Return the loss as a guard says it. What it was marked at is recorded before the answer is."""
+        if not self._is_marked:
+            return self._exposure.loss_text(now_ns, symbol)
+        self._is_said = True
+        loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
+        return f"{loss} (marks at last prices: {count})" if count else loss
+
+    def unrealised_usd(self, symbol: str | None = None) -> Decimal:
+        """Return what is open would bring beyond what it is booked at, where its price is known."""
+        total = ZERO
+        for one in self._symbols(symbol):
+            total = EXACT.add(total, self._worth_of(one))
+        return total
+
+    # What the engine does
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything is open that has a value."""
+        return bool(self._open)
+
+    def watch(self, boards: Mapping[str, QuoteBoard]) -> None:
+        """Take prices from these boards, by symbol."""
+        self._boards = boards
+
+    def take(self, now_ns: int) -> Iterator[MarketsMarked]:
+        """Take the present prices of what is open; yield what is to be recorded: once a minute, and as a day begins."""
+        for symbol in self._open:
+            for place in self._places(symbol):
+                self._look(*place)
+        day = now_ns // _DAY_NS
+        if day != self._day:
+            self._day = day
+            if any(since < day * _DAY_NS for items in self._open.values() for since in items.values()):
+                yield self.mark("day")
+        elif now_ns // _MINUTE_NS != self._minute:
+            yield self.mark("minute")
+
+    def forget(self) -> None:
+        """A loss that was said before is nobody's answer."""
+        self._is_said = False
+
+    def said(self) -> Iterable[MarketsMarked]:
+        """Return what is to be recorded before an answer that said a loss, if that isn't what was recorded last."""
+        if not self._is_said or not self._open:
+            return ()
+        self._is_said = False
+        marked = self.mark("answer")
+        before = self._recorded
+        is_known = before is not None and all(
+            getattr(before, field).get(name) == price
+            for field in ("bids", "asks")
+            for name, price in getattr(marked, field).items()
+        )
+        return () if is_known else (marked,)
+
+    def mark(self, reason: str, places: Iterable[tuple[str, str]] | None = None) -> MarketsMarked:
+        """Return the prices of what is open, or of these symbols and venues, and what is open is worth."""
+        if places is None:
+            places = [place for symbol in self._open for place in self._places(symbol)]
+        else:
+            places = list(places)
+            for place in places:
+                self._look(*place)
+        priced = {at(*place): price for place in sorted(set(places)) if (price := self._price(*place)) is not _UNKNOWN}
+        return MarketsMarked(
+            reason=reason,
+            bids={name: price.bid for name, price in priced.items() if price.bid is not None},
+            asks={name: price.ask for name, price in priced.items() if price.ask is not None},
+            last=tuple(f"{name} {side}" for name, price in priced.items() for side in price.last),
+            unrealised_usd={symbol: self._worth_of(symbol) for symbol in sorted(self._open)},
+        )
+
+    # The fold
+
+    def _begin(self, opened: CampaignOpened, record: Record) -> None:
+        self._fx, self._is_marked = opened.fx, opened.loss_basis == MARKED
+        self._day = record.ts_ns // _DAY_NS
+
+    def _list(self, listed: InstrumentListed, _: Record) -> None:
+        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+        self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
+
+    def _mark(self, marked: MarketsMarked, record: Record) -> None:
+        last = set(marked.last)
+        for name in dict.fromkeys((*marked.bids, *marked.asks)):
+            place = place_of(name)
+            before = self.prices.get(place, _UNKNOWN)
+            bid, ask = marked.bids.get(name), marked.asks.get(name)
+            sides = tuple(side for side in ("bid", "ask") if f"{name} {side}" in last)
+            if (before.bid, before.ask, before.last) != (bid, ask, sides):
+                self.prices[place] = Price(bid, ask, sides)
+                self._worth.pop(place[0], None)
+        self._recorded, self._minute = marked, record.ts_ns // _MINUTE_NS
+        if marked.reason == "day":
+            self._day = self._base_day = record.ts_ns // _DAY_NS
+            self._base = marked.unrealised_usd
+
+    def _open_position(self, opened: PositionOpened, record: Record) -> None:
+        self._put(opened.symbol, opened.trade_id, record)
+
+    def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
+        self._worth.pop(self._trades.position(reduced.trade_id).route.symbol, None)
+
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
+        self._drop(closed.symbol, closed.trade_id)
+
+    def _leave_residual(self, left: ResidualLeft, record: Record) -> None:
+        self._put(left.symbol, left.residual_id, record)
+
+    def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
+        self._drop(resolved.symbol, resolved.residual_id)
+
+    def _leave_dust(self, left: DustLeft, record: Record) -> None:
+        item = f"dust at {left.venue}"
+        if self._trades.dust[left.symbol, left.venue].quantity:
+            self._put(left.symbol, item, record)
+        else:
+            self._drop(left.symbol, item)
+
+    def _put(self, symbol: str, item: str, record: Record) -> None:
+        self._open.setdefault(symbol, {}).setdefault(item, record.ts_ns)
+        self._worth.pop(symbol, None)
+
+    def _drop(self, symbol: str, item: str) -> None:
+        items = self._open.get(symbol, {})
+        items.pop(item, None)
+        if not items:
+            self._open.pop(symbol, None)
+        self._worth.pop(symbol, None)
+
+    # What it is worth
+
+    def _symbols(self, symbol: str | None) -> Iterable[str]:
+        return self._open if symbol is None else (symbol,) if symbol in self._open else ()
+
+    def _base_usd(self, now_ns: int, symbol: str | None) -> Decimal:
+        if self._base_day != now_ns // _DAY_NS:
+            return ZERO
+        if symbol is not None:
+            return self._base.get(symbol, ZERO)
+        total = ZERO
+        for one in self._base.values():
+            total = EXACT.add(total, one)
+        return total
+
+    def _places(self, symbol: str) -> Iterator[tuple[str, str]]:
+        """Yield where something of a symbol is open."""
+        for position in self._trades.positions(symbol):
+            yield symbol, position.route.buy_venue
+            yield symbol, position.route.sell_venue
+        for residual in self._trades.residuals.values():
+            if residual.symbol == symbol:
+                yield symbol, residual.venue
+        for place, dust in self._trades.dust.items():
+            if place[0] == symbol and dust.quantity:
+                yield place
+
+    def _look(self, symbol: str, venue: str) -> Price:
+        """Take the price of a symbol at a venue off its board."""
+        before = self.prices.get((symbol, venue), _UNKNOWN)
+        board = self._boards.get(symbol)
+        touch = None if board is None else board.touch(venue)
+        if touch is None or touch is before.touch:
+            return before
+        bid, ask, last = touch.bid, touch.ask, list[str]()
+        if bid is None and before.bid is not None:
+            bid, last = before.bid, ["bid"]
+        if ask is None and before.ask is not None:
+            ask, last = before.ask, [*last, "ask"]
+        price = self.prices[symbol, venue] = Price(bid, ask, tuple(last), touch)
+        self._worth.pop(symbol, None)
+        return price
+
+    def _price(self, symbol: str, venue: str) -> Price:
+        """Return the price that was taken last; the present one of what was opened since."""
+        return self.prices.get((symbol, venue)) or self._look(symbol, venue)
+
+    def _worth_of(self, symbol: str) -> Decimal:
+        worth = self._worth.get(symbol)
+        if worth is None:
+            with localcontext(EXACT):
+                worth = self._worth[symbol] = self._value(symbol) * self._usd.get(symbol, ZERO)
+        return worth
+
+    def _value(self, symbol: str) -> Decimal:
+        """Return what is open would bring beyond what it is booked at, in quote asset. In exact arithmetic."""
+        total, trades, fees = ZERO, self._trades, self._fee_bps
+        for position in trades.positions(symbol):
+            buy, sell = position.route.buy_venue, position.route.sell_venue
+            bid, ask = self._price(symbol, buy).bid, self._price(symbol, sell).ask
+            if bid is not None and ask is not None:
+                received, paid = bid * (BPS - fees[symbol, buy]), ask * (BPS + fees[symbol, sell])
+                total += position.quantity * (received - paid) / BPS + position.cash - position.fees
+        for residual in trades.residuals.values():
+            if residual.symbol == symbol and not residual.possible:
+                price = self._price(symbol, residual.venue).side(residual.quantity)
+                if price is not None:
+                    total += residual.quantity * price - residual.booked_value
+        for (one, venue), dust in trades.dust.items():
+            if one == symbol and dust.quantity:
+                price = self._price(symbol, venue).side(dust.quantity)
+                if price is not None:
+                    total += dust.quantity * price - dust.booked_value
+        return total
