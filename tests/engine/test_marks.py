@@ -99,7 +99,11 @@ def test_with_the_basis_realised_it_sees_what_was_realised_only() -> None:
 
 
 def test_a_symbols_loss_denies_by_marks_too() -> None:
-    limits = {"symbol": {"cooldown_seconds": 0, "max_position_count": 2, "max_symbol_daily_loss_usd": 20}}
+    limits = {
+        "symbol": {"cooldown_seconds": 0, "max_position_count": 100, "max_symbol_daily_loss_usd": 20},
+        "portfolio": {"total_capital_usd": 10**6},
+        "global": {"max_total_exposure_usd": 10**6},
+    }
     result = run(diverging(20, by=0.2), limits, "session.close_positions_at_end=false")
 
     denied = [one for one in result.of_type("decided") if one.get("rule") == "daily_loss"]
