@@ -63,9 +63,9 @@ class Replayed:
         table["guards"] = {"symbol": {"cooldown_seconds": 1}}
         read, self.reads = QuoteFile.rows_of, 0
 
-        def counted(*args: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
             self.reads += 1
-            return read(*args)
+            return read(*args, **options)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(QuoteFile, "rows_of", counted)

@@ -138,3 +138,22 @@ def test_help_says_what_clearing_deletes(trioarb: CommandLine) -> None:
 
     assert "Delete trioarb's own sets of aligned quotes and its notes on recordings" in said
     assert "whatever else is in that folder stays" in said
+
+
+def test_levels_that_can_not_follow_the_best_are_counted(trioarb: CommandLine) -> None:
+    rows = [(0, "A", 1.0, 2.0), (1, "A", 1.0, 2.0), (2, "A", 1.0, 2.0), (3, "A", 1.0, 2.0)]
+    write(trioarb.folder / "1.parquet", *rows)
+    columns = {
+        "ts_ns": [START_NS + second * 10**9 for second in range(4)],
+        "bid_2": [0.9, 0.9, 1.0, NAN],
+        "bid_size_2": [1.0, 1.0, 1.0, NAN],
+        "ask_2": [2.5, 2.5, 2.5, 2.5],
+        "ask_size_2": [1.0, 1.0, 1.0, 1.0],
+    }
+    pq.write_table(pa.table(columns), trioarb.folder / "1.levels.parquet")
+
+    ran = trioarb("data", "check", ".", "--json")
+
+    (counted,) = json.loads(ran.out)["quality"]
+    names = ("quotes", "refused", "bad_levels", "repeated")
+    assert [counted[name] for name in names] == [4, 1, 1, 1]

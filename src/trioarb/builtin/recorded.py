@@ -79,11 +79,14 @@ class _RecordedTape(Tape):
         import numpy as np
 
         for batch in self.batches(symbols, start_ns):
+            columns = [column.tolist() for column in (batch.bid, batch.bid_size, batch.ask, batch.ask_size)]
+            if batch.levels is not None:
+                columns.append(list(zip(*(part.T.tolist() for part in batch.levels), strict=True)))
             yield from zip(
                 batch.ts_ns.tolist(),
                 batch.order.tolist(),
                 np.array(batch.names, dtype=object)[batch.symbol].tolist(),
-                *(column.tolist() for column in (batch.bid, batch.bid_size, batch.ask, batch.ask_size)),
+                *columns,
                 strict=True,
             )
 
@@ -119,7 +122,7 @@ async def _open_source(settings: NoSettings, context: SourceContext) -> AsyncIte
 
 @asynccontextmanager
 async def _open_market(settings: RecordedSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    yield _RecordedTape(Recording([settings.path, *settings.more], settings.exchange))
+    yield _RecordedTape(Recording([settings.path, *settings.more], settings.exchange, depth=context.depth))
 
 
 @hookimpl

@@ -50,7 +50,7 @@ def record(
 def _record(loaded: Loaded, plugins: Plugins, out: Path, hours: Decimal | None) -> int:
     log = structlog.get_logger("trioarb.record")
     clock = clock_of(loaded.config)
-    recorder = QuoteRecorder(out, inline=isinstance(clock, VirtualClock))
+    recorder = QuoteRecorder(out, inline=isinstance(clock, VirtualClock), depth=loaded.config.engine.depth)
     recover_recordings(recorder)
     before = 0
 

@@ -64,7 +64,9 @@ class Foreground:
             configure_logging(loaded.config.log_level, console, log_file, loaded.config.redactor)
             is_virtual = loaded.config.session.clock is ClockKind.VIRTUAL
             # Virtual time has none for threads.
-            recorder = None if self.record is None else QuoteRecorder(self.record, inline=is_virtual)
+            recorder = None
+            if self.record is not None:
+                recorder = QuoteRecorder(self.record, inline=is_virtual, depth=loaded.config.engine.depth)
             events_file = EventsFile(shown.events) if shown.events else None
             live = console.is_terminal and not shown.plain
             signals = Signals(explain=partial(_explain, console))

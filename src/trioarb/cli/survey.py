@@ -122,7 +122,7 @@ def _record(
     _log_to_stderr(loaded)
     clock = clock_of(loaded.config)
     virtual = clock if isinstance(clock, VirtualClock) else None
-    recorder = QuoteRecorder(out, inline=virtual is not None)
+    recorder = QuoteRecorder(out, inline=virtual is not None, depth=loaded.config.engine.depth)
     recover_recordings(recorder)
     progress.show(f"recording for {hours} h")
     record = partial(

@@ -12,7 +12,7 @@ from trioarb.errors import MarketDataError
 from trioarb.plugin.answer import check_levels
 from trioarb.plugin.contract import Levels, RowBatch, TapeRow
 
-__all__ = ["ahead", "batched", "in_order"]
+__all__ = ["ahead", "batched", "column_of", "in_order"]
 
 #: Rows that are made columns at first, so that a slow tape begins at once; then twice as many, up to a limit.
 _FIRST_ROWS, _MOST_ROWS = 64, 8_192
@@ -72,14 +72,21 @@ def _columns(rows: Sequence[TapeRow], names: Sequence[str], codes: Mapping[str, 
 
 def _levels(rows: Sequence[Levels | None], beyond: int) -> Any:
     """Return the levels of some rows as a column; ``None`` if none are wanted."""
-    import numpy as np
-
     if not beyond:
         return None
+    checked = [None if levels is None else check_levels(levels, beyond, "levels") for levels in rows]
+    return column_of(checked, beyond)
+
+
+def column_of(rows: Sequence[Levels | None], beyond: int) -> Any:
+    """Return the levels of some quotes as a column of so many, NaN where there are no more."""
+    import numpy as np
+
     column = np.full((4, beyond, len(rows)), np.nan)
     for row, levels in enumerate(rows):
-        for part, numbers in enumerate(() if levels is None else check_levels(levels, beyond, "levels")):
-            column[part, : len(numbers), row] = numbers
+        for part, numbers in enumerate(() if levels is None else levels):
+            shown = numbers[:beyond]
+            column[part, : len(shown), row] = shown
     return column
 
 

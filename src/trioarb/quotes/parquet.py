@@ -30,6 +30,7 @@ from trioarb.quotes.exact import (
     time_problem,
     unit_that_fits,
 )
+from trioarb.quotes.levels_file import LevelsFile, is_levels_file, levels_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,36 +94,83 @@ class QuoteFile:
         schema = self._parquet.schema_arrow
         return schema.names.count(_VENUE_TIME) == 1 and not time_problem(schema.field(_VENUE_TIME).type)
 
+    @property
+    def has_levels(self) -> bool:
+        """Whether there are levels beyond the best beside it."""
+        return levels_path(self.path).is_file()
+
+    @property
+    def depth(self) -> int:
+        """How many levels a side there are."""
+        if not self.has_levels:
+            return 1
+        with closing(LevelsFile(levels_path(self.path))) as levels:
+            return levels.beyond + 1
+
     def rows_of(
-        self, exchange: str, symbols: Mapping[str, int], start_ns: int, *, with_venue_time: bool = False
+        self,
+        exchange: str,
+        symbols: Mapping[str, int],
+        start_ns: int,
+        *,
+        with_venue_time: bool = False,
+        depth: int = 1,
     ) -> Iterator[dict[str, Any]]:
         """Yield what an exchange quotes of ``symbols`` (the file's names, to codes) from ``start_ns`` on, in parts.
 
         The columns are ``ts_ns``, ``order`` (places in the file), ``symbol`` (codes), prices and sizes (a null is NaN);
-        ``with_venue_time`` also ``venue_ts_ns`` (-1 where it is absent), which the file must have.
+        ``with_venue_time`` also ``venue_ts_ns`` (-1 where it is absent), which the file must have. With a ``depth``
+        above 1 also ``levels``, of the shape (4, depth − 1, rows), if there are any beside the file.
 
         Raises:
             MarketDataError: while iterating; a part of the file is damaged.
         """
+        if depth == 1 or not self.has_levels:
+            yield from self._rows_of(exchange, symbols, start_ns, with_venue_time, None, depth)
+            return
+        with closing(LevelsFile(levels_path(self.path))) as levels:
+            if levels.rows != self._parquet.metadata.num_rows:
+                raise levels.error(f"holds {levels.rows:,} rows, and {self.path.name} does not; record both again")
+            yield from self._rows_of(exchange, symbols, start_ns, with_venue_time, levels, depth)
+
+    def _rows_of(
+        self,
+        exchange: str,
+        symbols: Mapping[str, int],
+        start_ns: int,
+        with_venue_time: bool,
+        levels: LevelsFile | None,
+        depth: int,
+    ) -> Iterator[dict[str, Any]]:
         import numpy as np
+
+        def pass_over(ts: Any) -> None:
+            if levels is not None:
+                levels.take(ts, depth - 1, None)
 
         offset = 0
         for batch in self.batches((*_COLUMNS, _VENUE_TIME) if with_venue_time else _COLUMNS):
             ts = self.times(batch.column("ts_ns"))
             first, offset = offset, offset + len(ts)
             if ts[-1] < start_ns:
+                pass_over(ts)
                 continue
             exchange_codes, exchange_names = self.names(batch.column("exchange"))
             symbol_codes, symbol_names = self.names(batch.column("symbol"))
             if exchange not in exchange_names:
+                pass_over(ts)
                 continue
             code_of = np.array([symbols.get(name, -1) for name in symbol_names], dtype=np.int64)
             codes = code_of[symbol_codes]
             index = np.flatnonzero((exchange_codes == exchange_names.index(exchange)) & (codes >= 0) & (ts >= start_ns))
-            if len(index):
+            if not len(index):
+                pass_over(ts)
+            else:
                 numbers = {name: self.numbers(batch.column(name))[index] for name in _NUMBERS}
                 if with_venue_time:
                     numbers[_VENUE_TIME] = self.times(batch.column(_VENUE_TIME))[index]
+                if levels is not None:
+                    numbers["levels"] = levels.take(ts, depth - 1, index)
                 yield {"ts_ns": ts[index], "order": index + first, "symbol": codes[index], **numbers}
 
     def times(self, column: Any) -> Integers:
@@ -164,6 +212,8 @@ class QuoteFile:
 
     def _check_file(self) -> None:
         try:
+            if is_levels_file(self.path):
+                raise self.error("holds levels, which belong to the file of quotes beside it; name that")
             if self.path.is_dir():
                 raise self.error("is a directory; `path` must name one Parquet file")
             if not self.path.exists():
@@ -399,7 +449,7 @@ def quote_files(path: Path) -> Sequence[Path]:
     """
     if not path.is_dir():
         return [path]
-    found = [file for file in files_below(path) if file.suffix == ".parquet"]
+    found = [file for file in files_below(path) if file.suffix == ".parquet" and not is_levels_file(file)]
     if not found:
         raise MarketDataError(f"{path}: holds no .parquet file; `path` must name a file of quotes, or a folder of them")
     return found

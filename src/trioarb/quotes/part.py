@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -17,6 +17,9 @@ from typing import Any, BinaryIO, TypeVar
 import attrs
 
 from trioarb.errors import MarketDataError
+from trioarb.plugin.columns import column_of
+from trioarb.plugin.contract import Levels
+from trioarb.quotes.levels_file import column_names, levels_path
 
 __all__ = ["DAY_NS", "WRITE_OPTIONS", "Part", "Row", "in_groups", "quote_schema", "recover", "stem_of", "to_parquet"]
 
@@ -29,24 +32,25 @@ _SUFFIX = ".part"
 #: With a sum of each page, so that a flipped bit is noticed, and is not taken for another price.
 WRITE_OPTIONS: Mapping[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 
-#: (ts_ns, symbol, bid, bid_size, ask, ask_size, venue_ts_ns)
-Row = tuple[int, str, float, float, float, float, int | None]
+#: (ts_ns, symbol, bid, bid_size, ask, ask_size, venue_ts_ns, levels beyond the best)
+Row = tuple[int, str, float, float, float, float, int | None, Levels | None]
 
 
 @attrs.define
 class Part:
-    """A growing file of one venue. ``last_ns``: the time of its last row."""
+    """A growing file of one venue, with so many levels ``beyond`` the best. ``last_ns``: the time of its last row."""
 
     path: Path
     venue: str
     day: int
     file: BinaryIO
     stream: Any
+    beyond: int = 0
     rows: int = 0
     last_ns: int = 0
 
     @classmethod
-    def begin(cls, folder: Path, venue: str, first_ns: int) -> Part:
+    def begin(cls, folder: Path, venue: str, first_ns: int, beyond: int = 0) -> Part:
         import pyarrow as pa
 
         stem, number = stem_of(folder, venue, first_ns), 1
@@ -64,19 +68,22 @@ class Part:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not path.exists():  # taken for a dead one's by a recorder that began at the same time
             file.close()
-            return cls.begin(folder, venue, first_ns)
-        return cls(path, venue, first_ns // DAY_NS, file, pa.ipc.new_stream(file, quote_schema()))
+            return cls.begin(folder, venue, first_ns, beyond)
+        return cls(path, venue, first_ns // DAY_NS, file, pa.ipc.new_stream(file, _part_schema(beyond)), beyond)
 
     def write(self, rows: Sequence[Row]) -> None:
         import numpy as np
         import pyarrow as pa
 
-        ts_ns, names, *numbers, venue_ts_ns = zip(*rows, strict=True)
+        ts_ns, names, *numbers, venue_ts_ns, levels = zip(*rows, strict=True)
         # Rows of one venue are in the order in which they came; a clock that was set back must not undo that.
         times = np.maximum.accumulate(np.maximum(np.array(ts_ns, dtype=np.int64), self.last_ns))
         prices = (np.array(column, dtype=np.float64) for column in numbers)
         columns = [times, pa.array([self.venue] * len(rows)), pa.array(names), *prices]
-        batch = pa.record_batch([*columns, pa.array(venue_ts_ns, pa.int64())], schema=quote_schema())
+        columns.append(pa.array(venue_ts_ns, pa.int64()))
+        if self.beyond:
+            columns += list(column_of(levels, self.beyond).reshape(4 * self.beyond, len(rows)))
+        batch = pa.record_batch(columns, schema=_part_schema(self.beyond))
         self.stream.write_batch(batch)
         self.file.flush()
         self.rows += len(rows)
@@ -129,6 +136,7 @@ def recover(folder: Path, *, is_hurried: Callable[[], bool] = lambda: False) -> 
                     recovered.append(written)
                 else:
                     path.unlink()
+                    levels_path(path).unlink(missing_ok=True)
         except OSError as error:
             raise MarketDataError(f"{part}: can't be recovered: {error.strerror or error}") from error
     return recovered
@@ -145,24 +153,36 @@ def to_parquet(part: Path, *, is_hurried: Callable[[], bool]) -> tuple[Path, int
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path, building, rows = part.with_suffix(".parquet"), part.with_suffix(".building"), 0
+    path, rows, made = part.with_suffix(".parquet"), 0, dict[Path, Any]()
+    #: What each file holds: the levels come first, so that no file of quotes is without those that belong to it.
+    schemas = {path: quote_schema()}
+    beyond = _beyond(part)
+    if beyond:
+        schemas = {levels_path(path): _levels_schema(beyond), **schemas}
+    building = {file: file.with_name(f"{file.stem}.building") for file in schemas}
     try:
-        with pq.ParquetWriter(building, quote_schema(), **WRITE_OPTIONS) as writer:
+        with ExitStack() as stack:
+            for file, schema in schemas.items():
+                made[file] = stack.enter_context(pq.ParquetWriter(building[file], schema, **WRITE_OPTIONS))
             for batches in in_groups(_batches(part), _GROUP_ROWS):
                 if is_hurried():
                     break
                 table = pa.Table.from_batches(batches)
-                writer.write_table(table)
+                for file, writer in made.items():
+                    writer.write_table(table.select(schemas[file].names))
                 rows += len(table)
         if is_hurried():
-            building.unlink()
+            for unfinished in building.values():
+                unfinished.unlink()
             return None
-        with building.open("rb") as file:
-            os.fsync(file.fileno())
-        building.rename(path)
+        for file, whole in building.items():
+            with whole.open("rb") as opened:
+                os.fsync(opened.fileno())
+            whole.rename(file)
     except OSError:
-        with suppress(OSError):  # on a full disk, what it takes is wanted by others
-            building.unlink()
+        for unfinished in building.values():
+            with suppress(OSError):  # on a full disk, what it takes is wanted by others
+                unfinished.unlink()
         raise
     return path, rows
 
@@ -186,6 +206,27 @@ def _batches(part: Path) -> Iterator[Any]:
 
     with part.open("rb") as file, suppress(pa.ArrowInvalid, OSError):
         yield from pa.ipc.open_stream(file)  # ends where it breaks off
+
+
+def _beyond(part: Path) -> int:
+    """Return how many levels beyond the best a part file has, as far as it can be read."""
+    import pyarrow as pa
+
+    with part.open("rb") as file, suppress(pa.ArrowInvalid, OSError):
+        return (len(pa.ipc.open_stream(file).schema) - len(quote_schema())) // 4
+    return 0
+
+
+def _part_schema(beyond: int) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([*quote_schema(), *((name, pa.float64()) for name in column_names(beyond))])
+
+
+def _levels_schema(beyond: int) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([("ts_ns", pa.int64()), *((name, pa.float64()) for name in column_names(beyond))])
 
 
 def quote_schema() -> Any:

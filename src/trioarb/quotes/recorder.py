@@ -39,7 +39,8 @@ class QuoteRecorder:
     Others write what waits: `flush` and `convert`, each in a thread, and beside one another. An ``inline`` recorder
     writes by itself, in the sinks, whenever much is waiting: for virtual time, which would go on while a thread works.
 
-    Files are ``<folder>/<UTC day>/<venue>.<time of the first row>.parquet``. ``rows`` counts what was written, by venue
+    Files are ``<folder>/<UTC day>/<venue>.<time of the first row>.parquet``, with a ``depth`` above 1 also
+    ``….levels.parquet`` (see `quotes.levels_file`). ``rows`` counts what was written, by venue
     and symbol. The first failure ends the recording for good: ``error`` says why, nothing more is taken, and what was
     written before stays in its part files. ``on_failure`` is called when an inline recorder fails.
 
@@ -47,12 +48,13 @@ class QuoteRecorder:
         MarketDataError: the folder can't be made or written to, or another recorder writes there.
     """
 
-    def __init__(self, folder: Path, *, inline: bool = False) -> None:
+    def __init__(self, folder: Path, *, inline: bool = False, depth: int = 1) -> None:
         # Loaded now: later it would hold up whatever goes on beside the recording.
         require("pyarrow.parquet", "recording quotes")
 
         self.folder = folder
         self.inline = inline
+        self._beyond = depth - 1
         self._lock = _held(folder)
         self.rows: Counter[tuple[str, str]] = Counter()
         self.files: list[Path] = []
@@ -106,7 +108,7 @@ class QuoteRecorder:
             /,
         ) -> None:
             if len(waiting) < self._room or self._make_room():
-                waiting.append((received_ns, name, bid, bid_size, ask, ask_size, venue_ts_ns))
+                waiting.append((received_ns, name, bid, bid_size, ask, ask_size, venue_ts_ns, levels))
             else:
                 self._refused += 1
             if sink is not None:
@@ -197,7 +199,7 @@ class QuoteRecorder:
                         self._end(venue)
                         part = None
                     if part is None:
-                        part = self._parts[venue] = Part.begin(self.folder, venue, day_rows[0][0])
+                        part = self._parts[venue] = Part.begin(self.folder, venue, day_rows[0][0], self._beyond)
                     part.write(day_rows)
                     unwritten -= len(day_rows)
                     self.rows.update((venue, row[1]) for row in day_rows)

@@ -15,6 +15,7 @@ import attrs
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import RowBatch, Stored
+from trioarb.quotes.levels_file import levels_path
 from trioarb.quotes.parquet import FileContents, QuoteFile, Scanned, quote_files, scan_quotes, stamp_of
 from trioarb.settings.problem import did_you_mean
 
@@ -31,15 +32,16 @@ class _Part:
 
 
 class Recording:
-    """The rows of one exchange in files of quotes, one file after the other.
+    """The rows of one exchange in files of quotes, one file after the other; up to ``depth`` levels a side.
 
     Raises:
         MarketDataError: a file can't be read or breaks a rule, two of them overlap, the exchange is in none, or a
             symbol isn't BASE-QUOTE or stands for the same as another.
     """
 
-    def __init__(self, paths: Sequence[Path], exchange: str) -> None:
+    def __init__(self, paths: Sequence[Path], exchange: str, *, depth: int = 1) -> None:
         self.exchange = exchange
+        self._depth = depth
         self._parts = _parts(paths, exchange)
         self._listings = _listings(self._parts)
 
@@ -54,6 +56,9 @@ class Recording:
     def stored(self) -> Stored:
         names = [str(part.path.resolve()) for part in self._parts]
         what = [self.exchange, *((name, *stamp_of(part.path)) for name, part in zip(names, self._parts, strict=True))]
+        if self._depth > 1:
+            beside = [levels_path(part.path) for part in self._parts]
+            what += [(str(path), *stamp_of(path)) for path in beside if path.is_file()]
         rows = sum(part.contents.rows for part in self._parts)
         return Stored(fingerprint=repr(what), source=f"{self.exchange}: {', '.join(names)}", rows=rows)
 
@@ -69,7 +74,7 @@ class Recording:
             if part.contents.end_ns < start_ns:
                 continue
             with closing(QuoteFile(part.path)) as file:
-                for columns in file.rows_of(self.exchange, codes, start_ns):
+                for columns in file.rows_of(self.exchange, codes, start_ns, depth=self._depth):
                     columns["order"] += part.offset
                     for column in columns.values():
                         column.flags.writeable = False  # so it needs no copy: nobody writes to it any more

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.quotes.validity import verdicts
+from trioarb.quotes.validity import have_sound_levels, verdicts
 
 __all__ = ["Quality", "VenueClock"]
 
@@ -24,7 +24,8 @@ class Quality:
     """Counts over rows, in their order. Times in nanoseconds.
 
     ``withdrawn`` are those of which a side is NaN, 0 or empty, and leaves the board; ``refused`` those that no campaign
-    accepts, ``crossed`` those among them whose bid is above the ask; ``locked``: bid = ask; ``repeated``: no different
+    accepts, ``crossed`` those among them whose bid is above the ask, and ``bad_levels`` those whose levels can't follow
+    the best; ``locked``: bid = ask; ``repeated``: no different
     from the row before but in time, ``duplicates``: in nothing. ``gaps`` are longer than ``gap_ns``.
     """
 
@@ -33,6 +34,7 @@ class Quality:
     withdrawn: int = 0
     refused: int = 0
     crossed: int = 0
+    bad_levels: int = 0
     locked: int = 0
     repeated: int = 0
     duplicates: int = 0
@@ -44,25 +46,32 @@ class Quality:
     _before: Mapping[str, Any] | None = None
 
     def add(self, columns: Mapping[str, Any]) -> None:
-        """Count further rows; ``columns`` has ``ts_ns``, prices and sizes."""
+        """Count further rows; ``columns`` has ``ts_ns``, prices and sizes, and perhaps ``levels``."""
         import numpy as np
 
         ts, count = columns["ts_ns"], len(columns["ts_ns"])
         bid, ask = columns["bid"], columns["ask"]
-        found = verdicts(columns)
+        is_sound = have_sound_levels(columns) if "levels" in columns else None
+        found = verdicts(columns, has_sound_levels=is_sound)
+        if is_sound is not None:
+            self.bad_levels += int((~is_sound).sum())
         self.withdrawn += int(found.withdrawn.sum())
         self.refused += int(found.refused.sum())
         self.crossed += int((found.refused & (bid > ask)).sum())
         self.locked += int((found.whole & (bid == ask)).sum())
-        names = ("ts_ns", *_NUMBERS)
+        has_levels = "levels" in columns and (self._before is None or "levels" in self._before)
+        names = ("ts_ns", *_NUMBERS, *["levels"] * has_levels)
         with_before = {
-            name: columns[name] if self._before is None else np.concatenate([self._before[name], columns[name]])
+            name: columns[name]
+            if self._before is None
+            else np.concatenate([self._before[name], columns[name]], axis=-1)
             for name in names
         }
         same = np.ones(len(with_before["ts_ns"]) - 1, dtype=bool)
-        for name in _NUMBERS:
-            now, before = with_before[name][1:], with_before[name][:-1]
-            same &= (now == before) | (np.isnan(now) & np.isnan(before))
+        for name in names[1:]:
+            now, before = with_before[name][..., 1:], with_before[name][..., :-1]
+            is_same = (now == before) | (np.isnan(now) & np.isnan(before))
+            same &= is_same.all(axis=(0, 1)) if name == "levels" else is_same
         waits = np.diff(with_before["ts_ns"])
         self.repeated += int(same.sum())
         self.duplicates += int((same & (waits == 0)).sum())
@@ -74,7 +83,7 @@ class Quality:
             self.first_ns = int(ts[0])
         self.last_ns = int(ts[-1])
         self.rows += count
-        self._before = {name: columns[name][-1:].copy() for name in names}
+        self._before = {name: columns[name][..., -1:].copy() for name in names}
 
 
 @attrs.define

@@ -26,7 +26,7 @@ __all__ = ["cache", "check", "info"]
 
 _MOST_NAMED = 4
 #: What is noteworthy, as `Quality` counts it.
-_COUNTED = ("withdrawn", "refused", "crossed", "locked", "repeated", "duplicates", "gaps")
+_COUNTED = ("withdrawn", "refused", "crossed", "bad_levels", "locked", "repeated", "duplicates", "gaps")
 
 QuotePaths = Annotated[list[Path], Parameter(help="Parquet files of quotes, or folders that hold such files.")]
 
@@ -218,12 +218,13 @@ def _count(
     for exchange, contents in scanned.exchanges.items():
         with closing(QuoteFile(file)) as opened:
             codes, with_time = {name: code for code, name in enumerate(contents.symbols)}, opened.has_venue_time
-            for columns in opened.rows_of(exchange, codes, 0, with_venue_time=with_time):
+            depth = opened.depth
+            for columns in opened.rows_of(exchange, codes, 0, with_venue_time=with_time, depth=depth):
                 for code, symbol in enumerate(contents.symbols):
                     here = columns["symbol"] == code
                     if here.any():
                         one = found.setdefault((exchange, symbol), Quality(gap_ns))
-                        rows = {name: column[here] for name, column in columns.items()}
+                        rows = {name: column[..., here] for name, column in columns.items()}
                         one.add(rows)
                         if with_time and (rows["venue_ts_ns"] >= 0).any():
                             clocks.setdefault(exchange, VenueClock()).add(symbol, rows)
