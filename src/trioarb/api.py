@@ -4,7 +4,7 @@ from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, Univers
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
-from trioarb.model.market import Book, Instrument, Listing, Quote, Route, TradingRules
+from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
 from trioarb.model.order import (
     Fill,
@@ -19,6 +19,7 @@ from trioarb.model.order import (
     TimeInForce,
     VenueOrder,
 )
+from trioarb.model.rules import TickRange, TradingRules, check_ticks
 from trioarb.model.seen import SeenIds
 from trioarb.model.trade import (
     Account,
@@ -117,6 +118,7 @@ __all__ = [
     "GuardTripped",
     "Hour",
     "Instrument",
+    "InstrumentStatus",
     "Levels",
     "Listing",
     "Log",
@@ -171,6 +173,7 @@ __all__ = [
     "SymbolSourceSpec",
     "Tape",
     "TapeRow",
+    "TickRange",
     "TimeInForce",
     "TradingRules",
     "Turn",
@@ -179,6 +182,7 @@ __all__ = [
     "VenueError",
     "VenueOrder",
     "ceil_to",
+    "check_ticks",
     "event",
     "exact_decimal",
     "floor_to",

@@ -79,7 +79,9 @@ class PortfolioTier(GuardTier):
             yield f"weights.{symbol}: this symbol is not in the universe; its weight has no effect"
         least: dict[str, Decimal] = {}
         for instrument in instruments:
-            least[instrument.symbol] = max(least.get(instrument.symbol, Decimal(0)), instrument.rules.min_notional)
+            least[instrument.symbol] = max(
+                least.get(instrument.symbol, Decimal(0)), instrument.rules.min_notional or Decimal(0)
+            )
         short = [
             f"{symbol} ({allocation:.2f} of {text(least[symbol])})"
             for symbol, allocation in self._allocations.items()

@@ -23,6 +23,7 @@ from trioarb.api import (
     FeeBps,
     Fill,
     Instrument,
+    InstrumentStatus,
     Listing,
     Milliseconds,
     Money,
@@ -34,11 +35,12 @@ from trioarb.api import (
     Probability,
     Quote,
     Side,
+    TickRange,
     TradingRules,
     Turn,
     VenueOrder,
+    check_ticks,
     exact_decimal,
-    floor_to,
     hookimpl,
     seconds_to_ns,
     setting,
@@ -62,10 +64,30 @@ class FeeAsset(Enum):
 
 
 @attrs.frozen(kw_only=True)
+class PriceStep:
+    at_least: Amount = setting(doc="from this price on")
+    below: PositiveDecimal | None = setting(None, doc="below this price; absent: that of the last range")
+    step: PositiveDecimal = setting(doc="price step there")
+
+
+@attrs.frozen(kw_only=True)
 class SymbolRules:
     tick_size: PositiveDecimal | None = setting(None, doc="price step")
+    ticks: tuple[PriceStep, ...] = setting(
+        (), doc="price steps that differ with the price, instead of tick_size; from 0 on, without holes"
+    )
     lot_size: PositiveDecimal | None = setting(None, doc="size step in base asset")
     min_notional: Amount | None = setting(None, doc="least quote value of an order")
+    min_quantity: Amount | None = setting(None, doc="least size of an order in base asset")
+    halted: bool = setting(False, doc="true: not traded at this venue, and only listed")
+
+    def __attrs_post_init__(self) -> None:
+        if self.ticks:
+            check_ticks(self.tick_ranges, self.tick_size)
+
+    @property
+    def tick_ranges(self) -> tuple[TickRange, ...]:
+        return tuple(TickRange(at_least=one.at_least, below=one.below, step=one.step) for one in self.ticks)
 
 
 @attrs.frozen(kw_only=True)
@@ -184,6 +206,7 @@ class PaperExchange(Exchange):
                 rules=self._rules(listing.symbol),
                 maker_fee_bps=self._settings.taker_fee_bps,
                 taker_fee_bps=self._settings.taker_fee_bps,
+                status=InstrumentStatus.HALTED if self._is_halted(listing.symbol) else InstrumentStatus.TRADING,
             )
             self._terms[listing.symbol] = _Terms.of(instrument)
         return {listing.symbol: self._terms[listing.symbol].instrument for listing in listings}
@@ -198,7 +221,7 @@ class PaperExchange(Exchange):
             return ZERO
         mid = (exact_decimal(quote.bid) + exact_decimal(quote.ask)) / 2
         price_usd = mid * self._context.fx[instrument.quote]
-        granted = floor_to(self._settings.inventory_usd_per_symbol / price_usd, instrument.rules.lot_size)
+        granted = instrument.rules.floor_quantity(self._settings.inventory_usd_per_symbol / price_usd)
         self._granted[instrument.symbol] = granted
         self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
         self._credit(instrument.base, granted)
@@ -244,16 +267,22 @@ class PaperExchange(Exchange):
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
         return report
 
+    def _is_halted(self, symbol: str) -> bool:
+        own = self._settings.instruments.get(symbol)
+        return own is not None and own.halted
+
     def _rules(self, symbol: str) -> TradingRules:
         """Return the rules: the symbol's own come first, then the table's, then the market data's."""
         own = self._settings.instruments.get(symbol, SymbolRules())
         market = self._context.market_rules(symbol) or _RULES
-        tables = (own, self._settings)
-        minimum = next((table.min_notional for table in tables if table.min_notional is not None), market.min_notional)
+        tables = (own, self._settings, market)
+        tick_size = own.tick_size or self._settings.tick_size
         return TradingRules(
-            tick_size=own.tick_size or self._settings.tick_size or market.tick_size,
+            tick_size=None if own.ticks else tick_size or market.tick_size,
+            ticks=own.tick_ranges or (() if tick_size else market.ticks),
             lot_size=own.lot_size or self._settings.lot_size or market.lot_size,
-            min_notional=minimum,
+            min_notional=next((one.min_notional for one in tables if one.min_notional is not None), None),
+            min_quantity=market.min_quantity if own.min_quantity is None else own.min_quantity,
         )
 
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
@@ -279,13 +308,17 @@ class PaperExchange(Exchange):
             return f"{order.symbol} is not listed"
         instrument, quantity, limit_price = terms.instrument, order.quantity, order.limit_price
         rules = instrument.rules
-        if quantity <= 0 or EXACT.remainder(quantity, rules.lot_size):
-            return f"quantity {text(quantity)} is no multiple of the lot size {text(rules.lot_size)}"
-        if limit_price <= 0 or EXACT.remainder(limit_price, rules.tick_size):
-            return f"limit {text(limit_price)} is no multiple of the tick size {text(rules.tick_size)}"
+        if instrument.status is InstrumentStatus.HALTED:
+            return f"{order.symbol} is halted"
+        if not rules.has_quantity(quantity):
+            return f"quantity {text(quantity)} is no multiple of the lot size {text(rules.lot)}"
+        if not rules.has_price(limit_price):
+            return f"limit {text(limit_price)} is no multiple of the tick size {text(rules.tick_at(limit_price))}"
         value = EXACT.multiply(quantity, limit_price)
-        if value < rules.min_notional:
+        if rules.min_notional is not None and value < rules.min_notional:
             return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
+        if rules.min_quantity is not None and quantity < rules.min_quantity:
+            return f"quantity {text(quantity)} is below the minimum of {text(rules.min_quantity)}"
         if order.side is Side.BUY:
             asset, needed = instrument.quote, EXACT.multiply(value, terms.with_fee)
         else:
@@ -299,8 +332,8 @@ class PaperExchange(Exchange):
         """Match an order with what is displayed and left for us."""
         book = self._context.book(order.symbol)
         levels = self._matching.left(order.symbol, order.side, book, self._context.time.now_ns())
-        lot_size = terms.instrument.rules.lot_size
-        matches = matched(within(levels, order.side, order.limit_price), order.quantity, lot_size)
+        lot = terms.instrument.rules.lot
+        matches = matched(within(levels, order.side, order.limit_price), order.quantity, lot)
         if book is None or not matches:
             return ()
         self._matching.take(order.symbol, order.side, book, matches)

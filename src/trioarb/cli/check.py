@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import attrs
@@ -19,6 +20,7 @@ from trioarb.config.schema import PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
+from trioarb.model.rules import TradingRules
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.coverage import coverage, in_words
@@ -116,15 +118,27 @@ def _symbols(campaign: Campaign) -> dict[str, Any]:
     return {
         symbol: {
             venue: {
-                "tick_size": text(instrument.rules.tick_size),
-                "lot_size": text(instrument.rules.lot_size),
-                "min_notional": text(instrument.rules.min_notional),
+                "tick_size": _tick_text(instrument.rules),
+                "lot_size": _text(instrument.rules.lot_size),
+                "min_notional": _text(instrument.rules.min_notional),
+                "min_quantity": _text(instrument.rules.min_quantity),
                 "taker_fee_bps": text(instrument.taker_fee_bps),
+                "status": instrument.status.value,
             }
             for venue, instrument in task.market.instruments.items()
         }
         for symbol, task in campaign.symbols.items()
     }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def _tick_text(rules: TradingRules) -> str | None:
+    if rules.ticks:
+        return ", ".join(f"{text(one.step)} from {text(one.at_least)} on" for one in rules.ticks)
+    return _text(rules.tick_size)
 
 
 def _overrides(campaign: Campaign) -> dict[str, Any]:
@@ -185,11 +199,11 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         console.print("The settings are valid.")
         return
     table = Table("symbol", "venue", title=f"{len(plan['symbols'])} symbols", title_justify="left")
-    for heading in ("tick size", "lot size", "min. notional", "taker fee bps"):
+    for heading in ("tick size", "lot size", "min. notional", "min. size", "taker fee bps", "status"):
         table.add_column(heading, justify="right")
     for symbol, venues in plan["symbols"].items():
         for number, (venue, rules) in enumerate(venues.items()):
-            table.add_row("" if number else symbol, venue, *rules.values())
+            table.add_row("" if number else symbol, venue, *(rule or "none" for rule in rules.values()))
     console.print(table)
     for symbol, keys in plan["overrides"].items():
         for key, one in keys.items():

@@ -24,7 +24,7 @@ from trioarb.errors import JournalError
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
-from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record
+from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record, terms_of
 from trioarb.model.market import Listing
 from trioarb.model.number import text
 from trioarb.model.trade import Account
@@ -104,20 +104,8 @@ async def record_opening(campaign: Campaign) -> None:
 def record_instruments(campaign: Campaign, symbols: Iterable[str] | None = None) -> None:
     """Record what the venues list of ``symbols``, or of all, and by which rules."""
     for symbol in campaign.symbols if symbols is None else symbols:
-        for venue, instrument in campaign.world.instruments[symbol].items():
-            campaign.parts.journal.record(
-                InstrumentListed(
-                    symbol=symbol,
-                    venue=venue,
-                    native_id=instrument.native_id,
-                    base=instrument.base,
-                    quote=instrument.quote,
-                    tick_size=instrument.rules.tick_size,
-                    lot_size=instrument.rules.lot_size,
-                    min_notional=instrument.rules.min_notional,
-                    taker_fee_bps=instrument.taker_fee_bps,
-                )
-            )
+        for instrument in campaign.world.instruments[symbol].values():
+            campaign.parts.journal.record(InstrumentListed(**terms_of(instrument)))
 
 
 def _take_up(campaign: Campaign, past: Past) -> None:
@@ -279,6 +267,8 @@ def _tick_warnings(world: World) -> list[str]:
             if step is None or instrument is None:
                 continue
             tick = instrument.rules.tick_size
+            if tick is None:
+                continue  # a table of steps is the venue's own, and no rule is none that prices could break
             if _decimals(step) > _decimals(tick):
                 warnings.append(
                     f"{symbol} at {venue}: its prices have {_decimals(step)} decimals and don't lie on the tick size "

@@ -209,6 +209,7 @@ async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     """Record what the campaign begins with, and start market data, which outlives this call."""
     await start.opening()
     campaign.parts.journal.begin()
+    campaign.world.changes.begin(campaign.parts.journal.record)
     watch = watch_of(campaign)
     await follow_updates(campaign, services)
     await start_market(campaign, services, watch)

@@ -12,6 +12,7 @@ import attrs
 
 from trioarb.config.schema import ClockKind, Config, EngineMode
 from trioarb.config.tuning import Tuning
+from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
@@ -62,6 +63,7 @@ class World:
     instruments: dict[str, dict[str, Instrument]]
     boards: dict[str, QuoteBoard]
     tuning: Tuning
+    changes: Changes
     opener: Opener
     warnings: tuple[str, ...]
 
@@ -121,6 +123,7 @@ async def open_world(
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
         exchanges: dict[str, CheckedExchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
+        changes = Changes(instruments, boards)
         for name, tables in config.exchanges.items():
             context = ExchangeContext(
                 venue=name,
@@ -132,6 +135,7 @@ async def open_world(
                 fx=config.fx,
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
+                changed=changes.told_by(name),
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
@@ -158,6 +162,7 @@ async def open_world(
             instruments=instruments,
             boards=boards,
             tuning=tuning,
+            changes=changes,
             opener=opener,
             warnings=(
                 *unknown_warnings(selection, config.universe),

@@ -20,7 +20,7 @@ from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, set
 from trioarb.journal.journal import Journal
 from trioarb.model.event import OrderReopened, PairOpened
 from trioarb.model.market import Instrument
-from trioarb.model.number import EXACT, ZERO, floor_to
+from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.exchange_border import CheckedExchange
@@ -325,8 +325,8 @@ class Executor:
 
     def _leg_order(self, flight: Flight, venue: str, side: Side, limit_price: Decimal) -> Order:
         """Return the order of a leg: what the pair wants, down to the venue's own lot."""
-        lot = flight.market.instruments[venue].rules.lot_size
-        return self._order(flight, venue, side, floor_to(flight.opened.quantity, lot), limit_price)
+        rules = flight.market.instruments[venue].rules
+        return self._order(flight, venue, side, rules.floor_quantity(flight.opened.quantity), limit_price)
 
     def _order(self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal) -> Order:
         return Order(

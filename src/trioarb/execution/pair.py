@@ -128,7 +128,7 @@ def _leave_no_crumb(leg: Leg, quantity: Decimal, price: Decimal) -> Decimal:
     displayed, rules = leg.displayed_within(price), leg.instrument.rules
     if displayed >= quantity or leg.takes(quantity - displayed, price):
         return quantity
-    smaller = leg.lots(quantity - max(rules.lot_size, rules.min_notional / price))
+    smaller = leg.lots(quantity - rules.least(price))
     return smaller if leg.takes(smaller, price) else quantity
 
 

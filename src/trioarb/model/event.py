@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from trioarb.model.market import Level
-from trioarb.model.number import ZERO
+from trioarb.model.market import Instrument, InstrumentStatus, Level
+from trioarb.model.number import ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
 
@@ -30,6 +30,7 @@ __all__ = [
     "Event",
     "FunnelCounted",
     "GuardTripped",
+    "InstrumentChanged",
     "InstrumentListed",
     "KillSwitchPulled",
     "MarketDown",
@@ -62,6 +63,7 @@ __all__ = [
     "UniverseRefreshed",
     "UpdatesDown",
     "UpdatesUp",
+    "terms_of",
 ]
 
 
@@ -140,15 +142,56 @@ class BalanceDiffered(Event, frozen=True, kw_only=True):
 
 
 class InstrumentListed(Event, frozen=True, kw_only=True):
+    """How a venue lists a symbol. A rule that is absent is none; ``ticks`` are steps by the price where they begin."""
+
     symbol: str
     venue: str
     native_id: str
     base: str
     quote: str
-    tick_size: Decimal
-    lot_size: Decimal
-    min_notional: Decimal
     taker_fee_bps: Decimal
+    tick_size: Decimal | None = None
+    ticks: Mapping[str, Decimal] | None = None
+    lot_size: Decimal | None = None
+    min_notional: Decimal | None = None
+    min_quantity: Decimal | None = None
+    status: InstrumentStatus = InstrumentStatus.TRADING
+
+
+class InstrumentChanged(Event, frozen=True, kw_only=True):
+    """A venue's rules for a symbol, or its status there, are others from now on: all of them, as they are now."""
+
+    symbol: str
+    venue: str
+    native_id: str
+    base: str
+    quote: str
+    taker_fee_bps: Decimal
+    tick_size: Decimal | None = None
+    ticks: Mapping[str, Decimal] | None = None
+    lot_size: Decimal | None = None
+    min_notional: Decimal | None = None
+    min_quantity: Decimal | None = None
+    status: InstrumentStatus = InstrumentStatus.TRADING
+
+
+def terms_of(instrument: Instrument) -> dict[str, Any]:
+    """Return the fields of the events that say how a venue lists a symbol."""
+    rules = instrument.rules
+    return {
+        "symbol": instrument.symbol,
+        "venue": instrument.venue,
+        "native_id": instrument.native_id,
+        "base": instrument.base,
+        "quote": instrument.quote,
+        "taker_fee_bps": instrument.taker_fee_bps,
+        "tick_size": rules.tick_size,
+        "ticks": {text(one.at_least): one.step for one in rules.ticks} or None,
+        "lot_size": rules.lot_size,
+        "min_notional": rules.min_notional,
+        "min_quantity": rules.min_quantity,
+        "status": instrument.status,
+    }
 
 
 class Deposited(Event, frozen=True, kw_only=True):

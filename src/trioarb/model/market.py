@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import Enum
 from typing import NamedTuple
 
 import attrs
 import msgspec
 
-__all__ = ["Book", "Instrument", "Level", "Listing", "Quote", "Route", "TradingRules"]
+from trioarb.model.rules import TradingRules
+
+__all__ = ["Book", "Instrument", "InstrumentStatus", "Level", "Listing", "Quote", "Route", "TradingRules"]
 
 
 @attrs.frozen(kw_only=True)
@@ -26,18 +29,17 @@ class Listing:
     price_step: Decimal | None = attrs.field(default=None, eq=False)
 
 
-@attrs.frozen(kw_only=True)
-class TradingRules:
-    """A venue's rules for one symbol: price step and size step, least quote value of an order."""
-
-    tick_size: Decimal
-    lot_size: Decimal
-    min_notional: Decimal
+class InstrumentStatus(Enum):
+    TRADING = "trading"
+    HALTED = "halted"
 
 
 @attrs.frozen(kw_only=True)
 class Instrument:
-    """A symbol as one venue lists it. Fees in basis points of the traded quote value."""
+    """A symbol as one venue lists it. Fees in basis points of the traded quote value.
+
+    A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again.
+    """
 
     symbol: str
     venue: str
@@ -47,6 +49,7 @@ class Instrument:
     rules: TradingRules
     maker_fee_bps: Decimal
     taker_fee_bps: Decimal
+    status: InstrumentStatus = InstrumentStatus.TRADING
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,9 @@ def event_type(cls: type[Event]) -> str:
 def event_types() -> Mapping[str, type[Event]]:
     """Return all events by their names on the wire."""
     values = (getattr(events, name) for name in events.__all__)
-    return {event_type(cls): cls for cls in values if issubclass(cls, Event) and cls is not Event}
+    return {
+        event_type(cls): cls for cls in values if isinstance(cls, type) and issubclass(cls, Event) and cls is not Event
+    }
 
 
 def to_json_object(record: Record) -> dict[str, Any]:

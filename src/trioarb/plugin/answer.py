@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from trioarb.errors import clean, cut, shown
 from trioarb.model.event import GuardTripped
-from trioarb.model.market import Instrument, Listing, TradingRules
+from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
+from trioarb.model.rules import TickRange, check_ticks
 from trioarb.model.trade import Account, Answer, OrderSize, Refusal
 from trioarb.plugin.contract.market import Levels
 from trioarb.plugin.contract.strategy import ExitBand
@@ -216,10 +217,28 @@ def check_listings(value: object) -> Sequence[Listing]:
 
 def check_rules(value: object, field: str = "") -> TradingRules:
     rules, prefix = is_a(value, TradingRules, field), f"{field}." if field else ""
-    _factor(rules.tick_size, f"{prefix}tick_size", above=ZERO)
-    _factor(rules.lot_size, f"{prefix}lot_size", above=ZERO)
-    _factor(rules.min_notional, f"{prefix}min_notional", at_least=ZERO)
+    for name in ("tick_size", "lot_size"):
+        if getattr(rules, name) is not None:
+            _factor(getattr(rules, name), f"{prefix}{name}", above=ZERO)
+    for name in ("min_notional", "min_quantity"):
+        if getattr(rules, name) is not None:
+            _factor(getattr(rules, name), f"{prefix}{name}", at_least=ZERO)
+    if rules.ticks:
+        _check_ticks(is_a(rules.ticks, tuple, f"{prefix}ticks"), f"{prefix}ticks")
     return rules
+
+
+def _check_ticks(ticks: Sequence[object], field: str) -> None:
+    checked = [is_a(one, TickRange, f"{field}[{number}]") for number, one in enumerate(ticks)]
+    for number, one in enumerate(checked):
+        _factor(one.step, f"{field}[{number}].step", above=ZERO)
+        _factor(one.at_least, f"{field}[{number}].at_least", at_least=ZERO)
+        if one.below is not None:
+            _factor(one.below, f"{field}[{number}].below", above=ZERO)
+    try:
+        check_ticks(checked)
+    except ValueError as error:
+        raise Nonsense(str(error)) from None
 
 
 def check_instruments(value: object, venue: str, listings: Sequence[Listing]) -> dict[str, Instrument]:
@@ -230,17 +249,27 @@ def check_instruments(value: object, venue: str, listings: Sequence[Listing]) ->
         listing = offered.get(symbol) if isinstance(symbol, str) else None
         if listing is None:
             raise _nonsense("a symbol", symbol, "one of the listings that were asked about")
-        instrument = is_a(one, Instrument, symbol)
-        for name, known in (("symbol", symbol), ("venue", venue), ("base", listing.base), ("quote", listing.quote)):
+        instrument = check_instrument(one, venue, symbol)
+        for name, known in (("symbol", symbol), ("base", listing.base), ("quote", listing.quote)):
             if getattr(instrument, name) != known:
                 raise _nonsense(f"{symbol}.{name}", getattr(instrument, name), repr(known))
-        _name(instrument.native_id, f"{symbol}.native_id")
-        check_rules(instrument.rules, f"{symbol}.rules")
-        for name in ("maker_fee_bps", "taker_fee_bps"):
-            fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
-            if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
-                raise _nonsense(f"{symbol}.{name}", fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS}")
     return instruments
+
+
+def check_instrument(value: object, venue: str, symbol: str = "") -> Instrument:
+    """Return an instrument of a venue."""
+    instrument = is_a(value, Instrument, symbol)
+    symbol = symbol or _name(instrument.symbol, "symbol")
+    if instrument.venue != venue:
+        raise _nonsense(f"{symbol}.venue", instrument.venue, repr(venue))
+    _name(instrument.native_id, f"{symbol}.native_id")
+    check_rules(instrument.rules, f"{symbol}.rules")
+    is_a(instrument.status, InstrumentStatus, f"{symbol}.status")
+    for name in ("maker_fee_bps", "taker_fee_bps"):
+        fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
+        if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
+            raise _nonsense(f"{symbol}.{name}", fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS}")
+    return instrument
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
+from trioarb.model.event import InstrumentChanged, InstrumentListed
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy
 from trioarb.report.funnel import funnel_total, not_sized_of, not_sized_total
@@ -119,6 +120,8 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
         case ["edge_after_rounding"]:
             found = [*keys(config.strategy, "entry_edge"), *venue_keys(config, "tick_size", config.exchanges)]
             yield f"Rounded to the venues' ticks, the edge is below the threshold; lower one of {listed(found)}."
+        case ["halted", venue]:
+            yield f"The symbol is halted at {venue}; it is traded again once that says so."
         case ["tick_size"]:
             yield (
                 "A price is below its venue's tick; lower "
@@ -187,13 +190,19 @@ def _smallest(report: Report, reason: str) -> str:
     """Describe the smallest order of the symbol that was hindered most often."""
     statistics = report.statistics
     symbol = max(statistics.universe, key=lambda symbol: not_sized_of(statistics, symbol)[reason])
-    rules = {
-        venue: f"{text(listed.min_notional)} {listed.quote}, in lots of {text(listed.lot_size)} {listed.base}"
-        for venue, listed in statistics.instruments[symbol].items()
-    }
+    rules = {venue: ", ".join(_rules(listed)) or "no rule" for venue, listed in statistics.instruments[symbol].items()}
     if len(set(rules.values())) == 1:
         return f" of {symbol} ({next(iter(rules.values()))})"
     return f" of {symbol} ({'; '.join(f'{venue}: {rule}' for venue, rule in rules.items())})"
+
+
+def _rules(listed: InstrumentListed | InstrumentChanged) -> Iterator[str]:
+    if listed.min_notional is not None:
+        yield f"{text(listed.min_notional)} {listed.quote}"
+    if listed.min_quantity is not None:
+        yield f"{text(listed.min_quantity)} {listed.base}"
+    if listed.lot_size is not None:
+        yield f"in lots of {text(listed.lot_size)} {listed.base}"
 
 
 def _is_base(report: Report, venue: str, asset: str) -> bool:

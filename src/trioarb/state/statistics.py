@@ -19,6 +19,7 @@ from trioarb.model.event import (
     Event,
     FunnelCounted,
     GuardTripped,
+    InstrumentChanged,
     InstrumentListed,
     MarketUp,
     OrderCancelled,
@@ -119,7 +120,7 @@ class Statistics(Folding):
         self.version = ""
         self.warnings: Sequence[str] = ()
         self.phase = Phase.STARTING
-        self.instruments: dict[str, dict[str, InstrumentListed]] = {}
+        self.instruments: dict[str, dict[str, InstrumentListed | InstrumentChanged]] = {}
         self.heard: set[str] = set()
         self.symbols: dict[str, SymbolStatistics] = {}
         self.decisions: Counter[Answer] = Counter()
@@ -193,7 +194,7 @@ class Statistics(Folding):
     def _enter(self, entered: PhaseEntered, _: Record) -> None:
         self.phase = entered.phase
 
-    def _list(self, listed: InstrumentListed, _: Record) -> None:
+    def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         self.instruments.setdefault(listed.symbol, {})[listed.venue] = listed
 
     def _hear(self, up: MarketUp, _: Record) -> None:

@@ -8,7 +8,7 @@ from math import inf
 
 import msgspec
 
-from trioarb.model.market import Instrument, Route
+from trioarb.model.market import Instrument, InstrumentStatus, Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.order import Side
 from trioarb.model.trade import ExitReason, Opportunity, Position
@@ -152,6 +152,8 @@ class Decider:
             return None
         if is_busy:
             return NotSized("pair_in_flight")
+        if halted := self._halted(route):
+            return NotSized(f"halted.{halted}")
         return size_entry(
             route,
             wanted,
@@ -192,11 +194,22 @@ class Decider:
             and board.ask[out.buy] > 0.0
             and board.received_ns[out.sell] >= oldest_ns
             and board.received_ns[out.buy] >= oldest_ns
+            and not self._halted(out.route)
         )
+
+    def _halted(self, route: Route) -> str:
+        """Return a venue of a route where the symbol is halted, or ''."""
+        instruments = self.instruments
+        for venue in (route.buy_venue, route.sell_venue):
+            if instruments[venue].status is InstrumentStatus.HALTED:
+                return venue
+        return ""
 
     def why_open(self, position: Position, now_ns: int) -> str:
         """Return what is in the way of closing a position now, to follow in a sentence; empty if that isn't known."""
         out, board = self._path_of[position.route.reversed], self._board
+        if halted := self._halted(out.route):
+            return f"; the symbol is halted at {halted}"
         for venue, prices in ((out.sell, board.bid), (out.buy, board.ask)):
             if not prices[venue] > 0.0:
                 return f"; {board.venues[venue]} shows no price to close it at"

@@ -9,7 +9,7 @@ from itertools import islice
 import msgspec
 
 from trioarb.model.market import Instrument, Level
-from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, floor_to
+from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Side
 from trioarb.model.trade import Account
 from trioarb.quotes.board import Touch
@@ -103,15 +103,14 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         """Return the limit of an order that is to fill at a price: a buyer's is rounded down to the tick, a seller's
         up.
         """
-        tick = self.instrument.rules.tick_size
-        return floor_to(price, tick) if self.side is Side.BUY else ceil_to(price, tick)
+        rules = self.instrument.rules
+        return rules.floor_price(price) if self.side is Side.BUY else rules.ceil_price(price)
 
     def limit_beyond(self, slippage_bps: Decimal) -> Decimal:
         """Return the limit so far beyond the touch, and never further by rounding."""
-        tick = self.instrument.rules.tick_size
         if self.side is Side.BUY:
-            return floor_to(self.price * (BPS + slippage_bps) / BPS, tick)
-        return ceil_to(self.price * (BPS - slippage_bps) / BPS, tick)
+            return self.limit_at(self.price * (BPS + slippage_bps) / BPS)
+        return self.limit_at(self.price * (BPS - slippage_bps) / BPS)
 
     def payable(self, limit: Decimal) -> Decimal:
         """Return how much base asset can be traded at a limit: bought, the fee included, or sold."""
@@ -123,14 +122,13 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
     def lots(self, quantity: Decimal) -> Decimal:
         """Return the largest quantity, not above the given one, that is whole lots here."""
-        return floor_to(max(quantity, ZERO), self.instrument.rules.lot_size)
+        return self.instrument.rules.floor_quantity(quantity)
 
     def takes(self, quantity: Decimal, price: Decimal) -> bool:
         """Return whether the venue takes an order of this size at this price."""
-        return quantity > 0 and price > 0 and quantity * price >= self.instrument.rules.min_notional
+        return self.instrument.rules.takes(quantity, price)
 
 
 def least(instrument: Instrument, limit: Decimal) -> Decimal:
     """Return the smallest quantity that a venue takes at a limit."""
-    rules = instrument.rules
-    return max(rules.lot_size, ceil_to(rules.min_notional / limit, rules.lot_size))
+    return instrument.rules.least(limit)

@@ -180,7 +180,7 @@ def common_lots(quantity: Decimal, first: Instrument, second: Instrument) -> Dec
 
 def common_step(first: Instrument, second: Instrument) -> Decimal:
     """Return the least common multiple of both venues' lots."""
-    a, b = first.rules.lot_size, second.rules.lot_size
+    a, b = first.rules.lot, second.rules.lot
     if a == b:
         return a
     with localcontext(EXACT):

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import Decided, PairOpened, Record
+from trioarb.model.event import Decided, InstrumentChanged, InstrumentListed, PairOpened, Record
 from trioarb.model.market import Level
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
@@ -67,9 +67,20 @@ class Depths(Folding):
         instrument = None if listed is None or venue is None else listed.at.get(venue)
         if instrument is None:
             return None
-        tick, to_tick = Fraction(instrument.tick_size), floor if is_buy else ceil
-        prices = [(tick * to_tick(Fraction(price) / tick), Fraction(size)) for price, size in levels]
+        to_tick = floor if is_buy else ceil
+        prices = [
+            ((tick := _tick(instrument, price)) * to_tick(Fraction(price) / tick), Fraction(size))
+            for price, size in levels
+        ]
         return Fraction(instrument.taker_fee_bps), prices
+
+
+def _tick(instrument: InstrumentListed | InstrumentChanged, price: Decimal) -> Fraction:
+    """Return the step of a venue's prices at a price; where it has no rule, one that is finer than any price."""
+    steps = {Decimal(at_least): step for at_least, step in (instrument.ticks or {}).items()}
+    if begun := [at_least for at_least in steps if at_least <= price]:
+        return Fraction(steps[max(begun)])
+    return Fraction(instrument.tick_size or Decimal("1e-12"))
 
 
 def _problem(event: Decided) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import CampaignOpened, InstrumentListed, Record
+from trioarb.model.event import CampaignOpened, InstrumentChanged, InstrumentListed, Record
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Listed", "Listings"]
@@ -23,7 +23,7 @@ class Listed:
     base: str
     quote: str
     usd_per_quote: Decimal
-    at: dict[str, InstrumentListed] = attrs.field(factory=dict)
+    at: dict[str, InstrumentListed | InstrumentChanged] = attrs.field(factory=dict)
 
 
 class Listings(Folding):
@@ -35,7 +35,7 @@ class Listings(Folding):
     def _open(self, event: CampaignOpened, record: Record) -> None:
         self._fx = event.fx
 
-    def _list(self, event: InstrumentListed, record: Record) -> None:
+    def _list(self, event: InstrumentListed | InstrumentChanged, record: Record) -> None:
         listed = self.symbols.get(event.symbol)
         if listed is None:
             if event.quote not in self._fx:
@@ -44,4 +44,6 @@ class Listings(Folding):
             self.symbols[event.symbol] = listed
         elif (listed.base, listed.quote) != (event.base, event.quote):
             self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")
+        if isinstance(event, InstrumentChanged) and event.venue not in listed.at:
+            self._findings.add(Check.INTENTS, record, "changes what was not listed there")
         listed.at[event.venue] = event

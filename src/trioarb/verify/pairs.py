@@ -20,6 +20,8 @@ from trioarb.verify.pair import Pair, Trade, is_average
 __all__ = ["Pairs"]
 
 _ONE = Decimal(1)
+#: The size step where a venue has no lot size.
+_FINEST = Decimal("1e-12")
 #: Beyond what its limits say, dust may be worth this much more: prices move while a pair is in flight.
 _DUST = 2
 
@@ -293,4 +295,4 @@ def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:
     if not rest:
         return True
     instrument = pair.listed.at.get(event.venue)
-    return not pair.is_entry and instrument is not None and 0 < rest < instrument.lot_size
+    return not pair.is_entry and instrument is not None and 0 < rest < (instrument.lot_size or _FINEST)

@@ -127,7 +127,7 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._entries = Entries(findings, self._course)
-        self._universe = Universe(findings)
+        self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
         self._counters = Counters(findings, self._entries.decided)
         #: What the journal's own state makes of the events, to be compared; none once it could not go on.

@@ -160,6 +160,8 @@ class ExchangeContext:
 
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
+    (halted, trading), from now on; before the campaign has begun, too. Fees can't change.
     """
 
     venue: str
@@ -172,3 +174,4 @@ class ExchangeContext:
     state: Path | None = None
     resumed: bool = False
     inner: Exchange | None = None
+    changed: Callable[[Instrument], None] = lambda instrument: None

@@ -1,0 +1,122 @@
+"""What orders a venue takes for a symbol: price steps, size steps, and least sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+import attrs
+
+from trioarb.model.number import EXACT, ZERO, ceil_to, floor_to, text
+
+__all__ = ["TickRange", "TradingRules", "check_ticks"]
+
+#: Quantities are cut here where a venue has no lot size, so that they are finite; prices where it has no tick size.
+_FINEST = Decimal("1e-12")
+
+
+@attrs.frozen(kw_only=True)
+class TickRange:
+    """The price step from a price on, up to and without another; ``below`` is absent from the last range."""
+
+    at_least: Decimal
+    below: Decimal | None = None
+    step: Decimal
+
+
+@attrs.frozen(kw_only=True)
+class TradingRules:
+    """A venue's rules for one symbol. Each may be absent: then the venue has no such rule.
+
+    ``tick_size`` and ``lot_size`` are the steps of prices and sizes, ``min_quantity`` and ``min_notional`` the least
+    size and the least quote value of an order. ``ticks`` are price steps that differ with the price, instead of one;
+    they begin at 0 and have no holes.
+
+    Raises:
+        ValueError: ``ticks`` have holes, or stand beside a ``tick_size``.
+    """
+
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
+    min_notional: Decimal | None = None
+    min_quantity: Decimal | None = None
+    ticks: tuple[TickRange, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if self.ticks:
+            check_ticks(self.ticks, self.tick_size)
+
+    @property
+    def lot(self) -> Decimal:
+        """The size step, or a very small one."""
+        return self.lot_size or _FINEST
+
+    def tick_at(self, price: Decimal) -> Decimal:
+        """Return the price step at a price, or a very small one."""
+        if not self.ticks:
+            return self.tick_size or _FINEST
+        return self._range(price).step
+
+    def floor_price(self, price: Decimal) -> Decimal:
+        """Return the highest price of an order that is not above the given one."""
+        return floor_to(price, self.tick_at(price))
+
+    def ceil_price(self, price: Decimal) -> Decimal:
+        """Return the lowest price of an order that is not below the given one."""
+        return ceil_to(price, self.tick_at(price))  # a range's end is a multiple of its step, and of the next one's
+
+    def has_price(self, price: Decimal) -> bool:
+        """Return whether an order may have this price."""
+        return price > 0 and (
+            (not self.ticks and self.tick_size is None) or not EXACT.remainder(price, self.tick_at(price))
+        )
+
+    def floor_quantity(self, quantity: Decimal) -> Decimal:
+        """Return the largest size that is not above the given one, and not below 0."""
+        return floor_to(max(quantity, ZERO), self.lot)
+
+    def has_quantity(self, quantity: Decimal) -> bool:
+        """Return whether an order may have this size, as far as its step goes."""
+        return quantity > 0 and (self.lot_size is None or not EXACT.remainder(quantity, self.lot_size))
+
+    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+        """Return whether an order of this size is large enough at this price."""
+        return (
+            quantity > 0
+            and price > 0
+            and (self.min_notional is None or quantity * price >= self.min_notional)
+            and (self.min_quantity is None or quantity >= self.min_quantity)
+        )
+
+    def least(self, price: Decimal) -> Decimal:
+        """Return the smallest size that is large enough at a price."""
+        smallest = max(self.lot, ceil_to(self.min_quantity or ZERO, self.lot))
+        return max(smallest, ceil_to((self.min_notional or ZERO) / price, self.lot))
+
+    def _range(self, price: Decimal) -> TickRange:
+        return next((one for one in self.ticks if one.below is None or price < one.below), self.ticks[-1])
+
+
+def check_ticks(ticks: Sequence[TickRange], tick_size: Decimal | None = None) -> None:
+    """See that every price above 0 has one step.
+
+    Raises:
+        ValueError: it has none, or two; says where.
+    """
+    if tick_size is not None:
+        raise ValueError("ticks and tick_size exclude each other: one step for all prices, or a table of them")
+    if ticks[0].at_least:
+        raise ValueError(f"ticks: there is no step for prices below {text(ticks[0].at_least)}")
+    for one, following in pairwise(ticks):
+        if one.below is None or one.below > following.at_least:
+            raise ValueError(f"ticks: there are two steps for prices from {text(following.at_least)} on")
+        if one.below < following.at_least:
+            raise ValueError(f"ticks: there is no step for prices from {text(one.below)} to {text(following.at_least)}")
+        if EXACT.remainder(one.below, one.step) or EXACT.remainder(one.below, following.step):
+            raise ValueError(
+                f"ticks: {text(one.below)}, where one step follows the other, is no multiple of "
+                f"{text(one.step)} and {text(following.step)}"
+            )
+    if ticks[-1].below is not None:
+        raise ValueError(f"ticks: there is no step for prices from {text(ticks[-1].below)} on")
