@@ -358,8 +358,8 @@ _TRADE = (
         name="no exit at old quotes",
         promise="**No position is closed at quotes older than",
         file="src/trioarb/strategy/decide.py",
-        text="            and board.received_ns[out.buy] >= oldest_ns\n        )",
-        instead="        )",
+        text="            and board.received_ns[out.buy] >= oldest_ns\n            and not",
+        instead="            and not",
         tests=(f"{_CLOSABLE}test_an_exit_waits_while_a_venue_is_silent",),
     ),
     Removal(
@@ -376,8 +376,8 @@ _TRADE = (
         name="slippage not by rounding",
         promise="not by rounding either",
         file="src/trioarb/strategy/leg.py",
-        text="            return floor_to(self.price * (BPS + slippage_bps) / BPS, tick)",
-        instead="            return ceil_to(self.price * (BPS + slippage_bps) / BPS, tick)",
+        text="            return self.limit_at(self.price * (BPS + slippage_bps) / BPS)",
+        instead="            return self.instrument.rules.ceil_price(self.price * (BPS + slippage_bps) / BPS)",
         tests=(f"{_CLOSABLE}test_no_limit_lies_beyond_the_slippage_bound_by_rounding",),
     ),
     Removal(
@@ -447,9 +447,9 @@ _TRADE = (
     Removal(
         name="dust of an exit",
         promise="below its lot or its minimum notional",
-        file="src/trioarb/strategy/leg.py",
-        text="quantity > 0 and price > 0 and quantity * price >= self.instrument.rules.min_notional",
-        instead="quantity > 0 and price > 0",
+        file="src/trioarb/model/rules.py",
+        text="            and (self.min_notional is None or quantity * price >= self.min_notional)\n",
+        instead="",
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
     ),
     Removal(
