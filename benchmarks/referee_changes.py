@@ -114,7 +114,6 @@ OTHER_COURSE: Mapping[str, str] = {
 ADDED: Mapping[str, frozenset[str]] = {
     "campaign_opened": frozenset({"loss_basis", "listed", "margin", "warnings"}),
     "instrument_listed": frozenset({"status"}),
-    "campaign_opened": frozenset({"listed", "margin", "warnings"}),
     # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
     "order_unknown": frozenset({"reason"}),
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),
