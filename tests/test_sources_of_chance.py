@@ -20,7 +20,7 @@ _PATIENCE = "how long the machine took is said, or when to say something; nothin
 _SEEDED = "a random stream of a seed of the configuration"
 #: What a module may use: (module, what) and the reason.
 ALLOWED: Mapping[tuple[str, str], str] = {
-    ("builtin.dummy", "random"): _SEEDED,
+    ("builtin.dummy_tape", "random"): _SEEDED,
     ("builtin.paper", "random"): _SEEDED,
     ("cli.journal", "time.gmtime"): _STAMPS,
     ("cli.journal", "time.strftime"): _STAMPS,

@@ -22,7 +22,6 @@ from trioarb.api import (
     SymbolSource,
     SymbolSourceSpec,
     Tape,
-    TapeRow,
     TradingRules,
     UniverseError,
     hookimpl,
@@ -69,29 +68,13 @@ class _RecordedTape(Tape):
     def stored(self) -> Stored:
         return self._recording.stored()
 
-    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
         """Yield the rows of ``symbols``; ``order`` is the row's place in the files, so tapes of the same files merge in
         their order. A symbol that the files don't hold has no rows.
 
         Raises:
             MarketDataError: while iterating; a part of a file is damaged.
         """
-        import numpy as np
-
-        for batch in self.batches(symbols, start_ns):
-            columns = [column.tolist() for column in (batch.bid, batch.bid_size, batch.ask, batch.ask_size)]
-            if batch.levels is not None:
-                columns.append(list(zip(*(part.T.tolist() for part in batch.levels), strict=True)))
-            yield from zip(
-                batch.ts_ns.tolist(),
-                batch.order.tolist(),
-                np.array(batch.names, dtype=object)[batch.symbol].tolist(),
-                *columns,
-                strict=True,
-            )
-
-    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
-        """Yield the same rows as columns."""
         return self._recording.batches(symbols, start_ns)
 
 

@@ -60,19 +60,21 @@ def read(
     try:
         with closing(tape.columns(symbols, start_ns)) as batches:
             for batch in batches:
-                if int(batch.ts_ns[0]) > after_ns:
+                first = int(batch.ts_ns.searchsorted(after_ns, "right"))
+                if first == 0:
                     yield batch
-                elif int(batch.ts_ns[-1]) > after_ns:
-                    yield _after(batch, after_ns)
+                elif first < len(batch.ts_ns):
+                    yield _from_row(batch, first)
     except Exception as error:
         if isinstance(error, MarketDataError | PluginFault):
             raise TapeFailed(venue, error) from error
         raise TapeFailed(venue, MarketDataError(f"[exchanges.{venue}.market]: {describe(error)}")) from error
 
 
-def _after(batch: RowBatch, after_ns: int) -> RowBatch:
-    first = int(batch.ts_ns.searchsorted(after_ns, "right"))
-    return attrs.evolve(batch, **{name: getattr(batch, name)[first:] for name in _NAMES})
+def _from_row(batch: RowBatch, first: int) -> RowBatch:
+    columns = {name: getattr(batch, name)[first:] for name in _NAMES}
+    levels = None if batch.levels is None else batch.levels[:, :, first:]
+    return attrs.evolve(batch, levels=levels, **columns)
 
 
 class _Source:

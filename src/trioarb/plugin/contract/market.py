@@ -104,14 +104,16 @@ class Stored:
 
 
 class Tape(MarketData):
-    """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time."""
+    """Market data whose times are known ahead: recorded or computed. The engine plays it, in real or virtual time.
+
+    Implement `rows` or `batches`, whichever comes easier.
+    """
 
     @property
     def start_ns(self) -> int | None:
         """Time of the first row; ``None``: it starts whenever the campaign does."""
         return None
 
-    @abstractmethod
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
         """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once, some ahead of time.
 
@@ -119,9 +121,21 @@ class Tape(MarketData):
         symbols and the same ``start_ns``; the engine passes over what it has played.
         A row that comes before the one before it ends the campaign with an error that names it.
         """
+        batches = self.batches(symbols, start_ns)
+        if batches is None:
+            raise NotImplementedError(f"{type(self).__name__} is a tape without rows: it needs `rows` or `batches`")
+        for batch in batches:
+            names = [batch.names[place] for place in batch.symbol.tolist()]
+            numbers = (column.tolist() for column in (batch.bid, batch.bid_size, batch.ask, batch.ask_size))
+            rows = zip(batch.ts_ns.tolist(), batch.order.tolist(), names, *numbers, strict=True)
+            if batch.levels is None:
+                yield from rows
+            else:
+                of_each = zip(*(part.T.tolist() for part in batch.levels), strict=True)
+                yield from ((*row, levels) for row, levels in zip(rows, of_each, strict=True))
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        """Yield what `rows` would, as columns; ``None``: only `rows` can be had. Perhaps iterated in another thread."""
+        """Yield the rows as columns; ``None``: only `rows` can be had. Perhaps iterated in another thread."""
         return None
 
     def stored(self) -> Stored | None:
