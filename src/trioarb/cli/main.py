@@ -47,6 +47,14 @@ that, what a perfect taker and this campaign would have earned, and a verdict.
     trioarb survey configs/replay.toml --quotes recorded
     trioarb survey configs/top10.toml --hours 1
 """,
+    "plan": """Plan how every venue would come to hold as much again, and what that costs. Nothing is ever withdrawn.
+
+A strategy that buys here and sells there lets stock drift. For every asset: what would have to leave which venue, what
+of it the venue keeps ([withdrawals.VENUE.ASSET]), how long it takes, and what it would cost to trade it back instead.
+
+    trioarb plan my.toml                        # what the venues hold now
+    trioarb plan journals/my-….journal          # what a campaign left
+""",
     "replay": """Run a campaign on recorded quotes, in virtual time: fast, and with the same result each time.
 
 Every venue plays its rows of the files, whatever market data the configuration names; the symbols are those that the

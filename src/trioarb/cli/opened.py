@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["look_at", "without_orders"]
+__all__ = ["ask_at", "look_at", "without_orders"]
 
 T = TypeVar("T")
 
@@ -31,7 +31,16 @@ _OPEN_SECONDS = 120
 
 
 def look_at(loaded: Loaded, plugins: Plugins, look: Callable[[Campaign], T]) -> T:
-    """Open everything a configuration names, in its own time, and return what ``look`` makes of it.
+    """Open everything a configuration names, in its own time, and return what ``look`` makes of it, as `ask_at`."""
+
+    async def ask(campaign: Campaign) -> T:
+        return look(campaign)
+
+    return ask_at(loaded, plugins, ask)
+
+
+def ask_at(loaded: Loaded, plugins: Plugins, ask: Callable[[Campaign], Awaitable[T]]) -> T:
+    """Open everything a configuration names, in its own time, and return what ``ask`` makes of it.
 
     Nothing is traded: exchanges that talk to the outside refuse every order.
 
@@ -46,7 +55,7 @@ def look_at(loaded: Loaded, plugins: Plugins, look: Callable[[Campaign], T]) -> 
             async with open_campaign(
                 loaded.config, without_orders(plugins), clock=virtual, warnings=loaded.warnings
             ) as campaign:
-                return look(campaign)
+                return await ask(campaign)
         raise CampaignError(f"not everything could be opened within {_OPEN_SECONDS} s")
 
     with loaded.config.redactor.in_errors():

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from trioarb.config.schema import ClockKind, EngineMode, Session, Tables, UniverseMode
-from trioarb.settings.problem import Problem
+from trioarb.settings.key import join_key
+from trioarb.settings.problem import Problem, nearest
 
 __all__ = ["disagreements", "real_time"]
 
@@ -23,6 +24,14 @@ def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[
         yield from _engine(tables)
     if is_sound("exchanges"):
         yield from _venues(tables)
+        for venue in tables.withdrawals.keys() - tables.exchanges.keys():
+            yield Problem(
+                key=join_key("withdrawals", venue),
+                message="is no venue",
+                value=venue,
+                allowed=", ".join(tables.exchanges),
+                suggestion=nearest(venue, tables.exchanges),
+            )
 
 
 def real_time(session: Session, live: Mapping[str, str]) -> Iterator[Problem]:

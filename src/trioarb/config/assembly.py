@@ -123,6 +123,7 @@ class Assembly:
             engine=tables.engine,
             execution=tables.execution,
             fx=fx,
+            withdrawals=tables.withdrawals,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,
             strategy=strategy,

@@ -215,6 +215,15 @@ class Execution:
 
 
 @attrs.frozen(kw_only=True)
+class Withdrawal:
+    """What it takes to move an asset away from a venue, as the venue says it. Only `trioarb plan` reads it."""
+
+    fee: Amount = setting(doc="what the venue keeps of every withdrawal, in that asset")
+    minutes: Amount = setting(doc="how long it usually takes until the other venue has it")
+    least: Amount = setting(Decimal(0), doc="the venue lets no less than this go")
+
+
+@attrs.frozen(kw_only=True)
 class Log:
     """What is written to the console and to the log file."""
 
@@ -293,6 +302,9 @@ class Tables:
     )
     log: Log = setting(factory=Log, doc="what is written")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
+    withdrawals: Mapping[str, Mapping[str, Withdrawal]] = setting(
+        factory=dict, doc="what moving assets away from a venue takes, by venue and asset: for `trioarb plan`"
+    )
     strategy: Mapping[str, Any] = setting(factory=dict, doc="when to enter and when to leave")
     guards: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the tiers of risk guards")
     tiers: Mapping[str, TierTable] = setting(factory=dict, doc="what is other for symbols that are traded little")
@@ -352,6 +364,7 @@ class Config:
     execution: Execution
     fx: Mapping[str, Decimal]
     exchanges: Mapping[str, ExchangeTables]
+    withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]

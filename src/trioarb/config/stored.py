@@ -18,7 +18,7 @@ from trioarb.settings.key import join_key
 __all__ = ["Difference", "differences", "from_text", "to_text"]
 
 #: What may differ when a campaign goes on: pace, limits and thresholds, not what money and orders mean.
-_HARMLESS = ("env", "engine.", "execution.", "guards.", "strategy.", "session.", "symbols.", "tiers.")
+_HARMLESS = ("env", "engine.", "execution.", "guards.", "strategy.", "session.", "symbols.", "tiers.", "withdrawals.")
 _HARMFUL = ("session.mode", "session.clock", "session.seed")
 #: What is meant to be changed, and where a campaign is kept.
 _IGNORED = ("session.max_runtime_seconds", "session.max_iterations", "session.journal", "session.durability")
@@ -85,6 +85,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield "env", config.env
     yield from _leaves("universe", canonical(attrs.evolve(config.universe, settings={})))
     yield from _leaves("fx", canonical(config.fx))
+    yield from _leaves("withdrawals", canonical(config.withdrawals))
     for tier in config.tiers:
         yield from _leaves(join_key("tiers", tier.name, "below_24h_quote_volume"), canonical(tier.below))
     overrides = [one for tier in config.tiers for one in tier.overrides]

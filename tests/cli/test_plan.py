@@ -1,0 +1,89 @@
+"""`trioarb plan`: what would have to be moved, and what that costs."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from command import SPREAD, CommandLine
+
+TOP10 = SPREAD.with_name("top10.toml")
+ASSETS = ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "MATIC", "AVAX", "LTC", "USDT")
+
+
+def withdrawals(venues: str, fee: str = "0.01") -> str:
+    return "".join(
+        f'\n[withdrawals.{venue}.{asset}]\nfee = "{fee}"\nminutes = 20\n' for venue in venues for asset in ASSETS
+    )
+
+
+@pytest.fixture
+def drifted(trioarb: CommandLine, tmp_path: Path) -> Path:
+    """Return the journal of a campaign whose stock has drifted."""
+    config = tmp_path / "drifted.toml"
+    config.write_text(TOP10.read_text() + withdrawals("ab"))
+    ran = trioarb.run(
+        config,
+        "--set=session.clock=virtual",
+        "--set=session.max_iterations=2400",
+        "--set=session.max_runtime_seconds=600",
+    )
+    assert ran.code == 0
+    (journal,) = (ran.folder / "journals").glob("*.journal")
+    return journal
+
+
+def test_a_journal_says_what_would_even_it_out(trioarb: CommandLine, drifted: Path) -> None:
+    planned = trioarb("plan", drifted, "--tolerance=0.01", "--json")
+
+    assert planned.code == 0
+    transfers = json.loads(planned.out)["transfers"]
+    assert transfers
+    held = json.loads(trioarb("summary", drifted, "--json").out)["balances"]
+    for one in transfers:
+        amounts = {venue: Decimal(held[venue][one["asset"]]["final"]) for venue in "ab"}
+        mean = sum(amounts.values()) / 2
+        assert abs(amounts[one["source"]] - Decimal(one["amount"]) - mean) < Decimal("1e-6")
+        assert Decimal(one["arrives"]) == Decimal(one["amount"]) - Decimal("0.01")
+        assert Decimal(one["fee_usd"]) > 0
+    assert any("trade_back_usd" in one for one in transfers)
+    said = trioarb("plan", drifted, "--tolerance=0.01").out
+    assert "trioarb never withdraws anything" in said
+
+
+def test_a_withdrawal_of_which_nothing_is_known_is_an_error_that_says_the_key(
+    trioarb: CommandLine, tmp_path: Path
+) -> None:
+    config = tmp_path / "uneven.toml"
+    config.write_text(TOP10.read_text().replace('USDT = "100000"', 'USDT = "1000"', 1) + withdrawals("a"))
+
+    planned = trioarb("plan", config)
+
+    assert planned.code == 2
+    assert "withdrawals.b.USDT: missing" in planned.error
+
+
+def test_even_venues_have_nothing_to_move(trioarb: CommandLine) -> None:
+    planned = trioarb("plan", TOP10)
+    assert planned.code == 0
+    assert planned.out.startswith("Nothing has to be moved")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('[withdrawals.x.BTC]\nfee = "1"\nminutes = 1\n', "withdrawals.x: is no venue"),
+        ('[withdrawals.a.BTC]\nfee = "-1"\nminutes = 1\n', "withdrawals.a.BTC.fee"),
+        ("[withdrawals.a.BTC]\nminutes = 1\n", "withdrawals.a.BTC.fee: missing"),
+    ],
+)
+def test_wrong_terms_are_errors(trioarb: CommandLine, tmp_path: Path, more: str, said: str) -> None:
+    config = tmp_path / "wrong.toml"
+    config.write_text(TOP10.read_text() + "\n" + more)
+    assert said in trioarb("plan", config).error
+
+
+def test_a_tolerance_that_is_none_is_an_error(trioarb: CommandLine) -> None:
+    assert "not a share" in trioarb("plan", TOP10, "--tolerance=2").error
