@@ -13,6 +13,7 @@ from trioarb.config.schema import (
     Engine,
     ExchangeHead,
     Execution,
+    FeeAssetTable,
     GuardHead,
     Log,
     PluginHead,
@@ -46,6 +47,7 @@ _CORE = (
     ("[engine]", Engine),
     ("[execution]", Execution),
     ("[log]", Log),
+    ("[fee_assets.ASSET]", FeeAssetTable),
     ("[tiers.NAME]", TierTable),
     ("[symbols.SYMBOL]", SymbolTable),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from enum import Enum
+from itertools import pairwise
 
 import attrs
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from trioarb.api import (
     BPS,
     EXACT,
+    SECOND_NS,
     ZERO,
     Account,
     Amount,
@@ -32,6 +34,7 @@ from trioarb.api import (
     OrderReport,
     OrderStatus,
     PositiveDecimal,
+    PositiveMoney,
     Probability,
     Quote,
     Side,
@@ -39,6 +42,7 @@ from trioarb.api import (
     TradingRules,
     Turn,
     VenueOrder,
+    ceil_to,
     check_ticks,
     exact_decimal,
     hookimpl,
@@ -49,7 +53,7 @@ from trioarb.api import (
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, matched, within
 from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState
 
-__all__ = ["FeeAsset", "PaperExchange", "PaperSettings", "SymbolRules"]
+__all__ = ["PaperExchange", "PaperSettings", "SymbolRules"]
 
 
 _PER_BPS = Decimal("1e-4")
@@ -58,9 +62,16 @@ _PER_BPS = Decimal("1e-4")
 _RULES = TradingRules(tick_size=Decimal("1e-8"), lot_size=Decimal("1e-8"), min_notional=Decimal(5))
 
 
-class FeeAsset(Enum):
-    QUOTE = "quote"
-    RECEIVED = "received"
+#: Values of `fee_asset` beside names of assets.
+_QUOTE, _RECEIVED = "quote", "received"
+_FEE_STEP = Decimal("1e-8")
+_VOLUME_NS = 30 * 86_400 * SECOND_NS
+
+
+@attrs.frozen(kw_only=True)
+class FeeTier:
+    volume_usd: PositiveMoney = setting(doc="from this volume of the account's own trades in 30 days on")
+    taker_fee_bps: FeeBps = setting(doc="fee of every fill then")
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +108,15 @@ class PaperSettings:
         ZERO, doc="margin: how far a symbol's base asset may go below zero", concerns="borrowing"
     )
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
-    fee_asset: FeeAsset = setting(FeeAsset.QUOTE, doc="received: a buy's fee is taken in base asset")
+    fee_tiers: tuple[FeeTier, ...] = setting(
+        (),
+        doc="lower fees for more volume, by rising volume; edges are taken at taker_fee_bps all the same",
+    )
+    fee_asset: str = setting(
+        _QUOTE,
+        doc='"quote"; "received": a buy\'s fee is taken in base asset; or an asset such as "BNB", of which fees are '
+        "taken as long as the account holds enough, then of the quote asset; [fee_assets] says what it is worth",
+    )
     latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
     consumed: Consumed = setting(
         Consumed.UNTIL_CHANGED,
@@ -128,6 +147,14 @@ class PaperSettings:
     instruments: Mapping[str, SymbolRules] = setting(
         factory=dict, doc="rules by symbol, before those of all", names="symbols"
     )
+
+    def __attrs_post_init__(self) -> None:
+        steps = [(ZERO, self.taker_fee_bps), *((tier.volume_usd, tier.taker_fee_bps) for tier in self.fee_tiers)]
+        for (volume, fee), (more, lower) in pairwise(steps):
+            if more <= volume or lower > fee:
+                raise ValueError(
+                    f"fee_tiers: {text(lower)} bps from {text(more)} USD on: volumes have to rise, and fees to fall"
+                )
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -163,6 +190,9 @@ class PaperExchange(Exchange):
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
         self._granted: dict[str, Decimal] = {}
+        #: The account's own trades of the last 30 days, by time, and their sum, where fees depend on it.
+        self._traded: deque[tuple[int, Decimal]] = deque()
+        self._volume_usd = ZERO
         self._matching = Matching(settings.consumed, seconds_to_ns(settings.max_quote_age_ms / 1000))
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
@@ -206,6 +236,7 @@ class PaperExchange(Exchange):
                 rules=self._rules(listing.symbol),
                 maker_fee_bps=self._settings.taker_fee_bps,
                 taker_fee_bps=self._settings.taker_fee_bps,
+                fee_asset=self._settings.fee_asset if self._has_fee_asset else None,
                 status=InstrumentStatus.HALTED if self._is_halted(listing.symbol) else InstrumentStatus.TRADING,
             )
             self._terms[listing.symbol] = _Terms.of(instrument)
@@ -343,10 +374,36 @@ class PaperExchange(Exchange):
 
     def _fill(self, order: Order, terms: _Terms, match: Level, fill_id: str) -> Fill:
         price, quantity = match
-        fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), terms.fee), terms.instrument.quote
-        if order.side is Side.BUY and self._settings.fee_asset is FeeAsset.RECEIVED:
-            fee, fee_asset = EXACT.multiply(quantity, terms.fee), terms.instrument.base
+        rate, instrument = self._fee_rate(terms), terms.instrument
+        fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), rate), instrument.quote
+        if order.side is Side.BUY and self._settings.fee_asset == _RECEIVED:
+            fee, fee_asset = EXACT.multiply(quantity, rate), instrument.base
+        elif self._has_fee_asset and (other := self._in_fee_asset(fee, instrument.quote)) is not None:
+            fee, fee_asset = other, self._settings.fee_asset
         return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
+
+    @property
+    def _has_fee_asset(self) -> bool:
+        return self._settings.fee_asset not in (_QUOTE, _RECEIVED)
+
+    def _in_fee_asset(self, fee: Decimal, quote: str) -> Decimal | None:
+        """Return a fee in the asset that fees are taken in; ``None`` if it has no price, or not enough is there."""
+        asset = self._settings.fee_asset
+        price = self._context.fee_price(asset, quote)
+        if price is None:
+            return None
+        amount = ceil_to(fee / price, _FEE_STEP)
+        return amount if amount <= self._balances.get(asset, ZERO) else None
+
+    def _fee_rate(self, terms: _Terms) -> Decimal:
+        """Return the fee as a share of the value, by the volume of the last 30 days."""
+        if not self._settings.fee_tiers:
+            return terms.fee
+        oldest_ns = self._context.time.now_ns() - _VOLUME_NS
+        while self._traded and self._traded[0][0] < oldest_ns:
+            self._volume_usd = EXACT.subtract(self._volume_usd, self._traded.popleft()[1])
+        reached = [tier.taker_fee_bps for tier in self._settings.fee_tiers if tier.volume_usd <= self._volume_usd]
+        return EXACT.multiply(reached[-1], _PER_BPS) if reached else terms.fee
 
     def _book(self, executed: Executed) -> None:
         """Book an order's fills."""
@@ -356,6 +413,10 @@ class PaperExchange(Exchange):
             self._credit(executed.base, fill.quantity if buying else EXACT.minus(fill.quantity))
             self._credit(executed.quote, EXACT.minus(value) if buying else value)
             self._credit(fill.fee_asset, EXACT.minus(fill.fee))
+            if self._settings.fee_tiers:
+                usd = EXACT.multiply(value, self._context.fx[executed.quote])
+                self._traded.append((executed.ts_ns, usd))
+                self._volume_usd = EXACT.add(self._volume_usd, usd)
 
     def _credit(self, asset: str, amount: Decimal) -> None:
         if amount:

@@ -124,6 +124,7 @@ class Assembly:
             execution=tables.execution,
             fx=fx,
             withdrawals=tables.withdrawals,
+            fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,
             strategy=strategy,

@@ -36,6 +36,7 @@ __all__ = [
     "ExchangeHead",
     "ExchangeTables",
     "Execution",
+    "FeeAssetTable",
     "GuardHead",
     "LiquidityTier",
     "Log",
@@ -268,6 +269,18 @@ class GuardHead:
 
 
 @attrs.frozen(kw_only=True)
+class FeeAssetTable:
+    """What a unit of an asset is worth in which fees are taken: as it is set, or at its own market."""
+
+    usd: PositiveDecimal | None = setting(None, doc="USD for one unit, as it is set")
+    symbol: str | None = setting(None, doc="a symbol that is traded, whose price it is; instead of usd")
+
+    def __attrs_post_init__(self) -> None:
+        if (self.usd is None) == (self.symbol is None):
+            raise ValueError("either usd or symbol says what it is worth")
+
+
+@attrs.frozen(kw_only=True)
 class SymbolTable:
     """Keys that hold for one symbol instead of those of the plugins' own tables."""
 
@@ -299,6 +312,11 @@ class Tables:
     execution: Execution = setting(factory=Execution, doc="how two legs become one transaction")
     fx: Mapping[str, PositiveDecimal] = setting(
         factory=dict, doc="USD for one unit of a quote asset; USD and USDT are 1 unless told otherwise"
+    )
+    fee_assets: Mapping[str, FeeAssetTable] = setting(
+        factory=dict,
+        doc="what assets are worth in which fees are taken, beside base and quote; absent: the market of a symbol with "
+        "that base asset, if one is traded",
     )
     log: Log = setting(factory=Log, doc="what is written")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
@@ -363,6 +381,7 @@ class Config:
     engine: Engine
     execution: Execution
     fx: Mapping[str, Decimal]
+    fee_assets: Mapping[str, FeeAssetTable] = attrs.field(factory=dict)
     exchanges: Mapping[str, ExchangeTables]
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)
     source: PluginTable

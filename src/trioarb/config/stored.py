@@ -86,6 +86,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield from _leaves("universe", canonical(attrs.evolve(config.universe, settings={})))
     yield from _leaves("fx", canonical(config.fx))
     yield from _leaves("withdrawals", canonical(config.withdrawals))
+    yield from _leaves("fee_assets", canonical(config.fee_assets))
     for tier in config.tiers:
         yield from _leaves(join_key("tiers", tier.name, "below_24h_quote_volume"), canonical(tier.below))
     overrides = [one for tier in config.tiers for one in tier.overrides]

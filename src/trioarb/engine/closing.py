@@ -77,6 +77,11 @@ async def close(campaign: Campaign) -> None:
         )
     marks, places = campaign.state.marks, campaign.parts.instruments.items()
     journal.record(marks.mark("end", ((symbol, venue) for symbol, by_venue in places for venue in by_venue)))
+    for asset, fee in sorted(campaign.state.statistics.unvalued_fees.items()):
+        campaign.problems.append(
+            f"fees of {text(fee)} {asset} are in no figure but the balances: the asset had no price when they were "
+            f"taken; fee_assets.{asset} gives it one"
+        )
     campaign.count(final=True)
     await reconcile_at_end(campaign)
     campaign.enter(Phase.CLOSED)

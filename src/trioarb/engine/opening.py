@@ -170,6 +170,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         markets=markets,
         time=world.time,
         settings=config.execution,
+        fee_value_of=world.fee_prices.valued,
     )
     parts = Parts(
         journal=journal,

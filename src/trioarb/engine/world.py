@@ -12,6 +12,7 @@ import attrs
 
 from trioarb.config.schema import ClockKind, Config, EngineMode
 from trioarb.config.tuning import Tuning
+from trioarb.engine.fees import FeePrices
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
@@ -64,6 +65,7 @@ class World:
     boards: dict[str, QuoteBoard]
     tuning: Tuning
     changes: Changes
+    fee_prices: FeePrices
     opener: Opener
     warnings: tuple[str, ...]
 
@@ -124,6 +126,7 @@ async def open_world(
         exchanges: dict[str, CheckedExchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
         changes = Changes(instruments, boards)
+        fee_prices = FeePrices(config, instruments, boards)
         for name, tables in config.exchanges.items():
             context = ExchangeContext(
                 venue=name,
@@ -136,6 +139,7 @@ async def open_world(
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
                 changed=changes.told_by(name),
+                fee_price=fee_prices.price,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
@@ -145,6 +149,8 @@ async def open_world(
                 f'engine.mode is "single", but the universe has {len(symbols)} symbols; '
                 'set engine.mode = "multi", or universe.mode = "SINGLE" and universe.symbol'
             )
+        if missing := list(fee_prices.missing()):
+            raise ConfigError(missing)
         tuning = Tuning(config)
         tuning.take_in(symbols)
         wide = (
@@ -163,6 +169,7 @@ async def open_world(
             boards=boards,
             tuning=tuning,
             changes=changes,
+            fee_prices=fee_prices,
             opener=opener,
             warnings=(
                 *unknown_warnings(selection, config.universe),

@@ -18,7 +18,7 @@ from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
-from trioarb.model.event import OrderReopened, PairOpened
+from trioarb.model.event import OrderFilled, OrderReopened, PairOpened
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side
@@ -51,6 +51,7 @@ class Executor:
         markets: Mapping[str, Market],
         time: CampaignTime,
         settings: Execution,
+        fee_value_of: Callable[[OrderFilled], Decimal | None],
     ) -> None:
         self.order_prefix = f"{campaign_id}-"
         self._journal = journal
@@ -59,7 +60,7 @@ class Executor:
         self._settings = settings
         self._venues = venues
         self._markets = markets
-        self._lives = Lives(journal, trades, instruments)
+        self._lives = Lives(journal, trades, instruments, fee_value_of)
         self._sender = Sender(
             journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from msgspec.structs import replace
 
 from trioarb.execution.life import Life
 from trioarb.journal.journal import Journal
-from trioarb.model.event import Event
+from trioarb.model.event import Event, OrderFilled
 from trioarb.model.market import Instrument
 from trioarb.model.order import OrderStatus, OrderUpdate
 from trioarb.state.trades import OpenOrder, Trades
@@ -17,10 +20,18 @@ __all__ = ["Lives"]
 class Lives:
     """Orders under way, each with its `Life`; one that is done is taken up again where its venue says more of it.
 
-    ``instruments`` by symbol and venue.
+    ``instruments`` by symbol and venue. ``value_of`` says what a fill's fee is worth in quote asset, where that is
+    neither the base nor the quote asset.
     """
 
-    def __init__(self, journal: Journal, trades: Trades, instruments: Mapping[str, Mapping[str, Instrument]]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        trades: Trades,
+        instruments: Mapping[str, Mapping[str, Instrument]],
+        value_of: Callable[[OrderFilled], Decimal | None],
+    ) -> None:
+        self._value_of = value_of
         self._journal = journal
         self._trades = trades
         self._instruments = instruments
@@ -47,12 +58,17 @@ class Lives:
         life = self._lives.get(order_id)
         if life is None:
             life = self._take_up(order)
-        events = life.hear(update)
+        events = [self._valued(event) for event in life.hear(update)]
         if life.is_done:
             self._lives.pop(order_id, None)
         else:
             self._lives[order_id] = life
         return life, events
+
+    def _valued(self, event: Event) -> Event:
+        if not isinstance(event, OrderFilled) or event.fee_asset in (event.base, event.quote):
+            return event
+        return replace(event, fee_value=self._value_of(event))
 
     def missing(self) -> list[str]:
         """Return the orders of which venues count more as filled than they told of."""

@@ -301,6 +301,11 @@ class OrderAcknowledged(Event, frozen=True, kw_only=True):
 
 
 class OrderFilled(Event, frozen=True, kw_only=True):
+    """``fee_value``: what a fee in neither base nor quote asset is worth in quote asset, at the price of that moment.
+
+    It is absent where the asset had none; the fee is then in no figure but the ledger, and told at the end.
+    """
+
     client_order_id: str
     fill_id: str
     venue: str
@@ -312,6 +317,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     price: Decimal
     fee: Decimal
     fee_asset: str
+    fee_value: Decimal | None = None
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):

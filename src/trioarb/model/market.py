@@ -38,6 +38,8 @@ class InstrumentStatus(Enum):
 class Instrument:
     """A symbol as one venue lists it. Fees in basis points of the traded quote value.
 
+    ``fee_asset``: what they are taken in, where that is known and neither base nor quote.
+
     A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again.
     """
 
@@ -50,6 +52,7 @@ class Instrument:
     maker_fee_bps: Decimal
     taker_fee_bps: Decimal
     status: InstrumentStatus = InstrumentStatus.TRADING
+    fee_asset: str | None = None
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

@@ -152,7 +152,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution. ``fee`` is what the venue took, in ``fee_asset``: the base or the quote asset."""
+    """One execution. ``fee`` is what the venue took, in ``fee_asset``, whichever that is; below zero: a rebate."""
 
     fill_id: str
     quantity: Decimal

@@ -117,6 +117,7 @@ TABLES = (
             _decimal("price", "quote asset per base"),
             _decimal("fee", "below zero: a rebate"),
             _text("fee_asset"),
+            _decimal("fee_value", "quote asset; of fees in neither base nor quote asset, absent without a price"),
         ),
     ),
     Table(

@@ -60,6 +60,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "pnl_usd": statistics.pnl_usd,
             "unrealised_usd": state.unrealised_usd,
             "fees_usd": statistics.fees_usd,
+            "unvalued_fees": dict(sorted(statistics.unvalued_fees.items())) or None,
             "win_rate": win_rate(statistics),
             "decisions": {
                 **{answer.value: statistics.decisions[answer] for answer in Answer},

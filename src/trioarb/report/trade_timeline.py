@@ -35,6 +35,7 @@ from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.timeline import describe_residual, utc
+from trioarb.state.trades import fee_of
 
 __all__ = ["TradeTimeline"]
 
@@ -177,7 +178,7 @@ class TradeTimeline(Folding):
             return
         pair, is_buy = self._pairs.get(order.pair_id), event.side is Side.BUY
         value = event.quantity * event.price
-        fee = event.fee * event.price if event.fee_asset == event.base else event.fee
+        fee = fee_of(event)
         late, what, parts = ", learnt late", "late fills", self._late
         if pair is not None:
             if event.venue == pair.opened.buy_venue:

@@ -128,6 +128,7 @@ class Statistics(Folding):
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
         self.denied: dict[str, Decided] = {}
+        self.unvalued_fees: dict[str, Decimal] = {}
         self.closed = 0
         self.won = 0
         self.exits: Counter[str] = Counter()
@@ -247,10 +248,14 @@ class Statistics(Folding):
         if entry_symbol:
             self.of(entry_symbol).sent += 1
 
-    def _count_order(
-        self, event: OrderFilled | OrderCancelled | OrderExpired | OrderRejected | OrderUnknown, _: Record
-    ) -> None:
+    def _count_order(self, event: OrderCancelled | OrderExpired | OrderRejected | OrderUnknown, _: Record) -> None:
         self.orders[_ANSWERS[type(event)]] += 1
+
+    def _fill(self, filled: OrderFilled, _: Record) -> None:
+        self.orders[_ANSWERS[OrderFilled]] += 1
+        if filled.fee_value is None and filled.fee and filled.fee_asset not in (filled.base, filled.quote):
+            known = self.unvalued_fees.get(filled.fee_asset, ZERO)
+            self.unvalued_fees[filled.fee_asset] = EXACT.add(known, filled.fee)
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self.of(opened.symbol).filled += 1

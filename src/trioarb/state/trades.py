@@ -35,7 +35,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades"]
+__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades", "fee_of"]
 
 #: For how long an order is known after it was submitted, at least.
 KNOWN_FOR_NS = 20 * 60 * SECOND_NS
@@ -44,8 +44,12 @@ _add, _multiply = EXACT.add, EXACT.multiply
 
 
 def fee_of(fill: OrderFilled) -> Decimal:
-    """Return a fill's fee in quote asset. One in base asset is valued at the fill's price."""
-    return _multiply(fill.fee, fill.price) if fill.fee_asset == fill.base else fill.fee
+    """Return a fill's fee in quote asset. One in base is valued at the fill's price, any other as it was booked."""
+    if fill.fee_asset == fill.quote:
+        return fill.fee
+    if fill.fee_asset == fill.base:
+        return _multiply(fill.fee, fill.price)
+    return ZERO if fill.fee_value is None else fill.fee_value
 
 
 @attrs.define

@@ -91,12 +91,7 @@ class Orders(Folding):
             return
         submitted, add = order.submitted, self._findings.add
         quantity, price, is_buy = event.quantity, event.price, event.side is Side.BUY
-        if (
-            event.symbol != submitted.symbol
-            or event.venue != submitted.venue
-            or event.side is not submitted.side
-            or event.fee_asset not in (event.base, event.quote)
-        ):
+        if event.symbol != submitted.symbol or event.venue != submitted.venue or event.side is not submitted.side:
             add(Check.ANSWERS, record, "fills another order than was submitted")
         if quantity <= 0 or quantity > order.unfilled:
             what = f"fills {text(quantity)}, but {text(order.unfilled)} of {text(submitted.quantity)} were open"
@@ -108,7 +103,7 @@ class Orders(Folding):
             add(Check.ANSWERS, record, "is counted a second time")
         order.fill_ids.add(event.fill_id)
         value = quantity * price
-        fee = event.fee * price if event.fee_asset == event.base else event.fee
+        fee = self._fee_of(event, record, price)
         self._books.fill(order.lock, event, value)
         self.earned[event.quote] += (-value if is_buy else value) - fee
         pair = order.pair
@@ -121,6 +116,17 @@ class Orders(Folding):
         order.unfilled -= quantity
         if not order.unfilled:
             self._finish(order)
+
+    def _fee_of(self, event: OrderFilled, record: Record, price: Decimal) -> Decimal:
+        """Return what a fee is worth in quote asset; one in a third asset, as it was booked."""
+        if event.fee_asset == event.quote or event.fee_asset == event.base:
+            if event.fee_value is not None:
+                self._findings.add(Check.PNL, record, f"values a fee in {event.fee_asset}, which is traded here")
+            return event.fee * price if event.fee_asset == event.base else event.fee
+        value = ZERO if event.fee_value is None else event.fee_value
+        if (value > 0) != (event.fee > 0) and event.fee_value is not None:
+            self._findings.add(Check.PNL, record, f"values a fee of {text(event.fee)} at {text(value)}")
+        return value
 
     def _cancel(self, event: OrderCancelled | OrderExpired, record: Record) -> None:
         order = self._heard_of(record, event.client_order_id)

@@ -161,7 +161,8 @@ class ExchangeContext:
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
     ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
-    (halted, trading), from now on; before the campaign has begun, too. Fees can't change.
+    (halted, trading), from now on; before the campaign has begun, too. Fees can't change. ``fee_price(asset,
+    quote)`` is what an asset in which fees are taken is worth in a quote asset, by the campaign's own prices.
     """
 
     venue: str
@@ -175,3 +176,4 @@ class ExchangeContext:
     resumed: bool = False
     inner: Exchange | None = None
     changed: Callable[[Instrument], None] = lambda instrument: None
+    fee_price: Callable[[str, str], Decimal | None] = lambda asset, quote: None
