@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from trioarb.api import (
+    BPS,
     SECOND_NS,
     Answer,
     Count,
@@ -22,6 +23,7 @@ from trioarb.api import (
     PairKind,
     PositiveBps,
     PositiveCount,
+    PositiveDecimal,
     PositiveMoney,
     Record,
     Refusal,
@@ -35,13 +37,24 @@ from trioarb.api import (
 
 __all__ = ["SymbolSettings", "SymbolTier"]
 
-_BREAKER, _TOO_GOOD = "circuit_breaker", "edge_too_good"
+_BREAKER, _TOO_GOOD, _APART = "circuit_breaker", "edge_too_good", "price_ratio"
+#: Rules that say that prices can't be right.
+_DOUBTS = frozenset({_TOO_GOOD, _APART})
 
 
 @attrs.frozen(kw_only=True)
 class SymbolSettings:
     max_edge_bps: PositiveBps = setting(
         Decimal(500), doc="higher edges are no opportunity, but two coins of one ticker, or prices that are wrong: DENY"
+    )
+    max_price_ratio: PositiveDecimal = setting(
+        Decimal("1.03"),
+        doc="where one venue sells for so many times what another asks, fees paid, it may be another coin of the same "
+        "ticker",
+        concerns="price_ratio",
+    )
+    price_ratio_seconds: Seconds = setting(
+        Decimal(30), doc="a route whose prices are apart by more than that for this long is no opportunity: DENY"
     )
     max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
@@ -62,12 +75,17 @@ class _State:
     open_until_ns: int | None = None
     has_tripped: bool = False
     open_trades: set[str] = attrs.field(factory=set)
-    #: Whether it was said of an edge that it is too good.
-    has_warned: bool = False
+    #: The rules of which it was said that prices can't be right.
+    warned: set[str] = attrs.field(factory=set)
+    #: By venues: since when their prices are too far apart, and when that was seen last.
+    apart: dict[tuple[str, str], tuple[int, int]] = attrs.field(factory=dict)
 
 
 class SymbolTier(GuardTier):
-    """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss."""
+    """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss.
+
+    How long prices have been apart is seen at opportunities, and begins anew when a campaign is resumed.
+    """
 
     folds = frozenset({event.Decided, event.GuardTripped, event.PositionOpened, event.PositionClosed, event.PairEnded})
     reacts = frozenset({event.Decided, event.PositionClosed, event.PairEnded})
@@ -86,6 +104,8 @@ class SymbolTier(GuardTier):
         state = self._states[symbol]
         if opportunity.edge_bps > limits.max_edge_bps:
             return _deny(_TOO_GOOD, f"{text(opportunity.edge_bps)} bps", f"{text(limits.max_edge_bps)} bps")
+        if (apart := self._apart(opportunity, limits, state, now_ns)) is not None:
+            return apart
         if state.open_until_ns is not None and now_ns < state.open_until_ns:
             return _deny(_BREAKER, f"open for {(state.open_until_ns - now_ns) / SECOND_NS:.3f} s", "closed")
         if state.last_allowed_ns is not None:
@@ -106,6 +126,23 @@ class SymbolTier(GuardTier):
             return _deny("daily_loss", self._risk.loss_text(now_ns, symbol), text(limits.max_symbol_daily_loss_usd))
         return None
 
+    def _apart(self, opportunity: Opportunity, limits: SymbolSettings, state: _State, now_ns: int) -> Refusal | None:
+        """Refuse a route whose prices have been too far apart for too long."""
+        route, ratio = opportunity.route, 1 + opportunity.edge_bps / BPS
+        venues = route.buy_venue, route.sell_venue
+        if ratio <= limits.max_price_ratio:
+            state.apart.pop(venues, None)
+            return None
+        longest_ns = seconds_to_ns(limits.price_ratio_seconds)
+        since_ns, seen_ns = state.apart.get(venues, (now_ns, now_ns))
+        if now_ns - seen_ns > longest_ns // 3:
+            since_ns = now_ns  # they were together in between, for all we know
+        state.apart[venues] = since_ns, now_ns
+        if now_ns - since_ns < longest_ns:
+            return None
+        limit = f"{text(limits.max_price_ratio)} for {text(limits.price_ratio_seconds)} s"
+        return _deny(_APART, f"{ratio:.4f} for {(now_ns - since_ns) / SECOND_NS:.0f} s", limit)
+
     def _limits(self, symbol: str) -> SymbolSettings:
         if self._settings_of is None:
             return self._settings
@@ -118,8 +155,8 @@ class SymbolTier(GuardTier):
                 self._states[symbol].last_allowed_ns = record.ts_ns
             case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
                 self._states[symbol].open_until_ns, self._states[symbol].has_tripped = until_ns, True
-            case event.GuardTripped(tier=self._name, rule="edge_too_good", symbol=str(symbol)):
-                self._states[symbol].has_warned = True
+            case event.GuardTripped(tier=self._name, rule=str(rule), symbol=str(symbol)) if rule in _DOUBTS:
+                self._states[symbol].warned.add(rule)
             case event.PositionOpened(symbol=symbol, trade_id=trade_id):
                 self._states[symbol].open_trades.add(trade_id)
             case event.PositionClosed(symbol=symbol, trade_id=trade_id, pnl_usd=pnl_usd):
@@ -155,12 +192,12 @@ class SymbolTier(GuardTier):
         )
 
     def _warn(self, decided: event.Decided) -> Iterable[GuardTripped]:
-        """Say once of a symbol that an edge is too good."""
-        is_too_good = decided.tier == self._name and decided.rule == _TOO_GOOD
-        if is_too_good and not self._states[decided.symbol].has_warned:
+        """Say once of a symbol that its prices can't be right."""
+        rule = decided.rule
+        if decided.tier == self._name and rule in _DOUBTS and rule not in self._states[decided.symbol].warned:
             yield GuardTripped(
                 tier=self._name,
-                rule=_TOO_GOOD,
+                rule=rule,
                 answer=Answer.DENY,
                 symbol=decided.symbol,
                 value=f"{decided.value}, from {decided.buy_venue} to {decided.sell_venue}",

@@ -1,0 +1,62 @@
+"""Two coins that share a ticker: prices that are too far apart for too long are no opportunity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trioarb.api import SECOND_NS
+from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+
+
+def run(ratio: Callable[[int], float], *, venues: str = "ab", **symbol: Any) -> CampaignResult:
+    """Venue b quotes so many times what the others do, by the second."""
+    config = two_venues()
+    config["session"]["max_runtime_seconds"] = 120
+    config["exchanges"] = dict.fromkeys(venues, config["exchanges"]["a"])
+    config["strategy"] = {"exit_bps": -12, "max_holding_seconds": 2}
+    config["guards"] |= {"symbol": {"cooldown_seconds": 3, "circuit_breaker_loss_count": 0, **symbol}}
+    config["guards"]["portfolio"] = {"max_symbol_allocation_pct": 1}
+
+    def tape(venue: str) -> ScriptedTape:
+        prices = [100.0 * (ratio(second) if venue == "b" else 1.0) for second in range(120)]
+        rows = [(float(at), "AAAUSDT", price, 90.0, price * 1.0001, 90.0) for at, price in enumerate(prices)]
+        return ScriptedTape(rows, listings=[listing("AAA")])
+
+    return run_virtual(config, plugins={"market": scripted_market({venue: tape(venue) for venue in venues})})
+
+
+def entries(result: CampaignResult) -> list[float]:
+    start_ns = result.events[0]["ts_ns"]
+    return [(one["ts_ns"] - start_ns) / SECOND_NS for one in result.of_type("pair_opened") if one["kind"] == "entry"]
+
+
+def test_a_ratio_that_stays_puts_the_route_into_quarantine_with_one_warning() -> None:
+    result = run(lambda second: 1.04)
+
+    assert entries(result)
+    assert max(entries(result)) < 30
+    assert result.refusals["symbol.price_ratio"] > 50
+    (tripped,) = result.of_type("guard_tripped")
+    assert tripped["rule"] == "price_ratio"
+    assert "from a to b" in tripped["value"]
+    assert tripped["limit"] == "1.03 for 30 s"
+
+
+def test_a_ratio_that_comes_and_goes_is_an_opportunity() -> None:
+    result = run(lambda second: 1.04 if second % 40 < 20 else 1.0)
+
+    assert "symbol.price_ratio" not in result.refusals
+    assert max(entries(result)) > 80
+
+
+def test_a_route_is_traded_again_when_its_prices_are_nearer() -> None:
+    result = run(lambda second: 1.04 if second < 60 else 1.02)
+
+    assert not [at for at in entries(result) if 30 <= at < 60]
+    assert [at for at in entries(result) if at >= 60]
+
+
+def test_the_band_is_set_by_keys() -> None:
+    assert max(entries(run(lambda second: 1.04, max_price_ratio="1.05"))) > 100
+    assert max(entries(run(lambda second: 1.01, max_price_ratio="1.005", price_ratio_seconds=10))) < 10
