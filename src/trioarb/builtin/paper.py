@@ -186,7 +186,7 @@ class PaperExchange(Exchange):
         self.grants_inventory = settings.inventory_usd_per_symbol > 0
         self._settings = settings
         self._context = context
-        self._latency_ns = seconds_to_ns(settings.latency_ms / 1000)
+        self._latency_ns = seconds_to_ns(settings.latency_ms * context.latency_factor / 1000)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
         self._granted: dict[str, Decimal] = {}

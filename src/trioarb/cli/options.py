@@ -23,6 +23,7 @@ __all__ = [
     "Overrides",
     "RecordDir",
     "Runtime",
+    "Sensitive",
     "Shown",
     "pair",
 ]
@@ -58,6 +59,16 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON 
 Iterations = Annotated[int | None, Parameter(help="Evaluations per symbol; overrides the file.")]
 
 Runtime = Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds; overrides the file.")]
+
+Sensitive = Annotated[
+    bool,
+    Parameter(
+        name="--sensitivity",
+        negative="",
+        help="When it has ended, play it again with 0, 1, 2 and 5 times the latency of its simulated venues, in "
+        "virtual time, and say what it would have earned. For markets that can be played again; Ctrl-C leaves it out.",
+    ),
+]
 
 NewJournal = Annotated[
     Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, Runtime, Shown, pair
+from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, Runtime, Sensitive, Shown, pair
 from trioarb.cli.run import run_anew
 from trioarb.config.quotes import Quotes
 
@@ -34,6 +34,7 @@ def replay(
     iterations: Iterations = None,
     runtime: Runtime = None,
     journal: NewJournal = None,
+    sensitivity: Sensitive = False,
     shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
@@ -46,4 +47,5 @@ def replay(
         iterations=iterations,
         runtime=runtime,
         quotes=Quotes(paths=quotes, exchanges=exchanges),
+        sensitivity=sensitivity,
     )

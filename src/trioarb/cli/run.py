@@ -8,11 +8,22 @@ from decimal import Decimal
 from pathlib import Path
 
 from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
-from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, RecordDir, Runtime, Shown
+from trioarb.cli.options import (
+    SHOWN,
+    ConfigFile,
+    Iterations,
+    NewJournal,
+    Overrides,
+    RecordDir,
+    Runtime,
+    Sensitive,
+    Shown,
+)
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.load import load_config
 from trioarb.config.quotes import Quotes
+from trioarb.errors import CampaignError
 from trioarb.plugin.registry import load_plugins
 
 __all__ = ["run", "run_anew"]
@@ -30,10 +41,20 @@ def run(
     runtime: Runtime = None,
     journal: NewJournal = None,
     record: RecordDir = None,
+    sensitivity: Sensitive = False,
     shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign; return its exit code."""
-    return run_anew(config, journal, shown, overrides=overrides, iterations=iterations, runtime=runtime, record=record)
+    return run_anew(
+        config,
+        journal,
+        shown,
+        overrides=overrides,
+        iterations=iterations,
+        runtime=runtime,
+        record=record,
+        sensitivity=sensitivity,
+    )
 
 
 def run_anew(
@@ -46,6 +67,7 @@ def run_anew(
     runtime: Decimal | None,
     record: Path | None = None,
     quotes: Quotes | None = None,
+    sensitivity: bool = False,
 ) -> int:
     """Run a new campaign, on recorded ``quotes`` if there are any; return its exit code.
 
@@ -71,7 +93,9 @@ def run_anew(
         path = new_path(_JOURNALS, config.stem)
     else:
         require_free(path)
-    foreground = Foreground(name=config.stem, shown=shown, record=record)
+    if sensitivity and loaded.live:
+        raise CampaignError(f"--sensitivity: {', '.join(loaded.live)} talk to the outside, and can't be played again")
+    foreground = Foreground(name=config.stem, shown=shown, record=record, sensitivity=sensitivity)
     try:
         with loaded.config.redactor.in_errors():
             return foreground.run(loaded, plugins, keep_anew(path, loaded), path)

@@ -6,7 +6,7 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import trio
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
+from trioarb.cli.progress import Progress
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.engine.campaign import Campaign
@@ -27,7 +28,7 @@ from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
 from trioarb.engine.snapshot import snapshot_of, state_now, telemetry_of
 from trioarb.engine.watchdog import Watchdog
-from trioarb.errors import CampaignError, describe
+from trioarb.errors import CampaignError, TrioarbError, describe
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
@@ -37,6 +38,7 @@ from trioarb.report.narrator import narrate
 from trioarb.report.report import Report, tier_figures
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary, print_why
+from trioarb.survey.sensitivity import Sensitivity, sensitivity_of
 from trioarb.time.virtual import VirtualClock
 
 __all__ = [
@@ -55,6 +57,7 @@ class Foreground:
     name: str
     shown: Shown
     record: Path | None = None
+    sensitivity: bool = False
 
     def run(self, loaded: Loaded, plugins: Plugins, keeping: Keeping, journal: Path) -> int:
         """Run the campaign; return its exit code."""
@@ -87,9 +90,10 @@ class Foreground:
                     events_file.close()
                 except CampaignError as error:
                     campaign.error = campaign.error or str(error)
+            played = _sensitivity(loaded.config, plugins, console) if self.sensitivity and not campaign.error else ()
             if shown.summary is not None:
                 try:
-                    report = report_of(campaign, figures)
+                    report = report_of(campaign, figures, played)
                     write_json(shown.summary, loaded.config.redactor.value(summarise(report)))
                 except OSError as error:
                     campaign.error = (
@@ -97,7 +101,7 @@ class Foreground:
                     )
             output = LastingConsole()
             try:
-                print_summary(output, report_of(campaign, figures))
+                print_summary(output, report_of(campaign, figures, played))
                 sys.stdout.flush()
             except BrokenPipeError:
                 abandon_stdout()
@@ -117,7 +121,28 @@ def _explain(console: LastingConsole, campaign: Campaign) -> None:
     print_why(console, report)
 
 
-def report_of(campaign: Campaign, figures: Mapping[str, Mapping[str, Any]] | None = None) -> Report:
+def _sensitivity(config: Config, plugins: Plugins, console: LastingConsole) -> Sequence[Sensitivity]:
+    """Play the campaign again with other latencies; Ctrl-C leaves that out."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Progress() as progress:
+            return sensitivity_of(
+                config, plugins, on_progress=lambda factor: progress.show(f"again, with {factor} times the latency")
+            )
+    except KeyboardInterrupt:
+        console.say("sensitivity: interrupted, so it isn't known", style="yellow")
+    except TrioarbError as error:
+        console.say(f"sensitivity: not known; {error}", style="yellow")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return ()
+
+
+def report_of(
+    campaign: Campaign,
+    figures: Mapping[str, Mapping[str, Any]] | None = None,
+    sensitivity: Sequence[Sensitivity] = (),
+) -> Report:
     """Return what reports of a campaign of this process are made of; ``figures``: what its guard tiers said already."""
     at_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
     return Report(
@@ -126,6 +151,7 @@ def report_of(campaign: Campaign, figures: Mapping[str, Mapping[str, Any]] | Non
         at_ns=at_ns,
         tier_figures=tier_figures(campaign.tiers, at_ns) if figures is None else figures,
         telemetry=telemetry_of(campaign),
+        sensitivity=sensitivity,
         head=campaign.head,
         error=campaign.error,
         exit_code=None if campaign.ended_by is None else campaign.exit_code,

@@ -118,6 +118,9 @@ class Session:
         Decimal(1), doc='campaign seconds per real second; needs clock = "real" and no live market'
     )
     seed: int = setting(7, doc="of the dummy market and of simulated rejections")
+    latency_factor: Amount = setting(
+        Decimal(1), doc="simulated venues take so many times as long as they are configured to; see --sensitivity"
+    )
     close_positions_at_end: bool = setting(True, doc="close what is open when the campaign ends; false: keep it")
     journal: Path | None = setting(
         None, doc="file that every event is kept in; absent: a new one under journals/; the flag --journal wins"

@@ -136,6 +136,7 @@ async def open_world(
                 book=_book(boards, name),
                 market_rules=markets[name].rules,
                 fx=config.fx,
+                latency_factor=config.session.latency_factor,
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
                 changed=changes.told_by(name),

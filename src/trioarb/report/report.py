@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from trioarb.report.plain import to_plain
 from trioarb.state.snapshot import Telemetry
 from trioarb.state.state import State
 from trioarb.state.statistics import Statistics
+from trioarb.survey.sensitivity import Sensitivity
 from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["Report", "tier_figures"]
@@ -25,6 +26,7 @@ __all__ = ["Report", "tier_figures"]
 class Report:
     """The configuration, what was folded from the journal, and what guard tiers say of themselves, by their names.
 
+    ``sensitivity``: what it would have earned with other latencies, where that was asked for.
     ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``head`` is
     ``SEQ:HASH`` of the journal's last event, where that is known. ``error`` and ``exit_code`` are those of the process;
     a journal's own are the default.
@@ -35,6 +37,7 @@ class Report:
     at_ns: int
     tier_figures: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     telemetry: Telemetry | None = None
+    sensitivity: Sequence[Sensitivity] = ()
     head: str = ""
     error: str = attrs.field()
     exit_code: int | None = attrs.field()

@@ -91,6 +91,7 @@ def summarise(report: Report) -> dict[str, Any]:
                 for venue, by_asset in state.ledger.balances().items()
             },
             "recording": _recording(telemetry.recording),
+            "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,
             "closed_trades": statistics.closed,
             "trades": trades(statistics),
             "open_positions": open_positions(state),

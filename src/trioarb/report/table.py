@@ -154,6 +154,13 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     answers: list[tuple[str, str | Text]] = [
         (answer.value, number_of(statistics.decisions[answer])) for answer in Answer
     ]
+    yield (
+        "Latency, realised PnL (USD)",
+        [
+            (f"× {text(one.latency_factor)}, {one.trades:,} trades", signed_usd(one.pnl_usd))
+            for one in report.sensitivity
+        ],
+    )
     yield "Decisions", [*answers, *_most_common(statistics.by_rule, indent="  ")]
     yield (
         "Pairs",

@@ -172,6 +172,7 @@ class ExchangeContext:
     book: Callable[[str], Book | None]
     market_rules: Callable[[str], TradingRules | None]
     fx: Mapping[str, Decimal]
+    latency_factor: Decimal = Decimal(1)
     state: Path | None = None
     resumed: bool = False
     inner: Exchange | None = None
