@@ -30,6 +30,7 @@ _MACHINE = "tests/execution/test_pair_machine.py::"
 _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
+_RESIDUALS = "tests/engine/test_residuals.py::"
 _MARKS = "tests/engine/test_marks.py::"
 _LOG = "tests/journal/test_log.py::"
 _WRITER = "tests/journal/test_writer.py::"
@@ -337,6 +338,14 @@ _TRADE = (
         text="        limit = leg.limit_beyond(slippage_bps)",
         instead="        limit = leg.limit_beyond(2 * slippage_bps)",
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
+    ),
+    Removal(
+        name="residuals are worked off",
+        promise="**A RESIDUAL is worked off**",
+        file="src/trioarb/engine/run.py",
+        text='        services.start_soon(serve, campaign, "working off residuals", work_periodically)\n',
+        instead="",
+        tests=(f"{_RESIDUALS}test_a_residual_is_traded_away_before_the_market_has_fallen_far",),
     ),
     Removal(
         name="losses by marks",

@@ -250,7 +250,8 @@ def test_a_side_that_was_withdrawn_is_not_traded_on_and_an_exit_waits_for_it() -
 def test_a_loss_counts_what_is_left_of_a_withdrawn_side_at_its_last_price_and_says_so(withdrawn: float) -> None:
     config = two_venues()
     config["strategy"] = {"entry_bps": 50, "exit_bps": -40, "max_quote_age_ms": 60_000}
-    config["execution"] = {"hedge_deadline_seconds": 1}
+    config["engine"] = {"loss_basis": "realised"}
+    config["execution"] = {"hedge_deadline_seconds": 1, "residual_policy": "hold"}
     config["guards"]["global"] = {"max_daily_loss_usd": "0.45"}
     config["exchanges"]["b"]["latency_ms"] = 500
     a: list[Row] = [(0.0, base, 99.9, 100.0, 100.0, 100.0) for base in ("BTC", "ETH")]

@@ -53,7 +53,7 @@ def run(
         table |= {"plugin": "telling", "tick_size": "0.1", "lot_size": "0.01"}
     config["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_usd": 400}
     config["guards"]["symbol"] = {"cooldown_seconds": cooldown}
-    config["execution"] = execution
+    config["execution"] = {"residual_policy": "hold", **execution}
     plugins = {"market": scripted_market(tapes), "venue": plugin_of(telling(tells, away))}
     return run_virtual(config, plugins=plugins)
 

@@ -131,7 +131,8 @@ def second_opinion(result: CampaignResult, books: Books) -> None:
 
 def audited(config: str | Mapping[str, Any], *, plugins: Any = None, overrides: Sequence[str] = ()) -> CampaignResult:
     """Run a campaign, keep its books again, and compare."""
-    result = run_virtual(config, plugins=plugins, overrides=overrides)
+    plain = ['execution.residual_policy="hold"', 'engine.loss_basis="realised"']
+    result = run_virtual(config, plugins=plugins, overrides=[*plain, *overrides])
     assert not result.campaign.error or CANT_BE_ASKED in result.campaign.error
     loaded = result.campaign.config
     limits: dict[str, Any] = {"max_concurrent_pairs": loaded.engine.max_concurrent_pairs}

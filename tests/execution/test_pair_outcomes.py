@@ -221,6 +221,7 @@ def run(
     tapes = {venue: ScriptedTape(rows, listings=[listing("BTC")]) for venue, rows in quotes.items()}
     spec = ExchangeSpec(name="fateful", doc="scripted fates", open=open_exchange, wraps=True)
     table = two_venues()
+    table["execution"] = {"residual_policy": "hold"}
     for venue, paper in table["exchanges"].items():
         market = paper.pop("market")
         paper |= {"plugin": "paper", "tick_size": "0.1", "lot_size": str(LOT), "account": account}

@@ -121,6 +121,7 @@ def _run(
     tapes = {venue: ScriptedTape(list(rows(venue)), listings=listings) for venue in ("a", "b")}
     spec = ExchangeSpec(name="fateful", doc="fates", settings=PaperSettings, open=open_exchange)
     table = two_venues()
+    table["execution"] = {"residual_policy": "hold"}
     for venue in table["exchanges"].values():
         venue |= {"plugin": "fateful", "tick_size": "0.1", "lot_size": "0.01", "latency_ms": latency_ms}
     # A feed that ends here is the end of a script, not of a venue.

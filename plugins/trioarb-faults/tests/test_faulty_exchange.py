@@ -45,6 +45,7 @@ def venues(
 ) -> dict[str, Any]:
     """Two paper venues, faulty where faults are given. ``paper`` holds keys of both paper venues."""
     config = two_venues()
+    config["execution"] = {"residual_policy": "hold"}
     config["session"]["seed"] = seed
     for venue, faults in (("a", a), ("b", b)):
         table = config["exchanges"][venue] | {"tick_size": "0.1", "lot_size": "0.01", **paper}

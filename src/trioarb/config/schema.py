@@ -46,6 +46,7 @@ __all__ = [
     "Override",
     "PluginHead",
     "PluginTable",
+    "ResidualPolicy",
     "Session",
     "StrategyHead",
     "SymbolTable",
@@ -83,6 +84,13 @@ class Durability(Enum):
 
     ORDER = "order"
     BATCH = "batch"
+
+
+class ResidualPolicy(Enum):
+    """What becomes of a one-sided quantity that a pair left."""
+
+    WORK = "work"
+    HOLD = "hold"
 
 
 class LossBasis(Enum):
@@ -205,6 +213,10 @@ class Execution:
     hedge_retry_ms: PositiveMilliseconds = setting(Decimal(100), doc="pause between two tries that filled nothing")
     unwind_slippage_bps: NonNegativeBps = setting(
         Decimal(20), doc="how far beyond the touch a hedge, an unwind or a forced exit may trade"
+    )
+    residual_policy: ResidualPolicy = setting(
+        ResidualPolicy.WORK,
+        doc="work: what a pair left is traded away as soon as a venue can, within the slippage; hold: only reported",
     )
     max_exit_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(10_000), doc="no position is closed at quotes older than this, whatever the reason: it waits"

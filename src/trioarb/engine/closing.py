@@ -7,6 +7,7 @@ import trio
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile_at_end
 from trioarb.engine.symbol import SymbolTask
+from trioarb.engine.working import work_at_end
 from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
@@ -34,6 +35,7 @@ async def drain(campaign: Campaign) -> None:
                 f"{position.route.buy_venue} and short at {position.route.sell_venue}"
                 f"{campaign.symbols[position.route.symbol].why_open(position)}"
             )
+    await work_at_end(campaign)
 
 
 async def _learn_late_orders(campaign: Campaign) -> None:

@@ -35,6 +35,7 @@ from trioarb.engine.signals import Signals
 from trioarb.engine.supervisor import start_arrivals, supervise
 from trioarb.engine.universe import refresh_periodically
 from trioarb.engine.updates import follow_updates
+from trioarb.engine.working import work_periodically
 from trioarb.errors import JournalError, MarketDataError, TrioarbError
 from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import Decided, Record
@@ -195,6 +196,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "the counters", count_periodically)
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
+        services.start_soon(serve, campaign, "working off residuals", work_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:

@@ -18,7 +18,7 @@ from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
-from trioarb.model.event import OrderFilled, OrderReopened, PairOpened
+from trioarb.model.event import OrderFilled, OrderReopened, PairOpened, ResidualLeft, ResidualWorked
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side
@@ -66,6 +66,8 @@ class Executor:
         )
         #: The pairs in flight.
         self._flights: dict[str, Flight] = {}
+        #: The orders on their way that are to trade residuals away.
+        self._working: set[str] = set()
         self._level_ns = seconds_to_ns(settings.hedge_deadline_seconds)
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
@@ -181,19 +183,58 @@ class Executor:
             else:
                 self._journal.record(residual_of_reopened(order, market.base, market.usd_per_quote))
         self._sender.heard(order, life.status, is_done=life.is_done)
-        if not (pair.ended and events and life.is_done):
-            return
+        if pair.ended and events and life.is_done:
+            self._settle_late(order)
+
+    def _settle_late(self, order: OpenOrder) -> None:
+        """Record what changes now that the last word of an order has come whose pair had ended without it."""
+        submitted, market = order.submitted, self._markets[order.submitted.symbol]
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
         for change in settle_late(
             order,
             residual,
-            market.instruments[submitted.venue],
+            market.instruments[submitted.venue if residual is None else residual.venue],
             market.board.touch,
             market.last_touch,
             usd_per_quote=market.usd_per_quote,
         ):
             self._journal.record(change)
+
+    def is_sending(self, client_order_id: str) -> bool:
+        """Return whether an order that is to trade a residual away is on its way, and its answer waited for."""
+        return client_order_id in self._working
+
+    async def work(self, market: Market, residual: ResidualLeft, step: Send) -> bool:
+        """Send an order that is to trade away a residual; return whether it did, in part at least.
+
+        Not ended by cancellation of the caller. Without an answer its fate is asked for later.
+        """
+        flight = Flight(market, self._trades.pair_of(residual))
+        order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price)
+        order_id = order.client_order_id
+        self._journal.record(
+            ResidualWorked(residual_id=residual.residual_id, symbol=market.symbol, client_order_id=order_id)
+        )
+        self._sender.submit(flight, order, step.purpose)
+        known = self._trades.orders[order_id]
+        longest = 3 * self._settings.leg_timeout_seconds + _MARGIN_SECONDS
+        deadline = min(trio.current_time() + float(longest), self.hurry_until)
+        self._working.add(order_id)
+        try:
+            with trio.CancelScope(shield=True, deadline=deadline) as shield:
+                self._shields.add(shield)
+                await self._sender.recorded()
+                await self._sender.send_one(flight, order)
+            if shield.cancelled_caught:
+                self._sender.call_unknown(flight, "no answer before its time was up")
+        finally:
+            self._shields.discard(shield)
+            self._working.discard(order_id)
+            self._sender.let_go(flight)
+        if known.is_done and any(one.client_order_id == order_id for one in self._trades.residuals.values()):
+            self._settle_late(known)
+        return bool(known.filled)
 
     def _open_exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Flight:
         opened = PairOpened(

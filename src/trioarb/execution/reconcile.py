@@ -103,6 +103,8 @@ class Reconciler:
         """Ask once about every order whose pair ended without its last word. Cancellation leaves the rest as is."""
         async with trio.open_nursery() as nursery:
             for turn, order in enumerate(self._trades.late_orders):
+                if self._executor.is_sending(order.submitted.client_order_id):
+                    continue
                 nursery.start_soon(self._executor.learn, self._markets[order.submitted.symbol], order, turn)
 
     async def foreign_orders(self, venue: str, since_ns: int | None = None) -> Sequence[Order]:

@@ -150,6 +150,13 @@ class Sender:
             await send(orders[-1])
         return filled
 
+    async def send_one(self, flight: Flight, order: Order) -> None:
+        """Send a recorded order and record its outcome, as `send` does; nothing comes between that and the return."""
+        if self.expect(flight, (order,)):
+            await self.hear(flight)
+        else:
+            await self._send(flight, order)
+
     async def _send(self, flight: Flight, order: Order) -> Decimal:
         venue, until_ns = self._venues[order.venue], self._time.now_ns() + self._leg_timeout_ns
         problem = f"no answer within {text(self._leg_timeout_seconds)} s"

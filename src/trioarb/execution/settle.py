@@ -27,7 +27,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO, per_unit, share
-from trioarb.model.order import Order, Side
+from trioarb.model.order import Order, Purpose, Side
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 from trioarb.quotes.board import Touch
 from trioarb.state.trades import Flow, OpenOrder, PairFlows, TradeTotals
@@ -223,6 +223,7 @@ def settle_late(
     left of it takes its place.
     """
     late, submitted = order.late, order.submitted
+    is_work = submitted.purpose is Purpose.WORK
     if residual is None:
         if not late.net:
             return []
@@ -248,16 +249,21 @@ def settle_late(
         ResidualResolved(
             residual_id=residual.residual_id,
             symbol=submitted.symbol,
-            reason="the fate of its order was learnt",
+            reason="it was worked off" if is_work else "the fate of its order was learnt",
             pnl_usd=_multiply(realised, usd_per_quote),
             fees_usd=_multiply(late.fees, usd_per_quote),
         )
     ]
     if left:
-        events.append(
-            _residual(left, f"{residual.residual_id}.late", order.pair.opened, instrument.base, usd_per_quote)
-        )
+        events.append(_residual(left, _next_id(residual, submitted), order.pair.opened, instrument.base, usd_per_quote))
     return events
+
+
+def _next_id(residual: ResidualLeft, submitted: OrderSubmitted) -> str:
+    """Return the id of what is left of a residual once the last word of an order has come."""
+    if submitted.purpose is not Purpose.WORK:
+        return f"{residual.residual_id}.late"
+    return f"{residual.residual_id.partition('.w')[0]}.w{submitted.client_order_id.rpartition('-')[2]}"
 
 
 def residual_of_reopened(order: OpenOrder, base: str, usd_per_quote: Decimal) -> ResidualLeft:

@@ -55,6 +55,7 @@ __all__ = [
     "Record",
     "ResidualLeft",
     "ResidualResolved",
+    "ResidualWorked",
     "RouteCounted",
     "StopCleared",
     "SymbolQuarantined",
@@ -511,6 +512,16 @@ class ResidualLeft(Event, frozen=True, kw_only=True):
     mark_price: Decimal | None = None
     last_price: Decimal | None = None
     client_order_id: str | None = None
+
+
+class ResidualWorked(Event, frozen=True, kw_only=True):
+    """An order, which follows, is to trade a residual away. Once it is done the residual is resolved, and what is left
+    of it takes its place.
+    """
+
+    residual_id: str
+    symbol: str
+    client_order_id: str
 
 
 class ResidualResolved(Event, frozen=True, kw_only=True):

@@ -37,6 +37,8 @@ class Purpose(Enum):
     HEDGE = "hedge"
     UNWIND = "unwind"
     COMPLETE = "complete"
+    WORK = "work"
+    """To trade away what a pair left."""
 
 
 class OrderType(Enum):

@@ -28,6 +28,7 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualWorked,
 )
 from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO
@@ -159,6 +160,8 @@ class Trades(Folding):
         self.totals: dict[str, TradeTotals] = {}
         self.orders: dict[str, OpenOrder] = {}
         self.residuals: dict[str, ResidualLeft] = {}
+        #: The pairs that ended, and left something that is still there.
+        self._left: dict[str, PairFlows] = {}
         #: By symbol and venue.
         self.dust: dict[tuple[str, str], Dust] = {}
         self.orders_submitted = 0
@@ -214,7 +217,8 @@ class Trades(Folding):
 
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
         self.orders_submitted += 1
-        opened = self.orders[order.client_order_id] = OpenOrder(order, self.pairs[order.pair_id])
+        pair = self.pairs.get(order.pair_id) or self._left[order.pair_id]
+        opened = self.orders[order.client_order_id] = OpenOrder(order, pair)
         self._recent[order.client_order_id] = record.ts_ns, opened
         while record.ts_ns - self._recent[eldest := next(iter(self._recent))][0] > KNOWN_FOR_NS:
             del self._recent[eldest]
@@ -293,8 +297,18 @@ class Trades(Folding):
         if ended.trade_id not in self._positions:
             del self.totals[ended.trade_id]
 
+    def pair_of(self, residual: ResidualLeft) -> PairOpened:
+        """Return the pair that left a residual."""
+        return self._left[residual.pair_id].opened
+
     def _leave_residual(self, left: ResidualLeft, _: Record) -> None:
         self.residuals[left.residual_id] = left
+        if left.pair_id in self.pairs:
+            self._left[left.pair_id] = self.pairs[left.pair_id]
+
+    def _work_residual(self, worked: ResidualWorked, _: Record) -> None:
+        residual = self.residuals[worked.residual_id]
+        self.residuals[worked.residual_id] = msgspec.structs.replace(residual, client_order_id=worked.client_order_id)
 
     def _leave_dust(self, left: DustLeft, _: Record) -> None:
         dust = self.dust.setdefault((left.symbol, left.venue), Dust(left.asset))

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import DustLeft, OrderSubmitted, PairEnded, PairOpened, PositionClosed, PositionOpened, Record
+from trioarb.model.event import (
+    DustLeft,
+    OrderSubmitted,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    Record,
+    ResidualLeft,
+)
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.seen import SeenIds
@@ -44,6 +53,9 @@ class Pairs(Folding):
         self.trades: dict[str, Trade] = {}
         self.pnl_usd = ZERO
         self.dust_usd = ZERO
+        #: Pairs that ended and left residuals; and what orders that are to follow trade away.
+        self.left: dict[str, Pair] = {}
+        self.worked: dict[str, ResidualLeft] = {}
         #: What dust cost by symbol and venue; below zero where it is short.
         self.dust_cost_usd: dict[tuple[str, str], Decimal] = {}
 
@@ -104,6 +116,8 @@ class Pairs(Folding):
 
     def send(self, record: Record, event: OrderSubmitted) -> Pair | None:
         """Count an order to its pair, which has to be in flight and to want such an order."""
+        if event.purpose is Purpose.WORK:
+            return self._work(record, event)
         pair = self.in_flight.get(event.pair_id)
         if pair is None:
             what = f"is an order without an intent: {self.why_not_in_flight(event.pair_id)}"
@@ -123,6 +137,23 @@ class Pairs(Folding):
                 self._findings.add(Check.ENTRIES, record, "sends an entry's leg while the campaign drains")
         elif pair.is_entry == (purpose is Purpose.COMPLETE):
             self._findings.add(Check.INTENTS, record, f"is a {purpose.value} order of an {opened.kind.value}")
+        return pair
+
+    def _work(self, record: Record, event: OrderSubmitted) -> Pair | None:
+        """Count an order to the pair whose residual it is to trade away."""
+        pair, residual = self.left.get(event.pair_id), self.worked.pop(event.client_order_id, None)
+        if pair is None or residual is None:
+            self._findings.add(Check.INTENTS, record, "is to trade away a residual that no residual_worked names")
+            return pair
+        if not _locks_enough(event, pair.listed, event.side is Side.BUY):
+            self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
+        is_opposite = (event.side is Side.SELL) == (residual.quantity > 0)
+        if (
+            (event.symbol, event.pair_id) != (residual.symbol, residual.pair_id)
+            or not is_opposite
+            or event.quantity > abs(residual.quantity)
+        ):
+            self._findings.add(Check.INTENTS, record, f"doesn't trade away {residual.residual_id}, or more than it")
         return pair
 
     def _leave_dust(self, event: DustLeft, record: Record) -> None:
@@ -146,6 +177,8 @@ class Pairs(Folding):
             self._findings.add(Check.PAIRS, record, what)
             return
         pair.has_ended = True
+        if pair.residuals:
+            self.left[event.pair_id] = pair
         opened, trade = pair.opened, pair.trade
         for index, key in ((self._by_symbol, opened.symbol), (self.of_trade, opened.trade_id)):
             if index.get(key) is pair:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import attrs
+from msgspec.structs import replace
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import OrderSubmitted, Record, ResidualLeft, ResidualResolved
+from trioarb.model.event import OrderSubmitted, Record, ResidualLeft, ResidualResolved, ResidualWorked
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Side
 from trioarb.verify.findings import Check, Findings
@@ -96,6 +97,14 @@ class Residuals(Folding):
         if order is None or order.pair is None or order.submitted.pair_id != event.pair_id:
             return False
         return order.pair.has_ended and event.possible and event.unknown and _can_come_of(event, order.submitted)
+
+    def _work(self, event: ResidualWorked, record: Record) -> None:
+        residual = self.open.get(event.residual_id)
+        if residual is None or residual.client_order_id is not None:
+            self._findings.add(Check.RESIDUALS, record, "works off a residual that isn't there, or waits for an order")
+            return
+        self.open[event.residual_id] = replace(residual, client_order_id=event.client_order_id)
+        self._pairs.worked[event.client_order_id] = residual
 
     def _resolve(self, event: ResidualResolved, record: Record) -> None:
         self.settle()

@@ -57,7 +57,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.ENTRIES: ("decisions", (model.Decided,)),
     Check.EXPOSURE: ("changes", _EXPOSED),
     Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
-    Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualResolved)),
+    Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualWorked, model.ResidualResolved)),
     Check.MARKS: ("marks", (model.MarketsMarked,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
 }
