@@ -111,6 +111,7 @@ def _run(
     fates: Mapping[str, Fate] | None = None,
     guards: Mapping[str, Mapping[str, object]] | None = None,
     latency_ms: int = 300,
+    policy: str = "hold",
     **session: object,
 ) -> Stream:
     @asynccontextmanager
@@ -121,7 +122,9 @@ def _run(
     tapes = {venue: ScriptedTape(list(rows(venue)), listings=listings) for venue in ("a", "b")}
     spec = ExchangeSpec(name="fateful", doc="fates", settings=PaperSettings, open=open_exchange)
     table = two_venues()
-    table["execution"] = {"residual_policy": "hold"}
+    table["execution"] = {"residual_policy": policy}
+    if policy == "work":
+        table["execution"]["hedge_deadline_seconds"] = "0.01"
     for venue in table["exchanges"].values():
         venue |= {"plugin": "fateful", "tick_size": "0.1", "lot_size": "0.01", "latency_ms": latency_ms}
     # A feed that ends here is the end of a script, not of a venue.
@@ -174,6 +177,7 @@ STREAMS: Mapping[str, Callable[[], Stream]] = {
     ),
     "rejections": partial(_spread, "exchanges.*.reject_rate=0.4"),
     "residual": partial(_run, _one_trade, {"a": Fate(2), "b": Fate(1)}),
+    "residual worked off": partial(_run, _one_trade, {"a": Fate(2, 4), "b": Fate(1, 4)}, policy="work"),
     "position kept": partial(_run, _one_trade, close_positions_at_end=False, max_runtime_seconds=15),
     "stop": partial(_run, guards={"global": {"emergency_stop_loss_usd": "0.01", "max_daily_loss_usd": "0.01"}}),
     "entry of unknown fate": partial(_run, _one_trade, {"b": Fate(1, silent=True)}),

@@ -222,14 +222,14 @@ class Executor:
         deadline = min(trio.current_time() + float(longest), self.hurry_until)
         self._working.add(order_id)
         try:
-            with trio.CancelScope(shield=True, deadline=deadline) as shield:
-                self._shields.add(shield)
+            with trio.CancelScope(shield=True, deadline=deadline) as scope:
+                self._shields.add(scope)
                 await self._sender.recorded()
                 await self._sender.send_one(flight, order)
-            if shield.cancelled_caught:
+            if scope.cancelled_caught:
                 self._sender.call_unknown(flight, "no answer before its time was up")
         finally:
-            self._shields.discard(shield)
+            self._shields.discard(scope)
             self._working.discard(order_id)
             self._sender.let_go(flight)
         if known.is_done and any(one.client_order_id == order_id for one in self._trades.residuals.values()):

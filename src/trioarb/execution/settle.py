@@ -223,7 +223,9 @@ def settle_late(
     left of it takes its place.
     """
     late, submitted = order.late, order.submitted
-    is_work = submitted.purpose is Purpose.WORK
+    reason = "the fate of its order was learnt"
+    if submitted.purpose is Purpose.WORK:
+        reason = "it was traded away" if late.net else "the order to trade it away filled nothing"
     if residual is None:
         if not late.net:
             return []
@@ -249,7 +251,7 @@ def settle_late(
         ResidualResolved(
             residual_id=residual.residual_id,
             symbol=submitted.symbol,
-            reason="it was worked off" if is_work else "the fate of its order was learnt",
+            reason=reason,
             pnl_usd=_multiply(realised, usd_per_quote),
             fees_usd=_multiply(late.fees, usd_per_quote),
         )
