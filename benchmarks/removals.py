@@ -495,6 +495,32 @@ _TRADE = (
         tests=("tests/engine/test_refresh.py::test_what_a_dropped_symbol_holds_is_closed",),
     ),
     Removal(
+        name="halted is not entered",
+        promise="**A symbol that is halted at a venue is not entered there**",
+        file="src/trioarb/strategy/decide.py",
+        text="        if halted := self._halted(route):\n            return NotSized",
+        instead="        if halted := '':\n            return NotSized",
+        tests=(
+            "tests/engine/test_instruments.py::test_a_halted_instrument_is_neither_entered_nor_left_until_it_trades_again",
+        ),
+    ),
+    Removal(
+        name="fees are valued",
+        promise="counts in PnL with what that was worth",
+        file="src/trioarb/execution/lives.py",
+        text="        return replace(event, fee_value=self._value_of(event))",
+        instead="        return event",
+        tests=("tests/engine/test_fees.py::test_a_fee_in_a_third_asset_is_valued_at_its_market_of_the_moment",),
+    ),
+    Removal(
+        name="a fee without a price is told",
+        promise="never taken for nothing",
+        file="src/trioarb/engine/closing.py",
+        text="    for asset, fee in sorted(campaign.state.statistics.unvalued_fees.items()):\n",
+        instead="    for asset, fee in ():\n",
+        tests=("tests/engine/test_fees.py::test_a_fee_without_a_value_is_counted_and_told",),
+    ),
+    Removal(
         name="no quarantine stops an exit",
         promise="**No guard, quarantine, reached limit or failing journal stops an exit.**",
         file="src/trioarb/engine/supervisor.py",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from trioarb.api import Record, event
+from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Fill, Record, event
+from trioarb.builtin.paper import PaperExchange, PaperSettings
 from trioarb.errors import ConfigError
-from trioarb.state.state import State
-from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 from trioarb.verify.verification import Verifier
 
 SECONDS = 60
@@ -29,7 +31,7 @@ def tape(venue: str, *, has_bnb: bool = True) -> ScriptedTape:
     return ScriptedTape(rows, listings=[listing("AAA"), *([listing("BNB")] if has_bnb else [])])
 
 
-def run(*, has_bnb: bool = True, fee_assets: Any = None, **exchange: Any) -> CampaignResult:
+def run(*, has_bnb: bool = True, fee_assets: Any = None, plugins: Any = None, **exchange: Any) -> CampaignResult:
     config = two_venues()
     config["session"]["max_runtime_seconds"] = SECONDS
     config["strategy"] = {"exit_bps": -12, "max_holding_seconds": 300}
@@ -39,7 +41,7 @@ def run(*, has_bnb: bool = True, fee_assets: Any = None, **exchange: Any) -> Cam
         one |= {"fee_asset": "BNB", "taker_fee_bps": 4, **exchange}
         one["balances"] = {"USDT": "100000", **({"BNB": "10"} if has_bnb else {})}
     market = scripted_market({name: tape(name, has_bnb=has_bnb) for name in "ab"})
-    return run_virtual(config, plugins={"market": market})
+    return run_virtual(config, plugins={"market": market, **(plugins or {})})
 
 
 def violations(records: Any) -> list[str]:
@@ -123,17 +125,36 @@ def test_a_value_that_can_not_be_is_found() -> None:
     assert any("values a fee in USDT" in found for found in forged(Decimal("0.2"), "USDT"))
 
 
-def test_a_fee_without_a_value_is_counted_and_told() -> None:
-    state = State()
-    for one in run().records:
-        if isinstance(one.event, event.OrderFilled):
-            one = Record(one.seq, one.ts_ns, replace(one.event, fee_value=None, fee_asset="POINT"))
-        try:
-            state.apply(one)
-        except ArithmeticError:
-            break
+class Pointed(PaperExchange):
+    """Takes a point for every fill, and doesn't say so before."""
 
-    assert state.statistics.unvalued_fees["POINT"] > 0
+    def open(self) -> None:
+        self._balances["POINT"] = Decimal(1_000)
+
+    def _fill(self, *arguments: Any) -> Fill:
+        return replace(super()._fill(*arguments), fee=Decimal(1), fee_asset="POINT")
+
+
+@asynccontextmanager
+async def pointed(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
+    exchange = Pointed(settings, context)
+    exchange.open()
+    yield exchange
+
+
+def test_a_fee_without_a_value_is_counted_and_told() -> None:
+    plugin = plugin_of(ExchangeSpec(name="pointed", doc="points", settings=PaperSettings, open=pointed))
+    result = run(plugins={"pointed": plugin}, plugin="pointed", fee_asset="quote")
+
+    count = len(fills(result))
+    assert count
+    assert {one.fee_value for one in fills(result)} == {None}
+    assert result.campaign.state.statistics.unvalued_fees == {"POINT": count}
+    assert result.exit_code == 3
+    (problem,) = result.campaign.problems
+    assert f"fees of {count} POINT are in no figure but the balances" in problem
+    assert "fee_assets.POINT" in problem
+    assert violations(result.records) == []
 
 
 def test_paper_fees_fall_with_the_volume_that_was_traded() -> None:

@@ -971,6 +971,19 @@ class Books:
         elif (side == "buy") != (pair.bought < pair.sold) or order.quantity > abs(pair.bought - pair.sold):
             self._problem(f"doesn't even out {float(pair.bought)} bought and {float(pair.sold)} sold")
 
+    def _fee_value(self, event: Event, quantity: Fraction, value: Fraction) -> Fraction:
+        """Check a fill's fee, and return what it is worth in quote asset."""
+        fee, rate = number(event["fee"]), self._fee_bps(event["symbol"], event["venue"]) / _BPS
+        if event["fee_asset"] in (event["base"], event["quote"]):
+            is_base = event["fee_asset"] == event["base"]
+            self._same(event["fee"], (quantity if is_base else value) * rate, "fee")
+            return fee * number(event["price"]) if is_base else fee
+        worth = number(event["fee_value"])
+        # Of an asset of its own, the fee is rounded up to eight digits.
+        if fee and not 0 <= worth - value * rate < Fraction(1, 10**8) * worth / fee:
+            self._problem(f"takes a fee worth {float(worth)} instead of {float(value * rate)}")
+        return worth
+
     def _on_order_filled(self, event: Event) -> None:
         order = self._live(event)
         if order is None:
@@ -981,7 +994,7 @@ class Books:
         value = quantity * price
         if any(event[key] != submitted[key] for key in ("symbol", "venue", "side")):
             self._problem("fills another order than was submitted")
-        if (base, quote) != self._assets_of(symbol) or event["fee_asset"] not in (base, quote):
+        if (base, quote) != self._assets_of(symbol):
             self._problem("moves assets that are not the symbol's")
         if (venue, event["fill_id"]) in self._fill_ids:
             self._problem("is counted twice")
@@ -992,9 +1005,7 @@ class Books:
             self._problem(f"fills beyond the order's {submitted['quantity']}")
         if price > order.limit if buying else price < order.limit:
             self._problem(f"fills at a worse price than {submitted['limit_price']}")
-        fee_value = fee * price if event["fee_asset"] == base else fee
-        charged = quantity if event["fee_asset"] == base else value
-        self._same(event["fee"], charged * self._fee_bps(symbol, venue) / _BPS, "fee")
+        fee_value = self._fee_value(event, quantity, value)
         books = self.assets[venue]
         books[base].trades += quantity if buying else -quantity
         books[quote].trades -= value if buying else -value

@@ -378,8 +378,12 @@ class PaperExchange(Exchange):
         fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), rate), instrument.quote
         if order.side is Side.BUY and self._settings.fee_asset == _RECEIVED:
             fee, fee_asset = EXACT.multiply(quantity, rate), instrument.base
-        elif self._has_fee_asset and (other := self._in_fee_asset(fee, instrument.quote)) is not None:
-            fee, fee_asset = other, self._settings.fee_asset
+        elif self._has_fee_asset:
+            asset = self._settings.fee_asset
+            in_base = EXACT.multiply(quantity, rate) if asset == instrument.base else None
+            other = self._in_fee_asset(fee, instrument.quote) if in_base is None else in_base
+            if other is not None and other <= self._balances.get(asset, ZERO):
+                fee, fee_asset = other, asset
         return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
 
     @property
@@ -387,13 +391,9 @@ class PaperExchange(Exchange):
         return self._settings.fee_asset not in (_QUOTE, _RECEIVED)
 
     def _in_fee_asset(self, fee: Decimal, quote: str) -> Decimal | None:
-        """Return a fee in the asset that fees are taken in; ``None`` if it has no price, or not enough is there."""
-        asset = self._settings.fee_asset
-        price = self._context.fee_price(asset, quote)
-        if price is None:
-            return None
-        amount = ceil_to(fee / price, _FEE_STEP)
-        return amount if amount <= self._balances.get(asset, ZERO) else None
+        """Return a fee in the asset that fees are taken in, by its price; ``None`` if it has none."""
+        price = self._context.fee_price(self._settings.fee_asset, quote)
+        return None if price is None else ceil_to(fee / price, _FEE_STEP)
 
     def _fee_rate(self, terms: _Terms) -> Decimal:
         """Return the fee as a share of the value, by the volume of the last 30 days."""

@@ -16,7 +16,7 @@ __all__ = ["unknown_names"]
 
 def unknown_names(config: Config, listings: Iterable[Listing]) -> Iterator[Problem]:
     """Yield the keys that name what nobody lists; the settings of plugins say which of their tables have such keys."""
-    known = {"symbols": set[str](), "assets": set(config.fx)}
+    known = {"symbols": set[str](), "assets": {*config.fx, *config.fee_assets}}
     for listing in listings:
         known["symbols"].add(listing.symbol)
         known["assets"] |= {listing.base, listing.quote}
