@@ -15,7 +15,9 @@ CASES = {
     "stop, keeping": ["guards.global.emergency_stop_loss_usd=0.01", "session.close_positions_at_end=false"],
     "slow venue": ["exchanges.b.latency_ms=2000"],
     "rejecting venue": ["exchanges.b.reject_rate=1"],
-    "residual": ["exchanges.*.reject_rate=0.5", "execution.hedge_deadline_seconds=0.05"],
+    "residual": [
+        *("exchanges.*.reject_rate=0.5", "execution.hedge_deadline_seconds=0.05", "execution.residual_policy=hold")
+    ],
     "no time to close": [
         *("session.max_iterations=6", "execution.close_deadline_seconds=0.001", "execution.hurry_seconds=0"),
         *("strategy.exit_bps=50", "exchanges.a.latency_ms=0", "exchanges.*.market.size_usd=100"),

@@ -22,6 +22,7 @@ from trioarb.model.event import (
     Event,
     FunnelCounted,
     GuardTripped,
+    InstrumentChanged,
     InstrumentListed,
     MarketsMarked,
     MarketUp,
@@ -93,8 +94,8 @@ def test_a_journal_that_breaks_off_anywhere_has_no_violations(name: str) -> None
 def test_the_streams_have_what_is_to_be_verified() -> None:
     seen = {type(record.event) for name in STREAMS for record in stream(name)}
     # A universe that is chosen anew is verified where it is made: tests/engine/test_refresh.py; what streams of orders
-    # tell, in tests/engine/test_order_updates.py.
-    told = {OrderExpired, OrderReopened, UpdatesDown, UpdatesUp}
+    # tell, in tests/engine/test_order_updates.py; rules that change, in tests/engine/test_instruments.py.
+    told = {InstrumentChanged, OrderExpired, OrderReopened, UpdatesDown, UpdatesUp}
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

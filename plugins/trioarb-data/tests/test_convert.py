@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import TOP10, CommandLine
+from command import SPREAD, CommandLine
 
 from trioarb.cli import progress
 from trioarb_data.conversion import convert as convert_module
@@ -94,7 +94,7 @@ def test_tardis_quotes_are_checked_and_replayed(trioarb: CommandLine) -> None:
         ("bybit", 50, 1, 0),
     ]
     names = ("--exchange", "a=binance", "--exchange", "b=bybit")
-    replayed = trioarb("replay", TOP10, "--quotes", "quotes", *names, *EVERY_ROW, "--summary=summary.json", "--plain")
+    replayed = trioarb("replay", SPREAD, "--quotes", "quotes", *names, *EVERY_ROW, "--summary=summary.json", "--plain")
     assert replayed.code == 0, replayed.err
     assert {name: funnel["seen"] for name, funnel in replayed.summary["funnel"].items()} == {"BTCUSDT": 100}
 

@@ -42,7 +42,8 @@ __all__ = ["TradeTimeline"]
 #: Averages are quotients; nobody wants all their digits.
 _SHOWN = Context(prec=10)
 _ONE = Decimal(1)
-_PARTS = tuple(f"{what}: {part}" for what in ("entry", "exit", "late fills") for part in ("bought", "sold", "fees"))
+_FILLS = ("entry", "exit", "late fills", "worked off")
+_PARTS = tuple(f"{what}: {part}" for what in _FILLS for part in ("bought", "sold", "fees"))
 
 
 def _no_parts() -> defaultdict[str, Decimal]:
@@ -159,11 +160,12 @@ class TradeTimeline(Folding):
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
         pair = self._pairs.get(event.pair_id)
-        if pair is None:
+        # What works off a residual comes when its pair has ended.
+        if pair is None and all(left.pair_id != event.pair_id for left in self._residuals.values()):
             return
         self._orders[event.client_order_id] = event
         why = ""
-        if event.purpose is not Purpose.LEG:
+        if pair is not None and event.purpose is not Purpose.LEG:
             why = f", since {text(pair.bought)} was bought and {text(pair.sold)} sold"
         lost = "" if event.durable else "; the journal could not be written"
         self._tell(
@@ -180,6 +182,8 @@ class TradeTimeline(Folding):
         value = event.quantity * event.price
         fee = fee_of(event)
         late, what, parts = ", learnt late", "late fills", self._late
+        if order.purpose is Purpose.WORK:
+            late, what = "", "worked off"
         if pair is not None:
             if event.venue == pair.opened.buy_venue:
                 pair.bought += event.quantity if is_buy else -event.quantity
