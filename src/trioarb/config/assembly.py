@@ -163,7 +163,8 @@ class Assembly:
         if not isinstance(market_table, dict):
             return None
         market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market")
-        return ExchangeTables(exchange=exchange, market=market) if exchange and market else None
+        aliases = table.get("aliases", {}) if self._is_sound(f"{key}.aliases") else {}
+        return ExchangeTables(exchange=exchange, market=market, aliases=aliases) if exchange and market else None
 
     def _guards(self, tables: Mapping[str, Mapping[str, Any]]) -> tuple[PluginTable, ...]:
         ranked = []

@@ -252,6 +252,9 @@ class ExchangeHead:
 
     plugin: str = setting("paper", doc="exchange plugin; the table's other keys are its settings")
     market: Mapping[str, Any] = setting(doc='market data of the venue: { plugin = "…", that plugin\'s settings }')
+    aliases: Mapping[str, str] = setting(
+        factory=dict, doc='what assets are called here that the venue calls otherwise, such as { XBT = "BTC" }'
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -381,6 +384,7 @@ class ExchangeTables:
 
     exchange: PluginTable
     market: PluginTable
+    aliases: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

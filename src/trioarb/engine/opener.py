@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from math import inf
@@ -65,15 +66,17 @@ class Opener:
         venue: str = "",
         about: str = "",
         scope: trio.CancelScope | None = None,
+        around: Callable[[OpenedT], OpenedT] = lambda opened: opened,
     ) -> Any:
         """Open a plugin, and before it the one that it wraps; return it behind the border.
 
-        ``scope``: one that several plugins share, entered on the stack before.
+        ``scope``: one that several plugins share, entered on the stack before. ``around`` wraps what it opened.
 
         Raises:
             TrioarbError: it raised, didn't open in time, or opened something that isn't of its kind.
         """
-        return checked(*await self._open(kind, table, context, about, scope), venue)
+        opened, where = await self._open(kind, table, context, about, scope)
+        return checked(around(opened), where, venue)
 
     async def _open(
         self, kind: type[PluginSpec[Any, Any]], table: PluginTable, context: Any, about: str, scope: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as wall
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import attrs
 
 from trioarb.config.schema import ClockKind, Config, EngineMode
 from trioarb.config.tuning import Tuning
+from trioarb.engine.aliases import aliased
 from trioarb.engine.fees import FeePrices
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
@@ -82,6 +84,7 @@ async def open_markets(
                 MarketDataSpec,
                 tables.market,
                 MarketContext(venue=name, seed=config.session.seed, depth=config.engine.depth),
+                around=partial(_named, name, tables.aliases),
             )
             for name, tables in config.exchanges.items()
         }
@@ -141,6 +144,7 @@ async def open_world(
                 resumed=past is not None,
                 changed=changes.told_by(name),
                 fee_price=fee_prices.price,
+                aliases=tables.aliases,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
@@ -192,6 +196,10 @@ async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequen
         world.instruments[listing.symbol] = found[listing.symbol]
         world.boards[listing.symbol] = QuoteBoard(tuple(world.markets))
     return kept, warnings
+
+
+def _named(venue: str, aliases: Mapping[str, str], market: Any) -> Any:
+    return aliased(market, venue, aliases) if aliases else market
 
 
 async def _list_at(

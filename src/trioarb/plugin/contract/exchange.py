@@ -163,6 +163,7 @@ class ExchangeContext:
     ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
     (halted, trading), from now on; before the campaign has begun, too. Fees can't change. ``fee_price(asset,
     quote)`` is what an asset in which fees are taken is worth in a quote asset, by the campaign's own prices.
+    ``aliases``: what assets are called here that the venue calls otherwise; listings have our names.
     """
 
     venue: str
@@ -177,4 +178,5 @@ class ExchangeContext:
     resumed: bool = False
     inner: Exchange | None = None
     changed: Callable[[Instrument], None] = lambda instrument: None
+    aliases: Mapping[str, str] = attrs.field(factory=dict)
     fee_price: Callable[[str, str], Decimal | None] = lambda asset, quote: None

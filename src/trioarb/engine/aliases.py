@@ -1,0 +1,131 @@
+"""Names of assets that a venue has of its own: what its market data calls XBT is BTC here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import attrs
+import trio
+
+from trioarb.errors import ConfigError
+from trioarb.model.market import Listing
+from trioarb.model.rules import TradingRules
+from trioarb.plugin.contract import Feed, MarketData, QuoteSink, RowBatch, Stored, Tape, TapeRow
+from trioarb.settings.key import join_key
+from trioarb.settings.problem import Problem, nearest
+
+__all__ = ["aliased"]
+
+
+def aliased(market: MarketData, venue: str, aliases: Mapping[str, str]) -> MarketData:
+    """Return a venue's market data whose assets have our names. Plugins are still asked by the venue's own symbols.
+
+    Raises:
+        ConfigError: an alias names what the venue doesn't list, or makes one symbol of two.
+    """
+    names = _Names(market, venue, aliases)
+    if problems := list(names.problems()):
+        raise ConfigError(problems)
+    return _AliasedTape(market, names) if isinstance(market, Tape) else _AliasedFeed(market, names)
+
+
+@attrs.define
+class _Names:
+    market: MarketData
+    venue: str
+    aliases: Mapping[str, str]
+    #: The venue's own symbols by ours.
+    native: dict[str, str] = attrs.field(factory=dict)
+
+    def listings(self) -> list[Listing]:
+        found = [self._ours(listing) for listing in self.market.listings()]
+        self.native = {ours.symbol: symbol for symbol, ours in found}
+        return [ours for _, ours in found]
+
+    def natives(self, symbols: Sequence[str]) -> list[str]:
+        return [self.native.get(symbol, symbol) for symbol in symbols]
+
+    def ours(self) -> dict[str, str]:
+        return {native: symbol for symbol, native in self.native.items()}
+
+    def problems(self) -> Iterator[Problem]:
+        key = join_key("exchanges", self.venue, "aliases")
+        listings, seen = self.market.listings(), dict[str, str]()
+        assets = {asset for one in listings for asset in (one.base, one.quote)}
+        for name in self.aliases:
+            if name not in assets:
+                yield Problem(
+                    key=join_key(key, name),
+                    message=f"{self.venue} lists no such asset",
+                    suggestion=nearest(name, sorted(assets)),
+                )
+        for symbol, ours in map(self._ours, listings):
+            if ours.symbol in seen:
+                yield Problem(
+                    key=key,
+                    message=f"{seen[ours.symbol]} and {symbol} would both be {ours.symbol}: an alias is for one coin",
+                )
+            seen[ours.symbol] = symbol
+
+    def _ours(self, listing: Listing) -> tuple[str, Listing]:
+        base = self.aliases.get(listing.base, listing.base)
+        quote = self.aliases.get(listing.quote, listing.quote)
+        if (base, quote) == (listing.base, listing.quote):
+            return listing.symbol, listing
+        return listing.symbol, attrs.evolve(listing, symbol=base + quote, base=base, quote=quote)
+
+
+class _AliasedTape(Tape):
+    def __init__(self, market: Tape, names: _Names) -> None:
+        self._market = market
+        self._names = names
+
+    @property
+    def start_ns(self) -> int | None:
+        return self._market.start_ns
+
+    def listings(self) -> Sequence[Listing]:
+        return self._names.listings()
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        return self._market.rules(self._names.native.get(symbol, symbol))
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        ours = self._names.ours()
+        for row in self._market.rows(self._names.natives(symbols), start_ns):
+            ts_ns, order, symbol, *rest = row
+            yield (ts_ns, order, ours.get(symbol, symbol), *rest)
+
+    def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
+        found = self._market.batches(self._names.natives(symbols), start_ns)
+        return None if found is None else map(partial(_renamed, self._names.ours()), found)
+
+    def stored(self) -> Stored | None:
+        stored = self._market.stored()
+        if stored is None:
+            return None
+        return attrs.evolve(stored, fingerprint=f"{stored.fingerprint} {sorted(self._names.aliases.items())}")
+
+
+class _AliasedFeed(Feed):
+    def __init__(self, market: MarketData, names: _Names) -> None:
+        assert isinstance(market, Feed)
+        self._market = market
+        self._names = names
+
+    def listings(self) -> Sequence[Listing]:
+        return self._names.listings()
+
+    def rules(self, symbol: str) -> TradingRules | None:
+        return self._market.rules(self._names.native.get(symbol, symbol))
+
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        native = {self._names.native.get(symbol, symbol): sink for symbol, sink in sinks.items()}
+        await self._market.run(native, task_status=task_status)
+
+
+def _renamed(ours: Mapping[str, str], batch: RowBatch) -> RowBatch:
+    return attrs.evolve(batch, names=[ours.get(name, name) for name in batch.names])
