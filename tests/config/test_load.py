@@ -249,7 +249,11 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file() -> None:
         ("exchanges.a.instruments.BTCUSDT={}", "exchanges.a.instruments.BTCUSDT.lot_size", "number, ≥ 0"),
         ("exchanges.a.market={}", "exchanges.a.market.plugin", '"dummy" or "tape"'),
         ('exchanges.a.market="tape"', "exchanges.a.market", '{ plugin = "dummy", … } or { plugin = "tape", … }'),
-        ("exchanges.a.fee=1", "exchanges.a.fee", "plugin, market, taker_fee_bps, balances, instruments, api_key"),
+        (
+            "exchanges.a.fee=1",
+            "exchanges.a.fee",
+            "plugin, market, aliases, taker_fee_bps, balances, instruments, api_key",
+        ),
         ("exchanges.b.market.paht=x", "exchanges.b.market.paht", "plugin, path"),
         ("strategy.size=1", "strategy.size", "plugin, size_usd"),
         ("guards.hours.plugin=5", "guards.hours.plugin", '"global" or "hours"'),
