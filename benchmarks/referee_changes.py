@@ -124,4 +124,4 @@ ADDED: Mapping[str, frozenset[str]] = {
 }
 
 #: Types of events that there were none of: they say more of what the others say.
-ADDED_EVENTS: frozenset[str] = frozenset({"dust_left", "markets_marked", "route_counted"})
+ADDED_EVENTS: frozenset[str] = frozenset({"dust_left", "equity_stated", "markets_marked", "route_counted"})

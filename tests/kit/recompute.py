@@ -451,6 +451,9 @@ class Books:
     def _on_markets_marked(self, event: Event) -> None:
         """What prices say of losses is the verification's."""
 
+    def _on_equity_stated(self, event: Event) -> None:
+        """The verification holds it against books of its own."""
+
     def _on_guard_tripped(self, event: Event) -> None:
         if event["answer"] == "STOP":
             self._stopped, self._stop_is_due = True, False

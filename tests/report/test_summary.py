@@ -78,6 +78,9 @@ ALWAYS = {
     "open_positions",
     "residuals",
     "dust",
+    "equity",
+    "unwound",
+    "unwound_entries",
 }
 TRADE = {
     "trade_id",

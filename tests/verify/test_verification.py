@@ -19,6 +19,7 @@ from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
     Deposited,
+    EquityStated,
     Event,
     FunnelCounted,
     GuardTripped,
@@ -788,6 +789,19 @@ def fewer_sized_since_it_was_resumed(records: Stream) -> Stream:
     return changed(records, index, sized=0)
 
 
+@breaks(Check.EQUITY)
+def equity_that_is_not_there(records: Stream) -> Stream:
+    index = places(records, EquityStated)[0]
+    return changed(records, index, now_usd=event(records, index).now_usd + ONE)
+
+
+@breaks(Check.EQUITY)
+def a_gain_of_inventory_that_is_called_arbitrage(records: Stream) -> Stream:
+    index = places(records, EquityStated)[0]
+    stated = event(records, index)
+    return changed(records, index, arbitrage_usd=stated.arbitrage_usd + ONE, inventory_usd=stated.inventory_usd - ONE)
+
+
 @breaks(Check.MARKS, on="position kept")
 def what_is_open_is_worth_something_else(records: Stream) -> Stream:
     index = places(records, MarketsMarked)[-1]
@@ -812,7 +826,7 @@ def test_every_check_has_a_rule_that_is_broken() -> None:
 
 #: What can be missing, or another figure, without contradicting anything.
 _DISPENSABLE = (Deposited, FunnelCounted, GuardTripped, InstrumentListed, MarketUp, OrderAcknowledged, OrderUnknown)
-_DISPENSABLE_TOO = (DecisionsRepeated, MarketsMarked, PhaseEntered, PositionMarked)
+_DISPENSABLE_TOO = (DecisionsRepeated, EquityStated, MarketsMarked, PhaseEntered, PositionMarked)
 _FREE_FIGURES = {
     CampaignOpened: {"fx"},
     Decided: {"edge_bps", "ask", "ask_size", "bid", "bid_size"},
@@ -875,6 +889,7 @@ def test_a_difference_of_balances_can_be_booked() -> None:
     differed = BalanceDiffered(venue="a", asset="USDT", held=Decimal(99_999), booked=Decimal(100_000))
     deposited = Deposited(venue="a", asset="USDT", amount=-ONE, reason="difference")
 
+    records = dropped(records, places(records, EquityStated)[0])  # it would come to something else
     assert verified(inserted(records, places(records, PhaseEntered)[0], differed, deposited)).is_sound
 
 

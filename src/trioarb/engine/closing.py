@@ -8,7 +8,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile_at_end
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.working import work_at_end
-from trioarb.model.event import CampaignEnded, PositionMarked
+from trioarb.model.event import CampaignEnded, EquityStated, PositionMarked
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 from trioarb.time.campaign_time import seconds_to_ns
@@ -84,6 +84,19 @@ async def close(campaign: Campaign) -> None:
             f"fees of {text(fee)} {asset} are in no figure but the balances: the asset had no price when they were "
             f"taken; fee_assets.{asset} gives it one"
         )
+    figures = campaign.state.equity.figures()
+    journal.record(
+        EquityStated(
+            start_usd=figures.start,
+            now_usd=figures.now,
+            arbitrage_usd=figures.arbitrage,
+            inventory_usd=figures.inventory,
+            fees_usd=figures.fees,
+            funding_usd=figures.funding,
+            residuals_usd=figures.residuals,
+            unpriced=figures.unpriced,
+        )
+    )
     campaign.count(final=True)
     await reconcile_at_end(campaign)
     campaign.enter(Phase.CLOSED)

@@ -27,6 +27,7 @@ __all__ = [
     "DecisionsRepeated",
     "Deposited",
     "DustLeft",
+    "EquityStated",
     "Event",
     "FunnelCounted",
     "GuardTripped",
@@ -608,6 +609,22 @@ class SymbolRetired(Event, frozen=True, kw_only=True):
 
     symbol: str
     failures: int
+
+
+class EquityStated(Event, frozen=True, kw_only=True):
+    """What is held at the end, at the prices just marked, against what was put in; and what the difference is made of.
+
+    ``now_usd`` − ``start_usd`` = the sum of the parts. ``unpriced`` (``VENUE ASSET``) is in none of it.
+    """
+
+    start_usd: Decimal
+    now_usd: Decimal
+    arbitrage_usd: Decimal
+    inventory_usd: Decimal
+    fees_usd: Decimal
+    funding_usd: Decimal
+    residuals_usd: Decimal
+    unpriced: tuple[str, ...] = ()
 
 
 class FunnelCounted(Event, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ import attrs
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.coverage import coverage_of
+from trioarb.report.equity import equity
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
 from trioarb.report.plain import present
 from trioarb.report.report import Report
-from trioarb.report.trades import dust, open_positions, residuals, trades, win_rate
+from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
 from trioarb.state.snapshot import RecordingFigures, Telemetry
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
 
@@ -57,6 +58,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "universe": coverage_of(report),
             "num_symbols": len(statistics.universe),
             "symbols": list(statistics.universe),
+            "equity": present(equity(state)),
             "pnl_usd": statistics.pnl_usd,
             "unrealised_usd": state.unrealised_usd,
             "fees_usd": statistics.fees_usd,
@@ -94,6 +96,8 @@ def summarise(report: Report) -> dict[str, Any]:
             "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,
             "closed_trades": statistics.closed,
             "trades": trades(statistics),
+            "unwound_entries": statistics.unwound_count,
+            "unwound": unwound(statistics),
             "open_positions": open_positions(state),
             "residuals": residuals(state),
             "dust": dust(state),

@@ -14,6 +14,7 @@ from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
+from trioarb.report.equity import PARTS
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.report import Report
@@ -190,12 +191,21 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
 
 def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     state, statistics = report.state, report.statistics
+    figures = state.equity.figures()
+    yield "equity (USD)", signed_usd(figures.change)
+    for part, name in PARTS.items():
+        if amount := getattr(figures, part):
+            yield f"  {name}", signed_usd(amount)
+    if state.equity.drawdown_usd:
+        yield "drawdown (USD)", usd(state.equity.drawdown_usd)
     yield "realised PnL (USD)", signed_usd(statistics.pnl_usd)
     unrealised = state.unrealised_usd
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)
     yield "fees (USD)", usd(statistics.fees_usd)
     rate = win_rate(statistics)
     yield "closed trades", number_of(statistics.closed)
+    if statistics.unwound_count:
+        yield "unwound entries", number_of(statistics.unwound_count)
     if rate is not None:
         yield "win rate (%)", f"{rate * 100:.1f}"
     still_open = len(state.trades.positions())
@@ -276,6 +286,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         if dust.quantity:
             held = f"{'long' if dust.quantity > 0 else 'short'} {text(abs(dust.quantity))} {dust.asset} at {venue}"
             yield f"Dust: {held} ({symbol}), too small for any venue", ""
+    if unpriced := report.state.equity.figures().unpriced:
+        yield f"Equity: {', '.join(unpriced)} has no known price, and counts in neither the start nor now", "yellow"
     for problem in report.problems:
         yield f"Problem: {problem}", "bold red"
     if report.telemetry is not None and report.telemetry.recording is not None:

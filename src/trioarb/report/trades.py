@@ -12,7 +12,7 @@ from trioarb.report.plain import iso_time, present
 from trioarb.state.state import State
 from trioarb.state.statistics import Statistics
 
-__all__ = ["dust", "open_positions", "residuals", "trades", "win_rate"]
+__all__ = ["dust", "open_positions", "residuals", "trades", "unwound", "win_rate"]
 
 _RATE_STEP = Decimal("0.000001")
 
@@ -64,6 +64,24 @@ def dust(state: State) -> list[dict[str, Any]]:
     ]
 
 
+def unwound(statistics: Statistics) -> list[dict[str, Any]]:
+    """Return the entries that were unwound last: they cost something without opening a position."""
+    return [
+        present(
+            {
+                "trade_id": one.ended.trade_id,
+                "symbol": one.ended.symbol,
+                "outcome": one.ended.outcome,
+                "pnl_usd": one.ended.pnl_usd,
+                "fees_usd": one.ended.fees_usd,
+                "ended_at": iso_time(one.ended_at_ns),
+            }
+        )
+        for one in statistics.unwound
+    ]
+
+
 def win_rate(statistics: Statistics) -> Decimal | None:
-    """Return the share of closed trades that earned something, to six digits; ``None`` without a closed trade."""
-    return (Decimal(statistics.won) / statistics.closed).quantize(_RATE_STEP) if statistics.closed else None
+    """Return the share of closed trades and unwound entries that earned something; ``None`` if there is neither."""
+    count = statistics.closed + statistics.unwound_count
+    return (Decimal(statistics.won + statistics.unwound_won) / count).quantize(_RATE_STEP) if count else None

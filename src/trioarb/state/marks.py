@@ -11,6 +11,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     CampaignOpened,
     DustLeft,
+    InstrumentChanged,
     InstrumentListed,
     MarketsMarked,
     PositionClosed,
@@ -194,7 +195,7 @@ class Marks(RiskView, Folding):
         self._fx, self._is_marked = opened.fx, opened.loss_basis == MARKED
         self._day = record.ts_ns // _DAY_NS
 
-    def _list(self, listed: InstrumentListed, _: Record) -> None:
+    def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
         self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Record
 from trioarb.model.number import EXACT, ZERO
+from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
@@ -26,11 +27,12 @@ class State:
         self.exposure = Exposure()
         self.statistics = Statistics()
         self.marks = Marks(self.exposure, self.trades)
+        self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
         self._folds = Folds(self.projections)
 
     @property
     def projections(self) -> Sequence[Projection]:
-        return self.ledger, self.trades, self.exposure, self.statistics, self.marks
+        return self.ledger, self.trades, self.exposure, self.statistics, self.marks, self.equity
 
     def apply(self, record: Record) -> None:
         """Fold a record that follows the one before.

@@ -45,7 +45,15 @@ from trioarb.model.event import (
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
 
-__all__ = ["ORDER_COUNTS", "RECENT_TRADES", "ClosedTrade", "RouteStatistics", "Statistics", "SymbolStatistics"]
+__all__ = [
+    "ORDER_COUNTS",
+    "RECENT_TRADES",
+    "ClosedTrade",
+    "RouteStatistics",
+    "Statistics",
+    "SymbolStatistics",
+    "Unwound",
+]
 
 #: So many closed trades are kept as they are. All of them are in the journal, and memory does not grow with them.
 RECENT_TRADES = 1_000
@@ -66,6 +74,14 @@ ORDER_COUNTS = ("submitted", *dict.fromkeys(_ANSWERS.values()))
 class ClosedTrade:
     closed: PositionClosed
     closed_at_ns: int
+
+
+@attrs.frozen(kw_only=True)
+class Unwound:
+    """An entry that cost or brought something without opening a position."""
+
+    ended: PairEnded
+    ended_at_ns: int
 
 
 @attrs.define
@@ -131,6 +147,10 @@ class Statistics(Folding):
         self.unvalued_fees: dict[str, Decimal] = {}
         self.closed = 0
         self.won = 0
+        self.unwound: deque[Unwound] = deque(maxlen=RECENT_TRADES)
+        self.unwound_count = self.unwound_won = 0
+        #: The entries in flight that opened a position.
+        self._entered: set[str] = set()
         self.exits: Counter[str] = Counter()
         self.recent: deque[ClosedTrade] = deque(maxlen=RECENT_TRADES)
         self.marks: dict[str, PositionMarked] = {}
@@ -259,6 +279,7 @@ class Statistics(Folding):
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self.of(opened.symbol).filled += 1
+        self._entered.add(opened.trade_id)
 
     def _close_position(self, closed: PositionClosed, record: Record) -> None:
         self.of(closed.symbol).closed += 1
@@ -267,7 +288,13 @@ class Statistics(Folding):
         self.exits[closed.reason.value] += 1
         self.recent.append(ClosedTrade(closed=closed, closed_at_ns=record.ts_ns))
 
-    def _end_pair(self, ended: PairEnded, _: Record) -> None:
+    def _end_pair(self, ended: PairEnded, record: Record) -> None:
+        has_entered = ended.trade_id in self._entered
+        self._entered.discard(ended.trade_id)
+        if ended.kind is PairKind.ENTRY and ended.pnl_usd and not has_entered:
+            self.unwound.append(Unwound(ended=ended, ended_at_ns=record.ts_ns))
+            self.unwound_count += 1
+            self.unwound_won += ended.pnl_usd > 0
         self._unsent_entries.pop(ended.pair_id, "")
         self._book(ended)
         self.pairs[ended.kind.value, ended.outcome.value] += 1

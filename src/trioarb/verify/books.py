@@ -96,6 +96,11 @@ class Books(Folding):
         lock.account.locked -= lock.amount
         lock.account.free += lock.amount
 
+    def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal]]:
+        """Yield by venue and asset what is held, what trades brought, what fees took, and what was put in."""
+        for place, one in self._accounts.items():
+            yield place, one.free + one.locked, -one.market, one.fees, -one.capital
+
     def check(self, record: Record, open_locks: Iterator[Lock]) -> None:
         """Check that assets sum to zero, and that nothing is locked but for open orders."""
         totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)

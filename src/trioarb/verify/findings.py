@@ -34,6 +34,7 @@ class Check(Enum):
     PNL = "PnL"
     RESIDUALS = "residuals"
     MARKS = "marks"
+    EQUITY = "equity"
     COUNTERS = "counters"
 
 

@@ -29,18 +29,18 @@ class Listed:
 class Listings(Folding):
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._fx: Mapping[str, Decimal] = {}
+        self.fx: Mapping[str, Decimal] = {}
         self.symbols: dict[str, Listed] = {}
 
     def _open(self, event: CampaignOpened, record: Record) -> None:
-        self._fx = event.fx
+        self.fx = event.fx
 
     def _list(self, event: InstrumentListed | InstrumentChanged, record: Record) -> None:
         listed = self.symbols.get(event.symbol)
         if listed is None:
-            if event.quote not in self._fx:
+            if event.quote not in self.fx:
                 self._findings.add(Check.INTENTS, record, f"lists a quote asset without a rate, {event.quote}")
-            listed = Listed(event.base, event.quote, self._fx.get(event.quote, _ONE))
+            listed = Listed(event.base, event.quote, self.fx.get(event.quote, _ONE))
             self.symbols[event.symbol] = listed
         elif (listed.base, listed.quote) != (event.base, event.quote):
             self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")

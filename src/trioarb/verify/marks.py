@@ -41,13 +41,17 @@ class Marks(Folding):
         self._is_marked = False
         self._bids: dict[str, Decimal] = {}
         self._asks: dict[str, Decimal] = {}
-        self._dust: defaultdict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+        self.dust: defaultdict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
         self._day = -1
         self._pnl: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._base_day = -1
         self._base: Mapping[str, Decimal] = {}
         #: What the emergency stop fell at.
         self._stopped_value = ""
+
+    def price(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
+        """Return at what a long or (below zero) short quantity could be traded away, as far as it was recorded."""
+        return (self._bids if quantity > 0 else self._asks).get(f"{symbol}@{venue}")
 
     def _begin(self, opened: CampaignOpened, _: Record) -> None:
         self._is_marked = opened.loss_basis == "marked"
@@ -65,7 +69,7 @@ class Marks(Folding):
             self._base_day, self._base = record.ts_ns // _DAY_NS, event.unrealised_usd
 
     def _leave_dust(self, event: DustLeft, _: Record) -> None:
-        dust = self._dust[event.symbol, event.venue]
+        dust = self.dust[event.symbol, event.venue]
         dust[0] += event.quantity
         dust[1] += event.booked_value
 
@@ -119,7 +123,7 @@ class Marks(Folding):
             for left in self._residuals.open.values()
             if not left.possible
         ]
-        held += [(symbol, venue, dust[0], dust[1]) for (symbol, venue), dust in self._dust.items() if dust[0]]
+        held += [(symbol, venue, dust[0], dust[1]) for (symbol, venue), dust in self.dust.items() if dust[0]]
         for symbol, venue, quantity, booked in held:
             price = (self._bids if quantity > 0 else self._asks).get(f"{symbol}@{venue}")
             listed = symbols.get(symbol)

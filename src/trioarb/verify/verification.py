@@ -19,6 +19,7 @@ from trioarb.verify.counters import Counters
 from trioarb.verify.course import Course
 from trioarb.verify.depth import Depths
 from trioarb.verify.entries import Entries
+from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.listings import Listings
 from trioarb.verify.marks import Marks
@@ -59,6 +60,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
     Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualWorked, model.ResidualResolved)),
     Check.MARKS: ("marks", (model.MarketsMarked,)),
+    Check.EQUITY: ("statements", (model.EquityStated,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
 }
 
@@ -126,6 +128,7 @@ class Verifier:
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
+        self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
@@ -151,6 +154,7 @@ class Verifier:
             self._orders,
             self._residuals,
             self._marks,
+            self._equity,
             self._counters,
         )
 

@@ -1,0 +1,165 @@
+"""What a campaign holds at executable prices, against what it was given; and what the difference is made of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal, localcontext
+
+import attrs
+
+from trioarb.journal.fold import Folding
+from trioarb.model.event import (
+    CampaignOpened,
+    Deposited,
+    InstrumentListed,
+    MarketsMarked,
+    PairEnded,
+    PairOpened,
+    PositionOpened,
+    Record,
+    ResidualResolved,
+)
+from trioarb.model.number import EXACT, ZERO
+from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
+from trioarb.state.marks import Marks
+from trioarb.state.trades import Trades
+
+__all__ = ["Equity", "EquityFigures"]
+
+
+@attrs.frozen(kw_only=True)
+class EquityFigures:
+    """In USD. ``change`` = ``now`` − ``start`` = the sum of what follows it, to the last digit.
+
+    ``arbitrage``: what pairs brought beyond fees, open positions at their marks. ``inventory``: how the price of what
+    was put in has moved. ``fees`` are below zero where they cost. ``residuals``: how residuals and dust that are open
+    stand against what they cost. ``unpriced`` assets (``VENUE ASSET``) are in none of it.
+    """
+
+    start: Decimal
+    now: Decimal
+    change: Decimal
+    arbitrage: Decimal
+    inventory: Decimal
+    fees: Decimal
+    funding: Decimal
+    residuals: Decimal
+    unpriced: tuple[str, ...]
+
+
+class Equity(Folding):
+    """Folds what is put in and at which prices; ``drawdown_usd``: the furthest that realised PnL and marks fell from
+    their highest, as of the marks that were recorded. ``peak_exposure_usd`` is the most capital that was used.
+    """
+
+    def __init__(self, ledger: Ledger, trades: Trades, exposure: Exposure, marks: Marks) -> None:
+        self._ledger = ledger
+        self._trades = trades
+        self._exposure = exposure
+        self._marks = marks
+        self._fx: dict[str, Decimal] = {}
+        #: The symbols that an asset is the base of, and what their quote asset is worth.
+        self._symbols: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
+        self._venues: dict[str, None] = {}
+        #: What was put in and has a price, by venue and asset: worth it then; and amounts that have none yet.
+        self._start: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        self._unpriced: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        self._pnl = self._highest = ZERO
+        self.drawdown_usd = ZERO
+        self.peak_exposure_usd = ZERO
+
+    def figures(self) -> EquityFigures:
+        """Return what is held now, and what it is made of."""
+        start = now = arbitrage = inventory = fees = ZERO
+        unpriced = list[str]()
+        with localcontext(EXACT):
+            for venue, by_asset in self._ledger.balances().items():
+                for asset, one in by_asset.items():
+                    price = self._price(venue, asset, one.final)
+                    if price is None:
+                        if one.final or one.initial or one.trades:
+                            unpriced.append(f"{venue} {asset}")
+                        continue
+                    begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
+                    start += begun
+                    now += one.final * price
+                    inventory += one.initial * price - begun
+                    arbitrage += one.trades * price
+                    fees -= one.fees * price
+            residuals = self._residuals()
+            return EquityFigures(
+                start=start,
+                now=now,
+                change=now - start,
+                arbitrage=arbitrage - residuals,
+                inventory=inventory,
+                fees=fees,
+                funding=ZERO,
+                residuals=residuals,
+                unpriced=tuple(unpriced),
+            )
+
+    def _residuals(self) -> Decimal:
+        """Return how open residuals and dust stand against what they cost. In exact arithmetic."""
+        total = ZERO
+        for left in self._trades.residuals.values():
+            price = self._side(left.symbol, left.venue, left.quantity)
+            if price is not None and not left.possible:
+                total += left.quantity * (price - left.average_price) * self._symbols[left.asset][left.symbol]
+        for (symbol, venue), dust in self._trades.dust.items():
+            price = self._side(symbol, venue, dust.quantity)
+            if price is not None:
+                total += (dust.quantity * price - dust.booked_value) * self._symbols[dust.asset][symbol]
+        return total
+
+    def _side(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
+        price = self._marks.prices.get((symbol, venue))
+        return None if price is None else price.side(quantity)
+
+    def _price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:
+        """Return USD for one unit: what so much of it could be traded away at, at its venue if that shows a price."""
+        if asset in self._fx:
+            return self._fx[asset]
+        for at in (venue, *self._venues):
+            for symbol, usd in self._symbols.get(asset, {}).items():
+                price = self._side(symbol, at, quantity if quantity else EXACT.plus(1))
+                if price is not None:
+                    return EXACT.multiply(price, usd)
+        return None
+
+    def _begin(self, opened: CampaignOpened, _: Record) -> None:
+        self._fx = dict(opened.fx)
+
+    def _list(self, listed: InstrumentListed, _: Record) -> None:
+        self._symbols[listed.base][listed.symbol] = self._fx.get(listed.quote, ZERO)
+        self._venues[listed.venue] = None
+
+    def _deposit(self, deposited: Deposited, _: Record) -> None:
+        self._unpriced[deposited.venue, deposited.asset] = EXACT.add(
+            self._unpriced[deposited.venue, deposited.asset], deposited.amount
+        )
+        self._value(deposited.venue, deposited.asset)
+
+    def _mark(self, marked: MarketsMarked, _: Record) -> None:
+        for venue, asset in [place for place, amount in self._unpriced.items() if amount]:
+            self._value(venue, asset)
+        worth = self._pnl
+        for one in marked.unrealised_usd.values():
+            worth = EXACT.add(worth, one)
+        self._highest = max(self._highest, worth)
+        self.drawdown_usd = max(self.drawdown_usd, EXACT.subtract(self._highest, worth))
+
+    def _value(self, venue: str, asset: str) -> None:
+        """Value what was put in and had no price before."""
+        amount = self._unpriced[venue, asset]
+        price = self._price(venue, asset, amount)
+        if price is not None:
+            self._start[venue, asset] = EXACT.add(self._start[venue, asset], EXACT.multiply(amount, price))
+            self._unpriced[venue, asset] = ZERO
+
+    def _book(self, event: PairEnded | ResidualResolved, _: Record) -> None:
+        self._pnl = EXACT.add(self._pnl, event.pnl_usd)
+
+    def _use(self, _: PairOpened | PositionOpened, __: Record) -> None:
+        self.peak_exposure_usd = max(self.peak_exposure_usd, self._exposure.exposure_usd())
