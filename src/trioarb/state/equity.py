@@ -15,7 +15,6 @@ from trioarb.model.event import (
     MarketsMarked,
     PairEnded,
     PairOpened,
-    PositionOpened,
     Record,
     ResidualResolved,
 )
@@ -160,6 +159,10 @@ class Equity(Folding):
 
     def _book(self, event: PairEnded | ResidualResolved, _: Record) -> None:
         self._pnl = EXACT.add(self._pnl, event.pnl_usd)
+        self._use()
 
-    def _use(self, _: PairOpened | PositionOpened, __: Record) -> None:
+    def _reserve(self, _: PairOpened, __: Record) -> None:
+        self._use()
+
+    def _use(self) -> None:
         self.peak_exposure_usd = max(self.peak_exposure_usd, self._exposure.exposure_usd())
