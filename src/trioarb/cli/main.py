@@ -78,6 +78,10 @@ Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journa
 
 What the process alone measured, such as its latency, is absent.
 """,
+    "residuals": """List what pairs of a campaign left one-sided, and dust: where, how much, at which price and mark.
+
+`trioarb resume JOURNAL --close-only` trades it away, as far as a venue takes it.
+""",
     "export": """Write a journal's trades, orders, fills, decisions, positions, balances and counters as tables.
 
 docs/export.md says what their columns are. Nothing is overwritten without --force.
