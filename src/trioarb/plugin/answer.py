@@ -149,7 +149,7 @@ def _floats(value: object, field: str) -> tuple[float, ...]:
     if hasattr(value, "tolist"):  # of numpy, or of the standard library
         value = value.tolist()
     numbers = tuple(_items(value, field))
-    if any(one.__class__ is not float for one in numbers):
+    if not set(map(type, numbers)) <= {float}:
         numbers = tuple(check_float(one, f"{field}[{number}]") for number, one in enumerate(numbers))
     return numbers
 

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain, repeat
 from operator import itemgetter
+from typing import Any
 
 import trio
 
 from trioarb.errors import TrioarbError
 from trioarb.plugin.border import CheckedTape
-from trioarb.plugin.contract import Levels, QuoteSink
-from trioarb.quotes.levels import each_row
+from trioarb.plugin.contract import QuoteSink
+from trioarb.quotes.levels import at_row, each_row
 from trioarb.quotes.merge import Merged, TapeFailed, merge, read
+from trioarb.quotes.validity import have_sound_levels
 from trioarb.time.campaign_time import CampaignTime, Turn
 
 __all__ = ["deliver"]
@@ -89,13 +91,26 @@ async def _play(
 
 def _rows(
     merged: Merged, start: int, end: int, sink_of: list[QuoteSink], symbols: int
-) -> Iterator[tuple[int, QuoteSink, Levels | None, float, float, float, float]]:
+) -> Iterator[tuple[int, QuoteSink, Any, float, float, float, float]]:
     cut = {name: column[..., start:end] for name, column in merged.columns.items()}
     places = cut["tape"].astype(int) * symbols + cut["symbol"]
     prices = (cut[name].tolist() for name in ("bid", "bid_size", "ask", "ask_size"))
     sinks = map(sink_of.__getitem__, places.tolist())
-    levels = each_row(cut["levels"]) if "levels" in cut else repeat(None, end - start)
+    levels = _levels(cut, places) if "levels" in cut else repeat(None, end - start)
     return zip(cut["ts_ns"].tolist(), sinks, levels, *prices, strict=True)
+
+
+def _levels(columns: Mapping[str, Any], places: Any) -> Iterator[Any]:
+    """Yield each row's levels as our own sinks take them: judged together, and looked at by whom they concern. Those
+    that can't be are given as a feed gives them, for the sink to refuse.
+    """
+    import numpy as np
+
+    is_last = np.zeros(len(places), dtype=bool)  # of a venue and symbol: no other of these rows takes its place
+    is_last[len(places) - 1 - np.unique(places[::-1], return_index=True)[1]] = True
+    is_sound = have_sound_levels(columns).tolist()
+    rows = zip(each_row(columns["levels"], is_last), is_sound, strict=True)
+    return (levels if sound else at_row(*levels) for levels, sound in rows)
 
 
 def _nowhere(*quote: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import inf
+from operator import gt, lt
 from typing import TYPE_CHECKING, Any
 
 from trioarb.plugin.contract import Levels
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["are_sound", "at_row", "each_row", "sound_rows", "up_to_the_last"]
+__all__ = ["InColumn", "are_sound", "at_row", "each_row", "sound_rows", "up_to_the_last"]
+
+#: A column of levels, and a row of it, whose levels were judged.
+InColumn = tuple[Any, int]
 
 #: Rows that are looked at together, so that what is computed of them stays in the cache.
 _SLICE_ROWS = 4_096
@@ -29,9 +33,15 @@ def at_row(column: Array, row: int) -> Levels:
     return bids, bid_sizes, asks, ask_sizes
 
 
-def each_row(column: Array) -> Iterator[Levels]:
-    """Yield the levels of each row of a column, those that aren't there included."""
-    return zip(*(part.T.tolist() for part in column), strict=True)
+def each_row(column: Array, is_last: Array) -> Iterator[InColumn]:
+    """Yield each row of a column, which somebody may keep; ``is_last``: those that are kept beyond the other rows'
+    time, so that they must not keep the others in memory.
+    """
+    import numpy as np
+
+    rows = np.ascontiguousarray(column)
+    for row, is_own in enumerate(is_last.tolist()):
+        yield (rows[:, :, row : row + 1].copy(), 0) if is_own else (rows, row)
 
 
 def up_to_the_last(prices: Sequence[float], sizes: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -43,6 +53,23 @@ def up_to_the_last(prices: Sequence[float], sizes: Sequence[float]) -> tuple[tup
 def are_sound(levels: Levels, bid: float, ask: float) -> bool:
     """Return whether levels can follow a best bid and ask (NaN where that side isn't there): as `sound_rows`."""
     bids, bid_sizes, asks, ask_sizes = levels
+    # As a rule all are there and in order, which takes less to see. A size that is NaN makes their sum one.
+    if (
+        not bids
+        or (
+            (bids[0] < bid and bids[-1] > 0.0 and all(map(gt, bids, bids[1:])))
+            and min(bid_sizes) > 0.0
+            and sum(bid_sizes) < inf
+        )
+    ) and (
+        not asks
+        or (
+            (asks[0] > ask and asks[-1] < inf and all(map(lt, asks, asks[1:])))
+            and min(ask_sizes) > 0.0
+            and sum(ask_sizes) < inf
+        )
+    ):
+        return True
     for is_bid, best, prices, sizes in ((True, bid, bids, bid_sizes), (False, ask, asks, ask_sizes)):
         before = best
         for price, size in zip(prices, sizes, strict=True):

@@ -19,6 +19,7 @@ from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
 from trioarb.plugin.contract import Levels, QuoteSink
 from trioarb.plugin.extras import require
+from trioarb.quotes.levels import InColumn, at_row
 from trioarb.quotes.part import DAY_NS, Part, Row, recover, to_parquet
 
 __all__ = ["QuoteRecorder"]
@@ -104,9 +105,11 @@ class QuoteRecorder:
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: Levels | None = None,
+            levels: Levels | InColumn | None = None,
             /,
         ) -> None:
+            if levels is not None and len(levels) == 2:
+                levels = at_row(*levels)
             if len(waiting) < self._room or self._make_room():
                 waiting.append((received_ns, name, bid, bid_size, ask, ask_size, venue_ts_ns, levels))
             else:

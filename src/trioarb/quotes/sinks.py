@@ -11,7 +11,7 @@ import attrs
 from trioarb.plugin.contract import Levels, QuoteSink
 from trioarb.quotes.band import ratio_up_to
 from trioarb.quotes.board import QuoteBoard
-from trioarb.quotes.levels import are_sound
+from trioarb.quotes.levels import InColumn, are_sound
 
 __all__ = ["Fees", "Skipped", "Sinks", "Source", "sinks_of"]
 
@@ -103,7 +103,7 @@ def sinks_of(
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: Levels | None = None,
+            levels: Levels | InColumn | None = None,
             /,
         ) -> None:
             nonlocal highest, lowest, left, positive
@@ -112,7 +112,7 @@ def sinks_of(
                 and 0.0 < bid_size < inf
                 and 0.0 < ask_size < inf
                 and received_ns >= times_ns[venue]
-                and (levels is None or are_sound(levels, bid, ask))
+                and (levels is None or len(levels) == 2 or are_sound(levels, bid, ask))
             ):
                 odd(venue, bid, bid_size, ask, ask_size, received_ns, levels)
                 return
@@ -147,7 +147,7 @@ def sinks_of(
         ask: float,
         ask_size: float,
         received_ns: int,
-        levels: Levels | None,
+        levels: Levels | InColumn | None,
     ) -> None:
         """Withdraw a side, or refuse the quote."""
         count()
@@ -156,7 +156,9 @@ def sinks_of(
             return
         sold[venue], paid[venue] = 0.0, inf
         (bid_there, _), (ask_there, _) = _side(bid, bid_size), _side(ask, ask_size)
-        if not _can_be(bid, bid_size, ask, ask_size) or not (levels is None or are_sound(levels, bid_there, ask_there)):
+        if not _can_be(bid, bid_size, ask, ask_size) or not (
+            levels is None or len(levels) == 2 or are_sound(levels, bid_there, ask_there)
+        ):
             board.take_off(venue)
             skip(Skipped(1, refused=1))
             return
