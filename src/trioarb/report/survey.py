@@ -15,6 +15,7 @@ from trioarb.report.aligned import aligned
 from trioarb.report.console import LastingConsole
 from trioarb.report.figures import bps, duration
 from trioarb.report.plain import iso_time
+from trioarb.survey.depth import Side
 from trioarb.survey.markets import Replayed, Survey
 from trioarb.survey.verdict import QUANTILES, Figures, Verdict
 
@@ -32,6 +33,7 @@ def as_plain(survey: Survey, replayed: Replayed | None) -> dict[str, Any]:
         "from": iso_time(survey.first_ns),
         "to": iso_time(survey.last_ns),
         "has_to_last_ms": survey.latency_ns / 1e6,
+        "size_usd": survey.size_usd,
         "routes": [_row(survey, one) for one in survey.routes],
         "warnings": list(survey.warnings),
     }
@@ -73,10 +75,23 @@ def _row(survey: Survey, one: Figures) -> dict[str, Any]:
         "one_way_perfect_taker_usd": one.one_way_profit * usd,
         "one_way_verdict": one.one_way_verdict.value,
         "maker_share": one.maker_share,
+        **_depth("buy", one.buying, usd),
+        **_depth("sell", one.selling, usd),
         "verdict": one.verdict.value,
         "why": one.why,
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _depth(name: str, side: Side | None, usd: float) -> dict[str, Any]:
+    """Return the depth of one side, if it is known."""
+    if side is None:
+        return {}
+    return {
+        f"{name}_depth_usd": side.displayed * usd,
+        f"{name}_reached_share": side.reached,
+        f"{name}_slippage_bps": side.slippage_bps,
+    }
 
 
 def print_survey(survey: Survey, replayed: Replayed | None, seconds: tuple[float, float]) -> None:
@@ -119,6 +134,13 @@ def _cells(one: Figures) -> tuple[str, ...]:
     )
 
 
+def _depth_cells(one: Figures) -> tuple[str, ...]:
+    sides = [side for side in (one.buying, one.selling) if side is not None]
+    slippage = (bps(side.slippage_bps) if side.slippage_bps is not None else "-" for side in sides)
+    reached = min(side.reached for side in sides)
+    return (_cells(one)[0], *slippage, f"{reached:.0%} of the books reach it")
+
+
 def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, float]) -> Iterator[Text]:
     whole, latency = (survey.last_ns - survey.first_ns) / 1e9, f"{survey.latency_ns / 1e6:g} ms"
     yield Text(
@@ -132,6 +154,12 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
         "\nbreak-even: both orders' fees on the way in and on the way out, and what half of the ways out cost, gross.\n"
         f"chances: times above it; long enough: {latency} or more. from stock: times above the fees of the way in."
     )
+    deep = [one for one in survey.routes if one.buying is not None and one.selling is not None]
+    if deep:
+        yield Text(
+            f"\nat {survey.size_usd:,.0f} USD, beyond the best price: slippage to buy and to sell (median), in bps"
+        )
+        yield from map(Text, aligned([_depth_cells(one) for one in deep], right={1, 2, 3}))
     made = [one.break_even for one in survey.routes if one.break_even is not None]
     if made:
         dearest = max(made, key=lambda one: one.gross_bps)

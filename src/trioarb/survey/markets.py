@@ -16,6 +16,7 @@ from trioarb.plugin.border import CheckedTape
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.stream import open_windows
 from trioarb.quotes.window import Window
+from trioarb.survey.depth import Depths, looking_at_depth
 from trioarb.survey.survey import SurveyedRoute, find_chances, look
 from trioarb.survey.verdict import Figures, Verdict, break_evens, figures_of, net_levels, overall
 from trioarb.time.virtual import VirtualClock
@@ -25,13 +26,17 @@ __all__ = ["Replayed", "Survey", "replay", "survey_markets"]
 
 @attrs.frozen(kw_only=True)
 class Survey:
-    """What was found in ``rows`` quotes from ``first_ns`` to ``last_ns``; ``quote_of``: a symbol's quote asset."""
+    """What was found in ``rows`` quotes from ``first_ns`` to ``last_ns``; ``quote_of``: a symbol's quote asset.
+
+    ``size_usd``: of which size the books' slippage is, where they have levels.
+    """
 
     routes: Sequence[Figures]
     rows: int
     first_ns: int
     last_ns: int
     latency_ns: int
+    size_usd: float
     quote_of: dict[str, str]
     usd_per_quote: dict[str, float]
     warnings: Sequence[str]
@@ -55,6 +60,7 @@ async def survey_markets(
     *,
     clock: VirtualClock,
     latency_ns: int,
+    size_usd: float,
     on_progress: Callable[[str, int], None],
 ) -> Survey:
     """Look at every route of the chosen symbols; nothing is traded. ``on_progress`` is told what is done, and the rows.
@@ -93,9 +99,15 @@ async def survey_markets(
                 rows += len(window)
                 on_progress(doing, rows)
 
+        import numpy as np
+
+        quote_of = {listing.symbol: listing.quote for listing in world.symbols}
+        depths = Depths(np.array([size_usd / float(config.fx[quote_of[one]]) for one in symbols]), len(tapes))
         # Two looks: what it takes to break even follows from the first.
         with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
-            looked = look(told(windows, "edges"), routes, venues=len(tapes), max_age_ns=max_age_ns)
+            looked = look(
+                looking_at_depth(told(windows, "edges"), depths), routes, venues=len(tapes), max_age_ns=max_age_ns
+            )
         await trio.lowlevel.checkpoint()
         found = break_evens(looked, routes)
         levels = net_levels(routes, found)
@@ -109,7 +121,14 @@ async def survey_markets(
         return Survey(
             routes=[
                 figures_of(
-                    number, routes, looked, found[number], chances[0][number], chances[1][number], latency_ns=latency_ns
+                    number,
+                    routes,
+                    looked,
+                    found[number],
+                    chances[0][number],
+                    chances[1][number],
+                    latency_ns=latency_ns,
+                    depths=depths,
                 )
                 for number in sorted(range(len(routes)), key=lambda number: (routes[number].symbol, routes[number].buy))
             ],
@@ -117,7 +136,8 @@ async def survey_markets(
             first_ns=looked.first_ns,
             last_ns=looked.last_ns,
             latency_ns=latency_ns,
-            quote_of={listing.symbol: listing.quote for listing in world.symbols},
+            size_usd=size_usd,
+            quote_of=quote_of,
             usd_per_quote={asset: float(rate) for asset, rate in config.fx.items()},
             warnings=campaign.warnings,
         )

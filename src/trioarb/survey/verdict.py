@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from trioarb.model.market import Route
+from trioarb.survey.depth import Depths, Side
 from trioarb.survey.survey import Chances, Look, SurveyedRoute
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Figures:
     to arrive; ``half_life_ms``: half of them lasted longer; ``notional``: half of them had more of it at their best
     moment; ``profit``: what taking each once, at its best moment, would have earned. ``one_way``: the same above zero
     net of both fees, for who sells from stock and leaves it at that.
+
+    ``buying`` and ``selling``: the books' depth where to buy and where to sell; absent where no levels are known.
     """
 
     route: Route
@@ -83,6 +86,8 @@ class Figures:
     one_way_half_life_ms: float | None
     one_way_profit: float
     one_way_verdict: Verdict
+    buying: Side | None = None
+    selling: Side | None = None
 
 
 def break_evens(look: Look, routes: Sequence[SurveyedRoute]) -> list[BreakEven | None]:
@@ -118,11 +123,14 @@ def figures_of(
     chances: Chances,
     *,
     latency_ns: int,
+    depths: Depths | None = None,
 ) -> Figures:
     """Return a route's figures and verdict."""
     route, fresh_ns = routes[number], look.gross.total_ns(number)
     quotes = int(look.quotes[route.symbol, route.buy]), int(look.quotes[route.symbol, route.sell])
     maker_share = _maker_share(number, routes, look)
+    bought = None if depths is None else depths.books(route.symbol, route.buy)
+    sold = None if depths is None else depths.books(route.symbol, route.sell)
     missing = _missing(fresh_ns, quotes)
     verdict, why = (Verdict.NOT_ENOUGH, missing) if missing else _judge(chances, fresh_ns, latency_ns, maker_share)
     one_way_verdict = Verdict.NOT_ENOUGH if missing else _judge(one_way, fresh_ns, latency_ns, None)[0]
@@ -148,6 +156,8 @@ def figures_of(
         one_way_half_life_ms=_median(one_way.lasted_ns / 1e6),
         one_way_profit=float(one_way.profit.sum()),
         one_way_verdict=one_way_verdict,
+        buying=None if bought is None else bought.asks,
+        selling=None if sold is None else sold.bids,
     )
 
 
