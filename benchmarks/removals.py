@@ -1099,8 +1099,8 @@ _FILLS = (
         name="taken stays taken",
         promise="**What we took stays taken**",
         file="src/trioarb/builtin/paper_matching.py",
-        text="is_over = abs(EXACT.subtract(now, taken.displayed)) > taken.quantity",
-        instead="is_over = True",
+        text="return abs(EXACT.subtract(now, self.displayed)) > self.quantity",
+        instead="return True",
         tests=("tests/engine/test_depth.py::test_fills_are_what_the_markets_books_have_left",),
     ),
     Removal(

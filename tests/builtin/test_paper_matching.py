@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import nan
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trioarb.api import Book, Side
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, matched, within
+from trioarb.engine import market
+from trioarb.quotes import window
 from trioarb.testing import ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
 LOT = Decimal("0.01")
@@ -84,6 +88,21 @@ def test_a_price_that_is_displayed_no_more_is_forgotten_and_one_that_can_not_be_
     assert left(venue, book([(100.0, 10.0)], serial=7)) == ["10.0"]
 
 
+def test_between_orders_the_best_prices_are_followed() -> None:
+    venue, shown = until_changed(), book([(100.0, 10.0)])
+    buy(venue, shown, "10")
+
+    assert venue.see("X", [98.0, nan], [1.0, nan], [99.0, nan], [1.0, 0.0]), "it may be there, behind the best"
+    assert venue.see("X", (98.0,), (1.0,), (100.0,), (20.0,)), "it differs by no more than was taken"
+    assert left(venue, shown) == ["0.0"]
+    assert not venue.see("X", [98.0, 98.0], [1.0, 1.0], [100.0, 100.0], [20.01, 10.0])
+    assert left(venue, shown) == ["10.0"]
+    buy(venue, shown, "10")
+    assert not venue.see("X", (98.0,), (1.0,), (100.5,), (1.0,)), "it is displayed no more"
+    assert left(venue, shown) == ["10.0"]
+    assert not venue.see("Y", (98.0,), (1.0,), (100.5,), (1.0,))
+
+
 def test_until_the_next_quote() -> None:
     venue = Matching(Consumed.UNTIL_NEXT_QUOTE, FOR_EVER_NS)
     buy(venue, book([(100.0, 10.0)]), "10")
@@ -98,6 +117,32 @@ def test_nothing_is_left_of_what_is_too_old() -> None:
 
     assert venue.left("X", Side.BUY, shown, 10 * 10**9) == [(Decimal(100), Decimal(10))]
     assert venue.left("X", Side.BUY, shown, 10 * 10**9 + 1) == ()
+
+
+def test_a_price_that_comes_back_is_there_again_in_whatever_way_quotes_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two orders a's ask goes away and comes back, of the same size; b's bid stays, with much on display."""
+    asks = [100.0 if second % 3 < 2 else 100.3 for second in range(60)]
+    a = [(second + 0.5, "BTCUSDT", asks[second] - 1, 9.0, asks[second], 2.0) for second in range(60)]
+    b = [(float(second), "BTCUSDT", 100.5, 500.0 + second % 2 * 900, 101.0, 500.0) for second in range(60)]
+    tapes = {venue: ScriptedTape(rows, listings=[listing("BTC")]) for venue, rows in (("a", a), ("b", b))}
+    config = two_venues()
+    config["strategy"] = {"order_size_usd": 900, "entry_bps": 30, "exit_bps": 500, "max_quote_age_ms": 5_000}
+    config["guards"]["symbol"] = {"cooldown_seconds": 1, "max_position_count": 100, "circuit_breaker_loss_count": 0}
+    config["guards"] |= {"portfolio": {"total_capital_usd": 10**6}, "global": {"max_total_exposure_usd": 10**6}}
+
+    def bought() -> list[tuple[int, str]]:
+        result = run_virtual(config, plugins={"market": scripted_market(tapes)})
+        fills = [event for event in result.of_type("order_filled") if event["venue"] == "a" and event["side"] == "buy"]
+        return [(event["ts_ns"], event["quantity"]) for event in fills if event["price"] == "100"]
+
+    played = bought()
+    assert len(played) > 10, "once each time that it is there"
+    assert {quantity for _, quantity in played} == {"2"}
+    monkeypatch.setattr(window, "WINDOW_ROWS", 7)
+    monkeypatch.setattr(window, "ROWS_EACH", 0)
+    assert bought() == played
+    monkeypatch.setattr(market, "is_played", lambda campaign: False)
+    assert bought() == played
 
 
 SIZES = st.integers(1, 400).map(lambda hundredths: hundredths / 100)

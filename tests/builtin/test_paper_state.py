@@ -59,6 +59,7 @@ def opened(path: Path, time: Ticking, *, resumed: bool = False) -> PaperExchange
         time=time,
         touch=lambda _: quote(time.seconds),
         book=lambda _: book(time.seconds),
+        watch=lambda symbol, see: None,
         market_rules=lambda _: None,
         fx={"USDT": Decimal(1)},
         state=path,

@@ -29,12 +29,14 @@ mode = "FULL_MARKET"
 [exchanges.a]
 taker_fee_bps = {fee_a}
 account = "margin"
+consumed = "until_next_quote"  # the sizes of these quotes never change
 max_borrow_usd = 100_000
 balances = {{ USDT = "100000" }}
 
 [exchanges.b]
 taker_fee_bps = {fee_b}
 account = "margin"
+consumed = "until_next_quote"  # the sizes of these quotes never change
 max_borrow_usd = 100_000
 balances = {{ USDT = "100000" }}
 

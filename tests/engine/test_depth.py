@@ -60,6 +60,11 @@ class Market:
                 )
                 self._books.setdefault((venue, symbol), []).append(book)
 
+    def between(self, venue: str, symbol: str, after_ns: int, until_ns: int) -> list[tuple[Side, Side]]:
+        """Return the books that came after a time, up to another."""
+        times = self._times[venue, symbol]
+        return self._books[venue, symbol][bisect_right(times, after_ns) : bisect_right(times, until_ns)]
+
     def at(self, venue: str, symbol: str, ts_ns: int) -> tuple[Side, Side]:
         """Return bids and asks."""
         return self._books[venue, symbol][bisect_right(self._times[venue, symbol], ts_ns) - 1]
@@ -149,11 +154,19 @@ def test_fills_are_what_the_markets_books_have_left(result: CampaignResult, mark
             filled.setdefault(event["client_order_id"], []).append(part)
     arrived = [(event["ts_ns"] + LATENCY_NS, number, event) for number, event in enumerate(orders.values())]
     taken: dict[tuple[str, str, str], dict[Fraction, tuple[Fraction, Fraction]]] = {}
+    seen_ns: dict[tuple[str, str, str], int] = {}
     several = short = 0
     for ts_ns, _, order in sorted(arrived, key=lambda one: one[:2]):
         venue, symbol, side, limit = order["venue"], order["symbol"], order["side"], Fraction(order["limit_price"])
         levels = market.at(venue, symbol, ts_ns)[side == "buy"]
         ours = taken.setdefault((venue, symbol, side), {})
+        for book in market.between(venue, symbol, seen_ns.get((venue, symbol, side), 0), ts_ns) if ours else ():
+            best, size = book[side == "buy"][0]
+            for price, (quantity, displayed) in list(ours.items()):
+                is_gone = best > price if side == "buy" else best < price
+                if is_gone or (best == price and abs(size - displayed) > quantity):
+                    del ours[price]
+        seen_ns[venue, symbol, side] = ts_ns
         sizes, last = dict(levels), levels[-1][0]
         for price, (quantity, displayed) in list(ours.items()):
             if price in sizes:

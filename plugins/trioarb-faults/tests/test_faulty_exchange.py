@@ -408,6 +408,7 @@ async def bench(
         book=lambda symbol: Book(
             bids=(100.0,), bid_sizes=(50.0,), asks=(101.0,), ask_sizes=(50.0,), received_ns=0, serial=1
         ),
+        watch=lambda symbol, see: None,
         market_rules=lambda symbol: None,
         fx={"USDT": Decimal(1)},
         state=state,

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 
 import attrs
@@ -368,6 +369,8 @@ class PaperExchange(Exchange):
         if book is None or not matches:
             return ()
         self._matching.take(order.symbol, order.side, book, matches)
+        if self._settings.consumed is Consumed.UNTIL_CHANGED:
+            self._context.watch(order.symbol, partial(self._matching.see, order.symbol))
         return tuple(
             self._fill(order, terms, match, f"{venue_order_id}-{number}") for number, match in enumerate(matches, 1)
         )

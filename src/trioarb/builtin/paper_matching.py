@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -17,6 +17,8 @@ from trioarb.api import EXACT, ZERO, Book, Side, exact_decimal, floor_to
 
 __all__ = ["Consumed", "Level", "Matching", "matched", "within"]
 
+#: What rounding could add to a difference of sizes; far more than it does.
+_SLACK = 1e-9
 #: Of so many prices of a side it is kept in mind what was taken there: the latest ones.
 _MOST_PRICES = 256
 
@@ -42,6 +44,10 @@ class _Taken:
     quantity: Decimal
     displayed: Decimal
 
+    def is_over(self, now: Decimal) -> bool:
+        """Return whether so much being displayed at its price now means that nothing is taken any longer."""
+        return abs(EXACT.subtract(now, self.displayed)) > self.quantity
+
 
 @attrs.define
 class _Memory:
@@ -58,7 +64,7 @@ class Matching:
     all that we took there from the size that was displayed when we took of it last, or the price is displayed no more
     although the levels reach as far. Then all that is displayed is there again. Less of a difference changes nothing:
     what is left is the size displayed now less what we took. A price beyond the last level, and a side that is
-    withdrawn, tell nothing. Books are looked at when `left` is asked only, not in between.
+    withdrawn, tell nothing. Whole books are looked at when `left` is asked; in between `see` follows the best prices.
 
     ``UNTIL_NEXT_QUOTE``: with any later quote of the venue for the symbol, all that is displayed is there again.
 
@@ -97,6 +103,32 @@ class Matching:
         while len(memory.taken) > _MOST_PRICES:
             del memory.taken[next(iter(memory.taken))]
 
+    def see(
+        self,
+        symbol: str,
+        bids: Sequence[float],
+        bid_sizes: Sequence[float],
+        asks: Sequence[float],
+        ask_sizes: Sequence[float],
+        /,
+    ) -> bool:
+        """Follow the best prices and sizes of some quotes, one after the other, NaN where a side isn't there; say
+        whether more of them are wanted.
+        """
+        import numpy as np
+
+        is_wanted = False
+        for side, prices, sizes in ((Side.BUY, asks, ask_sizes), (Side.SELL, bids, bid_sizes)):
+            memory = self._memories.get((symbol, side))
+            if memory is None or not memory.taken:
+                continue
+            best, displayed = np.asarray(prices), np.asarray(sizes)
+            for price, taken in list(memory.taken.items()):
+                if _was_over(taken, float(price), best, displayed, side):
+                    del memory.taken[price]
+            is_wanted = is_wanted or bool(memory.taken)
+        return is_wanted
+
     def _forget(self, memory: _Memory, side: Side, levels: Sequence[Level], serial: int) -> None:
         """Forget what is taken no longer."""
         if self._consumed is Consumed.UNTIL_NEXT_QUOTE:
@@ -107,13 +139,18 @@ class Matching:
             return
         displayed, last = dict(levels), levels[-1].price
         for price, taken in list(memory.taken.items()):
-            now = displayed.get(price)
-            if now is None:
-                is_over = price <= last if side is Side.BUY else price >= last
-            else:
-                is_over = abs(EXACT.subtract(now, taken.displayed)) > taken.quantity
-            if is_over:
+            now, is_in_front = displayed.get(price), price <= last if side is Side.BUY else price >= last
+            if taken.is_over(now) if now is not None else is_in_front:
                 del memory.taken[price]
+
+
+def _was_over(taken: _Taken, price: float, prices: Any, sizes: Any, side: Side) -> bool:
+    """Return whether at one of some quotes a price was displayed no more, or so much of it that it is over."""
+    if (prices > price if side is Side.BUY else prices < price).any():
+        return True
+    # Where floats may be wrong by their last bit, decimals decide.
+    differs = abs(sizes - float(taken.displayed)) > float(taken.quantity) * (1 - _SLACK)
+    return any(taken.is_over(exact_decimal(size)) for size in sizes[(prices == price) & differs].tolist())
 
 
 def within(levels: Sequence[Level], side: Side, limit: Decimal) -> Sequence[Level]:

@@ -173,7 +173,7 @@ class SymbolTask:
     def follow(self, source: Source) -> None:
         """Take quotes from a source, which is told when it has to show others."""
         self._source.count()
-        self._source = source
+        self._source = self._board.source = source
 
     def sinks(self) -> Mapping[str, QuoteSink]:
         """Return, by venue, what market data calls with every quote of this symbol; they are its source from now on.
@@ -526,4 +526,7 @@ class _NoQuotes(Source):
         pass
 
     def count(self) -> None:
+        pass
+
+    def look_back(self, venue: int) -> None:
         pass

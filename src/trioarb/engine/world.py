@@ -20,7 +20,16 @@ from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.errors import ConfigError, UniverseError
 from trioarb.model.market import Book, Instrument, Listing, Quote
-from trioarb.plugin.contract import ExchangeContext, Feed, MarketContext, MarketData, SourceContext, SymbolSource, Tape
+from trioarb.plugin.contract import (
+    ExchangeContext,
+    Feed,
+    MarketContext,
+    MarketData,
+    See,
+    SourceContext,
+    SymbolSource,
+    Tape,
+)
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, SymbolSourceSpec
@@ -137,6 +146,7 @@ async def open_world(
                 time=time,
                 touch=_touch(boards, name),
                 book=_book(boards, name),
+                watch=_watch(boards, name),
                 market_rules=markets[name].rules,
                 fx=config.fx,
                 latency_factor=config.session.latency_factor,
@@ -245,6 +255,13 @@ def _touch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         return boards[symbol].quote_at(venue)
 
     return touch
+
+
+def _watch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
+    def watch(symbol: str, see: See) -> None:
+        boards[symbol].watch(venue, see)
+
+    return watch
 
 
 def _book(boards: Mapping[str, QuoteBoard], venue: str) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from math import nan
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from trioarb.model.market import Book, Level, Quote
 from trioarb.model.number import exact_decimal
-from trioarb.plugin.contract import Levels
+from trioarb.plugin.contract import Levels, See
 from trioarb.quotes.levels import at_row, up_to_the_last
 
 __all__ = ["QuoteBoard", "Touch"]
@@ -49,6 +49,13 @@ def _levels(side: int, levels: Levels | None) -> Iterator[Level]:
             yield Level(exact_decimal(price), exact_decimal(size))
 
 
+class LooksBack(Protocol):
+    """Where the quotes of a board come from."""
+
+    def look_back(self, venue: int) -> None:
+        """Tell the board's watch of a venue what came and was not told."""
+
+
 class QuoteBoard:
     """Columns of the latest accepted quotes, by index of the venue. A quote costs no object; ``serial`` is set last.
 
@@ -57,9 +64,24 @@ class QuoteBoard:
 
     ``levels`` beyond the best are those of one quote, or a column (see `quotes.levels`) and its row: of what is not
     looked at no more than that is done. Whoever keeps columns in use says so by `hold_levels` before they go.
+
+    ``watches`` are told of the quotes of their venue: of each by who puts it here, or of those that were passed over by
+    ``source``, when somebody looks.
     """
 
-    __slots__ = ("_touches", "ask", "ask_size", "bid", "bid_size", "levels", "received_ns", "serial", "venues")
+    __slots__ = (
+        "_touches",
+        "ask",
+        "ask_size",
+        "bid",
+        "bid_size",
+        "levels",
+        "received_ns",
+        "serial",
+        "source",
+        "venues",
+        "watches",
+    )
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
@@ -71,6 +93,8 @@ class QuoteBoard:
         self.received_ns = [-1] * count
         self.serial = [0] * count
         self.levels: list[Levels | tuple[Any, int] | None] = [None] * count
+        self.watches: list[See | None] = [None] * count
+        self.source: LooksBack | None = None
         #: The touch that was asked for last, and the serial of its quote.
         self._touches: list[tuple[int, Touch | None]] = [(0, None)] * count
 
@@ -110,7 +134,33 @@ class QuoteBoard:
         )
 
     def book_at(self, venue: str) -> Book | None:
-        return self.book(self.venues.index(venue))
+        """Return the latest levels of a venue, having told its watch of what came up to now."""
+        index = self.venues.index(venue)
+        self._look_back(index)
+        return self.book(index)
+
+    def watch(self, venue: str, see: See) -> None:
+        """Let a watch be told of the quotes that come from now on, instead of another one."""
+        index = self.venues.index(venue)
+        self._look_back(index)
+        self.watches[index] = see
+
+    def tell(
+        self,
+        venue: int,
+        bids: Sequence[float],
+        bid_sizes: Sequence[float],
+        asks: Sequence[float],
+        ask_sizes: Sequence[float],
+    ) -> None:
+        """Tell a venue's watch of quotes; forget it, if it wants no more."""
+        see = self.watches[venue]
+        if see is not None and not see(bids, bid_sizes, asks, ask_sizes):
+            self.watches[venue] = None
+
+    def _look_back(self, venue: int) -> None:
+        if self.source is not None:
+            self.source.look_back(venue)
 
     def hold_levels(self, venue: int) -> None:
         """Take a venue's levels out of the column that they are in."""

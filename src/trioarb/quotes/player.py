@@ -102,6 +102,10 @@ class _Played(Source):
         """Have counted what was skipped up to now."""
         self._player.count()
 
+    def look_back(self, venue: int) -> None:
+        """Tell the board's watch of what was put there since, and before."""
+        self._player.look_back(self._symbol, venue)
+
 
 class Player:
     """Plays windows to the symbols, which are those of the windows in order.
@@ -140,6 +144,8 @@ class Player:
         self._limit_row: dict[int, int] = {}
         self._rows_entered, self._rows_to_limit = 0, 0
         self._window: Window | None = None
+        #: By cell: the row before which its board's watch was told of all.
+        self._told: dict[int, int] = {}
         # All rows before this one are on the boards; its time, and up to which row they may be put there.
         self._row, self._row_ns, self._stop = 0, _NEVER, 0
         for symbol, follower in enumerate(followers):
@@ -160,6 +166,7 @@ class Player:
                 await self._play_window()
                 self.count()
                 self._hold_levels(window)
+                self._tell_watches(window)
                 self._window, self._row_ns = None, _NEVER
 
     async def _play_window(self) -> None:
@@ -330,6 +337,31 @@ class Player:
             int(window.came_ns[venue, place]),
             int(window.number[place]),
         )
+
+    def look_back(self, symbol: int, venue: int) -> None:
+        """Tell a board's watch of the rows that are on the board and that it was not told of."""
+        window, board, cell = self._window, self._followers[symbol].board, symbol * self._venues + venue
+        if window is None:
+            return
+        first = self._told.get(cell, 0)
+        self._told[cell] = self._row
+        if board.watches[venue] is None or first >= self._row:
+            return
+        begin, end = window.places_of(symbol)
+        rows = window.row[begin:end]
+        places = slice(begin + int(rows.searchsorted(first)), begin + int(rows.searchsorted(self._row)))
+        own = window.cell[window.row[places]] == cell
+        bids, asks = window.bid[venue, places][own], window.ask[venue, places][own]
+        if len(bids):
+            board.tell(venue, bids, window.bid_size[places][own], asks, window.ask_size[places][own])
+
+    def _tell_watches(self, window: Window) -> None:
+        """Tell all watches of the rest of a window."""
+        for symbol in window.present.tolist():
+            for venue, see in enumerate(self._followers[symbol].board.watches):
+                if see is not None:
+                    self.look_back(symbol, venue)
+        self._told.clear()
 
     def _hold_levels(self, window: Window) -> None:
         """Let the boards keep their levels without the window that they are in."""

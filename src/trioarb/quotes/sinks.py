@@ -37,6 +37,9 @@ class Source(Protocol):
     def count(self) -> None:
         """Tell what was skipped up to now."""
 
+    def look_back(self, venue: int) -> None:
+        """Tell the board's watch of a venue what came and was not told."""
+
 
 class Show(Protocol):
     """Takes a quote that is on the board already: the index of its venue, and when it came."""
@@ -61,6 +64,9 @@ class Sinks(Source):
 
     def ask_again(self) -> None:
         self.count()
+
+    def look_back(self, venue: int) -> None:
+        """Each quote is told as it comes."""
 
 
 def sinks_of(
@@ -87,7 +93,7 @@ def sinks_of(
     board.
     """
     bids, bid_sizes, asks, ask_sizes = board.bid, board.bid_size, board.ask, board.ask_size
-    times_ns, serials, beyond = board.received_ns, board.serial, board.levels
+    times_ns, serials, beyond, watches = board.received_ns, board.serial, board.levels, board.watches
     sold, paid = [0.0] * len(serials), [inf] * len(serials)
     highest, lowest = 0.0, inf
     bar_bps, bar, until_ns, left, granted, positive = -inf, -inf, 0, 0, 0, 0
@@ -123,6 +129,8 @@ def sinks_of(
             ask_sizes[venue] = ask_size
             times_ns[venue] = received_ns
             serials[venue] += 1
+            if watches[venue] is not None:
+                board.tell(venue, (bid,), (bid_size,), (ask,), (ask_size,))
             sold[venue] = sale = bid * keep
             paid[venue] = purchase = ask * cost
             if sale > highest:
@@ -168,6 +176,7 @@ def sinks_of(
         asks[venue], ask_sizes[venue] = ask, ask_size = _side(ask, ask_size)
         times_ns[venue] = received_ns
         serials[venue] += 1
+        board.tell(venue, (bid,), (bid_size,), (ask,), (ask_size,))
         if bid > 0.0:
             sold[venue] = bid * fees[venue].keep
         if ask > 0.0:

@@ -4,7 +4,7 @@ All of them live inside the campaign's Trio run. Methods that are not ``async`` 
 events and must not block. Venue errors are raised as `VenueError` (fate unknown) or `OrderRejected` (certain).
 """
 
-from trioarb.plugin.contract.exchange import Exchange, ExchangeContext, OrderSink
+from trioarb.plugin.contract.exchange import Exchange, ExchangeContext, OrderSink, See
 from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
 from trioarb.plugin.contract.market import (
     Feed,
@@ -35,6 +35,7 @@ __all__ = [
     "QuoteSink",
     "RiskView",
     "RowBatch",
+    "See",
     "SourceContext",
     "Stored",
     "Strategy",

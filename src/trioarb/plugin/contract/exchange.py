@@ -17,7 +17,7 @@ from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrd
 from trioarb.model.trade import Account
 from trioarb.time.campaign_time import CampaignTime
 
-__all__ = ["Exchange", "ExchangeContext", "OrderSink"]
+__all__ = ["Exchange", "ExchangeContext", "OrderSink", "See"]
 
 
 class OrderSink(Protocol):
@@ -153,10 +153,25 @@ class Exchange(ABC):
         raise VenueError("this exchange plugin can't say which orders there were")
 
 
+class See(Protocol):
+    """Is told the best prices and sizes of quotes that came; returns whether it wants to be told of more."""
+
+    def __call__(
+        self,
+        bids: Sequence[float],
+        bid_sizes: Sequence[float],
+        asks: Sequence[float],
+        ask_sizes: Sequence[float],
+        /,
+    ) -> bool: ...
+
+
 @attrs.frozen(kw_only=True)
 class ExchangeContext:
     """``touch(symbol)`` is this venue's latest accepted quote, ``book(symbol)`` the same with all levels that came with
-    it; ``market_rules(symbol)`` what its data says.
+    it; ``market_rules(symbol)`` what its data says. ``watch(symbol, see)``: from now on, at the latest before ``book``
+    returns, ``see`` is told the best prices and sizes of all accepted quotes in their order, some at a time (bids, bid
+    sizes, asks, ask sizes; NaN where a side isn't there), until it says that it wants no more. One a symbol.
 
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
@@ -171,6 +186,7 @@ class ExchangeContext:
     time: CampaignTime
     touch: Callable[[str], Quote | None]
     book: Callable[[str], Book | None]
+    watch: Callable[[str, See], None]
     market_rules: Callable[[str], TradingRules | None]
     fx: Mapping[str, Decimal]
     latency_factor: Decimal = Decimal(1)
