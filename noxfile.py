@@ -71,6 +71,7 @@ def bench(session: nox.Session) -> None:
         "quotes",
         "scale",
         "replay",
+        "depth",
         "survey",
         "peers",
     )

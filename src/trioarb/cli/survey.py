@@ -61,7 +61,7 @@ def survey(
     latency_ms: Annotated[
         Decimal, Parameter(help="How long a chance has to last, from its first quote until both orders have arrived.")
     ] = Decimal(100),
-    size_usd: Annotated[
+    slippage_usd: Annotated[
         Decimal, Parameter(help="Of which size the slippage is, where quotes have levels (`engine.depth` above 1).")
     ] = Decimal(1000),
     no_replay: Annotated[
@@ -76,8 +76,8 @@ def survey(
         raise ConfigError([Problem(file="--hours", message="not together with --quotes, which are recorded already")])
     if latency_ms < 0:
         raise ConfigError([Problem(file="--latency-ms", message="is negative", value=str(latency_ms), allowed="≥ 0")])
-    if size_usd <= 0:
-        raise ConfigError([Problem(file="--size-usd", message="must be above zero", value=str(size_usd))])
+    if slippage_usd <= 0:
+        raise ConfigError([Problem(file="--slippage-usd", message="must be above zero", value=str(slippage_usd))])
     plugins = load_plugins()
     given = list(overrides or ())
     with tempfile.TemporaryDirectory(prefix="trioarb-survey-") as folder, Progress() as progress:
@@ -102,7 +102,9 @@ def survey(
         _require_recorded(loaded)
         _log_to_stderr(loaded)
         with loaded.config.redactor.in_errors():
-            found, replayed, seconds = _look(loaded, plugins, latency_ms, size_usd, progress, is_replayed=not no_replay)
+            found, replayed, seconds = _look(
+                loaded, plugins, latency_ms, slippage_usd, progress, is_replayed=not no_replay
+            )
     if parquet is not None:
         write_parquet(parquet, found)
     if as_json:
@@ -148,7 +150,13 @@ def _log_to_stderr(loaded: Loaded) -> None:
 
 
 def _look(
-    loaded: Loaded, plugins: Plugins, latency_ms: Decimal, size_usd: Decimal, progress: Progress, *, is_replayed: bool
+    loaded: Loaded,
+    plugins: Plugins,
+    latency_ms: Decimal,
+    slippage_usd: Decimal,
+    progress: Progress,
+    *,
+    is_replayed: bool,
 ) -> tuple[Survey, Replayed | None, tuple[float, float]]:
     """Return what was found, what the campaign made of it, and how many seconds either took."""
     started, clock = time.perf_counter(), VirtualClock()
@@ -158,7 +166,7 @@ def _look(
         without_orders(plugins),
         clock=clock,
         latency_ns=int(latency_ms * 1_000_000),
-        size_usd=float(size_usd),
+        slippage_usd=float(slippage_usd),
         on_progress=lambda doing, rows: progress.show(f"surveying {doing}: {rows:,} quotes"),
     )
     found = trio.run(look, clock=clock)

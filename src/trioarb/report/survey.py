@@ -33,7 +33,7 @@ def as_plain(survey: Survey, replayed: Replayed | None) -> dict[str, Any]:
         "from": iso_time(survey.first_ns),
         "to": iso_time(survey.last_ns),
         "has_to_last_ms": survey.latency_ns / 1e6,
-        "size_usd": survey.size_usd,
+        "slippage_usd": survey.slippage_usd,
         "routes": [_row(survey, one) for one in survey.routes],
         "warnings": list(survey.warnings),
     }
@@ -157,7 +157,7 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
     deep = [one for one in survey.routes if one.buying is not None and one.selling is not None]
     if deep:
         yield Text(
-            f"\nat {survey.size_usd:,.0f} USD, beyond the best price: slippage to buy and to sell (median), in bps"
+            f"\nat {survey.slippage_usd:,.0f} USD, beyond the best price: slippage to buy and to sell (median), in bps"
         )
         yield from map(Text, aligned([_depth_cells(one) for one in deep], right={1, 2, 3}))
     made = [one.break_even for one in survey.routes if one.break_even is not None]

@@ -28,7 +28,7 @@ __all__ = ["Replayed", "Survey", "replay", "survey_markets"]
 class Survey:
     """What was found in ``rows`` quotes from ``first_ns`` to ``last_ns``; ``quote_of``: a symbol's quote asset.
 
-    ``size_usd``: of which size the books' slippage is, where they have levels.
+    ``slippage_usd``: of which size the books' slippage is, where they have levels.
     """
 
     routes: Sequence[Figures]
@@ -36,7 +36,7 @@ class Survey:
     first_ns: int
     last_ns: int
     latency_ns: int
-    size_usd: float
+    slippage_usd: float
     quote_of: dict[str, str]
     usd_per_quote: dict[str, float]
     warnings: Sequence[str]
@@ -60,7 +60,7 @@ async def survey_markets(
     *,
     clock: VirtualClock,
     latency_ns: int,
-    size_usd: float,
+    slippage_usd: float,
     on_progress: Callable[[str, int], None],
 ) -> Survey:
     """Look at every route of the chosen symbols; nothing is traded. ``on_progress`` is told what is done, and the rows.
@@ -102,7 +102,7 @@ async def survey_markets(
         import numpy as np
 
         quote_of = {listing.symbol: listing.quote for listing in world.symbols}
-        depths = Depths(np.array([size_usd / float(config.fx[quote_of[one]]) for one in symbols]), len(tapes))
+        depths = Depths(np.array([slippage_usd / float(config.fx[quote_of[one]]) for one in symbols]), len(tapes))
         # Two looks: what it takes to break even follows from the first.
         with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
             looked = look(
@@ -136,7 +136,7 @@ async def survey_markets(
             first_ns=looked.first_ns,
             last_ns=looked.last_ns,
             latency_ns=latency_ns,
-            size_usd=size_usd,
+            slippage_usd=slippage_usd,
             quote_of=quote_of,
             usd_per_quote={asset: float(rate) for asset, rate in config.fx.items()},
             warnings=campaign.warnings,
