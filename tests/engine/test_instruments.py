@@ -178,3 +178,19 @@ def test_other_rules_hold_from_then_on() -> None:
     }
     assert limits == {0}
     assert violations(result.records) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"taker_fee_bps": Decimal(9)}, "other fees of AAAUSDT"),
+        ({"venue": "a"}, "AAAUSDT.venue"),
+        ({"status": "halted"}, "AAAUSDT.status"),
+    ],
+)
+def test_a_change_that_can_not_be_is_refused_where_it_is_told(change: dict[str, Any], said: str) -> None:
+    result = run((5, change))
+
+    assert result.of_type("instrument_changed") == []
+    assert result.exit_code == 1
+    assert said in result.campaign.error

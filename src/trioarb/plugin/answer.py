@@ -265,6 +265,8 @@ def check_instrument(value: object, venue: str, symbol: str = "") -> Instrument:
     _name(instrument.native_id, f"{symbol}.native_id")
     check_rules(instrument.rules, f"{symbol}.rules")
     is_a(instrument.status, InstrumentStatus, f"{symbol}.status")
+    if instrument.fee_asset is not None:
+        _name(instrument.fee_asset, f"{symbol}.fee_asset")
     for name in ("maker_fee_bps", "taker_fee_bps"):
         fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
         if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
