@@ -152,3 +152,25 @@ def test_what_was_lost_before_midnight_is_not_the_new_days_loss(before: int, sto
     assert (result.events[-1]["ended_by"] == "emergency_stop") == stops
     assert [one["reason"] for one in result.of_type("markets_marked")].count("day") == 1
     assert verified([dict(event) for event in result.events]).is_sound
+
+
+@pytest.mark.parametrize("key", ["max_drawdown_usd", "max_daily_drawdown_usd"])
+def test_a_fall_below_the_highest_denies(key: str) -> None:
+    limits = {
+        "symbol": {"cooldown_seconds": 0, "max_position_count": 100},
+        "portfolio": {"total_capital_usd": 10**6},
+        "global": {"max_total_exposure_usd": 10**6, key: 20},
+    }
+    result = run(diverging(20, by=0.2), limits)
+
+    denied = [one for one in result.of_type("decided") if one.get("rule") == key.removeprefix("max_")[: -len("_usd")]]
+    assert denied
+    assert all(Decimal(one["value"]) >= 20 for one in denied)
+    (before,) = (one for one in result.events if one["seq"] == denied[0]["seq"] - 1)
+    assert before["type"] == "markets_marked"
+
+
+def test_without_a_limit_no_drawdown_denies() -> None:
+    result = run(diverging(20, by=0.2), {"symbol": {"cooldown_seconds": 0, "max_position_count": 100}})
+
+    assert not [rule for rule in result.refusals if "drawdown" in rule]

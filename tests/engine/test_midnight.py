@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -62,6 +63,8 @@ def play(quotes: Quotes, guards: dict[str, Any], *overrides: str) -> CampaignRes
     }
     config = two_venues()
     config["exchanges"]["b"]["plugin"] = "refuses"
+    for venue in config["exchanges"].values():
+        venue["consumed"] = "until_next_quote"  # an entry of each second is unwound at the same prices
     calm = {"cooldown_seconds": 0, "circuit_breaker_loss_count": 0}
     config["guards"] = {"exchange": {"enabled": False}, **guards, "symbol": calm | guards.get("symbol", {})}
     venue = ExchangeSpec(name="refuses", doc="refuses", settings=PaperSettings, open=open_venue)
@@ -152,6 +155,15 @@ def test_an_open_breaker_stays_open() -> None:
     result = play(every_second(), {"symbol": {"circuit_breaker_loss_count": 2, "circuit_breaker_duration": 30}})
     assert entries(result) == [-19.5, -18.5, 12.5, 13.5]
     assert set(result.refusals) == {"symbol.circuit_breaker"}
+
+
+def test_a_routes_pause_after_an_unwound_entry_goes_on() -> None:
+    result = play(every_second(), {"symbol": {"unwind_cooldown_seconds": 6}})
+    made = entries(result)
+    assert made == sorted(made)
+    assert all(later - earlier >= 6 for earlier, later in pairwise(made))
+    assert made[0] < 0 < made[-1]
+    assert set(result.refusals) == {"symbol.unwind_cooldown"}
 
 
 def test_losses_in_a_row_are_counted_on() -> None:

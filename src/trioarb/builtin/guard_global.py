@@ -11,6 +11,7 @@ import attrs
 
 from trioarb.api import (
     EXACT,
+    SECOND_NS,
     Answer,
     GuardContext,
     GuardTier,
@@ -29,18 +30,49 @@ from trioarb.api import (
 
 __all__ = ["GlobalSettings", "GlobalTier"]
 
+_DAY_NS = 86_400 * SECOND_NS
+
 
 @attrs.frozen(kw_only=True)
 class GlobalSettings:
     max_total_exposure_usd: Money = setting(Decimal(10_000), doc="exposure over all symbols; beyond it: DENY")
     max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="loss of the UTC day; from it on: DENY")
+    max_drawdown_usd: PositiveMoney | None = setting(
+        None, doc="fall of PnL, marks included, below the campaign's highest; from it on: DENY; absent: no limit"
+    )
+    max_daily_drawdown_usd: PositiveMoney | None = setting(
+        None, doc="fall of PnL, marks included, below the UTC day's highest; from it on: DENY; absent: no limit"
+    )
     emergency_stop_loss_usd: PositiveMoney = setting(
         Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed"
     )
 
 
+@attrs.define
+class _Course:
+    """What was realised, and the highest that it and marks together came to: ever, and on the UTC day."""
+
+    realised_usd: Decimal = Decimal(0)
+    highest_usd: Decimal = Decimal(0)
+    day: int = -1
+    highest_of_day_usd: Decimal = Decimal(0)
+
+    def see(self, worth_usd: Decimal, ts_ns: int) -> None:
+        """Take note of what realised PnL and marks come to."""
+        day = ts_ns // _DAY_NS
+        self.highest_of_day_usd = worth_usd if day != self.day else max(self.highest_of_day_usd, worth_usd)
+        self.highest_usd, self.day = max(self.highest_usd, worth_usd), day
+
+
 class GlobalTier(GuardTier):
-    folds = frozenset({event.GuardTripped, event.Decided, event.StopCleared})
+    """Drawdowns count from the highest that was recorded: as results came with nothing open, and as marks did."""
+
+    folds = frozenset(
+        {
+            *(event.GuardTripped, event.Decided, event.StopCleared),
+            *(event.PairEnded, event.ResidualResolved, event.MarketsMarked),
+        }
+    )
     reacts = frozenset({event.PairEnded, event.ResidualResolved})
     polls_marks = True
 
@@ -49,6 +81,7 @@ class GlobalTier(GuardTier):
         self._name = context.name
         self._risk = context.risk
         self._stopped_at: str | None = None
+        self._course = _Course()
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         limits = self._settings
@@ -61,6 +94,9 @@ class GlobalTier(GuardTier):
             )
         if loss >= limits.max_daily_loss_usd:
             return self._refuse(Answer.DENY, "daily_loss", self._risk.loss_text(now_ns), limits.max_daily_loss_usd)
+        for rule, limit, drawdown in self._drawdowns(now_ns):
+            if limit is not None and drawdown >= limit:
+                return self._refuse(Answer.DENY, rule, self._risk.marked_text(drawdown), limit)
         exposure = EXACT.add(self._risk.exposure_usd(), opportunity.notional_usd)
         if exposure > limits.max_total_exposure_usd:
             return self._refuse(Answer.DENY, "total_exposure", text(exposure), limits.max_total_exposure_usd)
@@ -75,6 +111,15 @@ class GlobalTier(GuardTier):
                 self._stopped_at = value
             case event.StopCleared():
                 self._stopped_at = None
+            case event.PairEnded(pnl_usd=pnl_usd) | event.ResidualResolved(pnl_usd=pnl_usd):
+                self._course.realised_usd = EXACT.add(self._course.realised_usd, pnl_usd)
+                if not self._risk.open_positions():
+                    self._course.see(self._course.realised_usd, record.ts_ns)
+            case event.MarketsMarked(unrealised_usd=unrealised):
+                worth = self._course.realised_usd
+                for amount in unrealised.values():
+                    worth = EXACT.add(worth, amount)
+                self._course.see(worth, record.ts_ns)
             case _:
                 pass
 
@@ -93,6 +138,16 @@ class GlobalTier(GuardTier):
                 value=self._risk.loss_text(now_ns),
                 limit=text(self._settings.emergency_stop_loss_usd),
             )
+
+    def _drawdowns(self, now_ns: int) -> Iterable[tuple[str, Decimal | None, Decimal]]:
+        """Yield rule, limit, and how far realised PnL and marks are below their highest."""
+        limits, course = self._settings, self._course
+        if limits.max_drawdown_usd is None and limits.max_daily_drawdown_usd is None:
+            return
+        now_usd = EXACT.add(course.realised_usd, self._risk.unrealised_usd())
+        yield "drawdown", limits.max_drawdown_usd, EXACT.subtract(course.highest_usd, now_usd)
+        highest = course.highest_of_day_usd if course.day == now_ns // _DAY_NS else now_usd
+        yield "daily_drawdown", limits.max_daily_drawdown_usd, EXACT.subtract(highest, now_usd)
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
         return {

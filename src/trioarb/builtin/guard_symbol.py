@@ -21,6 +21,7 @@ from trioarb.api import (
     GuardTripped,
     Opportunity,
     PairKind,
+    PairOutcome,
     PositiveBps,
     PositiveCount,
     PositiveDecimal,
@@ -60,6 +61,9 @@ class SymbolSettings:
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
     rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed")
+    unwind_cooldown_seconds: Seconds = setting(
+        Decimal(0), doc="pause of a route after an entry on it was unwound at a price"
+    )
     max_symbol_daily_loss_usd: PositiveMoney = setting(
         Decimal(200), doc="loss of a symbol in the UTC day; from it on: DENY"
     )
@@ -75,6 +79,9 @@ class _State:
     open_until_ns: int | None = None
     has_tripped: bool = False
     open_trades: set[str] = attrs.field(factory=set)
+    #: The pair of the entry that was allowed last, and its venues; when an entry was unwound last, by venues.
+    entering: tuple[str, tuple[str, str]] | None = None
+    unwound_ns: dict[tuple[str, str], int] = attrs.field(factory=dict)
     #: The rules of which it was said that prices can't be right.
     warned: set[str] = attrs.field(factory=set)
     #: By venues: since when their prices are too far apart, and when that was seen last.
@@ -112,6 +119,12 @@ class SymbolTier(GuardTier):
             elapsed_ns = now_ns - state.last_allowed_ns
             if elapsed_ns < seconds_to_ns(limits.cooldown_seconds):
                 return _deny("cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", f"{text(limits.cooldown_seconds)} s")
+        unwound_ns = state.unwound_ns.get((opportunity.route.buy_venue, opportunity.route.sell_venue))
+        if unwound_ns is not None:
+            elapsed_ns = now_ns - unwound_ns
+            if elapsed_ns < seconds_to_ns(limits.unwind_cooldown_seconds):
+                least = f"{text(limits.unwind_cooldown_seconds)} s"
+                return _deny("unwind_cooldown", f"{elapsed_ns / SECOND_NS:.3f} s", least)
         if state.last_closed_ns is not None:
             elapsed_ns = now_ns - state.last_closed_ns
             if elapsed_ns < seconds_to_ns(limits.rest_seconds):
@@ -151,8 +164,10 @@ class SymbolTier(GuardTier):
 
     def apply(self, record: Record) -> None:
         match record.event:
-            case event.Decided(symbol=symbol, answer=Answer.ALLOW):
-                self._states[symbol].last_allowed_ns = record.ts_ns
+            case event.Decided(symbol=symbol, answer=Answer.ALLOW, pair_id=pair_id) as allowed:
+                state = self._states[symbol]
+                state.last_allowed_ns = record.ts_ns
+                state.entering = str(pair_id), (str(allowed.buy_venue), str(allowed.sell_venue))
             case event.GuardTripped(tier=self._name, rule="circuit_breaker", symbol=str(symbol), until_ns=until_ns):
                 self._states[symbol].open_until_ns, self._states[symbol].has_tripped = until_ns, True
             case event.GuardTripped(tier=self._name, rule=str(rule), symbol=str(symbol)) if rule in _DOUBTS:
@@ -164,6 +179,9 @@ class SymbolTier(GuardTier):
                 self._states[symbol].last_closed_ns = record.ts_ns
                 self._count(symbol, pnl_usd, record.ts_ns)
             case event.PairEnded(symbol=symbol, pnl_usd=pnl_usd) as ended if self._is_unwound(ended):
+                state = self._states[symbol]
+                if state.entering is not None and state.entering[0] == ended.pair_id:
+                    state.unwound_ns[state.entering[1]] = record.ts_ns
                 self._count(symbol, pnl_usd, record.ts_ns)
             case _:
                 pass
@@ -214,6 +232,7 @@ class SymbolTier(GuardTier):
         return (
             ended.kind is PairKind.ENTRY
             and bool(ended.pnl_usd)
+            and ended.outcome is not PairOutcome.HEDGED
             and ended.trade_id not in self._states[ended.symbol].open_trades
         )
 

@@ -123,9 +123,15 @@ class Marks(RiskView, Folding):
         loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
         return f"{loss} (marks at last prices: {count})" if count else loss
 
+    def marked_text(self, amount: Decimal) -> str:
+        self._is_said = self._is_marked
+        return text(amount)
+
     def unrealised_usd(self, symbol: str | None = None) -> Decimal:
-        """Return what is open would bring beyond what it is booked at, where its price is known."""
+        """Return what is open would bring beyond what it is booked at, where that is known; 0 if it doesn't count."""
         total = ZERO
+        if not self._is_marked:
+            return total
         for one in self._symbols(symbol):
             total = EXACT.add(total, self._worth_of(one))
         return total

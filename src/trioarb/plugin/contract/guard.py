@@ -44,6 +44,14 @@ class RiskView(ABC):
         loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
         return f"{loss} (residuals at last prices: {count})" if count else loss
 
+    def unrealised_usd(self, symbol: str | None = None) -> Decimal:
+        """Return what is open would bring beyond what it is booked at, at the marks of the last second."""
+        return Decimal(0)
+
+    def marked_text(self, amount: Decimal) -> str:
+        """Return an amount as a guard says it that depends on marks; what was marked is recorded beside the answer."""
+        return text(amount)
+
     @abstractmethod
     def open_positions(self, symbol: str | None = None) -> int:
         """Return how many positions are open."""
