@@ -159,6 +159,12 @@ class _Draw:
         }
         if (chance := Random(f"{seed}/once")).random() < 0.3:
             table["strategy"] = _without_exit(table["strategy"], chance)
+        if is_dummy and (chance := Random(f"{seed}/depth")).random() < 0.6:
+            table["engine"]["depth"] = chance.choice((2, 5, 10))
+            for venue in table["exchanges"].values():
+                if chance.random() < 0.3:
+                    venue = venue.get("wraps", venue)
+                    venue["consumed"] = "until_next_quote"
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,
