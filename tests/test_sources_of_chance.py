@@ -22,6 +22,7 @@ _SEEDED = "a random stream of a seed of the configuration"
 ALLOWED: Mapping[tuple[str, str], str] = {
     ("builtin.dummy_tape", "random"): _SEEDED,
     ("builtin.paper", "random"): _SEEDED,
+    ("builtin.paper_latency", "random"): _SEEDED,
     ("cli.journal", "time.gmtime"): _STAMPS,
     ("cli.journal", "time.strftime"): _STAMPS,
     ("cli.journals", "time.time"): "how old a journal is that a user wants removed",

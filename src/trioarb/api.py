@@ -87,7 +87,7 @@ from trioarb.settings.types import (
     Seconds,
     setting,
 )
-from trioarb.time.campaign_time import SECOND_NS, CampaignTime, Turn, seconds_to_ns
+from trioarb.time.campaign_time import SECOND_NS, Bell, CampaignTime, Turn, seconds_to_ns
 
 __all__ = [
     "ALWAYS",
@@ -99,6 +99,7 @@ __all__ = [
     "Account",
     "Amount",
     "Answer",
+    "Bell",
     "Bps",
     "CampaignTime",
     "ClientIds",

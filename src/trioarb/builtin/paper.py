@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import attrs
 import msgspec
+import trio
 
 from trioarb.api import (
     BPS,
@@ -30,29 +31,38 @@ from trioarb.api import (
     Listing,
     Milliseconds,
     Money,
+    Offer,
     Order,
     OrderRejected,
     OrderReport,
+    OrderSink,
     OrderStatus,
+    OrderType,
+    OrderUpdate,
     PositiveDecimal,
     PositiveMoney,
     Probability,
     Quote,
     Side,
     TickRange,
+    TimeInForce,
     TradingRules,
     Turn,
     VenueOrder,
     ceil_to,
     check_ticks,
     exact_decimal,
+    floor_to,
     hookimpl,
     seconds_to_ns,
     setting,
     text,
 )
-from trioarb.builtin.paper_matching import Consumed, Level, Matching, matched, within
-from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState
+from trioarb.builtin.paper_latency import Latency
+from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for, matched, own_side, within
+from trioarb.builtin.paper_resting import Resting, RestingFills
+from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState, Rested
+from trioarb.builtin.paper_updates import Updates
 
 __all__ = ["PaperExchange", "PaperSettings", "SymbolRules"]
 
@@ -109,6 +119,7 @@ class PaperSettings:
         ZERO, doc="margin: how far a symbol's base asset may go below zero", concerns="borrowing"
     )
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
+    maker_fee_bps: FeeBps | None = setting(None, doc="fee of what fills at rest; absent: taker_fee_bps")
     fee_tiers: tuple[FeeTier, ...] = setting(
         (),
         doc="lower fees for more volume, by rising volume; edges are taken at taker_fee_bps all the same",
@@ -119,6 +130,19 @@ class PaperSettings:
         "taken as long as the account holds enough, then of the quote asset; [fee_assets] says what it is worth",
     )
     latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
+    order_latency: Latency | None = setting(None, doc="the same, if it isn't always as long; absent: latency_ms")
+    answer_latency: Latency | None = setting(
+        None, doc="time from a deed of the venue to our hearing of it; absent: none"
+    )
+    cancel_latency: Latency | None = setting(None, doc="time of a cancellation to its arrival; absent: as of an order")
+    data_latency: Latency | None = setting(
+        None, doc="how old quotes are when we get them: an order meets those that we get so much later; absent: not"
+    )
+    resting: RestingFills = setting(
+        RestingFills.THROUGH,
+        doc="when an order that rests fills. through: once the other side reaches its price; queue: also by its place "
+        "in the queue at its price, what vanishes there counting as traded from the front",
+    )
     consumed: Consumed = setting(
         Consumed.UNTIL_CHANGED,
         doc="how long what was filled stays taken: until the size displayed at its price changes by more than that, "
@@ -159,17 +183,22 @@ class PaperSettings:
 
 
 class _Terms(msgspec.Struct, frozen=True):
-    """How a symbol trades here. ``with_fee``: what a buyer pays of the value, ``fee``: what of it is the fee."""
+    """How a symbol trades here. ``with_fee``: what a buyer pays of the value, ``fee``: what of it is the fee.
+
+    ``maker_fee``: what of it is that of an order at rest.
+    """
 
     instrument: Instrument
     with_fee: Decimal
     fee: Decimal
+    maker_fee: Decimal
 
     @classmethod
     def of(cls, instrument: Instrument) -> _Terms:
         fee_bps = instrument.taker_fee_bps
         paid_bps = EXACT.add(BPS, max(fee_bps, ZERO))
-        return cls(instrument, EXACT.multiply(paid_bps, _PER_BPS), EXACT.multiply(fee_bps, _PER_BPS))
+        maker_fee = EXACT.multiply(instrument.maker_fee_bps, _PER_BPS)
+        return cls(instrument, EXACT.multiply(paid_bps, _PER_BPS), EXACT.multiply(fee_bps, _PER_BPS), maker_fee)
 
 
 class PaperExchange(Exchange):
@@ -177,9 +206,12 @@ class PaperExchange(Exchange):
 
     An order arrives after the latency. It is matched with the levels that are displayed at that moment, within its
     limit, as far as they are left for us (see `Matching`). The rest is cancelled.
-    An order whose sending is cancelled before it arrived never existed. With a journal, what it did is kept in a file
-    beside it, and outlives the process.
+    An order whose sending is cancelled before it arrived never existed. What rests is filled as `Resting` says, and
+    told of by `updates`. With a journal, what the venue did is kept in a file beside it, and outlives the process; what
+    rested then stands last in its queue again.
     """
+
+    offers = frozenset({Offer.FOK, Offer.GTC, Offer.POST_ONLY, Offer.MARKET, Offer.MARKET_BY_AMOUNT})
 
     def __init__(self, settings: PaperSettings, context: ExchangeContext) -> None:
         self.account = settings.account
@@ -188,6 +220,18 @@ class PaperExchange(Exchange):
         self._settings = settings
         self._context = context
         self._latency_ns = seconds_to_ns(settings.latency_ms * context.latency_factor / 1000)
+        self._draw_order = self._drawing("order", settings.order_latency, settings.latency_ms)
+        self._draw_cancel = self._drawing(
+            "cancel", settings.cancel_latency or settings.order_latency, settings.latency_ms
+        )
+        self._draw_answer = self._drawing("answer", settings.answer_latency, ZERO)
+        self._draw_data = self._drawing("data", settings.data_latency, ZERO)
+        self._answers_at_once = settings.answer_latency is None or settings.answer_latency.is_nothing
+        #: How long the orders take that were asked about by `answers_at_ns`.
+        self._drawn: dict[str, int] = {}
+        self._resting: dict[str, Resting] = {}
+        self._locked: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._updates = Updates(context.time, context.venue)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
         self._granted: dict[str, Decimal] = {}
@@ -215,8 +259,10 @@ class PaperExchange(Exchange):
                 case Granted(symbol=symbol, asset=asset, amount=amount):
                     self._granted[symbol] = amount
                     self._credit(asset, amount)
-                case Executed():
-                    self._book(line)
+                case Executed(order=order, base=base, quote=quote, report=report, ts_ns=ts_ns):
+                    self._book(order.side, base, quote, report.fills, ts_ns)
+                case Rested(side=side, base=base, quote=quote, fills=fills, ts_ns=ts_ns):
+                    self._book(side, base, quote, fills, ts_ns)
 
     def close(self) -> None:
         """Close the venue's memory.
@@ -227,6 +273,7 @@ class PaperExchange(Exchange):
         self._state.close()
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        maker_fee_bps = self._settings.maker_fee_bps
         for listing in listings:
             instrument = Instrument(
                 symbol=listing.symbol,
@@ -235,13 +282,21 @@ class PaperExchange(Exchange):
                 base=listing.base,
                 quote=listing.quote,
                 rules=self._rules(listing.symbol),
-                maker_fee_bps=self._settings.taker_fee_bps,
+                maker_fee_bps=self._settings.taker_fee_bps if maker_fee_bps is None else maker_fee_bps,
                 taker_fee_bps=self._settings.taker_fee_bps,
                 fee_asset=self._settings.fee_asset if self._has_fee_asset else None,
                 status=InstrumentStatus.HALTED if self._is_halted(listing.symbol) else InstrumentStatus.TRADING,
             )
             self._terms[listing.symbol] = _Terms.of(instrument)
+        self._rest_again()
         return {listing.symbol: self._terms[listing.symbol].instrument for listing in listings}
+
+    def _rest_again(self) -> None:
+        """Let rest what rested when an earlier process ended, as soon as it is known how that trades."""
+        for executed in self._state.open:
+            order, report = executed.order, executed.report
+            if order.symbol in self._terms and order.client_order_id not in self._resting:
+                self._rest(Resting(order, report.venue_order_id, report.fills))
 
     async def balances(self) -> Mapping[str, Decimal]:
         return dict(self._balances)
@@ -260,13 +315,37 @@ class PaperExchange(Exchange):
         return granted
 
     async def place(self, order: Order) -> OrderReport:
-        await self._context.time.sleep(
-            self._latency_ns, Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)
-        )
-        return self.answer(order)
+        turn = Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)
+        data_ns = self._draw_data()
+        delay_ns = self._drawn.pop(order.client_order_id, None)
+        await self._context.time.sleep((self._draw_order() if delay_ns is None else delay_ns) + data_ns, turn)
+        answer_ns = max(0, self._draw_answer() - data_ns)
+        try:
+            return self.answer(order)
+        finally:
+            if answer_ns:
+                await self._context.time.sleep(answer_ns, turn)
 
-    def answers_at_ns(self, order: Order) -> int:
-        return self._context.time.now_ns() + self._latency_ns
+    def answers_at_ns(self, order: Order) -> int | None:
+        if not self._answers_at_once or order.time_in_force is TimeInForce.GTC:
+            return None
+        delay_ns = self._drawn.get(order.client_order_id)
+        if delay_ns is None:
+            delay_ns = self._drawn[order.client_order_id] = self._draw_order()
+        return self._context.time.now_ns() + delay_ns + self._draw_data()
+
+    async def cancel(self, client_order_id: str) -> None:
+        await self._context.time.sleep(self._draw_cancel(), Turn.VENUE.order(venue=self._context.venue, number=1))
+        resting = self._resting.get(client_order_id)
+        if resting is not None:
+            self._change(resting, (), OrderStatus.CANCELLED)
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
+        return [OrderUpdate.of(one.report()) for one in self._resting.values() if one.order.symbol in symbols]
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        await self._updates.run(sink, task_status)
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
@@ -282,6 +361,7 @@ class PaperExchange(Exchange):
         ]
 
     def answer(self, order: Order) -> OrderReport:
+        self._drawn.pop(order.client_order_id, None)
         if not self._state.arrive(order.client_order_id):
             raise OrderRejected(f"{self._context.venue}: client order id {order.client_order_id} was used before")
         terms = self._terms.get(order.symbol)
@@ -293,15 +373,23 @@ class PaperExchange(Exchange):
             quote=terms.instrument.quote if terms else "",
             report=report,
         )
-        self._book(executed)
+        self._book(order.side, executed.base, executed.quote, report.fills, executed.ts_ns)
         self._state.add(executed, self._balances)
         if report.status is OrderStatus.REJECTED:
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
+        if report.status is OrderStatus.OPEN:
+            self._rest(Resting(order, report.venue_order_id, report.fills))
         return report
 
     def _is_halted(self, symbol: str) -> bool:
         own = self._settings.instruments.get(symbol)
         return own is not None and own.halted
+
+    def _drawing(self, way: str, latency: Latency | None, otherwise_ms: Decimal) -> Callable[[], int]:
+        """Return what says how long the next one takes."""
+        drawn = latency or Latency(ms=otherwise_ms)
+        seed = f"{self._context.seed}:{self._context.venue}:latency:{way}"
+        return drawn.drawn(seed, self._context.latency_factor)
 
     def _rules(self, symbol: str) -> TradingRules:
         """Return the rules: the symbol's own come first, then the table's, then the market data's."""
@@ -320,10 +408,18 @@ class PaperExchange(Exchange):
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
         venue_order_id = f"{self._context.venue}-{len(self._state)}"
         problem = self._refuse(order, terms)
-        fills = self._fills(order, terms, venue_order_id) if terms and not problem else ()
+        matches = self._matches(order, terms) if terms and not problem else ()
+        if order.post_only and matches:
+            matches, problem = (), "a post-only order would take"
+        filled = sum((match.quantity for match in matches), ZERO)
         status = OrderStatus.REJECTED if problem else OrderStatus.CANCELLED
-        if sum((fill.quantity for fill in fills), ZERO) == order.quantity:
+        if filled and filled == order.quantity:
             status = OrderStatus.FILLED
+        elif order.time_in_force is TimeInForce.FOK:
+            matches = ()
+        elif order.time_in_force is TimeInForce.GTC and not problem:
+            status = OrderStatus.OPEN
+        fills = self._taken(order, terms, matches, venue_order_id) if terms else ()
         return OrderReport(
             client_order_id=order.client_order_id,
             venue_order_id=venue_order_id,
@@ -342,6 +438,8 @@ class PaperExchange(Exchange):
         rules = instrument.rules
         if instrument.status is InstrumentStatus.HALTED:
             return f"{order.symbol} is halted"
+        if order.type is OrderType.MARKET:
+            return self._refuse_market(order, terms)
         if not rules.has_quantity(quantity):
             return f"quantity {text(quantity)} is no multiple of the lot size {text(rules.lot)}"
         if not rules.has_price(limit_price):
@@ -356,28 +454,57 @@ class PaperExchange(Exchange):
         else:
             asset, needed = instrument.base, quantity
         available = self._balances.get(asset, ZERO)
+        if locked := self._locked.get(asset):
+            available = EXACT.subtract(available, locked)
         if order.side is Side.SELL and self.account is Account.MARGIN:
             available += self.max_borrow_usd / (limit_price * self._context.fx[instrument.quote])
         return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
 
-    def _fills(self, order: Order, terms: _Terms, venue_order_id: str) -> tuple[Fill, ...]:
-        """Match an order with what is displayed and left for us."""
-        book = self._context.book(order.symbol)
-        levels = self._matching.left(order.symbol, order.side, book, self._context.time.now_ns())
+    def _refuse_market(self, order: Order, terms: _Terms) -> str:
+        """Return why a market order would not be taken, or ''."""
+        instrument, matches = terms.instrument, self._matches(order, terms)
+        rules = instrument.rules
+        if order.quantity and not rules.has_quantity(order.quantity):
+            return f"quantity {text(order.quantity)} is no multiple of the lot size {text(rules.lot)}"
+        value = sum((EXACT.multiply(*match) for match in matches), ZERO)
+        if matches and rules.min_notional is not None and value < rules.min_notional:
+            return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
+        asset, needed = instrument.quote, EXACT.multiply(value, terms.with_fee)
+        if order.side is Side.SELL:
+            asset, needed = instrument.base, sum((match.quantity for match in matches), ZERO)
+            if self.account is Account.MARGIN:
+                return ""
+        available = EXACT.subtract(self._balances.get(asset, ZERO), self._locked[asset])
+        return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
+
+    def _matches(self, order: Order, terms: _Terms) -> Sequence[Level]:
+        """Return what an order is matched with of what is displayed and left for us."""
+        levels = self._matching.left(
+            order.symbol, order.side, self._context.book(order.symbol), self._context.time.now_ns()
+        )
         lot = terms.instrument.rules.lot
-        matches = matched(within(levels, order.side, order.limit_price), order.quantity, lot)
+        if order.amount:
+            return bought_for(levels, order.amount, lot)
+        if order.type is OrderType.LIMIT:
+            levels = within(levels, order.side, order.limit_price)
+        return matched(levels, order.quantity, lot)
+
+    def _taken(self, order: Order, terms: _Terms, matches: Sequence[Level], venue_order_id: str) -> tuple[Fill, ...]:
+        """Take what an order is matched with; return its fills."""
+        book = self._context.book(order.symbol)
         if book is None or not matches:
             return ()
         self._matching.take(order.symbol, order.side, book, matches)
         if self._settings.consumed is Consumed.UNTIL_CHANGED:
             self._context.watch(order.symbol, partial(self._matching.see, order.symbol))
         return tuple(
-            self._fill(order, terms, match, f"{venue_order_id}-{number}") for number, match in enumerate(matches, 1)
+            self._fill(order, terms, match, f"{venue_order_id}-{number}", self._fee_rate(terms))
+            for number, match in enumerate(matches, 1)
         )
 
-    def _fill(self, order: Order, terms: _Terms, match: Level, fill_id: str) -> Fill:
+    def _fill(self, order: Order, terms: _Terms, match: Level, fill_id: str, rate: Decimal) -> Fill:
         price, quantity = match
-        rate, instrument = self._fee_rate(terms), terms.instrument
+        instrument = terms.instrument
         fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), rate), instrument.quote
         if order.side is Side.BUY and self._settings.fee_asset == _RECEIVED:
             fee, fee_asset = EXACT.multiply(quantity, rate), instrument.base
@@ -408,17 +535,101 @@ class PaperExchange(Exchange):
         reached = [tier.taker_fee_bps for tier in self._settings.fee_tiers if tier.volume_usd <= self._volume_usd]
         return EXACT.multiply(reached[-1], _PER_BPS) if reached else terms.fee
 
-    def _book(self, executed: Executed) -> None:
-        """Book an order's fills."""
-        buying = executed.order.side is Side.BUY
-        for fill in executed.report.fills:
+    def _rest(self, resting: Resting) -> None:
+        """Let an order rest: lock what it may cost, and watch the market."""
+        order = resting.order
+        self._resting[order.client_order_id] = resting
+        self._lock(order, resting.unfilled)
+        self._look(resting)
+        self._context.follow(order.symbol, partial(self._see, order.symbol))
+
+    def _lock(self, order: Order, quantity: Decimal) -> None:
+        """Lock what so much of an order may cost; below zero: let go of it."""
+        terms = self._terms[order.symbol]
+        if order.side is Side.SELL:
+            asset, amount = terms.instrument.base, quantity
+        else:
+            asset, amount = (
+                terms.instrument.quote,
+                EXACT.multiply(EXACT.multiply(quantity, order.limit_price), terms.with_fee),
+            )
+        self._locked[asset] = EXACT.add(self._locked[asset], amount)
+
+    def _see(self, symbol: str) -> None:
+        """Fill what rests of a symbol, as far as its new quote does: what came first is first."""
+        for resting in tuple(self._resting.values()):
+            if resting.order.symbol == symbol:
+                self._meet(resting)
+
+    def _meet(self, resting: Resting) -> None:
+        order, terms = resting.order, self._terms[resting.order.symbol]
+        book = self._context.book(order.symbol)
+        by_place = self._look(resting)
+        now_ns = self._context.time.now_ns()
+        levels = within(self._matching.left(order.symbol, order.side, book, now_ns), order.side, order.limit_price)
+        through = matched(levels, resting.unfilled, terms.instrument.rules.lot)
+        if through and book is not None:
+            self._matching.take(order.symbol, order.side, book, through)
+        quantity = max(by_place, sum((match.quantity for match in through), ZERO))
+        if quantity > 0:
+            fill_id = f"{resting.venue_order_id}-{len(resting.fills) + 1}"
+            fill = self._fill(order, terms, Level(order.limit_price, quantity), fill_id, terms.maker_fee)
+            status = OrderStatus.FILLED if quantity == resting.unfilled else OrderStatus.OPEN
+            self._change(resting, (fill,), status)
+
+    def _look(self, resting: Resting) -> Decimal:
+        """Return how much of an order its place in the queue fills, where that counts."""
+        if self._settings.resting is not RestingFills.QUEUE:
+            return ZERO
+        order, book = resting.order, self._context.book(resting.order.symbol)
+        if book is None:
+            return ZERO
+        reached = resting.advance(own_side(order.side, book))
+        return floor_to(reached, self._terms[order.symbol].instrument.rules.lot) if reached else reached
+
+    def _change(self, resting: Resting, fills: tuple[Fill, ...], status: OrderStatus) -> None:
+        """Book what became of an order that rests, remember it, and tell of it."""
+        order, instrument = resting.order, self._terms[resting.order.symbol].instrument
+        before = resting.unfilled
+        resting.fills += fills
+        self._lock(order, EXACT.minus(before if status.is_final else EXACT.subtract(before, resting.unfilled)))
+        if status.is_final:
+            del self._resting[order.client_order_id]
+            if not any(one.order.symbol == order.symbol for one in self._resting.values()):
+                self._context.follow(order.symbol, None)
+        base, quote, now_ns = instrument.base, instrument.quote, self._context.time.now_ns()
+        self._book(order.side, base, quote, fills, now_ns)
+        self._state.rest(
+            Rested(
+                ts_ns=now_ns,
+                client_order_id=order.client_order_id,
+                side=order.side,
+                base=base,
+                quote=quote,
+                fills=fills,
+                status=status,
+            )
+        )
+        update = OrderUpdate(
+            client_order_id=order.client_order_id,
+            venue_order_id=resting.venue_order_id,
+            status=status,
+            fills=fills,
+            filled=resting.filled,
+        )
+        self._updates.tell(update, max(0, self._draw_answer() - self._draw_data()))
+
+    def _book(self, side: Side, base: str, quote: str, fills: Sequence[Fill], ts_ns: int) -> None:
+        """Book fills."""
+        buying = side is Side.BUY
+        for fill in fills:
             value = EXACT.multiply(fill.quantity, fill.price)
-            self._credit(executed.base, fill.quantity if buying else EXACT.minus(fill.quantity))
-            self._credit(executed.quote, EXACT.minus(value) if buying else value)
+            self._credit(base, fill.quantity if buying else EXACT.minus(fill.quantity))
+            self._credit(quote, EXACT.minus(value) if buying else value)
             self._credit(fill.fee_asset, EXACT.minus(fill.fee))
             if self._settings.fee_tiers:
-                usd = EXACT.multiply(value, self._context.fx[executed.quote])
-                self._traded.append((executed.ts_ns, usd))
+                usd = EXACT.multiply(value, self._context.fx[quote])
+                self._traded.append((ts_ns, usd))
                 self._volume_usd = EXACT.add(self._volume_usd, usd)
 
     def _credit(self, asset: str, amount: Decimal) -> None:

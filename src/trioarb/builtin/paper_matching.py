@@ -15,7 +15,7 @@ import attrs
 
 from trioarb.api import EXACT, ZERO, Book, Side, exact_decimal, floor_to
 
-__all__ = ["Consumed", "Level", "Matching", "matched", "within"]
+__all__ = ["Consumed", "Level", "Matching", "bought_for", "matched", "own_side", "within"]
 
 #: What rounding could add to a difference of sizes; far more than it does.
 _SLACK = 1e-9
@@ -175,6 +175,24 @@ def matched(levels: Sequence[Level], quantity: Decimal, lot_size: Decimal) -> Se
             matches.append(Level(price, part))
             rest = EXACT.subtract(rest, part)
     return matches
+
+
+def bought_for(levels: Sequence[Level], amount: Decimal, lot_size: Decimal) -> Sequence[Level]:
+    """Return what an amount of quote asset buys, walking levels from the first one on, in whole lots."""
+    matches, rest = [], amount
+    for price, left in levels:
+        part = min(left, floor_to(rest / price, lot_size))
+        if part > 0:
+            matches.append(Level(price, part))
+            rest = EXACT.subtract(rest, EXACT.multiply(part, price))
+        if part < left:
+            break
+    return matches
+
+
+def own_side(side: Side, book: Book) -> Sequence[Level]:
+    """Return what is displayed on the side on which such an order rests, best first."""
+    return _displayed(Side.SELL if side is Side.BUY else Side.BUY, book)
 
 
 def _displayed(side: Side, book: Book) -> Sequence[Level]:

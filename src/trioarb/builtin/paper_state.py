@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
@@ -10,10 +10,22 @@ from itertools import chain
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
-from trioarb.api import Log, LogReader, Order, OrderReport, SeenIds, TrioarbError, VenueError
+from trioarb.api import (
+    Fill,
+    Log,
+    LogReader,
+    Order,
+    OrderReport,
+    OrderStatus,
+    SeenIds,
+    Side,
+    TrioarbError,
+    VenueError,
+)
 
-__all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState"]
+__all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState", "Rested"]
 
 #: After so many orders all balances are written down, so that not every order has to be added up again.
 _HELD_EVERY = 1_000
@@ -52,22 +64,39 @@ class Executed(msgspec.Struct, tag="executed", frozen=True):
     report: OrderReport
 
 
-Line = Granted | Held | Executed
+class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True):
+    """What became of an order that rested: more fills, and its status after them."""
+
+    ts_ns: int
+    client_order_id: str
+    side: Side
+    base: str
+    quote: str
+    fills: tuple[Fill, ...]
+    status: OrderStatus
+
+
+Line = Granted | Held | Executed | Rested
 
 _KIND = "trioarb_paper"
 _NOUN = "paper venue's memory"
 _TAG = b'{"type":"%s"'
-_EXECUTED, _HELD = _TAG % b"executed", _TAG % b"held"
+_EXECUTED, _HELD, _RESTED = _TAG % b"executed", _TAG % b"held", _TAG % b"rested"
 
 
 class _Name(msgspec.Struct):
     client_order_id: str
 
 
+class _Status(msgspec.Struct):
+    status: OrderStatus
+
+
 class _Named(msgspec.Struct):
-    """An `Executed` of which nothing is wanted but its name."""
+    """An `Executed` of which nothing is wanted but its name, and whether it rests."""
 
     order: _Name
+    report: _Status
 
 
 class PaperState:
@@ -88,6 +117,8 @@ class PaperState:
         #: The latest ones; those of an earlier process as their lines.
         self._recent: OrderedDict[str, Executed | bytes] = OrderedDict()
         self._all_written = True
+        #: The orders that rest.
+        self._open: dict[str, Executed] = {}
 
     def __len__(self) -> int:
         """Return how many orders arrived."""
@@ -105,7 +136,7 @@ class PaperState:
         Raises:
             VenueError: it can't be read at present.
         """
-        stored = self._recent.get(client_order_id)
+        stored = self._open.get(client_order_id) or self._recent.get(client_order_id)
         if stored is not None:
             return self._read(stored)
         if client_order_id not in self._arrived:
@@ -131,10 +162,31 @@ class PaperState:
             ]
         return [*older, *reversed(found)]
 
+    @property
+    def open(self) -> Sequence[Executed]:
+        """The orders that rest, as they stand."""
+        return tuple(self._open.values())
+
+    def rest(self, rested: Rested) -> None:
+        """Remember what became of an order that rests."""
+        self.append(rested)
+        self._change(rested)
+
+    def _change(self, rested: Rested) -> None:
+        order_id = rested.client_order_id
+        changed = _after(self._open[order_id], rested)
+        if order_id in self._recent:
+            self._recent[order_id] = changed
+        self._open[order_id] = changed
+        if rested.status.is_final:
+            del self._open[order_id]
+
     def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
         """Remember an order that arrived, after which the account holds ``balances``."""
         self.append(executed)
         self._keep(executed.order.client_order_id, executed)
+        if not executed.report.status.is_final:
+            self._open[executed.order.client_order_id] = executed
         if self._count % _HELD_EVERY == 0:
             self.append(Held(balances=balances))
 
@@ -144,12 +196,22 @@ class PaperState:
             del self._recent[next(iter(self._recent))]
 
     def _stored(self) -> Iterator[Executed]:
-        """Yield the orders that the log holds."""
+        """Yield the orders that the log holds, as they stand."""
         assert self._path is not None
+        rested: defaultdict[str, list[Rested]] = defaultdict(list)
+        with _translated(), closing(LogReader(self._path, _KIND, _NOUN)) as reader:
+            for line in _lines(reader):
+                if line.startswith(_RESTED):
+                    one = self._decoder.decode(line)
+                    assert isinstance(one, Rested)
+                    rested[one.client_order_id].append(one)
         with _translated(), closing(LogReader(self._path, _KIND, _NOUN)) as reader:
             for line in _lines(reader):
                 if line.startswith(_EXECUTED):
-                    yield self._read(line)
+                    executed = self._read(line)
+                    for one in rested.get(executed.order.client_order_id, ()):
+                        executed = _after(executed, one)
+                    yield executed
 
     def create(self, opened: Opened) -> None:
         """Begin a new log, if there is to be one.
@@ -177,12 +239,19 @@ class PaperState:
             held = max((place for place, line in enumerate(_lines(reader)) if line.startswith(_HELD)), default=-1)
             changed = list[bytes]()
             for place, line in enumerate(_lines(reader)):
-                is_order = line.startswith(_EXECUTED)
+                is_order, is_rested = line.startswith(_EXECUTED), line.startswith(_RESTED)
                 if is_order:
-                    client_order_id = named.decode(line).order.client_order_id
+                    found = named.decode(line)
+                    client_order_id = found.order.client_order_id
                     self.arrive(client_order_id)
                     self._keep(client_order_id, line)
-                if not is_order or place > held:
+                    if not found.report.status.is_final:
+                        self._open[client_order_id] = self._read(line)
+                elif is_rested:
+                    rested = self._decoder.decode(line)
+                    assert isinstance(rested, Rested)
+                    self._change(rested)
+                if not (is_order or is_rested) or place > held:
                     changed.append(line)
             self._log = Log.resume(reader)
         yield msgspec.convert(reader.header, Opened)
@@ -222,6 +291,12 @@ def _translated() -> Iterator[None]:
         yield
     except TrioarbError as error:
         raise VenueError(f"what a paper venue remembers: {error}") from None
+
+
+def _after(executed: Executed, rested: Rested) -> Executed:
+    report = executed.report
+    fills = (*report.fills, *rested.fills)
+    return structs.replace(executed, report=structs.replace(report, fills=fills, status=rested.status))
 
 
 def _lines(reader: LogReader) -> Iterator[bytes]:

@@ -92,6 +92,7 @@ class SymbolTask:
         self._parts = parts
         self._on_done = on_done
         self._board = market.board
+        self._board.followed.on_change = lambda: self._source.ask_again()
         self._decider = Decider(
             paths=paths_of(market.symbol, market.board.venues, market.instruments),
             instruments=market.instruments,
@@ -196,6 +197,8 @@ class SymbolTask:
     def show(self, venue: int, received_ns: int) -> None:
         """Do what a quote asks for that is on the board already."""
         self._funnel.seen += 1
+        if self._board.followed:
+            self._board.followed.tell(venue)
         is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
         if not self._every_quote and not is_first:
             self.keep(venue, 1)
@@ -237,7 +240,7 @@ class SymbolTask:
     def skippable(self) -> tuple[float, int] | None:
         """Return up to which edge quotes need not be shown, being the highest so far or in no band, and how many."""
         highest_bps, decider = self.highest_edge_bps, self._decider
-        if self._has_news or highest_bps is None or decider.held or not self.is_evaluating:
+        if self._has_news or highest_bps is None or decider.held or not self.is_evaluating or self._board.followed:
             return None
         if not all(self._board.is_whole(path.sell) for path in self.paths):
             return None

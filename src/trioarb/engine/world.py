@@ -18,8 +18,9 @@ from trioarb.engine.fees import FeePrices
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
-from trioarb.errors import ConfigError, UniverseError
+from trioarb.errors import ConfigError, UniverseError, describe
 from trioarb.model.market import Book, Instrument, Listing, Quote
+from trioarb.plugin.call import Calls
 from trioarb.plugin.contract import (
     ExchangeContext,
     Feed,
@@ -147,6 +148,7 @@ async def open_world(
                 touch=_touch(boards, name),
                 book=_book(boards, name),
                 watch=_watch(boards, name),
+                follow=_follow(boards, name, opener.calls),
                 market_rules=markets[name].rules,
                 fx=config.fx,
                 latency_factor=config.session.latency_factor,
@@ -262,6 +264,24 @@ def _watch(boards: Mapping[str, QuoteBoard], venue: str) -> Any:
         boards[symbol].watch(venue, see)
 
     return watch
+
+
+def _follow(boards: Mapping[str, QuoteBoard], venue: str, calls: Calls) -> Any:
+    def follow(symbol: str, told: Callable[[], None] | None) -> None:
+        board = boards[symbol]
+
+        def tell() -> None:
+            try:
+                assert told is not None
+                told()
+            except Exception as error:  # the venue's fault, not the symbol's
+                calls.beside.append(f"[exchanges.{venue}]: its following of {symbol} raised {describe(error)}")
+                board.followed.follow(index, None)
+
+        index = board.venues.index(venue)
+        board.followed.follow(index, None if told is None else tell)
+
+    return follow
 
 
 def _book(boards: Mapping[str, QuoteBoard], venue: str) -> Any:

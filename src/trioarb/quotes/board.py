@@ -13,6 +13,7 @@ from trioarb.model.market import Book, Level, Quote
 from trioarb.model.number import exact_decimal
 from trioarb.plugin.contract import Levels, See
 from trioarb.quotes.levels import at_row, up_to_the_last
+from trioarb.quotes.followed import Followed
 
 __all__ = ["QuoteBoard", "Touch"]
 
@@ -70,6 +71,7 @@ class QuoteBoard:
     """
 
     __slots__ = (
+        "followed",
         "_touches",
         "ask",
         "ask_size",
@@ -86,6 +88,7 @@ class QuoteBoard:
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
         self.venues = tuple(venues)
+        self.followed = Followed()
         self.bid = [nan] * count
         self.bid_size = [0.0] * count
         self.ask = [nan] * count

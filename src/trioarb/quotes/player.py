@@ -382,6 +382,8 @@ class Player:
             entry_from = (
                 bands.entry_from_bps if bands is not None and is_asked else (float("inf"),) * len(follower.paths)
             )
+            if follower.board.followed:
+                entry_from = (float("-inf"),) * len(follower.paths)
             if entry_from != self._entry_from[symbol]:
                 self._entry_from[symbol] = entry_from
                 self._terms.ask(symbol, follower.paths, entry_from)

@@ -172,6 +172,8 @@ class ExchangeContext:
     it; ``market_rules(symbol)`` what its data says. ``watch(symbol, see)``: from now on, at the latest before ``book``
     returns, ``see`` is told the best prices and sizes of all accepted quotes in their order, some at a time (bids, bid
     sizes, asks, ask sizes; NaN where a side isn't there), until it says that it wants no more. One a symbol.
+    ``follow(symbol, told)`` has ``told`` called at each quote of it that is accepted here (``None``: no more), for a
+    simulated venue where an order rests; it costs the symbol that quotes are skipped.
 
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
@@ -190,6 +192,7 @@ class ExchangeContext:
     market_rules: Callable[[str], TradingRules | None]
     fx: Mapping[str, Decimal]
     latency_factor: Decimal = Decimal(1)
+    follow: Callable[[str, Callable[[], None] | None], None] = lambda symbol, told: None
     state: Path | None = None
     resumed: bool = False
     inner: Exchange | None = None

@@ -1,0 +1,35 @@
+"""Who is told of every quote of a symbol at a venue: simulated venues, as long as an order rests there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["Followed"]
+
+
+class Followed:
+    """Of one symbol, by index of the venue. ``on_change`` is called when somebody begins to follow, or ends."""
+
+    __slots__ = ("_told", "on_change")
+
+    def __init__(self) -> None:
+        self._told: dict[int, Callable[[], None]] = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    def __bool__(self) -> bool:
+        """Return whether every quote has to be shown."""
+        return bool(self._told)
+
+    def follow(self, venue: int, told: Callable[[], None] | None) -> None:
+        """Call ``told`` after each quote of a venue that is on the board; ``None``: no more."""
+        if told is None:
+            self._told.pop(venue, None)
+        else:
+            self._told[venue] = told
+        self.on_change()
+
+    def tell(self, venue: int) -> None:
+        """Tell who follows a venue that a quote of it is on the board."""
+        told = self._told.get(venue)
+        if told is not None:
+            told()
