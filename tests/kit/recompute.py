@@ -145,6 +145,7 @@ class Pair:
     dust_value: Fraction = _NONE
     closed: Event | None = None
     ended: bool = False
+    reopened: bool = False
 
     @property
     def is_entry(self) -> bool:
@@ -227,6 +228,9 @@ class Books:
         self._residual_ids: set[str] = set()
         #: The order whose late word is being recorded, and the residual that has to follow what it resolves.
         self._learning: str | None = None
+        #: An order that was taken up again after its pair had ended; and the venues whose updates are down.
+        self._reopened: str | None = None
+        self._unheard: set[str] = set()
         self._rest: Rest | None = None
         self._pnl_of_day: defaultdict[tuple[int, str], Fraction] = defaultdict(Fraction)
         #: What all fills brought, less all fees, and what dust was valued at.
@@ -460,6 +464,8 @@ class Books:
 
     def _check_allow(self, opened: Event) -> None:
         """Hold an ALLOW against every limit, before its own reservation is counted."""
+        if {opened["buy_venue"], opened["sell_venue"]} & self._unheard:
+            self._problem("is allowed at a venue whose order updates are down")
         allowed, self._allowing = self._allowing, None
         symbol, buy, sell = opened["symbol"], number(opened["buy_limit"]), number(opened["sell_limit"])
         quantity, fx = number(opened["quantity"]), self._fx(symbol)
@@ -749,6 +755,8 @@ class Books:
         trade.left[event["venue"]] += _held(event)
         if self._rest is not None:
             self._leave_late(event, self._rest)
+        elif self._reopened is not None and event.get(_ORDER) == self._reopened:
+            self._leave_reopened(event)
         elif event["pair_id"] in self._flying:
             self._leave_at_end(event, self._flying[event["pair_id"]], trade)
         else:
@@ -785,8 +793,11 @@ class Books:
             paid = (flow.buy_value, flow.bought) if quantity > 0 else (flow.sell_value, flow.sold)
             self._close_to(event["average_price"], paid[0] / paid[1], "average_price")
         else:
-            leg = (trade.long_venue, "buy_price") if quantity > 0 else (trade.short_venue, "sell_price")
-            if (venue, event["average_price"]) != (leg[0], (trade.opened or {})[leg[1]]):
+            is_long = venue == trade.long_venue
+            price = (trade.opened or {})["buy_price" if is_long else "sell_price"]
+            # An order that was taken up again may trade more than there was, on both legs.
+            fits = venue in (trade.long_venue, trade.short_venue) and ((quantity > 0) == is_long or pair.reopened)
+            if not fits or event["average_price"] != price:
                 self._problem("is no leg of its position")
 
     def _leave_late(self, event: Event, rest: Rest) -> None:
@@ -1041,6 +1052,39 @@ class Books:
             self._same(event["unfilled"], order.quantity - order.filled, "unfilled")
             self._end(order)
 
+    _on_order_expired = _on_order_cancelled
+
+    def _on_order_reopened(self, event: Event) -> None:
+        """An order that had ended goes on. Where its pair has ended, what may come of it has to be named next."""
+        order = self._orders.get(event[_ORDER])
+        if order is None or not order.ended:
+            self._problem("takes up an order that has not ended")
+            return
+        pair = self._pairs[order.event["pair_id"]]
+        said = {key: order.event[key] for key in ("pair_id", "venue", "symbol", "side")}
+        if any(event[key] != value for key, value in said.items()) or event["trade_id"] != pair.event["trade_id"]:
+            self._problem("takes up another order than was submitted")
+        self._same(event["unfilled"], order.quantity - order.filled, "unfilled")
+        order.ended, order.locked, order.late = False, _NONE, Flow()
+        pair.reopened = True
+        if pair.ended:
+            self._reopened = event[_ORDER]
+
+    def _leave_reopened(self, event: Event) -> None:
+        """This stands for an order that its venue took up again, until its last word."""
+        order = self._orders[self._reopened or ""]
+        self._reopened = None
+        sign = 1 if order.event["side"] == "buy" else -1
+        self._same(event["quantity"], sign * (order.quantity - order.filled), "quantity")
+        if not event["possible"] or not event["unknown"] or event["venue"] != order.event["venue"]:
+            self._problem("is not what may come of an order that was taken up again")
+
+    def _on_updates_down(self, event: Event) -> None:
+        self._unheard.add(event["venue"])
+
+    def _on_updates_up(self, event: Event) -> None:
+        self._unheard.discard(event["venue"])
+
     def _on_order_rejected(self, event: Event) -> None:
         order = self._live(event)
         if order is not None:
@@ -1051,8 +1095,8 @@ class Books:
     def _on_order_unknown(self, event: Event) -> None:
         order = self._live(event)
         if order is not None:
-            if order.unknown or order.acknowledged:
-                self._problem("has no answer a second time, or after one")
+            if order.unknown:
+                self._problem("has no answer a second time")
             order.unknown = True
 
     def _live(self, event: Event) -> Order | None:

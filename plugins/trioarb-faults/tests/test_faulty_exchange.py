@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 import trio
 from recompute import check
@@ -25,8 +26,10 @@ from trioarb.api import (
     Order,
     OrderRejected,
     OrderStatus,
+    OrderUpdate,
     Quote,
     Side,
+    TimeInForce,
     VenueError,
 )
 from trioarb.config.load import load_table
@@ -563,3 +566,75 @@ def test_what_is_questionable_is_said(exchange: dict[str, Any], market: dict[str
 
     assert len(found) == len(warnings)
     assert all(text.startswith(start) for text, start in zip(found, warnings, strict=True))
+
+
+async def told(at: Bench, seconds: float = 60) -> list[OrderUpdate]:
+    """Return what the stream of updates tells for so long."""
+    said = list[OrderUpdate]()
+    with trio.move_on_after(seconds):
+        await at.venue.updates(said.append)
+    return said
+
+
+ACK, DONE = (OrderStatus.OPEN, 0, 0), (OrderStatus.FILLED, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("acknowledge", [ACK, DONE]),
+        ("early_done", [(OrderStatus.FILLED, 0, 4), (OrderStatus.OPEN, 1, 4), ACK]),
+        ("late_fill", [ACK, (OrderStatus.CANCELLED, 0, 0), DONE]),
+        ("replay_updates", [ACK, DONE, ACK, DONE]),
+    ],
+)
+async def test_updates_tell_what_the_answer_did_not(
+    fault: str, expected: list[tuple[OrderStatus, int, int]], autojump_clock: object
+) -> None:
+    """The venue itself knows better: asked for the order, it says all of it."""
+    async with AsyncExitStack() as stack:
+        at = await bench(stack, f"1:{fault}")
+        answer = await at.venue.place(at.order(1))
+        assert (answer.status, answer.fills) == (OrderStatus.OPEN, ())
+        said = await told(at)
+
+        assert [(one.status, len(one.fills), one.filled or 0) for one in said] == expected
+        whole = await at.venue.order("o1")
+        assert whole is not None
+        assert {fill for one in said for fill in one.fills} == set(whole.fills)
+
+
+async def test_what_would_be_told_while_the_stream_is_cut_is_lost(autojump_clock: object) -> None:
+    async with AsyncExitStack() as stack:
+        at = await bench(stack, "1:acknowledge", "2:cut_stream", "3:acknowledge", "4:acknowledge")
+        said = list[OrderUpdate]()
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                with pytest.raises(ExceptionGroup) as raised:
+                    await at.venue.updates(said.append)
+                assert raised.group_contains(VenueError, match="a: the stream of updates was cut")
+
+            nursery.start_soon(listen)
+            for number in (1, 2, 3):
+                await at.venue.place(at.order(number))
+        with pytest.raises(VenueError, match="the stream of updates was cut"):
+            await at.venue.updates(said.append)
+        await trio.sleep(3)
+        await at.venue.place(at.order(4))
+        said += await told(at)
+
+        assert {one.client_order_id for one in said} == {"o1", "o4"}
+        assert (await at.venue.order("o3")) is not None
+
+
+async def test_a_late_cancellation_may_find_the_order_filled(autojump_clock: object) -> None:
+    async with AsyncExitStack() as stack:
+        at = await bench(stack, "1:late_cancel", delay_ms=Decimal(5_000))
+        resting = msgspec.structs.replace(at.order(1), limit_price=Decimal(90), time_in_force=TimeInForce.GTC)
+        assert (await at.venue.place(resting)).status is OrderStatus.OPEN
+        began = trio.current_time()
+        await at.venue.cancel("o1")
+
+        assert trio.current_time() - began > 0.1
+        assert [one.status for one in await told(at)] == [OrderStatus.CANCELLED]

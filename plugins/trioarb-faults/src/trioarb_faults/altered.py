@@ -7,7 +7,7 @@ from decimal import Decimal
 import attrs
 from msgspec.structs import replace
 
-from trioarb.api import EXACT, Fill, Instrument, Order, OrderReport, OrderStatus, ceil_to, floor_to
+from trioarb.api import EXACT, ZERO, Fill, Instrument, Order, OrderReport, OrderStatus, OrderUpdate, ceil_to, floor_to
 
 __all__ = ["Altered", "cut"]
 
@@ -30,11 +30,22 @@ class Altered:
         cut_short = report.status is OrderStatus.FILLED and report.filled < self.quantity
         return replace(report, fills=fills, status=OrderStatus.CANCELLED if cut_short else report.status)
 
+    def updated(self, update: OrderUpdate) -> OrderUpdate:
+        """Return one message of the wrapped venue as one about the whole order."""
+        fills = update.fills
+        if self.split:
+            fills = tuple(part for fill in fills for part in _split(fill, self.lot_size))
+        cut_short = update.status is OrderStatus.FILLED and update.filled is not None and update.filled < self.quantity
+        return replace(update, fills=fills, status=OrderStatus.CANCELLED if cut_short else update.status)
+
 
 def cut(order: Order, instrument: Instrument, fraction: float) -> Order:
     """Return a part of the order that the venue takes, in whole lots; the order itself if there is no smaller one."""
-    lot = instrument.rules.lot_size
-    least = max(lot, ceil_to(instrument.rules.min_notional / order.limit_price, lot))
+    if not order.limit_price or not order.quantity:
+        return order
+    rules = instrument.rules
+    lot = rules.lot
+    least = max(lot, ceil_to((rules.min_notional or ZERO) / order.limit_price, lot), rules.min_quantity or ZERO)
     part = max(least, floor_to(order.quantity * Decimal(repr(fraction)), lot))
     return replace(order, quantity=part) if part < order.quantity else order
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +23,9 @@ from trioarb.api import (
     Order,
     OrderRejected,
     OrderReport,
+    OrderSink,
+    OrderStatus,
+    OrderUpdate,
     Quote,
     Turn,
     VenueError,
@@ -30,9 +34,10 @@ from trioarb.api import (
 )
 from trioarb_faults.altered import Altered, cut
 from trioarb_faults.chance import layer_around, stream
-from trioarb_faults.fault import EPISODES, Fault, parse_script
+from trioarb_faults.fault import EPISODES, TELLING, Fault, parse_script
 from trioarb_faults.memory import Memory
 from trioarb_faults.settings import FaultyExchangeSettings
+from trioarb_faults.told import Told, messages
 
 __all__ = ["FaultyExchange"]
 
@@ -51,7 +56,6 @@ class FaultyExchange(Exchange):
         self.account = context.inner.account
         self.max_borrow_usd = context.inner.max_borrow_usd
         self.offers = context.inner.offers
-        self.streams = context.inner.streams
         self.layer = layer_around(context.inner, FaultyExchange)
         self._inner = context.inner
         self._venue = context.venue
@@ -65,6 +69,12 @@ class FaultyExchange(Exchange):
         self._until_ns = dict.fromkeys(EPISODES, 0)
         active = settings.active_seconds
         self._calm_from_ns = None if active is None else context.time.now_ns() + seconds_to_ns(active)
+        scripted = {fault for suffered in self._script.values() for fault in suffered}
+        self.streams = context.inner.streams or any(self._chances[one] or one in scripted for one in TELLING)
+        self._told = Told(context.time, context.venue)
+        self._cut_stream_ns = seconds_to_ns(settings.cut_stream_seconds)
+        #: By how much the cancellations of these orders come late.
+        self._late_cancels: dict[str, int] = {}
         self._submitted = 0
         self._instruments: dict[str, Instrument] = {}
         self._log = structlog.get_logger("trioarb.faulty")
@@ -90,6 +100,8 @@ class FaultyExchange(Exchange):
         if before_ns:
             await self._pause(before_ns, order)
             self._require_connection()
+        if Fault.LATE_CANCEL in faults:
+            self._late_cancels[order.client_order_id] = int(faults[Fault.LATE_CANCEL][0] * self._delay_ns)
         sent = self._alter(order, faults)
         answer: OrderReport | VenueError
         try:
@@ -99,11 +111,49 @@ class FaultyExchange(Exchange):
         if after_ns:
             await self._pause(after_ns, order)
         self._require_connection()
+        if isinstance(answer, OrderReport) and answer.status.is_final:
+            answer = self._tell(answer, faults)
         if Fault.LOSE_ACK in faults:
             raise VenueError(f"{self._venue}: the answer was lost")
         if isinstance(answer, VenueError):
             raise answer
         return _garbled(answer, faults)
+
+    def _tell(self, report: OrderReport, faults: Mapping[Fault, tuple[float, float]]) -> OrderReport:
+        """Return what the answer says of an order: all of it, or that it is acknowledged, if updates tell the rest."""
+        if not any(fault in faults for fault in TELLING):
+            return report
+        if Fault.CUT_STREAM in faults:
+            self._told.cut(self._time.now_ns() + self._cut_stream_ns)
+        if not self._told.is_cut:
+            self._told.tell(messages(report, faults), self._delay_ns)
+        return OrderReport(
+            client_order_id=report.client_order_id, venue_order_id=report.venue_order_id, status=OrderStatus.OPEN
+        )
+
+    async def cancel(self, client_order_id: str) -> None:
+        late_ns = self._late_cancels.pop(client_order_id, 0)
+        if late_ns:
+            await self._time.sleep(late_ns, Turn.VENUE.order(venue=self._venue, number=1))
+        await self._asked(lambda: self._inner.cancel(client_order_id))
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        return [self._updated(one) for one in await self._asked(lambda: self._inner.open_orders(symbols))]
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        self._told.require()
+        async with trio.open_nursery() as nursery:
+            if self._inner.streams:
+                await nursery.start(partial(self._pass_on, sink))
+            await nursery.start(self._told.run, sink)
+            task_status.started()
+
+    async def _pass_on(self, sink: OrderSink, *, task_status: trio.TaskStatus[None]) -> None:
+        await self._inner.updates(lambda update: sink(self._updated(update)), task_status=task_status)
+
+    def _updated(self, update: OrderUpdate) -> OrderUpdate:
+        altered = self._memory.get(update.client_order_id)
+        return update if altered is None else altered.updated(update)
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         report = await self._asked(lambda: self._inner.order(client_order_id))
@@ -183,7 +233,7 @@ class FaultyExchange(Exchange):
         sent = cut(order, instrument, faults[Fault.PARTIAL][0]) if Fault.PARTIAL in faults else order
         split = Fault.REORDER_FILLS in faults
         if split or sent is not order:
-            altered = Altered(quantity=order.quantity, lot_size=instrument.rules.lot_size, split=split)
+            altered = Altered(quantity=order.quantity, lot_size=instrument.rules.lot, split=split)
             self._memory.keep(order.client_order_id, altered)
         return sent
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-__all__ = ["EPISODES", "FATAL", "Fault", "parse_script"]
+__all__ = ["EPISODES", "FATAL", "TELLING", "Fault", "parse_script"]
 
 
 class Fault(Enum):
-    """What can happen to an order. The last three are episodes: they concern everything for a while."""
+    """What can happen to an order. Three are episodes, which concern everything for a while."""
 
     DELAY = "delay"
     REJECT = "reject"
@@ -23,9 +23,17 @@ class Fault(Enum):
     RATE_LIMIT = "rate_limit"
     DISCONNECT = "disconnect"
     CLOCK_SKEW = "clock_skew"
+    ACKNOWLEDGE = "acknowledge"
+    EARLY_DONE = "early_done"
+    LATE_FILL = "late_fill"
+    REPLAY_UPDATES = "replay_updates"
+    CUT_STREAM = "cut_stream"
+    LATE_CANCEL = "late_cancel"
 
 
 EPISODES = (Fault.DISCONNECT, Fault.RATE_LIMIT, Fault.CLOCK_SKEW)
+#: An order that meets one of these is only acknowledged; the stream of updates tells the rest.
+TELLING = (Fault.ACKNOWLEDGE, Fault.EARLY_DONE, Fault.LATE_FILL, Fault.REPLAY_UPDATES, Fault.CUT_STREAM)
 #: With these an order doesn't reach the venue.
 FATAL = (*EPISODES, Fault.REJECT, Fault.LOSE_ORDER)
 

@@ -39,6 +39,21 @@ class FaultyExchangeSettings:
         ZERO, doc="orders are refused for clock_skew_seconds, their timestamps being outside of the receive window"
     )
     clock_skew_seconds: PositiveSeconds = setting(Decimal(3), doc="how long timestamps are wrong")
+    acknowledge: Probability = setting(ZERO, doc="an order is only acknowledged; updates tell what becomes of it")
+    early_done: Probability = setting(
+        ZERO, doc="the same, and its last word comes first; its fills, the last one first, up to delay_ms later"
+    )
+    late_fill: Probability = setting(
+        ZERO, doc="the same, and its last word doesn't know of its last fill, which comes up to delay_ms later"
+    )
+    replay_updates: Probability = setting(ZERO, doc="the same, and all of it is told again up to delay_ms later")
+    cut_stream: Probability = setting(
+        ZERO, doc="the same, and the stream of updates is cut for cut_stream_seconds; what it would tell then is lost"
+    )
+    cut_stream_seconds: PositiveSeconds = setting(Decimal(3), doc="how long the stream of updates is cut")
+    late_cancel: Probability = setting(
+        ZERO, doc="the cancellation of an order arrives up to delay_ms late: it may have filled before"
+    )
     active_seconds: Seconds | None = setting(
         None, doc="no probability counts after this much campaign time; absent: they always do"
     )
