@@ -12,8 +12,8 @@ import attrs
 from trioarb.model.market import Book, Level, Quote
 from trioarb.model.number import exact_decimal
 from trioarb.plugin.contract import Levels, See
-from trioarb.quotes.levels import at_row, up_to_the_last
 from trioarb.quotes.followed import Followed
+from trioarb.quotes.levels import at_row, up_to_the_last
 
 __all__ = ["QuoteBoard", "Touch"]
 
@@ -71,12 +71,12 @@ class QuoteBoard:
     """
 
     __slots__ = (
-        "followed",
         "_touches",
         "ask",
         "ask_size",
         "bid",
         "bid_size",
+        "followed",
         "levels",
         "received_ns",
         "serial",

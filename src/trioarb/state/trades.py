@@ -256,6 +256,8 @@ class Trades(Folding):
         order = self._recent[event.client_order_id][1]
         order.is_done, order.late = False, Flow()
         order.reopened += 1
+        if order.pair.ended:  # what comes of it is a residual that its pair left
+            self._left[event.pair_id] = order.pair
         self.orders[event.client_order_id] = order
 
     def _open_position(self, opened: PositionOpened, record: Record) -> None:
