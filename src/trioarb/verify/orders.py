@@ -167,6 +167,7 @@ class Orders(Folding):
         elif pair is not None:
             order.late = Flow()
             self.late[event.client_order_id] = order
+            self._pairs.left[event.pair_id] = pair  # what comes of it is a residual that its pair left
 
     def _heard_of(self, record: Record, order_id: str) -> Order | None:
         """Return the order that an answer is about, if there can be one."""
