@@ -234,6 +234,7 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
         ("guard tier", "symbol"),
         ("market data", "dummy"),
         ("market data", "recorded"),
+        ("strategy", "inventory"),
         ("strategy", "spread"),
         ("symbol source", "dummy"),
         ("symbol source", "recorded"),

@@ -211,6 +211,10 @@ ONCE = {
     "slow venue": [*LIVELY, "exchanges.b.latency_ms=1000"],
     "small sizes, rejections": [*LIVELY, *SMALL, *both("reject_rate=0.3")],
     "no time to hedge": ["execution.hedge_deadline_seconds=0.001", *both("reject_rate=0.1"), *LIVELY],
+    "residuals that stay": [
+        *("execution.hedge_deadline_seconds=0.001", "execution.residual_policy=hold"),
+        *(*both("reject_rate=0.4"), *LIVELY),
+    ],
     "no answer in time": [*LIVELY, "execution.leg_timeout_seconds=0.5", "exchanges.b.latency_ms=1000"],
     "fee in what is bought": [*LIVELY, *both("fee_asset=received")],
     "little stock": [*LIVELY, *both("inventory_usd_per_symbol=700")],
@@ -228,12 +232,12 @@ def test_trades_without_an_exit_reach_what_they_are_for() -> None:
     def run(name: str) -> CampaignResult:
         return run_virtual(TOP10, overrides=ONCE[name])
 
-    for name in ONCE.keys() - {"no answer in time"}:
+    for name in ONCE.keys() - {"no answer in time", "residuals that stay"}:
         closed = run(name).of_type("position_closed")
         assert closed, name
         assert {one["reason"] for one in closed} == {"once"}, name
     assert {one["purpose"] for one in run("slow venue").of_type("order_submitted")} == {"leg", "hedge", "unwind"}
-    assert run("no time to hedge").of_type("residual_left")
+    assert run("residuals that stay").of_type("residual_left")
     assert run("no answer in time").of_type("order_unknown")
     assert any("balance" in why for one in run("little stock").of_type("funnel_counted") for why in one["not_sized"])
 

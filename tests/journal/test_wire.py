@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioarb.model.event import Event, KillSwitchPulled, Record
+from trioarb.model.market import Level
 from trioarb.model.wire import decode, encode, event_types, to_json_object
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-10, 10, places=8)
@@ -37,6 +38,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         float: st.floats(allow_nan=False, allow_infinity=False),
         bool: st.booleans(),
         Decimal: DECIMALS,
+        Level: st.builds(Level, DECIMALS, DECIMALS),
     }
     return of_kinds[hint]
 
@@ -51,6 +53,8 @@ def whole(text: Any) -> Any:
     match text:
         case str():
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        case Level():
+            return text
         case tuple():
             return tuple(map(whole, text))
         case dict():
