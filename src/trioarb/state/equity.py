@@ -113,7 +113,7 @@ class Equity(Folding):
         return total
 
     def _side(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
-        price = self._marks.prices.get((symbol, venue))
+        price = self._marks.recorded.get((symbol, venue))  # what wasn't recorded nobody could compute again
         return None if price is None else price.side(quantity)
 
     def _price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:

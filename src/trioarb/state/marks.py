@@ -78,7 +78,9 @@ class Marks(RiskView, Folding):
         self._fx: Mapping[str, Decimal] = {}
         self._usd: dict[str, Decimal] = {}
         self._fee_bps: dict[tuple[str, str], Decimal] = {}
+        #: The latest prices, those that were taken and not recorded included; and those that were recorded.
         self.prices: dict[tuple[str, str], Price] = {}
+        self.recorded: dict[tuple[str, str], Price] = {}
         self._boards: Mapping[str, QuoteBoard] = {}
         #: What is open of each symbol that has anything open, and since when.
         self._open: dict[str, dict[str, int]] = {}
@@ -212,6 +214,7 @@ class Marks(RiskView, Folding):
             before = self.prices.get(place, _UNKNOWN)
             bid, ask = marked.bids.get(name), marked.asks.get(name)
             sides = tuple(side for side in ("bid", "ask") if f"{name} {side}" in last)
+            self.recorded[place] = Price(bid, ask, sides)
             if (before.bid, before.ask, before.last) != (bid, ask, sides):
                 self.prices[place] = Price(bid, ask, sides)
                 self._worth.pop(place[0], None)
