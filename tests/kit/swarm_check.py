@@ -33,6 +33,7 @@ _EXPLAINED = re.compile(
     r"[abc] did not say its balances, so the ledger could not be compared: [abc]: (not connected|429)"
 )
 _CANCELLED = "the campaign was cancelled"
+_TOO_SMALL = "it is too small for"
 
 
 @attrs.frozen(kw_only=True)
@@ -156,10 +157,13 @@ def unsettled(journal: Path, ended: Ended | None) -> Iterator[str]:
     yield from (f"{order_id} has no last word" for order_id in facts.unknown_orders)
     yield from (f"{one.residual_id} is of unknown size" for one in facts.residuals if one.unknown)
     yield from (f"the ledger is not balanced: {text}" for text in ended.imbalances)
-    yield from (f"{trade_id} is open" for trade_id in facts.open_positions)
-    yield from ended.problems
+    # What no venue takes at the present prices stays open, and is named.
+    too_small = [problem for problem in ended.problems if _TOO_SMALL in problem]
+    if len(facts.open_positions) > len(too_small):
+        yield from (f"{trade_id} is open" for trade_id in facts.open_positions)
+    yield from (problem for problem in ended.problems if problem not in too_small)
     # A loss of closing may stop it once more, which is to be said, too.
-    if ended.exit_code != (3 if facts.residuals or ended.is_stopped else 0):
+    if ended.exit_code != (3 if facts.residuals or ended.is_stopped or too_small else 0):
         yield f"exit code {ended.exit_code} {ended.error}"
 
 
