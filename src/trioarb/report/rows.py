@@ -32,6 +32,8 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     Record,
+    ResidualLeft,
+    ResidualResolved,
     RouteCounted,
 )
 from trioarb.model.number import EXACT, ZERO
@@ -67,6 +69,8 @@ class Rows(Folding):
     def __init__(self, put: Put) -> None:
         self._put = put
         self._trade_of_pair: dict[str, str] = {}
+        #: What pairs left: orders that work it off belong to them, too.
+        self._residuals: dict[str, ResidualLeft] = {}
         self._orders: dict[str, _Order] = {}
         #: Those that may be reopened: done lately.
         self._done: OrderedDict[str, _Order] = OrderedDict()
@@ -88,8 +92,16 @@ class Rows(Folding):
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         self._trade_of_pair.pop(ended.pair_id, None)
 
+    def _leave(self, left: ResidualLeft, _: Record) -> None:
+        self._residuals[left.residual_id] = left
+
+    def _resolve(self, resolved: ResidualResolved, _: Record) -> None:
+        self._residuals.pop(resolved.residual_id, None)
+
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
-        trade_id = self._trade_of_pair[order.pair_id]
+        trade_id = self._trade_of_pair.get(order.pair_id)
+        if trade_id is None:
+            trade_id = next(left.trade_id for left in self._residuals.values() if left.pair_id == order.pair_id)
         self._orders[order.client_order_id] = _Order(order, record.seq, record.ts_ns, trade_id)
 
     def _acknowledge(self, acknowledged: OrderAcknowledged, _: Record) -> None:
