@@ -25,7 +25,7 @@ _MARGIN_SECONDS = 5
 #: How long the journal's end and the summary may take to be written before the process leaves without.
 _LAST_SECONDS = 10
 #: Where calls of plugins come from; they have their `Where` among their variables.
-_BORDER = ("trioarb.plugin.border", "trioarb.engine.opener")
+_BORDER = ("trioarb.plugin.border", "trioarb.plugin.exchange_border", "trioarb.engine.opener")
 
 
 def end_seconds(config: Config) -> float:
