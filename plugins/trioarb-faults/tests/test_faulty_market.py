@@ -31,6 +31,7 @@ def quoted(seed: int = 7, **faults: Any) -> CampaignResult:
     config = two_venues("dummy")
     config["session"] |= {"max_runtime_seconds": 120, "seed": seed}
     config["universe"] |= {"mode": "FIXED_LIST", "whitelist": ["BTCUSDT", "ETHUSDT"]}
+    config["execution"] = {"dust_usd": 6}  # more than the least order: a crumb of less is no residual
     if faults:
         config["exchanges"]["a"]["market"] = {"plugin": "faulty", "wraps": {"plugin": "dummy"}} | faults
     result = run_virtual(config)

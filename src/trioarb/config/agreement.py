@@ -24,7 +24,7 @@ def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[
         yield from _engine(tables)
     if is_sound("exchanges"):
         yield from _venues(tables)
-        for venue in tables.withdrawals.keys() - tables.exchanges.keys():
+        for venue in (one for one in tables.withdrawals if one not in tables.exchanges):
             yield Problem(
                 key=join_key("withdrawals", venue),
                 message="is no venue",

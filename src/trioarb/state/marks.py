@@ -114,8 +114,8 @@ class Marks(RiskView, Folding):
     def last_priced(self, now_ns: int, symbol: str | None = None) -> int:
         if not self._is_marked:
             return self._exposure.last_priced(now_ns, symbol)
-        places = {place for one in self._symbols(symbol) for place in self._places(one)}
-        return sum(bool(self.prices.get(place, _UNKNOWN).last) for place in places)
+        looked_at = {place for one in self._symbols(symbol) for place in self._places(one)}
+        return sum(bool(self.prices.get(place, _UNKNOWN).last) for place in looked_at)
 
     def loss_text(self, now_ns: int, symbol: str | None = None) -> str:
         """Return the loss as a guard says it. What it was marked at is recorded before the answer is."""
@@ -208,12 +208,12 @@ class Marks(RiskView, Folding):
         self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
 
     def _mark(self, marked: MarketsMarked, record: Record) -> None:
-        last = set(marked.last)
+        withdrawn = frozenset(marked.last)
         for name in dict.fromkeys((*marked.bids, *marked.asks)):
             place = place_of(name)
             before = self.prices.get(place, _UNKNOWN)
             bid, ask = marked.bids.get(name), marked.asks.get(name)
-            sides = tuple(side for side in ("bid", "ask") if f"{name} {side}" in last)
+            sides = tuple(side for side in ("bid", "ask") if f"{name} {side}" in withdrawn)
             self.recorded[place] = Price(bid, ask, sides)
             if (before.bid, before.ask, before.last) != (bid, ask, sides):
                 self.prices[place] = Price(bid, ask, sides)

@@ -60,7 +60,7 @@ class Marks(Folding):
         self._bids.update(event.bids)
         self._asks.update(event.asks)
         worth = self._worth()
-        for symbol in worth.keys() | event.unrealised_usd.keys():
+        for symbol in sorted(worth.keys() | event.unrealised_usd.keys()):
             said, ours = event.unrealised_usd.get(symbol, ZERO), worth.get(symbol, ZERO)
             if said != ours:
                 what = f"says that {symbol} is worth {text(said)} USD beyond what is booked, not {text(ours)}"
@@ -95,7 +95,7 @@ class Marks(Folding):
         if self._is_marked:
             base = self._base if self._base_day == day else {}
             worth = self._worth()
-            for symbol in worth.keys() | base.keys():
+            for symbol in sorted(worth.keys() | base.keys()):
                 pnl[symbol] = pnl.get(symbol, ZERO) + worth.get(symbol, ZERO) - base.get(symbol, ZERO)
         lost = -(sum(pnl.values(), ZERO) if event.tier == "global" else pnl.get(event.symbol or "", ZERO))
         lost = lost if lost > 0 else ZERO
