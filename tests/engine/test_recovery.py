@@ -287,6 +287,7 @@ def test_an_order_without_a_last_word_is_asked_about_before_balances_are_compare
     tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It had filled, which no answer said: that explains what the venue holds."""
+    table["execution"] = {**table.get("execution", {}), "residual_policy": "hold"}
     place, submit = Place(tmp_path, table, [(1, 2, 1.0)]), PaperExchange.place
 
     async def lost(self: PaperExchange, order: Order) -> None:

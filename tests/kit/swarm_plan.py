@@ -163,7 +163,8 @@ class _Draw:
             table["engine"]["depth"] = chance.choice((2, 5, 10))
             for venue in table["exchanges"].values():
                 if chance.random() < 0.3:
-                    venue = venue.get("wraps", venue)
+                    while "wraps" in venue:
+                        venue = venue["wraps"]
                     venue["consumed"] = "until_next_quote"
         stretches, goes_on = self._stretches(table)
         return Plan(
