@@ -181,13 +181,12 @@ class Marks(RiskView, Folding):
         return () if is_known else (marked,)
 
     def mark(self, reason: str, places: Iterable[tuple[str, str]] | None = None) -> MarketsMarked:
-        """Return the prices of what is open, or of these symbols and venues, and what is open is worth."""
-        if places is None:
-            places = [place for symbol in self._open for place in self._places(symbol)]
-        else:
-            places = list(places)
-            for place in places:
-                self._look(*place)
+        """Return the prices of what is open, and of these symbols and venues; and what is open is worth."""
+        wanted = () if places is None else tuple(places)
+        for place in wanted:
+            self._look(*place)
+        # What is open is said to be worth something: at prices that are recorded with it.
+        places = [*wanted, *(place for symbol in self._open for place in self._places(symbol))]
         priced = {at(*place): price for place in sorted(set(places)) if (price := self._price(*place)) is not _UNKNOWN}
         return MarketsMarked(
             reason=reason,
