@@ -241,7 +241,9 @@ def test_a_replay_is_a_run_on_recorded_quotes(trioarb: CommandLine) -> None:
     )
 
     assert (ran.code, replayed.code) == (0, 0)
-    told = (trioarb.folder / "replay.jsonl").read_text().replace('"x"', '"left"').replace('"y"', '"right"')
+    told = (trioarb.folder / "replay.jsonl").read_text()
+    for name, own in (("x", "left"), ("y", "right")):
+        told = told.replace(f'"{name}"', f'"{own}"').replace(f'@{name}"', f'@{own}"')
     again = [json.loads(line) for line in told.splitlines()]
     assert list(map(of_every_campaign, again)) == list(map(of_every_campaign, ran.events))
     assert len(ran.of_type("position_closed")) == 1
