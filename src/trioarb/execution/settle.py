@@ -175,10 +175,13 @@ def settle(
             dust_value += left_value
             dust += abs(finish.imbalance)
     if position is None:
-        events = _opened(opened, legs, kept, kept_cash, kept_fees, realised, usd_per_quote) if kept else []
-        if kept and not opened.holds:
-            realised = _add(realised, _subtract(kept_cash, kept_fees))
-            events += _closed_at_once(opened, legs, kept, realised, totals, now_ns, usd_per_quote)
+        events: list[Event] = []
+        if kept:
+            entered = _opened(opened, legs, kept, kept_cash, kept_fees, realised, usd_per_quote)
+            events.append(entered)
+            if not opened.holds:
+                realised = _add(realised, _subtract(kept_cash, kept_fees))
+                events.append(_closed_at_once(entered, realised, totals, now_ns, usd_per_quote))
         if not kept and outcome is PairOutcome.HEDGED:
             outcome = PairOutcome.FLAT
     else:
@@ -285,58 +288,44 @@ def _opened(
     fees: Decimal,
     realised: Decimal,
     usd_per_quote: Decimal,
-) -> list[Event]:
+) -> PositionOpened:
     """Return the position that an entry opens. Its event names two legs."""
     long, short = legs
     buy_price, sell_price = long.average, short.average
     assert buy_price is not None
     assert sell_price is not None
-    return [
-        PositionOpened(
-            trade_id=opened.trade_id,
-            symbol=opened.symbol,
-            buy_venue=long.venue,
-            sell_venue=short.venue,
-            quantity=quantity,
-            buy_price=buy_price,
-            sell_price=sell_price,
-            cash=cash,
-            fees=fees,
-            realised=realised,
-            exposure_usd=_exposure(quantity, max(buy_price, sell_price), usd_per_quote),
-        )
-    ]
+    return PositionOpened(
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        buy_venue=long.venue,
+        sell_venue=short.venue,
+        quantity=quantity,
+        buy_price=buy_price,
+        sell_price=sell_price,
+        cash=cash,
+        fees=fees,
+        realised=realised,
+        exposure_usd=_exposure(quantity, max(buy_price, sell_price), usd_per_quote),
+    )
 
 
 def _closed_at_once(
-    opened: PairOpened,
-    legs: Sequence[EndedLeg],
-    quantity: Decimal,
-    realised: Decimal,
-    totals: TradeTotals,
-    now_ns: int,
-    usd_per_quote: Decimal,
-) -> list[Event]:
+    position: PositionOpened, realised: Decimal, totals: TradeTotals, now_ns: int, usd_per_quote: Decimal
+) -> PositionClosed:
     """Return the end of a position that has no exit."""
-    long, short = legs
-    buy_price, sell_price = long.average, short.average
-    assert buy_price is not None
-    assert sell_price is not None
-    return [
-        PositionClosed(
-            trade_id=opened.trade_id,
-            symbol=opened.symbol,
-            buy_venue=long.venue,
-            sell_venue=short.venue,
-            quantity=quantity,
-            entry_buy_price=buy_price,
-            entry_sell_price=sell_price,
-            fees_usd=_multiply(totals.fees, usd_per_quote),
-            pnl_usd=_multiply(realised, usd_per_quote),
-            opened_at_ns=now_ns,
-            reason=ExitReason.ONCE,
-        )
-    ]
+    return PositionClosed(
+        trade_id=position.trade_id,
+        symbol=position.symbol,
+        buy_venue=position.buy_venue,
+        sell_venue=position.sell_venue,
+        quantity=position.quantity,
+        entry_buy_price=position.buy_price,
+        entry_sell_price=position.sell_price,
+        fees_usd=_multiply(totals.fees, usd_per_quote),
+        pnl_usd=_multiply(realised, usd_per_quote),
+        opened_at_ns=now_ns,
+        reason=ExitReason.ONCE,
+    )
 
 
 def _left_open(
