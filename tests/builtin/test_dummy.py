@@ -45,7 +45,7 @@ Prices = tuple[float, float, float, float]
 
 def open_market(venue: str = "a", seed: int = 7, **keys: object) -> AbstractAsyncContextManager[MarketData]:
     (spec,) = dummy.trioarb_market_data()
-    values = {key: Decimal(str(value)) for key, value in keys.items()}
+    values = {key: value if isinstance(value, bool) else Decimal(str(value)) for key, value in keys.items()}
     return spec.open(spec.settings(**values), MarketContext(venue=venue, seed=seed))
 
 
@@ -266,6 +266,30 @@ async def test_defaults_earn_ten_bps_after_fees_now_and_then_and_not_for_long() 
         assert 0.05 < sum(passed) / steps < 0.3
         # Mean length in steps of a quarter of a second.
         assert sum(passed) / episodes < 8
+
+
+async def test_a_cross_costs_what_the_symbols_of_its_assets_make_of_it() -> None:
+    symbols, steps = ["BTCUSDT", "ETHBTC", "ETHUSDT"], 40_000
+    quiet = {"basis_bps": 0, "volatility_bps": 5}
+
+    def ratios(rows: list[TapeRow]) -> list[float]:
+        mid = {
+            symbol: [(bid + ask) / 2 for _, (bid, _, ask, _) in quotes] for symbol, quotes in by_symbol(rows).items()
+        }
+        return [
+            cross * btc / eth for cross, btc, eth in zip(mid["ETHBTC"], mid["BTCUSDT"], mid["ETHUSDT"], strict=True)
+        ]
+
+    own, crossed = await make_tape(**quiet), await make_tape(**quiet, crosses=True)
+    apart, together = ratios(take(own, symbols, steps)), ratios(take(crossed, symbols, steps))
+    assert max(apart) / min(apart) > 1.05
+    # A tick of ETHBTC is 2 bps, and the three don't quote at the same moment.
+    assert max(abs(ratio - 1) for ratio in together) < 0.004
+    assert sum(together) / steps == pytest.approx(1, abs=0.00005)
+    # Others are as they were, and it all comes anew from the seed.
+    assert take(own, ["BTCUSDT", "ETHUSDT"], 500) == take(crossed, ["BTCUSDT", "ETHUSDT"], 500)
+    assert take(crossed, symbols, 500) == take(await make_tape(**quiet, crosses=True), symbols, 500)
+    assert take(crossed, ["BTCKRW"], 500) == take(own, ["BTCKRW"], 500)
 
 
 async def test_a_step_longer_than_a_day_is_refused() -> None:

@@ -73,6 +73,11 @@ class DummySettings:
     level_growth: PositiveDecimal = setting(
         Decimal("1.25"), doc="engine.depth above 1: mean size of a level, in sizes of the one before it"
     )
+    crosses: bool = setting(
+        False,
+        doc="a symbol between two assets that are both sold for USDT, such as ETHBTC, costs what those two make of it, "
+        "but for its own basis and dislocations; false: its price is its own",
+    )
 
 
 class _DummySource(SymbolSource):

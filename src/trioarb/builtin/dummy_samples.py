@@ -9,7 +9,7 @@ import attrs
 
 from trioarb.api import Listing, TradingRules
 
-__all__ = ["SAMPLES", "SAMPLE_OF", "Sample"]
+__all__ = ["SAMPLES", "SAMPLE_OF", "Sample", "money_symbols"]
 
 
 @attrs.frozen
@@ -172,3 +172,9 @@ SAMPLES = (
 )
 
 SAMPLE_OF: Mapping[str, Sample] = {sample.symbol: sample for sample in SAMPLES}
+
+
+def money_symbols(sample: Sample) -> tuple[Sample, Sample] | None:
+    """Return the symbols of a sample's base and of its quote asset in USDT; ``None``: there aren't both."""
+    base, quote = SAMPLE_OF.get(f"{sample.base}USDT"), SAMPLE_OF.get(f"{sample.quote}USDT")
+    return None if base is None or quote is None else (base, quote)

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal
 from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from trioarb.api import RowBatch
-from trioarb.builtin.dummy_samples import SAMPLE_OF, Sample
+from trioarb.builtin.dummy_samples import SAMPLE_OF, Sample, money_symbols
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -58,6 +58,7 @@ class Shape:
     size_usd: Decimal
     level_bps: Decimal
     level_growth: Decimal
+    crosses: bool
 
 
 def batches(
@@ -114,15 +115,9 @@ class _Quotes:
 
     def __init__(self, shape: Shape, sample: Sample, seed: int, venue: str, phase_ns: int) -> None:
         symbol = sample.symbol
-        self._common = _Draws(f"{seed}/{symbol}")
+        self._common = _common_of(shape, sample, seed)
         self._venue = _Draws(f"{seed}/{venue}/{symbol}")
         self._step_ns, self._phase_ns = shape.step_ns, phase_ns
-        self._price = float(sample.price)
-        self._lowest, self._highest = self._price / _WALK_LIMIT, self._price * _WALK_LIMIT
-        self._moves = 0
-        # Uniforms are summed three at a time: variance 1/4, near enough to normal.
-        walk_sd = float(shape.volatility_bps) * _BPS * sample.volatility
-        self._walk_scale = walk_sd * 2 * float(_PORTABLE.sqrt(Decimal(_COMMON_STEP_NS).scaleb(-9)))
         step_seconds = Decimal(shape.step_ns).scaleb(-9)
         self._keep, stir = _decay(step_seconds, shape.basis_half_life_seconds)
         scale = float(shape.basis_bps) * _BPS * sample.basis * 2
@@ -139,7 +134,9 @@ class _Quotes:
         """Return bid, bid size, ask and ask size of the next steps, ``first`` being the number of the first of them."""
         import numpy as np
 
-        price = self._prices(first, steps)
+        price = self._common.prices(
+            (self._phase_ns + self._step_ns * np.arange(first, first + steps)) // _COMMON_STEP_NS
+        )
         spread, bid_size, ask_size, one, two, three = np.ascontiguousarray(self._venue.take(steps, 6).T)
         stirred = self._stir_scale * (one + two + three - 1.5)
         keep = self._keep
@@ -160,13 +157,31 @@ class _Quotes:
         ]
         return np.stack([bid * tick_up / tick_down, sizes[0], ask * tick_up / tick_down, sizes[1]])
 
-    def _prices(self, first: int, steps: int) -> Array:
-        """Return the price that all venues share, at the times of the steps."""
+
+class _Common(Protocol):
+    """The price that all venues share."""
+
+    def prices(self, moved: Array) -> Array:
+        """Return it after so many moves, which are as many as before at least."""
+
+
+class _Walk(_Common):
+    """A price of its own."""
+
+    def __init__(self, shape: Shape, sample: Sample, seed: int) -> None:
+        self._draws = _Draws(f"{seed}/{sample.symbol}")
+        self._price = float(sample.price)
+        self._lowest, self._highest = self._price / _WALK_LIMIT, self._price * _WALK_LIMIT
+        self._moves = 0
+        # Uniforms are summed three at a time: variance 1/4, near enough to normal.
+        walk_sd = float(shape.volatility_bps) * _BPS * sample.volatility
+        self._scale = walk_sd * 2 * float(_PORTABLE.sqrt(Decimal(_COMMON_STEP_NS).scaleb(-9)))
+
+    def prices(self, moved: Array) -> Array:
         import numpy as np
 
-        moved = (self._phase_ns + self._step_ns * np.arange(first, first + steps)) // _COMMON_STEP_NS
-        draws = self._common.take(int(moved[-1]) - self._moves, 3)
-        factors = 1.0 + self._walk_scale * (draws[:, 0] + draws[:, 1] + draws[:, 2] - 1.5)
+        draws = self._draws.take(int(moved[-1]) - self._moves, 3)
+        factors = 1.0 + self._scale * (draws[:, 0] + draws[:, 1] + draws[:, 2] - 1.5)
         walk = np.multiply.accumulate(np.concatenate(([self._price], factors)))
         if not ((walk > self._lowest) & (walk < self._highest)).all():
             walk = np.array(list(accumulate(factors.tolist(), self._walk, initial=self._price)))
@@ -177,6 +192,25 @@ class _Quotes:
     def _walk(self, price: float, factor: float) -> float:
         moved = price * factor
         return moved if self._lowest < moved < self._highest else price
+
+
+class _Cross(_Common):
+    """What two symbols of one quote asset make of a third one: that of the one's base in the other's."""
+
+    def __init__(self, base: _Common, quote: _Common) -> None:
+        self._base, self._quote = base, quote
+
+    def prices(self, moved: Array) -> Array:
+        prices: Array = self._base.prices(moved) / self._quote.prices(moved)
+        return prices
+
+
+def _common_of(shape: Shape, sample: Sample, seed: int) -> _Common:
+    crossed = money_symbols(sample) if shape.crosses else None
+    if crossed is None:
+        return _Walk(shape, sample, seed)
+    base, quote = crossed
+    return _Cross(_Walk(shape, base, seed), _Walk(shape, quote, seed))
 
 
 class _Dislocations:

@@ -8,12 +8,14 @@ from enum import Enum
 import msgspec
 
 from trioarb.model.market import Level, Route
+from trioarb.model.order import Side
 
 __all__ = [
     "Account",
     "Answer",
     "EndedBy",
     "ExitReason",
+    "LegPlan",
     "Opportunity",
     "OrderSize",
     "PairKind",
@@ -94,6 +96,15 @@ class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     entry_bps: Decimal | None = None
 
 
+class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg of an opportunity that is more than a purchase and a sale of one symbol."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    limit: Decimal
+
+
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
@@ -101,6 +112,10 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where it
     takes more levels than the best, ``asks`` and ``bids`` are those that it takes, the best one first; the limits are
     at the last ones, the edge is that of the averages.
+
+    ``legs``: of a loop through several symbols of one venue, all its legs, the first one in the route's symbol; that
+    one is what ``quantity`` says, the limits are those of this symbol and of what it is made of by the others, and
+    ``notional_usd`` is the most that may be left one-sided.
     """
 
     route: Route
@@ -115,6 +130,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     bid_size: Decimal | None = None
     asks: tuple[Level, ...] | None = None
     bids: tuple[Level, ...] | None = None
+    legs: tuple[LegPlan, ...] | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
