@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import attrs
 from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from trioarb.cli.opened import look_at
@@ -198,14 +199,24 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         )
         console.print("The settings are valid.")
         return
-    table = Table("symbol", "venue", title=f"{len(plan['symbols'])} symbols", title_justify="left")
-    for heading in ("tick size", "lot size", "min. notional", "min. size", "taker fee bps", "status"):
-        table.add_column(heading, justify="right")
-    for symbol, venues in plan["symbols"].items():
-        for number, (venue, rules) in enumerate(venues.items()):
-            table.add_row("" if number else symbol, venue, *(rule or "none" for rule in rules.values()))
-    console.print(table)
+    console.print(_rules(plan["symbols"]))
     for symbol, keys in plan["overrides"].items():
         for key, one in keys.items():
             console.print(f"{symbol}: {key} = {one['value']} ({one['from']})", soft_wrap=True)
     console.print("The configuration is valid.")
+
+
+def _rules(symbols: dict[str, Any]) -> Table:
+    """Return a table with a row for each symbol, or some where its venues' rules differ. No figure is cut off."""
+    table = Table(title=f"{len(symbols)} symbols", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("symbol", overflow="fold")
+    table.add_column("venues", overflow="fold")
+    for heading in ("tick size", "lot size", "min. value", "min. size", "fee bps", "status"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for symbol, venues in symbols.items():
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for venue, rules in venues.items():
+            alike.setdefault(tuple(rule or "none" for rule in rules.values()), []).append(venue)
+        for number, (rules, names) in enumerate(alike.items()):
+            table.add_row("" if number else symbol, ", ".join(names), *rules)
+    return table
