@@ -84,7 +84,9 @@ class Marks(RiskView, Folding):
         self._boards: Mapping[str, QuoteBoard] = {}
         #: What is open of each symbol that has anything open, and since when.
         self._open: dict[str, dict[str, int]] = {}
+        #: By symbol, and of all: what was computed and still holds.
         self._worth: dict[str, Decimal] = {}
+        self._total: Decimal | None = None
         #: Worth of what was open when the day began, and that day; the minute of the last mark.
         self._base: Mapping[str, Decimal] = {}
         self._base_day = self._day = self._minute = -1
@@ -131,12 +133,16 @@ class Marks(RiskView, Folding):
 
     def unrealised_usd(self, symbol: str | None = None) -> Decimal:
         """Return what is open would bring beyond what it is booked at, where that is known; 0 if it doesn't count."""
-        total = ZERO
         if not self._is_marked:
-            return total
-        for one in self._symbols(symbol):
-            total = EXACT.add(total, self._worth_of(one))
-        return total
+            return ZERO
+        if symbol is not None:
+            return self._worth_of(symbol) if symbol in self._open else ZERO
+        if self._total is None:
+            total = ZERO
+            for one in self._open:
+                total = EXACT.add(total, self._worth_of(one))
+            self._total = total
+        return self._total
 
     # What the engine does
 
@@ -216,7 +222,7 @@ class Marks(RiskView, Folding):
             self.recorded[place] = Price(bid, ask, sides)
             if (before.bid, before.ask, before.last) != (bid, ask, sides):
                 self.prices[place] = Price(bid, ask, sides)
-                self._worth.pop(place[0], None)
+                self._revalue(place[0])
         self._recorded, self._minute = marked, record.ts_ns // _MINUTE_NS
         if marked.reason == "day":
             self._day = self._base_day = record.ts_ns // _DAY_NS
@@ -226,7 +232,7 @@ class Marks(RiskView, Folding):
         self._put(opened.symbol, opened.trade_id, record)
 
     def _reduce_position(self, reduced: PositionReduced, _: Record) -> None:
-        self._worth.pop(self._trades.position(reduced.trade_id).route.symbol, None)
+        self._revalue(self._trades.position(reduced.trade_id).route.symbol)
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
         self._drop(closed.symbol, closed.trade_id)
@@ -246,16 +252,20 @@ class Marks(RiskView, Folding):
 
     def _put(self, symbol: str, item: str, record: Record) -> None:
         self._open.setdefault(symbol, {}).setdefault(item, record.ts_ns)
-        self._worth.pop(symbol, None)
+        self._revalue(symbol)
 
     def _drop(self, symbol: str, item: str) -> None:
         items = self._open.get(symbol, {})
         items.pop(item, None)
         if not items:
             self._open.pop(symbol, None)
-        self._worth.pop(symbol, None)
+        self._revalue(symbol)
 
     # What it is worth
+
+    def _revalue(self, symbol: str) -> None:
+        self._worth.pop(symbol, None)
+        self._total = None
 
     def _symbols(self, symbol: str | None) -> Iterable[str]:
         return self._open if symbol is None else (symbol,) if symbol in self._open else ()
@@ -295,7 +305,7 @@ class Marks(RiskView, Folding):
         if ask is None and before.ask is not None:
             ask, last = before.ask, [*last, "ask"]
         price = self.prices[symbol, venue] = Price(bid, ask, tuple(last), touch)
-        self._worth.pop(symbol, None)
+        self._revalue(symbol)
         return price
 
     def _price(self, symbol: str, venue: str) -> Price:
