@@ -85,13 +85,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_second_replay_reads_what_the_first_kept(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     first = replay()
     assert replay.reads == 2
     assert replay() == first
     assert replay.reads == 0
     (entry,) = cache_folder.entries(cache)
-    assert entry.rows == 2_000
+    assert entry.rows == 500
     assert (entry.symbols, entry.venues) == (2, ["a", "b"])
 
     monkeypatch.setenv("TRIOARB_CACHE_DIR", "")
@@ -100,9 +100,9 @@ def test_the_second_replay_reads_what_the_first_kept(
 
 
 def test_other_data_is_kept_elsewhere(tmp_path: Path, cache: Path) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     first = replay()
-    write(tmp_path / "quotes.parquet", 2_000, seed=2)
+    write(tmp_path / "quotes.parquet", 500, seed=2)
     assert replay() != first
     assert replay.reads == 2
     assert len(cache_folder.entries(cache)) == 2
@@ -133,7 +133,7 @@ def test_a_file_is_scanned_once_until_it_is_changed(
 
 def cut(folder: Path) -> None:
     with (folder / "columns.bin").open("r+b") as file:
-        file.truncate(10_000)
+        file.truncate(5_000)
 
 
 def of_another_version(folder: Path) -> None:
@@ -155,7 +155,7 @@ def a_changed_manifest(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, of_another_version, half_a_manifest, a_changed_manifest])
 def test_what_is_not_whole_is_made_again(tmp_path: Path, cache: Path, damage: Callable[[Path], None]) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     first = replay()
     (entry,) = cache_folder.entries(cache)
     damage(entry.folder)
@@ -191,7 +191,7 @@ def test_a_cache_that_can_not_be_written_is_done_without(
     monkeypatch: pytest.MonkeyPatch,
     trouble: Callable[[Path, pytest.MonkeyPatch], None],
 ) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     with monkeypatch.context() as patch:
         patch.setenv("TRIOARB_CACHE_DIR", "")
         expected = replay()
@@ -207,13 +207,13 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, cache: Path) -> N
     left.mkdir(parents=True)
     cache_folder.mark(left)
     (left / "columns.bin").write_bytes(b"half")
-    Replayed(write(tmp_path / "quotes.parquet", 2_000))()
+    Replayed(write(tmp_path / "quotes.parquet", 500))()
     assert sorted(one.name for one in cache.iterdir()) == sorted([cache_folder.entries(cache)[0].folder.name, "notes"])
 
 
 @pytest.mark.parametrize("place", [0, 100, -1, "middle"])
 def test_a_flipped_bit_is_noticed_and_the_set_made_again(tmp_path: Path, cache: Path, place: int | str) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     first = replay()
     (entry,) = cache_folder.entries(cache)
     columns = entry.folder / "columns.bin"
@@ -232,7 +232,7 @@ def test_a_flipped_bit_is_noticed_and_the_set_made_again(tmp_path: Path, cache: 
 
 
 def test_a_set_is_verified_once_a_day(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     replay()
     sums = []
     checksum = quote_cache._checksum
@@ -246,7 +246,7 @@ def test_a_set_is_verified_once_a_day(tmp_path: Path, cache: Path, monkeypatch: 
 
 @pytest.mark.parametrize("is_in_place", [True, False])
 def test_a_corrected_file_of_equal_size_and_time_is_read_again(tmp_path: Path, cache: Path, is_in_place: bool) -> None:
-    path = write(tmp_path / "quotes.parquet", 2_000)
+    path = write(tmp_path / "quotes.parquet", 500)
     replay = Replayed(path)
     replay()
     status, content = path.stat(), pq.read_table(path)
@@ -287,7 +287,7 @@ def planted(cache: Path) -> list[Path]:
 
 
 def test_what_is_not_ours_is_neither_listed_nor_deleted(tmp_path: Path, cache: Path) -> None:
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     replay()
     from command import CommandLine  # not found by the processes that load this module by its path
 
@@ -324,7 +324,7 @@ def test_several_processes_may_make_the_same_at_once(tmp_path: Path, cache: Path
 
 def test_who_is_slower_says_nothing_of_it(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set is there already once it could be put in its place."""
-    replay = Replayed(write(tmp_path / "quotes.parquet", 2_000))
+    replay = Replayed(write(tmp_path / "quotes.parquet", 500))
     close = quote_cache.Writer.close
 
     def close_after_another(writer: quote_cache.Writer) -> None:
