@@ -147,6 +147,8 @@ class Case:
     touches: tuple[Touch | None, Touch | None]
     last_touches: tuple[Touch | None, Touch | None] = (None, None)
     holds: bool = True
+    #: What one of both legs' quote asset is worth; each leg its own, if that is asked for.
+    has_own_rates: bool = False
 
     @property
     def imbalance(self) -> Decimal:
@@ -159,6 +161,7 @@ class Case:
             EndedLeg,
             touch=dict(zip("ab", self.touches, strict=True)).get,
             last_touch=dict(zip("ab", self.last_touches, strict=True)).get,
+            usd_per_quote=USD if self.has_own_rates else None,
         )
         buy = leg(instrument=AT["a"], sign=1, flow=self.buy, limit=D(101))
         sell = leg(instrument=AT["b"], sign=-1, flow=self.sell, limit=D(98))
@@ -174,7 +177,7 @@ class Case:
             totals=TradeTotals(exit_buy=self.buy, exit_sell=self.sell, fees=self.buy.fees + self.sell.fees),
             unknown=self.unknown,
             now_ns=9,
-            usd_per_quote=USD,
+            usd_per_quote=D(1) if self.has_own_rates else USD,
             dust_usd=D(10**9),
         )
 
@@ -433,6 +436,23 @@ def test_late_fills_take_the_place_of_what_was_left_for_their_sake(
         )
         assert Fraction(resolved.pnl_usd) / Fraction(USD) == brought
         assert not any(one.unknown or one.possible for one in left)
+
+
+def test_legs_with_rates_of_their_own_come_to_the_same_usd() -> None:
+    """A position is then counted in USD, too."""
+    for case in cases(PairKind.ENTRY):
+        for holds in (True, False):
+            together = attrs.evolve(case, holds=holds).settle()
+            apart = attrs.evolve(case, holds=holds, has_own_rates=True).settle()
+            assert len(apart) == len(together)
+            for one, other in zip(apart, together, strict=True):
+                if isinstance(other, PositionOpened):
+                    amounts = {name: getattr(other, name) * USD for name in ("cash", "fees", "realised")}
+                    assert one == replace(other, **amounts)
+                elif isinstance(other, PositionClosed):
+                    assert one == replace(other, fees_usd=other.fees_usd / USD)  # its totals are those of its flows
+                else:
+                    assert one == other
 
 
 def nowhere(_: str) -> Touch | None:

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 
-from trioarb.model.event import Event, KillSwitchPulled, Record
+from trioarb.model.event import KillSwitchPulled, Record, TransactionLeg
 from trioarb.model.market import Level
 from trioarb.model.wire import decode, encode, event_types, to_json_object
 
@@ -40,10 +41,12 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         Decimal: DECIMALS,
         Level: st.builds(Level, DECIMALS, DECIMALS),
     }
+    if hint is TransactionLeg:
+        return events_of(hint)
     return of_kinds[hint]
 
 
-def events_of(kind: type[Event]) -> st.SearchStrategy[Event]:
+def events_of(kind: type[Struct]) -> st.SearchStrategy[Struct]:
     hints = get_type_hints(kind)
     return st.builds(kind, **{name: values(hints[name]) for name in kind.__struct_fields__})
 
@@ -55,6 +58,8 @@ def whole(text: Any) -> Any:
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         case Level():
             return text
+        case TransactionLeg():
+            return msgspec.structs.replace(text, venue=whole(text.venue), symbol=whole(text.symbol))
         case tuple():
             return tuple(map(whole, text))
         case dict():

@@ -83,6 +83,7 @@ class ExchangeTier(GuardTier):
             event.StopCleared: self._lift,
             event.Decided: self._decided,
             event.PairOpened: self._pair_opened,
+            event.TransactionOpened: self._pair_opened,
             event.OrderSubmitted: self._submitted,
             event.OrderAcknowledged: self._acknowledged,
             event.OrderRejected: self._rejected,
@@ -158,9 +159,9 @@ class ExchangeTier(GuardTier):
                 if venue is not None:
                     self._at(venue).last_allowed_ns = now_ns
 
-    def _pair_opened(self, opened: event.PairOpened, _: int) -> None:
+    def _pair_opened(self, opened: event.Intent, _: int) -> None:
         if opened.kind is PairKind.ENTRY:
-            for venue in (opened.buy_venue, opened.sell_venue):
+            for venue in dict.fromkeys(leg.venue for leg in opened.legs):
                 self._at(venue).entries.add(opened.pair_id)
 
     def _submitted(self, order: event.OrderSubmitted, now_ns: int) -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 
 import attrs
 
-from trioarb.model.event import OrderSubmitted, PairOpened
-from trioarb.model.order import Order
+from trioarb.model.event import Intent, OrderSubmitted
+from trioarb.model.order import Order, TimeInForce
 from trioarb.strategy.market import Market
 
 __all__ = ["Flight", "order_of"]
@@ -21,7 +21,7 @@ class Flight:
     """
 
     market: Market
-    opened: PairOpened
+    opened: Intent
     refusals: Counter[str] = attrs.field(factory=Counter)
     unanswered: dict[str, Order] = attrs.field(factory=dict)
     expected: list[tuple[int, str, Order]] = attrs.field(factory=list)
@@ -36,4 +36,6 @@ def order_of(submitted: OrderSubmitted) -> Order:
         side=submitted.side,
         quantity=submitted.quantity,
         limit_price=submitted.limit_price,
+        time_in_force=TimeInForce.IOC if submitted.time_in_force is None else submitted.time_in_force,
+        post_only=bool(submitted.post_only),
     )

@@ -14,7 +14,7 @@ import trio
 from trioarb.errors import VenueError
 from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
-from trioarb.model.event import BalanceDiffered, Deposited, PairEnded, PairOpened
+from trioarb.model.event import BalanceDiffered, Deposited, Intent, PairEnded
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order
 from trioarb.model.trade import PairOutcome
@@ -194,7 +194,7 @@ class Reconciler:
         ]
 
 
-def _never_sent(opened: PairOpened) -> PairEnded:
+def _never_sent(opened: Intent) -> PairEnded:
     return PairEnded(
         pair_id=opened.pair_id,
         trade_id=opened.trade_id,

@@ -17,7 +17,7 @@ from trioarb.journal.journal import Journal
 from trioarb.model.event import OrderSubmitted, OrderUnknown
 from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO, text
-from trioarb.model.order import Order, OrderReport, OrderStatus, OrderUpdate, Purpose
+from trioarb.model.order import Order, OrderReport, OrderStatus, OrderUpdate, Purpose, TimeInForce
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.funds import funds_needed
 from trioarb.state.trades import OpenOrder, Trades
@@ -330,6 +330,8 @@ def intent_of(
         locked_asset=asset,
         locked=locked,
         durable=durable,
+        time_in_force=None if order.time_in_force is TimeInForce.IOC else order.time_in_force,
+        post_only=order.post_only or None,
     )
 
 

@@ -16,9 +16,9 @@ from trioarb.execution.pair import Finish
 from trioarb.model.event import (
     DustLeft,
     Event,
+    Intent,
     OrderSubmitted,
     PairEnded,
-    PairOpened,
     PositionClosed,
     PositionOpened,
     PositionReduced,
@@ -43,7 +43,8 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
 
     ``sign``: 1 where the pair's position is long, −1 where it is short. ``limit`` is that of the leg's order.
     ``before`` (below zero: short) was taken at ``price`` on average. ``touch`` returns that of its venue, if there is
-    one, ``last_touch`` the last that was known with both sides; asked where something is left only.
+    one, ``last_touch`` the last that was known with both sides; asked where something is left only. ``usd_per_quote``:
+    of its own quote asset, where that of the legs differs; the pair counts in USD then, of which one is worth 1.
     """
 
     instrument: Instrument
@@ -54,6 +55,7 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
     last_touch: Callable[[str], Touch | None]
     before: Decimal = ZERO
     price: Decimal | None = None
+    usd_per_quote: Decimal | None = None
 
     @property
     def venue(self) -> str:
@@ -70,6 +72,10 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
         flow = self.flow
         return _average(flow.buy_value, flow.bought) if self.sign > 0 else _average(flow.sell_value, flow.sold)
 
+    def counted(self, amount: Decimal) -> Decimal:
+        """Return an amount of its quote asset in what the pair counts in."""
+        return amount if self.usd_per_quote is None else _multiply(amount, self.usd_per_quote)
+
     def mark(self, quantity: Decimal) -> Decimal | None:
         """Return at what a long or (below zero) short quantity could be traded away now."""
         return _side_of(self.touch(self.venue), quantity)
@@ -79,11 +85,13 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
         return _side_of(self.last_touch(self.venue), quantity) if self.mark(quantity) is None else None
 
     def kept(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
-        """Return the cash and the fees of that part of an entry's leg which is kept with a position."""
+        """Return the cash and the fees, as the pair counts them, of what an entry's leg keeps with a position."""
         flow = self.flow
         if self.sign > 0:
-            return -share(flow.buy_value, quantity, flow.bought), share(flow.buy_fees, quantity, flow.bought)
-        return share(flow.sell_value, quantity, flow.sold), share(flow.sell_fees, quantity, flow.sold)
+            cash, fees = -share(flow.buy_value, quantity, flow.bought), share(flow.buy_fees, quantity, flow.bought)
+        else:
+            cash, fees = share(flow.sell_value, quantity, flow.sold), share(flow.sell_fees, quantity, flow.sold)
+        return self.counted(cash), self.counted(fees)
 
     def beyond(self, hedged: Decimal) -> _Left | None:
         """Return what is held here beyond what is hedged."""
@@ -101,6 +109,7 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
             average_price=price,
             mark=self.mark(quantity),
             last_mark=self.last_mark(quantity),
+            usd_per_quote=self.usd_per_quote,
         )
 
 
@@ -118,6 +127,7 @@ class _Left(msgspec.Struct, frozen=True, kw_only=True):
     unknown: bool = False
     possible: bool = False
     client_order_id: str | None = None
+    usd_per_quote: Decimal | None = None
 
     @property
     def value(self) -> Decimal:
@@ -125,6 +135,11 @@ class _Left(msgspec.Struct, frozen=True, kw_only=True):
             return ZERO
         known = (mark for mark in (self.mark, self.last_mark) if mark is not None)
         return _multiply(self.quantity, next(known, self.average_price))
+
+    @property
+    def counted(self) -> Decimal:
+        """Its value in what the pair counts in."""
+        return self.value if self.usd_per_quote is None else _multiply(self.value, self.usd_per_quote)
 
 
 def settle(
@@ -151,14 +166,15 @@ def settle(
     hedged = ZERO
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
-    worth_usd = _exposure(hedged, max(leg.limit for leg in legs), usd_per_quote) if opened.holds else ZERO
+    worth_usd = _exposure(hedged, max(leg.counted(leg.limit) for leg in legs), usd_per_quote) if opened.holds else ZERO
     is_dust = 0 < worth_usd < dust_usd and all(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
-    left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown)
+    left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown, legs)
     if finish.is_dust:  # less than a venue's least order: its last price is not worth a mark of its own
         left = [replace(one, last_mark=None) for one in left]
     with localcontext(EXACT):
-        cash, fees = sum(leg.flow.cash for leg in legs), sum(leg.flow.fees for leg in legs)
+        cash = sum(leg.counted(leg.flow.cash) for leg in legs)
+        fees = sum(leg.counted(leg.flow.fees) for leg in legs)
         held_cash = held_fees = kept_cash = kept_fees = ZERO
         if position is not None:
             held_cash, held_fees, closed = position.cash, position.fees, position.quantity - kept
@@ -167,8 +183,8 @@ def settle(
         elif kept:
             kept_cash, kept_fees = (sum(amounts) for amounts in zip(*(leg.kept(kept) for leg in legs), strict=True))
         crumbs = _crumbs(legs, dust) if dust else []
-        dust_value = sum((one.value for one in crumbs), ZERO)
-        left_value = sum((one.value for one in left), ZERO)
+        dust_value = sum((one.counted for one in crumbs), ZERO)
+        left_value = sum((one.counted for one in left), ZERO)
         realised = (held_cash - held_fees + cash - fees) - (kept_cash - kept_fees) + dust_value + left_value
         if finish.is_dust:
             crumbs += left
@@ -185,7 +201,7 @@ def settle(
         if not kept and outcome is PairOutcome.HEDGED:
             outcome = PairOutcome.FLAT
     else:
-        events = _left_open(flows, position, totals, kept, kept_cash, kept_fees, realised, usd_per_quote)
+        events = _left_open(flows, legs, position, totals, kept, kept_cash, kept_fees, realised, usd_per_quote)
     if left and not finish.is_dust:
         outcome = PairOutcome.RESIDUAL
         events += (
@@ -281,7 +297,7 @@ def residual_of_reopened(order: OpenOrder, base: str, usd_per_quote: Decimal) ->
 
 
 def _opened(
-    opened: PairOpened,
+    opened: Intent,
     legs: Sequence[EndedLeg],
     quantity: Decimal,
     cash: Decimal,
@@ -305,7 +321,7 @@ def _opened(
         cash=cash,
         fees=fees,
         realised=realised,
-        exposure_usd=_exposure(quantity, max(buy_price, sell_price), usd_per_quote),
+        exposure_usd=_exposure(quantity, max(long.counted(buy_price), short.counted(sell_price)), usd_per_quote),
     )
 
 
@@ -330,6 +346,7 @@ def _closed_at_once(
 
 def _left_open(
     flows: PairFlows,
+    legs: Sequence[EndedLeg],
     position: Position,
     totals: TradeTotals,
     rest: Decimal,
@@ -339,6 +356,7 @@ def _left_open(
     usd_per_quote: Decimal,
 ) -> list[Event]:
     """Return how an exit changed its position: closed, or what is left of it; nothing if it moved nothing."""
+    long, short = legs
     realised_so_far = _add(position.realised, realised)
     if not rest:
         return [
@@ -367,7 +385,9 @@ def _left_open(
             cash=cash,
             fees=fees,
             realised=realised_so_far,
-            exposure_usd=_exposure(rest, max(position.buy_price, position.sell_price), usd_per_quote),
+            exposure_usd=_exposure(
+                rest, max(long.counted(position.buy_price), short.counted(position.sell_price)), usd_per_quote
+            ),
         )
     ]
 
@@ -378,7 +398,7 @@ def _reason(flows: PairFlows) -> ExitReason:
     return flows.opened.reason
 
 
-def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_per_quote: Decimal) -> ResidualLeft:
+def _residual(left: _Left, residual_id: str, opened: Intent, base: str, usd_per_quote: Decimal) -> ResidualLeft:
     return ResidualLeft(
         residual_id=residual_id,
         pair_id=opened.pair_id,
@@ -390,7 +410,7 @@ def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_
         average_price=left.average_price,
         mark_price=left.mark,
         last_price=left.last_mark,
-        cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
+        cost_usd=_exposure(abs(left.quantity), left.average_price, left.usd_per_quote or usd_per_quote),
         unknown=left.unknown,
         possible=left.possible,
         booked_value=left.value,
@@ -398,7 +418,7 @@ def _residual(left: _Left, residual_id: str, opened: PairOpened, base: str, usd_
     )
 
 
-def _dust(left: _Left, opened: PairOpened, base: str, usd_per_quote: Decimal) -> DustLeft:
+def _dust(left: _Left, opened: Intent, base: str, usd_per_quote: Decimal) -> DustLeft:
     return DustLeft(
         pair_id=opened.pair_id,
         trade_id=opened.trade_id,
@@ -408,11 +428,11 @@ def _dust(left: _Left, opened: PairOpened, base: str, usd_per_quote: Decimal) ->
         quantity=left.quantity,
         price=left.average_price,
         booked_value=left.value,
-        cost_usd=_exposure(abs(left.quantity), left.average_price, usd_per_quote),
+        cost_usd=_exposure(abs(left.quantity), left.average_price, left.usd_per_quote or usd_per_quote),
     )
 
 
-def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left]:
+def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order], legs: Sequence[EndedLeg]) -> list[_Left]:
     """Return what is left, with what orders of unknown fate may have changed.
 
     An order at a venue where something is left was to take that away: what is left there waits for its fate. Of
@@ -422,7 +442,8 @@ def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order]) -> list[_Left
     for order in unknown:
         at = next((at for at, one in enumerate(result) if one.venue == order.venue and not one.unknown), None)
         if at is None:
-            result.append(_possible(order))
+            rates = (leg.usd_per_quote for leg in legs if leg.venue == order.venue)
+            result.append(replace(_possible(order), usd_per_quote=next(rates, None)))
         else:
             result[at] = replace(result[at], unknown=True, client_order_id=order.client_order_id)
     return result
@@ -452,6 +473,7 @@ def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[_Left]:
             average_price=leg.price or leg.average or leg.limit,
             mark=mark,
             possible=not known,
+            usd_per_quote=leg.usd_per_quote,
         )
         for (leg, held), mark in zip(found, marks, strict=True)
     ]

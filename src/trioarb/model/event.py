@@ -14,7 +14,7 @@ import msgspec
 
 from trioarb.model.market import Instrument, InstrumentStatus, Level
 from trioarb.model.number import ZERO, text
-from trioarb.model.order import Purpose, Side
+from trioarb.model.order import Purpose, Side, TimeInForce
 from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "GuardTripped",
     "InstrumentChanged",
     "InstrumentListed",
+    "Intent",
     "KillSwitchPulled",
     "MarketDown",
     "MarketStale",
@@ -62,6 +63,8 @@ __all__ = [
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
+    "TransactionLeg",
+    "TransactionOpened",
     "UniverseRefreshed",
     "UpdatesDown",
     "UpdatesUp",
@@ -277,11 +280,95 @@ class PairOpened(Event, frozen=True, kw_only=True):
     reason: ExitReason | None = None
     holds: bool = True
 
+    @property
+    def legs(self) -> tuple[TransactionLeg, ...]:
+        """What it is as a transaction."""
+        both = (self.buy_venue, Side.BUY, self.buy_limit), (self.sell_venue, Side.SELL, self.sell_limit)
+        return tuple(
+            TransactionLeg(venue=venue, symbol=self.symbol, side=side, quantity=self.quantity, limit=limit)
+            for venue, side, limit in both
+        )
+
+
+class TransactionLeg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One leg of a transaction: what is to be bought or sold of an instrument.
+
+    ``limit``: the worst price that is reckoned with; absent, where none is. ``time_in_force``: of an order that is not
+    immediate or cancelled. ``after``: the place, from 0, of the leg whose fills it follows; its orders go out then, at
+    the prices of that moment. Without it, a leg is one order, sent at once at its limit.
+    """
+
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    limit: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.IOC
+    post_only: bool = False
+    after: int | None = None
+
+
+class TransactionOpened(Event, frozen=True, kw_only=True):
+    """The intent to trade ``legs`` together, where that is something else than what `PairOpened` tells.
+
+    It is a pair in all that follows, which ends it by its ``pair_id``. ``symbol``: the one that it is counted to; its
+    first leg that buys it, and its first that sells it, are what is said of a pair of two legs. Reserves
+    ``reserved_usd`` of exposure, the most that it may come to, until it ends.
+    """
+
+    pair_id: str
+    trade_id: str
+    kind: PairKind
+    symbol: str
+    legs: tuple[TransactionLeg, ...]
+    reserved_usd: Decimal
+    reason: ExitReason | None = None
+    holds: bool = False
+
+    @property
+    def buys(self) -> TransactionLeg:
+        """The leg that stands for where it buys."""
+        return self._first(Side.BUY)
+
+    @property
+    def sells(self) -> TransactionLeg:
+        """The leg that stands for where it sells."""
+        return self._first(Side.SELL)
+
+    @property
+    def buy_venue(self) -> str:
+        return self.buys.venue
+
+    @property
+    def sell_venue(self) -> str:
+        return self.sells.venue
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.legs[0].quantity
+
+    @property
+    def buy_limit(self) -> Decimal:
+        return self.buys.limit or ZERO
+
+    @property
+    def sell_limit(self) -> Decimal:
+        return self.sells.limit or ZERO
+
+    def _first(self, side: Side) -> TransactionLeg:
+        of_side = [leg for leg in self.legs if leg.side is side] or self.legs
+        return next((leg for leg in of_side if leg.symbol == self.symbol), of_side[0])
+
+
+#: What is recorded before the first order of a pair.
+Intent = PairOpened | TransactionOpened
+
 
 class OrderSubmitted(Event, frozen=True, kw_only=True):
     """Recorded before the order is sent. ``locked`` of ``locked_asset`` stays locked until the order is done.
 
-    ``durable`` is false for an order that had to go out although the journal could not be written.
+    ``durable`` is false for an order that had to go out although the journal could not be written. ``time_in_force``
+    and ``post_only`` are absent from an immediate-or-cancel order.
     """
 
     client_order_id: str
@@ -295,6 +382,13 @@ class OrderSubmitted(Event, frozen=True, kw_only=True):
     locked_asset: str
     locked: Decimal
     durable: bool = True
+    time_in_force: TimeInForce | None = None
+    post_only: bool | None = None
+
+    @property
+    def rests(self) -> bool:
+        """Whether it stays at its venue until it fills or is cancelled."""
+        return self.time_in_force is TimeInForce.GTC
 
 
 class OrderAcknowledged(Event, frozen=True, kw_only=True):

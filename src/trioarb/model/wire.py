@@ -14,9 +14,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from trioarb.model import event as events
-from trioarb.model.event import Event, Record
+from trioarb.model.event import Event, Record, TransactionLeg
 from trioarb.model.market import Level
 from trioarb.model.number import text
+from trioarb.model.order import TimeInForce
 
 __all__ = ["decode", "encode", "event_type", "event_types", "to_json_object"]
 
@@ -110,12 +111,14 @@ def _encoder(cls: type[Event]) -> Callable[[int, int, Event], str]:
         "mapping": _mapping,
         "listed": _listed,
         "levels": _levels,
+        "legs": _legs,
     }
     source, hints = f'{{{{"seq":{{seq}},"ts_ns":{{ts_ns}},"type":"{event_type(cls)}"', get_type_hints(cls)
     for name in cls.__struct_fields__:
         value, hint = f"event.{name}", hints[name]
         kinds = [kind for kind in get_args(hint) if kind is not NoneType] if isinstance(hint, UnionType) else [hint]
-        kind = "levels" if get_args(kinds[0])[:1] == (Level,) else get_origin(kinds[0]) or kinds[0]
+        of = get_args(kinds[0])[:1]
+        kind = _OF_OTHERS.get(of[0] if of else None) or get_origin(kinds[0]) or kinds[0]
         key, json_text = f',"{name}":', _JSON_TEXTS.get(kind, "quote({}._value_)")
         source += f"{{'' if {value} is None else '{key}' + " if kinds != [hint] else f"{key}{{"
         source += json_text.format(value) + "}"
@@ -133,7 +136,10 @@ _JSON_TEXTS: Mapping[Any, str] = {
     tuple: "listed({})",
     Mapping: "mapping({})",
     "levels": "levels({})",
+    "legs": "legs({})",
 }
+#: Tuples of something else than text.
+_OF_OTHERS: Mapping[Any, str] = {Level: "levels", TransactionLeg: "legs"}
 
 
 def _listed(values: tuple[str, ...]) -> str:
@@ -143,6 +149,25 @@ def _listed(values: tuple[str, ...]) -> str:
 def _levels(values: tuple[Level, ...]) -> str:
     pairs = (f'["{text(price)}","{text(size)}"]' for price, size in values)
     return f"[{','.join(pairs)}]"
+
+
+def _legs(legs: tuple[TransactionLeg, ...]) -> str:
+    return f"[{','.join(map(_leg, legs))}]"
+
+
+def _leg(leg: TransactionLeg) -> str:
+    """Return a leg without what it has by default."""
+    fields = {
+        "venue": encode_basestring(leg.venue),
+        "symbol": encode_basestring(leg.symbol),
+        "side": f'"{leg.side.value}"',
+        "quantity": f'"{text(leg.quantity)}"',
+        "limit": None if leg.limit is None else f'"{text(leg.limit)}"',
+        "time_in_force": None if leg.time_in_force is TimeInForce.IOC else f'"{leg.time_in_force.value}"',
+        "post_only": "true" if leg.post_only else None,
+        "after": None if leg.after is None else int.__repr__(leg.after),
+    }
+    return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items() if value is not None) + "}"
 
 
 def _mapping(values: Mapping[str, Decimal | int]) -> str:

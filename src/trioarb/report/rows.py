@@ -17,6 +17,7 @@ from trioarb.model.event import (
     DecisionsRepeated,
     Event,
     FunnelCounted,
+    Intent,
     OrderAcknowledged,
     OrderCancelled,
     OrderExpired,
@@ -86,8 +87,13 @@ class Rows(Folding):
                 locked = EXACT.subtract(balance.final, free)
                 self._put("balances", attrs.asdict(balance) | _row(venue=venue, asset=asset, free=free, locked=locked))
 
-    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+    def _open_pair(self, opened: Intent, record: Record) -> None:
         self._trade_of_pair[opened.pair_id] = opened.trade_id
+        if isinstance(opened, PairOpened):
+            return
+        for place, leg in enumerate(opened.legs):
+            ours = _row(seq=record.seq, time=record.ts_ns, pair_id=opened.pair_id, trade_id=opened.trade_id, leg=place)
+            self._put("legs", structs.asdict(leg) | ours)
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         self._trade_of_pair.pop(ended.pair_id, None)

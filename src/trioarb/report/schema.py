@@ -102,6 +102,24 @@ TABLES = (
         ),
     ),
     Table(
+        "legs",
+        "legs of transactions other than two immediate orders that go out together, one a row",
+        (
+            *_PLACE,
+            _text("pair_id"),
+            _text("trade_id"),
+            _count("leg", "its place, from 0"),
+            _text("venue"),
+            _text("symbol"),
+            _text("side", "buy, sell"),
+            _decimal("quantity", "base asset"),
+            _decimal("limit", "the worst price that is reckoned with; empty without one"),
+            _text("time_in_force", "ioc, fok, gtc"),
+            Column("post_only", Kind.FLAG),
+            _count("after", "the leg whose fills it follows; empty: it goes out at once"),
+        ),
+    ),
+    Table(
         "fills",
         "fills of orders, one a row",
         (

@@ -14,8 +14,8 @@ from trioarb.model.event import (
     CampaignResumed,
     Decided,
     DecisionsRepeated,
+    Intent,
     PairEnded,
-    PairOpened,
     PositionClosed,
     PositionOpened,
     Record,
@@ -262,7 +262,7 @@ class Timeline(Folding):
             one.last_ns = record.ts_ns
             one.count += event.count
 
-    def _open_pair(self, event: PairOpened, record: Record) -> None:
+    def _open_pair(self, event: Intent, record: Record) -> None:
         if event.kind is PairKind.ENTRY:
             route = f"{event.buy_venue} → {event.sell_venue}"
             self._trades[event.trade_id] = _Trade(event.trade_id, event.symbol, route, record.ts_ns)

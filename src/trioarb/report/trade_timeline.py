@@ -13,6 +13,7 @@ from trioarb.model.event import (
     CampaignOpened,
     Decided,
     InstrumentListed,
+    Intent,
     OrderCancelled,
     OrderExpired,
     OrderFilled,
@@ -31,7 +32,7 @@ from trioarb.model.event import (
     ResidualResolved,
 )
 from trioarb.model.number import EXACT, ZERO, text
-from trioarb.model.order import Purpose, Side
+from trioarb.model.order import Purpose, Side, TimeInForce
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
 from trioarb.report.timeline import describe_residual, utc
@@ -54,10 +55,20 @@ def _no_parts() -> defaultdict[str, Decimal]:
 class _Pair:
     """A pair of the trade: its net quantities so far, and what it brought and cost, by what that was for."""
 
-    opened: PairOpened
+    opened: Intent
     bought: Decimal = ZERO
     sold: Decimal = ZERO
     parts: defaultdict[str, Decimal] = attrs.field(factory=_no_parts)
+
+    def count(self, fill: OrderFilled) -> None:
+        """Count a fill of its symbol where it buys that, or where it sells it."""
+        opened, net = self.opened, fill.quantity if fill.side is Side.BUY else -fill.quantity
+        if fill.symbol != opened.symbol:
+            return
+        if fill.venue == opened.buy_venue:
+            self.bought += net
+        else:
+            self.sold -= net
 
 
 class TradeTimeline(Folding):
@@ -66,7 +77,7 @@ class TradeTimeline(Folding):
     def __init__(self, trade_id: str) -> None:
         self._trade_id = trade_id
         self._folds = Folds([self])
-        self._entry: PairOpened | None = None
+        self._entry: Intent | None = None
         self._lines: list[tuple[int, str]] = []
         self._campaign_id = ""
         self._decided: dict[str, tuple[int, Decided]] = {}
@@ -141,7 +152,7 @@ class TradeTimeline(Folding):
         if event.answer is Answer.ALLOW:
             self._decided[event.symbol] = record.ts_ns, event
 
-    def _open_pair(self, event: PairOpened, record: Record) -> None:
+    def _open_pair(self, event: Intent, record: Record) -> None:
         decided_ns, decided = self._decided.pop(event.symbol, (0, None)) if event.kind is PairKind.ENTRY else (0, None)
         if event.trade_id != self._trade_id:
             return
@@ -154,9 +165,19 @@ class TradeTimeline(Folding):
         why = f", because of {event.reason.value}" if event.reason is not None else ""
         self._tell(
             record.ts_ns,
-            f"{event.kind.value} {event.pair_id}{why}: buy {text(event.quantity)} at {event.buy_venue} for at most "
-            f"{text(event.buy_limit)}, sell as much at {event.sell_venue} for at least {text(event.sell_limit)}",
+            f"{event.kind.value} {event.pair_id}{why}: {', '.join(self._legs(event))}",
         )
+
+    def _legs(self, event: Intent) -> Iterator[str]:
+        if isinstance(event, PairOpened):
+            yield f"buy {text(event.quantity)} at {event.buy_venue} for at most {text(event.buy_limit)}"
+            yield f"sell as much at {event.sell_venue} for at least {text(event.sell_limit)}"
+            return
+        for leg in event.legs:
+            limit = "" if leg.limit is None else f", limit {text(leg.limit)}"
+            how = "" if leg.time_in_force is TimeInForce.IOC else f", {'post-only' if leg.post_only else 'rests'}"
+            when = "" if leg.after is None else f", as leg {leg.after + 1} fills"
+            yield f"{leg.side.value} {text(leg.quantity)} {leg.symbol} at {leg.venue}{limit}{how}{when}"
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
         pair = self._pairs.get(event.pair_id)
@@ -185,10 +206,7 @@ class TradeTimeline(Folding):
         if order.purpose is Purpose.WORK:
             late, what = "", "worked off"
         if pair is not None:
-            if event.venue == pair.opened.buy_venue:
-                pair.bought += event.quantity if is_buy else -event.quantity
-            else:
-                pair.sold += -event.quantity if is_buy else event.quantity
+            pair.count(event)
             late, what, parts = "", pair.opened.kind.value, pair.parts
         parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
         parts[f"{what}: fees"] -= fee

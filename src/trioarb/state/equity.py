@@ -12,9 +12,9 @@ from trioarb.model.event import (
     CampaignOpened,
     Deposited,
     InstrumentListed,
+    Intent,
     MarketsMarked,
     PairEnded,
-    PairOpened,
     Record,
     ResidualResolved,
 )
@@ -161,7 +161,7 @@ class Equity(Folding):
         self._pnl = EXACT.add(self._pnl, event.pnl_usd)
         self._use()
 
-    def _reserve(self, _: PairOpened, __: Record) -> None:
+    def _reserve(self, _: Intent, __: Record) -> None:
         self._use()
 
     def _use(self) -> None:

@@ -10,8 +10,8 @@ import attrs
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
+    Intent,
     PairEnded,
-    PairOpened,
     PositionClosed,
     PositionOpened,
     PositionReduced,
@@ -75,7 +75,7 @@ class Exposure(RiskView, Folding):
             return len(self._held[symbol].positions) if symbol in self._held else 0
         return len(self._symbol_of_trade)
 
-    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+    def _open_pair(self, opened: Intent, _: Record) -> None:
         if opened.reserved_usd:
             self._put(opened.symbol, opened.pair_id, opened.reserved_usd)
 

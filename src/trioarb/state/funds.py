@@ -9,8 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
+import attrs
+
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
+    Intent,
+    OrderFilled,
     OrderSubmitted,
     PairEnded,
     PairOpened,
@@ -18,6 +22,8 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     Record,
+    TransactionLeg,
+    TransactionOpened,
 )
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, EXACT, ZERO
@@ -31,11 +37,20 @@ __all__ = ["Funds", "funds_needed"]
 _Need = tuple[str, str, Decimal]
 
 
+@attrs.define
+class _LegClaims:
+    """What the legs of a transaction claim (still)."""
+
+    legs: Sequence[tuple[TransactionLeg, _Need]]
+    orders: list[str] = attrs.field(factory=list)
+
+
 class Funds(Folding):
     """Folds pairs and positions. ``instruments`` by symbol, venue; ``slippage_bps``: how far beyond its price a
     position may have to be closed.
 
-    The first order of a pair takes over what it claims.
+    The first order of a pair takes over what it claims. Of a transaction each leg claims for itself: the order that
+    is sent for it takes that over; what follows another leg goes on claiming for what that has not filled.
     """
 
     def __init__(
@@ -45,6 +60,9 @@ class Funds(Folding):
         self._instruments = instruments
         self._slippage_bps = slippage_bps
         self._claims: dict[str, Sequence[_Need]] = {}
+        self._legs: dict[str, _LegClaims] = {}
+        #: Of the orders that others follow: their transaction.
+        self._led: dict[str, str] = {}
         self._claimed: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         #: What is kept back, by the trade that it is for; and what the open ones among them are.
         self._keeps: dict[str, Sequence[_Need]] = {}
@@ -61,9 +79,13 @@ class Funds(Folding):
         """Return what of it no entry may spend: positions could not be closed without."""
         return self._kept.get((venue, asset), ZERO)
 
-    def _claim(self, opened: PairOpened, _: Record) -> None:
-        needs = self._claims[opened.pair_id] = tuple(self._needs(opened))
-        _add(self._claimed, needs)
+    def _claim(self, opened: Intent, _: Record) -> None:
+        if isinstance(opened, TransactionOpened):
+            claims = self._legs[opened.pair_id] = _LegClaims(tuple(self._needs_of_legs(opened)))
+            _add(self._claimed, [need for _, need in claims.legs])
+        else:
+            needs = self._claims[opened.pair_id] = tuple(self._needs(opened))
+            _add(self._claimed, needs)
         if (
             opened.kind is PairKind.ENTRY
             and opened.holds
@@ -75,8 +97,44 @@ class Funds(Folding):
 
     def _let_go(self, event: OrderSubmitted | PairEnded, _: Record) -> None:
         _subtract(self._claimed, self._claims.pop(event.pair_id, ()))
-        if isinstance(event, PairEnded) and event.trade_id not in self._positions:
-            self._keep(event.trade_id, ())
+        if isinstance(event, PairEnded):
+            claims = self._legs.pop(event.pair_id, None)
+            if claims is not None:
+                _subtract(self._claimed, [need for _, need in claims.legs])
+                for order_id in claims.orders:
+                    del self._led[order_id]
+            if event.trade_id not in self._positions:
+                self._keep(event.trade_id, ())
+        elif event.pair_id in self._legs:
+            self._take_over(self._legs[event.pair_id], event)
+
+    def _take_over(self, claims: _LegClaims, order: OrderSubmitted) -> None:
+        """Let go what the leg of an order claims; it locks that itself. What follows it is told by its fills."""
+        for leg, need in claims.legs:
+            if leg.after is None and (leg.symbol, leg.venue, leg.side) == (order.symbol, order.venue, order.side):
+                _subtract(self._claimed, [need])
+                claims.legs = tuple(one for one in claims.legs if one[0] is not leg)
+                self._led[order.client_order_id] = order.pair_id
+                claims.orders.append(order.client_order_id)
+                return
+
+    def _fill(self, fill: OrderFilled, _: Record) -> None:
+        """Let go what the legs that follow claim for so much: the orders for it are sent now."""
+        pair_id = self._led.get(fill.client_order_id)
+        if pair_id is None:
+            return
+        claims = self._legs[pair_id]
+        after = []
+        for leg, (venue, asset, amount) in claims.legs:
+            instrument = self._instrument(leg.symbol, leg.venue)
+            if leg.after is None or leg.limit is None or instrument is None:
+                after.append((leg, (venue, asset, amount)))
+                continue
+            needed = funds_needed(instrument, leg.side, quantity=fill.quantity, limit_price=leg.limit)[1]
+            let_go = min(amount, needed)
+            _subtract(self._claimed, [(venue, asset, let_go)])
+            after.append((leg, (venue, asset, EXACT.subtract(amount, let_go))))
+        claims.legs = tuple(after)
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self._positions[opened.trade_id] = opened
@@ -110,6 +168,16 @@ class Funds(Folding):
         """Return what one unit may cost, the fee included, that was sold at a price."""
         beyond = EXACT.multiply(price, EXACT.divide(EXACT.add(BPS, self._slippage_bps), BPS))
         return EXACT.multiply(beyond, EXACT.divide(BPS + max(instrument.taker_fee_bps, ZERO), BPS))
+
+    def _needs_of_legs(self, opened: TransactionOpened) -> Iterator[tuple[TransactionLeg, _Need]]:
+        """Yield what each leg needs that isn't paid with what the leg before it brings to its venue."""
+        for leg in opened.legs:
+            instrument = self._instrument(leg.symbol, leg.venue)
+            is_paid = leg.after is not None and opened.legs[leg.after].venue == leg.venue
+            if instrument is None or is_paid or (leg.limit is None and leg.side is Side.BUY):
+                continue
+            needed = funds_needed(instrument, leg.side, quantity=leg.quantity, limit_price=leg.limit or ZERO)
+            yield leg, (leg.venue, *needed)
 
     def _needs(self, opened: PairOpened) -> Iterator[_Need]:
         for venue, side, limit in (

@@ -21,6 +21,7 @@ from trioarb.model.event import (
     GuardTripped,
     InstrumentChanged,
     InstrumentListed,
+    Intent,
     MarketUp,
     OrderCancelled,
     OrderExpired,
@@ -29,7 +30,6 @@ from trioarb.model.event import (
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
-    PairOpened,
     PhaseEntered,
     PositionClosed,
     PositionMarked,
@@ -258,7 +258,7 @@ class Statistics(Folding):
         self.of(event.symbol).rejected += count
         self.by_rule[f"{event.tier}.{event.rule}"] += count
 
-    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+    def _open_pair(self, opened: Intent, _: Record) -> None:
         if opened.kind is PairKind.ENTRY:
             self._unsent_entries[opened.pair_id] = opened.symbol
 

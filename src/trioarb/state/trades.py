@@ -12,6 +12,7 @@ import msgspec
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
+    Intent,
     OrderAcknowledged,
     OrderCancelled,
     OrderExpired,
@@ -36,10 +37,13 @@ from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "TradeTotals", "Trades", "fee_of"]
+__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "Place", "TradeTotals", "Trades", "fee_of"]
 
 #: For how long an order is known after it was submitted, at least.
 KNOWN_FOR_NS = 20 * 60 * SECOND_NS
+
+#: Symbol and venue of an instrument.
+Place = tuple[str, str]
 
 _add, _multiply = EXACT.add, EXACT.multiply
 
@@ -94,24 +98,45 @@ class Flow:
 
 @attrs.define
 class PairFlows:
-    """An opened pair and the flows at its two venues."""
+    """An opened pair and the flows of its instruments, by symbol and venue.
 
-    opened: PairOpened
+    ``buy`` and ``sell`` are those of them that are told of a pair of two legs: where it buys its symbol, and where it
+    sells it. One that it has no leg for stays empty.
+    """
+
+    opened: Intent
     ended: bool = False
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
+    legs: dict[Place, Flow] = attrs.field(init=False)
 
-    def at(self, venue: str) -> Flow:
-        return self.buy if venue == self.opened.buy_venue else self.sell
+    def __attrs_post_init__(self) -> None:
+        opened = self.opened
+        if isinstance(opened, PairOpened):
+            symbol = opened.symbol
+            self.legs = {(symbol, opened.buy_venue): self.buy, (symbol, opened.sell_venue): self.sell}
+            return
+        self.legs = {(leg.symbol, leg.venue): Flow() for leg in opened.legs}
+        self.buy, self.sell = self._first(Side.BUY), self._first(Side.SELL)
+
+    def _first(self, side: Side) -> Flow:
+        opened = self.opened
+        found = (leg for leg in opened.legs if leg.side is side and leg.symbol == opened.symbol)
+        leg = next(found, None)
+        return Flow() if leg is None else self.legs[leg.symbol, leg.venue]
+
+    def at(self, symbol: str, venue: str) -> Flow:
+        """Return the flow of an instrument that it has a leg for."""
+        return self.legs[symbol, venue]
 
     @property
     def bought(self) -> Decimal:
-        """Net base quantity on the buy venue."""
+        """Net base quantity where it buys its symbol."""
         return self.buy.net
 
     @property
     def sold(self) -> Decimal:
-        """Net base quantity sold on the sell venue."""
+        """Net base quantity sold where it sells its symbol."""
         return EXACT.minus(self.sell.net)
 
 
@@ -169,7 +194,7 @@ class Trades(Folding):
         #: The orders of the last time, and when they were submitted. The eldest is first, and found at once: a dict
         #: looks for it past all that were taken from its front.
         self._recent: OrderedDict[str, tuple[int, OpenOrder]] = OrderedDict()
-        self._unsent: dict[str, PairOpened] = {}
+        self._unsent: dict[str, Intent] = {}
         self.entries_in_flight = 0
         self._positions: dict[str, Position] = {}
         #: The open positions of each symbol that has any; another tuple once one of them is another.
@@ -189,7 +214,7 @@ class Trades(Folding):
         return self._pairs_opened + 1
 
     @property
-    def unsent(self) -> Iterable[PairOpened]:
+    def unsent(self) -> Iterable[Intent]:
         """The pairs that were opened, and whose orders are not submitted yet."""
         return self._unsent.values()
 
@@ -207,7 +232,7 @@ class Trades(Folding):
         recent = self._recent.get(client_order_id)
         return self.orders.get(client_order_id) if recent is None else recent[1]
 
-    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+    def _open_pair(self, opened: Intent, _: Record) -> None:
         self.pairs[opened.pair_id] = PairFlows(opened)
         self._unsent[opened.pair_id] = opened
         self._pairs_opened += 1
@@ -243,7 +268,7 @@ class Trades(Folding):
             return
         value = _multiply(quantity, fill.price)
         fee = fee_of(fill)
-        pair.at(fill.venue).count(side, quantity, value, fee)
+        pair.at(fill.symbol, fill.venue).count(side, quantity, value, fee)
         totals = self.totals[pair.opened.trade_id]
         totals.fees = _add(totals.fees, fee)
         if pair.opened.kind is PairKind.EXIT:
@@ -299,7 +324,7 @@ class Trades(Folding):
         if ended.trade_id not in self._positions:
             del self.totals[ended.trade_id]
 
-    def pair_of(self, residual: ResidualLeft) -> PairOpened:
+    def pair_of(self, residual: ResidualLeft) -> Intent:
         """Return the pair that left a residual."""
         return self._left[residual.pair_id].opened
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import Decided, InstrumentChanged, InstrumentListed, PairOpened, Record
+from trioarb.model.event import Decided, InstrumentChanged, InstrumentListed, Intent, Record
 from trioarb.model.market import Level
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
@@ -54,7 +54,7 @@ class Depths(Folding):
         if event.pair_id is not None:
             self._limits[event.pair_id] = bought[-1][0], sold[-1][0]
 
-    def _open(self, event: PairOpened, record: Record) -> None:
+    def _open(self, event: Intent, record: Record) -> None:
         limits = self._limits.pop(event.pair_id, None)
         if limits is not None and limits != (Fraction(event.buy_limit), Fraction(event.sell_limit)):
             self._findings.add(Check.ENTRIES, record, "has other limits than the last levels that were decided on")

@@ -9,7 +9,7 @@ from trioarb.model.event import (
     CampaignResumed,
     Decided,
     DecisionsRepeated,
-    PairOpened,
+    Intent,
     Record,
     StopCleared,
     UpdatesDown,
@@ -71,7 +71,7 @@ class Entries(Folding):
         what = f"repeats seq {event.decision_seq}, which isn't the last answer to a route of the symbol, and a DENY"
         self._findings.add(Check.COUNTERS, record, what)
 
-    def _open(self, event: PairOpened, record: Record) -> None:
+    def _open(self, event: Intent, record: Record) -> None:
         if event.kind is not PairKind.ENTRY:
             return
         add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)

@@ -110,7 +110,7 @@ class Orders(Folding):
         if pair is not None:
             if (event.base, event.quote) != (pair.listed.base, pair.listed.quote):
                 add(Check.ANSWERS, record, f"moves other assets than {pair.listed.base} and {pair.listed.quote}")
-            flow = order.late if pair.has_ended else pair.flow(event.venue)
+            flow = order.late if pair.has_ended else pair.flow(event.symbol, event.venue)
             if flow is not None:
                 flow.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)
         order.unfilled -= quantity

@@ -8,8 +8,8 @@ import attrs
 
 from trioarb.model.event import (
     DustLeft,
+    Intent,
     OrderSubmitted,
-    PairOpened,
     PositionClosed,
     PositionOpened,
     PositionReduced,
@@ -29,7 +29,7 @@ _AVERAGE = Decimal("1e-19")
 class Trade:
     """A trade that isn't over. ``quantity``, ``cash`` and ``fees`` are its position's, ``realised`` what events say."""
 
-    entry: PairOpened
+    entry: Intent
     opened: PositionOpened | None = None
     opened_ns: int = 0
     quantity: Decimal = ZERO
@@ -50,7 +50,7 @@ class Pair:
     ``undone`` are its orders without a last word. ``position`` is the event that opened, reduced or closed a position.
     """
 
-    opened: PairOpened
+    opened: Intent
     trade: Trade
     listed: Listed
     quantity_before: Decimal
@@ -65,13 +65,19 @@ class Pair:
     #: What an entry without an exit bought and sold: it opened a position and closed it at once.
     traded_once: Decimal = ZERO
     has_ended: bool = False
+    #: The legs of a transaction, by their places, that an order was sent for.
+    sent_legs: set[int] = attrs.field(factory=set)
 
     @property
     def earned(self) -> Decimal:
         return self.buy.earned + self.sell.earned
 
-    def flow(self, venue: str) -> Flow:
-        return self.buy if venue == self.opened.buy_venue else self.sell
+    def flow(self, symbol: str, venue: str) -> Flow | None:
+        """Return what was traded of an instrument; ``None``: it has no leg there."""
+        opened = self.opened
+        if symbol != opened.symbol:
+            return None
+        return self.buy if venue == opened.buy_venue else self.sell if venue == opened.sell_venue else None
 
 
 def is_average(price: Decimal, value: Decimal, quantity: Decimal) -> bool:

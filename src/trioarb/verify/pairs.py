@@ -8,13 +8,14 @@ from decimal import Decimal
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
+    Intent,
     OrderSubmitted,
     PairEnded,
-    PairOpened,
     PositionClosed,
     PositionOpened,
     Record,
     ResidualLeft,
+    TransactionOpened,
 )
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
@@ -25,6 +26,7 @@ from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed, Listings
 from trioarb.verify.pair import Pair, Trade, is_average
+from trioarb.verify.transaction import problem_of, problem_of_order
 
 __all__ = ["Pairs"]
 
@@ -47,7 +49,7 @@ class Pairs(Folding):
         self._listings = listings
         self._pair_ids = SeenIds()
         self._trade_ids = SeenIds()
-        self._by_symbol: dict[str, Pair] = {}
+        self._by_instrument: dict[tuple[str, str], Pair] = {}
         self.in_flight: dict[str, Pair] = {}
         self.of_trade: dict[str, Pair] = {}
         self.trades: dict[str, Trade] = {}
@@ -66,11 +68,14 @@ class Pairs(Folding):
         """Yield the trades with an open position."""
         return ((trade_id, trade) for trade_id, trade in self.trades.items() if trade.quantity)
 
-    def _open(self, event: PairOpened, record: Record) -> None:
+    def _open(self, event: Intent, record: Record) -> None:
         is_new = self._pair_ids.add(event.pair_id)
         if not is_new:
             self._findings.add(Check.INTENTS, record, "opens a pair that there was already")
-        other = self._by_symbol.get(event.symbol)
+        if isinstance(event, TransactionOpened) and (problem := problem_of(event)):
+            self._findings.add(Check.INTENTS, record, problem)
+        places = (event.symbol, event.buy_venue), (event.symbol, event.sell_venue)
+        other = self._by_instrument.get(places[0]) or self._by_instrument.get(places[1])
         if other is not None:
             self._findings.add(
                 Check.INTENTS, record, f"opens a pair while {other.opened.pair_id} of that symbol is in flight"
@@ -84,9 +89,10 @@ class Pairs(Folding):
         is_entry = event.kind is PairKind.ENTRY
         trade = self._enter(record, event, listed) if is_entry else self._exit(record, event)
         pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees, is_entry)
-        self.in_flight[event.pair_id] = self._by_symbol[event.symbol] = self.of_trade[event.trade_id] = pair
+        self.in_flight[event.pair_id] = self.of_trade[event.trade_id] = pair
+        self._by_instrument[places[0]] = self._by_instrument[places[1]] = pair
 
-    def _enter(self, record: Record, event: PairOpened, listed: Listed) -> Trade:
+    def _enter(self, record: Record, event: Intent, listed: Listed) -> Trade:
         if not self._trade_ids.add(event.trade_id):
             self._findings.add(Check.INTENTS, record, "enters a trade that there was already")
         reserved = event.quantity * max(event.buy_limit, event.sell_limit) * listed.usd_per_quote
@@ -96,7 +102,7 @@ class Pairs(Folding):
         trade = self.trades[event.trade_id] = Trade(event)
         return trade
 
-    def _exit(self, record: Record, event: PairOpened) -> Trade:
+    def _exit(self, record: Record, event: Intent) -> Trade:
         trade = self.trades.get(event.trade_id)
         if trade is None or not trade.quantity:
             self._findings.add(Check.INTENTS, record, "exits a trade that has no open position")
@@ -129,6 +135,13 @@ class Pairs(Folding):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         if event.symbol != opened.symbol or event.venue not in (opened.buy_venue, opened.sell_venue):
             self._findings.add(Check.INTENTS, record, f"is an order for something else than {opened.pair_id} trades")
+        elif isinstance(opened, TransactionOpened):
+            if what := problem_of_order(opened, event, pair.sent_legs):
+                self._findings.add(Check.INTENTS, record, what)
+            elif purpose is Purpose.LEG and self._course.is_draining:
+                self._findings.add(Check.ENTRIES, record, "sends an entry's leg while the campaign drains")
+        elif event.rests or event.time_in_force is not None:
+            self._findings.add(Check.INTENTS, record, f"is an order that rests, which {opened.pair_id} has none of")
         elif purpose is Purpose.LEG:
             venue, limit = (opened.buy_venue, opened.buy_limit) if is_buy else (opened.sell_venue, opened.sell_limit)
             if (event.venue, event.limit_price) != (venue, limit) or not _is_leg_of(pair, event):
@@ -180,9 +193,11 @@ class Pairs(Folding):
         if pair.residuals:
             self.left[event.pair_id] = pair
         opened, trade = pair.opened, pair.trade
-        for index, key in ((self._by_symbol, opened.symbol), (self.of_trade, opened.trade_id)):
-            if index.get(key) is pair:
-                del index[key]
+        for venue in (opened.buy_venue, opened.sell_venue):
+            if self._by_instrument.get((opened.symbol, venue)) is pair:
+                del self._by_instrument[opened.symbol, venue]
+        if self.of_trade.get(opened.trade_id) is pair:
+            del self.of_trade[opened.trade_id]
         if (event.trade_id, event.symbol, event.kind) != (opened.trade_id, opened.symbol, opened.kind):
             self._findings.add(Check.PAIRS, record, "ends another pair than was opened")
         bought, sold = pair.buy.net, -pair.sell.net

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import CampaignOpened, PairOpened, Record, UniverseRefreshed
+from trioarb.model.event import CampaignOpened, Intent, Record, UniverseRefreshed
 from trioarb.model.market import InstrumentStatus
 from trioarb.model.trade import PairKind
 from trioarb.verify.findings import Check, Findings
@@ -31,7 +31,7 @@ class Universe(Folding):
             self._findings.add(Check.PHASES, record, "adds or drops others than follow from the symbols before it")
         self._symbols = now
 
-    def _enter(self, event: PairOpened, record: Record) -> None:
+    def _enter(self, event: Intent, record: Record) -> None:
         if event.kind is not PairKind.ENTRY:
             return
         if event.symbol not in self._symbols:

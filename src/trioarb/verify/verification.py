@@ -51,7 +51,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.SEQUENCE: ("events", ()),
     Check.PHASES: ("phases", (model.PhaseEntered, model.CampaignResumed, model.UniverseRefreshed, model.CampaignEnded)),
     Check.LEDGER: ("postings", _POSTED),
-    Check.INTENTS: ("pairs and orders", (model.PairOpened, model.OrderSubmitted)),
+    Check.INTENTS: ("pairs and orders", (model.PairOpened, model.TransactionOpened, model.OrderSubmitted)),
     Check.ANSWERS: ("answers", _ORDER_EVENTS),
     Check.PAIRS: ("pairs that ended", (model.PairEnded,)),
     Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked)),
