@@ -31,6 +31,7 @@ _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
+_REDUCE = "tests/engine/test_reduce.py::"
 _MARKS = "tests/engine/test_marks.py::"
 _LOG = "tests/journal/test_log.py::"
 _WRITER = "tests/journal/test_writer.py::"
@@ -468,6 +469,22 @@ _TRADE = (
         text="        reserved_usd=opportunity.notional_usd,",
         instead="        reserved_usd=ZERO,",
         tests=("tests/risk/test_guards.py::test_what_is_allowed_is_reserved_before_anything_else_is_asked",),
+    ),
+    Removal(
+        name="reduced",
+        promise="**What a guard reduces is no larger than it says**",
+        file="src/trioarb/engine/symbol.py",
+        text="open_entry(allowed, ",
+        instead="open_entry(found, ",
+        tests=(f"{_REDUCE}test_what_a_limit_leaves_is_entered",),
+    ),
+    Removal(
+        name="asked about again",
+        promise="every tier is asked about it again",
+        file="src/trioarb/risk/guards.py",
+        text="            tier, refusal = self._ask(opportunity, now_ns)\n        decision",
+        instead='            tier, refusal = "", None\n        decision',
+        tests=(f"{_REDUCE}test_tiers_may_reduce_one_after_the_other",),
     ),
     Removal(
         name="no guard stops an exit",

@@ -16,6 +16,7 @@ from columnar import ColumnarTape
 from telling import Said, TellingExchange
 
 from trioarb.api import (
+    Answer,
     Exchange,
     ExchangeSpec,
     Feed,
@@ -24,10 +25,13 @@ from trioarb.api import (
     Listing,
     MarketDataSpec,
     NoSettings,
+    Opportunity,
     OrderReport,
     OrderSink,
+    OrderSize,
     OrderUpdate,
     QuoteSink,
+    Refusal,
     Strategy,
     StrategySpec,
     SymbolSource,
@@ -145,6 +149,16 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             "an hour ahead",
         ),
         "venue_ts_ns": ("text", "a float", "NaN", "minus one", "beyond 64 bits"),
+    },
+    "check": {
+        "answer": ("None", "text"),
+        "rule": _TEXTS,
+        "value": ("None", "an object"),
+        "limit": ("None", "an object"),
+        "largest": ("None", "text"),
+        "largest.usd": _NUMBERS,
+        "largest.base": _NUMBERS[1:],
+        "largest.entry_bps": ("negative", "text"),
     },
     "listings": {"symbol": _TEXTS, "quote": _TEXTS, "volume_24h_quote": _NUMBERS[1:]},
 }
@@ -375,8 +389,19 @@ class _Source(SymbolSource):
 
 
 class _Guard(GuardTier):
-    def check(self, opportunity: Any, now_ns: int) -> None:
-        return None
+    """Lets orders be half as large as the strategy wants them."""
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        most = Decimal(250)
+        if opportunity.notional_usd <= most:
+            return None
+        return Refusal(
+            answer=Answer.REDUCE,
+            rule="half",
+            value=f"{opportunity.notional_usd}",
+            limit=f"{most}",
+            largest=OrderSize(usd=most),
+        )
 
     def apply(self, record: Any) -> None:
         pass

@@ -36,6 +36,9 @@ _DAY_NS = 86_400 * SECOND_NS
 @attrs.frozen(kw_only=True)
 class GlobalSettings:
     max_total_exposure_usd: Money = setting(Decimal(10_000), doc="exposure over all symbols; beyond it: DENY")
+    reduce: bool = setting(
+        False, doc="an entry that would go beyond `max_total_exposure_usd` is made smaller instead of being denied"
+    )
     max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="loss of the UTC day; from it on: DENY")
     max_drawdown_usd: PositiveMoney | None = setting(
         None, doc="fall of PnL, marks included, below the campaign's highest; from it on: DENY; absent: no limit"
@@ -97,9 +100,11 @@ class GlobalTier(GuardTier):
         for rule, limit, drawdown in self._drawdowns(now_ns):
             if limit is not None and drawdown >= limit:
                 return self._refuse(Answer.DENY, rule, self._risk.marked_text(drawdown), limit)
-        exposure = EXACT.add(self._risk.exposure_usd(), opportunity.notional_usd)
-        if exposure > limits.max_total_exposure_usd:
-            return self._refuse(Answer.DENY, "total_exposure", text(exposure), limits.max_total_exposure_usd)
+        exposed, most = self._risk.exposure_usd(), limits.max_total_exposure_usd
+        exposure = EXACT.add(exposed, opportunity.notional_usd)
+        if exposure > most:
+            left = EXACT.subtract(most, exposed) if limits.reduce else None
+            return Refusal.beyond("total_exposure", exposure, most, left_usd=left)
         return None
 
     def apply(self, record: Record) -> None:

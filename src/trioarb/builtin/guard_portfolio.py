@@ -11,7 +11,6 @@ import attrs
 
 from trioarb.api import (
     EXACT,
-    Answer,
     Fraction,
     GuardContext,
     GuardTier,
@@ -38,6 +37,9 @@ class PortfolioSettings:
     )
     max_symbol_allocation_pct: Fraction = setting(
         Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction"
+    )
+    reduce: bool = setting(
+        False, doc="an entry that would go beyond its symbol's allocation is made smaller instead of being denied"
     )
     weights: Mapping[str, PositiveDecimal] = setting(
         factory=dict, doc="weight per symbol; a symbol that isn't named weighs 1", names="symbols"
@@ -69,10 +71,12 @@ class PortfolioTier(GuardTier):
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         symbol = opportunity.route.symbol
         allocation = self._allocations.get(symbol, Decimal(0))
-        exposure = EXACT.add(self._risk.exposure_usd(symbol), opportunity.notional_usd)
+        exposed = self._risk.exposure_usd(symbol)
+        exposure = EXACT.add(exposed, opportunity.notional_usd)
         if exposure <= allocation:
             return None
-        return Refusal(answer=Answer.DENY, rule="allocation", value=text(exposure), limit=text(allocation))
+        left = EXACT.subtract(allocation, exposed) if self._settings.reduce else None
+        return Refusal.beyond("allocation", exposure, allocation, left_usd=left)
 
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
         for symbol in self._unknown:

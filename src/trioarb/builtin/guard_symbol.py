@@ -58,6 +58,9 @@ class SymbolSettings:
         Decimal(30), doc="a route whose prices are apart by more than that for this long is no opportunity: DENY"
     )
     max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
+    reduce: bool = setting(
+        False, doc="a larger entry is made as large as `max_position_size_usd` instead of being denied"
+    )
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
     rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed")
@@ -130,7 +133,8 @@ class SymbolTier(GuardTier):
             if elapsed_ns < seconds_to_ns(limits.rest_seconds):
                 return _deny("rest", f"{elapsed_ns / SECOND_NS:.3f} s", f"{text(limits.rest_seconds)} s")
         if opportunity.notional_usd > limits.max_position_size_usd:
-            return _deny("position_size", text(opportunity.notional_usd), text(limits.max_position_size_usd))
+            asked, most = opportunity.notional_usd, limits.max_position_size_usd
+            return Refusal.beyond("position_size", asked, most, left_usd=most if limits.reduce else None)
         count = self._risk.open_positions(symbol)
         if count >= limits.max_position_count:
             return _deny("position_count", str(count), str(limits.max_position_count))

@@ -423,10 +423,11 @@ class SymbolTask:
 
     def _try_route(self, route: Route, edge: float, now_ns: int) -> bool:
         """Enter on a route if it is wanted, can be sized and is allowed; say whether no other needs to be tried."""
-        is_busy = self._is_busy
-        found = self._decider.entry(route, edge, now_ns, is_busy=is_busy)
-        if found is None:
+        wanted = self.strategy.entry(route, edge, now_ns)
+        if wanted is None:
             return False
+        is_busy, decider = self._is_busy, self._decider
+        found = decider.entry(route, wanted, is_busy=is_busy)
         self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
         funnel = self._funnel.of_route(route)
         funnel.over_threshold += 1
@@ -435,9 +436,14 @@ class SymbolTask:
             return is_busy
         funnel.sized += 1
         executor = self._parts.executor
-        decision = self._parts.guards.decide(found, now_ns, pair_id=executor.next_pair_id)
+        decision, allowed = self._parts.guards.decide(
+            found,
+            now_ns,
+            pair_id=executor.next_pair_id,
+            resize=lambda largest: decider.size(route, wanted.no_more_than(largest)),
+        )
         if decision.answer is Answer.ALLOW:
-            self._work = executor.open_entry(found, holds=self.strategy.holds)
+            self._work = executor.open_entry(allowed, holds=self.strategy.holds)
             self._bell.ring()
         return decision.answer is not Answer.DENY
 

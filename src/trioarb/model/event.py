@@ -221,10 +221,12 @@ class PhaseEntered(Event, frozen=True, kw_only=True):
 class Decided(Event, frozen=True, kw_only=True):
     """The guards' answer to an opportunity.
 
-    ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from the others. A STOP that a
-    loss calls, without an opportunity at hand, has no route, quantity or edge. ``ask`` stood at the buy venue, ``bid``
-    at the sell venue. Where the quantity takes more levels than the best, ``asks`` and ``bids`` are those that it
-    takes, as prices and sizes, the best one first; ``edge_bps`` is that of the averages over them then.
+    ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from others. A REDUCE names the
+    largest size that its rule leaves, ``largest_usd`` or ``largest_base``; in the same step the ALLOW of what was made
+    of that follows, or another REDUCE. A STOP that a loss calls, without an opportunity at hand, has no route, quantity
+    or edge. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where the quantity takes more levels than the
+    best, ``asks`` and ``bids`` are those that it takes, as prices and sizes, the best one first; ``edge_bps`` is that
+    of the averages over them then.
     """
 
     symbol: str
@@ -245,6 +247,8 @@ class Decided(Event, frozen=True, kw_only=True):
     value: str | None = None
     limit: str | None = None
     pair_id: str | None = None
+    largest_usd: Decimal | None = None
+    largest_base: Decimal | None = None
 
 
 class DecisionsRepeated(Event, frozen=True, kw_only=True):

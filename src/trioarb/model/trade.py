@@ -8,6 +8,7 @@ from enum import Enum
 import msgspec
 
 from trioarb.model.market import Level, Route
+from trioarb.model.number import text
 from trioarb.model.order import Side
 
 __all__ = [
@@ -35,6 +36,7 @@ class Account(Enum):
 
 class Answer(Enum):
     ALLOW = "ALLOW"
+    REDUCE = "REDUCE"
     DENY = "DENY"
     STOP = "STOP"
 
@@ -95,6 +97,12 @@ class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     base: Decimal | None = None
     entry_bps: Decimal | None = None
 
+    def no_more_than(self, largest: OrderSize) -> OrderSize:
+        """Return the least of this and another size, for an entry with the least edge of this one."""
+        usd = [size for size in (self.usd, largest.usd) if size is not None]
+        base = [size for size in (self.base, largest.base) if size is not None]
+        return OrderSize(usd=min(usd, default=None), base=min(base, default=None), entry_bps=self.entry_bps)
+
 
 class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One leg of an opportunity that is more than a purchase and a sale of one symbol."""
@@ -134,12 +142,31 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed."""
+    """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed.
+
+    Or its REDUCE: up to ``largest``, which is below what was asked about, nothing is in the way.
+    """
 
     answer: Answer
     rule: str
     value: str
     limit: str
+    largest: OrderSize | None = None
+
+    @classmethod
+    def beyond(cls, rule: str, value: Decimal, limit: Decimal, *, left_usd: Decimal | None) -> Refusal:
+        """Return the answer to a size that takes ``value`` beyond ``limit``: REDUCE to what is left, if anything is.
+
+        ``left_usd`` is ``None`` where nothing is to be reduced.
+        """
+        reduces = left_usd is not None and left_usd > 0
+        return cls(
+            answer=Answer.REDUCE if reduces else Answer.DENY,
+            rule=rule,
+            value=text(value),
+            limit=text(limit),
+            largest=OrderSize(usd=left_usd) if reduces else None,
+        )
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingR
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
 from trioarb.model.rules import TickRange, check_ticks
-from trioarb.model.trade import Account, Answer, OrderSize, Refusal
+from trioarb.model.trade import Account, Answer, Opportunity, OrderSize, Refusal
 from trioarb.plugin.contract.market import Levels
 from trioarb.plugin.contract.strategy import ExitBand
 
@@ -417,15 +417,34 @@ def check_orders(value: object, instruments: Mapping[str, Instrument]) -> Sequen
     return checked
 
 
-def check_refusal(value: object) -> Refusal:
-    """Return why an entry must not be made, its texts made printable."""
-    if not isinstance(value, Refusal) or value.answer not in (Answer.DENY, Answer.STOP):
-        raise _nonsense("", value, "a Refusal with DENY or STOP, or None")
+def check_refusal(value: object, asked: Opportunity) -> Refusal:
+    """Return why an entry must not be made as it was asked about, its texts made printable."""
+    if not isinstance(value, Refusal) or value.answer not in (Answer.REDUCE, Answer.DENY, Answer.STOP):
+        raise _nonsense("", value, "a Refusal with REDUCE, DENY or STOP, or None")
     _name(value.rule, "rule")
+    if value.answer is Answer.REDUCE:
+        _check_largest(value.largest, asked)
+    elif value.largest is not None:
+        raise _nonsense("largest", value.largest, f"None, since the answer is {value.answer.value}")
     refused, limit = _text(value.value, "value"), _text(value.limit, "limit")
     if (refused, limit) == (value.value, value.limit):
         return value
-    return Refusal(answer=value.answer, rule=value.rule, value=refused, limit=limit)
+    return Refusal(answer=value.answer, rule=value.rule, value=refused, limit=limit, largest=value.largest)
+
+
+def _check_largest(value: object, asked: Opportunity) -> None:
+    """Check the size that is left by a guard: less than was asked about, and something."""
+    largest = is_a(value, OrderSize, "largest")
+    if largest.entry_bps is not None:
+        raise _nonsense("largest.entry_bps", largest.entry_bps, "None: a guard bounds sizes only")
+    sizes = {"usd": (largest.usd, asked.notional_usd), "base": (largest.base, asked.quantity)}
+    for name, (size, _) in sizes.items():
+        if size is not None:
+            _factor(size, f"largest.{name}", above=ZERO)
+    if not any(size is not None and size < of for size, of in sizes.values()):
+        raise _nonsense(
+            "largest", largest, f"less than was asked about, {asked.quantity} or {asked.notional_usd} USD; or None"
+        )
 
 
 def check_tripped(value: object) -> Sequence[GuardTripped]:

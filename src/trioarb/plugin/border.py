@@ -259,7 +259,7 @@ class CheckedGuard(GuardTier):
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         try:
             refusal = self._inner.check(opportunity, now_ns)
-            return refusal if refusal is None else answer.check_refusal(refusal)
+            return refusal if refusal is None else answer.check_refusal(refusal, opportunity)
         except BaseException as error:
             self._where.fail("check", error)
 

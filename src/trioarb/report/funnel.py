@@ -61,4 +61,5 @@ def route_figures(route: RouteStatistics) -> Mapping[str, Any]:
         "not_sized": {} if counted is None else dict(sorted(counted.not_sized.items())),
         "denied": dict(sorted(route.denied.items())),
         "allowed": route.allowed,
+        **({"reduced": dict(sorted(route.reduced.items()))} if route.reduced else {}),
     }

@@ -144,10 +144,10 @@ TABLES = (
         (
             *_PLACE,
             *_ROUTE,
-            _text("answer", "ALLOW, DENY, STOP"),
+            _text("answer", "ALLOW, REDUCE, DENY, STOP"),
             _count("count", "how many answers the row stands for"),
             _count("repeats", "`seq` of the decision that was given again; empty for a first one"),
-            _text("tier", "who denied"),
+            _text("tier", "who reduced or denied"),
             _text("rule"),
             _text("value", "what the rule measured"),
             _text("limit"),

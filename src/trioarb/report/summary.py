@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.model.trade import Answer, PairKind, PairOutcome
+from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import equity
@@ -65,8 +65,9 @@ def summarise(report: Report) -> dict[str, Any]:
             "unvalued_fees": dict(sorted(statistics.unvalued_fees.items())) or None,
             "win_rate": win_rate(statistics),
             "decisions": {
-                **{answer.value: statistics.decisions[answer] for answer in Answer},
+                **{answer.value: count for answer, count in statistics.answers.items()},
                 "by_rule": dict(sorted(statistics.by_rule.items())),
+                **({"reduced_by_rule": dict(sorted(statistics.reduced.items()))} if statistics.reduced else {}),
             },
             "pairs": {
                 kind.value: {outcome.value: statistics.pairs[kind.value, outcome.value] for outcome in PairOutcome}

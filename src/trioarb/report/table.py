@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trioarb.model.number import text
-from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome
+from trioarb.model.trade import EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
@@ -153,7 +153,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     statistics = report.statistics
     yield "Result", list(_result(report))
     answers: list[tuple[str, str | Text]] = [
-        (answer.value, number_of(statistics.decisions[answer])) for answer in Answer
+        (answer.value, number_of(count)) for answer, count in statistics.answers.items()
     ]
     yield (
         "Latency, realised PnL (USD)",

@@ -249,7 +249,7 @@ class Timeline(Folding):
         self._failures.append((record.ts_ns, event))
 
     def _decide(self, event: Decided, record: Record) -> None:
-        if event.answer is Answer.ALLOW:
+        if event.answer in (Answer.ALLOW, Answer.REDUCE):
             return
         refusals, rule = self._refusals[event.symbol], f"{event.tier}.{event.rule}"
         one = refusals.setdefault(rule, _Refusal(event, record.ts_ns, record.ts_ns))

@@ -81,6 +81,7 @@ class TradeTimeline(Folding):
         self._lines: list[tuple[int, str]] = []
         self._campaign_id = ""
         self._decided: dict[str, tuple[int, Decided]] = {}
+        self._reduced: dict[str, list[Decided]] = {}
         self._assets: dict[str, tuple[str, str]] = {}
         self._fx: Mapping[str, Decimal] = {}
         self._pairs: dict[str, _Pair] = {}
@@ -149,15 +150,20 @@ class TradeTimeline(Folding):
         self._assets[event.symbol] = event.base, event.quote
 
     def _decide(self, event: Decided, record: Record) -> None:
-        if event.answer is Answer.ALLOW:
+        if event.answer is Answer.REDUCE:
+            self._reduced.setdefault(event.symbol, []).append(event)
+        elif event.answer is Answer.ALLOW:
             self._decided[event.symbol] = record.ts_ns, event
 
     def _open_pair(self, event: Intent, record: Record) -> None:
         decided_ns, decided = self._decided.pop(event.symbol, (0, None)) if event.kind is PairKind.ENTRY else (0, None)
+        reduced = self._reduced.pop(event.symbol, []) if event.kind is PairKind.ENTRY else []
         if event.trade_id != self._trade_id:
             return
         if event.kind is PairKind.ENTRY:
             self._entry = event
+            for one in reduced:
+                self._tell(decided_ns, _reduction(one, self._base(event.symbol)))
             if decided is not None:
                 for line in _decision(decided, self._base(event.symbol)):
                     self._tell(decided_ns, line)
@@ -305,6 +311,14 @@ def _decision(decided: Decided, base: str) -> Iterator[str]:
         )
     edge = "" if decided.edge_bps is None else f", edge {_price(decided.edge_bps)} bps after taker fees"
     yield f"{decided.answer.value}: {_shown(decided.quantity)} {base}, {_shown(decided.notional_usd)} USD{edge}"
+
+
+def _reduction(decided: Decided, base: str) -> str:
+    largest = [(decided.largest_usd, "USD"), (decided.largest_base, base)]
+    most = " and ".join(f"{text(size)} {unit}" for size, unit in largest if size is not None)
+    asked = f"{_shown(decided.quantity)} {base}, {_shown(decided.notional_usd)} USD"
+    said = f"{decided.tier}.{decided.rule}: {decided.value}, limit {decided.limit}"
+    return f"REDUCE: {asked}, to at most {most} ({said})"
 
 
 def _shown(amount: Decimal | None) -> str:

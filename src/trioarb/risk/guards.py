@@ -15,10 +15,11 @@ from trioarb.journal.fold import Fold
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
 from trioarb.model.market import Route
-from trioarb.model.trade import Answer, Opportunity, Refusal
+from trioarb.model.trade import Answer, Opportunity, OrderSize, Refusal
 from trioarb.plugin.border import CheckedGuard
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
+from trioarb.strategy.sizing import NotSized
 
 __all__ = ["Guards"]
 
@@ -28,6 +29,8 @@ _ENGINE = "engine"
 
 #: How deep guards may answer to each other's events, and how often within one step; more has no end.
 _DEEPEST, _MOST_ANSWERS = 8, 1_000
+#: How often an opportunity may be reduced; who leaves less and less of it each time means no.
+_MOST_REDUCTIONS = 8
 
 
 @attrs.define
@@ -66,33 +69,33 @@ class Guards:
         self._held_venues: dict[str, Refusal] = {}
         self._log = structlog.get_logger("trioarb.guards")
 
-    def decide(self, opportunity: Opportunity, now_ns: int, *, pair_id: str) -> Decided:
-        """Return the answer, recorded. One that is ALLOW names the pair that has to be opened before anything else."""
+    def decide(
+        self,
+        opportunity: Opportunity,
+        now_ns: int,
+        *,
+        pair_id: str,
+        resize: Callable[[OrderSize], Opportunity | NotSized],
+    ) -> tuple[Decided, Opportunity]:
+        """Return the answer, recorded, and what it is about. An ALLOW names the pair to be opened before anything else.
+
+        ``resize`` sizes the opportunity again, up to what a REDUCE leaves of it. What comes of that all tiers are asked
+        about. Reductions are recorded if something is allowed in the end.
+        """
         self._marks.forget()
+        reductions = list[Decided]()
         tier, refusal = self._ask(opportunity, now_ns)
-        route = opportunity.route
-        decision = Decided(
-            symbol=route.symbol,
-            buy_venue=route.buy_venue,
-            sell_venue=route.sell_venue,
-            quantity=opportunity.quantity,
-            notional_usd=opportunity.notional_usd,
-            edge_bps=opportunity.edge_bps,
-            ask=opportunity.ask,
-            ask_size=opportunity.ask_size,
-            bid=opportunity.bid,
-            bid_size=opportunity.bid_size,
-            asks=opportunity.asks,
-            bids=opportunity.bids,
-            answer=Answer.ALLOW if refusal is None else refusal.answer,
-            tier=None if refusal is None else tier,
-            rule=None if refusal is None else refusal.rule,
-            value=None if refusal is None else refusal.value,
-            limit=None if refusal is None else refusal.limit,
-            pair_id=pair_id if refusal is None else None,
-        )
-        self._record(route, decision)
-        return decision
+        while refusal is not None and refusal.largest is not None:
+            smaller = resize(refusal.largest)
+            if isinstance(smaller, NotSized) or len(reductions) == _MOST_REDUCTIONS:
+                refusal = _nothing_left(refusal, smaller)
+                break
+            reductions.append(_decided(opportunity, tier, refusal))
+            opportunity = smaller
+            tier, refusal = self._ask(opportunity, now_ns)
+        decision = _decided(opportunity, tier, refusal, pair_id)
+        self._record(opportunity.route, decision, reductions)
+        return decision, opportunity
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
@@ -229,10 +232,10 @@ class Guards:
             self._broken[name] = str(error)
             self._log.error("guard tier lost its state; it denies from now on", tier=name, exc_info=error)
 
-    def _record(self, route: Route, decision: Decided) -> None:
+    def _record(self, route: Route, decision: Decided, reductions: Iterable[Decided]) -> None:
         """Record a decision; a DENY that repeats the one before of the same route is only counted.
 
-        What is allowed or stopped ends the streaks of all routes of the symbol.
+        What is allowed or stopped ends the streaks of all routes of the symbol. An ALLOW stands behind its reductions.
         """
         streaks = self._streaks[route.symbol]
         streak = streaks.get(route)
@@ -249,6 +252,9 @@ class Guards:
                 self._record_repeats(streak)
         for marked in self._marks.said():
             self._journal.record(marked)
+        if decision.answer is Answer.ALLOW:
+            for reduction in reductions:
+                self._journal.record(reduction)
         seq = self._journal.record(decision).seq
         if decision.answer is Answer.DENY:
             streaks[route] = _Streak(decision, seq)
@@ -266,6 +272,39 @@ class Guards:
                 count=count,
             )
         )
+
+
+def _decided(opportunity: Opportunity, tier: str, refusal: Refusal | None, pair_id: str | None = None) -> Decided:
+    """Return an answer to an opportunity. Without a refusal it is an ALLOW of that pair."""
+    route, largest = opportunity.route, None if refusal is None else refusal.largest
+    return Decided(
+        symbol=route.symbol,
+        buy_venue=route.buy_venue,
+        sell_venue=route.sell_venue,
+        quantity=opportunity.quantity,
+        notional_usd=opportunity.notional_usd,
+        edge_bps=opportunity.edge_bps,
+        ask=opportunity.ask,
+        ask_size=opportunity.ask_size,
+        bid=opportunity.bid,
+        bid_size=opportunity.bid_size,
+        asks=opportunity.asks,
+        bids=opportunity.bids,
+        answer=Answer.ALLOW if refusal is None else refusal.answer,
+        tier=None if refusal is None else tier,
+        rule=None if refusal is None else refusal.rule,
+        value=None if refusal is None else refusal.value,
+        limit=None if refusal is None else refusal.limit,
+        pair_id=pair_id if refusal is None else None,
+        largest_usd=None if largest is None else largest.usd,
+        largest_base=None if largest is None else largest.base,
+    )
+
+
+def _nothing_left(reduce: Refusal, smaller: Opportunity | NotSized) -> Refusal:
+    """Return the DENY that a REDUCE comes to, of which no entry can be made."""
+    why = smaller.reason if isinstance(smaller, NotSized) else f"reduced {_MOST_REDUCTIONS} times"
+    return Refusal(answer=Answer.DENY, rule=reduce.rule, value=f"{reduce.value} ({why})", limit=reduce.limit)
 
 
 def _no_answer(problem: str) -> Refusal:

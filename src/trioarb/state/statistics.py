@@ -66,6 +66,7 @@ _ANSWERS: Mapping[type[Event], str] = {
     OrderRejected: "rejected",
     OrderUnknown: "unanswered",
 }
+_REFUSED = (Answer.DENY, Answer.STOP)
 #: What is counted of orders.
 ORDER_COUNTS = ("submitted", *dict.fromkeys(_ANSWERS.values()))
 
@@ -86,10 +87,14 @@ class Unwound:
 
 @attrs.define
 class RouteStatistics:
-    """What the guards answered on a route, by rule (``tier.rule``) where they denied, and its latest counters."""
+    """What the guards answered on a route, by rule (``tier.rule``) where they denied, and its latest counters.
+
+    ``reduced``: of what was allowed, how often each rule had made it smaller before.
+    """
 
     allowed: int = 0
     denied: Counter[str] = attrs.field(factory=Counter)
+    reduced: Counter[str] = attrs.field(factory=Counter)
     counted: RouteCounted | None = None
     #: Of the last answer, which `DecisionsRepeated` refers to.
     decided_seq: int = 0
@@ -141,6 +146,7 @@ class Statistics(Folding):
         self.symbols: dict[str, SymbolStatistics] = {}
         self.decisions: Counter[Answer] = Counter()
         self.by_rule: Counter[str] = Counter()
+        self.reduced: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
         self.denied: dict[str, Decided] = {}
@@ -176,6 +182,13 @@ class Statistics(Folding):
     @property
     def fees_usd(self) -> Decimal:
         return _total(one.fees_usd for one in self.symbols.values())
+
+    @property
+    def answers(self) -> Mapping[Answer, int]:
+        """How often each answer was given; REDUCE, of which an ALLOW came, only where it was."""
+        return {
+            answer: self.decisions[answer] for answer in Answer if answer is not Answer.REDUCE or self.decisions[answer]
+        }
 
     @property
     def ended_by(self) -> EndedBy | None:
@@ -240,7 +253,7 @@ class Statistics(Folding):
             route = self.of(decided.symbol).of_route(decided.buy_venue, decided.sell_venue)
             route.decided_seq = record.seq
             _answer_route(route, decided, 1)
-        if decided.answer is not Answer.ALLOW:
+        if decided.answer in _REFUSED:
             self.denied[f"{decided.tier}.{decided.rule}"] = decided
 
     def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
@@ -253,6 +266,9 @@ class Statistics(Folding):
         self.decisions[event.answer] += count
         if event.answer is Answer.ALLOW:
             self.of(event.symbol).allowed += count
+            return
+        if event.answer is Answer.REDUCE:  # what is left of it is allowed, which is recorded next
+            self.reduced[f"{event.tier}.{event.rule}"] += count
             return
         self.is_stopped |= event.answer is Answer.STOP
         self.of(event.symbol).rejected += count
@@ -324,6 +340,8 @@ class Statistics(Folding):
 def _answer_route(route: RouteStatistics, event: Decided | DecisionsRepeated, count: int) -> None:
     if event.answer is Answer.ALLOW:
         route.allowed += count
+    elif event.answer is Answer.REDUCE:
+        route.reduced[f"{event.tier}.{event.rule}"] += count
     else:
         route.denied[f"{event.tier}.{event.rule}"] += count
 

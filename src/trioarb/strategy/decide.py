@@ -11,7 +11,7 @@ import msgspec
 from trioarb.model.market import Instrument, InstrumentStatus, Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.order import Side
-from trioarb.model.trade import ExitReason, Opportunity, Position
+from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position
 from trioarb.plugin.contract import Strategy
 from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
 from trioarb.quotes.board import QuoteBoard, Touch
@@ -142,18 +142,16 @@ class Decider:
             asked.sort(key=_by_edge)
         return (None if best_edge == -inf else best_edge), asked
 
-    def entry(self, route: Route, edge: float, now_ns: int, *, is_busy: bool) -> Opportunity | NotSized | None:
-        """Return what to enter on a route, why it can't be, or ``None`` if the strategy doesn't want to.
-
-        ``is_busy``: a pair of the symbol is in flight already.
-        """
-        wanted = self.strategy.entry(route, edge, now_ns)
-        if wanted is None:
-            return None
+    def entry(self, route: Route, wanted: OrderSize, *, is_busy: bool) -> Opportunity | NotSized:
+        """Return what to enter on a route, or why that can't be. ``is_busy``: a pair of the symbol is in flight."""
         if is_busy:
             return NotSized("pair_in_flight")
         if halted := self._halted(route):
             return NotSized(f"halted.{halted}")
+        return self.size(route, wanted)
+
+    def size(self, route: Route, wanted: OrderSize) -> Opportunity | NotSized:
+        """Return an entry of no more than is wanted, at the present prices."""
         return size_entry(
             route,
             wanted,

@@ -15,6 +15,7 @@ from trioarb.model.event import (
     UpdatesDown,
     UpdatesUp,
 )
+from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
@@ -36,6 +37,8 @@ class Entries(Folding):
         self._allowed: dict[str, tuple[Record, Decided]] = {}
         #: Of each route the last DENY, if the symbol had nothing else but DENY since.
         self._denied: defaultdict[str, dict[Venues, tuple[int, Decided]]] = defaultdict(dict)
+        #: The REDUCE of each symbol whose ALLOW has to be next.
+        self._reduced: dict[str, tuple[Record, Decided]] = {}
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
         self._unheard: set[str] = set()
@@ -43,6 +46,13 @@ class Entries(Folding):
 
     def _decide(self, event: Decided, record: Record) -> None:
         add = self._findings.add
+        self._check_reduced(record, event)
+        if event.answer is Answer.REDUCE:
+            self._reduced[event.symbol] = record, event
+            largest = event.largest_usd or event.largest_base
+            if event.rule is None or not largest or event.pair_id is not None:
+                add(Check.ENTRIES, record, "reduces without a rule or a largest size, or names a pair")
+            return
         if event.buy_venue is not None and event.sell_venue is not None:
             venues, denied = (event.buy_venue, event.sell_venue), self._denied[event.symbol]
             self.decided[event.symbol][venues] += 1
@@ -60,6 +70,23 @@ class Entries(Folding):
             add(Check.ENTRIES, record, "refuses without a rule, or names a pair")
         if event.answer is Answer.STOP:
             self._stopped_by = self._stopped_by or record
+
+    def _check_reduced(self, record: Record, event: Decided) -> None:
+        """Check that what follows a REDUCE is allowed, or reduced again, and within what was left."""
+        before, reduced = self._reduced.pop(event.symbol, (record, None))
+        if reduced is None:
+            return
+        asked = event.quantity or ZERO, event.notional_usd or ZERO
+        largest = reduced.quantity if reduced.largest_base is None else reduced.largest_base, reduced.largest_usd
+        if (event.buy_venue, event.sell_venue) != (reduced.buy_venue, reduced.sell_venue) or event.answer not in (
+            Answer.ALLOW,
+            Answer.REDUCE,
+        ):
+            what = "reduces an opportunity of which nothing was allowed"
+            self._findings.add(Check.ENTRIES, before, what)
+        elif any(most is not None and size > most for size, most in zip(asked, largest, strict=True)):
+            what = f"is about {text(asked[0])}, {text(asked[1])} USD, which is more than seq {before.seq} left of it"
+            self._findings.add(Check.ENTRIES, record, what)
 
     def _repeat(self, event: DecisionsRepeated, record: Record) -> None:
         for venues, (seq, denied) in self._denied[event.symbol].items():
@@ -101,6 +128,7 @@ class Entries(Folding):
         self._resumed = event
         # What was decided when the campaign broke off, and what was said again since it was recorded, is lost.
         self._allowed.clear()
+        self._reduced.clear()
         self._denied.clear()
         self._unheard.clear()
 
@@ -117,6 +145,8 @@ class Entries(Folding):
         """Check that everything that was allowed was entered."""
         for symbol in tuple(self._allowed):
             self._check_allowed(symbol)
+        for before, _ in self._reduced.values():
+            self._findings.add(Check.ENTRIES, before, "reduces an opportunity of which nothing was allowed")
 
     def _check_allowed(self, symbol: str) -> None:
         allowed = self._allowed.pop(symbol, None)

@@ -58,7 +58,7 @@ class RiskView(ABC):
 
 
 class GuardTier(ABC):
-    """One tier of risk guards. It answers, it doesn't resize; first refusal wins."""
+    """One tier of risk guards. It answers; a REDUCE bounds the size, and the first DENY or STOP wins."""
 
     #: The events that `apply` wants to see; ``None``: all of them.
     folds: frozenset[type[Event]] | None = None
@@ -74,7 +74,10 @@ class GuardTier(ABC):
 
     @abstractmethod
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
-        """Return why the entry must not be made, or ``None``. A tier that raises is a DENY."""
+        """Return why the entry must not be made, or ``None``. A tier that raises is a DENY.
+
+        A REDUCE names in ``largest`` what is not in the way; it is asked again about what can be made of that.
+        """
 
     def apply(self, record: Record) -> None:  # noqa: B027  # not every tier has a state
         """Fold one event into the tier's state. Called for every event, in order; the tier's only source of state."""
