@@ -340,6 +340,8 @@ class Player:
 
     def look_back(self, symbol: int, venue: int) -> None:
         """Tell a board's watch of the rows that are on the board and that it was not told of."""
+        import numpy as np
+
         window, board, cell = self._window, self._followers[symbol].board, symbol * self._venues + venue
         if window is None:
             return
@@ -348,8 +350,9 @@ class Player:
         if board.watches[venue] is None or first >= self._row:
             return
         begin, end = window.places_of(symbol)
-        rows = window.row[begin:end]
-        places = slice(begin + int(rows.searchsorted(first)), begin + int(rows.searchsorted(self._row)))
+        # Numbers of more bits than the rows have would have all of them copied.
+        since, until = window.row[begin:end].searchsorted(np.array((first, self._row), dtype=np.int32)).tolist()
+        places = slice(begin + since, begin + until)
         own = window.cell[window.row[places]] == cell
         bids, asks = window.bid[venue, places][own], window.ask[venue, places][own]
         if len(bids):
