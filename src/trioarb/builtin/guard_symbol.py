@@ -12,14 +12,17 @@ import attrs
 
 from trioarb.api import (
     BPS,
+    EXACT,
     SECOND_NS,
     Answer,
     Count,
+    Fraction,
     GuardContext,
     GuardTier,
     GuardTierSpec,
     GuardTripped,
     Opportunity,
+    OrderSize,
     PairKind,
     PairOutcome,
     PositiveBps,
@@ -30,6 +33,7 @@ from trioarb.api import (
     Refusal,
     Seconds,
     event,
+    floor_to,
     hookimpl,
     seconds_to_ns,
     setting,
@@ -39,6 +43,9 @@ from trioarb.api import (
 __all__ = ["SymbolSettings", "SymbolTier"]
 
 _BREAKER, _TOO_GOOD, _APART = "circuit_breaker", "edge_too_good", "price_ratio"
+_HALF = Decimal("0.5")
+#: Finer than any venue's lot; a size has no more digits than can be.
+_LEAST = Decimal("1e-18")
 #: Rules that say that prices can't be right.
 _DOUBTS = frozenset({_TOO_GOOD, _APART})
 
@@ -58,8 +65,15 @@ class SymbolSettings:
         Decimal(30), doc="a route whose prices are apart by more than that for this long is no opportunity: DENY"
     )
     max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
+    max_imbalance: Fraction | None = setting(
+        None,
+        doc="how one-sided a trade may leave stock: (held where it buys − held where it sells) ÷ both; beyond it: "
+        "DENY; absent: no limit",
+        concerns="imbalance",
+    )
     reduce: bool = setting(
-        False, doc="a larger entry is made as large as `max_position_size_usd` instead of being denied"
+        False,
+        doc="an entry beyond `max_position_size_usd` or `max_imbalance` is made smaller instead of being denied",
     )
     max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
     cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
@@ -135,6 +149,8 @@ class SymbolTier(GuardTier):
         if opportunity.notional_usd > limits.max_position_size_usd:
             asked, most = opportunity.notional_usd, limits.max_position_size_usd
             return Refusal.beyond("position_size", asked, most, left_usd=most if limits.reduce else None)
+        if limits.max_imbalance is not None and (leaning := self._leaning(opportunity, limits, limits.max_imbalance)):
+            return leaning
         count = self._risk.open_positions(symbol)
         if count >= limits.max_position_count:
             return _deny("position_count", str(count), str(limits.max_position_count))
@@ -142,6 +158,24 @@ class SymbolTier(GuardTier):
         if loss >= limits.max_symbol_daily_loss_usd:
             return _deny("daily_loss", self._risk.loss_text(now_ns, symbol), text(limits.max_symbol_daily_loss_usd))
         return None
+
+    def _leaning(self, opportunity: Opportunity, limits: SymbolSettings, most: Decimal) -> Refusal | None:
+        """Refuse what would leave too much of both venues' stock where it buys. What both hold together stays equal."""
+        route, moved = opportunity.route, opportunity.quantity
+        bought, sold = self._risk.stock(route.symbol, route.buy_venue), self._risk.stock(route.symbol, route.sell_venue)
+        both = EXACT.add(bought, sold)
+        if both <= 0:
+            return _deny("imbalance", f"{text(both)} held at both", text(most))
+        ahead, bound = EXACT.subtract(bought, sold), EXACT.multiply(most, both)
+        after = EXACT.add(ahead, 2 * moved)
+        if after <= bound:
+            return None
+        left = EXACT.multiply(EXACT.subtract(bound, ahead), _HALF)
+        value, limit = f"{after / both:.4f}", text(most)
+        if not limits.reduce or left <= 0:
+            return _deny("imbalance", value, limit)
+        largest = OrderSize(base=floor_to(left, _LEAST))
+        return Refusal(answer=Answer.REDUCE, rule="imbalance", value=value, limit=limit, largest=largest)
 
     def _apart(self, opportunity: Opportunity, limits: SymbolSettings, state: _State, now_ns: int) -> Refusal | None:
         """Refuse a route whose prices have been too far apart for too long."""

@@ -25,6 +25,7 @@ from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.plugin.contract import RiskView
 from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.state.exposure import Exposure
+from trioarb.state.ledger import Ledger
 from trioarb.state.trades import Trades
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -71,9 +72,11 @@ class Marks(RiskView, Folding):
     residuals and dust has changed since it began, at the prices that were taken last; otherwise realised PnL only.
     """
 
-    def __init__(self, exposure: Exposure, trades: Trades) -> None:
+    def __init__(self, exposure: Exposure, trades: Trades, ledger: Ledger | None = None) -> None:
         self._exposure = exposure
         self._trades = trades
+        self._ledger = ledger
+        self._assets: dict[str, str] = {}
         self._is_marked = False
         self._fx: Mapping[str, Decimal] = {}
         self._usd: dict[str, Decimal] = {}
@@ -100,6 +103,11 @@ class Marks(RiskView, Folding):
 
     def open_positions(self, symbol: str | None = None) -> int:
         return self._exposure.open_positions(symbol)
+
+    def stock(self, symbol: str, venue: str) -> Decimal:
+        if self._ledger is None or symbol not in self._assets:
+            return ZERO
+        return self._ledger.stock(self._assets[symbol], venue)
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         if not self._is_marked:
@@ -210,6 +218,7 @@ class Marks(RiskView, Folding):
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+        self._assets[listed.symbol] = listed.base
         self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
 
     def _mark(self, marked: MarketsMarked, record: Record) -> None:

@@ -26,7 +26,7 @@ class State:
         self.trades = Trades()
         self.exposure = Exposure()
         self.statistics = Statistics()
-        self.marks = Marks(self.exposure, self.trades)
+        self.marks = Marks(self.exposure, self.trades, self.ledger)
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
         self._folds = Folds(self.projections)
 

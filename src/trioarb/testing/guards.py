@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -41,11 +42,17 @@ def utc_ns(text: str) -> int:
 
 
 class FixedRisk(RiskView):
-    """Figures that don't change, the same for every symbol and for all of them."""
+    """Figures that don't change, the same for every symbol and for all of them; ``stock`` is by venue."""
 
     def __init__(
-        self, *, exposure_usd: Decimal = ZERO, daily_loss_usd: Decimal = ZERO, open_positions: int = 0
+        self,
+        *,
+        exposure_usd: Decimal = ZERO,
+        daily_loss_usd: Decimal = ZERO,
+        open_positions: int = 0,
+        stock: Mapping[str, Decimal] | None = None,
     ) -> None:
+        self._stock = stock or {}
         self._exposure_usd = exposure_usd
         self._daily_loss_usd = daily_loss_usd
         self._open_positions = open_positions
@@ -55,6 +62,9 @@ class FixedRisk(RiskView):
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         return self._daily_loss_usd
+
+    def stock(self, symbol: str, venue: str) -> Decimal:
+        return self._stock.get(venue, ZERO)
 
     def open_positions(self, symbol: str | None = None) -> int:
         return self._open_positions

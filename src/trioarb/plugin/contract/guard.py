@@ -52,6 +52,10 @@ class RiskView(ABC):
         """Return an amount as a guard says it that depends on marks; what was marked is recorded beside the answer."""
         return text(amount)
 
+    def stock(self, symbol: str, venue: str) -> Decimal:
+        """Return how much of a symbol's base asset a venue holds, what orders lock included; below zero: borrowed."""
+        return Decimal(0)
+
     @abstractmethod
     def open_positions(self, symbol: str | None = None) -> int:
         """Return how many positions are open."""
