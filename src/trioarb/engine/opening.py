@@ -20,7 +20,7 @@ from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, open_world
-from trioarb.errors import JournalError
+from trioarb.errors import JournalError, PluginError
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
@@ -239,6 +239,7 @@ async def open_symbol(
     )
     table = world.tuning.table(config.strategy, symbol)
     strategy: Strategy = await opener.open(StrategySpec, table, context, about=symbol, scope=scope)
+    _check_needs(strategy, config, world, instruments)
     market = parts.markets[symbol] = Market(
         symbol=symbol,
         instruments=instruments,
@@ -249,6 +250,18 @@ async def open_symbol(
         exit_bps=strategy.exit_bps,
     )
     return SymbolTask(market=market, strategy=strategy, parts=parts, on_done=campaign.end_if_all_done)
+
+
+def _check_needs(strategy: Strategy, config: Config, world: World, venues: Iterable[str]) -> None:
+    """Refuse a strategy that sends orders which a venue doesn't take: each of them would be refused there."""
+    for venue in venues:
+        lacking = strategy.needs(venue) - world.exchanges[venue].offers
+        if lacking:
+            raise PluginError(
+                f"[strategy]: plugin {config.strategy.plugin!r} sends orders to {venue} that it doesn't take "
+                f"({', '.join(sorted(offer.value for offer in lacking))}); "
+                f"name another strategy, or another plugin in [exchanges.{venue}]"
+            )
 
 
 def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:

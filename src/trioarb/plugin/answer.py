@@ -356,11 +356,11 @@ def check_fees(fills: Sequence[Fill], instrument: Instrument) -> None:
         _check_fee(fill, number, instrument)
 
 
-def check_offers(value: object) -> frozenset[Offer]:
-    """Return what a venue offers."""
+def check_offers(value: object, field: str = "offers") -> frozenset[Offer]:
+    """Return what a venue offers, or is asked for."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise _nonsense("offers", value, "a set of Offer")
-    return frozenset(is_a(one, Offer, "offers") for one in islice(value, MOST_ANSWERS))
+        raise _nonsense(field, value, "a set of Offer")
+    return frozenset(is_a(one, Offer, field) for one in islice(value, MOST_ANSWERS))
 
 
 def _check_fill(fill: Fill, field: str) -> None:

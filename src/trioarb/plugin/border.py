@@ -16,6 +16,7 @@ import trio
 from trioarb.errors import MarketDataError, PluginFault
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Route, TradingRules
+from trioarb.model.order import Offer
 from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position, Refusal
 from trioarb.plugin import answer
 from trioarb.plugin.call import Where
@@ -325,6 +326,10 @@ class _CheckedStrategy(Strategy):
             return reason if reason is None else answer.is_a(reason, ExitReason)
         except BaseException as error:
             self._where.fail("exit", error)
+
+    def needs(self, venue: str) -> frozenset[Offer]:
+        with self._where.call("needs"):
+            return answer.check_offers(self._inner.needs(venue), "")
 
     def entry_from_bps(self, route: Route) -> float:
         try:

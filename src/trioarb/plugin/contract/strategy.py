@@ -10,6 +10,7 @@ from math import inf
 import attrs
 
 from trioarb.model.market import Quote, Route
+from trioarb.model.order import Offer
 from trioarb.model.trade import ExitReason, OrderSize, Position
 
 __all__ = ["ALWAYS", "ExitBand", "Strategy", "StrategyContext"]
@@ -67,6 +68,13 @@ class Strategy(ABC):
         reason but ``MAX_HOLDING`` is acted upon.
         """
         return None
+
+    def needs(self, venue: str) -> frozenset[Offer]:
+        """Return what a venue has to offer beyond immediate-or-cancel limit orders, for what is sent there.
+
+        Asked once, of each venue that lists the symbol; where one doesn't offer it, no campaign begins.
+        """
+        return frozenset()
 
     def entry_from_bps(self, route: Route) -> float:
         """Return from which edge of a route on `entry` wants to be asked about it; `ALWAYS`: at every evaluation.
