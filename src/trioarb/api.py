@@ -4,7 +4,7 @@ from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, Univers
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.event import GuardTripped, Record
-from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route
+from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
 from trioarb.model.order import (
     Fill,
@@ -178,6 +178,7 @@ __all__ = [
     "TimeInForce",
     "TradingRules",
     "Turn",
+    "Triangle",
     "TrioarbError",
     "UniverseError",
     "VenueError",

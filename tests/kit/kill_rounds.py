@@ -42,13 +42,19 @@ def fast_campaign(
     loop_interval_ms: int = 25,
     max_holding_seconds: float = 0.4,
     holds: bool = True,
+    loops: bool = False,
     seed: int = 7,
 ) -> str:
     """Return the configuration of a campaign that has orders in flight nearly all the time, and never ends.
 
-    Without ``holds`` it buys and sells once, from stock.
+    Without ``holds`` it buys and sells once, from stock. ``loops``: it goes around BTC, ETH and USDT at each venue.
     """
+    if loops:
+        symbols, margin, fee_asset = ("BTCUSDT", "ETHBTC", "ETHUSDT"), False, "quote"
     exits = f"exit_bps = -4\nmax_holding_seconds = {max_holding_seconds}" if holds else 'plugin = "inventory"'
+    exits = 'plugin = "triangular"' if loops else exits
+    assets = 'USDT = "100000", BTC = "3", ETH = "50"' if loops else 'USDT = "100000"'
+    size = f"size_usd = {size_usd}{', crosses = true' if loops else ''}"
     tables = [
         f"""
 [session]
@@ -65,10 +71,11 @@ whitelist = [{", ".join(f'"{symbol}"' for symbol in symbols)}]
 leg_timeout_seconds = 4
 hedge_deadline_seconds = 4
 hedge_retry_ms = 20
+{"dust_usd = 11" if loops else ""}
 
 [strategy]
 order_size_usd = 500
-entry_bps = 5
+entry_bps = {0 if loops else 5}
 {exits}
 
 [guards.global]
@@ -85,15 +92,16 @@ max_symbol_daily_loss_usd = 100_000
     ]
     for venue, latency_ms in zip(venues, latencies_ms, strict=False):
         account = 'account = "margin"\nmax_borrow_usd = 20_000' if margin else "inventory_usd_per_symbol = 5_000"
+        account = 'account = "spot"' if loops else account
         tables.append(f"""
 [exchanges.{venue}]
 {account}
-balances = {{ USDT = "100000" }}
+balances = {{ {assets} }}
 taker_fee_bps = 1
 fee_asset = "{fee_asset}"
 latency_ms = {latency_ms}
 reject_rate = {reject_rate}
-market = {{ plugin = "dummy", step_ms = 50, basis_bps = 15, basis_half_life_seconds = 0.3, size_usd = {size_usd} }}
+market = {{ plugin = "dummy", step_ms = 50, basis_bps = 15, basis_half_life_seconds = 0.3, {size} }}
 """)
     return "".join(tables)
 
@@ -124,6 +132,7 @@ class Plan:
             size_usd=random.choice([800, 4000, 20_000]),
             loop_interval_ms=random.choice([0, 25]),
             holds=Random(f"round {seed} once").random() < 0.7,
+            loops=Random(f"round {seed} loops").random() < 0.2,
             seed=seed,
         )
         return cls(

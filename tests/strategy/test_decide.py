@@ -160,10 +160,10 @@ def test_what_keeps_an_entry_from_being_sized_is_said() -> None:
     desk.quote(0, 99.9, 100.0)
     desk.quote(1, 101.0, 101.1)
     desk.decider.declare(())
-    wanted = OrderSize(usd=Decimal(100))
-    assert desk.decider.entry(A_TO_B, wanted, is_busy=True) == NotSized("pair_in_flight")
+    path, wanted = desk.decider.paths[0], OrderSize(usd=Decimal(100))
+    assert desk.decider.entry(path, wanted, is_busy=True) == NotSized("pair_in_flight")
     desk.free_quote = Decimal(1)
-    assert desk.decider.entry(A_TO_B, wanted, is_busy=False) == NotSized("balance.a.USDT.below_minimum")
+    assert desk.decider.entry(path, wanted, is_busy=False) == NotSized("balance.a.USDT.below_minimum")
 
 
 #: Prices that close at an edge of −50 bps and a net of +50 bps: bid 100 where it is long, ask 100.5 where it is short.

@@ -306,6 +306,10 @@ class PaperExchange(Exchange):
             return self._granted.get(instrument.symbol, ZERO)
         if instrument.symbol in self._granted:
             return ZERO
+        if instrument.quote not in self._context.fx:
+            return (
+                ZERO  # what it is worth is not known; its base asset is that of another symbol, which is granted some
+            )
         mid = (exact_decimal(quote.bid) + exact_decimal(quote.ask)) / 2
         price_usd = mid * self._context.fx[instrument.quote]
         granted = instrument.rules.floor_quantity(self._settings.inventory_usd_per_symbol / price_usd)
@@ -456,7 +460,7 @@ class PaperExchange(Exchange):
         available = self._balances.get(asset, ZERO)
         if locked := self._locked.get(asset):
             available = EXACT.subtract(available, locked)
-        if order.side is Side.SELL and self.account is Account.MARGIN:
+        if order.side is Side.SELL and self.account is Account.MARGIN and instrument.quote in self._context.fx:
             available += self.max_borrow_usd / (limit_price * self._context.fx[instrument.quote])
         return f"insufficient {asset}: {text(needed)} needed, {text(available)} available" if needed > available else ""
 
@@ -628,7 +632,7 @@ class PaperExchange(Exchange):
             self._credit(quote, EXACT.minus(value) if buying else value)
             self._credit(fill.fee_asset, EXACT.minus(fill.fee))
             if self._settings.fee_tiers:
-                usd = EXACT.multiply(value, self._context.fx[quote])
+                usd = EXACT.multiply(value, self._context.fx.get(quote, ZERO))
                 self._traded.append((ts_ns, usd))
                 self._volume_usd = EXACT.add(self._volume_usd, usd)
 

@@ -32,20 +32,28 @@ class FeePrices:
         Where its market has withdrawn a side, it is what it was worth when it was asked about before.
         """
         table, fx = self.config.fee_assets.get(asset), self.config.fx
+        twice_of_quote = self._twice_usd(quote)
         if table is not None and table.usd is not None:
-            return per_unit(table.usd, fx[quote])
-        if table is None and asset in fx:
-            return per_unit(fx[asset], fx[quote])
-        symbol = self._market(asset)
-        if symbol is None:
-            return None
-        middle = self._twice_the_middle(symbol)
-        if middle is None:
+            twice: Decimal | None = EXACT.multiply(2, table.usd)
+        elif table is None and asset in fx:
+            twice = EXACT.multiply(2, fx[asset])
+        else:
+            symbol = self._market(asset)
+            if symbol is None:
+                return None
+            twice = self._twice_the_middle_usd(symbol)
+        if twice is None or twice_of_quote is None:
             return self._last.get(f"{asset}/{quote}")
-        of = next(iter(self.instruments[symbol].values())).quote
-        price = per_unit(EXACT.multiply(middle, fx[of]), EXACT.multiply(2, fx[quote]))
-        self._last[f"{asset}/{quote}"] = price
+        price = self._last[f"{asset}/{quote}"] = per_unit(twice, twice_of_quote)
         return price
+
+    def _twice_usd(self, quote: str) -> Decimal | None:
+        """Return twice the rate of a quote asset; of one that has none, at its market: loops go through it."""
+        rate = self.config.fx.get(quote)
+        if rate is not None:
+            return EXACT.multiply(2, rate)
+        symbol = self._market(quote)
+        return None if symbol is None else self._twice_the_middle_usd(symbol)
 
     def valued(self, fill: OrderFilled) -> Decimal | None:
         """Return what the fee of a fill is worth in the symbol's quote asset, if it is neither in that nor in base."""
@@ -81,14 +89,15 @@ class FeePrices:
         if table is not None:
             return table.symbol if table.symbol in self.boards and table.symbol in self.instruments else None
         for symbol, by_venue in self.instruments.items():
-            if symbol in self.boards and any(one.base == asset for one in by_venue.values()):
+            instruments = by_venue.values() if symbol in self.boards else ()
+            if any(one.base == asset and one.quote in self.config.fx for one in instruments):
                 return symbol
         return None
 
-    def _twice_the_middle(self, symbol: str) -> Decimal | None:
-        board = self.boards[symbol]
+    def _twice_the_middle_usd(self, symbol: str) -> Decimal | None:
+        board, rate = self.boards[symbol], self.config.fx.get(next(iter(self.instruments[symbol].values())).quote)
         for venue in board.venues:
             touch = board.touch(venue)
-            if touch is not None and touch.bid is not None and touch.ask is not None:
-                return EXACT.add(touch.bid, touch.ask)
+            if rate is not None and touch is not None and touch.bid is not None and touch.ask is not None:
+                return EXACT.multiply(EXACT.add(touch.bid, touch.ask), rate)
         return None

@@ -26,7 +26,7 @@ from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record, terms_of
 from trioarb.model.market import Listing
-from trioarb.model.number import text
+from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Account
 from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
@@ -35,7 +35,9 @@ from trioarb.plugin.spec import GuardTierSpec, StrategySpec
 from trioarb.risk.guards import Guards
 from trioarb.state.funds import Funds
 from trioarb.state.state import State
+from trioarb.strategy.loops import loops_of
 from trioarb.strategy.market import Market
+from trioarb.strategy.triangle import triangles_in
 from trioarb.time.campaign_time import Turn, seconds_to_ns
 from trioarb.time.virtual import VirtualClock
 
@@ -236,6 +238,7 @@ async def open_symbol(
         venues=tuple(instruments),
         touch=board.quote_at,
         stock=partial(campaign.state.ledger.stock, listing.base),
+        triangles=triangles_in(world.symbols) if world.loops else (),
     )
     table = world.tuning.table(config.strategy, symbol)
     strategy: Strategy = await opener.open(StrategySpec, table, context, about=symbol, scope=scope)
@@ -246,10 +249,24 @@ async def open_symbol(
         board=board,
         exchanges=world.exchanges,
         funds=parts.funds,
-        usd_per_quote=config.fx[listing.quote],
+        # What loops only go through needs none: they are counted in the money that they begin and end with.
+        usd_per_quote=config.fx.get(listing.quote, ZERO) if world.loops else config.fx[listing.quote],
         exit_bps=strategy.exit_bps,
     )
-    return SymbolTask(market=market, strategy=strategy, parts=parts, on_done=campaign.end_if_all_done)
+    open_task = partial(SymbolTask, market=market, strategy=strategy, parts=parts, on_done=campaign.end_if_all_done)
+    if not world.loops:
+        return open_task()
+    loops = loops_of(strategy.triangles, board.venues, world.instruments, world.boards)
+    task = open_task(loops=loops)
+    if parts.limits.interval_ns == 0:
+        for loop in loops:
+            for number, along in enumerate(loop.boards):
+                along.followed.follow(loop.buy, task.look_around if number else _nothing, who=f"loops of {symbol}")
+    return task
+
+
+def _nothing() -> None:
+    """The home symbol of a loop is shown its own quotes anyway, all of them as long as somebody follows it."""
 
 
 def _check_needs(strategy: Strategy, config: Config, world: World, venues: Iterable[str]) -> None:

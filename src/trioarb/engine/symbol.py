@@ -8,13 +8,15 @@ from functools import partial
 from math import inf, nextafter
 from sys import maxsize
 from time import perf_counter_ns
+from typing import Any
 
 import trio
 
 from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Rest
-from trioarb.model.event import Deposited, FunnelCounted, PairOpened, RouteCounted
-from trioarb.model.market import Route
+from trioarb.model.event import Deposited, FunnelCounted, Intent, RouteCounted
+from trioarb.model.number import ZERO
+from trioarb.model.order import Side
 from trioarb.model.trade import Answer, ExitReason, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path
@@ -22,6 +24,8 @@ from trioarb.quotes.board import QuoteBoard
 from trioarb.quotes.sinks import Fees, Skipped, Source, sinks_of
 from trioarb.state.funnel import Funnel
 from trioarb.strategy.decide import Decider, Exit, Plan, paths_of
+from trioarb.strategy.leg import Leg
+from trioarb.strategy.loops import Loop, LoopDecider
 from trioarb.strategy.market import Market
 from trioarb.strategy.sizing import NotSized
 from trioarb.time.campaign_time import Turn
@@ -78,7 +82,15 @@ class SymbolTask:
         "symbol",
     )
 
-    def __init__(self, *, market: Market, strategy: Strategy, parts: Parts, on_done: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        market: Market,
+        strategy: Strategy,
+        parts: Parts,
+        on_done: Callable[[], None],
+        loops: Sequence[Loop] | None = None,
+    ) -> None:
         self.symbol = market.symbol
         self.market = market
         self.strategy = strategy
@@ -93,7 +105,8 @@ class SymbolTask:
         self._on_done = on_done
         self._board = market.board
         self._board.followed.on_change = lambda: self._source.ask_again()
-        self._decider = Decider(
+        decider = Decider if loops is None else partial(LoopDecider, **_loop_views(parts), loops=loops)
+        self._decider: Decider = decider(
             paths=paths_of(market.symbol, market.board.venues, market.instruments),
             instruments=market.instruments,
             board=market.board,
@@ -112,7 +125,7 @@ class SymbolTask:
         self._timed_at = 0
         self._is_seeded = [False] * len(market.board.venues)
         self._unread = [False] * len(market.board.venues)
-        self._work: PairOpened | Exit | None = None
+        self._work: Intent | Exit | None = None
         self._decided_seq = 0
         self._rest: Rest | None = None
         self._paused: dict[str, int] = {}
@@ -146,7 +159,8 @@ class SymbolTask:
     @property
     def is_evaluating(self) -> bool:
         """Whether every quote is evaluated for an entry."""
-        return self._active and self._every_quote and self._entries_open and not self.fenced and not self.limit_reached
+        enters = self._entries_open and not self.fenced and self._decider.enters
+        return self._active and self._every_quote and enters and not self.limit_reached
 
     @property
     def iterations_left(self) -> int:
@@ -156,7 +170,8 @@ class SymbolTask:
     @property
     def done(self) -> bool:
         """Whether no entry will come any more, and no pair is in flight."""
-        return self.retired or self.dropped or (self.limit_reached and self._work is None and self._rest is None)
+        is_through = self.limit_reached or not self._decider.enters
+        return self.retired or self.dropped or (is_through and self._work is None and self._rest is None)
 
     @property
     def best_edge_bps(self) -> float | None:
@@ -216,6 +231,14 @@ class SymbolTask:
     def awaits_first(self, venue: int) -> bool:
         """Return whether a venue's first whole quote has to be shown, even if no band asks for it."""
         return not self._every_quote or self._parts.venues[self._board.venues[venue]].grants_inventory
+
+    def look_around(self) -> None:
+        """Evaluate because of a quote of another symbol, through which a loop of this one goes."""
+        if self._active and self._every_quote:
+            try:
+                self.evaluate(self._parts.time.now_ns())
+            except Exception as error:  # this symbol's fault, not that of the other
+                self._fail(error)
 
     def keep(self, venue: int, count: int) -> None:
         """Take note of quotes that wait to be read in the next round of the loop; of several the last one is."""
@@ -321,7 +344,7 @@ class SymbolTask:
         time = self._parts.time
         while until_ns is None or time.now_ns() < until_ns:
             if self._work is not None:
-                if self.fenced and isinstance(self._work, PairOpened):
+                if self.fenced and isinstance(self._work, Intent):
                     await trio.sleep_forever()  # the scope around this task is cancelled already
                 self._begin()
                 await self._finish()
@@ -354,12 +377,12 @@ class SymbolTask:
             self._funnel = Funnel.of(counted, routes)
             self.highest_edge_bps = counted.highest_edge_bps
 
-    def stop(self) -> PairOpened | None:
+    def stop(self) -> Intent | None:
         """Evaluate no more. Return an entry that was decided but not begun; it is the caller's to end."""
         self._source.count()
         self._active = False
         work, self._work = self._work, None
-        return work if isinstance(work, PairOpened) else None
+        return work if isinstance(work, Intent) else None
 
     async def close_positions(self, reason: ExitReason) -> None:
         """Close everything, trying until it is closed or the caller is cancelled (between two pairs)."""
@@ -394,7 +417,7 @@ class SymbolTask:
         self._declare()
         if self._decider.held and not self._is_busy:
             self._decide_exit(now_ns)
-        if self._entries_open and not self.fenced and iterations < self._most_iterations:
+        if self._entries_open and not self.fenced and iterations < self._most_iterations and self._decider.enters:
             self._decide_entry(now_ns)
             if iterations + 1 >= self._most_iterations and self.done:
                 self._on_done()
@@ -418,18 +441,18 @@ class SymbolTask:
             funnel.edge_positive += 1
         # The best route may lack stock or be denied: then the next best one is tried, until one is entered.
         for path, edge in asked:
-            if self._try_route(path.route, edge, now_ns):
+            if self._try_path(path, edge, now_ns):
                 return
 
-    def _try_route(self, route: Route, edge: float, now_ns: int) -> bool:
+    def _try_path(self, path: Path, edge: float, now_ns: int) -> bool:
         """Enter on a route if it is wanted, can be sized and is allowed; say whether no other needs to be tried."""
-        wanted = self.strategy.entry(route, edge, now_ns)
+        wanted = self.strategy.entry(path.route, edge, now_ns)
         if wanted is None:
             return False
         is_busy, decider = self._is_busy, self._decider
-        found = decider.entry(route, wanted, is_busy=is_busy)
+        found = decider.entry(path, wanted, is_busy=is_busy)
         self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
-        funnel = self._funnel.of_route(route)
+        funnel = self._funnel.of_route(path.route)
         funnel.over_threshold += 1
         if isinstance(found, NotSized):
             funnel.not_sized[found.reason] += 1
@@ -440,7 +463,7 @@ class SymbolTask:
             found,
             now_ns,
             pair_id=executor.next_pair_id,
-            resize=lambda largest: decider.size(route, wanted.no_more_than(largest)),
+            resize=lambda largest: decider.size(path, wanted.no_more_than(largest)),
         )
         if decision.answer is Answer.ALLOW:
             self._work = executor.open_entry(allowed, holds=self.strategy.holds)
@@ -483,7 +506,7 @@ class SymbolTask:
     def _begin(self) -> None:
         """Execute what was decided, as far as nothing has to be waited for."""
         work, self._work = self._work, None
-        if isinstance(work, PairOpened):
+        if isinstance(work, Intent):
             self._rest = self._parts.executor.enter(self.market, work)
         elif work is not None:
             self._rest = self._exit(work)
@@ -526,6 +549,23 @@ class SymbolTask:
             self._parts.journal.record(
                 Deposited(venue=venue, asset=instrument.base, amount=granted, reason="inventory", symbol=self.symbol)
             )
+
+
+def _loop_views(parts: Parts) -> dict[str, Any]:
+    """Return what loops see of other symbols than their home."""
+
+    def dust_of(symbol: str, venue: str) -> Decimal:
+        dust = parts.trades.dust.get((symbol, venue))
+        return ZERO if dust is None else dust.quantity
+
+    def is_in_flight(symbol: str, venue: str) -> bool:
+        opened = (flows.opened for flows in parts.trades.pairs.values())
+        return any((leg.symbol, leg.venue) == (symbol, venue) for one in opened for leg in one.legs)
+
+    def leg_of(symbol: str, venue: str, side: Side) -> Leg:
+        return parts.markets[symbol].leg(venue, side)
+
+    return {"dust_of": dust_of, "is_in_flight": is_in_flight, "leg_of": leg_of}
 
 
 class _NoQuotes(Source):

@@ -33,9 +33,10 @@ from trioarb.plugin.contract import (
 )
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.registry import Plugins
-from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, SymbolSourceSpec
+from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec
 from trioarb.quotes.board import QuoteBoard
 from trioarb.settings.problem import Problem
+from trioarb.strategy.triangle import triangles_in
 from trioarb.time.campaign_time import CampaignTime, RealTime
 from trioarb.time.virtual import VirtualClock, VirtualTime
 from trioarb.universe.names import unknown_names
@@ -63,7 +64,7 @@ class Quoted:
 class World:
     """Everything outside the campaign that it works with; open as long as the scope of `open_world`.
 
-    ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`.
+    ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`. ``loops``: its strategy goes around triangles.
     """
 
     time: CampaignTime
@@ -80,6 +81,7 @@ class World:
     fee_prices: FeePrices
     opener: Opener
     warnings: tuple[str, ...]
+    loops: bool = False
 
 
 @asynccontextmanager
@@ -134,7 +136,8 @@ async def open_world(
     async with open_markets(config, plugins, clock, past=past) as quoted:
         markets, selection, time, start_ns = quoted.markets, quoted.selection, quoted.time, quoted.start_ns
         opener = quoted.opener
-        _check_quotes(config, selection.symbols)
+        loops = plugins.get(StrategySpec, config.strategy.plugin, key=config.strategy.key).loops
+        _check_quotes(config, selection.symbols, loops=loops)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
         exchanges: dict[str, CheckedExchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
@@ -193,6 +196,7 @@ async def open_world(
                 *warnings,
                 *filter(None, wide),
             ),
+            loops=loops,
         )
 
 
@@ -308,8 +312,13 @@ def _check_clock(config: Config, markets: Mapping[str, MarketData]) -> None:
         )
 
 
-def _check_quotes(config: Config, symbols: Sequence[Listing]) -> None:
-    missing = sorted({listing.quote for listing in symbols} - set(config.fx))
+def _check_quotes(config: Config, symbols: Sequence[Listing], *, loops: bool) -> None:
+    """See that quote assets have a rate; with ``loops`` those need none that others are bridges of, in a triangle."""
+    needed = {listing.symbol: listing.quote for listing in symbols}
+    if loops:
+        for triangle in triangles_in(symbols):
+            needed.pop(triangle.cross, None)
+    missing = sorted(set(needed.values()) - set(config.fx))
     if missing:
         raise ConfigError(
             [

@@ -14,11 +14,22 @@ from trioarb.config.schema import Execution
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
 from trioarb.execution.lives import Lives
+from trioarb.execution.loop import LoopEnd
+from trioarb.execution.loops import Loops
 from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next_step
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
-from trioarb.model.event import OrderFilled, OrderReopened, PairOpened, ResidualLeft, ResidualWorked
+from trioarb.model.event import (
+    Intent,
+    OrderFilled,
+    OrderReopened,
+    PairOpened,
+    ResidualLeft,
+    ResidualWorked,
+    TransactionLeg,
+    TransactionOpened,
+)
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side
@@ -61,6 +72,7 @@ class Executor:
         self._venues = venues
         self._markets = markets
         self._lives = Lives(journal, trades, instruments, fee_value_of)
+        self._loops = Loops(trades=trades, markets=markets, settings=settings)
         self._sender = Sender(
             journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
         )
@@ -85,7 +97,7 @@ class Executor:
         """The id of the pair that is opened next."""
         return f"p{self._trades.next_number}"
 
-    def open_entry(self, opportunity: Opportunity, *, holds: bool) -> PairOpened:
+    def open_entry(self, opportunity: Opportunity, *, holds: bool) -> Intent:
         """Open the pair of an entry that the guards allowed, and reserve its exposure. Call it in the same step."""
         opened = entry_of(opportunity, self._trades.next_number, holds=holds)
         self._journal.record(opened)
@@ -97,9 +109,12 @@ class Executor:
         drain = 5 * settings.leg_timeout_seconds + settings.hedge_deadline_seconds + _MARGIN_SECONDS
         self.hurry_until = min(self.hurry_until, trio.current_time() + float(drain) + seconds)
 
-    def enter(self, market: Market, opened: PairOpened) -> Rest | None:
+    def enter(self, market: Market, opened: Intent) -> Rest | None:
         """Execute an entry that was opened, as far as nothing has to be waited for; return the rest, to be awaited."""
-        return self._execute(Flight(market, opened))
+        return self._execute(self._flight(market, opened))
+
+    def _flight(self, market: Market, opened: Intent) -> Flight:
+        return Flight(market, opened, along=self._loops.along(opened))
 
     def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Rest | None:
         """Close the planned quantity of a position, as `enter` does.
@@ -117,7 +132,7 @@ class Executor:
 
     async def recover(self, market: Market, flows: PairFlows) -> None:
         """Bring a pair that a crash cut off to its end. Not ended by cancellation of the caller."""
-        flight = self._flights[flows.opened.pair_id] = Flight(market, flows.opened)
+        flight = self._flights[flows.opened.pair_id] = self._flight(market, flows.opened)
         for order in self._trades.orders.values():
             if order.pair is flows:
                 self._sender.take_on(flight, order_of(order.submitted))
@@ -180,6 +195,8 @@ class Executor:
                 continue
             if not pair.ended:
                 self._sender.take_on(self._flights[submitted.pair_id], order_of(submitted))
+            elif self._loops.is_cross(order):
+                self._journal.record(self._loops.reopened(order))
             else:
                 self._journal.record(residual_of_reopened(order, market.base, market.usd_per_quote))
         self._sender.heard(order, life.status, is_done=life.is_done)
@@ -191,6 +208,10 @@ class Executor:
         submitted, market = order.submitted, self._markets[order.submitted.symbol]
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
+        if self._loops.is_cross(order):
+            for change in self._loops.settle_late(order, residual):
+                self._journal.record(change)
+            return
         for change in settle_late(
             order,
             residual,
@@ -253,11 +274,15 @@ class Executor:
         self._journal.record(opened)
         return Flight(market, opened)
 
-    def _settle(self, flight: Flight, finish: Finish) -> None:
+    def _settle(self, flight: Flight, finish: Finish | LoopEnd) -> None:
         """Record how the pair ended: in one step with its last fill, nothing comes between."""
         market, opened = flight.market, flight.opened
         self._flights.pop(opened.pair_id, None)
         self._sender.let_go(flight)
+        if isinstance(finish, LoopEnd):
+            for event in self._loops.settle(flight, finish, self._time.now_ns()):
+                self._journal.record(event)
+            return
         flows = self._trades.pairs[opened.pair_id]
         position = self._trades.position(opened.trade_id) if opened.kind is PairKind.EXIT else None
         for event in settle(
@@ -290,26 +315,28 @@ class Executor:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                 await self._sender.ask_all(flight)
         step = self._next(flight, out_of_time=True)
-        if not isinstance(step, Finish):
+        if not isinstance(step, Finish | LoopEnd):
             raise AssertionError(f"a pair that is out of time must finish, not {step}")
         self._settle(flight, step)
 
     def _execute(self, flight: Flight) -> Rest | None:
-        """Send both legs together, once their intent is in the journal, and bring the pair to its end.
+        """Send all legs together, once their intent is in the journal, and bring the pair to its end.
 
         Where it is known when they are answered, and nobody else has to go on before, nothing is waited for. Otherwise
         return what is left to be awaited.
         """
         opened, sender = flight.opened, self._sender
         self._flights[opened.pair_id] = flight
-        buy = self._leg_order(flight, opened.buy_venue, Side.BUY, opened.buy_limit)
-        sender.submit(flight, buy, Purpose.LEG)
-        sell = self._leg_order(flight, opened.sell_venue, Side.SELL, opened.sell_limit)
-        sender.submit(flight, sell, Purpose.LEG)
+        orders = []
+        for leg in opened.legs:
+            orders.append(self._leg_order(flight, leg))
+            sender.submit(flight, orders[-1], Purpose.LEG)
         begin: Callable[[Flight], Awaitable[object]]
-        if not self._journal.is_durable() or not sender.expect(flight, (buy, sell)):
-            begin = partial(self._send_legs, legs=(buy, sell))
-        elif not sender.hear_at_once(flight) or not isinstance(step := self._next(flight, out_of_time=False), Finish):
+        if not self._journal.is_durable() or not sender.expect(flight, orders):
+            begin = partial(self._send_legs, legs=orders)
+        elif not sender.hear_at_once(flight) or not isinstance(
+            step := self._next(flight, out_of_time=False), Finish | LoopEnd
+        ):
             begin = sender.hear
         else:
             self._settle(flight, step)
@@ -317,7 +344,7 @@ class Executor:
         return partial(self._finish, flight, begin)
 
     async def _send_legs(self, flight: Flight, *, legs: Sequence[Order]) -> None:
-        """Send both legs together, once their intent is in the journal; without that, no entry."""
+        """Send all legs together, once their intent is in the journal; without that, no entry."""
         is_recorded = await self._sender.recorded()
         if flight.opened.kind is PairKind.ENTRY and not is_recorded:
             for order in legs:
@@ -330,21 +357,23 @@ class Executor:
         deadline_ns = self._time.now_ns() + self._level_ns
         while True:
             step = self._next(flight, out_of_time=self._time.now_ns() >= deadline_ns)
-            if isinstance(step, Finish):
+            if isinstance(step, Finish | LoopEnd):
                 return
             filled = ZERO
             if isinstance(step, Send):
-                order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price)
+                order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price, step.symbol)
                 self._sender.submit(flight, order, step.purpose)
                 await self._sender.recorded()
                 filled = await self._sender.send(flight, order)
                 if not filled:
-                    flight.refusals[step.venue] += 1
+                    flight.refusals[step.symbol or step.venue] += 1
             if isinstance(step, Wait) or not filled:
                 await self._time.sleep(self._retry_ns, Turn.VENUE.order(symbol=flight.market.symbol))
 
-    def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Finish:
+    def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Finish | LoopEnd:
         market, opened = flight.market, flight.opened
+        if flight.along:
+            return self._loops.next_step(flight, out_of_time=out_of_time)
         flows = self._trades.pairs[opened.pair_id]
         if flows.bought == flows.sold and not flight.unanswered:
             return balanced(opened.kind, flows.bought)
@@ -365,25 +394,43 @@ class Executor:
             dust_usd=self._settings.dust_usd,
         )
 
-    def _leg_order(self, flight: Flight, venue: str, side: Side, limit_price: Decimal) -> Order:
+    def _leg_order(self, flight: Flight, leg: TransactionLeg) -> Order:
         """Return the order of a leg: what the pair wants, down to the venue's own lot."""
-        rules = flight.market.instruments[venue].rules
-        return self._order(flight, venue, side, rules.floor_quantity(flight.opened.quantity), limit_price)
+        rules = flight.market_of(leg.symbol).instruments[leg.venue].rules
+        assert leg.limit is not None
+        return self._order(flight, leg.venue, leg.side, rules.floor_quantity(leg.quantity), leg.limit, leg.symbol)
 
-    def _order(self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal) -> Order:
+    def _order(
+        self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal, symbol: str = ""
+    ) -> Order:
         return Order(
             client_order_id=f"{self.order_prefix}{self._trades.orders_submitted + 1}",
             venue=venue,
-            symbol=flight.market.symbol,
+            symbol=symbol or flight.market.symbol,
             side=side,
             quantity=quantity,
             limit_price=limit_price,
         )
 
 
-def entry_of(opportunity: Opportunity, number: int, *, holds: bool = True) -> PairOpened:
+def entry_of(opportunity: Opportunity, number: int, *, holds: bool = True) -> Intent:
     """Return the entry that an opportunity becomes, as the pair of this number."""
     route = opportunity.route
+    if opportunity.legs is not None:
+        return TransactionOpened(
+            pair_id=f"p{number}",
+            trade_id=f"t{number}",
+            kind=PairKind.ENTRY,
+            symbol=route.symbol,
+            legs=tuple(
+                TransactionLeg(
+                    venue=route.buy_venue, symbol=leg.symbol, side=leg.side, quantity=leg.quantity, limit=leg.limit
+                )
+                for leg in opportunity.legs
+            ),
+            reserved_usd=opportunity.notional_usd,
+            holds=False,
+        )
     return PairOpened(
         pair_id=f"p{number}",
         trade_id=f"t{number}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import attrs
 
@@ -25,6 +26,12 @@ class Flight:
     refusals: Counter[str] = attrs.field(factory=Counter)
     unanswered: dict[str, Order] = attrs.field(factory=dict)
     expected: list[tuple[int, str, Order]] = attrs.field(factory=list)
+    #: Of a loop: the markets of its symbols.
+    along: Mapping[str, Market] = attrs.field(factory=dict)
+
+    def market_of(self, symbol: str) -> Market:
+        """Return the market of a symbol that it trades."""
+        return self.along.get(symbol, self.market)
 
 
 def order_of(submitted: OrderSubmitted) -> Order:

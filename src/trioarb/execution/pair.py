@@ -17,7 +17,7 @@ from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.strategy.leg import Leg
 
-__all__ = ["Finish", "PairState", "Send", "Wait", "balanced", "next_step"]
+__all__ = ["Finish", "PairState", "Send", "Wait", "balanced", "evening", "next_step"]
 
 
 class PairState(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,13 +38,14 @@ class PairState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
-    """Send this IOC order."""
+    """Send this IOC order. ``symbol``: of what, where that isn't the pair's own symbol."""
 
     venue: str
     side: Side
     quantity: Decimal
     limit_price: Decimal
     purpose: Purpose
+    symbol: str = ""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -106,21 +107,26 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
         if not leg.is_priced:
             continue
         price, fee_bps, selling = leg.price, leg.instrument.taker_fee_bps, leg.side is Side.SELL
-        limit = leg.limit_beyond(slippage_bps)
         cost = -price * (BPS - fee_bps) / BPS if selling else price * (BPS + fee_bps) / BPS
         if purpose is Purpose.HEDGE:
             cost -= price * exit_bps / BPS
-        quantity = leg.lots(min(abs(imbalance), leg.payable(limit)))
-        if selling and not leg.takes(quantity, limit):
-            limit = leg.limit  # worth enough at the touch, but not so far below it
-            quantity = leg.lots(min(abs(imbalance), leg.payable(limit)))
-        quantity = _leave_no_crumb(leg, quantity, limit)
+        quantity, limit = evening(leg, abs(imbalance), slippage_bps)
         if leg.takes(quantity, limit):
             yield _Remedy(
                 order=Send(venue=leg.venue, side=leg.side, quantity=quantity, limit_price=limit, purpose=purpose),
                 refusals=state.refusals.get(leg.venue, 0),
                 cost=cost,
             )
+
+
+def evening(leg: Leg, imbalance: Decimal, slippage_bps: Decimal) -> tuple[Decimal, Decimal]:
+    """Return how much of an imbalance a leg that has a price can trade away, perhaps too little, and at which limit."""
+    limit = leg.limit_beyond(slippage_bps)
+    quantity = leg.lots(min(imbalance, leg.payable(limit)))
+    if leg.side is Side.SELL and not leg.takes(quantity, limit):
+        limit = leg.limit  # worth enough at the touch, but not so far below it
+        quantity = leg.lots(min(imbalance, leg.payable(limit)))
+    return _leave_no_crumb(leg, quantity, limit), limit
 
 
 def _leave_no_crumb(leg: Leg, quantity: Decimal, price: Decimal) -> Decimal:

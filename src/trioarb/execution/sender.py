@@ -55,7 +55,7 @@ class Sender:
 
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> None:
         """Record the order before it is sent."""
-        instrument, durable = flight.market.instruments[order.venue], not self._journal.is_failing
+        instrument, durable = flight.market_of(order.symbol).instruments[order.venue], not self._journal.is_failing
         self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
         self.take_on(flight, order)
 
@@ -86,7 +86,7 @@ class Sender:
             if at_ns is None or at_ns >= now_ns + self._leg_timeout_ns:
                 return False
             expected.append((at_ns, order.venue, order))
-        flight.expected = sorted(expected)
+        flight.expected = sorted(expected, key=lambda one: (one[0], one[2].symbol, one[1]))
         return True
 
     def hear_at_once(self, flight: Flight) -> bool:

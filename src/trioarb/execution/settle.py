@@ -276,7 +276,9 @@ def settle_late(
         )
     ]
     if left:
-        events.append(_residual(left, _next_id(residual, submitted), order.pair.opened, instrument.base, usd_per_quote))
+        next_id = _next_id(residual, submitted)
+        rest = _residual(left, next_id, order.pair.opened, instrument.base, usd_per_quote)
+        events.append(replace(rest, symbol=residual.symbol))
     return events
 
 
@@ -293,7 +295,8 @@ def residual_of_reopened(order: OpenOrder, base: str, usd_per_quote: Decimal) ->
     left = _possible(submitted)
     left = replace(left, quantity=order.unfilled.copy_sign(left.quantity))
     number = submitted.client_order_id.rpartition("-")[2]
-    return _residual(left, f"{opened.pair_id}.{number}.{order.reopened}", opened, base, usd_per_quote)
+    residual = _residual(left, f"{opened.pair_id}.{number}.{order.reopened}", opened, base, usd_per_quote)
+    return replace(residual, symbol=submitted.symbol)
 
 
 def _opened(

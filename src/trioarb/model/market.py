@@ -11,7 +11,7 @@ import msgspec
 
 from trioarb.model.rules import TradingRules
 
-__all__ = ["Book", "Instrument", "InstrumentStatus", "Level", "Listing", "Quote", "Route", "TradingRules"]
+__all__ = ["Book", "Instrument", "InstrumentStatus", "Level", "Listing", "Quote", "Route", "TradingRules", "Triangle"]
 
 
 @attrs.frozen(kw_only=True)
@@ -101,3 +101,18 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, order=True):
     def reversed(self) -> Route:
         """The route that closes what this one opened."""
         return Route(symbol=self.symbol, buy_venue=self.sell_venue, sell_venue=self.buy_venue)
+
+
+class Triangle(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """Three symbols of three assets: the *money* a loop begins and ends with, a *bridge*, and what is bought and sold.
+
+    ``home``: that in money (ETHUSDT); ``cross``: that in the bridge (ETHBTC); ``other``: the bridge in money (BTCUSDT).
+    """
+
+    home: str
+    cross: str
+    other: str
+
+    @property
+    def symbols(self) -> tuple[str, str, str]:
+        return self.home, self.cross, self.other

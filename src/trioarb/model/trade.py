@@ -90,6 +90,8 @@ class ExitReason(Enum):
 class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both.
 
+    Of a loop, ``usd`` is the most that it may leave one-sided, which is about twice what goes around.
+
     ``entry_bps``: the least edge of this very entry, if it isn't the strategy's.
     """
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from trioarb.errors import clean, cut, shown
 from trioarb.model.event import GuardTripped
-from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules
+from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
 from trioarb.model.rules import TickRange, check_ticks
@@ -40,6 +40,7 @@ __all__ = [
     "check_rules",
     "check_stats",
     "check_texts",
+    "check_triangles",
     "check_tripped",
     "check_update",
     "check_updates",
@@ -545,3 +546,11 @@ def check_band(value: object) -> ExitBand:
     if band.from_ns is not None:
         check_whole(band.from_ns, "from_ns")
     return band
+
+
+def check_triangles(value: object, *, holds: bool) -> tuple[Triangle, ...]:
+    """Return the triangles that a strategy goes around, each once."""
+    found = tuple(is_a(one, Triangle, "triangles") for one in is_a(value, (tuple, list), "triangles"))
+    if found and holds:
+        raise Nonsense("triangles of a strategy that holds; expected holds = False: a loop leaves no position")
+    return tuple(dict.fromkeys(found))

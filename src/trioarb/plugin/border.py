@@ -310,6 +310,7 @@ class _CheckedStrategy(Strategy):
         self.entry_bps = answer.check_amount(inner.entry_bps, "entry_bps")
         self.exit_bps = answer.check_amount(inner.exit_bps, "exit_bps")
         self.holds = answer.is_a(inner.holds, bool, "holds")
+        self.triangles = answer.check_triangles(inner.triangles, holds=self.holds)
         self._inner = inner
         self._where = where
 

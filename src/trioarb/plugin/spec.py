@@ -111,7 +111,13 @@ class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
 
 @attrs.frozen(kw_only=True)
 class StrategySpec(PluginSpec[StrategyContext, Strategy]):
-    """Opened once per symbol."""
+    """Opened once per symbol.
+
+    ``loops``: it goes around `Strategy.triangles` at one venue, instead of trading routes between venues. An asset that
+    is the base of one symbol and the quote asset of another needs no rate then.
+    """
 
     kind = "strategy"
     opens = (Strategy,)
+
+    loops: bool = False

@@ -1,4 +1,4 @@
-"""Who is told of every quote of a symbol at a venue: simulated venues, as long as an order rests there."""
+"""Who is told of every quote of a symbol at a venue: simulated venues, as long as an order rests there, and loops."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ class Followed:
     __slots__ = ("_told", "on_change")
 
     def __init__(self) -> None:
-        self._told: dict[int, Callable[[], None]] = {}
+        #: By venue, of everybody who follows it.
+        self._told: dict[int, dict[str, Callable[[], None]]] = {}
         self.on_change: Callable[[], None] = lambda: None
 
     def __bool__(self) -> bool:
         """Return whether every quote has to be shown."""
         return bool(self._told)
 
-    def follow(self, venue: int, told: Callable[[], None] | None) -> None:
-        """Call ``told`` after each quote of a venue that is on the board; ``None``: no more."""
+    def follow(self, venue: int, told: Callable[[], None] | None, *, who: str = "") -> None:
+        """Call ``told`` after each quote of a venue that is on the board, as ``who`` follows it; ``None``: no more."""
+        followers = self._told.setdefault(venue, {})
         if told is None:
-            self._told.pop(venue, None)
+            followers.pop(who, None)
         else:
-            self._told[venue] = told
+            followers[who] = told
+        if not followers:
+            del self._told[venue]
         self.on_change()
 
     def tell(self, venue: int) -> None:
         """Tell who follows a venue that a quote of it is on the board."""
-        told = self._told.get(venue)
-        if told is not None:
+        for told in tuple(self._told.get(venue, {}).values()):
             told()

@@ -214,8 +214,9 @@ class TradeTimeline(Folding):
         if pair is not None:
             pair.count(event)
             late, what, parts = "", pair.opened.kind.value, pair.parts
-        parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
-        parts[f"{what}: fees"] -= fee
+        if event.quote in self._fx:  # what the cross leg of a loop moves is left over, and no money
+            parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
+            parts[f"{what}: fees"] -= fee
         self._tell(
             record.ts_ns,
             f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}, fee "

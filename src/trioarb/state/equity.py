@@ -131,7 +131,9 @@ class Equity(Folding):
         self._fx = dict(opened.fx)
 
     def _list(self, listed: InstrumentListed, _: Record) -> None:
-        self._symbols[listed.base][listed.symbol] = self._fx.get(listed.quote, ZERO)
+        # What only loops go through has a quote asset without a rate, and is no price of its base.
+        if listed.quote in self._fx:
+            self._symbols[listed.base][listed.symbol] = self._fx[listed.quote]
         self._venues[listed.venue] = None
 
     def _deposit(self, deposited: Deposited, _: Record) -> None:

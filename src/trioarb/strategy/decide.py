@@ -61,6 +61,7 @@ class Decider:
         "_path_of",
         "_slippage_bps",
         "_usd_per_quote",
+        "enters",
         "entry_from",
         "held",
         "instruments",
@@ -86,6 +87,8 @@ class Decider:
         self.strategy = strategy
         #: From which edge on the strategy wants to be asked of each path; none before the first `declare`.
         self.entry_from: Mapping[Route, float] = {}
+        #: Whether there is anything to decide on entries of.
+        self.enters = True
         #: The open positions and their bands.
         self.held: Sequence[Held] = ()
         self._board = board
@@ -142,16 +145,18 @@ class Decider:
             asked.sort(key=_by_edge)
         return (None if best_edge == -inf else best_edge), asked
 
-    def entry(self, route: Route, wanted: OrderSize, *, is_busy: bool) -> Opportunity | NotSized:
-        """Return what to enter on a route, or why that can't be. ``is_busy``: a pair of the symbol is in flight."""
+    def entry(self, path: Path, wanted: OrderSize, *, is_busy: bool) -> Opportunity | NotSized:
+        """Return what to enter on a path, or why that can't be. ``is_busy``: a pair of the symbol is in flight."""
+        route = path.route
         if is_busy:
             return NotSized("pair_in_flight")
         if halted := self._halted(route):
             return NotSized(f"halted.{halted}")
-        return self.size(route, wanted)
+        return self.size(path, wanted)
 
-    def size(self, route: Route, wanted: OrderSize) -> Opportunity | NotSized:
+    def size(self, path: Path, wanted: OrderSize) -> Opportunity | NotSized:
         """Return an entry of no more than is wanted, at the present prices."""
+        route = path.route
         return size_entry(
             route,
             wanted,

@@ -116,7 +116,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         """Return how much base asset can be traded at a limit: bought, the fee included, or sold."""
         if self.side is Side.BUY:
             return self.free_quote * BPS / (limit * (BPS + max(self.instrument.taker_fee_bps, ZERO))) if limit else ZERO
-        if self.account is Account.SPOT or not limit:
+        if self.account is Account.SPOT or not limit or not self.usd_per_quote:
             return self.free_base
         return self.free_base + self.max_borrow_usd / (limit * self.usd_per_quote)
 

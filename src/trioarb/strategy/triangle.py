@@ -1,9 +1,6 @@
 """Loops through three symbols of one venue: which there are, what they earn, and how much of one can be traded.
 
-A triangle has three assets: the *money* that a loop begins and ends with, a *bridge*, and what is bought and sold. Its
-*home* is the symbol of that in money (ETHUSDT), its *cross* the symbol of that in the bridge (ETHBTC), and its *other*
-symbol is the bridge in money (BTCUSDT). It is gone around in two ways: buy at home and sell through the bridge, or buy
-through the bridge and sell at home.
+It is gone around in two ways: buy at home and sell through the bridge, or buy through the bridge and sell at home.
 """
 
 from __future__ import annotations
@@ -13,28 +10,16 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from trioarb.model.market import Listing, Route
+from trioarb.model.market import Listing, Route, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, floor_to
 from trioarb.model.order import Side
 from trioarb.model.trade import LegPlan, Opportunity, OrderSize
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized
 
-__all__ = ["LoopLegs", "Triangle", "loop_edge_bps", "size_loop", "triangle_of", "triangles_in"]
+__all__ = ["LoopLegs", "loop_edge_bps", "size_loop", "triangle_of", "triangles_in"]
 
 _STEP = Decimal("1e-6")
-
-
-class Triangle(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """Three symbols of three assets, each of which is in two of them."""
-
-    home: str
-    cross: str
-    other: str
-
-    @property
-    def symbols(self) -> tuple[str, str, str]:
-        return self.home, self.cross, self.other
 
 
 def triangle_of(listings: Sequence[Listing]) -> Triangle | None:
@@ -93,7 +78,8 @@ def size_loop(
     """Return the loop with the numbers that would be sent, or what is in the way.
 
     All three legs go out together, each paid from stock of what it spends. The cross leg's quantity is the least of
-    what is wanted, displayed, and can be paid; the others follow from it, to the nearest lot, so that nothing but a
+    what is wanted (in USD: of what may be left one-sided, which is about twice what goes around), displayed, and can be
+    paid; the others follow from it, to the nearest lot, so that nothing but a
     crumb of a lot is left of any asset but the money: ``dust`` says by asset what earlier loops left (below zero: what
     they lack), which this one takes up. The edge is checked with all of these numbers; what it leaves counts at its
     limit.
@@ -153,7 +139,8 @@ def _bounds(legs: LoopLegs, wanted: OrderSize, dust: Mapping[str, Decimal]) -> d
         _balance(other): (other.payable(other.limit) - elsewhere) / bridge,
     }
     if wanted.usd is not None:
-        bounds["order_size"] = wanted.usd / (home.limit * home.usd_per_quote)
+        rest = wanted.usd / home.usd_per_quote - at_home * home.limit - elsewhere * other.limit
+        bounds["order_size"] = rest / (home.limit + bridge * other.limit)
     if wanted.base is not None:
         bounds["order_size"] = min(wanted.base, bounds.get("order_size", wanted.base))
     return bounds

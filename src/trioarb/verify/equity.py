@@ -102,7 +102,7 @@ class Equity(Folding):
             return known
         for at in (venue, *self._venues):
             for symbol, listed in self._listings.symbols.items():
-                if listed.base == asset:
+                if listed.base == asset and listed.is_valued:
                     price = self._marks.price(symbol, at, quantity if quantity else Decimal(1))
                     if price is not None:
                         return price * listed.usd_per_quote

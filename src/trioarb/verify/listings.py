@@ -18,12 +18,16 @@ _ONE = Decimal(1)
 
 @attrs.define
 class Listed:
-    """A symbol's assets, the value of its quote asset, and how each venue lists it."""
+    """A symbol's assets, the value of its quote asset, and how each venue lists it.
+
+    ``is_valued``: the quote asset has a rate. What has none can be gone through by a loop, and else not be traded.
+    """
 
     base: str
     quote: str
     usd_per_quote: Decimal
     at: dict[str, InstrumentListed | InstrumentChanged] = attrs.field(factory=dict)
+    is_valued: bool = True
 
 
 class Listings(Folding):
@@ -38,9 +42,7 @@ class Listings(Folding):
     def _list(self, event: InstrumentListed | InstrumentChanged, record: Record) -> None:
         listed = self.symbols.get(event.symbol)
         if listed is None:
-            if event.quote not in self.fx:
-                self._findings.add(Check.INTENTS, record, f"lists a quote asset without a rate, {event.quote}")
-            listed = Listed(event.base, event.quote, self.fx.get(event.quote, _ONE))
+            listed = Listed(event.base, event.quote, self.fx.get(event.quote, _ONE), is_valued=event.quote in self.fx)
             self.symbols[event.symbol] = listed
         elif (listed.base, listed.quote) != (event.base, event.quote):
             self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")

@@ -108,8 +108,9 @@ class Orders(Folding):
         self.earned[event.quote] += (-value if is_buy else value) - fee
         pair = order.pair
         if pair is not None:
-            if (event.base, event.quote) != (pair.listed.base, pair.listed.quote):
-                add(Check.ANSWERS, record, f"moves other assets than {pair.listed.base} and {pair.listed.quote}")
+            listed = pair.listed_as(event.symbol)
+            if (event.base, event.quote) != (listed.base, listed.quote):
+                add(Check.ANSWERS, record, f"moves other assets than {listed.base} and {listed.quote}")
             flow = order.late if pair.has_ended else pair.flow(event.symbol, event.venue)
             if flow is not None:
                 flow.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)

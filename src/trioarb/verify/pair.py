@@ -18,6 +18,7 @@ from trioarb.model.event import (
 from trioarb.model.number import ZERO
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed
+from trioarb.verify.loop import Loop
 
 __all__ = ["Pair", "Trade", "is_average"]
 
@@ -67,14 +68,22 @@ class Pair:
     has_ended: bool = False
     #: The legs of a transaction, by their places, that an order was sent for.
     sent_legs: set[int] = attrs.field(factory=set)
+    #: What it is, if it goes through several symbols.
+    loop: Loop | None = None
 
     @property
     def earned(self) -> Decimal:
-        return self.buy.earned + self.sell.earned
+        return self.buy.earned + self.sell.earned if self.loop is None else self.loop.earned
+
+    def listed_as(self, symbol: str) -> Listed:
+        """Return how a symbol that it trades is listed."""
+        return self.listed if self.loop is None else self.loop.listed.get(symbol, self.listed)
 
     def flow(self, symbol: str, venue: str) -> Flow | None:
         """Return what was traded of an instrument; ``None``: it has no leg there."""
         opened = self.opened
+        if self.loop is not None:
+            return self.loop.flows.get(symbol) if venue == opened.buy_venue else None
         if symbol != opened.symbol:
             return None
         return self.buy if venue == opened.buy_venue else self.sell if venue == opened.sell_venue else None

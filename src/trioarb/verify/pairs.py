@@ -25,6 +25,7 @@ from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed, Listings
+from trioarb.verify.loop import Loop, is_loop, problem_of_loop
 from trioarb.verify.pair import Pair, Trade, is_average
 from trioarb.verify.transaction import problem_of, problem_of_order
 
@@ -72,10 +73,15 @@ class Pairs(Folding):
         is_new = self._pair_ids.add(event.pair_id)
         if not is_new:
             self._findings.add(Check.INTENTS, record, "opens a pair that there was already")
-        if isinstance(event, TransactionOpened) and (problem := problem_of(event)):
-            self._findings.add(Check.INTENTS, record, problem)
-        places = (event.symbol, event.buy_venue), (event.symbol, event.sell_venue)
-        other = self._by_instrument.get(places[0]) or self._by_instrument.get(places[1])
+        loop = None
+        if isinstance(event, TransactionOpened):
+            symbols = self._listings.symbols
+            if problem := problem_of_loop(event, symbols) if is_loop(event) else problem_of(event):
+                self._findings.add(Check.INTENTS, record, problem)
+            elif is_loop(event):
+                loop = Loop(event, {leg.symbol: symbols[leg.symbol] for leg in event.legs})
+        places = tuple(dict.fromkeys((leg.symbol, leg.venue) for leg in event.legs))
+        other = next((self._by_instrument[place] for place in places if place in self._by_instrument), None)
         if other is not None:
             self._findings.add(
                 Check.INTENTS, record, f"opens a pair while {other.opened.pair_id} of that symbol is in flight"
@@ -83,19 +89,21 @@ class Pairs(Folding):
         listed = self._listings.symbols.get(event.symbol)
         if listed is None or not {event.buy_venue, event.sell_venue} <= listed.at.keys():
             self._findings.add(Check.INTENTS, record, "opens a pair of what is not listed at both its venues")
-        elif event.buy_venue == event.sell_venue or event.quantity <= 0:
+        elif loop is None and (event.buy_venue == event.sell_venue or event.quantity <= 0):
             self._findings.add(Check.INTENTS, record, "opens a pair that trades nothing, or between one venue")
         listed = listed or Listed("", "", _ONE)
         is_entry = event.kind is PairKind.ENTRY
-        trade = self._enter(record, event, listed) if is_entry else self._exit(record, event)
-        pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees, is_entry)
+        trade = self._enter(record, event, listed, loop) if is_entry else self._exit(record, event)
+        pair = Pair(event, trade, listed, trade.quantity, trade.cash - trade.fees, is_entry, loop=loop)
         self.in_flight[event.pair_id] = self.of_trade[event.trade_id] = pair
-        self._by_instrument[places[0]] = self._by_instrument[places[1]] = pair
+        self._by_instrument.update(dict.fromkeys(places, pair))
 
-    def _enter(self, record: Record, event: Intent, listed: Listed) -> Trade:
+    def _enter(self, record: Record, event: Intent, listed: Listed, loop: Loop | None) -> Trade:
         if not self._trade_ids.add(event.trade_id):
             self._findings.add(Check.INTENTS, record, "enters a trade that there was already")
         reserved = event.quantity * max(event.buy_limit, event.sell_limit) * listed.usd_per_quote
+        if loop is not None:
+            reserved = loop.reserved_usd
         if event.reserved_usd != reserved:
             what = f"reserves {text(event.reserved_usd)} USD for {text(reserved)}"
             self._findings.add(Check.EXPOSURE, record, what)
@@ -131,9 +139,14 @@ class Pairs(Folding):
             return None
         pair.undone[event.client_order_id] = event
         opened, purpose, is_buy = pair.opened, event.purpose, event.side is Side.BUY
-        if not _locks_enough(event, pair.listed, is_buy):
+        if not _locks_enough(event, pair.listed_as(event.symbol), is_buy):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
-        if event.symbol != opened.symbol or event.venue not in (opened.buy_venue, opened.sell_venue):
+        if pair.loop is not None:
+            if what := pair.loop.problem_of_order(event):
+                self._findings.add(Check.INTENTS, record, what)
+            elif purpose is Purpose.LEG and self._course.is_draining:
+                self._findings.add(Check.ENTRIES, record, "sends an entry's leg while the campaign drains")
+        elif event.symbol != opened.symbol or event.venue not in (opened.buy_venue, opened.sell_venue):
             self._findings.add(Check.INTENTS, record, f"is an order for something else than {opened.pair_id} trades")
         elif isinstance(opened, TransactionOpened):
             if what := problem_of_order(opened, event, pair.sent_legs):
@@ -158,7 +171,7 @@ class Pairs(Folding):
         if pair is None or residual is None:
             self._findings.add(Check.INTENTS, record, "is to trade away a residual that no residual_worked names")
             return pair
-        if not _locks_enough(event, pair.listed, event.side is Side.BUY):
+        if not _locks_enough(event, pair.listed_as(event.symbol), event.side is Side.BUY):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         is_opposite = (event.side is Side.SELL) == (residual.quantity > 0)
         if (
@@ -193,13 +206,24 @@ class Pairs(Folding):
         if pair.residuals:
             self.left[event.pair_id] = pair
         opened, trade = pair.opened, pair.trade
-        for venue in (opened.buy_venue, opened.sell_venue):
-            if self._by_instrument.get((opened.symbol, venue)) is pair:
-                del self._by_instrument[opened.symbol, venue]
+        for leg in opened.legs:
+            if self._by_instrument.get((leg.symbol, leg.venue)) is pair:
+                del self._by_instrument[leg.symbol, leg.venue]
         if self.of_trade.get(opened.trade_id) is pair:
             del self.of_trade[opened.trade_id]
         if (event.trade_id, event.symbol, event.kind) != (opened.trade_id, opened.symbol, opened.kind):
             self._findings.add(Check.PAIRS, record, "ends another pair than was opened")
+        if pair.undone:
+            self._check_undone(record, pair)
+        self._check_outcome(record, event, pair)
+        if pair.loop is not None:
+            self._check_loop(record, event, pair, pair.loop)
+        else:
+            self._check_both_legs(record, event, pair)
+        if not trade.quantity:
+            self.trades.pop(opened.trade_id, None)
+
+    def _check_both_legs(self, record: Record, event: PairEnded, pair: Pair) -> None:
         bought, sold = pair.buy.net, -pair.sell.net
         if event.bought != bought or event.sold != sold:
             what = (
@@ -207,13 +231,20 @@ class Pairs(Folding):
                 f"its fills come to {text(bought)} and {text(sold)}"
             )
             self._findings.add(Check.PAIRS, record, what)
-        if pair.undone:
-            self._check_undone(record, pair)
-        self._check_outcome(record, event, pair)
         self._check_legs(record, event, pair, bought, sold)
         self._check_pnl(record, event, pair)
-        if not trade.quantity:
-            self.trades.pop(opened.trade_id, None)
+
+    def _check_loop(self, record: Record, event: PairEnded, pair: Pair, loop: Loop) -> None:
+        for is_money, what in loop.problems(event, pair.residuals, pair.dust):
+            self._findings.add(Check.PNL if is_money else Check.POSITIONS, record, what)
+        position = pair.position
+        if isinstance(position, PositionClosed):
+            said = position.pnl_usd, position.fees_usd, position.exit_buy_price, position.exit_sell_price
+            if said != (event.pnl_usd, event.fees_usd, None, None):
+                self._findings.add(Check.PNL, record, "ends a loop whose position_closed says something else of it")
+        elif loop.went_around:
+            what = f"went around with {text(loop.went_around)}, and no position was opened and closed"
+            self._findings.add(Check.POSITIONS, record, what)
 
     def _check_undone(self, record: Record, pair: Pair) -> None:
         """An order may only be left behind if a residual stands for it."""
@@ -230,7 +261,13 @@ class Pairs(Folding):
             what = "is hedged, but opened no position"
         elif outcome is PairOutcome.FLAT and opened:
             what = "is flat, but opened a position"
-        elif outcome is PairOutcome.FLAT and pair.is_entry and not event.dust and (event.bought or event.sold):
+        elif (
+            outcome is PairOutcome.FLAT
+            and pair.is_entry
+            and pair.loop is None
+            and not event.dust
+            and (event.bought or event.sold)
+        ):
             what = f"is flat and left no dust, but bought {text(event.bought)} and sold {text(event.sold)}"
         else:
             return

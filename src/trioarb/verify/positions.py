@@ -35,6 +35,11 @@ class Positions(Folding):
         if (event.symbol, event.buy_venue, event.sell_venue) != (opened.symbol, opened.buy_venue, opened.sell_venue):
             add(Check.POSITIONS, record, f"opens a position on another route than {opened.pair_id}")
         trade.opened, trade.opened_ns, pair.position = event, record.ts_ns, event
+        if pair.loop is not None:
+            if what := pair.loop.problem_of_position(event):
+                add(Check.POSITIONS, record, what)
+            self._hold(record, event, trade, pair.listed, event.buy_price, event.sell_price)
+            return
         buy, sell, quantity = pair.buy, pair.sell, event.quantity
         least = min(buy.net, -sell.net)
         if not 0 < quantity <= least:

@@ -14,6 +14,7 @@ from trioarb.model.order import Side
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listings
+from trioarb.verify.loop import Loop
 from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
 
@@ -29,17 +30,34 @@ class _Resolution:
     residual: ResidualLeft
     usd_per_quote: Decimal
     late: Flow
-    left: Decimal = ZERO
+    #: The loop whose cross order it stood for: what that moved is left of two assets, and brought no money.
+    loop: Loop | None = None
+    #: By symbol.
+    left: dict[str, Decimal] = attrs.field(factory=dict)
     value: Decimal = ZERO
 
     @property
-    def left_by_fills(self) -> Decimal:
-        """What there has to be left."""
-        return (ZERO if self.residual.possible else self.residual.quantity) + self.late.net
+    def left_by_fills(self) -> dict[str, Decimal]:
+        """What there has to be left, by symbol."""
+        if self.loop is not None:
+            by_symbol = self.loop.left_by(self.late)
+        else:
+            before = ZERO if self.residual.possible else self.residual.quantity
+            by_symbol = {self.residual.symbol: before + self.late.net}
+        return {symbol: quantity for symbol, quantity in by_symbol.items() if quantity}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return (self.residual.symbol,) if self.loop is None else self.loop.homes
 
     @property
     def earned_usd(self) -> Decimal:
-        return (self.late.earned + self.value - self.residual.booked_value) * self.usd_per_quote
+        brought = self.late.earned if self.loop is None else ZERO
+        return (brought + self.value - self.residual.booked_value) * self.usd_per_quote
+
+    @property
+    def fees_usd(self) -> Decimal:
+        return self.late.fees * self.usd_per_quote if self.loop is None else self.loop.fees_usd_of(self.late)
 
 
 class Residuals(Folding):
@@ -65,7 +83,8 @@ class Residuals(Folding):
         if pair is not None:
             pair.residuals.append(event)
             opened = pair.opened
-            if (event.trade_id, event.symbol) != (opened.trade_id, opened.symbol):
+            symbols = (opened.symbol,) if pair.loop is None else pair.loop.homes
+            if event.trade_id != opened.trade_id or event.symbol not in symbols:
                 add(Check.RESIDUALS, record, f"belongs to another trade than {opened.pair_id}")
             if event.venue not in (opened.buy_venue, opened.sell_venue):
                 add(Check.RESIDUALS, record, f"is at another venue than {opened.pair_id} traded at")
@@ -74,9 +93,9 @@ class Residuals(Folding):
         elif self._stands_for_reopened(event):
             pass
         elif pending is not None and pending.residual.pair_id == event.pair_id:
-            pending.left += event.quantity
+            pending.left[event.symbol] = pending.left.get(event.symbol, ZERO) + event.quantity
             pending.value += event.booked_value
-            if (event.venue, event.symbol) != (pending.residual.venue, pending.residual.symbol):
+            if event.venue != pending.residual.venue or event.symbol not in pending.symbols:
                 add(Check.RESIDUALS, record, f"is elsewhere than {pending.residual.residual_id}, of which it is left")
         else:
             add(Check.RESIDUALS, record, f"belongs to no pair: {self._pairs.why_not_in_flight(event.pair_id)}")
@@ -119,12 +138,16 @@ class Residuals(Folding):
             self._findings.add(Check.RESIDUALS, record, f"resolves a residual while {order_id} has no last word")
         order = self._orders.late.pop(order_id, None)
         listed = self._listings.symbols.get(residual.symbol)
+        loop = None if order is None or order.pair is None else order.pair.loop
+        if loop is not None and order is not None and order.submitted.symbol in loop.homes:
+            loop = None
         self.pending = _Resolution(
             record,
             event,
             residual,
             listed.usd_per_quote if listed else ZERO,
             (order.late if order else None) or Flow(),
+            loop,
         )
 
     def awaited_usd(self) -> Decimal:
@@ -142,9 +165,10 @@ class Residuals(Folding):
             return
         event, left, pnl_usd = pending.event, pending.left_by_fills, pending.earned_usd
         if pending.left != left:
-            what = f"leaves {text(pending.left)}, but {text(left)} of it were not traded away"
+            told, there = (text(sum(one.values(), ZERO)) for one in (pending.left, left))
+            what = f"leaves {told}, but {there} of it were not traded away"
             self._findings.add(Check.RESIDUALS, pending.record, what)
-        fees_usd = pending.late.fees * pending.usd_per_quote
+        fees_usd = pending.fees_usd
         if (event.pnl_usd, event.fees_usd) != (pnl_usd, fees_usd):
             what = (
                 f"says a PnL of {text(event.pnl_usd)} and fees of {text(event.fees_usd)} USD; late fills and what is "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
 
@@ -249,16 +249,10 @@ class Verifier:
         self._check_pnl(last)
 
     def _check_exposure(self, record: Record) -> None:
-        """Exposure is that of positions, of residuals, and what pairs in flight reserve.
-
-        What is long and what is short of one trade hedge each other: the larger counts.
-        """
+        """Exposure is that of positions, of residuals, and what pairs in flight reserve."""
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
-        sides: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
-        for residual in self._residuals.open.values():
-            sides[residual.trade_id][residual.quantity > 0] += residual.cost_usd
-        left = sum(map(max, sides.values()), ZERO)
+        left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
         dust = sum((abs(cost) for cost in self._pairs.dust_cost_usd.values()), ZERO)
         exposure = self._exposure
         if exposure is not None and exposure.exposure_usd() != reserved + positions + left + dust:
@@ -271,7 +265,7 @@ class Verifier:
     def _check_pnl(self, record: Record) -> None:
         """All PnL together is what all fills earned, except what open positions hold of it; and the rest's value."""
         symbols, pairs, residuals = self._listings.symbols, self._pairs, self._residuals
-        fx = {listed.quote: listed.usd_per_quote for listed in symbols.values()}
+        fx = {listed.quote: listed.usd_per_quote for listed in symbols.values() if listed.is_valued}
         earned = sum((amount * fx.get(quote, ZERO) for quote, amount in self._orders.earned.items()), ZERO)
         held = {trade_id: trade.cash - trade.fees for trade_id, trade in pairs.trades.items()}
         booked = dict(residuals.open)
@@ -284,7 +278,8 @@ class Verifier:
             earned -= amount * (listed.usd_per_quote if listed else ZERO)
         for order in self._orders.late.values():
             if order.late is not None and order.pair is not None:
-                earned -= order.late.earned * order.pair.listed.usd_per_quote
+                listed = order.pair.listed_as(order.submitted.symbol)
+                earned -= order.late.earned * (listed.usd_per_quote if listed.is_valued else ZERO)
         for residual in booked.values():
             listed = symbols.get(residual.symbol)
             earned += residual.booked_value * (listed.usd_per_quote if listed else ZERO)

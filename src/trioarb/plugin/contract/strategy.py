@@ -9,7 +9,7 @@ from math import inf
 
 import attrs
 
-from trioarb.model.market import Quote, Route
+from trioarb.model.market import Quote, Route, Triangle
 from trioarb.model.order import Offer
 from trioarb.model.trade import ExitReason, OrderSize, Position
 
@@ -51,6 +51,10 @@ class Strategy(ABC):
     #: Whether an entry opens a position that is closed later. If not, what both legs traded is earned when the pair
     #: ends: there is no exit, nothing is kept back for one, and `exit` is never asked.
     holds: bool = True
+    #: Of a strategy whose spec says ``loops``: the triangles with this symbol as home that it goes around, at each
+    #: venue that lists all three, in both ways. `entry_from_bps` and `entry` are asked about them by a route that buys
+    #: and sells at one venue; a route between venues is none to it. It must not hold.
+    triangles: Sequence[Triangle] = ()
 
     @abstractmethod
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
@@ -100,9 +104,11 @@ class StrategyContext:
     """``venues`` list the symbol; ``touch(venue)`` is its latest accepted quote there.
 
     ``stock(venue)``: how much of its base asset is held there, what orders lock included; below zero: borrowed.
+    ``triangles``: all that the campaign's symbols make, whichever symbol is their home.
     """
 
     symbol: str
     venues: Sequence[str]
     touch: Callable[[str], Quote | None]
     stock: Callable[[str], Decimal]
+    triangles: Sequence[Triangle] = ()

@@ -1,0 +1,295 @@
+"""Account for a loop that has ended: what it earned, and what it left of which asset.
+
+Everything is counted in the money that a loop begins and ends with. What it brought and cost of the other two assets
+is left over, as residuals or dust of their markets in money: no rate is needed beside those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, localcontext
+
+import msgspec
+
+from trioarb.execution.loop import LoopEnd, LoopFlows
+from trioarb.model.event import (
+    DustLeft,
+    Event,
+    OrderSubmitted,
+    PairEnded,
+    PositionClosed,
+    PositionOpened,
+    ResidualLeft,
+    ResidualResolved,
+    TransactionOpened,
+)
+from trioarb.model.number import EXACT, ZERO, per_unit
+from trioarb.model.order import Order, Side
+from trioarb.model.trade import ExitReason, PairOutcome
+from trioarb.quotes.board import Touch
+from trioarb.state.trades import OpenOrder, PairFlows
+
+__all__ = ["Home", "residual_of_cross", "settle_cross_late", "settle_loop"]
+
+_add, _multiply = EXACT.add, EXACT.multiply
+
+
+class Home(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an asset that a loop leaves is at home: its symbol in money, and its prices at a venue, now and last."""
+
+    symbol: str
+    base: str
+    touch: Callable[[str], Touch | None]
+    last_touch: Callable[[str], Touch | None]
+
+
+class _Left(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-sided quantity of an asset, what it cost or brought for a unit, and what it is worth."""
+
+    home: Home
+    venue: str
+    quantity: Decimal
+    price: Decimal
+    possible: bool = False
+    client_order_id: str | None = None
+
+    @property
+    def mark(self) -> Decimal | None:
+        return _side_of(self.home.touch(self.venue), self.quantity)
+
+    @property
+    def last_mark(self) -> Decimal | None:
+        return _side_of(self.home.last_touch(self.venue), self.quantity) if self.mark is None else None
+
+    @property
+    def value(self) -> Decimal:
+        if self.possible:
+            return ZERO
+        known = (mark for mark in (self.mark, self.last_mark) if mark is not None)
+        return _multiply(self.quantity, next(known, self.price))
+
+    def cost_usd(self, usd_per_quote: Decimal) -> Decimal:
+        return _multiply(_multiply(abs(self.quantity), self.price), usd_per_quote)
+
+    def residual(self, residual_id: str, opened: TransactionOpened, usd_per_quote: Decimal) -> ResidualLeft:
+        return ResidualLeft(
+            residual_id=residual_id,
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=self.home.symbol,
+            venue=self.venue,
+            asset=self.home.base,
+            quantity=self.quantity,
+            average_price=self.price,
+            mark_price=self.mark,
+            last_price=self.last_mark,
+            cost_usd=self.cost_usd(usd_per_quote),
+            unknown=self.client_order_id is not None,
+            possible=self.possible,
+            booked_value=self.value,
+            client_order_id=self.client_order_id,
+        )
+
+    def dust(self, opened: TransactionOpened, usd_per_quote: Decimal) -> DustLeft:
+        return DustLeft(
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=self.home.symbol,
+            venue=self.venue,
+            asset=self.home.base,
+            quantity=self.quantity,
+            price=self.price,
+            booked_value=self.value,
+            cost_usd=self.cost_usd(usd_per_quote),
+        )
+
+
+def settle_loop(
+    flows: PairFlows,
+    end: LoopEnd,
+    homes: Mapping[str, Home],
+    *,
+    unknown: Sequence[Order],
+    now_ns: int,
+    usd_per_quote: Decimal,
+) -> list[Event]:
+    """Return the events that end a loop, in the order in which they are to be recorded.
+
+    ``homes`` by symbol: its home and its other symbol. ``unknown``: orders whose fate could not be learnt; a residual
+    stands for each. ``usd_per_quote``: of the money.
+    """
+    opened, loop = flows.opened, LoopFlows.of(flows)
+    assert isinstance(opened, TransactionOpened)
+    home, other = loop.home_leg, loop.other_leg
+    left = [
+        _Left(home=homes[leg.symbol], venue=leg.venue, quantity=quantity, price=leg.limit or ZERO)
+        for leg, quantity in ((home, loop.left_at_home), (other, loop.left_of_bridge))
+        if quantity
+    ]
+    residuals, crumbs = list[_Left](), list[_Left]()
+    for one in left:
+        order = next((order for order in unknown if order.symbol == one.home.symbol), None)
+        if order is not None:
+            one = msgspec.structs.replace(one, client_order_id=order.client_order_id)
+            unknown = [other for other in unknown if other is not order]
+        is_kept = order is not None or one.home.symbol in end.residuals
+        (residuals if is_kept else crumbs).append(one)
+    residuals += [_possible(opened, homes, order) for order in unknown]
+    with localcontext(EXACT):
+        cash, fees = loop.home.cash + loop.other.cash, loop.home.fees + loop.other.fees
+        dust_value = sum((one.value for one in crumbs), ZERO)
+        values = dust_value + sum((one.value for one in residuals), ZERO)
+        pnl = cash - fees + values
+        fees_usd = (fees + loop.cross.fees * (other.limit or ZERO)) * usd_per_quote
+    events: list[Event] = []
+    prices = _prices(loop)
+    if prices is not None and loop.through:
+        position = _opened(opened, loop.through, prices, cash, fees, values, usd_per_quote)
+        events = [position, _closed(position, pnl, fees_usd, now_ns, usd_per_quote)]
+    outcome = PairOutcome.RESIDUAL if residuals else PairOutcome.HEDGED if events else PairOutcome.FLAT
+    events += (
+        one.residual(f"{opened.pair_id}.{number}", opened, usd_per_quote) for number, one in enumerate(residuals, 1)
+    )
+    events += (one.dust(opened, usd_per_quote) for one in crumbs)
+    bought, sold = (loop.home.net, -loop.cross.net) if home.side is Side.BUY else (loop.cross.net, -loop.home.net)
+    events.append(
+        PairEnded(
+            pair_id=opened.pair_id,
+            trade_id=opened.trade_id,
+            symbol=opened.symbol,
+            kind=opened.kind,
+            outcome=outcome,
+            bought=bought,
+            sold=sold,
+            pnl_usd=_multiply(pnl, usd_per_quote),
+            fees_usd=fees_usd,
+            dust=sum((abs(one.quantity) for one in crumbs if one.home.symbol == opened.symbol), ZERO),
+            dust_value_usd=_multiply(dust_value, usd_per_quote),
+        )
+    )
+    return events
+
+
+def _prices(loop: LoopFlows) -> tuple[Decimal, Decimal] | None:
+    """Return at which prices it bought and sold what went around, on average; ``None``: not all legs filled."""
+    sides = [
+        (flow.buy_value, flow.bought) if leg.side is Side.BUY else (flow.sell_value, flow.sold)
+        for leg, flow in ((loop.home_leg, loop.home), (loop.cross_leg, loop.cross), (loop.other_leg, loop.other))
+    ]
+    if not all(quantity for _, quantity in sides):
+        return None
+    direct, cross, other = (per_unit(value, quantity) for value, quantity in sides)
+    through = _multiply(cross, other)
+    return (direct, through) if loop.home_leg.side is Side.BUY else (through, direct)
+
+
+def _opened(
+    opened: TransactionOpened,
+    quantity: Decimal,
+    prices: tuple[Decimal, Decimal],
+    cash: Decimal,
+    fees: Decimal,
+    realised: Decimal,
+    usd_per_quote: Decimal,
+) -> PositionOpened:
+    buy_price, sell_price = prices
+    return PositionOpened(
+        trade_id=opened.trade_id,
+        symbol=opened.symbol,
+        buy_venue=opened.buy_venue,
+        sell_venue=opened.sell_venue,
+        quantity=quantity,
+        buy_price=buy_price,
+        sell_price=sell_price,
+        cash=cash,
+        fees=fees,
+        realised=realised,
+        exposure_usd=_multiply(_multiply(quantity, max(prices)), usd_per_quote),
+    )
+
+
+def _closed(
+    position: PositionOpened, pnl: Decimal, fees_usd: Decimal, now_ns: int, usd_per_quote: Decimal
+) -> PositionClosed:
+    return PositionClosed(
+        trade_id=position.trade_id,
+        symbol=position.symbol,
+        buy_venue=position.buy_venue,
+        sell_venue=position.sell_venue,
+        quantity=position.quantity,
+        entry_buy_price=position.buy_price,
+        entry_sell_price=position.sell_price,
+        fees_usd=fees_usd,
+        pnl_usd=_multiply(pnl, usd_per_quote),
+        opened_at_ns=now_ns,
+        reason=ExitReason.ONCE,
+    )
+
+
+def _possible(opened: TransactionOpened, homes: Mapping[str, Home], order: Order | OrderSubmitted) -> _Left:
+    """Return what an order may have bought or sold; of the cross, at home."""
+    symbol = order.symbol if order.symbol in homes else opened.symbol
+    limits = {leg.symbol: leg.limit or ZERO for leg in opened.legs}
+    return _Left(
+        home=homes[symbol],
+        venue=order.venue,
+        quantity=order.quantity if order.side is Side.BUY else EXACT.minus(order.quantity),
+        price=limits[symbol],
+        possible=True,
+        client_order_id=order.client_order_id,
+    )
+
+
+def residual_of_cross(order: OpenOrder, homes: Mapping[str, Home], usd_per_quote: Decimal) -> ResidualLeft:
+    """Return what stands for a cross order that its venue took up again after its loop had ended."""
+    opened, submitted = order.pair.opened, order.submitted
+    assert isinstance(opened, TransactionOpened)
+    left = _possible(opened, homes, submitted)
+    left = msgspec.structs.replace(left, quantity=order.unfilled.copy_sign(left.quantity))
+    number = submitted.client_order_id.rpartition("-")[2]
+    return left.residual(f"{opened.pair_id}.{number}.{order.reopened}", opened, usd_per_quote)
+
+
+def settle_cross_late(
+    order: OpenOrder, residual: ResidualLeft | None, homes: Mapping[str, Home], *, usd_per_quote: Decimal
+) -> list[Event]:
+    """Return what changes once the fate of a cross order is known whose loop had ended without it.
+
+    What it moved is left over, of both its assets, each in its own market in money.
+    """
+    opened, late, submitted = order.pair.opened, order.late, order.submitted
+    assert isinstance(opened, TransactionOpened)
+    if residual is None:
+        if not late.net:
+            return []
+        raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
+    home, _, other = opened.legs
+    moved = ((home, late.net), (other, EXACT.subtract(late.cash, late.fees)))
+    left = [
+        _Left(home=homes[leg.symbol], venue=leg.venue, quantity=quantity, price=leg.limit or ZERO)
+        for leg, quantity in moved
+        if quantity
+    ]
+    with localcontext(EXACT):
+        pnl = sum((one.value for one in left), ZERO) - residual.booked_value
+        fees = late.fees * (other.limit or ZERO)
+    events: list[Event] = [
+        ResidualResolved(
+            residual_id=residual.residual_id,
+            symbol=residual.symbol,
+            reason="the fate of its order was learnt",
+            pnl_usd=_multiply(pnl, usd_per_quote),
+            fees_usd=_multiply(fees, usd_per_quote),
+        )
+    ]
+    names = (f"{residual.residual_id}.late", f"{residual.residual_id}.bridge")
+    events += (
+        one.residual(name, opened, usd_per_quote)
+        for name, one in zip(names[-len(left) :] if len(left) < 2 else names, left, strict=True)
+    )
+    return events
+
+
+def _side_of(touch: Touch | None, quantity: Decimal) -> Decimal | None:
+    """Return what a long quantity would be sold at, and a short one bought back."""
+    return None if touch is None else touch.bid if quantity > 0 else touch.ask
