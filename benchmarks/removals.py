@@ -1131,6 +1131,14 @@ _FILLS = (
         ),
     ),
     Removal(
+        name="edge to PnL",
+        promise="**What became of an edge sums to the PnL.**",
+        file="src/trioarb/state/attribution.py",
+        text="latency = buy.latency + sell.latency\n",
+        instead="latency = ZERO\n",
+        tests=("tests/report/test_attribution.py::test_prices_that_move_while_orders_are_on_their_way_are_latency",),
+    ),
+    Removal(
         name="last level earns",
         promise="the largest whose last levels still earn `entry_bps`",
         file="src/trioarb/strategy/walk.py",

@@ -38,7 +38,9 @@ from trioarb.model.event import (
     RouteCounted,
 )
 from trioarb.model.number import EXACT, ZERO
+from trioarb.model.trade import PairKind
 from trioarb.report.schema import TABLES
+from trioarb.state.attribution import Attributed, Attributions
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import KNOWN_FOR_NS
 
@@ -70,17 +72,26 @@ class Rows(Folding):
     def __init__(self, put: Put) -> None:
         self._put = put
         self._trade_of_pair: dict[str, str] = {}
+        #: The entries in flight, and since when.
+        self._entries: dict[str, tuple[Intent, int]] = {}
         #: What pairs left: orders that work it off belong to them, too.
         self._residuals: dict[str, ResidualLeft] = {}
         self._orders: dict[str, _Order] = {}
         #: Those that may be reopened: done lately.
         self._done: OrderedDict[str, _Order] = OrderedDict()
         self._opened: dict[str, PositionOpened] = {}
+        #: Rows of trades that are over, until what pairs left is known too; and what they were made of.
+        self._over: dict[str, dict[str, Any]] = {}
+        self._attributed: dict[str, Attributed] = {}
+        #: To be folded before the rows.
+        self.attributions = Attributions(lambda trade: self._attributed.update({trade.trade_id: trade}))
 
     def finish(self, ledger: Ledger) -> None:
         """Put out what has no last word, and the balances."""
         for order in tuple(self._orders.values()):
             self._end(order, order.status, None)
+        for trade_id in tuple(self._over):
+            self._end_trade(trade_id)
         for venue, assets in ledger.balances().items():
             for asset, balance in assets.items():
                 free = ledger.free(venue, asset)
@@ -89,14 +100,30 @@ class Rows(Folding):
 
     def _open_pair(self, opened: Intent, record: Record) -> None:
         self._trade_of_pair[opened.pair_id] = opened.trade_id
+        if opened.kind is PairKind.ENTRY:
+            self._entries[opened.trade_id] = opened, record.ts_ns
         if isinstance(opened, PairOpened):
             return
         for place, leg in enumerate(opened.legs):
             ours = _row(seq=record.seq, time=record.ts_ns, pair_id=opened.pair_id, trade_id=opened.trade_id, leg=place)
             self._put("legs", structs.asdict(leg) | ours)
 
-    def _end_pair(self, ended: PairEnded, _: Record) -> None:
+    def _end_pair(self, ended: PairEnded, record: Record) -> None:
         self._trade_of_pair.pop(ended.pair_id, None)
+        entry = self._entries.pop(ended.trade_id, None)
+        if entry is not None and ended.trade_id not in self._opened and ended.trade_id not in self._over:
+            opened, opened_ns = entry
+            if ended.pnl_usd:
+                ours = _row(seq=record.seq, opened=opened_ns, closed=record.ts_ns, quantity=ZERO, reason="unwound")
+                self._over[ended.trade_id] = _fields(opened, "trades") | _fields(ended, "trades") | ours
+        self._end_trade(ended.trade_id)
+
+    def _end_trade(self, trade_id: str) -> None:
+        """Put out the row of a trade, if it is over."""
+        row, attributed = self._over.pop(trade_id, None), self._attributed.pop(trade_id, None)
+        if row is not None:
+            known = {} if attributed is None else attrs.asdict(attributed)
+            self._put("trades", {name: known[name] for name in _NAMES["trades"] if known.get(name) is not None} | row)
 
     def _leave(self, left: ResidualLeft, _: Record) -> None:
         self._residuals[left.residual_id] = left
@@ -176,7 +203,7 @@ class Rows(Folding):
 
     def _close_position(self, closed: PositionClosed, record: Record) -> None:
         ours = _row(seq=record.seq, opened=closed.opened_at_ns, closed=record.ts_ns)
-        self._put("trades", _fields(closed, "trades") | ours)
+        self._over[closed.trade_id] = _fields(closed, "trades") | ours
         self._change(closed, record, "closed", quantity=ZERO)
         self._opened.pop(closed.trade_id, None)
 

@@ -61,21 +61,36 @@ _ROUTE = (_text("symbol"), _text("buy_venue"), _text("sell_venue"))
 TABLES = (
     Table(
         "trades",
-        "trades that were closed, one a row",
+        "trades that were closed, and entries that were unwound, one a row; `pnl_usd` is the sum of the parts after it",
         (
             _count("seq", "number of the event that closed it"),
             Column("opened", Kind.TIME),
             Column("closed", Kind.TIME),
             _text("trade_id"),
             *_ROUTE,
-            _decimal("quantity", "base asset, as it was opened"),
+            _decimal("quantity", "base asset, as it was opened; 0: the entry was unwound"),
             _decimal("entry_buy_price", "average over the entry"),
             _decimal("entry_sell_price"),
             _decimal("exit_buy_price", "average over all exits; empty where nothing was bought back"),
             _decimal("exit_sell_price"),
             _decimal("fees_usd"),
             _decimal("pnl_usd", "realised, fees taken off"),
-            _text("reason", "why it was closed"),
+            _text("reason", "why it was closed; unwound: it opened no position"),
+            _decimal("decided_bps", "edge net of taker fees, as it was decided"),
+            _decimal("sent_bps", "the same at the limits that were sent"),
+            _decimal("filled_bps", "the same at the averages that the legs' orders were filled at, and the fees taken"),
+            _decimal(
+                "decided_usd", "what the decided quantity would have brought at the decision's prices, before fees"
+            ),
+            _decimal("unfilled_usd", "what of that was missed, since less was filled on both legs"),
+            _decimal("latency_usd", "how the best prices had moved when the legs' orders arrived"),
+            _decimal("slippage_usd", "what the legs' orders paid beyond that, more than the decision's levels had it"),
+            _decimal(
+                "uneven_usd",
+                "what it took to even out unequal legs; all of the entry where no decision's prices are known",
+            ),
+            _decimal("exit_usd", "what closing brought, before fees"),
+            _decimal("left_usd", "residuals and dust, as they were booked; with `-fees_usd` the last part"),
         ),
     ),
     Table(

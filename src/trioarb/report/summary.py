@@ -9,6 +9,7 @@ import attrs
 
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.advice import advise
+from trioarb.report.attribution import attribution
 from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import equity
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
@@ -63,6 +64,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "unrealised_usd": state.unrealised_usd,
             "fees_usd": statistics.fees_usd,
             "unvalued_fees": dict(sorted(statistics.unvalued_fees.items())) or None,
+            "attribution": attribution(state),
             "win_rate": win_rate(statistics),
             "decisions": {
                 **{answer.value: count for answer, count in statistics.answers.items()},

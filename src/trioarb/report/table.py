@@ -12,6 +12,7 @@ from rich.text import Text
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
+from trioarb.report.attribution import NAMES, attribution
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import PARTS
@@ -155,6 +156,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     answers: list[tuple[str, str | Text]] = [
         (answer.value, number_of(count)) for answer, count in statistics.answers.items()
     ]
+    yield "Edge to PnL (USD)", list(_attribution(report))
     yield (
         "Latency, realised PnL (USD)",
         [
@@ -215,6 +217,16 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     if exposure:
         yield "exposure (USD)", usd(exposure)
     yield "runtime", duration(float(report.runtime_seconds))
+
+
+def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:
+    """Yield what became of the edges that were decided upon."""
+    found = attribution(report.state)
+    if found is not None:
+        more = {"residuals_usd": "residuals, resolved", "still_open_usd": "realised, still open"}
+        for part, name in (NAMES | more).items():
+            if found[part]:
+                yield name, signed_usd(found[part])
 
 
 def _routes(statistics: Statistics) -> Iterator[tuple[str, str | Text]]:

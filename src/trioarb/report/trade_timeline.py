@@ -35,7 +35,9 @@ from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.order import Purpose, Side, TimeInForce
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.aligned import aligned
+from trioarb.report.attribution import NAMES, edges_of
 from trioarb.report.timeline import describe_residual, utc
+from trioarb.state.attribution import Attributed, Attributions
 from trioarb.state.trades import fee_of
 
 __all__ = ["TradeTimeline"]
@@ -76,7 +78,9 @@ class TradeTimeline(Folding):
 
     def __init__(self, trade_id: str) -> None:
         self._trade_id = trade_id
-        self._folds = Folds([self])
+        self._over: Attributed | None = None
+        self._attributions = Attributions(self._end)
+        self._folds = Folds([self._attributions, self])
         self._entry: Intent | None = None
         self._lines: list[tuple[int, str]] = []
         self._campaign_id = ""
@@ -112,9 +116,31 @@ class TradeTimeline(Folding):
         yield f"Realised PnL: {_signed(self.pnl_usd)} USD{', the sum of' if parts else ''}"
         if parts:
             yield from aligned([(f"  {what}", _signed(amount)) for what, amount in parts.items()], right={1})
+        yield from self._edge()
         quote, usd_per_quote = self._quote(entry.symbol)
         if usd_per_quote != 1:
             yield f"  (at {text(usd_per_quote)} USD per {quote})"
+
+    def _end(self, trade: Attributed) -> None:
+        if trade.trade_id == self._trade_id:
+            self._over = trade
+
+    @property
+    def attributed(self) -> Attributed | None:
+        """What became of the trade's edge, so far if it isn't over."""
+        return self._over or self._attributions.of(self._trade_id)
+
+    def _edge(self) -> Iterator[str]:
+        """Yield what became of the edge that was decided upon."""
+        trade = self.attributed
+        if trade is None:
+            return
+        edges = ", ".join(f"{name} {_price(edge)} bps" for name, edge in edges_of(trade))
+        yield f"Edge: {edges}" if self._over is not None else f"Edge, so far: {edges}"
+        parts = {NAMES[name]: amount for name, amount in trade.parts.items() if amount}
+        if self._over is not None:
+            parts["until it was over"] = trade.pnl_usd
+        yield from aligned([(f"  {name}", _signed(amount)) for name, amount in parts.items()], right={1})
 
     def parts_usd(self) -> dict[str, Decimal]:
         """Return what `pnl_usd` is the sum of, to the last digit."""

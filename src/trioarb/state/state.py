@@ -8,6 +8,7 @@ from decimal import Decimal
 from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Record
 from trioarb.model.number import EXACT, ZERO
+from trioarb.state.attribution import Attributions
 from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
@@ -28,11 +29,12 @@ class State:
         self.statistics = Statistics()
         self.marks = Marks(self.exposure, self.trades, self.ledger)
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
+        self.attributions = Attributions()
         self._folds = Folds(self.projections)
 
     @property
     def projections(self) -> Sequence[Projection]:
-        return self.ledger, self.trades, self.exposure, self.statistics, self.marks, self.equity
+        return self.ledger, self.trades, self.exposure, self.statistics, self.marks, self.equity, self.attributions
 
     def apply(self, record: Record) -> None:
         """Fold a record that follows the one before.

@@ -1,0 +1,335 @@
+"""What a trade's PnL is made of: what its edge was when it was decided, and what became of that until it was over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Context, Decimal, localcontext
+
+import attrs
+
+from trioarb.journal.fold import Folding
+from trioarb.model.event import (
+    CampaignOpened,
+    Decided,
+    InstrumentChanged,
+    InstrumentListed,
+    OrderFilled,
+    OrderSubmitted,
+    PairEnded,
+    PairOpened,
+    PositionClosed,
+    PositionOpened,
+    Record,
+    ResidualLeft,
+    ResidualResolved,
+)
+from trioarb.model.market import Level
+from trioarb.model.number import BPS, EXACT, ZERO, per_unit
+from trioarb.model.order import Purpose, Side
+from trioarb.model.trade import Answer, PairKind
+from trioarb.state.trades import fee_of
+
+__all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions"]
+
+_BPS_STEP, _ROUNDED = Decimal("0.000001"), Context(prec=40)
+#: The parts that a trade's PnL is the sum of.
+PARTS = (
+    "decided_usd",
+    "unfilled_usd",
+    "latency_usd",
+    "slippage_usd",
+    "uneven_usd",
+    "exit_usd",
+    "fees_usd",
+    "left_usd",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Attributed:
+    """A trade that is over. ``pnl_usd`` is the sum of the parts above it, to the last digit; costs are below zero.
+
+    ``decided``: what the quantity that was decided upon would have brought before fees at the prices of the decision,
+    its levels included. ``unfilled``: what of that was missed, since less was filled on both legs. ``latency``: how the
+    best prices had moved until the legs' orders arrived, by the best price that each was filled at. ``slippage``: what
+    the legs' orders paid beyond that more than their levels had promised. ``uneven``: what it took to even out legs
+    that filled unequally. ``exit``: what closing brought, before fees. ``left``: residuals and dust, at the value that
+    they were booked at. A part isn't there where nothing is known of a decision's prices; ``uneven`` is then what all
+    of the entry brought.
+
+    Edges are net of taker fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, ``filled_bps``
+    at the averages of the legs' fills and the fees that were really taken, absent where a leg filled nothing.
+    """
+
+    trade_id: str
+    decided_bps: Decimal | None = None
+    sent_bps: Decimal | None = None
+    filled_bps: Decimal | None = None
+    decided_usd: Decimal | None = None
+    unfilled_usd: Decimal | None = None
+    latency_usd: Decimal | None = None
+    slippage_usd: Decimal | None = None
+    uneven_usd: Decimal
+    exit_usd: Decimal
+    fees_usd: Decimal
+    left_usd: Decimal
+    pnl_usd: Decimal
+
+    @property
+    def parts(self) -> dict[str, Decimal]:
+        """What is known of what `pnl_usd` is the sum of."""
+        return {name: amount for name in PARTS if (amount := getattr(self, name)) is not None}
+
+
+@attrs.define
+class AttributionTotals:
+    """Sums over the entries that are over, whether they opened a position or not. ``parts`` and the rest sum to PnL.
+
+    ``residuals_usd``: what residuals brought, when they were resolved, beyond what they were booked at.
+    """
+
+    trades: int = 0
+    parts: dict[str, Decimal] = attrs.field(factory=lambda: dict.fromkeys(PARTS, ZERO))
+    residuals_usd: Decimal = ZERO
+
+    def add(self, trade: Attributed) -> None:
+        self.trades += 1
+        for name, amount in trade.parts.items():
+            self.parts[name] = EXACT.add(self.parts[name], amount)
+
+
+@attrs.define
+class _Leg:
+    """What a venue's leg was to trade, at which levels, and what its order did. Amounts in quote asset."""
+
+    is_buy: bool
+    levels: Sequence[Level]
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: Decimal = ZERO
+    best: Decimal | None = None
+    net: Decimal = ZERO
+    """What this venue has traded in the leg's direction, remedies included."""
+
+    def fill(self, quantity: Decimal, price: Decimal, value: Decimal, fee: Decimal) -> None:
+        self.filled += quantity
+        self.value += value
+        self.fees += fee
+        if self.best is None or (price < self.best if self.is_buy else price > self.best):
+            self.best = price
+
+    def promised(self, quantity: Decimal) -> Decimal:
+        """Return what so much would bring (a buy: less than zero) at the levels that were decided upon."""
+        value, left = ZERO, quantity
+        for level in self.levels[:-1]:
+            part = min(left, level.size)
+            value += part * level.price
+            left -= part
+        value += left * self.levels[-1].price
+        return -value if self.is_buy else value
+
+    @property
+    def latency(self) -> Decimal:
+        """What the way of the best price brought until the order arrived."""
+        if self.best is None:
+            return ZERO
+        moved = self.filled * (self.best - self.levels[0].price)
+        return -moved if self.is_buy else moved
+
+    @property
+    def brought(self) -> Decimal:
+        return -self.value if self.is_buy else self.value
+
+
+@attrs.define
+class _Trade:
+    """A trade that isn't over. Amounts in quote asset, but for PnL and dust; ``orders``: of its pair in flight."""
+
+    opened: PairOpened
+    decided: Decided | None
+    legs: dict[str, _Leg]
+    usd: Decimal
+    fee_bps: tuple[Decimal, Decimal]
+    orders: list[str] = attrs.field(factory=list)
+    remedies: Decimal = ZERO
+    exit: Decimal = ZERO
+    fees: Decimal = ZERO
+    left: Decimal = ZERO
+    dust_usd: Decimal = ZERO
+    pnl_usd: Decimal = ZERO
+    is_held: bool = False
+
+    def over(self) -> Attributed:
+        """Return what it came to. In exact arithmetic."""
+        buy, sell = self.legs.values()
+        usd, held = self.usd, max(ZERO, min(buy.net, sell.net))
+        parts = {"uneven_usd": (buy.brought + sell.brought + self.remedies) * usd}
+        if buy.levels:
+            promised = {one: buy.promised(one) + sell.promised(one) for one in (self.opened.quantity, held)}
+            latency = buy.latency + sell.latency
+            slippage = sum((leg.brought - leg.promised(leg.filled) for leg in (buy, sell)), ZERO) - latency
+            uneven = sum((leg.promised(leg.filled) - leg.promised(held) for leg in (buy, sell)), ZERO) + self.remedies
+            parts = {
+                "decided_usd": promised[self.opened.quantity] * usd,
+                "unfilled_usd": (promised[held] - promised[self.opened.quantity]) * usd,
+                "latency_usd": latency * usd,
+                "slippage_usd": slippage * usd,
+                "uneven_usd": uneven * usd,
+            }
+        return Attributed(
+            trade_id=self.opened.trade_id,
+            decided_bps=None if self.decided is None else self.decided.edge_bps,
+            sent_bps=self._edge_bps(self.opened.buy_limit, self.opened.sell_limit),
+            filled_bps=_filled_bps(buy, sell),
+            **parts,
+            exit_usd=self.exit * usd,
+            fees_usd=-self.fees * usd,
+            left_usd=self.left * usd + self.dust_usd,
+            pnl_usd=self.pnl_usd,
+        )
+
+    def _edge_bps(self, paid: Decimal, received: Decimal) -> Decimal:
+        buy_fee, sell_fee = self.fee_bps
+        return _edge_bps(paid * (BPS + buy_fee), received * (BPS - sell_fee))
+
+
+def _filled_bps(buy: _Leg, sell: _Leg) -> Decimal | None:
+    if not buy.filled or not sell.filled:
+        return None
+    return _edge_bps((buy.value + buy.fees) * sell.filled, (sell.value - sell.fees) * buy.filled)
+
+
+def _edge_bps(paid: Decimal, received: Decimal) -> Decimal:
+    return _ROUNDED.quantize(BPS * (per_unit(received, paid) - 1), _BPS_STEP)
+
+
+class Attributions(Folding):
+    """Folds trades from their decision to their end. ``on_over`` is told of each that is over."""
+
+    def __init__(self, on_over: Callable[[Attributed], None] = lambda trade: None) -> None:
+        self.totals = AttributionTotals()
+        self._on_over = on_over
+        self._fx: dict[str, Decimal] = {}
+        self._usd: dict[str, Decimal] = {}
+        self._fee_bps: dict[tuple[str, str], Decimal] = {}
+        #: The latest entry of each symbol that was allowed: its pair comes next.
+        self._decided: dict[str, Decided] = {}
+        self._trades: dict[str, _Trade] = {}
+        #: The pairs in flight, and the orders that belong to them.
+        self._pairs: dict[str, _Trade] = {}
+        self._orders: dict[str, OrderSubmitted] = {}
+
+    def of(self, trade_id: str) -> Attributed | None:
+        """Return what a trade that isn't over has come to so far: exits may follow."""
+        trade = self._trades.get(trade_id)
+        if trade is None:
+            return None
+        with localcontext(EXACT):
+            return trade.over()
+
+    @property
+    def open_usd(self) -> Decimal:
+        """What trades that aren't over have realised so far."""
+        total = ZERO
+        for trade in self._trades.values():
+            total = EXACT.add(total, trade.pnl_usd)
+        return total
+
+    def _begin(self, opened: CampaignOpened, _: Record) -> None:
+        self._fx = dict(opened.fx)
+
+    def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
+        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+        self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
+
+    def _decide(self, decided: Decided, _: Record) -> None:
+        if decided.answer is Answer.ALLOW:
+            self._decided[decided.symbol] = decided
+
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+        if opened.kind is PairKind.ENTRY:
+            decided = self._decided.pop(opened.symbol, None)
+            if decided is not None and decided.pair_id != opened.pair_id:
+                decided = None
+            asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
+            bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
+            is_known = bool(asks and bids)
+            self._trades[opened.trade_id] = _Trade(
+                opened,
+                decided,
+                {
+                    opened.buy_venue: _Leg(True, asks if is_known else ()),
+                    opened.sell_venue: _Leg(False, bids if is_known else ()),
+                },
+                self._usd.get(opened.symbol, ZERO),
+                (
+                    self._fee_bps.get((opened.symbol, opened.buy_venue), ZERO),
+                    self._fee_bps.get((opened.symbol, opened.sell_venue), ZERO),
+                ),
+            )
+        trade = self._trades.get(opened.trade_id)
+        if trade is not None:
+            self._pairs[opened.pair_id] = trade
+
+    def _submit(self, order: OrderSubmitted, _: Record) -> None:
+        trade = self._pairs.get(order.pair_id)
+        if trade is not None:
+            trade.orders.append(order.client_order_id)
+            self._orders[order.client_order_id] = order
+
+    def _fill(self, fill: OrderFilled, _: Record) -> None:
+        order = self._orders.get(fill.client_order_id)
+        trade = None if order is None else self._pairs.get(order.pair_id)
+        if order is None or trade is None:
+            return  # late, or to work off a residual
+        with localcontext(EXACT):
+            is_buy, value, fee = fill.side is Side.BUY, fill.quantity * fill.price, fee_of(fill)
+            trade.fees += fee
+            leg = trade.legs.get(fill.venue)
+            if order.pair_id != trade.opened.pair_id or leg is None:
+                trade.exit += -value if is_buy else value
+                return
+            leg.net += fill.quantity if is_buy is leg.is_buy else -fill.quantity
+            if order.purpose is Purpose.LEG:
+                leg.fill(fill.quantity, fill.price, value, fee)
+            else:
+                trade.remedies += -value if is_buy else value
+
+    def _leave(self, left: ResidualLeft, _: Record) -> None:
+        trade = self._pairs.get(left.pair_id)
+        if trade is not None:
+            trade.left = EXACT.add(trade.left, left.booked_value)
+
+    def _resolve(self, resolved: ResidualResolved, _: Record) -> None:
+        self.totals.residuals_usd = EXACT.add(self.totals.residuals_usd, resolved.pnl_usd)
+
+    def _open_position(self, opened: PositionOpened, _: Record) -> None:
+        if opened.trade_id in self._trades:
+            self._trades[opened.trade_id].is_held = True
+
+    def _close_position(self, closed: PositionClosed, _: Record) -> None:
+        if closed.trade_id in self._trades:
+            self._trades[closed.trade_id].is_held = False
+
+    def _end_pair(self, ended: PairEnded, _: Record) -> None:
+        trade = self._pairs.pop(ended.pair_id, None)
+        if trade is None:
+            return
+        for client_order_id in trade.orders:
+            del self._orders[client_order_id]
+        trade.orders.clear()
+        with localcontext(EXACT):
+            trade.pnl_usd += ended.pnl_usd
+            trade.dust_usd += ended.dust_value_usd
+            if not trade.is_held:
+                del self._trades[ended.trade_id]
+                over = trade.over()
+                self.totals.add(over)
+                self._on_over(over)
+
+
+def _levels(levels: Sequence[Level] | None, price: Decimal | None, size: Decimal | None) -> tuple[Level, ...]:
+    """Return the levels of one side that a decision was made by, the best one first; none if they aren't known."""
+    if levels:
+        return tuple(levels)
+    return () if price is None else (Level(price, ZERO if size is None else size),)

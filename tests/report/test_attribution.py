@@ -1,0 +1,187 @@
+"""What became of the edge of a trade: parts that sum to its PnL, to the last digit."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streams import STREAMS, Stream, stream
+
+from trioarb.journal.fold import Folds
+from trioarb.model.event import OrderFilled, OrderSubmitted, PairEnded, PositionClosed, Record
+from trioarb.model.number import EXACT
+from trioarb.model.order import Purpose
+from trioarb.model.wire import decode
+from trioarb.report.attribution import attribution
+from trioarb.report.rows import Rows
+from trioarb.report.trade_timeline import TradeTimeline
+from trioarb.state.attribution import Attributed, Attributions
+from trioarb.state.state import State
+from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+
+DEEP = ["engine.depth=6", "exchanges.*.market.size_usd=50", "exchanges.*.latency_ms=600"]
+
+
+def total(amounts: Any) -> Decimal:
+    found = Decimal(0)
+    for amount in amounts:
+        found = EXACT.add(found, amount)
+    return found
+
+
+def over(records: Stream) -> dict[str, Attributed]:
+    """Return the trades that are over, by their ids."""
+    found: dict[str, Attributed] = {}
+    folds = Folds([Attributions(lambda trade: found.update({trade.trade_id: trade}))])
+    for record in records:
+        folds.apply(record)
+    return found
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_parts_of_every_trade_sum_to_what_it_earned(name: str) -> None:
+    records = stream(name)
+    found, earned, closed = over(records), defaultdict[str, Decimal](Decimal), {}
+    for record in records:
+        if isinstance(record.event, PairEnded):
+            earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.pnl_usd)
+        elif isinstance(record.event, PositionClosed):
+            closed[record.event.trade_id] = record.event.pnl_usd
+
+    assert set(closed) <= set(found) <= set(earned)
+    for trade_id, trade in found.items():
+        assert total(trade.parts.values()) == trade.pnl_usd == earned[trade_id]
+        assert trade.decided_bps is not None
+        assert closed.get(trade_id, trade.pnl_usd) == trade.pnl_usd
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_all_trades_together_come_to_the_campaign_s_pnl(name: str) -> None:
+    state = State()
+    for record in stream(name):
+        state.apply(record)
+
+    figures = attribution(state)
+    amounts = {} if figures is None else {part: amount for part, amount in figures.items() if part != "entries"}
+    assert total(amounts.values()) == state.statistics.pnl_usd
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name: str) -> None:
+    rows: dict[str, Any] = {}
+    made = Rows(lambda table, row: rows.update({row["trade_id"]: row}) if table == "trades" else None)
+    folds, earned, state = Folds([made.attributions, made]), over(stream(name)), State()
+    for record in stream(name):
+        folds.apply(record)
+        state.apply(record)
+
+    assert len(rows) == state.statistics.closed + state.statistics.unwound_count
+    for trade_id, row in rows.items():
+        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left")
+        found = total(row[f"{part}_usd"] for part in parts)
+        assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
+        assert (row["reason"] == "unwound") == (row["quantity"] == 0)
+
+
+def run(**prices: Any) -> CampaignResult:
+    """Run with one trade: 4 BTC, bought at a for 100.1 and sold at b for 101 as decided after a second.
+
+    ``ask`` and ``bid`` are what stands there when the orders arrive, of which ``size`` is displayed.
+    """
+    table = two_venues()
+    table["strategy"] = {"entry_bps": 20, "exit_bps": -20, "order_size_base": 4, "max_holding_seconds": 5}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 1_000}}
+    for venue in table["exchanges"].values():
+        venue |= {"taker_fee_bps": 4, "latency_ms": 200, "tick_size": "0.1", "lot_size": "0.01"}
+    ask, bid, size = prices.get("ask", 100.1), prices.get("bid", 101.0), prices.get("size", 9.0)
+    a = [(1.0, 100.0, 100.1, 9.0), (1.1, 99.9, ask, 9.0), (2.0, 100.0, 100.1, 9.0), (6.1, 100.0, 100.1, 9.0)]
+    b = [(1.0, 101.0, 101.1, 9.0), (1.1, bid, 101.3, size), (2.0, 101.0, 101.1, 9.0), (6.1, 101.0, 101.1, 9.0)]
+
+    def tape(rows: Any) -> ScriptedTape:
+        made = [(at, "BTCUSDT", bid, size, ask, size) for at, bid, ask, size in rows]
+        return ScriptedTape(made, listings=[listing("BTC")])
+
+    return run_virtual(table, plugins={"market": scripted_market({"a": tape(a), "b": tape(b)})})
+
+
+def only(result: CampaignResult) -> tuple[Attributed, list[Record]]:
+    records = [decode(json.dumps(event).encode()) for event in result.events]
+    (trade,) = over(records).values()
+    return trade, records
+
+
+def test_prices_that_move_while_orders_are_on_their_way_are_latency() -> None:
+    trade, _ = only(run(ask=100.0, bid=101.2))
+
+    assert trade.decided_usd == 4 * (Decimal("101") - Decimal("100.1"))
+    assert trade.latency_usd == 4 * (Decimal("0.1") + Decimal("0.2"))
+    assert not trade.unfilled_usd
+    assert not trade.slippage_usd
+    assert not trade.uneven_usd
+    # Closed by time at the touch of the other way round.
+    assert trade.exit_usd == 4 * (Decimal("100") - Decimal("101.1"))
+    assert trade.decided_bps is not None
+    assert trade.sent_bps == trade.decided_bps
+    assert trade.filled_bps is not None
+    assert trade.filled_bps > trade.decided_bps
+
+
+def test_what_one_leg_lacks_is_missed_and_the_other_leg_s_surplus_costs_to_be_evened_out() -> None:
+    """Of b's leg 3 are filled: the fourth is sold again where it was bought, or sold at b beyond its touch."""
+    trade, records = only(run(size=3.0))
+
+    remedies = {
+        record.event.client_order_id: record.event
+        for record in records
+        if isinstance(record.event, OrderSubmitted) and record.event.purpose is not Purpose.LEG
+    }
+    (fill,) = (r.event for r in records if isinstance(r.event, OrderFilled) and r.event.client_order_id in remedies)
+    assert fill.quantity == 1
+    assert trade.decided_usd == 4 * Decimal("0.9")
+    if fill.venue == "b":
+        assert not trade.unfilled_usd
+        assert trade.uneven_usd == fill.price - 101
+    else:
+        assert trade.unfilled_usd == -Decimal("0.9")
+        assert trade.uneven_usd == fill.price - Decimal("100.1")
+    assert trade.uneven_usd < 0
+
+
+def test_an_entry_that_filled_nothing_missed_all_of_its_edge() -> None:
+    trade, _ = only(run(ask=100.2, bid=100.9))
+
+    assert trade.unfilled_usd == -4 * Decimal("0.9")
+    assert trade.decided_usd == 4 * Decimal("0.9")
+    assert trade.filled_bps is None
+    assert not trade.pnl_usd
+
+
+def test_what_levels_cost_more_than_they_were_to_is_slippage() -> None:
+    """Seven levels are looked at and the books move meanwhile: nothing is lost between the parts."""
+    text = (Path(__file__).parents[2] / "configs" / "spread.toml").read_text(encoding="utf-8")
+    result = run_virtual(text, overrides=[*DEEP, "session.max_runtime_seconds=300"])
+    trades = over([decode(json.dumps(event).encode()) for event in result.events])
+
+    assert len(trades) > 5
+    assert any(trade.slippage_usd for trade in trades.values())
+    assert any(trade.latency_usd for trade in trades.values())
+    for trade in trades.values():
+        assert total(trade.parts.values()) == trade.pnl_usd
+
+
+def test_explain_says_what_became_of_the_edge() -> None:
+    _, records = only(run(ask=100.0))
+    told = TradeTimeline("t1")
+    for record in records:
+        told.apply(record)
+    lines = list(told.lines())
+
+    edge = next(number for number, line in enumerate(lines) if line.startswith("Edge: decided "))
+    shown = {line.strip().rpartition("  ")[0].strip(): line.split()[-1] for line in lines[edge + 1 :]}
+    assert shown["edge decided, before fees"] == "+3.6"
+    assert shown["latency: prices moved"] == "+0.4"
+    assert Decimal(shown["until it was over"]) == told.pnl_usd
