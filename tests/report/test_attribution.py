@@ -74,7 +74,7 @@ def test_all_trades_together_come_to_the_campaign_s_pnl(name: str) -> None:
 def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name: str) -> None:
     rows: dict[str, Any] = {}
     made = Rows(lambda table, row: rows.update({row["trade_id"]: row}) if table == "trades" else None)
-    folds, earned, state = Folds([made.attributions, made]), over(stream(name)), State()
+    folds, earned, state = Folds(made.projections), over(stream(name)), State()
     for record in stream(name):
         folds.apply(record)
         state.apply(record)

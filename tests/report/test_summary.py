@@ -106,7 +106,7 @@ def summary(ran: Any) -> dict[str, Any]:
 
 
 def test_it_has_these_keys_and_no_others(summary: dict[str, Any]) -> None:
-    assert set(summary) == ALWAYS | {"win_rate", "attribution"}
+    assert set(summary) == ALWAYS | {"win_rate", "attribution", "missed"}
     assert summary["schema_version"] == 1
     assert summary["version"] == trioarb.__version__
     assert summary["trades"]

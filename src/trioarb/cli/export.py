@@ -39,7 +39,7 @@ def export(
         tables = Export(out, Format(file_format), as_text=decimals == "text", replace=force)
         with tables:
             rows = Rows(tables.put)
-            folds = Folds([ledger, rows.attributions, rows])
+            folds = Folds([ledger, *rows.projections])
             for record in with_progress(stored.records(), stored.last_seq, f"exporting {journal}"):
                 try:
                     folds.apply(record)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 from msgspec import structs
 
-from trioarb.journal.fold import Folding
+from trioarb.journal.fold import Folding, Projection
 from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
@@ -42,6 +42,7 @@ from trioarb.model.trade import PairKind
 from trioarb.report.schema import TABLES
 from trioarb.state.attribution import Attributed, Attributions
 from trioarb.state.ledger import Ledger
+from trioarb.state.missed import Missed
 from trioarb.state.trades import KNOWN_FOR_NS
 
 __all__ = ["Rows"]
@@ -83,8 +84,10 @@ class Rows(Folding):
         #: Rows of trades that are over, until what pairs left is known too; and what they were made of.
         self._over: dict[str, dict[str, Any]] = {}
         self._attributed: dict[str, Attributed] = {}
-        #: To be folded before the rows.
-        self.attributions = Attributions(lambda trade: self._attributed.update({trade.trade_id: trade}))
+        self._missed = Missed()
+        attributions = Attributions(lambda trade: self._attributed.update({trade.trade_id: trade}))
+        #: To be folded in this order.
+        self.projections: Sequence[Projection] = (attributions, self._missed, self)
 
     def finish(self, ledger: Ledger) -> None:
         """Put out what has no last word, and the balances."""
@@ -92,6 +95,8 @@ class Rows(Folding):
             self._end(order, order.status, None)
         for trade_id in tuple(self._over):
             self._end_trade(trade_id)
+        for (route, reason), one in sorted(self._missed.edges.items()):
+            self._put("missed", structs.asdict(route) | attrs.asdict(one) | _row(reason=reason))
         for venue, assets in ledger.balances().items():
             for asset, balance in assets.items():
                 free = ledger.free(venue, asset)

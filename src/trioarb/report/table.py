@@ -20,6 +20,7 @@ from trioarb.report.figures import bps, count, duration, number_of, signed_usd, 
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
+from trioarb.state.missed import NOT_FILLED
 from trioarb.state.snapshot import RecordingFigures
 from trioarb.state.statistics import Statistics, SymbolStatistics
 
@@ -157,6 +158,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
         (answer.value, number_of(count)) for answer, count in statistics.answers.items()
     ]
     yield "Edge to PnL (USD)", list(_attribution(report))
+    yield "Edge missed (USD)", list(_missed(report))
     yield (
         "Latency, realised PnL (USD)",
         [
@@ -227,6 +229,14 @@ def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:
         for part, name in (NAMES | more).items():
             if found[part]:
                 yield name, signed_usd(found[part])
+
+
+def _missed(report: Report) -> Iterator[tuple[str, str | Text]]:
+    """Yield what was decided upon and not earned, by what kept it; most of it first."""
+    found = report.state.missed.by_reason()
+    for reason in sorted(found, key=lambda one: found[one].edge_usd, reverse=True)[:_MOST_REASONS]:
+        name = "not filled" if reason == NOT_FILLED else reason
+        yield f"{name}, {found[reason].count:,} times", usd(found[reason].edge_usd)
 
 
 def _routes(statistics: Statistics) -> Iterator[tuple[str, str | Text]]:

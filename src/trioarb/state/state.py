@@ -13,6 +13,7 @@ from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
+from trioarb.state.missed import Missed
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 
@@ -30,11 +31,21 @@ class State:
         self.marks = Marks(self.exposure, self.trades, self.ledger)
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
         self.attributions = Attributions()
+        self.missed = Missed()
         self._folds = Folds(self.projections)
 
     @property
     def projections(self) -> Sequence[Projection]:
-        return self.ledger, self.trades, self.exposure, self.statistics, self.marks, self.equity, self.attributions
+        return (
+            self.ledger,
+            self.trades,
+            self.exposure,
+            self.statistics,
+            self.marks,
+            self.equity,
+            self.attributions,
+            self.missed,
+        )
 
     def apply(self, record: Record) -> None:
         """Fold a record that follows the one before.

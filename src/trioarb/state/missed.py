@@ -1,0 +1,116 @@
+"""Edges that were decided upon and not earned: entries that filled short, and what guards denied."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+
+import attrs
+
+from trioarb.journal.fold import Folding
+from trioarb.model.event import (
+    CampaignOpened,
+    Decided,
+    DecisionsRepeated,
+    InstrumentListed,
+    PairEnded,
+    PairOpened,
+    PositionOpened,
+    Record,
+)
+from trioarb.model.market import Route
+from trioarb.model.number import EXACT, ZERO
+from trioarb.model.trade import Answer, PairKind
+
+__all__ = ["NOT_FILLED", "Missed", "MissedEdge"]
+
+#: What is missed where no rule denied it.
+NOT_FILLED = "not_filled"
+_BP = Decimal("0.0001")
+
+
+@attrs.define
+class MissedEdge:
+    """``count`` entries or denials, and what they would have earned at their decisions: net edge × notional.
+
+    A denial that was repeated is one chance, and counts once; ``repeated`` says how often it was given again.
+    """
+
+    count: int = 0
+    repeated: int = 0
+    edge_usd: Decimal = ZERO
+
+    def add(self, notional_usd: Decimal, edge_bps: Decimal) -> None:
+        self.count += 1
+        earned = EXACT.multiply(EXACT.multiply(notional_usd, edge_bps), _BP)
+        self.edge_usd = EXACT.add(self.edge_usd, earned)
+
+
+class Missed(Folding):
+    """Folds what was missed, ``edges``: by route and by what kept it, a rule (``tier.rule``) or `NOT_FILLED`."""
+
+    def __init__(self) -> None:
+        self.edges: defaultdict[tuple[Route, str], MissedEdge] = defaultdict(MissedEdge)
+        self._fx: dict[str, Decimal] = {}
+        self._usd: dict[str, Decimal] = {}
+        #: The latest entry of each symbol that was allowed, and entries in flight with what of them opened a position.
+        self._allowed: dict[str, Decided] = {}
+        self._entries: dict[str, tuple[PairOpened, Decimal, Decimal]] = {}
+        #: The last denial of each symbol's routes, to which repetitions refer.
+        self._denied: defaultdict[str, dict[Route, tuple[int, MissedEdge]]] = defaultdict(dict)
+
+    def by_reason(self) -> dict[str, MissedEdge]:
+        """Return what was missed over all routes, by what kept it."""
+        found: dict[str, MissedEdge] = {}
+        for (_, reason), one in sorted(self.edges.items()):
+            total = found.setdefault(reason, MissedEdge())
+            total.count += one.count
+            total.repeated += one.repeated
+            total.edge_usd = EXACT.add(total.edge_usd, one.edge_usd)
+        return found
+
+    def _begin(self, opened: CampaignOpened, _: Record) -> None:
+        self._fx = dict(opened.fx)
+
+    def _list(self, listed: InstrumentListed, _: Record) -> None:
+        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+
+    def _decide(self, decided: Decided, record: Record) -> None:
+        if decided.answer is Answer.ALLOW:
+            self._allowed[decided.symbol] = decided
+            return
+        buy, sell, notional, edge = decided.buy_venue, decided.sell_venue, decided.notional_usd, decided.edge_bps
+        if buy is not None and sell is not None and notional is not None and edge is not None:
+            route = Route(symbol=decided.symbol, buy_venue=buy, sell_venue=sell)
+            missed = self.edges[route, f"{decided.tier}.{decided.rule}"]
+            missed.add(notional, edge)
+            self._denied[decided.symbol][route] = record.seq, missed
+
+    def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
+        for seq, missed in self._denied[repeated.symbol].values():
+            if seq == repeated.decision_seq:
+                missed.repeated += repeated.count
+
+    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+        decided = self._allowed.get(opened.symbol)
+        if opened.kind is PairKind.ENTRY and decided is not None and decided.pair_id == opened.pair_id:
+            edge = decided.edge_bps
+            if edge is not None:
+                self._entries[opened.trade_id] = opened, edge, ZERO
+
+    def _open_position(self, position: PositionOpened, _: Record) -> None:
+        if position.trade_id in self._entries:
+            opened, edge, _quantity = self._entries[position.trade_id]
+            self._entries[position.trade_id] = opened, edge, position.quantity
+
+    def _end_pair(self, ended: PairEnded, _: Record) -> None:
+        entry = self._entries.pop(ended.trade_id, None)
+        if entry is None:
+            return
+        opened, edge, held = entry
+        short = EXACT.subtract(opened.quantity, held)
+        if short > 0:
+            route = Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue)
+            value = EXACT.multiply(short, max(opened.buy_limit, opened.sell_limit))
+            usd = self._usd.get(opened.symbol, ZERO)
+            self.edges[route, NOT_FILLED].add(EXACT.multiply(value, usd), edge)

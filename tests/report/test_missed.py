@@ -1,0 +1,78 @@
+"""Edges that were decided upon and not earned, recomputed from the events."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from streams import STREAMS, Stream, stream
+
+from trioarb.model.event import Decided, DecisionsRepeated, PairEnded, PairOpened, PositionOpened
+from trioarb.model.number import EXACT
+from trioarb.model.trade import Answer, PairKind
+from trioarb.report.missed import missed
+from trioarb.state.state import State
+
+
+def folded(records: Stream) -> State:
+    state = State()
+    for record in records:
+        state.apply(record)
+    return state
+
+
+def recomputed(records: Stream) -> dict[str, list[Decimal]]:
+    """Return by reason: how many, how often repeated, and what they would have earned."""
+    found: defaultdict[str, list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 3)
+    rule_of: dict[int, str] = {}
+    edge_of: dict[str, Decimal] = {}
+    positions = {record.event.trade_id: record.event for record in records if isinstance(record.event, PositionOpened)}
+    opened = {record.event.pair_id: record.event for record in records if isinstance(record.event, PairOpened)}
+    rate = next(record.event.fx["USDT"] for record in records if hasattr(record.event, "fx"))
+
+    def add(reason: str, count: int, repeated: int, usd: Decimal) -> None:
+        before = found[reason]
+        found[reason] = [before[0] + count, before[1] + repeated, EXACT.add(before[2], usd)]
+
+    for seq, _, event in records:
+        match event:
+            case Decided(answer=Answer.ALLOW, pair_id=str(pair_id), edge_bps=Decimal() as edge):
+                edge_of[pair_id] = edge
+            case Decided(notional_usd=Decimal() as notional, edge_bps=Decimal() as edge):
+                rule_of[seq] = f"{event.tier}.{event.rule}"
+                add(rule_of[seq], 1, 0, EXACT.multiply(notional, edge) / 10_000)
+            case DecisionsRepeated(decision_seq=seq_of, count=count) if seq_of in rule_of:
+                add(rule_of[seq_of], 0, count, Decimal(0))
+            case PairEnded(kind=PairKind.ENTRY, pair_id=pair_id, trade_id=trade_id):
+                pair = opened[pair_id]
+                held = positions[trade_id].quantity if trade_id in positions else Decimal(0)
+                notional = EXACT.multiply(pair.quantity - held, max(pair.buy_limit, pair.sell_limit))
+                if pair.quantity > held:
+                    add("not_filled", 1, 0, EXACT.multiply(EXACT.multiply(notional, rate), edge_of[pair_id]) / 10_000)
+    return dict(found)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_was_missed_is_edge_times_notional_of_what_was_denied_or_not_filled(name: str) -> None:
+    records = stream(name)
+    expected, state = recomputed(records), folded(records)
+
+    figures: dict[str, Any] = missed(state) or {"by_reason": {}, "routes": {}}
+    found = figures["by_reason"]
+    assert {reason: [one["count"], one["repeated"], float(one["edge_usd"])] for reason, one in found.items()} == {
+        reason: [*one[:2], pytest.approx(float(one[2]))] for reason, one in expected.items()
+    }
+    of_routes: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for by_route in figures["routes"].values():
+        for by_reason in by_route.values():
+            for reason, one in by_reason.items():
+                of_routes[reason] = EXACT.add(of_routes[reason], one["edge_usd"])
+    assert of_routes == {reason: one["edge_usd"] for reason, one in found.items()}
+
+
+def test_some_of_each_kind_were_missed() -> None:
+    kinds = {reason for name in STREAMS for reason in recomputed(stream(name))}
+    assert "not_filled" in kinds
+    assert any(reason.startswith("symbol.") for reason in kinds)
