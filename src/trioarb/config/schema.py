@@ -195,6 +195,9 @@ class Engine:
         LossBasis.MARKED,
         doc="marked: losses count what is open at executable prices, each second; realised: they don't",
     )
+    markouts: bool = setting(
+        False, doc="record where the market stood 1, 10 and 60 s after each fill; the summary says what that comes to"
+    )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
     )

@@ -17,6 +17,7 @@ from trioarb.engine.clocks import watch_clocks
 from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.market import start_market
+from trioarb.engine.markouts import mark_out_periodically
 from trioarb.engine.opening import open_campaign, record_opening
 from trioarb.engine.recording import written
 from trioarb.engine.recovery import recover, require_known_orders, resume
@@ -197,6 +198,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
         services.start_soon(serve, campaign, "working off residuals", work_periodically)
+        services.start_soon(serve, campaign, "marking out fills", mark_out_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:

@@ -29,6 +29,7 @@ __all__ = [
     "DustLeft",
     "EquityStated",
     "Event",
+    "FillsMarkedOut",
     "FunnelCounted",
     "GuardTripped",
     "InstrumentChanged",
@@ -418,6 +419,26 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     fee: Decimal
     fee_asset: str
     fee_value: Decimal | None = None
+
+
+class FillsMarkedOut(Event, frozen=True, kw_only=True):
+    """Where the mid of an order's venue stood a second, ten and sixty after fills that came at ``filled_ns``.
+
+    ``value``: Σ quantity × price of these fills, in quote asset. A mid is absent where a side was withdrawn, and where
+    the campaign ended before.
+    """
+
+    client_order_id: str
+    venue: str
+    symbol: str
+    side: Side
+    purpose: Purpose
+    filled_ns: int
+    quantity: Decimal
+    value: Decimal
+    mid_1s: Decimal | None = None
+    mid_10s: Decimal | None = None
+    mid_60s: Decimal | None = None
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):

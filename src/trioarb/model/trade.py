@@ -12,6 +12,7 @@ from trioarb.model.number import text
 from trioarb.model.order import Side
 
 __all__ = [
+    "HORIZONS",
     "Account",
     "Answer",
     "EndedBy",
@@ -25,6 +26,10 @@ __all__ = [
     "Position",
     "Refusal",
 ]
+
+
+#: So many seconds after a fill it is held against the market again.
+HORIZONS = (1, 10, 60)
 
 
 class Account(Enum):

@@ -16,6 +16,7 @@ from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
     Event,
+    FillsMarkedOut,
     FunnelCounted,
     Intent,
     OrderAcknowledged,
@@ -42,6 +43,7 @@ from trioarb.model.trade import PairKind
 from trioarb.report.schema import TABLES
 from trioarb.state.attribution import Attributed, Attributions
 from trioarb.state.ledger import Ledger
+from trioarb.state.markouts import gains_of, in_bps
 from trioarb.state.missed import Missed
 from trioarb.state.trades import KNOWN_FOR_NS
 
@@ -243,6 +245,11 @@ class Rows(Folding):
     def _repeat(self, repeated: DecisionsRepeated, record: Record) -> None:
         ours = _row(seq=record.seq, time=record.ts_ns, repeats=repeated.decision_seq)
         self._put("decisions", _fields(repeated, "decisions") | ours)
+
+    def _mark_out(self, marked: FillsMarkedOut, record: Record) -> None:
+        gains = {f"bps_{seconds}s": in_bps(gain, marked.value) for seconds, gain in gains_of(marked).items()}
+        ours = _row(seq=record.seq, time=record.ts_ns, filled=marked.filled_ns)
+        self._put("markouts", _fields(marked, "markouts") | gains | ours)
 
     def _count(self, counted: FunnelCounted, record: Record) -> None:
         ours = _row(seq=record.seq, time=record.ts_ns, not_sized=json.dumps(dict(counted.not_sized)))

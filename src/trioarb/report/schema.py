@@ -188,6 +188,29 @@ TABLES = (
         ),
     ),
     Table(
+        "markouts",
+        "where a venue's market stood after fills that came at one moment, with `[engine] markouts` only",
+        (
+            *_PLACE,
+            Column("filled", Kind.TIME, "when the fills came"),
+            _text("client_order_id"),
+            _text("venue"),
+            _text("symbol"),
+            _text("side", "buy, sell"),
+            _text("purpose", "of the order: leg, hedge, unwind, …"),
+            _decimal("quantity", "base asset"),
+            _decimal("value", "quote asset"),
+            _decimal(
+                "mid_1s", "(bid + ask) ÷ 2 a second later; empty where a side was missing, or the campaign ended before"
+            ),
+            _decimal("mid_10s"),
+            _decimal("mid_60s"),
+            _decimal("bps_1s", "that against the fills' average price; above zero is good for us"),
+            _decimal("bps_10s"),
+            _decimal("bps_60s"),
+        ),
+    ),
+    Table(
         "positions",
         "changes of positions, one a row",
         (

@@ -13,6 +13,7 @@ from trioarb.report.attribution import attribution
 from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import equity
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
+from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
 from trioarb.report.plain import present
 from trioarb.report.report import Report
@@ -67,6 +68,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "unvalued_fees": dict(sorted(statistics.unvalued_fees.items())) or None,
             "attribution": attribution(state),
             "missed": missed(state),
+            "markouts": markouts(state),
             "win_rate": win_rate(statistics),
             "decisions": {
                 **{answer.value: count for answer, count in statistics.answers.items()},

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trioarb.model.number import text
+from trioarb.model.order import Purpose
 from trioarb.model.trade import EndedBy, PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.attribution import NAMES, attribution
@@ -159,6 +160,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     ]
     yield "Edge to PnL (USD)", list(_attribution(report))
     yield "Edge missed (USD)", list(_missed(report))
+    yield "After fills (bps)", list(_markouts(report))
     yield (
         "Latency, realised PnL (USD)",
         [
@@ -229,6 +231,15 @@ def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:
         for part, name in (NAMES | more).items():
             if found[part]:
                 yield name, signed_usd(found[part])
+
+
+def _markouts(report: Report) -> Iterator[tuple[str, str | Text]]:
+    """Yield how markets went on after the fills of legs; below zero is against us."""
+    found = report.state.markouts.of.items()
+    for (venue, side, purpose), by_horizon in sorted(found, key=lambda one: (one[0][0], one[0][1].value)):
+        if purpose is Purpose.LEG:
+            shown = (f"{seconds} s {bps(float(one.bps))}" for seconds, one in by_horizon.items() if one.bps is not None)
+            yield f"{side.value} at {venue}", ", ".join(shown)
 
 
 def _missed(report: Report) -> Iterator[tuple[str, str | Text]]:

@@ -12,6 +12,7 @@ from trioarb.state.attribution import Attributions
 from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
+from trioarb.state.markouts import Markouts
 from trioarb.state.marks import Marks
 from trioarb.state.missed import Missed
 from trioarb.state.statistics import Statistics
@@ -32,6 +33,7 @@ class State:
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
         self.attributions = Attributions()
         self.missed = Missed()
+        self.markouts = Markouts()
         self._folds = Folds(self.projections)
 
     @property
@@ -45,6 +47,7 @@ class State:
             self.equity,
             self.attributions,
             self.missed,
+            self.markouts,
         )
 
     def apply(self, record: Record) -> None:

@@ -70,6 +70,11 @@ class Orders(Folding):
     def locks(self) -> Iterator[Lock]:
         return (order.lock for order in self.open.values())
 
+    def submitted(self, client_order_id: str) -> OrderSubmitted | None:
+        """Return an order that was submitted, and not done long ago."""
+        order = self.open.get(client_order_id) or self._done.get(client_order_id)
+        return None if order is None else order.submitted
+
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
         if not self._ids.add(event.client_order_id):
             self._findings.add(Check.INTENTS, record, "submits an order that there was already")

@@ -22,6 +22,7 @@ from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.listings import Listings
+from trioarb.verify.markouts import Markouts
 from trioarb.verify.marks import Marks
 from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
@@ -59,7 +60,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.EXPOSURE: ("changes", _EXPOSED),
     Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
     Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualWorked, model.ResidualResolved)),
-    Check.MARKS: ("marks", (model.MarketsMarked,)),
+    Check.MARKS: ("marks", (model.MarketsMarked, model.FillsMarkedOut)),
     Check.EQUITY: ("statements", (model.EquityStated,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
 }
@@ -129,6 +130,7 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
+        self._markouts = Markouts(findings, self._orders.submitted)
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
@@ -154,6 +156,7 @@ class Verifier:
             self._orders,
             self._residuals,
             self._marks,
+            self._markouts,
             self._equity,
             self._counters,
         )
