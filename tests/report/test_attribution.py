@@ -12,7 +12,7 @@ import pytest
 from streams import STREAMS, Stream, stream
 
 from trioarb.journal.fold import Folds
-from trioarb.model.event import OrderFilled, OrderSubmitted, PairEnded, PositionClosed, Record
+from trioarb.model.event import Decided, OrderFilled, OrderSubmitted, PairEnded, PositionClosed, Record
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
 from trioarb.model.wire import decode
@@ -59,6 +59,18 @@ def test_the_parts_of_every_trade_sum_to_what_it_earned(name: str) -> None:
         assert closed.get(trade_id, trade.pnl_usd) == trade.pnl_usd
 
 
+@pytest.mark.parametrize("name", ["partial fills", "residual", "dust"])
+def test_without_a_decision_the_entry_is_one_part(name: str) -> None:
+    records = [record for record in stream(name) if not isinstance(record.event, Decided)]
+
+    for trade_id, trade in over(records).items():
+        known = over(stream(name))[trade_id]
+        assert trade.decided_usd is None
+        assert total(trade.parts.values()) == trade.pnl_usd == known.pnl_usd
+        entry = ("decided_usd", "unfilled_usd", "latency_usd", "slippage_usd", "uneven_usd")
+        assert trade.entry_usd == total(known.parts[part] for part in entry)
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_all_trades_together_come_to_the_campaign_s_pnl(name: str) -> None:
     state = State()
@@ -81,8 +93,8 @@ def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name
 
     assert len(rows) == state.statistics.closed + state.statistics.unwound_count
     for trade_id, row in rows.items():
-        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left")
-        found = total(row[f"{part}_usd"] for part in parts)
+        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry")
+        found = total(row.get(f"{part}_usd", 0) for part in parts)
         assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
         assert (row["reason"] == "unwound") == (row["quantity"] == 0)
 

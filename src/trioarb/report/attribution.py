@@ -13,6 +13,7 @@ __all__ = ["NAMES", "attribution", "edges_of"]
 
 #: How the parts of a trade's PnL are called.
 NAMES = {
+    "entry_usd": "entry, before fees",
     "decided_usd": "edge decided, before fees",
     "unfilled_usd": "of it not filled",
     "latency_usd": "latency: prices moved",

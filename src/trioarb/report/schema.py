@@ -85,10 +85,8 @@ TABLES = (
             _decimal("unfilled_usd", "what of that was missed, since less was filled on both legs"),
             _decimal("latency_usd", "how the best prices had moved when the legs' orders arrived"),
             _decimal("slippage_usd", "what the legs' orders paid beyond that, more than the decision's levels had it"),
-            _decimal(
-                "uneven_usd",
-                "what it took to even out unequal legs; all of the entry where no decision's prices are known",
-            ),
+            _decimal("uneven_usd", "what it took to even out unequal legs"),
+            _decimal("entry_usd", "instead of these five: what the entry brought before fees, where they aren't known"),
             _decimal("exit_usd", "what closing brought, before fees"),
             _decimal("left_usd", "residuals and dust, as they were booked; with `-fees_usd` the last part"),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 
 import attrs
@@ -13,6 +13,7 @@ from trioarb.model.event import (
     Decided,
     InstrumentChanged,
     InstrumentListed,
+    Intent,
     OrderFilled,
     OrderSubmitted,
     PairEnded,
@@ -34,6 +35,7 @@ __all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions"]
 _BPS_STEP, _ROUNDED = Decimal("0.000001"), Context(prec=40)
 #: The parts that a trade's PnL is the sum of.
 PARTS = (
+    "entry_usd",
     "decided_usd",
     "unfilled_usd",
     "latency_usd",
@@ -54,8 +56,8 @@ class Attributed:
     best prices had moved until the legs' orders arrived, by the best price that each was filled at. ``slippage``: what
     the legs' orders paid beyond that more than their levels had promised. ``uneven``: what it took to even out legs
     that filled unequally. ``exit``: what closing brought, before fees. ``left``: residuals and dust, at the value that
-    they were booked at. A part isn't there where nothing is known of a decision's prices; ``uneven`` is then what all
-    of the entry brought.
+    they were booked at. Where no prices of a decision are known, or there are other than two legs in one asset,
+    ``entry`` stands for the first five: what the entry brought before fees.
 
     Edges are net of taker fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, ``filled_bps``
     at the averages of the legs' fills and the fees that were really taken, absent where a leg filled nothing.
@@ -65,11 +67,12 @@ class Attributed:
     decided_bps: Decimal | None = None
     sent_bps: Decimal | None = None
     filled_bps: Decimal | None = None
+    entry_usd: Decimal | None = None
     decided_usd: Decimal | None = None
     unfilled_usd: Decimal | None = None
     latency_usd: Decimal | None = None
     slippage_usd: Decimal | None = None
-    uneven_usd: Decimal
+    uneven_usd: Decimal | None = None
     exit_usd: Decimal
     fees_usd: Decimal
     left_usd: Decimal
@@ -143,54 +146,63 @@ class _Leg:
 
 @attrs.define
 class _Trade:
-    """A trade that isn't over. Amounts in quote asset, but for PnL and dust; ``orders``: of its pair in flight."""
+    """A trade that isn't over. ``legs``: those that buy and sell, in quote asset; none where there are others than two.
 
-    opened: PairOpened
+    ``orders`` are those of its pair in flight.
+    """
+
+    opened: Intent
     decided: Decided | None
-    legs: dict[str, _Leg]
+    legs: Mapping[str, _Leg]
     usd: Decimal
     fee_bps: tuple[Decimal, Decimal]
     orders: list[str] = attrs.field(factory=list)
     remedies: Decimal = ZERO
-    exit: Decimal = ZERO
-    fees: Decimal = ZERO
-    left: Decimal = ZERO
-    dust_usd: Decimal = ZERO
+    exit_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    left_usd: Decimal = ZERO
     pnl_usd: Decimal = ZERO
     is_held: bool = False
 
-    def over(self) -> Attributed:
-        """Return what it came to. In exact arithmetic."""
-        buy, sell = self.legs.values()
-        usd, held = self.usd, max(ZERO, min(buy.net, sell.net))
-        parts = {"uneven_usd": (buy.brought + sell.brought + self.remedies) * usd}
-        if buy.levels:
-            promised = {one: buy.promised(one) + sell.promised(one) for one in (self.opened.quantity, held)}
-            latency = buy.latency + sell.latency
-            slippage = sum((leg.brought - leg.promised(leg.filled) for leg in (buy, sell)), ZERO) - latency
-            uneven = sum((leg.promised(leg.filled) - leg.promised(held) for leg in (buy, sell)), ZERO) + self.remedies
-            parts = {
-                "decided_usd": promised[self.opened.quantity] * usd,
-                "unfilled_usd": (promised[held] - promised[self.opened.quantity]) * usd,
-                "latency_usd": latency * usd,
-                "slippage_usd": slippage * usd,
-                "uneven_usd": uneven * usd,
-            }
+    def come_to(self, *, is_over: bool) -> Attributed:
+        """Return what it came to, or to so far. In exact arithmetic."""
+        parts = {}
+        if is_over:
+            parts["entry_usd"] = self.pnl_usd + self.fees_usd - self.exit_usd - self.left_usd
+        sent_bps = filled_bps = None
+        if self.legs:
+            buy, sell = self.legs.values()
+            buy_fee, sell_fee = self.fee_bps
+            sent_bps = _edge_bps(self.opened.buy_limit * (BPS + buy_fee), self.opened.sell_limit * (BPS - sell_fee))
+            filled_bps = _filled_bps(buy, sell)
+            if buy.levels:
+                parts = self._parts(buy, sell)
         return Attributed(
             trade_id=self.opened.trade_id,
             decided_bps=None if self.decided is None else self.decided.edge_bps,
-            sent_bps=self._edge_bps(self.opened.buy_limit, self.opened.sell_limit),
-            filled_bps=_filled_bps(buy, sell),
+            sent_bps=sent_bps,
+            filled_bps=filled_bps,
             **parts,
-            exit_usd=self.exit * usd,
-            fees_usd=-self.fees * usd,
-            left_usd=self.left * usd + self.dust_usd,
+            exit_usd=self.exit_usd,
+            fees_usd=-self.fees_usd,
+            left_usd=self.left_usd,
             pnl_usd=self.pnl_usd,
         )
 
-    def _edge_bps(self, paid: Decimal, received: Decimal) -> Decimal:
-        buy_fee, sell_fee = self.fee_bps
-        return _edge_bps(paid * (BPS + buy_fee), received * (BPS - sell_fee))
+    def _parts(self, buy: _Leg, sell: _Leg) -> dict[str, Decimal]:
+        """Return what became of the edge that was decided upon, until both legs were even."""
+        quantity, held = self.opened.quantity, max(ZERO, min(buy.net, sell.net))
+        promised = {one: buy.promised(one) + sell.promised(one) for one in (quantity, held)}
+        latency = buy.latency + sell.latency
+        slippage = sum((leg.brought - leg.promised(leg.filled) for leg in (buy, sell)), ZERO) - latency
+        uneven = sum((leg.promised(leg.filled) - leg.promised(held) for leg in (buy, sell)), ZERO) + self.remedies
+        return {
+            "decided_usd": promised[quantity] * self.usd,
+            "unfilled_usd": (promised[held] - promised[quantity]) * self.usd,
+            "latency_usd": latency * self.usd,
+            "slippage_usd": slippage * self.usd,
+            "uneven_usd": uneven * self.usd,
+        }
 
 
 def _filled_bps(buy: _Leg, sell: _Leg) -> Decimal | None:
@@ -210,7 +222,8 @@ class Attributions(Folding):
         self.totals = AttributionTotals()
         self._on_over = on_over
         self._fx: dict[str, Decimal] = {}
-        self._usd: dict[str, Decimal] = {}
+        #: By symbol and venue.
+        self._quotes: dict[tuple[str, str], str] = {}
         self._fee_bps: dict[tuple[str, str], Decimal] = {}
         #: The latest entry of each symbol that was allowed: its pair comes next.
         self._decided: dict[str, Decided] = {}
@@ -225,7 +238,7 @@ class Attributions(Folding):
         if trade is None:
             return None
         with localcontext(EXACT):
-            return trade.over()
+            return trade.come_to(is_over=False)
 
     @property
     def open_usd(self) -> Decimal:
@@ -239,37 +252,38 @@ class Attributions(Folding):
         self._fx = dict(opened.fx)
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
-        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
-        self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
+        place = listed.symbol, listed.venue
+        self._quotes[place], self._fee_bps[place] = listed.quote, listed.taker_fee_bps
 
     def _decide(self, decided: Decided, _: Record) -> None:
         if decided.answer is Answer.ALLOW:
             self._decided[decided.symbol] = decided
 
-    def _open_pair(self, opened: PairOpened, _: Record) -> None:
+    def _open_pair(self, opened: Intent, _: Record) -> None:
         if opened.kind is PairKind.ENTRY:
-            decided = self._decided.pop(opened.symbol, None)
-            if decided is not None and decided.pair_id != opened.pair_id:
-                decided = None
-            asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
-            bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
-            is_known = bool(asks and bids)
-            self._trades[opened.trade_id] = _Trade(
-                opened,
-                decided,
-                {
-                    opened.buy_venue: _Leg(True, asks if is_known else ()),
-                    opened.sell_venue: _Leg(False, bids if is_known else ()),
-                },
-                self._usd.get(opened.symbol, ZERO),
-                (
-                    self._fee_bps.get((opened.symbol, opened.buy_venue), ZERO),
-                    self._fee_bps.get((opened.symbol, opened.sell_venue), ZERO),
-                ),
-            )
+            self._trades[opened.trade_id] = self._entered(opened)
         trade = self._trades.get(opened.trade_id)
         if trade is not None:
             self._pairs[opened.pair_id] = trade
+
+    def _entered(self, opened: Intent) -> _Trade:
+        decided = self._decided.pop(opened.symbol, None)
+        if decided is not None and decided.pair_id != opened.pair_id:
+            decided = None
+        buy, sell = ((opened.symbol, venue) for venue in (opened.buy_venue, opened.sell_venue))
+        legs: dict[str, _Leg] = {}
+        if isinstance(opened, PairOpened) and self._quotes.get(buy) == self._quotes.get(sell):
+            asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
+            bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
+            is_known = bool(asks and bids)
+            legs[opened.buy_venue] = _Leg(True, asks if is_known else ())
+            legs[opened.sell_venue] = _Leg(False, bids if is_known else ())
+        fees = self._fee_bps.get(buy, ZERO), self._fee_bps.get(sell, ZERO)
+        return _Trade(opened, decided, legs, self._usd(*buy), fees)
+
+    def _usd(self, symbol: str, venue: str) -> Decimal:
+        """Return what the quote asset there is worth."""
+        return self._fx.get(self._quotes.get((symbol, venue), ""), ZERO)
 
     def _submit(self, order: OrderSubmitted, _: Record) -> None:
         trade = self._pairs.get(order.pair_id)
@@ -283,22 +297,25 @@ class Attributions(Folding):
         if order is None or trade is None:
             return  # late, or to work off a residual
         with localcontext(EXACT):
-            is_buy, value, fee = fill.side is Side.BUY, fill.quantity * fill.price, fee_of(fill)
-            trade.fees += fee
+            is_buy, value = fill.side is Side.BUY, fill.quantity * fill.price
+            brought = -value if is_buy else value
+            if order.pair_id != trade.opened.pair_id:
+                trade.exit_usd += brought * self._usd(fill.symbol, fill.venue)
+                return
             leg = trade.legs.get(fill.venue)
-            if order.pair_id != trade.opened.pair_id or leg is None:
-                trade.exit += -value if is_buy else value
+            if leg is None:
                 return
             leg.net += fill.quantity if is_buy is leg.is_buy else -fill.quantity
             if order.purpose is Purpose.LEG:
-                leg.fill(fill.quantity, fill.price, value, fee)
+                leg.fill(fill.quantity, fill.price, value, fee_of(fill))
             else:
-                trade.remedies += -value if is_buy else value
+                trade.remedies += brought
 
     def _leave(self, left: ResidualLeft, _: Record) -> None:
         trade = self._pairs.get(left.pair_id)
         if trade is not None:
-            trade.left = EXACT.add(trade.left, left.booked_value)
+            value = EXACT.multiply(left.booked_value, self._usd(left.symbol, left.venue))
+            trade.left_usd = EXACT.add(trade.left_usd, value)
 
     def _resolve(self, resolved: ResidualResolved, _: Record) -> None:
         self.totals.residuals_usd = EXACT.add(self.totals.residuals_usd, resolved.pnl_usd)
@@ -320,10 +337,11 @@ class Attributions(Folding):
         trade.orders.clear()
         with localcontext(EXACT):
             trade.pnl_usd += ended.pnl_usd
-            trade.dust_usd += ended.dust_value_usd
+            trade.fees_usd += ended.fees_usd
+            trade.left_usd += ended.dust_value_usd
             if not trade.is_held:
                 del self._trades[ended.trade_id]
-                over = trade.over()
+                over = trade.come_to(is_over=True)
                 self.totals.add(over)
                 self._on_over(over)
 
