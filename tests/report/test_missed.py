@@ -14,6 +14,7 @@ from trioarb.model.number import EXACT
 from trioarb.model.trade import Answer, PairKind
 from trioarb.report.missed import missed
 from trioarb.state.state import State
+from trioarb.testing import ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
 
 def folded(records: Stream) -> State:
@@ -76,3 +77,21 @@ def test_some_of_each_kind_were_missed() -> None:
     kinds = {reason for name in STREAMS for reason in recomputed(stream(name))}
     assert "not_filled" in kinds
     assert any(reason.startswith("symbol.") for reason in kinds)
+
+
+def test_what_a_rule_takes_off_is_missed_and_the_rest_is_not() -> None:
+    table = two_venues()
+    table["strategy"] = {"entry_bps": 10, "order_size_usd": 900}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 100, "reduce": True, "max_position_size_usd": 300}}
+    rows = {
+        venue: [(float(second), "BTCUSDT", bid, 50.0, bid + 0.1, 50.0) for second in range(4)]
+        for venue, bid in (("a", 99.9), ("b", 101.0))
+    }
+    tapes = {venue: ScriptedTape(of_venue, listings=[listing("BTC")]) for venue, of_venue in rows.items()}
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+    reduced, allowed = (one for one in result.of_type("decided") if one["answer"] in ("REDUCE", "ALLOW"))
+    worth = [Decimal(one["notional_usd"]) * Decimal(one["edge_bps"]) / 10_000 for one in (reduced, allowed)]
+    found = result.campaign.state.missed.by_reason()["symbol.position_size"]
+    assert found.count == 1
+    assert found.edge_usd == worth[0] - worth[1] > 0

@@ -179,8 +179,11 @@ TABLES = (
         "edges that were decided upon and not earned, up to the end of the journal, one route and reason a row",
         (
             *_ROUTE,
-            _text("reason", "`not_filled`: less was filled than decided; else the rule that denied, as `tier.rule`"),
-            _count("count", "entries or denials"),
+            _text(
+                "reason",
+                "`not_filled`: less was filled than decided; else the rule that denied or reduced, as `tier.rule`",
+            ),
+            _count("count", "entries, denials or reductions"),
             _count("repeated", "how often denials were given again; each is one chance"),
             _decimal("edge_usd", "what they would have earned at their decisions, net of taker fees: edge × notional"),
         ),

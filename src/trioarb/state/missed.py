@@ -1,4 +1,4 @@
-"""Edges that were decided upon and not earned: entries that filled short, and what guards denied."""
+"""Edges that were decided upon and not earned: entries that filled short, and what guards denied or reduced."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _BP = Decimal("0.0001")
 
 @attrs.define
 class MissedEdge:
-    """``count`` entries or denials, and what they would have earned at their decisions: net edge × notional.
+    """``count`` entries or refusals, and what they would have earned at their decisions: net edge × notional.
+
+    Of one that was reduced, what was taken off.
 
     A denial that was repeated is one chance, and counts once; ``repeated`` says how often it was given again.
     """
@@ -40,10 +42,9 @@ class MissedEdge:
     repeated: int = 0
     edge_usd: Decimal = ZERO
 
-    def add(self, notional_usd: Decimal, edge_bps: Decimal) -> None:
+    def add(self, earned_usd: Decimal) -> None:
         self.count += 1
-        earned = EXACT.multiply(EXACT.multiply(notional_usd, edge_bps), _BP)
-        self.edge_usd = EXACT.add(self.edge_usd, earned)
+        self.edge_usd = EXACT.add(self.edge_usd, earned_usd)
 
 
 class Missed(Folding):
@@ -56,6 +57,8 @@ class Missed(Folding):
         #: The latest entry of each symbol that was allowed, and entries in flight with what of them opened a position.
         self._allowed: dict[str, Decided] = {}
         self._entries: dict[str, tuple[PairOpened, Decimal, Decimal]] = {}
+        #: What a rule has taken off is known once the rest is decided upon: what it was worth before, by symbol.
+        self._reduced: dict[str, tuple[MissedEdge, Decimal]] = {}
         #: The last denial of each symbol's routes, to which repetitions refer.
         self._denied: defaultdict[str, dict[Route, tuple[int, MissedEdge]]] = defaultdict(dict)
 
@@ -76,14 +79,20 @@ class Missed(Folding):
         self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
 
     def _decide(self, decided: Decided, record: Record) -> None:
+        before = self._reduced.pop(decided.symbol, None)
+        if before is not None:  # what is left of it follows in the same step
+            missed, worth = before
+            missed.add(EXACT.subtract(worth, _worth(decided)))
+        buy, sell = decided.buy_venue, decided.sell_venue
         if decided.answer is Answer.ALLOW:
             self._allowed[decided.symbol] = decided
-            return
-        buy, sell, notional, edge = decided.buy_venue, decided.sell_venue, decided.notional_usd, decided.edge_bps
-        if buy is not None and sell is not None and notional is not None and edge is not None:
+        elif buy is not None and sell is not None and decided.edge_bps is not None:
             route = Route(symbol=decided.symbol, buy_venue=buy, sell_venue=sell)
             missed = self.edges[route, f"{decided.tier}.{decided.rule}"]
-            missed.add(notional, edge)
+            if decided.answer is Answer.REDUCE:
+                self._reduced[decided.symbol] = missed, _worth(decided)
+                return
+            missed.add(_worth(decided))
             self._denied[decided.symbol][route] = record.seq, missed
 
     def _repeat(self, repeated: DecisionsRepeated, _: Record) -> None:
@@ -113,4 +122,15 @@ class Missed(Folding):
             route = Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue)
             value = EXACT.multiply(short, max(opened.buy_limit, opened.sell_limit))
             usd = self._usd.get(opened.symbol, ZERO)
-            self.edges[route, NOT_FILLED].add(EXACT.multiply(value, usd), edge)
+            self.edges[route, NOT_FILLED].add(_earned(EXACT.multiply(value, usd), edge))
+
+
+def _worth(decided: Decided) -> Decimal:
+    """Return what an opportunity would have earned; 0 where nothing is known of it."""
+    if decided.notional_usd is None or decided.edge_bps is None:
+        return ZERO
+    return _earned(decided.notional_usd, decided.edge_bps)
+
+
+def _earned(notional_usd: Decimal, edge_bps: Decimal) -> Decimal:
+    return EXACT.multiply(EXACT.multiply(notional_usd, edge_bps), _BP)
