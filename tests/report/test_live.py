@@ -4,7 +4,7 @@ import io
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.event import PhaseEntered, PositionClosed, Record
+from trioarb.model.number import EXACT
 from trioarb.plugin.registry import load_plugins
+from trioarb.report.figures import signed_usd
 from trioarb.report.live import LiveFrames, live_view
+from trioarb.state.equity import EquityFigures
 from trioarb.state.snapshot import Snapshot
 
 SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
@@ -59,7 +62,7 @@ def test_a_frame_fits_in_each_phase(run: Callable[..., Any], width: int, height:
         assert len(lines) < height
         assert max(map(cell_len, lines)) <= width
         if height == 12:
-            assert lines[-1] == "… and 7 more"
+            assert lines[-1] == "… and 8 more"
         else:
             assert all(any(line.startswith(f"{symbol} ") for line in lines) for symbol in opened[0].symbols)
     if width >= 80:
@@ -82,6 +85,29 @@ def test_it_tells_position_denials_and_pnl(run: Callable[..., Any]) -> None:
     assert total[0] == "total"
     assert str(rejected) in total
     assert " ".join(total[-2:]) == f"{len(positions)} open"
+
+
+def test_it_tells_equity_at_present_prices_with_its_parts(run: Callable[..., Any]) -> None:
+    opened: list[Campaign] = []
+    lines: list[str] = []
+    figures: list[EquityFigures] = []
+
+    def observe(record: Record) -> None:
+        if isinstance(record.event, PositionClosed):
+            lines.append(drawn(opened[0], 140, 40)[1])
+            figures.append(snapshot_of(opened[0]).equity)
+
+    ran = run(on_open=opened.append, observer=observe)
+
+    assert lines
+    for line, shown in zip(lines, figures, strict=True):
+        assert line.startswith(f"equity {signed_usd(shown.change)} USD: ")
+        assert f"fees {signed_usd(shown.fees)}" in line
+        parts = (shown.arbitrage, shown.inventory, shown.fees, shown.funding, shown.residuals)
+        assert reduce(EXACT.add, parts) == EXACT.subtract(shown.now, shown.start) == shown.change
+    # What the boards show at the very end is what is recorded then.
+    last, recorded = snapshot_of(ran.campaign).equity, ran.campaign.state.equity.figures()
+    assert last == recorded
 
 
 def test_denials_that_are_not_booked_yet_are_counted(run: Callable[..., Any]) -> None:

@@ -198,6 +198,9 @@ class Engine:
     markouts: bool = setting(
         False, doc="record where the market stood 1, 10 and 60 s after each fill; the summary says what that comes to"
     )
+    equity_each_minute: bool = setting(
+        False, doc="record equity with all prices each minute, not at the end only: the summary says how far it fell"
+    )
     market_stale_seconds: PositiveSeconds = setting(
         Decimal(10), doc="a venue without an accepted quote of any symbol for this long is reported as stale"
     )

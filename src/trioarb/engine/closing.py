@@ -6,9 +6,10 @@ import trio
 
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile_at_end
+from trioarb.engine.stating import mark_all, state_equity
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.working import work_at_end
-from trioarb.model.event import CampaignEnded, EquityStated, PositionMarked
+from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 from trioarb.time.campaign_time import seconds_to_ns
@@ -77,26 +78,13 @@ async def close(campaign: Campaign) -> None:
                 unrealised_usd=campaign.symbols[position.route.symbol].unrealised_usd(position),
             )
         )
-    marks, places = campaign.state.marks, campaign.parts.instruments.items()
-    journal.record(marks.mark("end", ((symbol, venue) for symbol, by_venue in places for venue in by_venue)))
+    mark_all(campaign, "end")
     for asset, fee in sorted(campaign.state.statistics.unvalued_fees.items()):
         campaign.problems.append(
             f"fees of {text(fee)} {asset} are in no figure but the balances: the asset had no price when they were "
             f"taken; fee_assets.{asset} gives it one"
         )
-    figures = campaign.state.equity.figures()
-    journal.record(
-        EquityStated(
-            start_usd=figures.start,
-            now_usd=figures.now,
-            arbitrage_usd=figures.arbitrage,
-            inventory_usd=figures.inventory,
-            fees_usd=figures.fees,
-            funding_usd=figures.funding,
-            residuals_usd=figures.residuals,
-            unpriced=figures.unpriced,
-        )
-    )
+    state_equity(campaign)
     campaign.count(final=True)
     await reconcile_at_end(campaign)
     campaign.enter(Phase.CLOSED)

@@ -33,6 +33,7 @@ from trioarb.engine.services import (
     watch_of,
 )
 from trioarb.engine.signals import Signals
+from trioarb.engine.stating import state_equity_periodically
 from trioarb.engine.supervisor import start_arrivals, supervise
 from trioarb.engine.universe import refresh_periodically
 from trioarb.engine.updates import follow_updates
@@ -199,6 +200,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
         services.start_soon(serve, campaign, "working off residuals", work_periodically)
         services.start_soon(serve, campaign, "marking out fills", mark_out_periodically)
+        services.start_soon(serve, campaign, "stating equity", state_equity_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:

@@ -30,16 +30,17 @@ def snapshot_of(campaign: Campaign) -> Snapshot:
         symbols=tuple(_symbol(campaign, symbol) for symbol in campaign.symbols),
         pnl_usd=state.statistics.pnl_usd,
         fees_usd=state.statistics.fees_usd,
+        equity=state.equity.at_present().figures(),
     )
 
 
 def state_now(campaign: Campaign) -> State:
-    """Return what is folded from the journal, with the counters of this moment: they are recorded each minute only.
+    """Return what is folded from the journal, with the counters and prices of this moment: the journal has older ones.
 
     Nothing is recorded by it, so that the campaign goes on as if nobody had looked.
     """
     state, statistics = copy(campaign.state), copy(campaign.state.statistics)
-    state.statistics = statistics
+    state.statistics, state.equity = statistics, campaign.state.equity.at_present()
     statistics.symbols = {symbol: copy(one) for symbol, one in statistics.symbols.items()}
     statistics.by_rule, statistics.decisions = Counter(statistics.by_rule), Counter(statistics.decisions)
     for symbol, task in campaign.symbols.items():

@@ -731,8 +731,9 @@ class SymbolRetired(Event, frozen=True, kw_only=True):
 
 
 class EquityStated(Event, frozen=True, kw_only=True):
-    """What is held at the end, at the prices just marked, against what was put in; and what the difference is made of.
+    """What is held, at the prices just marked, against what was put in; and what the difference is made of.
 
+    Recorded at the end, and each minute where that is wanted.
     ``now_usd`` − ``start_usd`` = the sum of the parts. ``unpriced`` (``VENUE ASSET``) is in none of it.
     """
 

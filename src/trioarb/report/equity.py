@@ -33,6 +33,7 @@ def equity(state: State) -> dict[str, Any]:
         "return_on_capital_used": return_on(state.equity.peak_exposure_usd, figures.change),
         "peak_exposure_usd": state.equity.peak_exposure_usd,
         "drawdown_usd": state.equity.drawdown_usd,
+        "equity_drawdown_usd": state.equity.stated_drawdown_usd,
     }
 
 

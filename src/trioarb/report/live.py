@@ -15,15 +15,18 @@ from rich.text import Text
 from trioarb.config.schema import Config
 from trioarb.model.trade import Phase, Position
 from trioarb.report.columns import Column, fitted_table
+from trioarb.report.equity import PARTS
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
+from trioarb.state.equity import EquityFigures
 from trioarb.state.snapshot import Snapshot, SymbolSnapshot
 from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
 
 __all__ = ["LiveFrames", "live_view"]
 
 _FRAMES_PER_SECOND = 4
-#: What a frame needs beside its rows: title, header, rules, total, "… and N more"; and a line for the log above it.
-_OTHER_LINES = 9
+#: What a frame needs beside its rows: title, equity, header, rules, total, "… and N more"; and a line for the log above
+#: it.
+_OTHER_LINES = 10
 
 
 @contextmanager
@@ -104,7 +107,8 @@ class LiveFrames:
             # Stable: only a position or a first trade moves a symbol.
             symbols = tuple(sorted(symbols, key=_rank)[:rows])
         more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        return Group(self._title(snapshot, width), "", fitted_table(_columns(snapshot, symbols), width), *more)
+        table = fitted_table(_columns(snapshot, symbols), width)
+        return Group(self._title(snapshot, width), _equity(snapshot.equity, width), "", table, *more)
 
     def _title(self, snapshot: Snapshot, width: int) -> Text:
         session, elapsed = self._session, snapshot.elapsed_ns / SECOND_NS
@@ -126,6 +130,16 @@ class LiveFrames:
         title = Text(" · ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
         title.truncate(width, overflow="ellipsis")
         return title
+
+
+def _equity(figures: EquityFigures, width: int) -> Text:
+    """Return how equity has changed, and its parts that have."""
+    line = Text.assemble("equity ", signed_usd(figures.change), " USD", no_wrap=True, overflow="ellipsis")
+    parts = [(name, amount) for part, name in PARTS.items() if (amount := getattr(figures, part))]
+    for number, (name, amount) in enumerate(parts):
+        line.append(f"{', ' if number else ': '}{name} ").append_text(signed_usd(amount))
+    line.truncate(width, overflow="ellipsis")
+    return line
 
 
 def _rank(one: SymbolSnapshot) -> tuple[int, int]:

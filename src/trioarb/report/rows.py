@@ -15,6 +15,7 @@ from trioarb.journal.fold import Folding, Projection
 from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
+    EquityStated,
     Event,
     FillsMarkedOut,
     FunnelCounted,
@@ -245,6 +246,9 @@ class Rows(Folding):
     def _repeat(self, repeated: DecisionsRepeated, record: Record) -> None:
         ours = _row(seq=record.seq, time=record.ts_ns, repeats=repeated.decision_seq)
         self._put("decisions", _fields(repeated, "decisions") | ours)
+
+    def _state_equity(self, stated: EquityStated, record: Record) -> None:
+        self._put("equity", _fields(stated, "equity") | _row(seq=record.seq, time=record.ts_ns))
 
     def _mark_out(self, marked: FillsMarkedOut, record: Record) -> None:
         gains = {f"bps_{seconds}s": in_bps(gain, marked.value) for seconds, gain in gains_of(marked).items()}

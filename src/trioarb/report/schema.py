@@ -231,6 +231,20 @@ TABLES = (
         ),
     ),
     Table(
+        "equity",
+        "equity as it was stated: at the end, and each minute with `[engine] equity_each_minute`",
+        (
+            *_PLACE,
+            _decimal("start_usd", "what was put in, at its first prices"),
+            _decimal("now_usd", "what is held, at executable prices"),
+            _decimal("arbitrage_usd", "these sum to the difference"),
+            _decimal("inventory_usd"),
+            _decimal("fees_usd"),
+            _decimal("funding_usd"),
+            _decimal("residuals_usd"),
+        ),
+    ),
+    Table(
         "balances",
         "what each venue holds at the end of the journal, an asset a row",
         (

@@ -16,7 +16,7 @@ from trioarb.report.advice import advise
 from trioarb.report.attribution import NAMES, attribution
 from trioarb.report.columns import Column, beside, fitted_table
 from trioarb.report.coverage import coverage_of
-from trioarb.report.equity import PARTS
+from trioarb.report.equity import PARTS, return_on
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.report import Report
@@ -69,7 +69,9 @@ def print_why(console: Console, report: Report) -> None:
     console.print(f"Why no trade, after {duration(float(report.runtime_seconds))}:")
     console.print(_symbols_table(report, console.width))
     shown = [
-        (title, rows) for title, rows in _blocks(report) if title in ("Decisions", "Not sized", "Symbols") and rows
+        (title, rows)
+        for title, rows in _blocks(report)
+        if title in ("Result", "Decisions", "Not sized", "Symbols") and rows
     ]
     console.print(beside(console, (_block(title, rows) for title, rows in shown)))
     filled = funnel_total(report.statistics)["filled"]
@@ -202,8 +204,13 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     for part, name in PARTS.items():
         if amount := getattr(figures, part):
             yield f"  {name}", signed_usd(amount)
+    held, used = (return_on(of, figures.change) for of in (figures.start, state.equity.peak_exposure_usd))
+    if held is not None and used is not None:
+        yield "  of capital held, used (%)", f"{held * 100:,.3f}, {used * 100:,.3f}"
+    if state.equity.stated_drawdown_usd:
+        yield "drawdown of equity (USD)", usd(state.equity.stated_drawdown_usd)
     if state.equity.drawdown_usd:
-        yield "drawdown (USD)", usd(state.equity.drawdown_usd)
+        yield "drawdown of PnL (USD)", usd(state.equity.drawdown_usd)
     yield "realised PnL (USD)", signed_usd(statistics.pnl_usd)
     unrealised = state.unrealised_usd
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)

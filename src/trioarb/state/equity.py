@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from decimal import Decimal, localcontext
 
 import attrs
@@ -11,6 +12,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     CampaignOpened,
     Deposited,
+    EquityStated,
     InstrumentListed,
     Intent,
     MarketsMarked,
@@ -49,7 +51,8 @@ class EquityFigures:
 
 class Equity(Folding):
     """Folds what is put in and at which prices; ``drawdown_usd``: the furthest that realised PnL and marks fell from
-    their highest, as of the marks that were recorded. ``peak_exposure_usd`` is the most capital that was used.
+    their highest, as of the marks that were recorded; ``stated_drawdown_usd``: the furthest that equity itself did from
+    one statement to another, absent before the second. ``peak_exposure_usd`` is the most capital that was used.
     """
 
     def __init__(self, ledger: Ledger, trades: Trades, exposure: Exposure, marks: Marks) -> None:
@@ -66,7 +69,17 @@ class Equity(Folding):
         self._unpriced: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         self._pnl = self._highest = ZERO
         self.drawdown_usd = ZERO
+        self._is_present = False
+        #: The highest change that was stated, and how far those after a highest one fell from it.
+        self._most: Decimal | None = None
+        self.stated_drawdown_usd: Decimal | None = None
         self.peak_exposure_usd = ZERO
+
+    def at_present(self) -> Equity:
+        """Return the same at the prices that venues show now, instead of those that were recorded last."""
+        present = copy(self)
+        present._is_present = True
+        return present
 
     def figures(self) -> EquityFigures:
         """Return what is held now, and what it is made of."""
@@ -113,7 +126,8 @@ class Equity(Folding):
         return total
 
     def _side(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
-        price = self._marks.recorded.get((symbol, venue))  # what wasn't recorded nobody could compute again
+        marks = self._marks  # what wasn't recorded nobody could compute again
+        price = marks.present(symbol, venue) if self._is_present else marks.recorded.get((symbol, venue))
         return None if price is None else price.side(quantity)
 
     def _price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:
@@ -150,6 +164,15 @@ class Equity(Folding):
             worth = EXACT.add(worth, one)
         self._highest = max(self._highest, worth)
         self.drawdown_usd = max(self.drawdown_usd, EXACT.subtract(self._highest, worth))
+
+    def _state(self, stated: EquityStated, _: Record) -> None:
+        change = EXACT.subtract(stated.now_usd, stated.start_usd)
+        if self._most is None:
+            self._most = max(ZERO, change)
+            return
+        self._most = max(self._most, change)
+        fallen = EXACT.subtract(self._most, change)
+        self.stated_drawdown_usd = max(self.stated_drawdown_usd or ZERO, fallen)
 
     def _value(self, venue: str, asset: str) -> None:
         """Value what was put in and had no price before."""

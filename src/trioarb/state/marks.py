@@ -163,6 +163,14 @@ class Marks(RiskView, Folding):
         """Take prices from these boards, by symbol."""
         self._boards = boards
 
+    def present(self, symbol: str, venue: str) -> Price | None:
+        """Return what a venue shows now, sides that it doesn't show as they were recorded last; nothing is noted."""
+        board, recorded = self._boards.get(symbol), self.recorded.get((symbol, venue))
+        touch = None if board is None or venue not in board.venues else board.touch(venue)
+        if touch is None or recorded is None:
+            return recorded if touch is None else Price(touch.bid, touch.ask)
+        return Price(touch.bid or recorded.bid, touch.ask or recorded.ask)
+
     def take(self, now_ns: int) -> Iterator[MarketsMarked]:
         """Take the present prices of what is open; yield what is to be recorded: once a minute, and as a day begins."""
         for symbol in self._open:

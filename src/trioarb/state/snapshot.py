@@ -8,6 +8,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.model.trade import EndedBy, Phase, Position
+from trioarb.state.equity import EquityFigures
 
 __all__ = ["RecordingFigures", "Snapshot", "SymbolSnapshot", "Telemetry"]
 
@@ -37,7 +38,7 @@ class SymbolSnapshot:
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """A campaign at one moment. ``silent_ns``: for how long no quote came from a venue."""
+    """A campaign at one moment. ``silent_ns``: for how long no quote came from a venue; ``equity`` at its prices."""
 
     phase: Phase
     ended_by: EndedBy | None
@@ -46,6 +47,7 @@ class Snapshot:
     symbols: tuple[SymbolSnapshot, ...]
     pnl_usd: Decimal
     fees_usd: Decimal
+    equity: EquityFigures
 
 
 @attrs.frozen(kw_only=True)
