@@ -45,7 +45,12 @@ def rates(path: Path) -> list[tuple[str, float]]:
 
     async def main() -> None:
         await markets.survey_markets(
-            loaded.config, plugins, clock=clock, latency_ns=10**8, on_progress=lambda doing, rows: None
+            loaded.config,
+            plugins,
+            clock=clock,
+            latency_ns=10**8,
+            slippage_usd=1_000.0,
+            on_progress=lambda doing, rows: None,
         )
 
     trio.run(main, clock=clock)

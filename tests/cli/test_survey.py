@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from command import CommandLine, Ran
 
+from trioarb.quotes.levels_file import levels_path
+
 SECOND_NS = 10**9
 START_NS = 1_700_000_000 * SECOND_NS
 QUOTES = Path(__file__).parents[3] / "shared" / "data" / "quotes"
@@ -165,6 +167,61 @@ def test_it_is_a_table_for_people_and_parquet_for_programs(trioarb: CommandLine,
     assert known == found(trioarb, quotes, "--no-replay")["routes"]
 
 
+def with_second_levels(path: Path, step: float) -> Path:
+    """Write a second level beside quotes: 100 coins, so much further from the middle."""
+    quotes = pq.read_table(path).to_pydict()
+    count = len(quotes["ts_ns"])
+    columns = {
+        "ts_ns": quotes["ts_ns"],
+        "bid_2": np.round(np.array(quotes["bid"]) - step, 8),
+        "bid_size_2": np.full(count, 100.0),
+        "ask_2": np.round(np.array(quotes["ask"]) + step, 8),
+        "ask_size_2": np.full(count, 100.0),
+    }
+    pq.write_table(pa.table(columns), levels_path(path))
+    return path
+
+
+def test_slippage_at_the_size_is_part_of_break_even(trioarb: CommandLine, tmp_path: Path) -> None:
+    """Of ten coins, two (to sell) and three (to buy) are at the best price; the others 2 or 60 bps beyond."""
+    near, far = (
+        with_second_levels(
+            write(tmp_path / f"{name}.parquet", 600, lambda ms: 100.5 if ms % 5_000 < 500 else 100.0), step
+        )
+        for name, step in (("near", 0.02), ("far", 0.6))
+    )
+
+    deep = "--set=engine.depth=2", "--no-replay"
+    one = route(found(trioarb, near, *deep), "a")
+    other = route(found(trioarb, far, *deep), "a")
+    unknown = route(found(trioarb, near, "--no-replay"), "a")
+
+    assert one["slippage_in_bps"] == pytest.approx(7 / 10 * 2 + 8 / 10 * 2, abs=0.1)
+    assert one["slippage_out_bps"] == pytest.approx(one["slippage_in_bps"], abs=0.1)
+    assert one["break_even_gross_bps"] == pytest.approx(8 + 8 + 2 + 3 + 3, abs=0.3)
+    assert one["one_way_break_even_gross_bps"] == pytest.approx(8 + 3, abs=0.2)
+    assert (one["verdict"], one["one_way_verdict"]) == ("pays", "pays")
+    assert other["chances"] == other["one_way_chances"] == 0
+    assert "pays" not in (other["verdict"], other["one_way_verdict"])
+    assert "slippage_in_bps" not in unknown
+    assert unknown["break_even_gross_bps"] == pytest.approx(8 + 8 + 2, abs=0.1)
+
+
+def test_what_pays_from_stock_alone_has_a_verdict_of_its_own(trioarb: CommandLine, tmp_path: Path) -> None:
+    """b is 12 bps dearer half of the time: more than the 8 bps of one way, less than the 18 bps and more of a trip."""
+    quotes = write(tmp_path / "q.parquet", 600, lambda ms: 100.14 if ms % 10_000 < 5_000 else 100.0)
+
+    all_of_it = found(trioarb, quotes, "--no-replay")
+    one, people = route(all_of_it, "a"), survey(trioarb, quotes, "--no-replay").out.splitlines()
+
+    assert one["verdict"] != "pays"
+    assert one["one_way_verdict"] == all_of_it["one_way_verdict"] == "pays"
+    assert one["one_way_chances"] == one["one_way_chances_lasting"] == 60
+    assert one["one_way_why"] == "60 chances of 100 ms and longer, 360.0 an hour"
+    assert people[-2].startswith("From stock: pays (1 pays,")
+    assert people[-1].startswith("In all: ")
+
+
 def test_markets_are_recorded_first_in_virtual_time_if_that_can_be(trioarb: CommandLine) -> None:
     venue = 'market = { plugin = "dummy" }\nbalances = { USDT = "100000" }\ninventory_usd_per_symbol = 1_000\n'
     universe = '[universe]\nmode = "TOP_N"\ntop_n = 2\nblacklist = ["USDCUSDT", "BUSDUSDT"]\n'
@@ -216,16 +273,35 @@ def test_real_quotes_give_what_another_computation_does(
     assert answer["verdict"] != "pays"
     for one in answer["routes"]:
         names = venues[one["buy_venue"]], venues[one["sell_venue"]]
-        expected = recomputed(rows, one["symbol"], *names, fees[one["buy_venue"]], fees[one["sell_venue"]], max_age_ns)
+        expected = recomputed(
+            rows,
+            one["symbol"],
+            *names,
+            fees[one["buy_venue"]],
+            fees[one["sell_venue"]],
+            max_age_ns,
+            one["break_even_gross_bps"],
+        )
+        # Half of the ways out cost no more than what break-even says, to a tenth of a bp.
+        back = recomputed(rows, one["symbol"], *names[::-1], 0, 0, max_age_ns, 0.0)
+        assert one["crossing_bps"] == pytest.approx(-back["gross_p50_bps"], abs=0.1)
         assert one["fresh_seconds"] == pytest.approx(expected["fresh_seconds"])
         for key in ("gross_p5_bps", "gross_p50_bps", "gross_p99_bps"):
             assert one[key] == pytest.approx(expected[key], abs=0.1), key
-        for key in ("gross_highest_bps", "share_above_zero", "one_way_chances", "one_way_perfect_taker_usd"):
+        keys = ("gross_highest_bps", "share_above_zero", "one_way_chances", "one_way_perfect_taker_usd")
+        for key in (*keys, "chances", "perfect_taker_usd"):
             assert one[key] == pytest.approx(expected[key], abs=1e-9), key
 
 
 def recomputed(
-    rows: dict[str, list[Any]], symbol: str, buy: str, sell: str, fee_buy: float, fee_sell: float, max_age_ns: int
+    rows: dict[str, list[Any]],
+    symbol: str,
+    buy: str,
+    sell: str,
+    fee_buy: float,
+    fee_sell: float,
+    max_age_ns: int,
+    break_even_bps: float,
 ) -> dict[str, float]:
     """Compute a route's figures from a step function of its venues' quotes, over the union of all of their times."""
     chosen = [
@@ -251,18 +327,23 @@ def recomputed(
     usable = (lasts > 0) & ~np.isnan(bid) & ~np.isnan(ask)
     gross = 1e4 * (bid / ask - 1)
     net = bid * (1 - fee_sell / 1e4) - ask * (1 + fee_buy / 1e4)
-    above = usable & (net > 0)
+    above, round_trip = usable & (net > 0), usable & (gross > break_even_bps)
+    one_way_count, one_way_profit = chances(above, lasts, ts, ends, net * size)
+    count, profit = chances(round_trip, lasts, ts, ends, net * size)
     return {
         "fresh_seconds": lasts[usable].sum() / SECOND_NS,
         "gross_highest_bps": gross[usable].max(),
         "share_above_zero": lasts[above].sum() / lasts[usable].sum(),
         **{f"gross_p{share}_bps": weighted(gross[usable], lasts[usable], share / 100) for share in (5, 50, 99)},
-        **chances(above, lasts, ts, ends, net * size),
+        "one_way_chances": one_way_count,
+        "one_way_perfect_taker_usd": one_way_profit,
+        "chances": count,
+        "perfect_taker_usd": profit,
     }
 
 
-def chances(above: Any, lasts: Any, ts: Any, ends: Any, profit: Any) -> dict[str, float]:
-    """Go through the times above zero one by one; those of no length are passed over."""
+def chances(above: Any, lasts: Any, ts: Any, ends: Any, profit: Any) -> tuple[int, float]:
+    """Go through the times above a level one by one; those of no length are passed over."""
     count, total, best, ended_at = 0, 0.0, 0.0, -1
     for index in range(len(ts)):
         if not lasts[index]:
@@ -273,7 +354,7 @@ def chances(above: Any, lasts: Any, ts: Any, ends: Any, profit: Any) -> dict[str
             count, total, best = count + 1, total + best, profit[index]
         if above[index]:
             ended_at = ends[index]
-    return {"one_way_chances": count, "one_way_perfect_taker_usd": total + best}
+    return count, total + best
 
 
 def weighted(values: Any, weights: Sequence[int], share: float) -> float:

@@ -73,13 +73,14 @@ def test_it_finds_what_one_book_after_the_other_gives(rows: list[Any], most: int
         patch.setattr(depth, "_EVERY", every)
         for _ in looking_at_depth(windows_of(rows, most), depths):
             pass
+        looked_at = set(depth.chosen(0, len(rows)).tolist())
 
     for symbol in range(SYMBOLS):
         for venue in range(VENUES):
             books = [
                 [(bid, sizes[0]), *((bid - level, sizes[level]) for level in range(1, count + 1))]
                 for number, (own, at, bid, count, sizes) in enumerate(rows)
-                if (own, at) == (symbol, venue) and bid == bid and number % every == 0
+                if (own, at) == (symbol, venue) and bid == bid and number in looked_at
             ]
             found = depths.books(symbol, venue)
             if not books:
@@ -105,3 +106,13 @@ def test_without_levels_nothing_is_said() -> None:
     list(looking_at_depth([attrs.evolve(one, levels=None) for one in made], depths))
 
     assert depths.books(0, 0) is None
+
+
+def test_one_of_every_few_is_looked_at_and_none_of_two_that_take_turns_is_left_out() -> None:
+    looked_at = depth.chosen(0, 16_000)
+
+    assert (looked_at // 16 == np.arange(1_000)).all()
+    assert sorted(np.bincount(looked_at % 2)) == pytest.approx([500, 500], rel=0.2)
+    assert np.concatenate([depth.chosen(0, 777), depth.chosen(777, 778), depth.chosen(778, 16_000)]).tolist() == (
+        looked_at.tolist()
+    )

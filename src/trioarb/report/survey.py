@@ -17,7 +17,7 @@ from trioarb.report.figures import bps, duration
 from trioarb.report.plain import iso_time
 from trioarb.survey.depth import Side
 from trioarb.survey.markets import Replayed, Survey
-from trioarb.survey.verdict import QUANTILES, Figures, Verdict
+from trioarb.survey.verdict import QUANTILES, BreakEven, Figures, Verdict
 
 __all__ = ["as_plain", "print_survey", "write_parquet"]
 
@@ -29,6 +29,7 @@ def as_plain(survey: Survey, replayed: Replayed | None) -> dict[str, Any]:
     """Return all of it for another program; what isn't known is left out."""
     found: dict[str, Any] = {
         "verdict": survey.verdict.value,
+        "one_way_verdict": survey.one_way_verdict.value,
         "quotes": survey.rows,
         "from": iso_time(survey.first_ns),
         "to": iso_time(survey.last_ns),
@@ -60,6 +61,9 @@ def _row(survey: Survey, one: Figures) -> dict[str, Any]:
             "fees_in_bps": one.break_even.fees_in,
             "fees_out_bps": one.break_even.fees_out,
             "crossing_bps": one.break_even.crossing,
+            "slippage_in_bps": one.break_even.slippage_in,
+            "slippage_out_bps": one.break_even.slippage_out,
+            "one_way_break_even_gross_bps": one.break_even.one_way_bps,
         }
     row |= {
         "share_above_break_even": one.share_above_break_even,
@@ -73,7 +77,9 @@ def _row(survey: Survey, one: Figures) -> dict[str, Any]:
         "one_way_chances_lasting": one.one_way_lasting,
         "one_way_half_life_ms": one.one_way_half_life_ms,
         "one_way_perfect_taker_usd": one.one_way_profit * usd,
+        "one_way_maker_share": one.one_way_maker_share,
         "one_way_verdict": one.one_way_verdict.value,
+        "one_way_why": one.one_way_why,
         "maker_share": one.maker_share,
         **_depth("buy", one.buying, usd),
         **_depth("sell", one.selling, usd),
@@ -113,7 +119,8 @@ _HEADERS = (
     "chances",
     "half-life",
     "long enough",
-    "from stock",
+    "one way",
+    "long enough",
 )
 
 
@@ -130,7 +137,9 @@ def _cells(one: Figures) -> tuple[str, ...]:
         "" if one.half_life_ms is None else f"{one.half_life_ms:,.0f} ms",
         f"{one.lasting:,}",
         f"{one.one_way:,}",
+        f"{one.one_way_lasting:,}",
         one.verdict.value,
+        one.one_way_verdict.value,
     )
 
 
@@ -146,13 +155,15 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
     yield Text(
         f"{survey.rows:,} quotes in {duration(whole)}, from {iso_time(survey.first_ns)} on; gross edges in bps\n"
     )
-    header, *rows = aligned([(*_HEADERS, "verdict"), *map(_cells, survey.routes)], right=set(range(1, len(_HEADERS))))
+    verdicts = "round trip", "from stock"
+    header, *rows = aligned([(*_HEADERS, *verdicts), *map(_cells, survey.routes)], right=set(range(1, len(_HEADERS))))
     yield Text(header, style="bold")
     for row, one in zip(rows, survey.routes, strict=True):
         yield Text(row, style=_STYLES[one.verdict])
     yield Text(
         "\nbreak-even: both orders' fees on the way in and on the way out, and what half of the ways out cost, gross.\n"
-        f"chances: times above it; long enough: {latency} or more. from stock: times above the fees of the way in."
+        f"chances: times above it; long enough: {latency} or more. one way: times above the costs of the way in, which "
+        "are all there are for who sells from stock."
     )
     deep = [one for one in survey.routes if one.buying is not None and one.selling is not None]
     if deep:
@@ -165,7 +176,7 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
         dearest = max(made, key=lambda one: one.gross_bps)
         yield Text(
             f"The highest break-even, {dearest.gross_bps:,.2f} bps: {dearest.fees_in:,.2f} fees in, "
-            f"{dearest.fees_out:,.2f} fees out, {dearest.crossing:,.2f} to get out.\n"
+            f"{dearest.fees_out:,.2f} fees out, {dearest.crossing:,.2f} to get out{_slippage(dearest)}.\n"
         )
     for why, routes in _by_reason(survey.routes).items():
         yield Text(f"{', '.join(routes)}: {why}.")
@@ -177,9 +188,19 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
             f"This campaign, replayed: {replayed.trades:,} trades, {replayed.pnl_usd:+,.2f} USD "
             f"({seconds[1]:.1f} s; the survey took {seconds[0]:.1f} s)."
         )
-    counts = Counter(one.verdict for one in survey.routes)
-    each = ", ".join(f"{count} {verdict.value}" for verdict in Verdict if (count := counts[verdict]))
-    yield Text(f"In all: {survey.verdict.value} ({each}).", style=f"bold {_STYLES[survey.verdict]}")
+    for name, verdict, found in (
+        ("From stock", survey.one_way_verdict, [one.one_way_verdict for one in survey.routes]),
+        ("In all", survey.verdict, [one.verdict for one in survey.routes]),
+    ):
+        counts = Counter(found)
+        each = ", ".join(f"{count} {one.value}" for one in Verdict if (count := counts[one]))
+        yield Text(f"{name}: {verdict.value} ({each}).", style=f"bold {_STYLES[verdict]}")
+
+
+def _slippage(made: BreakEven) -> str:
+    if made.slippage_in is None or made.slippage_out is None:
+        return ""
+    return f", {made.slippage_in:,.2f} and {made.slippage_out:,.2f} slippage in and out"
 
 
 def _by_reason(routes: Sequence[Figures]) -> dict[str, list[str]]:

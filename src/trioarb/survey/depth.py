@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Books", "Depths", "Side", "looking_at_depth"]
+__all__ = ["Books", "Depths", "Side", "chosen", "looking_at_depth"]
 
-#: Of so many quotes, one is looked at, wherever windows begin.
+#: Of so many quotes one after the other, one is looked at, wherever windows begin.
 _EVERY = 16
+#: Which one of them it is follows from their number by this odd factor: venues often take turns.
+_SPREAD = 0x9E3779B1
 
 
 @attrs.frozen(kw_only=True)
@@ -61,13 +63,13 @@ class Depths:
         self._slippage: Distribution | None = None
 
     def add(self, window: Window) -> None:
-        """Look at every few of a window's rows."""
+        """Look at one of every few of a window's rows."""
         import numpy as np
 
-        first, self._rows = -self._rows % _EVERY, self._rows + len(window)
+        before, self._rows = self._rows, self._rows + len(window)
         if window.levels is None:
             return
-        rows = np.arange(first, len(window), _EVERY)
+        rows = chosen(before, self._rows) - before
         rows = rows[window.kind[window.place[rows]] == ACCEPTED]
         # The rows of a cell lie together, as distributions have it.
         rows = rows[np.argsort(window.cell[rows], kind="stable")]
@@ -122,6 +124,16 @@ class Depths:
             reached=int(self._reached[side, cell]) / books,
             slippage_bps=self._slippage.quantile(side * self._books.shape[1] + cell, 0.5),
         )
+
+
+def chosen(first: int, end: int) -> Array:
+    """Return which of the quotes with these numbers are looked at, in their order."""
+    import numpy as np
+
+    block = np.arange(first // _EVERY, -(-end // _EVERY))
+    number = block * _EVERY + ((block * _SPREAD & 0xFFFFFFFF) >> 16) % _EVERY
+    found: Array = number[(number >= first) & (number < end)]
+    return found
 
 
 def looking_at_depth(windows: Iterable[Window], depths: Depths) -> Iterator[Window]:

@@ -18,7 +18,7 @@ from trioarb.quotes.stream import open_windows
 from trioarb.quotes.window import Window
 from trioarb.survey.depth import Depths, looking_at_depth
 from trioarb.survey.survey import SurveyedRoute, find_chances, look
-from trioarb.survey.verdict import Figures, Verdict, break_evens, figures_of, net_levels, overall
+from trioarb.survey.verdict import Figures, Verdict, break_evens, figures_of, net_levels, one_way_levels, overall
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["Replayed", "Survey", "replay", "survey_markets"]
@@ -43,7 +43,12 @@ class Survey:
 
     @property
     def verdict(self) -> Verdict:
-        return overall(self.routes)
+        return overall([one.verdict for one in self.routes])
+
+    @property
+    def one_way_verdict(self) -> Verdict:
+        """The same for who sells from stock and leaves it at that."""
+        return overall([one.one_way_verdict for one in self.routes])
 
 
 @attrs.frozen(kw_only=True)
@@ -109,10 +114,10 @@ async def survey_markets(
                 looking_at_depth(told(windows, "edges"), depths), routes, venues=len(tapes), max_age_ns=max_age_ns
             )
         await trio.lowlevel.checkpoint()
-        found = break_evens(looked, routes)
-        levels = net_levels(routes, found)
+        found = break_evens(looked, routes, depths)
+        one_way, round_trip = one_way_levels(routes, found), net_levels(routes, found)
         chances = []
-        for doing, level in (("chances", [0.0] * len(routes)), ("round trips", levels)):
+        for doing, level in (("chances", one_way), ("round trips", round_trip)):
             with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
                 chances.append(
                     find_chances(told(windows, doing), routes, level, venues=len(tapes), max_age_ns=max_age_ns)

@@ -15,7 +15,17 @@ from trioarb.survey.survey import Chances, Look, SurveyedRoute
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["QUANTILES", "BreakEven", "Figures", "Verdict", "break_evens", "figures_of", "net_levels", "overall"]
+__all__ = [
+    "QUANTILES",
+    "BreakEven",
+    "Figures",
+    "Verdict",
+    "break_evens",
+    "figures_of",
+    "net_levels",
+    "one_way_levels",
+    "overall",
+]
 
 #: With less than this nothing is said of a route: time with both quotes fresh, and quotes of each venue.
 _LEAST_NS, _LEAST_QUOTES = 300 * 10**9, 1_000
@@ -40,17 +50,25 @@ class Verdict(enum.Enum):
 class BreakEven:
     """What the gross edge has to be for a round trip to break even, in bps, and what that is made of.
 
-    Both orders' fees on the way in and on the way out, and ``crossing``: what the reversed route loses, gross, for half
-    of the time. What isn't known, such as slippage at a size beyond the best quotes, is not in it.
+    Both orders' fees on the way in and on the way out; ``crossing``: what the reversed route loses, gross, for half of
+    the time; and where levels are known, the slippage of both orders each way at the size that is asked about, of half
+    of the books that display so much. Where they aren't, it isn't in it.
     """
 
     fees_in: float
     fees_out: float
     crossing: float
+    slippage_in: float | None = None
+    slippage_out: float | None = None
 
     @property
     def gross_bps(self) -> float:
-        return self.fees_in + self.fees_out + self.crossing
+        return self.fees_in + self.fees_out + self.crossing + (self.slippage_in or 0.0) + (self.slippage_out or 0.0)
+
+    @property
+    def one_way_bps(self) -> float:
+        """The same for who sells from stock and leaves it at that."""
+        return self.fees_in + (self.slippage_in or 0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,8 +77,8 @@ class Figures:
 
     ``chances``: times in which a round trip would have paid; ``lasting``: those that lasted as long as an order takes
     to arrive; ``half_life_ms``: half of them lasted longer; ``notional``: half of them had more of it at their best
-    moment; ``profit``: what taking each once, at its best moment, would have earned. ``one_way``: the same above zero
-    net of both fees, for who sells from stock and leaves it at that.
+    moment; ``profit``: what taking each once, at its best moment, would have earned. ``one_way``: the same above both
+    fees and slippage of the way in, for who sells from stock and leaves it at that.
 
     ``buying`` and ``selling``: the books' depth where to buy and where to sell; absent where no levels are known.
     """
@@ -86,11 +104,13 @@ class Figures:
     one_way_half_life_ms: float | None
     one_way_profit: float
     one_way_verdict: Verdict
+    one_way_why: str
+    one_way_maker_share: float | None
     buying: Side | None = None
     selling: Side | None = None
 
 
-def break_evens(look: Look, routes: Sequence[SurveyedRoute]) -> list[BreakEven | None]:
+def break_evens(look: Look, routes: Sequence[SurveyedRoute], depths: Depths | None = None) -> list[BreakEven | None]:
     """Return of each route what it takes to break even; ``None`` where the way out was never quoted."""
     index = {one.route: number for number, one in enumerate(routes)}
     found: list[BreakEven | None] = []
@@ -100,18 +120,48 @@ def break_evens(look: Look, routes: Sequence[SurveyedRoute]) -> list[BreakEven |
         if back is None or out is None:
             found.append(None)
             continue
+        way_in, way_out = (_slippage(way, depths) for way in (one, routes[back]))
+        is_known = way_in is not None and way_out is not None
         found.append(
-            BreakEven(fees_in=_fees_bps(one), fees_out=_fees_bps(routes[back]), crossing=-out),
+            BreakEven(
+                fees_in=_fees_bps(one),
+                fees_out=_fees_bps(routes[back]),
+                crossing=-out,
+                slippage_in=way_in if is_known else None,
+                slippage_out=way_out if is_known else None,
+            ),
         )
     return found
+
+
+def _slippage(route: SurveyedRoute, depths: Depths | None) -> float | None:
+    """Return what both orders of a route pay beyond the best prices; ``None`` where one of them isn't known."""
+    if depths is None:
+        return None
+    bought, sold = depths.books(route.symbol, route.buy), depths.books(route.symbol, route.sell)
+    if bought is None or sold is None:
+        return None
+    to_buy, to_sell = bought.asks.slippage_bps, sold.bids.slippage_bps
+    return None if to_buy is None or to_sell is None else to_buy + to_sell
 
 
 def net_levels(routes: Sequence[SurveyedRoute], found: Sequence[BreakEven | None]) -> list[float]:
     """Return the edge net of the fees on the way in from which a round trip earns; ∞ where it isn't known."""
     return [
-        float("inf") if one is None else 1e4 * ((1 + one.gross_bps / 1e4) * route.keep_taker / route.cost_taker - 1)
+        float("inf") if one is None else _net(route, one.gross_bps) for route, one in zip(routes, found, strict=True)
+    ]
+
+
+def one_way_levels(routes: Sequence[SurveyedRoute], found: Sequence[BreakEven | None]) -> list[float]:
+    """Return the edge net of fees from which one way earns: zero, or what slippage takes of it."""
+    return [
+        0.0 if one is None or one.slippage_in is None else _net(route, one.one_way_bps)
         for route, one in zip(routes, found, strict=True)
     ]
+
+
+def _net(route: SurveyedRoute, gross_bps: float) -> float:
+    return 1e4 * ((1 + gross_bps / 1e4) * route.keep_taker / route.cost_taker - 1)
 
 
 def figures_of(
@@ -133,7 +183,10 @@ def figures_of(
     sold = None if depths is None else depths.books(route.symbol, route.sell)
     missing = _missing(fresh_ns, quotes)
     verdict, why = (Verdict.NOT_ENOUGH, missing) if missing else _judge(chances, fresh_ns, latency_ns, maker_share)
-    one_way_verdict = Verdict.NOT_ENOUGH if missing else _judge(one_way, fresh_ns, latency_ns, None)[0]
+    one_way_share = look.maker.share_from(number, 0.0)
+    one_way_verdict, one_way_why = (
+        (Verdict.NOT_ENOUGH, missing) if missing else _judge(one_way, fresh_ns, latency_ns, one_way_share)
+    )
     return Figures(
         route=route.route,
         quotes=quotes,
@@ -156,14 +209,15 @@ def figures_of(
         one_way_half_life_ms=_median(one_way.lasted_ns / 1e6),
         one_way_profit=float(one_way.profit.sum()),
         one_way_verdict=one_way_verdict,
+        one_way_why=one_way_why,
+        one_way_maker_share=one_way_share,
         buying=None if bought is None else bought.asks,
         selling=None if sold is None else sold.bids,
     )
 
 
-def overall(routes: Sequence[Figures]) -> Verdict:
-    """Return what they come to: a route that lacks data may still be one that pays."""
-    found = [one.verdict for one in routes]
+def overall(found: Sequence[Verdict]) -> Verdict:
+    """Return what the verdicts of routes come to: one that lacks data may still be one that pays."""
     order = (Verdict.PAYS, Verdict.MAKERS, Verdict.NOT_ENOUGH, Verdict.NEVER)
     return next((one for one in order if one in found), Verdict.NOT_ENOUGH)
 
