@@ -29,10 +29,14 @@ class Distribution:
         self._highest = np.full(rows, -np.inf)
 
     def add(self, row: Array, bps: Array, ns: Array) -> None:
-        """Count values of rows that stood so long, 0 included; rows are in ascending order, NaN is no value."""
+        """Count values of rows that stood so long, 0 included; rows are in ascending order, NaN is no value.
+
+        Nanoseconds may come as doubles: up to 104 days a sum of them is exact, and a window is much shorter.
+        """
         import numpy as np
 
-        if (bps != bps).any():
+        total = bps.sum()
+        if total != total:
             is_known = bps == bps
             row, bps, ns = row[is_known], bps[is_known], ns[is_known]
         if not len(row):
@@ -40,17 +44,23 @@ class Distribution:
         at = bps * BINS_A_BP
         at += _BINS // 2
         np.clip(at, 0, _BINS - 1, out=at)
-        first, last = int(row[0]), int(row[-1]) + 1
         found = at.astype(np.int64)
-        found += _BINS * (row - first)
-        if (last - first) * _BINS <= min(_FEW_CELLS, 4 * len(row)):
-            # A sum of nanoseconds is exact as a double up to 104 days, and a window is much shorter.
-            summed = np.bincount(found, weights=ns, minlength=(last - first) * _BINS)
-            self._ns[first:last] += summed.reshape(last - first, _BINS).astype(np.int64)
+        first, last, lowest = int(row[0]), int(row[-1]) + 1, int(found.min())
+        width = int(found.max()) - lowest + 1
+        if (last - first) * width <= max(_FEW_CELLS, len(row)):
+            # Only as many bins as there are values for.
+            found += (row - first) * width - lowest
+            summed = np.bincount(found, weights=ns, minlength=(last - first) * width)
+            self._ns[first:last, lowest : lowest + width] += summed.reshape(last - first, width).astype(np.int64)
         else:
-            np.add.at(self._ns[first:last].reshape(-1), found, ns)
-        begin = np.concatenate(([0], np.diff(row).nonzero()[0] + 1))
-        np.maximum.at(self._highest, row[begin], np.maximum.reduceat(np.where(ns > 0, bps, -np.inf), begin))
+            found += (row - first) * _BINS
+            np.add.at(self._ns[first:last].reshape(-1), found, ns.astype(np.int64))
+        present = np.arange(first, last)
+        begin = row.searchsorted(present)
+        is_there = np.append(begin[1:], len(row)) > begin
+        stood = bps if ns.min() > 0 else np.where(ns > 0, bps, -np.inf)
+        highest = np.maximum.reduceat(stood, begin[is_there])
+        np.maximum.at(self._highest, present[is_there], highest)
 
     def total_ns(self, row: int) -> int:
         """Return for how long a row had any value."""

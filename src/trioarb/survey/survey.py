@@ -98,13 +98,16 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
             seen = _Fresh.of(piece, sell, buy, of_symbol, pairs)
             if seen is None:
                 continue
-            ratio = seen.bid_sell / seen.ask_buy
-            gross.add(seen.route, 1e4 * (ratio - 1.0), seen.ns)
-            if float(ratio.max()) > pairs.least_ratio:
-                is_above = seen.net() > 0
-                summed = np.bincount(seen.route[is_above], weights=seen.ns[is_above], minlength=len(routes))
+            ratio, ns = seen.bid_sell / seen.ask_buy, seen.ns.astype(np.float64)
+            may_be = (ratio > pairs.least_ratio).nonzero()[0]
+            if len(may_be):
+                is_above = may_be[seen.net(may_be) > 0]
+                summed = np.bincount(seen.route[is_above], weights=ns[is_above], minlength=len(routes))
                 above_zero_ns += summed.astype(np.int64)
-            maker.add(seen.route, seen.resting(), seen.ns)
+            ratio -= 1.0
+            ratio *= 1e4
+            gross.add(seen.route, ratio, ns)
+            maker.add(seen.route, seen.resting(), ns)
     return Look(
         gross=gross,
         maker=maker,
@@ -228,11 +231,11 @@ class _Fresh:
             pairs=pairs,
         )
 
-    def net(self) -> Array:
+    def net(self, at: Any = slice(None)) -> Array:
         """Return edges net of both taker fees, in bps: the formula of `quotes.band`, with the fees of each route."""
-        pairs = self._pairs
-        received = self.bid_sell * pairs.of(pairs.keep_taker, self.route)
-        paid = self.ask_buy * pairs.of(pairs.cost_taker, self.route)
+        pairs, route = self._pairs, self.route[at]
+        received = self.bid_sell[at] * pairs.of(pairs.keep_taker, route)
+        paid = self.ask_buy[at] * pairs.of(pairs.cost_taker, route)
         net: Array = 1e4 * (received / paid - 1.0)
         return net
 
