@@ -207,6 +207,7 @@ class Books:
         self.exposures: list[tuple[int, Fraction]] = []
         self._limits = limits
         self._borrow_usd = {venue: number(amount) for venue, amount in borrow_usd.items()}
+        self._filled_at: defaultdict[tuple[str, int], Fraction] = defaultdict(Fraction)
         self._event: Event = {}
         self._seq = 0
         self._ts_ns = 0
@@ -457,6 +458,11 @@ class Books:
 
     def _on_equity_stated(self, event: Event) -> None:
         """The verification holds it against books of its own."""
+
+    def _on_fills_marked_out(self, event: Event) -> None:
+        """It is about what an order filled at one moment."""
+        if self._filled_at.pop((event[_ORDER], event["filled_ns"]), None) != number(event["value"]):
+            self._problem("marks out other fills than there were")
 
     def _on_guard_tripped(self, event: Event) -> None:
         if event["answer"] == "STOP":
@@ -1020,6 +1026,7 @@ class Books:
         if price > order.limit if buying else price < order.limit:
             self._problem(f"fills at a worse price than {submitted['limit_price']}")
         fee_value = self._fee_value(event, quantity, value)
+        self._filled_at[event[_ORDER], event["ts_ns"]] += value
         books = self.assets[venue]
         books[base].trades += quantity if buying else -quantity
         books[quote].trades -= value if buying else -value
