@@ -65,12 +65,16 @@ def walked(levels: Sequence[tuple[float, float]]) -> float | None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rows=st.lists(ROW, min_size=1, max_size=50), most=st.sampled_from([1, 7, 1_000]), every=st.sampled_from([1, 3, 16])
+    rows=st.lists(ROW, min_size=1, max_size=50),
+    most=st.sampled_from([1, 7, 1_000]),
+    every=st.sampled_from([1, 3, 16]),
+    together=st.sampled_from([1, 4]),
 )
-def test_it_finds_what_one_book_after_the_other_gives(rows: list[Any], most: int, every: int) -> None:
+def test_it_finds_what_one_book_after_the_other_gives(rows: list[Any], most: int, every: int, together: int) -> None:
     depths = Depths(np.array([SIZE] * SYMBOLS), VENUES)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depth, "_EVERY", every)
+        patch.setattr(depth, "_TOGETHER", together)
         for _ in looking_at_depth(windows_of(rows, most), depths):
             pass
         looked_at = set(depth.chosen(0, len(rows)).tolist())
@@ -109,10 +113,12 @@ def test_without_levels_nothing_is_said() -> None:
 
 
 def test_one_of_every_few_is_looked_at_and_none_of_two_that_take_turns_is_left_out() -> None:
-    looked_at = depth.chosen(0, 16_000)
+    looked_at = depth.chosen(0, 64_000)
 
-    assert (looked_at // 16 == np.arange(1_000)).all()
-    assert sorted(np.bincount(looked_at % 2)) == pytest.approx([500, 500], rel=0.2)
-    assert np.concatenate([depth.chosen(0, 777), depth.chosen(777, 778), depth.chosen(778, 16_000)]).tolist() == (
+    assert len(looked_at) == 2_000
+    assert (np.diff(looked_at) > 0).all()
+    assert sorted(np.bincount(looked_at % 2)) == [1_000, 1_000]
+    assert sorted(np.bincount(looked_at // 8 % 2)) == pytest.approx([1_000, 1_000], rel=0.2)
+    assert np.concatenate([depth.chosen(0, 777), depth.chosen(777, 778), depth.chosen(778, 64_000)]).tolist() == (
         looked_at.tolist()
     )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Books", "Depths", "Side", "chosen", "looking_at_depth"]
 
-#: Of so many quotes one after the other, one is looked at, wherever windows begin.
-_EVERY = 16
-#: Which one of them it is follows from their number by this odd factor: venues often take turns.
+#: One quote of so many is looked at, wherever windows begin: always some that come together, which lie together.
+_EVERY, _TOGETHER = 32, 8
+#: Which ones follows from their number by this odd factor: venues often take turns.
 _SPREAD = 0x9E3779B1
 
 
@@ -83,9 +83,12 @@ class Depths:
             (0, window.bid[venue, place], window.bid_size[place]),
             (1, window.ask[venue, place], window.ask_size[place]),
         ):
-            prices, sizes = window.levels[2 * side].take(rows, axis=1), window.levels[2 * side + 1].take(rows, axis=1)
-            prices, sizes = np.concatenate((best[None], prices)), np.concatenate((best_size[None], sizes))
-            self._count(side, cell, np.where(np.isnan(prices), 0.0, prices), np.where(np.isnan(sizes), 0.0, sizes))
+            self._count(
+                side,
+                cell,
+                _taken(best, window.levels[2 * side], rows),
+                _taken(best_size, window.levels[2 * side + 1], rows),
+            )
 
     def _count(self, side: int, cell: Array, prices: Array, sizes: Array) -> None:
         """Count books whose levels are rows of these arrays, 0 where there is none."""
@@ -99,14 +102,14 @@ class Depths:
             left -= part
         is_reached = left <= 0.0
         ratio = value / (wanted * prices[0])
-        slippage_bps = 1e4 * (ratio - 1.0 if side else 1.0 - ratio)
+        slippage = ratio if side else 2.0 - ratio
         cells = self._books.shape[1]
         self._books[side] += np.bincount(cell, minlength=cells)
         self._reached[side] += np.bincount(cell[is_reached], minlength=cells)
         self._displayed[side] += np.bincount(cell, weights=(prices * sizes).sum(axis=0), minlength=cells)
         assert self._slippage is not None
         ones = np.ones(int(is_reached.sum()), dtype=np.int64)
-        self._slippage.add(side * cells + cell[is_reached], slippage_bps[is_reached], ones)
+        self._slippage.add(side * cells + cell[is_reached], slippage[is_reached], ones)
 
     def books(self, symbol: int, venue: int) -> Books | None:
         """Return what was seen of a venue's books; ``None`` if no levels were."""
@@ -126,12 +129,25 @@ class Depths:
         )
 
 
+def _taken(best: Array, beyond: Array, rows: Array) -> Array:
+    """Return the levels of these rows, the best one first; 0 where there is none."""
+    import numpy as np
+
+    levels = np.empty((len(beyond) + 1, len(rows)))
+    levels[0] = best
+    beyond.take(rows, axis=1, out=levels[1:], mode="clip")
+    np.copyto(levels, 0.0, where=np.isnan(levels))
+    return levels
+
+
 def chosen(first: int, end: int) -> Array:
     """Return which of the quotes with these numbers are looked at, in their order."""
     import numpy as np
 
-    block = np.arange(first // _EVERY, -(-end // _EVERY))
-    number = block * _EVERY + ((block * _SPREAD & 0xFFFFFFFF) >> 16) % _EVERY
+    step = _EVERY * _TOGETHER
+    block = np.arange(first // step, -(-end // step))
+    begin = block * step + ((block * _SPREAD & 0xFFFFFFFF) >> 16) % _EVERY * _TOGETHER
+    number = (begin[:, None] + np.arange(_TOGETHER)).reshape(-1)
     found: Array = number[(number >= first) & (number < end)]
     return found
 

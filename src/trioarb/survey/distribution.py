@@ -15,6 +15,9 @@ __all__ = ["BINS_A_BP", "Distribution"]
 #: counts in the outermost bins.
 BINS_A_BP, _REACH_BPS = 10, 500
 _BINS = 2 * _REACH_BPS * BINS_A_BP
+#: The bin of a ratio is ratio × steps − offset.
+_STEPS = 1e4 * BINS_A_BP
+_OFFSET = _STEPS - _BINS // 2
 #: Histograms of so many rows are added up at once; of more, each row by itself.
 _FEW_CELLS = 120_000
 
@@ -28,39 +31,41 @@ class Distribution:
         self._ns = np.zeros((rows, _BINS), dtype=np.int64)
         self._highest = np.full(rows, -np.inf)
 
-    def add(self, row: Array, bps: Array, ns: Array) -> None:
-        """Count values of rows that stood so long, 0 included; rows are in ascending order, NaN is no value.
+    def add(self, row: Array, ratio: Array, ns: Array) -> None:
+        """Count values of rows that stood so long, 0 included: 10⁴ · (ratio − 1) each. Rows are in ascending order.
 
-        Nanoseconds may come as doubles: up to 104 days a sum of them is exact, and a window is much shorter.
+        NaN is no value. Nanoseconds may come as doubles: up to 104 days a sum of them is exact, and a window is much
+        shorter.
         """
         import numpy as np
 
-        total = bps.sum()
-        if total != total:
-            is_known = bps == bps
-            row, bps, ns = row[is_known], bps[is_known], ns[is_known]
         if not len(row):
             return
-        at = bps * BINS_A_BP
-        at += _BINS // 2
-        np.clip(at, 0, _BINS - 1, out=at)
-        found = at.astype(np.int64)
-        first, last, lowest = int(row[0]), int(row[-1]) + 1, int(found.min())
-        width = int(found.max()) - lowest + 1
-        if (last - first) * width <= max(_FEW_CELLS, len(row)):
-            # Only as many bins as there are values for.
-            found += (row - first) * width - lowest
-            summed = np.bincount(found, weights=ns, minlength=(last - first) * width)
-            self._ns[first:last, lowest : lowest + width] += summed.reshape(last - first, width).astype(np.int64)
+        least, most = float(ratio.min()), float(ratio.max())
+        if least != least:
+            is_known = ratio == ratio
+            self.add(row[is_known], ratio[is_known], ns[is_known])
+            return
+        lowest, highest = int(least * _STEPS - _OFFSET), int(most * _STEPS - _OFFSET)
+        at = ratio * _STEPS
+        at -= _OFFSET
+        if lowest < 0 or highest >= _BINS:
+            np.clip(at, 0, _BINS - 1, out=at)
+            lowest, highest = max(0, min(lowest, _BINS - 1)), max(0, min(highest, _BINS - 1))
+        found, first, last = at.astype(np.int64), int(row[0]), int(row[-1]) + 1
+        rows, width, present = last - first, highest - lowest + 1, np.arange(first, last)
+        if rows * width <= max(_FEW_CELLS, len(row)):  # only as many bins as there are values for
+            found += (np.arange(rows) * width - lowest).take(row - first)
+            summed = np.bincount(found, weights=ns, minlength=rows * width)
+            self._ns[first:last, lowest : highest + 1] += summed.reshape(rows, width).astype(np.int64)
         else:
-            found += (row - first) * _BINS
+            found += (np.arange(rows) * _BINS).take(row - first)
             np.add.at(self._ns[first:last].reshape(-1), found, ns.astype(np.int64))
-        present = np.arange(first, last)
         begin = row.searchsorted(present)
         is_there = np.append(begin[1:], len(row)) > begin
-        stood = bps if ns.min() > 0 else np.where(ns > 0, bps, -np.inf)
-        highest = np.maximum.reduceat(stood, begin[is_there])
-        np.maximum.at(self._highest, present[is_there], highest)
+        stood = ratio if ns.min() > 0 else np.where(ns > 0, ratio, -np.inf)
+        best = 1e4 * (np.maximum.reduceat(stood, begin[is_there]) - 1.0)
+        np.maximum.at(self._highest, present[is_there], best)
 
     def total_ns(self, row: int) -> int:
         """Return for how long a row had any value."""

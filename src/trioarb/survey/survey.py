@@ -98,15 +98,13 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
             seen = _Fresh.of(piece, sell, buy, of_symbol, pairs)
             if seen is None:
                 continue
-            ratio, ns = seen.bid_sell / seen.ask_buy, seen.ns.astype(np.float64)
-            may_be = (ratio > pairs.least_ratio).nonzero()[0]
+            ns = seen.ns.astype(np.float64)
+            may_be = (seen.ratio > pairs.least_ratio).nonzero()[0]
             if len(may_be):
                 is_above = may_be[seen.net(may_be) > 0]
                 summed = np.bincount(seen.route[is_above], weights=ns[is_above], minlength=len(routes))
                 above_zero_ns += summed.astype(np.int64)
-            ratio -= 1.0
-            ratio *= 1e4
-            gross.add(seen.route, ratio, ns)
+            gross.add(seen.route, seen.ratio, ns)
             maker.add(seen.route, seen.resting(), ns)
     return Look(
         gross=gross,
@@ -202,6 +200,7 @@ class _Fresh:
     ns: Array
     bid_sell: Array
     ask_buy: Array
+    ratio: Array
     _ask_sell: Array
     _bid_buy: Array
     _pairs: _Pairs
@@ -212,20 +211,21 @@ class _Fresh:
 
         ns, route = _fresh_ns(piece, sell, buy), of_symbol.take(piece.symbol)
         np.maximum(ns, 0, out=ns)
-        is_meant = piece.bid[sell] == piece.bid[sell]
-        is_meant &= piece.ask[buy] == piece.ask[buy]
-        is_meant &= route >= 0
         at: Any = slice(None)
-        if not is_meant.all():
-            at = (is_meant & (ns > 0)).nonzero()[0]
+        bid_sell, ask_buy = piece.bid[sell], piece.ask[buy]
+        ratio = bid_sell / ask_buy
+        total = ratio.sum()
+        if total != total or of_symbol.min() < 0:  # a side isn't there, or not all symbols have the route
+            at = ((ratio == ratio) & (route >= 0) & (ns > 0)).nonzero()[0]
             if not len(at):
                 return None
         return cls(
             at=at,
             route=route[at],
             ns=ns[at],
-            bid_sell=piece.bid[sell][at],
-            ask_buy=piece.ask[buy][at],
+            bid_sell=bid_sell[at],
+            ask_buy=ask_buy[at],
+            ratio=ratio[at],
             ask_sell=piece.ask[sell][at],
             bid_buy=piece.bid[buy][at],
             pairs=pairs,
@@ -240,13 +240,18 @@ class _Fresh:
         return net
 
     def resting(self) -> Array:
-        """Return edges, net of fees, if one side rests at its touch: the better of both; NaN where neither can."""
+        """Return what is received over what is paid, fees off, if one side rests at its touch: the better of both.
+
+        NaN where neither can.
+        """
         import numpy as np
 
         pairs, route = self._pairs, self.route
-        to_buy = pairs.of(pairs.keep_taker / pairs.cost_maker, route) * (self.bid_sell / self._bid_buy)
-        to_sell = pairs.of(pairs.keep_maker / pairs.cost_taker, route) * (self._ask_sell / self.ask_buy)
-        best: Array = 1e4 * (np.fmax(to_buy, to_sell) - 1.0)
+        to_buy = self.bid_sell / self._bid_buy
+        to_buy *= pairs.of(pairs.keep_taker / pairs.cost_maker, route)
+        to_sell = self._ask_sell / self.ask_buy
+        to_sell *= pairs.of(pairs.keep_maker / pairs.cost_taker, route)
+        best: Array = np.fmax(to_buy, to_sell, out=to_buy)
         return best
 
 
