@@ -471,6 +471,14 @@ _TRADE = (
         tests=("tests/risk/test_guards.py::test_what_is_allowed_is_reserved_before_anything_else_is_asked",),
     ),
     Removal(
+        name="learnt and not settled",
+        promise="brings every pair to its end",
+        file="src/trioarb/engine/recovery.py",
+        text="    campaign.parts.executor.settle_learnt()\n",
+        instead="",
+        tests=(f"{_RECOVERY}test_a_residual_whose_order_was_filled_when_it_broke_off_is_resolved",),
+    ),
+    Removal(
         name="reduced",
         promise="**What a guard reduces is no larger than it says**",
         file="src/trioarb/engine/symbol.py",

@@ -21,12 +21,13 @@ from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.errors import CampaignError, VenueError
+from trioarb.execution.executor import Executor
 from trioarb.journal import log
 from trioarb.journal.recorded import claim, open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.order import Order
-from trioarb.model.trade import EndedBy
+from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import ScriptedRow, ScriptedTape, listing, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
@@ -57,6 +58,7 @@ class Place:
     folder: Path
     table: dict[str, Any]
     gaps: Sequence[Gap]
+    rows: Mapping[str, Sequence[ScriptedRow]] | None = None
 
     @property
     def journal(self) -> Path:
@@ -66,7 +68,8 @@ class Place:
         self, *observers: Callable[[Record], None], resumed: bool = False, close_only: bool = False
     ) -> tuple[Campaign, list[Record]]:
         """Run it, or go on with it; return it with the records of this stretch."""
-        tapes = {venue: ScriptedTape(rows, listings=[listing("BTC")]) for venue, rows in quotes(self.gaps).items()}
+        quoted = quotes(self.gaps) if self.rows is None else self.rows
+        tapes = {venue: ScriptedTape(rows, listings=[listing("BTC")]) for venue, rows in quoted.items()}
         plugins = load_plugins({"market": scripted_market(tapes)})
         loaded, records, clock = load_table(self.table, plugins), list[Record](), VirtualClock()
 
@@ -87,7 +90,7 @@ class Place:
 
         What the step of a record wrote is in the file when the next begins.
         """
-        left = Place(self.folder / "left", self.table, self.gaps)
+        left = attrs.evolve(self, folder=self.folder / "left")
         left.folder.mkdir()
 
         def copy(pattern: str, wanted: Callable[[Record], bool]) -> Callable[[Record], None]:
@@ -381,3 +384,39 @@ def test_a_campaign_that_was_stopped_ends_at_once_when_it_is_resumed(tmp_path: P
 
     assert (campaign.ended_by, campaign.exit_code) == (EndedBy.EMERGENCY_STOP, 3)
     assert records[-1].ts_ns - records[0].ts_ns < SECOND_NS
+
+
+def test_a_residual_whose_order_was_filled_when_it_broke_off_is_resolved(
+    tmp_path: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last word of the order that traded it away is in the journal, and what follows from that isn't."""
+    table["strategy"] |= {"entry_bps": 50, "order_size_base": 9}
+    table["execution"] = {"hedge_deadline_seconds": "0.01"}
+    for venue in table["exchanges"].values():
+        venue["latency_ms"] = 50
+    quoted: dict[str, list[ScriptedRow]] = {"a": [], "b": []}
+    for second in range(20):
+        quoted["a"].append((second, "BTCUSDT", 99.9, 50.0, 100.0, 50.0))
+        gap = 1.0 if second == 1 else 0.0
+        quoted["b"].append((second, "BTCUSDT", 99.9 + gap, 50.0, 100.0 + gap, 50.0))
+        if second == 1:  # what b showed is gone before the order is there, and a hedge finds less again
+            quoted["b"] += [(1.01, "BTCUSDT", 90.0, 50.0, 90.1, 50.0), (1.07, "BTCUSDT", 85.0, 50.0, 85.1, 50.0)]
+            quoted["a"].append((1.07, "BTCUSDT", 99.0, 50.0, 99.1, 50.0))
+
+    def drains(record: Record) -> bool:
+        return isinstance(record.event, model.PhaseEntered) and record.event.phase is Phase.DRAINING
+
+    with monkeypatch.context() as patched:  # it comes no further than to the last word
+        patched.setattr(Executor, "_settle_late", lambda *_: None)
+        left = Place(tmp_path, table, (), quoted).cut_off(drains, drains)
+    with open_journal(left.journal) as stored:
+        held = [record.event for record in stored.records()]
+    assert any(isinstance(one, model.ResidualWorked) for one in held)
+    assert not any(isinstance(one, model.ResidualResolved) for one in held)
+
+    campaign, records = left.run(resumed=True)
+
+    assert sum(isinstance(record.event, model.ResidualResolved) for record in records) == 1
+    assert not campaign.parts.trades.residuals
+    assert campaign.exit_code == 0
+    left.verify()

@@ -92,6 +92,7 @@ async def recover(campaign: Campaign, past: Past) -> None:
     Also when the campaign ends meanwhile: without it the books would be wrong.
     """
     # Every step has a deadline of its own: one for all of them would leave pairs in flight, or orders unknown.
+    campaign.parts.executor.settle_learnt()
     await campaign.parts.reconciler.finish_pairs()
     with trio.move_on_after(_LEARNING_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()

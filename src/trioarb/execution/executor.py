@@ -222,6 +222,13 @@ class Executor:
         ):
             self._journal.record(change)
 
+    def settle_learnt(self) -> None:
+        """Resolve residuals whose orders have their last word, of which the journal broke off before it said so."""
+        for residual in tuple(self._trades.residuals.values()):
+            order = self._trades.order(residual.client_order_id) if residual.client_order_id else None
+            if order is not None and order.is_done:
+                self._settle_late(order)
+
     def is_sending(self, client_order_id: str) -> bool:
         """Return whether an order that is to trade a residual away is on its way, and its answer waited for."""
         return client_order_id in self._working
