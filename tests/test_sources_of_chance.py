@@ -15,6 +15,7 @@ import trioarb
 
 ROOT = Path(trioarb.__file__).parent
 
+_OF_TODAY = "whether an earlier campaign in real time is of this day, for a warning"
 _STAMPS = "the wall clock is only a record here, or names a file"
 _PATIENCE = "how long the machine took is said, or when to say something; nothing follows from it"
 _SEEDED = "a random stream of a seed of the configuration"
@@ -23,6 +24,8 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("builtin.dummy_tape", "random"): _SEEDED,
     ("builtin.paper", "random"): _SEEDED,
     ("builtin.paper_latency", "random"): _SEEDED,
+    ("cli.carried", "time.time"): _OF_TODAY,
+    ("cli.carried", "time.time_ns"): _OF_TODAY,
     ("cli.journal", "time.gmtime"): _STAMPS,
     ("cli.journal", "time.strftime"): _STAMPS,
     ("cli.journals", "time.time"): "how old a journal is that a user wants removed",

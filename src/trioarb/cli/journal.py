@@ -18,6 +18,7 @@ from trioarb.journal.log import Log, is_unbegun
 from trioarb.journal.recorded import KIND, ClaimedJournal
 from trioarb.journal.writer import JournalWriter
 from trioarb.model.event import CampaignOpened
+from trioarb.state.state import State
 
 __all__ = ["discard_unbegun", "keep_anew", "keep_on", "memories_of", "new_path", "require_free", "state_of"]
 
@@ -70,8 +71,11 @@ def memories_of(journal: Path, venues: Iterable[str]) -> list[Path]:
     return sorted(path for venue in venues if (path := path_of(venue)).is_file() and not path.is_symlink())
 
 
-def keep_anew(path: Path, loaded: Loaded) -> Keeping:
-    """Return how a new campaign is kept. The file is made when the campaign begins."""
+def keep_anew(path: Path, loaded: Loaded, earlier: State | None = None) -> Keeping:
+    """Return how a new campaign is kept. The file is made when the campaign begins.
+
+    ``earlier`` is what another campaign came to, whose loss of the day counts in this one.
+    """
 
     def open_writer(campaign_id: str) -> JournalWriter:
         header = {
@@ -83,7 +87,7 @@ def keep_anew(path: Path, loaded: Loaded) -> Keeping:
         }
         return _writer(Log.create(path, KIND, header, sync=True), loaded, last_seq=0)
 
-    return Keeping(open_writer=open_writer, state_of=state_of(path))
+    return Keeping(open_writer=open_writer, state_of=state_of(path), earlier=earlier)
 
 
 def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Keeping:

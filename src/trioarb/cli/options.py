@@ -15,6 +15,7 @@ from trioarb.settings.problem import Problem
 __all__ = [
     "SHOWN",
     "AsJson",
+    "CarryLoss",
     "ConfigFile",
     "Iterations",
     "LogDir",
@@ -67,6 +68,14 @@ Sensitive = Annotated[
         negative="",
         help="When it has ended, play it again with 0, 1, 2 and 5 times the latency of its simulated venues, in "
         "virtual time, and say what it would have earned. For markets that can be played again; Ctrl-C leaves it out.",
+    ),
+]
+
+CarryLoss = Annotated[
+    Path | None,
+    Parameter(
+        help="Let what the campaign of this journal lost on the present UTC day count in the daily limits and the "
+        "emergency stop of the new one. Its gains don't count."
     ),
 ]
 

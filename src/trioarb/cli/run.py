@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import attrs
+
+from trioarb.cli.carried import earlier_state, warning_of_earlier
 from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
 from trioarb.cli.options import (
     SHOWN,
+    CarryLoss,
     ConfigFile,
     Iterations,
     NewJournal,
@@ -23,6 +27,7 @@ from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.load import load_config
 from trioarb.config.quotes import Quotes
+from trioarb.config.schema import ClockKind
 from trioarb.errors import CampaignError
 from trioarb.plugin.registry import load_plugins
 
@@ -42,6 +47,7 @@ def run(
     journal: NewJournal = None,
     record: RecordDir = None,
     sensitivity: Sensitive = False,
+    carry_loss: CarryLoss = None,
     shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign; return its exit code."""
@@ -54,6 +60,7 @@ def run(
         runtime=runtime,
         record=record,
         sensitivity=sensitivity,
+        carry_loss=carry_loss,
     )
 
 
@@ -68,8 +75,11 @@ def run_anew(
     record: Path | None = None,
     quotes: Quotes | None = None,
     sensitivity: bool = False,
+    carry_loss: Path | None = None,
 ) -> int:
     """Run a new campaign, on recorded ``quotes`` if there are any; return its exit code.
+
+    ``carry_loss`` is the journal of one whose loss of the day counts in it.
 
     Raises:
         TrioarbError: the configuration is wrong, something can't be opened, or one of the files that it writes is
@@ -87,17 +97,22 @@ def run_anew(
         quotes=quotes,
     )
     path = journal or loaded.config.session.journal
-    taken = [config, *(() if quotes is None else quotes.paths), *(() if path is None else [path])]
+    read = [one for one in (path, carry_loss) if one is not None]
+    taken = [config, *(() if quotes is None else quotes.paths), *read]
     check_outputs({"--events": shown.events, "--summary": shown.summary}, inputs=taken)
+    earlier = None if carry_loss is None else earlier_state(carry_loss)
     if path is None:
         path = new_path(_JOURNALS, config.stem)
     else:
         require_free(path)
+    if earlier is None and loaded.config.session.clock is ClockKind.REAL and quotes is None:
+        warning = warning_of_earlier(_JOURNALS, config.stem, path)
+        loaded = attrs.evolve(loaded, warnings=(*loaded.warnings, warning)) if warning else loaded
     if sensitivity and loaded.live:
         raise CampaignError(f"--sensitivity: {', '.join(loaded.live)} talk to the outside, and can't be played again")
     foreground = Foreground(name=config.stem, shown=shown, record=record, sensitivity=sensitivity)
     try:
         with loaded.config.redactor.in_errors():
-            return foreground.run(loaded, plugins, keep_anew(path, loaded), path)
+            return foreground.run(loaded, plugins, keep_anew(path, loaded, earlier), path)
     finally:
         discard_unbegun(path, loaded.config.exchanges)

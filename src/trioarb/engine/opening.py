@@ -14,6 +14,7 @@ from trioarb import __version__
 from trioarb.config.schema import Config, PluginTable
 from trioarb.config.tuning import Tuning
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.carrying import carried_loss
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
@@ -69,8 +70,8 @@ async def open_campaign(
         yield campaign
 
 
-async def record_opening(campaign: Campaign) -> None:
-    """Record what the campaign starts with.
+async def record_opening(campaign: Campaign, earlier: State | None = None) -> None:
+    """Record what the campaign starts with; with an ``earlier`` one, what that lost on this day.
 
     Raises:
         TrioarbError: a venue doesn't say its balances.
@@ -96,6 +97,8 @@ async def record_opening(campaign: Campaign) -> None:
             listed=world.selection.listed,
         )
     )
+    if earlier is not None:
+        record(carried_loss(earlier, world.time.now_ns()))
     record_instruments(campaign)
     for venue, exchange in world.exchanges.items():
         for asset, amount in sorted((await exchange.balances()).items()):

@@ -98,7 +98,8 @@ async def run_campaign(
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
         campaign.recorder = recorder
         if past is None:
-            start = _Start(partial(record_opening, campaign), None)
+            earlier = keeping.earlier if keeping is not None else None
+            start = _Start(partial(record_opening, campaign, earlier), None)
         else:
             await require_known_orders(campaign, past)
             start = _Start(partial(resume, campaign, past), partial(recover, campaign, past))

@@ -36,6 +36,7 @@ __all__ = [
     "InstrumentListed",
     "Intent",
     "KillSwitchPulled",
+    "LossCarried",
     "MarketDown",
     "MarketStale",
     "MarketUp",
@@ -672,6 +673,17 @@ class GuardTripped(Event, frozen=True, kw_only=True):
     symbol: str | None = None
     venue: str | None = None
     until_ns: int | None = None
+
+
+class LossCarried(Event, frozen=True, kw_only=True):
+    """What an earlier campaign lost on the UTC day on which this one begins counts in its daily losses.
+
+    ``total_usd`` of all its symbols, ``pnl_usd`` by symbol where it lost; none above zero: a gain is not carried.
+    """
+
+    campaign_id: str
+    total_usd: Decimal
+    pnl_usd: Mapping[str, Decimal]
 
 
 class KillSwitchPulled(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from trioarb.model.event import (
     Event,
     GuardTripped,
     KillSwitchPulled,
+    LossCarried,
     MarketDown,
     MarketStale,
     MarketUp,
@@ -146,6 +147,11 @@ def _trip(tripped: GuardTripped, _: int) -> _Line:
     return "info", "guard recovered", details
 
 
+def _carry(carried: LossCarried, _: int) -> _Line:
+    details = {"campaign": carried.campaign_id, "total_usd": text(carried.total_usd)}
+    return "info", "what an earlier campaign of this day lost counts", details
+
+
 def _pull(pulled: KillSwitchPulled, _: int) -> _Line:
     return "warning", "kill switch pulled", {"source": pulled.source}
 
@@ -220,6 +226,7 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     DustLeft: _leave_dust,
     ResidualLeft: _leave,
     GuardTripped: _trip,
+    LossCarried: _carry,
     KillSwitchPulled: _pull,
     MarketUp: _market_up,
     MarketStale: _market_stale,

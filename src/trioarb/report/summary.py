@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from trioarb.model.event import LossCarried
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.advice import advise
 from trioarb.report.attribution import attribution
@@ -70,6 +71,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "missed": missed(state),
             "markouts": markouts(state),
             "win_rate": win_rate(statistics),
+            **_carried(statistics.carried),
             "decisions": {
                 **{answer.value: count for answer, count in statistics.answers.items()},
                 "by_rule": dict(sorted(statistics.by_rule.items())),
@@ -110,6 +112,14 @@ def summarise(report: Report) -> dict[str, Any]:
             "dust": dust(state),
         }
     )
+
+
+def _carried(carried: LossCarried | None) -> Mapping[str, Any]:
+    """Return what an earlier campaign of the day lost, if it counts in this one."""
+    if carried is None:
+        return {}
+    symbols = dict(carried.pnl_usd)
+    return {"carried_loss": {"campaign_id": carried.campaign_id, "total_usd": carried.total_usd, "symbols": symbols}}
 
 
 def _recording(figures: RecordingFigures | None) -> Mapping[str, Any] | None:

@@ -215,6 +215,8 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     unrealised = state.unrealised_usd
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)
     yield "fees (USD)", usd(statistics.fees_usd)
+    if statistics.carried is not None:
+        yield "lost before, this day (USD)", signed_usd(statistics.carried.total_usd)
     rate = win_rate(statistics)
     yield "closed trades", number_of(statistics.closed)
     if statistics.unwound_count:

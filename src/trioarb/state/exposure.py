@@ -11,6 +11,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
     Intent,
+    LossCarried,
     PairEnded,
     PositionClosed,
     PositionOpened,
@@ -83,6 +84,12 @@ class Exposure(RiskView, Folding):
         self._put(ended.symbol, ended.pair_id, ZERO)
         self._count(record.ts_ns, ended.symbol, ended.pnl_usd)
 
+    def _carry(self, carried: LossCarried, record: Record) -> None:
+        self._turn(record.ts_ns)
+        for symbol, pnl in carried.pnl_usd.items():
+            self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
+        self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, carried.total_usd)
+
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         self._symbol_of_trade[opened.trade_id] = opened.symbol
         self._put(opened.symbol, opened.trade_id, opened.exposure_usd)
@@ -120,11 +127,15 @@ class Exposure(RiskView, Folding):
         held.total = EXACT.add(held.total, change)
         self._total = EXACT.add(self._total, change)
 
-    def _count(self, ts_ns: int, symbol: str, pnl: Decimal) -> None:
+    def _turn(self, ts_ns: int) -> None:
+        """Begin another UTC day, if one has begun."""
         day = ts_ns // _DAY_NS
         if day != self._day:
             self._day = day
             self._pnl_of_day.clear()
             self._total_pnl_of_day = ZERO
+
+    def _count(self, ts_ns: int, symbol: str, pnl: Decimal) -> None:
+        self._turn(ts_ns)
         self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
         self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, pnl)

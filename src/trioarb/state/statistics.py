@@ -22,6 +22,7 @@ from trioarb.model.event import (
     InstrumentChanged,
     InstrumentListed,
     Intent,
+    LossCarried,
     MarketUp,
     OrderCancelled,
     OrderExpired,
@@ -140,6 +141,8 @@ class Statistics(Folding):
         self.listed: int | None = None
         self.version = ""
         self.warnings: Sequence[str] = ()
+        #: What an earlier campaign of the day lost, if that counts.
+        self.carried: LossCarried | None = None
         self.phase = Phase.STARTING
         self.instruments: dict[str, dict[str, InstrumentListed | InstrumentChanged]] = {}
         self.heard: set[str] = set()
@@ -237,6 +240,9 @@ class Statistics(Folding):
     def _deposit(self, deposited: Deposited, _: Record) -> None:
         if deposited.symbol is not None:  # granted at the first quote, before anybody looks at the markets
             self.heard.add(deposited.venue)
+
+    def _carry(self, carried: LossCarried, _: Record) -> None:
+        self.carried = carried
 
     def _clear_stop(self, _: StopCleared, __: Record) -> None:
         self.is_stopped = False

@@ -12,6 +12,7 @@ from trioarb.model.event import (
     Decided,
     DustLeft,
     GuardTripped,
+    LossCarried,
     MarketsMarked,
     PairEnded,
     Record,
@@ -46,6 +47,8 @@ class Marks(Folding):
         self._pnl: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         self._base_day = -1
         self._base: Mapping[str, Decimal] = {}
+        self._carried: LossCarried | None = None
+        self._carried_day = -1
         #: What the emergency stop fell at.
         self._stopped_value = ""
 
@@ -80,6 +83,11 @@ class Marks(Folding):
             self._pnl.clear()
         self._pnl[event.symbol] += event.pnl_usd
 
+    def _carry(self, event: LossCarried, record: Record) -> None:
+        if max((event.total_usd, *event.pnl_usd.values())) > 0:
+            self._findings.add(Check.MARKS, record, "carries a gain; only losses count")
+        self._carried_day, self._carried = record.ts_ns // _DAY_NS, event
+
     def _answer(self, event: Decided | GuardTripped, record: Record) -> None:
         """Hold a loss that a guard answered by against what was lost by then."""
         if event.tier not in _TIERS or event.rule not in _RULES or event.value is None:
@@ -98,6 +106,9 @@ class Marks(Folding):
             for symbol in sorted(worth.keys() | base.keys()):
                 pnl[symbol] = pnl.get(symbol, ZERO) + worth.get(symbol, ZERO) - base.get(symbol, ZERO)
         lost = -(sum(pnl.values(), ZERO) if event.tier == "global" else pnl.get(event.symbol or "", ZERO))
+        if self._carried is not None and self._carried_day == day:
+            carried = self._carried.pnl_usd
+            lost -= self._carried.total_usd if event.tier == "global" else carried.get(event.symbol or "", ZERO)
         lost = lost if lost > 0 else ZERO
         if said != lost:
             what = f"answers by a loss of {text(said)} USD; {text(lost)} were lost by then"
