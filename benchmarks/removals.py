@@ -748,8 +748,8 @@ _CRASH = (
         name="durable false",
         promise="Closing orders still go out, marked `durable: false`",
         file="src/trioarb/execution/sender.py",
-        text="instrument, durable = flight.market.instruments[order.venue], not self._journal.is_failing",
-        instead="instrument, durable = flight.market.instruments[order.venue], True",
+        text="instruments[order.venue], not self._journal.is_failing",
+        instead="instruments[order.venue], True",
         tests=(f"{_FULL}test_a_journal_that_can_not_grow_ends_the_campaign_and_closes_its_positions[virtual-40000]",),
     ),
     Removal(
