@@ -32,6 +32,7 @@ _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _REDUCE = "tests/engine/test_reduce.py::"
+_LOOPS = "tests/engine/test_triangular.py::"
 _MARKS = "tests/engine/test_marks.py::"
 _LOG = "tests/journal/test_log.py::"
 _WRITER = "tests/journal/test_writer.py::"
@@ -336,8 +337,8 @@ _TRADE = (
         name="slippage",
         promise="within `hedge_deadline_seconds` and `unwind_slippage_bps`",
         file="src/trioarb/execution/pair.py",
-        text="        limit = leg.limit_beyond(slippage_bps)",
-        instead="        limit = leg.limit_beyond(2 * slippage_bps)",
+        text="    limit = leg.limit_beyond(slippage_bps)",
+        instead="    limit = leg.limit_beyond(2 * slippage_bps)",
         tests=(f"{_MACHINE}test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up",),
     ),
     Removal(
@@ -466,8 +467,8 @@ _TRADE = (
         name="reserve on allow",
         promise="**Reserve on allow.**",
         file="src/trioarb/execution/executor.py",
-        text="        reserved_usd=opportunity.notional_usd,",
-        instead="        reserved_usd=ZERO,",
+        text="        sell_limit=opportunity.sell_limit,\n        reserved_usd=opportunity.notional_usd,",
+        instead="        sell_limit=opportunity.sell_limit,\n        reserved_usd=ZERO,",
         tests=("tests/risk/test_guards.py::test_what_is_allowed_is_reserved_before_anything_else_is_asked",),
     ),
     Removal(
@@ -592,6 +593,30 @@ _TRADE = (
         text="        await campaign.parts.reconciler.learn_late_orders()\n        await reconcile(campaign)\n",
         instead="        pass\n",
         tests=("tests/engine/test_clocks.py::test_after_a_jump_the_venues_are_asked_before_entries_go_on",),
+    ),
+    Removal(
+        name="loop's instruments",
+        promise="no instrument is in two pairs at a time",
+        file="src/trioarb/strategy/loops.py",
+        text="if is_busy or any(self._is_in_flight(one.symbol, one.venue) for one in path.instruments):",
+        instead="if is_busy:",
+        tests=(f"{_LOOPS}test_no_instrument_is_in_two_loops_at_once",),
+    ),
+    Removal(
+        name="loop evened out",
+        promise="what they leave of each asset is evened out",
+        file="src/trioarb/execution/loop.py",
+        text="    if remedies and not state.out_of_time:",
+        instead="    if remedies and state.left is None:",
+        tests=(f"{_LOOPS}test_legs_that_fall_short_are_evened_out_in_the_markets_of_what_is_left",),
+    ),
+    Removal(
+        name="loop's bridge",
+        promise="or told as a residual or dust to the last digit",
+        file="src/trioarb/execution/loop.py",
+        text="return EXACT.add(self.other.net, EXACT.subtract(self.cross.cash, self.cross.fees))",
+        instead="return EXACT.add(self.other.net, self.cross.cash)",
+        tests=(f"{_LOOPS}test_the_shipped_campaign_trades_and_is_denied_and_its_money_adds_up[250]",),
     ),
 )
 

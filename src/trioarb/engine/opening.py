@@ -21,7 +21,7 @@ from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World, open_world
-from trioarb.errors import JournalError, PluginError
+from trioarb.errors import JournalError, PluginError, PluginFault
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
@@ -246,6 +246,11 @@ async def open_symbol(
     table = world.tuning.table(config.strategy, symbol)
     strategy: Strategy = await opener.open(StrategySpec, table, context, about=symbol, scope=scope)
     _check_needs(strategy, config, world, instruments)
+    if odd := [one for one in strategy.triangles if one not in context.triangles or one.home != symbol]:
+        raise PluginFault(
+            f"[{table.key}] (plugin {table.plugin}) of {symbol}: it goes around {'/'.join(odd[0].symbols)}, no "
+            f"triangle of its context with the home {symbol}, or its spec doesn't say loops=True"
+        )
     market = parts.markets[symbol] = Market(
         symbol=symbol,
         instruments=instruments,
