@@ -118,8 +118,8 @@ _SCOPE = (
         name="no word, no residual",
         promise="or a residual stands for it that names it",
         file="src/trioarb/execution/settle.py",
-        text="(leg.beyond(hedged) for leg in legs)), unknown)",
-        instead="(leg.beyond(hedged) for leg in legs)), ())",
+        text="(leg.beyond(hedged) for leg in legs)), unknown, legs)",
+        instead="(leg.beyond(hedged) for leg in legs)), (), legs)",
         tests=(f"{_OUTCOMES}test_entry[NEVER_KNOWN-FILLED--]",),
     ),
     Removal(
