@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from trioarb.api import SECOND_NS
+from trioarb.model.event import Decided
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
+from trioarb.verify.verification import Verifier
+
+_RULE = "price_ratio"
 
 
-def run(ratio: Callable[[int], float], *, venues: str = "ab", **symbol: Any) -> CampaignResult:
+def run(ratio: Callable[[int], float], *, venues: str = "ab", spread: float = 1.0001, **symbol: Any) -> CampaignResult:
     """Venue b quotes so many times what the others do, by the second."""
     config = two_venues()
     config["session"]["max_runtime_seconds"] = 120
@@ -20,7 +26,7 @@ def run(ratio: Callable[[int], float], *, venues: str = "ab", **symbol: Any) -> 
 
     def tape(venue: str) -> ScriptedTape:
         prices = [100.0 * (ratio(second) if venue == "b" else 1.0) for second in range(120)]
-        rows = [(float(at), "AAAUSDT", price, 90.0, price * 1.0001, 90.0) for at, price in enumerate(prices)]
+        rows = [(float(at), "AAAUSDT", price, 90.0, price * spread, 90.0) for at, price in enumerate(prices)]
         return ScriptedTape(rows, listings=[listing("AAA")])
 
     return run_virtual(config, plugins={"market": scripted_market({venue: tape(venue) for venue in venues})})
@@ -41,6 +47,30 @@ def test_a_ratio_that_stays_puts_the_route_into_quarantine_with_one_warning() ->
     assert tripped["rule"] == "price_ratio"
     assert "from a to b" in tripped["value"]
     assert tripped["limit"] == "1.03 for 30 s"
+    assert tripped["value"].startswith("1.0400 (104.0052 / 100.005) for 30 s"), "of the middles, fees left out"
+
+
+def test_a_spread_that_eats_the_edge_up_does_not_hide_the_ratio() -> None:
+    """Fees and spreads leave 2.5 % of 3.3 %."""
+    result = run(lambda second: 1.033, spread=1.006)
+
+    assert result.refusals["symbol.price_ratio"] > 50
+    assert max(entries(result)) < 30
+
+
+def test_verify_computes_the_ratio_again() -> None:
+    records = list(run(lambda second: 1.04).records)
+    index = next(at for at, one in enumerate(records) if isinstance(one.event, Decided) and one.event.rule == _RULE)
+
+    def found(value: str) -> list[str]:
+        forged = replace(records[index].event, value=value)
+        verifier = Verifier()
+        verifier.fold([*records[:index], records[index]._replace(event=forged), *records[index + 1 :]])
+        return [one.what for one in verifier.result().violations]
+
+    assert not found("1.0400 (104.0052 / 100.005) for 30 s")
+    for value in ("1.0500 (104.0052 / 100.005) for 30 s", "1.0100 (101.005 / 100.005) for 30 s"):
+        assert "isn't one of its prices" in found(value)[0]
 
 
 def test_a_ratio_that_comes_and_goes_is_an_opportunity() -> None:

@@ -57,8 +57,8 @@ class SymbolSettings:
     )
     max_price_ratio: PositiveDecimal = setting(
         Decimal("1.03"),
-        doc="where one venue sells for so many times what another asks, fees paid, it may be another coin of the same "
-        "ticker",
+        doc="where the middle of one venue's prices is so many times that of another's, it may be another coin of the "
+        "same ticker",
         concerns="price_ratio",
     )
     price_ratio_seconds: Seconds = setting(
@@ -108,7 +108,8 @@ class _State:
 class SymbolTier(GuardTier):
     """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss.
 
-    How long prices have been apart is seen at opportunities, and begins anew when a campaign is resumed.
+    How long prices have been apart is seen at opportunities: beyond the ratio there is one at every evaluation. It
+    begins anew when a campaign is resumed.
     """
 
     folds = frozenset({event.Decided, event.GuardTripped, event.PositionOpened, event.PositionClosed, event.PairEnded})
@@ -179,8 +180,11 @@ class SymbolTier(GuardTier):
 
     def _apart(self, opportunity: Opportunity, limits: SymbolSettings, state: _State, now_ns: int) -> Refusal | None:
         """Refuse a route whose prices have been too far apart for too long."""
-        route, ratio = opportunity.route, 1 + opportunity.edge_bps / BPS
+        route = opportunity.route
         venues = route.buy_venue, route.sell_venue
+        cheap, dear = self._risk.mid(route.symbol, route.buy_venue), self._risk.mid(route.symbol, route.sell_venue)
+        # Without a middle to be compared, what the route earns stands for it.
+        ratio = dear / cheap if cheap and dear else 1 + opportunity.edge_bps / BPS
         if ratio <= limits.max_price_ratio:
             state.apart.pop(venues, None)
             return None
@@ -192,7 +196,8 @@ class SymbolTier(GuardTier):
         if now_ns - since_ns < longest_ns:
             return None
         limit = f"{text(limits.max_price_ratio)} for {text(limits.price_ratio_seconds)} s"
-        return _deny(_APART, f"{ratio:.4f} for {(now_ns - since_ns) / SECOND_NS:.0f} s", limit)
+        of = f" ({text(dear)} / {text(cheap)})" if cheap and dear else ""
+        return _deny(_APART, f"{ratio:.4f}{of} for {(now_ns - since_ns) / SECOND_NS:.0f} s", limit)
 
     def _limits(self, symbol: str) -> SymbolSettings:
         if self._settings_of is None:

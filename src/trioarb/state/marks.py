@@ -34,6 +34,7 @@ __all__ = ["MARKED", "Marks", "Price", "at", "place_of"]
 #: The loss basis that counts what is open at its marks.
 MARKED = "marked"
 
+_HALF = Decimal("0.5")
 _DAY_NS = 86_400 * SECOND_NS
 _MINUTE_NS = 60 * SECOND_NS
 
@@ -77,6 +78,7 @@ class Marks(RiskView, Folding):
         self._trades = trades
         self._ledger = ledger
         self._assets: dict[str, str] = {}
+        self._quotes: dict[str, dict[str, str]] = {}
         self._is_marked = False
         self._fx: Mapping[str, Decimal] = {}
         self._usd: dict[str, Decimal] = {}
@@ -108,6 +110,15 @@ class Marks(RiskView, Folding):
         if self._ledger is None or symbol not in self._assets:
             return ZERO
         return self._ledger.stock(self._assets[symbol], venue)
+
+    def mid(self, symbol: str, venue: str) -> Decimal | None:
+        board, quotes = self._boards.get(symbol), self._quotes.get(symbol, {})
+        if any(quote != quotes.get(venue) for quote in quotes.values()):
+            return None  # prices in several assets can't be compared
+        touch = None if board is None else board.touch(venue)
+        if touch is None or touch.bid is None or touch.ask is None:
+            return None
+        return EXACT.multiply(EXACT.add(touch.bid, touch.ask), _HALF)
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         if not self._is_marked:
@@ -227,6 +238,7 @@ class Marks(RiskView, Folding):
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
         self._assets[listed.symbol] = listed.base
+        self._quotes.setdefault(listed.symbol, {})[listed.venue] = listed.quote
         self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
 
     def _mark(self, marked: MarketsMarked, record: Record) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
+from fractions import Fraction
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
@@ -21,6 +23,9 @@ from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Answers", "Entries", "Venues"]
+
+#: What a ratio of prices is said as, and how far it may be rounded.
+_RATIO, _ROUNDED = re.compile(r"([0-9.]+) \(([0-9.]+) / ([0-9.]+)\) for \d+ s"), Fraction(1, 10**4)
 
 #: Where a route buys, and where it sells.
 Venues = tuple[str, str]
@@ -68,6 +73,8 @@ class Entries(Folding):
             return
         if event.rule is None or event.pair_id is not None:
             add(Check.ENTRIES, record, "refuses without a rule, or names a pair")
+        if (event.tier, event.rule) == ("symbol", "price_ratio") and not _is_apart(event):
+            add(Check.ENTRIES, record, f"refuses for a ratio that isn't one of its prices: {event.value}")
         if event.answer is Answer.STOP:
             self._stopped_by = self._stopped_by or record
 
@@ -152,3 +159,17 @@ class Entries(Folding):
         allowed = self._allowed.pop(symbol, None)
         if allowed is not None:
             self._findings.add(Check.ENTRIES, allowed[0], "allows an entry that was never opened")
+
+
+def _is_apart(event: Decided) -> bool:
+    """Return whether the ratio that an answer says is that of the two middles it names, beyond its limit.
+
+    The middles have to fit the quotes: one is no higher than its ask, the other no lower than its bid.
+    """
+    said = _RATIO.fullmatch(event.value or "")
+    if said is None:
+        return True  # of prices that have no middle to be compared
+    ratio, dear, cheap = map(Fraction, said.groups())
+    limit = Fraction((event.limit or "").partition(" ")[0] or 0)
+    is_ratio = abs(dear / cheap - ratio) <= _ROUNDED and dear / cheap > limit
+    return is_ratio and cheap <= Fraction(event.ask or cheap) and dear >= Fraction(event.bid or dear)

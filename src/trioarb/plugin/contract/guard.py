@@ -56,6 +56,13 @@ class RiskView(ABC):
         """Return how much of a symbol's base asset a venue holds, what orders lock included; below zero: borrowed."""
         return Decimal(0)
 
+    def mid(self, symbol: str, venue: str) -> Decimal | None:
+        """Return the middle between what a venue bids and asks now.
+
+        ``None`` where it doesn't show both, and of a symbol whose venues quote it in different assets.
+        """
+        return None
+
     @abstractmethod
     def open_positions(self, symbol: str | None = None) -> int:
         """Return how many positions are open."""
