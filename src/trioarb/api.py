@@ -30,6 +30,7 @@ from trioarb.model.trade import (
     PairKind,
     PairOutcome,
     Position,
+    Quoting,
     Refusal,
 )
 from trioarb.plugin.client_ids import ClientIds
@@ -155,6 +156,7 @@ __all__ = [
     "Probability",
     "Quote",
     "QuoteSink",
+    "Quoting",
     "Record",
     "Refusal",
     "Recording",

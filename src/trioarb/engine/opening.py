@@ -28,6 +28,7 @@ from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record, terms_of
 from trioarb.model.market import Listing
 from trioarb.model.number import ZERO, text
+from trioarb.model.order import Offer
 from trioarb.model.trade import Account
 from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
@@ -177,6 +178,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         settings=config.execution,
         fee_value_of=world.fee_prices.valued,
     )
+    guards.on_fence = lambda venue, symbol: executor.withdraw(venue=venue, symbol=symbol)
     parts = Parts(
         journal=journal,
         ledger=state.ledger,
@@ -242,6 +244,8 @@ async def open_symbol(
         touch=board.quote_at,
         stock=partial(campaign.state.ledger.stock, listing.base),
         triangles=triangles_in(world.symbols) if world.loops else (),
+        instruments=instruments,
+        rests_at=frozenset(venue for venue in instruments if Offer.POST_ONLY in world.exchanges[venue].offers),
     )
     table = world.tuning.table(config.strategy, symbol)
     strategy: Strategy = await opener.open(StrategySpec, table, context, about=symbol, scope=scope)

@@ -14,10 +14,11 @@ import trio
 
 from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Rest
+from trioarb.execution.quoter import Quoted
 from trioarb.model.event import Deposited, FunnelCounted, Intent, RouteCounted
 from trioarb.model.number import ZERO
 from trioarb.model.order import Side
-from trioarb.model.trade import Answer, ExitReason, Position
+from trioarb.model.trade import Answer, ExitReason, Opportunity, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
@@ -67,6 +68,8 @@ class SymbolTask:
         "_on_done",
         "_parts",
         "_paused",
+        "_quoted",
+        "_quoted_ns",
         "_rest",
         "_source",
         "_timed_at",
@@ -125,7 +128,10 @@ class SymbolTask:
         self._timed_at = 0
         self._is_seeded = [False] * len(market.board.venues)
         self._unread = [False] * len(market.board.venues)
-        self._work: Intent | Exit | None = None
+        self._work: Intent | Quoted | Exit | None = None
+        #: The entry that is quoted, and when one was last.
+        self._quoted: Quoted | None = None
+        self._quoted_ns = -maxsize
         self._decided_seq = 0
         self._rest: Rest | None = None
         self._paused: dict[str, int] = {}
@@ -214,6 +220,8 @@ class SymbolTask:
         self._funnel.seen += 1
         if self._board.followed:
             self._board.followed.tell(venue)
+        if self._quoted is not None:
+            self._quoted.look()
         is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
         if not self._every_quote and not is_first:
             self.keep(venue, 1)
@@ -305,20 +313,28 @@ class SymbolTask:
         self._source.count()
         self._failure = error
         self._active = False
+        self._withdraw()
         self._bell.ring()
 
     def fence(self) -> None:
         """Let no entry be decided or begun any more."""
         self._source.count()
         self.fenced = True
+        self._withdraw()
 
     def drop(self) -> None:
         """Decide on no entry any more, and let `run` return once nothing is in flight."""
         self._source.count()
         self.dropped = True
         self._entries_open = False
+        self._withdraw()
         self._source.ask_again()
         self._bell.ring()
+
+    def _withdraw(self) -> None:
+        """Let nothing rest any more."""
+        if self._quoted is not None:
+            self._quoted.withdraw()
 
     async def run(self, *, entries: bool, until_ns: int | None = None) -> None:
         """Execute what is decided until ``until_ns``, or until cancelled; without ``entries`` only exits.
@@ -344,7 +360,7 @@ class SymbolTask:
         time = self._parts.time
         while until_ns is None or time.now_ns() < until_ns:
             if self._work is not None:
-                if self.fenced and isinstance(self._work, Intent):
+                if self.fenced and not isinstance(self._work, Exit):
                     await trio.sleep_forever()  # the scope around this task is cancelled already
                 self._begin()
                 await self._finish()
@@ -382,7 +398,9 @@ class SymbolTask:
         self._source.count()
         self._active = False
         work, self._work = self._work, None
-        return work if isinstance(work, Intent) else None
+        if isinstance(work, Quoted):
+            return work.opened
+        return None if isinstance(work, Exit) else work
 
     async def close_positions(self, reason: ExitReason) -> None:
         """Close everything, trying until it is closed or the caller is cancelled (between two pairs)."""
@@ -451,6 +469,8 @@ class SymbolTask:
             return False
         is_busy, decider = self._is_busy, self._decider
         found = decider.entry(path, wanted, is_busy=is_busy)
+        if wanted.quoting is not None and now_ns < self._quoted_ns + wanted.quoting.least_ns and not is_busy:
+            found = NotSized("quoted_lately")
         self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
         funnel = self._funnel.of_route(path.route)
         funnel.over_threshold += 1
@@ -466,9 +486,30 @@ class SymbolTask:
             resize=lambda largest: decider.size(path, wanted.no_more_than(largest)),
         )
         if decision.answer is Answer.ALLOW:
-            self._work = executor.open_entry(allowed, holds=self.strategy.holds)
+            if allowed.quoting is None:
+                self._work = executor.open_entry(allowed, holds=self.strategy.holds)
+            else:
+                self._work = self._open_quote(allowed)
             self._bell.ring()
         return decision.answer is not Answer.DENY
+
+    def _open_quote(self, allowed: Opportunity) -> Quoted:
+        time = self._parts.time
+
+        def stays(placed_ns: int) -> tuple[bool, int]:
+            return self._decider.rests(allowed, placed_ns, time.now_ns())
+
+        bell = time.bell(Turn.SYMBOL.order(symbol=self.symbol))
+        return Quoted(self._parts.executor.open_quote(allowed), stays, bell)
+
+    async def _quote(self, quoted: Quoted, rest: Rest) -> None:
+        """Have every quote shown as long as one of ours rests."""
+        self._board.followed.hold(True)
+        try:
+            await rest()
+        finally:
+            self._quoted_ns, self._quoted = quoted.placed_ns, None
+            self._board.followed.hold(False)
 
     def _decide_exit(self, now_ns: int) -> None:
         found = self._decider.exit(now_ns, self._paused)
@@ -508,6 +549,9 @@ class SymbolTask:
         work, self._work = self._work, None
         if isinstance(work, Intent):
             self._rest = self._parts.executor.enter(self.market, work)
+        elif isinstance(work, Quoted):
+            self._quoted = work
+            self._rest = partial(self._quote, work, self._parts.executor.quote(self.market, work))
         elif work is not None:
             self._rest = self._exit(work)
 

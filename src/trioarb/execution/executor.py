@@ -9,6 +9,7 @@ from math import inf
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from trioarb.config.schema import Execution
 from trioarb.errors import VenueError
@@ -16,7 +17,8 @@ from trioarb.execution.flight import Flight, order_of
 from trioarb.execution.lives import Lives
 from trioarb.execution.loop import LoopEnd
 from trioarb.execution.loops import Loops
-from trioarb.execution.pair import Finish, PairState, Send, Wait, balanced, next_step
+from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdraw, balanced, next_step
+from trioarb.execution.quoter import Quoted, Quoter
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
@@ -32,7 +34,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.order import Order, OrderUpdate, Purpose, Side
+from trioarb.model.order import Order, OrderUpdate, Purpose, Side, TimeInForce
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
@@ -84,6 +86,19 @@ class Executor:
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
         self.hurry_until = inf
+        #: The entries that are quoted, by their pair.
+        self._quoted: dict[str, Quoted] = {}
+        self._quoter = Quoter(
+            sender=self._sender,
+            trades=trades,
+            time=time,
+            shields=self._shields,
+            next_step=lambda flight, out_of_time: self._next(flight, out_of_time=out_of_time),
+            make=lambda flight, step: self._order(flight, step.venue, step.side, step.quantity, step.limit_price),
+            level_ns=self._level_ns,
+            retry_ns=self._retry_ns,
+            shield_seconds=float(3 * settings.leg_timeout_seconds + _MARGIN_SECONDS),
+        )
 
     def hurry(self) -> float:
         """Shorten the deadlines of the pairs in flight; open no exit after the new one, which is returned."""
@@ -102,6 +117,39 @@ class Executor:
         opened = entry_of(opportunity, self._trades.next_number, holds=holds)
         self._journal.record(opened)
         return opened
+
+    def open_quote(self, opportunity: Opportunity) -> TransactionOpened:
+        """Open an entry that is to be quoted, as `open_entry` does."""
+        opened = _quote_of(opportunity, self._trades.next_number)
+        self._journal.record(opened)
+        return opened
+
+    def quote(self, market: Market, quoted: Quoted) -> Rest:
+        """Return what quotes an entry that was opened until it is to be withdrawn, and brings it to its end.
+
+        Cancelled, it withdraws, and ends the entry all the same.
+        """
+        self._quoted[quoted.opened.pair_id] = quoted
+        flight = self._flights[quoted.opened.pair_id] = Flight(market, quoted.opened)
+        return partial(self._keep, flight, quoted)
+
+    def withdraw(self, *, venue: str | None = None, symbol: str | None = None) -> None:
+        """Withdraw what is quoted: all of it, or entries with a leg at a venue, or of a symbol."""
+        for quoted in self._quoted.values():
+            opened = quoted.opened
+            is_there = venue is None or any(leg.venue == venue for leg in opened.legs)
+            if is_there and symbol in (None, opened.symbol):
+                quoted.withdraw()
+
+    async def _keep(self, flight: Flight, quoted: Quoted) -> None:
+        (leg,) = (leg for leg in quoted.opened.legs if leg.after is None)
+        try:
+            order = self._order(flight, leg.venue, leg.side, leg.quantity, leg.limit or ZERO)
+            order = replace(order, time_in_force=leg.time_in_force, post_only=leg.post_only)
+            await self._quoter.keep(flight, quoted, order)
+        finally:
+            del self._quoted[quoted.opened.pair_id]
+            await self._finish(flight, self._quoter.withdraw)
 
     def end_within(self, seconds: float) -> None:
         """Let no exit begin that couldn't end within so many seconds and what pairs and late orders may take."""
@@ -136,15 +184,17 @@ class Executor:
         for order in self._trades.orders.values():
             if order.pair is flows:
                 self._sender.take_on(flight, order_of(order.submitted))
-        await self._finish(flight, self._sender.ask_all)
+        await self._finish(flight, self._quoter.withdraw)
 
     async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
         """Ask once what became of an order that its pair ended without; record what is learnt, and what it changes.
 
         ``turn`` orders those that are asked about together. Cancellation leaves everything as it is.
         """
-        report = await self._sender.ask_once(market, order_of(order.submitted))
         submitted = order.submitted
+        if submitted.rests:
+            await self._sender.cancel(order_of(submitted))
+        report = await self._sender.ask_once(market, order_of(submitted))
         await self._time.turn(Turn.VENUE.order(symbol=submitted.symbol, venue=submitted.venue, number=3 + turn))
         if report is None or submitted.client_order_id not in self._trades.orders:
             return
@@ -298,12 +348,17 @@ class Executor:
             _ended(market, flows, position),
             position=position,
             totals=self._trades.totals[opened.trade_id],
-            unknown=tuple(flight.unanswered.values()),
+            unknown=tuple(self._open_part(order) for order in flight.unanswered.values()),
             now_ns=self._time.now_ns(),
             usd_per_quote=market.usd_per_quote,
             dust_usd=self._settings.dust_usd,
         ):
             self._journal.record(event)
+
+    def _open_part(self, order: Order) -> Order:
+        """Return an order of unknown fate as far as it isn't known to have filled."""
+        known = self._trades.orders[order.client_order_id]
+        return replace(order, quantity=known.unfilled) if known.filled else order
 
     async def _finish(self, flight: Flight, begin: Callable[[Flight], Awaitable[object]]) -> None:
         """Begin, then even out the legs and settle; the deadline of the shield is the last resort."""
@@ -377,7 +432,7 @@ class Executor:
             if isinstance(step, Wait) or not filled:
                 await self._time.sleep(self._retry_ns, Turn.VENUE.order(symbol=flight.market.symbol))
 
-    def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Finish | LoopEnd:
+    def _next(self, flight: Flight, *, out_of_time: bool) -> Send | Wait | Withdraw | Finish | LoopEnd:
         market, opened = flight.market, flight.opened
         if flight.along:
             return self._loops.next_step(flight, out_of_time=out_of_time)
@@ -392,7 +447,8 @@ class Executor:
             sell=market.leg(opened.sell_venue, Side.SELL),
             refusals=flight.refusals,
             out_of_time=out_of_time,
-            fate_unknown=bool(flight.unanswered),
+            fate_unknown=any(order_id != flight.quoted for order_id in flight.unanswered),
+            quote=None if flight.quoted is None else Quote(flight.stays),
         )
         return next_step(
             state,
@@ -450,6 +506,24 @@ def entry_of(opportunity: Opportunity, number: int, *, holds: bool = True) -> In
         sell_limit=opportunity.sell_limit,
         reserved_usd=opportunity.notional_usd,
         holds=holds,
+    )
+
+
+def _quote_of(opportunity: Opportunity, number: int) -> TransactionOpened:
+    """Return the entry that an opportunity which is to be quoted becomes, as the pair of this number."""
+    route, quoting, quantity = opportunity.route, opportunity.quoting, opportunity.quantity
+    assert quoting is not None
+    leg = partial(TransactionLeg, symbol=route.symbol, quantity=quantity)
+    buy = partial(leg, venue=route.buy_venue, side=Side.BUY, limit=opportunity.buy_limit)
+    sell = partial(leg, venue=route.sell_venue, side=Side.SELL, limit=opportunity.sell_limit)
+    first, second = (buy, sell) if quoting.venue == route.buy_venue else (sell, buy)
+    return TransactionOpened(
+        pair_id=f"p{number}",
+        trade_id=f"t{number}",
+        kind=PairKind.ENTRY,
+        symbol=route.symbol,
+        legs=(first(time_in_force=TimeInForce.GTC, post_only=True), second(after=0)),
+        reserved_usd=opportunity.notional_usd,
     )
 
 

@@ -26,6 +26,10 @@ class Flight:
     refusals: Counter[str] = attrs.field(factory=Counter)
     unanswered: dict[str, Order] = attrs.field(factory=dict)
     expected: list[tuple[int, str, Order]] = attrs.field(factory=list)
+    #: The order that rests at its venue.
+    quoted: str | None = None
+    #: Whether it should.
+    stays: bool = True
     #: Of a loop: the markets of its symbols.
     along: Mapping[str, Market] = attrs.field(factory=dict)
 

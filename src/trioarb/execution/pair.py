@@ -17,14 +17,14 @@ from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.strategy.leg import Leg
 
-__all__ = ["Finish", "PairState", "Send", "Wait", "balanced", "evening", "next_step"]
+__all__ = ["Finish", "PairState", "Quote", "Send", "Wait", "Withdraw", "balanced", "evening", "next_step"]
 
 
 class PairState(msgspec.Struct, frozen=True, kw_only=True):
     """``bought`` and ``sold``: net base quantities on the buy and on the sell venue.
 
     ``refusals``: how often each venue refused an order of this pair, or filled nothing of one that was to even it out.
-    ``fate_unknown``: an order never got an answer.
+    ``fate_unknown``: an order never got an answer. ``quote``: an order of it rests at its venue.
     """
 
     kind: PairKind
@@ -35,6 +35,17 @@ class PairState(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Mapping[str, int]
     out_of_time: bool
     fate_unknown: bool
+    quote: Quote | None = None
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """An order that rests; ``stays``: it should."""
+
+    stays: bool
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """Cancel what rests, and learn its last word."""
 
 
 class Send(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +77,21 @@ class _Remedy(msgspec.Struct, frozen=True, kw_only=True):
     cost: Decimal
 
 
-def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal, dust_usd: Decimal) -> Send | Wait | Finish:
+def next_step(
+    state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal, dust_usd: Decimal
+) -> Send | Wait | Withdraw | Finish:
     """Return the pair's next step.
+
+    While a quote rests, what it filled is hedged, and never unwound, which might trade with what rests. It is withdrawn
+    where that can't be; and ends nothing before its last word.
 
     ``slippage_bps`` bounds how far beyond the touch an order may trade; ``exit_bps`` is the edge at which a hedged
     pair is expected to be closed later, which is part of the price of hedging. What is worth ``dust_usd`` or more is
     no dust.
     """
     imbalance = EXACT.subtract(state.bought, state.sold)
+    if state.quote is not None:
+        return _while_quoted(state, state.quote, imbalance, slippage_bps, exit_bps)
     if state.fate_unknown:
         return Finish(PairOutcome.RESIDUAL, imbalance, False)
     if not imbalance:
@@ -86,6 +104,22 @@ def next_step(state: PairState, *, slippage_bps: Decimal, exit_bps: Decimal, dus
     if _bid(state.buy) is not None and _bid(state.sell) is not None and _is_dust(state, imbalance, dust_usd):
         return Finish(_outcome(state.kind, min(state.bought, state.sold)), imbalance, True)
     return Finish(PairOutcome.RESIDUAL, imbalance, False) if state.out_of_time else Wait()
+
+
+def _while_quoted(
+    state: PairState, quote: Quote, imbalance: Decimal, slippage_bps: Decimal, exit_bps: Decimal
+) -> Send | Wait | Withdraw:
+    if not imbalance:
+        return Wait() if quote.stays else Withdraw()
+    if state.out_of_time or state.fate_unknown:
+        return Withdraw()
+    remedies = _remedies(state, imbalance, slippage_bps, exit_bps)
+    hedge = next((one.order for one in remedies if one.order.purpose is Purpose.HEDGE), None)
+    if hedge is not None:
+        return hedge
+    lagging = state.sell if imbalance > 0 else state.buy
+    is_small = lagging.is_priced and not lagging.takes(lagging.lots(abs(imbalance)), lagging.price)
+    return Wait() if quote.stays and is_small else Withdraw()
 
 
 def balanced(kind: PairKind, quantity: Decimal) -> Finish:

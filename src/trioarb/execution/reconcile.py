@@ -128,8 +128,14 @@ class Reconciler:
         return new
 
     def is_uncertain(self, venue: str) -> bool:
-        """Return whether an order there has no last word yet, which may explain a difference."""
-        return any(order.submitted.venue == venue for order in self._trades.orders.values())
+        """Return whether an order there has no last word yet, which may explain a difference.
+
+        One that rests is no explanation: its venue tells what it fills.
+        """
+        return any(
+            order.submitted.venue == venue and not (order.submitted.rests and order.is_acknowledged)
+            for order in self._trades.orders.values()
+        )
 
     async def differences(self, venue: str) -> Sequence[Difference]:
         """Ask a venue for its balances until it says them; return where the ledger differs, by asset.

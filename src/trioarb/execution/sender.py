@@ -157,8 +157,64 @@ class Sender:
         else:
             await self._send(flight, order)
 
-    async def _send(self, flight: Flight, order: Order) -> Decimal:
-        venue, until_ns = self._venues[order.venue], self._time.now_ns() + self._leg_timeout_ns
+    async def place(self, flight: Flight, order: Order, bell: Bell) -> bool:
+        """Send a recorded order that is to rest; return whether its venue has it, and it is not done.
+
+        From then on ``bell`` is rung at what is heard of it, until `let_rest`.
+        """
+        self._waiting[order.client_order_id] = bell
+        report, problem = await self._place(order)
+        if report is not None:
+            try:
+                self.conclude(flight, order, report)
+            except VenueError as error:
+                problem = str(error)
+            else:
+                return order.client_order_id in flight.unanswered
+        self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
+        return False
+
+    def let_rest(self, order: Order) -> None:
+        """Ring nobody any more at what is heard of an order that rests."""
+        self._waiting.pop(order.client_order_id, None)
+
+    async def withdraw(self, flight: Flight, order: Order) -> None:
+        """Have an order that rests cancelled, and learn its last word, or that its fate is unknown."""
+        order_id, streams = order.client_order_id, self._venues[order.venue].streams
+        turn = Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2)
+        until_ns = self._time.now_ns() + 2 * self._leg_timeout_ns
+        while order_id in flight.unanswered and self._time.now_ns() < until_ns:
+            is_asked = await self.cancel(order)
+            await self._time.turn(turn)
+            if is_asked and streams:
+                await self._hear_on(flight, order, min(until_ns, self._time.now_ns() + self._leg_timeout_ns // 2))
+            if order_id in flight.unanswered:
+                report = await self.ask_once(flight.market, order)
+                await self._time.turn(turn)
+                if report is not None:
+                    self._conclude_asked(flight, order, report)
+            if order_id in flight.unanswered:
+                await self._time.sleep(self._retry_ns, turn)
+        if order_id in flight.unanswered and not self._trades.orders[order_id].is_unknown:
+            problem = f"no last word within {text(2 * self._leg_timeout_seconds)} s after it was to be cancelled"
+            self._journal.record(OrderUnknown(client_order_id=order_id, reason=problem))
+
+    async def cancel(self, order: Order) -> bool:
+        """Ask a venue to cancel an order; return whether it took the request."""
+        problem = f"no answer within {text(self._leg_timeout_seconds)} s"
+        with self._answer_by(self._leg_timeout_ns):
+            try:
+                await self._venues[order.venue].cancel(order.client_order_id)
+            except (VenueError, PluginFault) as error:
+                problem = str(error)
+            else:
+                return True
+        self._log.warning("order not cancelled yet", order=order.client_order_id, venue=order.venue, error=problem)
+        return False
+
+    async def _place(self, order: Order) -> tuple[OrderReport | None, str]:
+        """Send an order; return what its venue says of it, or why there is no answer."""
+        venue = self._venues[order.venue]
         problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         report: OrderReport | None = None
         with self._answer_by(self._leg_timeout_ns):
@@ -174,6 +230,11 @@ class Sender:
                 problem = str(error)
         # Legs that are answered, or time out, together wake together; each takes its turn.
         await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
+        return report, problem
+
+    async def _send(self, flight: Flight, order: Order) -> Decimal:
+        until_ns = self._time.now_ns() + self._leg_timeout_ns
+        report, problem = await self._place(order)
         if report is not None:
             try:
                 self.conclude(flight, order, report)

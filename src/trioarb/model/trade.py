@@ -24,6 +24,7 @@ __all__ = [
     "PairOutcome",
     "Phase",
     "Position",
+    "Quoting",
     "Refusal",
 ]
 
@@ -92,23 +93,46 @@ class ExitReason(Enum):
         return self is not ExitReason.EDGE and self is not ExitReason.TAKE_PROFIT
 
 
+class Quoting(msgspec.Struct, frozen=True, kw_only=True):
+    """How an entry is quoted: a post-only order rests at one ``venue`` of the route, and is hedged at the other as it
+    fills.
+
+    Its price is that from which the hedge at the other venue's touch earns ``entry_bps``, maker and taker fee paid; no
+    more than ``reach_bps`` away from what ``venue`` asks a buyer or bids a seller. It is withdrawn once the price that
+    it should have differs by more than ``requote_bps``, not sooner than ``least_ns`` after it was placed.
+    """
+
+    venue: str
+    entry_bps: Decimal
+    reach_bps: Decimal
+    requote_bps: Decimal
+    least_ns: int
+
+
 class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both.
 
     Of a loop, ``usd`` is the most that it may leave one-sided, which is about twice what goes around.
 
-    ``entry_bps``: the least edge of this very entry, if it isn't the strategy's.
+    ``entry_bps``: the least edge of this very entry, if it isn't the strategy's. ``quoting``: it isn't taken, but
+    quoted; only by a strategy that holds nothing.
     """
 
     usd: Decimal | None = None
     base: Decimal | None = None
     entry_bps: Decimal | None = None
+    quoting: Quoting | None = None
 
     def no_more_than(self, largest: OrderSize) -> OrderSize:
         """Return the least of this and another size, for an entry with the least edge of this one."""
         usd = [size for size in (self.usd, largest.usd) if size is not None]
         base = [size for size in (self.base, largest.base) if size is not None]
-        return OrderSize(usd=min(usd, default=None), base=min(base, default=None), entry_bps=self.entry_bps)
+        return OrderSize(
+            usd=min(usd, default=None),
+            base=min(base, default=None),
+            entry_bps=self.entry_bps,
+            quoting=self.quoting,
+        )
 
 
 class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +155,9 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     ``legs``: of a loop through several symbols of one venue, all its legs, the first one in the route's symbol; that
     one is what ``quantity`` says, the limits are those of this symbol and of what it is made of by the others, and
     ``notional_usd`` is the most that may be left one-sided.
+
+    ``quoting``: it is to rest at that venue at its limit there, and the maker fee counts in its edge. The other
+    limit is how far its hedge may have to go.
     """
 
     route: Route
@@ -145,6 +172,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     bid_size: Decimal | None = None
     asks: tuple[Level, ...] | None = None
     bids: tuple[Level, ...] | None = None
+    quoting: Quoting | None = None
     legs: tuple[LegPlan, ...] | None = None
 
 

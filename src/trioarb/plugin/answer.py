@@ -15,7 +15,7 @@ from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingR
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
 from trioarb.model.rules import TickRange, check_ticks
-from trioarb.model.trade import Account, Answer, Opportunity, OrderSize, Refusal
+from trioarb.model.trade import Account, Answer, Opportunity, OrderSize, Quoting, Refusal
 from trioarb.plugin.contract.market import Levels
 from trioarb.plugin.contract.strategy import ExitBand
 
@@ -519,7 +519,7 @@ class _Figures:
         raise _nonsense(field, value, "a number, text, a list or a table of these")
 
 
-def check_order_size(value: object) -> OrderSize:
+def check_order_size(value: object, *, holds: bool = True) -> OrderSize:
     size = is_a(value, OrderSize)
     if size.usd is None and size.base is None:
         raise Nonsense("neither usd nor base; expected one of them")
@@ -529,7 +529,20 @@ def check_order_size(value: object) -> OrderSize:
         _factor(size.base, "base", at_least=ZERO)
     if size.entry_bps is not None:
         check_amount(size.entry_bps, "entry_bps")
+    if size.quoting is not None:
+        _check_quoting(size.quoting, holds=holds)
     return size
+
+
+def _check_quoting(value: object, *, holds: bool) -> None:
+    quoting = is_a(value, Quoting, "quoting")
+    if holds:
+        raise Nonsense("quoting by a strategy that holds positions; expected holds = False")
+    _text(quoting.venue, "quoting.venue")
+    check_amount(quoting.entry_bps, "quoting.entry_bps")
+    check_amount(quoting.reach_bps, "quoting.reach_bps", at_least=ZERO)
+    check_amount(quoting.requote_bps, "quoting.requote_bps", at_least=ZERO)
+    check_whole(quoting.least_ns, "quoting.least_ns")
 
 
 def check_edge(value: object, field: str = "") -> float:

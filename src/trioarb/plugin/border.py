@@ -317,7 +317,7 @@ class _CheckedStrategy(Strategy):
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
         try:
             size = self._inner.entry(route, edge_bps, now_ns)
-            return size if size is None else answer.check_order_size(size)
+            return size if size is None else answer.check_order_size(size, holds=self.holds)
         except BaseException as error:
             self._where.fail("entry", error)
 

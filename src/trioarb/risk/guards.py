@@ -67,6 +67,8 @@ class Guards:
         self._depth = self._answered = 0
         self._held: Refusal | None = None
         self._held_venues: dict[str, Refusal] = {}
+        #: Called when entries are denied from now on: all of them, or those at a venue, or of a symbol.
+        self.on_fence: Callable[[str | None, str | None], None] = lambda venue, symbol: None
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(
@@ -167,6 +169,8 @@ class Guards:
         for tripped in tripping:
             yield from self._marks.said()
             yield tripped
+            if tripped.answer is Answer.DENY:
+                self.on_fence(tripped.venue, tripped.symbol)
             if tripped.answer is Answer.STOP:
                 yield _stop(tripped, symbol)
 
@@ -186,6 +190,7 @@ class Guards:
     def hold(self, rule: str, value: str) -> None:
         """Deny every entry, until `release`."""
         self._held = Refusal(answer=Answer.DENY, rule=rule, value=value, limit="")
+        self.on_fence(None, None)
 
     def release(self) -> None:
         """Ask the tiers again."""
@@ -195,6 +200,7 @@ class Guards:
         """Deny every entry with a leg at a venue, until `release_venue`."""
         refusal = Refusal(answer=Answer.DENY, rule=rule, value=f"{venue}: {value}", limit="")
         self._held_venues[venue] = refusal
+        self.on_fence(venue, None)
 
     def release_venue(self, venue: str) -> None:
         """Ask the tiers about a venue again."""

@@ -16,6 +16,7 @@ from trioarb.plugin.contract import Strategy
 from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
 from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.strategy.leg import Leg, least
+from trioarb.strategy.quoting import has_moved, quote_price, size_quote
 from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -157,14 +158,34 @@ class Decider:
     def size(self, path: Path, wanted: OrderSize) -> Opportunity | NotSized:
         """Return an entry of no more than is wanted, at the present prices."""
         route = path.route
+        buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
+        if wanted.quoting is not None:
+            return size_quote(route, wanted, wanted.quoting, buy, sell, slippage_bps=self._slippage_bps)
         return size_entry(
             route,
             wanted,
-            self._leg(route.buy_venue, Side.BUY),
-            self._leg(route.sell_venue, Side.SELL),
+            buy,
+            sell,
             entry_bps=self.strategy.entry_bps if wanted.entry_bps is None else wanted.entry_bps,
             slippage_bps=self._slippage_bps if self.strategy.holds else None,
         )
+
+    def rests(self, found: Opportunity, placed_ns: int, now_ns: int) -> tuple[bool, int]:
+        """Return whether an entry that is quoted should rest on, and when to look again if no quote comes before."""
+        route, quoting, board = found.route, found.quoting, self._board
+        assert quoting is not None
+        path = self._path_of[route]
+        stale_ns = min(board.received_ns[path.buy], board.received_ns[path.sell]) + self.strategy.max_quote_age_ns + 1
+        if now_ns >= stale_ns or self._halted(route):
+            return False, now_ns
+        buy, sell = self._leg(route.buy_venue, Side.BUY), self._leg(route.sell_venue, Side.SELL)
+        price = quote_price(quoting, buy, sell)
+        if isinstance(price, NotSized):
+            return False, now_ns
+        if not has_moved(quoting, price, found.buy_limit if quoting.venue == buy.venue else found.sell_limit):
+            return True, stale_ns
+        due_ns = placed_ns + quoting.least_ns
+        return now_ns < due_ns, min(due_ns, stale_ns)
 
     def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:
         """Return the first position that is to be closed and can be; those ``paused`` not before their time."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import inf
 
 import attrs
 
-from trioarb.model.market import Quote, Route, Triangle
+from trioarb.model.market import Instrument, Quote, Route, Triangle
 from trioarb.model.order import Offer
 from trioarb.model.trade import ExitReason, OrderSize, Position
 
@@ -105,6 +105,8 @@ class StrategyContext:
 
     ``stock(venue)``: how much of its base asset is held there, what orders lock included; below zero: borrowed.
     ``triangles``: all that the campaign's symbols make, whichever symbol is their home.
+    ``instruments``: how each of the venues lists it, with its fees; ``rests_at`` are those where an order can rest
+    post-only.
     """
 
     symbol: str
@@ -112,3 +114,5 @@ class StrategyContext:
     touch: Callable[[str], Quote | None]
     stock: Callable[[str], Decimal]
     triangles: Sequence[Triangle] = ()
+    instruments: Mapping[str, Instrument] = attrs.field(factory=dict)
+    rests_at: frozenset[str] = frozenset()
