@@ -43,18 +43,27 @@ from trioarb.model.event import (
     PairEnded,
     PairOpened,
     Record,
+    TransactionOpened,
 )
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.summary import summarise
 from trioarb.time.virtual import VirtualClock
 
-__all__ = ["Played", "play", "play_all"]
+__all__ = ["Played", "broken", "play", "play_all"]
 
 JOURNAL = Path("c.journal")
 #: A stretch that takes longer hangs.
 _PATIENCE_SECONDS = 60
-_OF_ORDERS = (PairOpened, OrderSubmitted, OrderAcknowledged, OrderFilled, OrderCancelled, PairEnded)
+_OF_ORDERS = (
+    PairOpened,
+    TransactionOpened,
+    OrderSubmitted,
+    OrderAcknowledged,
+    OrderFilled,
+    OrderCancelled,
+    PairEnded,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -121,6 +130,14 @@ def play(seed: int, *, folder: Path, hours: float | None = None, keep: bool = Fa
         cpu_seconds=_cpu_seconds() - cpu,
         is_repeated=is_repeated,
     )
+
+
+def broken(plan: Plan, folder: Path) -> list[str]:
+    """Play a plan in a new folder; return the promises that it broke, and which stretches were not killed."""
+    stretches, _, violations = _play(plan, folder, trio_seed=1)
+    return violations + [
+        f"stretch {number} was not killed" for number, one in enumerate(stretches[:-1]) if one.ended is not None
+    ]
 
 
 def _play(plan: Plan, folder: Path, *, trio_seed: int) -> tuple[list[_Stretch], Verdict, list[str]]:

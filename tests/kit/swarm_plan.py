@@ -111,6 +111,26 @@ def _without_exit(strategy: Mapping[str, Any], chance: Random) -> dict[str, Any]
     return {"plugin": "inventory", **kept, "skew_bps": chance.choice((0, 2, 10))}
 
 
+def _quoted(table: dict[str, Any], chance: Random) -> None:
+    """Have the campaign quote at a venue, and hedge at the others."""
+    strategy, venues = table["strategy"], table["exchanges"]
+    kept = {key: strategy[key] for key in ("entry_bps", "order_size_usd", "max_quote_age_ms")}
+    table["strategy"] = {
+        "plugin": "maker_taker",
+        **kept,
+        "reach_bps": strategy["entry_bps"] + chance.choice((5, 20, 100)),
+        "requote_bps": chance.choice((Decimal("0.2"), 1, 3, 10)),
+        "min_requote_ms": chance.choice((1, 500, 5_000)),
+    }
+    table["guards"]["symbol"]["cooldown_seconds"] = 0
+    for venue in venues.values():
+        while "wraps" in venue:
+            venue = venue["wraps"]
+        venue["resting"] = chance.choice(("through", "through", "queue"))
+        if chance.random() < 0.7:
+            venue["maker_fee_bps"] = venue["taker_fee_bps"] - chance.choice((Decimal("0.5"), 1, 2))
+
+
 class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
@@ -159,6 +179,8 @@ class _Draw:
         }
         if (chance := Random(f"{seed}/once")).random() < 0.3:
             table["strategy"] = _without_exit(table["strategy"], chance)
+        if (chance := Random(f"{seed}/quoted")).random() < 0.25:
+            _quoted(table, chance)
         if is_dummy and (chance := Random(f"{seed}/depth")).random() < 0.6:
             table["engine"]["depth"] = chance.choice((2, 5, 10))
             for venue in table["exchanges"].values():

@@ -77,9 +77,25 @@ def venue_lines(journal: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def executed(venues: Lines) -> Iterator[tuple[str, str, Line]]:
-    """Yield the venue, the order's id and the line of every order that was executed."""
+    """Yield the venue, the order's id and the line of every order that was executed, with what it filled at rest."""
     for venue, lines in venues.items():
-        yield from ((venue, line["order"]["client_order_id"], line) for line in lines if line["type"] == "executed")
+        rested = defaultdict[str, list[Line]](list)
+        for line in lines:
+            if line["type"] == "rested":
+                rested[line["client_order_id"]].append(line)
+        for line in lines:
+            if line["type"] == "executed":
+                order_id = line["order"]["client_order_id"]
+                yield venue, order_id, _rested(line, rested[order_id])
+
+
+def _rested(line: Line, later: Sequence[Line]) -> Line:
+    """Return the line of an order as it stands after those that tell what became of it at rest."""
+    if not later:
+        return line
+    report = line["report"]
+    fills = [*report.get("fills", ()), *(fill for one in later for fill in one["fills"])]
+    return {**line, "report": {**report, "fills": fills, "status": later[-1]["status"]}}
 
 
 def lost(told: Told, venues: Lines, *, unknown: Collection[str] = (), is_altered: bool = False) -> Iterator[str]:

@@ -12,6 +12,7 @@ from trioarb.api import (
     BPS,
     Bps,
     NonNegativeBps,
+    Offer,
     OrderSize,
     PositiveDecimal,
     PositiveMilliseconds,
@@ -90,6 +91,9 @@ class MakerTakerStrategy(Strategy):
         bought = (1 + entry) * (1 + maker) * (1 - reach) / (1 + taker)
         sold = (1 + entry) * (1 - taker) / ((1 - maker) * (1 + reach))
         return 10_000 * (min(bought, sold) - 1) - 0.001
+
+    def needs(self, venue: str) -> frozenset[Offer]:
+        return frozenset({Offer.GTC, Offer.POST_ONLY}) if venue == self._maker else frozenset()
 
     def entry_from_bps(self, route: Route) -> float:
         return self._least if self._maker in (route.buy_venue, route.sell_venue) else float("inf")
