@@ -240,9 +240,10 @@ _TRADE = (
         promise="**An order is never sent twice.**",
         file="src/trioarb/execution/sender.py",
         text="            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))\n"
-        "            await self._find_out(flight, order)\n"
+        "            await self.find_out(flight, order)\n"
         "        return",
-        instead="            self.conclude(flight, order, await venue.place(order))\n        return",
+        instead="            self.conclude(flight, order, await self._venues[order.venue].place(order))\n"
+        "        return",
         tests=(f"{_OUTCOMES}test_entry[ACK_LOST_FILLED-FILLED--]",),
     ),
     Removal(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioarb.execution.pair import Finish, PairState, Send, Wait, next_step
+from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdraw, next_step
 from trioarb.model.market import Instrument, TradingRules
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Account, PairKind, PairOutcome
@@ -315,3 +315,40 @@ def test_an_entry_is_evened_out_where_it_was_not_refused_and_costs_least(
     step = play.next(buy, sell, out_of_time=False)
     assert isinstance(step, Send)
     assert step.purpose is purpose
+
+
+@given(data=st.data(), stays=st.booleans(), out_of_time=st.booleans(), fate_unknown=st.booleans())
+def test_while_a_quote_rests_what_it_filled_is_hedged_and_nothing_else(
+    data: st.DataObject, stays: bool, out_of_time: bool, fate_unknown: bool
+) -> None:
+    play = attrs.evolve(data.draw(plays()), kind=PairKind.ENTRY)
+    buy, sell = data.draw(markets(play))
+    refusals = Counter({venue: data.draw(st.integers(0, 2)) for venue in "ab"})
+    state = PairState(
+        kind=PairKind.ENTRY,
+        bought=play.bought,
+        sold=play.sold,
+        buy=buy,
+        sell=sell,
+        refusals=refusals,
+        out_of_time=out_of_time,
+        fate_unknown=fate_unknown,
+        quote=Quote(stays),
+    )
+    step = next_step(state, slippage_bps=play.slippage_bps, exit_bps=play.exit_bps, dust_usd=Decimal(10**9))
+
+    assert not isinstance(step, Finish), "it ends nothing before its last word"
+    if isinstance(step, Send):
+        check_send(play, step, buy, sell)
+        assert step.purpose is Purpose.HEDGE, "what is unwound might trade with what rests"
+        assert stays or not refusals[step.venue]
+        assert not out_of_time
+        assert not fate_unknown
+    elif play.bought == play.sold:
+        assert isinstance(step, Wait if stays else Withdraw)
+    elif isinstance(step, Wait):
+        # What can't be hedged is too small for its venue now; the rest of the quote may still fill.
+        lagging = sell if play.bought > play.sold else buy
+        assert stays
+        assert lagging.touch is not None
+        assert not lagging.takes(lagging.lots(abs(play.bought - play.sold)), lagging.price)

@@ -90,7 +90,6 @@ class Executor:
         self._quoted: dict[str, Quoted] = {}
         self._quoter = Quoter(
             sender=self._sender,
-            trades=trades,
             time=time,
             shields=self._shields,
             next_step=lambda flight, out_of_time: self._next(flight, out_of_time=out_of_time),
@@ -184,7 +183,8 @@ class Executor:
         for order in self._trades.orders.values():
             if order.pair is flows:
                 self._sender.take_on(flight, order_of(order.submitted))
-        await self._finish(flight, self._quoter.withdraw)
+        is_quoted = any(one.rests for one in flight.unanswered.values())
+        await self._finish(flight, self._quoter.withdraw if is_quoted else self._sender.ask_all)
 
     async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
         """Ask once what became of an order that its pair ended without; record what is learnt, and what it changes.

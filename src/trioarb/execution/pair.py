@@ -83,7 +83,7 @@ def next_step(
     """Return the pair's next step.
 
     While a quote rests, what it filled is hedged, and never unwound, which might trade with what rests. It is withdrawn
-    where that can't be; and ends nothing before its last word.
+    where that can't be, and where it shouldn't rest and a hedge has failed; the pair ends after its last word only.
 
     ``slippage_bps`` bounds how far beyond the touch an order may trade; ``exit_bps`` is the edge at which a hedged
     pair is expected to be closed later, which is part of the price of hedging. What is worth ``dust_usd`` or more is
@@ -114,9 +114,9 @@ def _while_quoted(
     if state.out_of_time or state.fate_unknown:
         return Withdraw()
     remedies = _remedies(state, imbalance, slippage_bps, exit_bps)
-    hedge = next((one.order for one in remedies if one.order.purpose is Purpose.HEDGE), None)
-    if hedge is not None:
-        return hedge
+    hedge = next((one for one in remedies if one.order.purpose is Purpose.HEDGE), None)
+    if hedge is not None and (quote.stays or not hedge.refusals):
+        return hedge.order
     lagging = state.sell if imbalance > 0 else state.buy
     is_small = lagging.is_priced and not lagging.takes(lagging.lots(abs(imbalance)), lagging.price)
     return Wait() if quote.stays and is_small else Withdraw()

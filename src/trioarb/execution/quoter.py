@@ -13,7 +13,6 @@ from trioarb.execution.pair import Send, Withdraw
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.model.event import TransactionOpened
 from trioarb.model.order import Order, Purpose
-from trioarb.state.trades import Trades
 from trioarb.time.campaign_time import Bell, CampaignTime
 
 __all__ = ["Quoted", "Quoter"]
@@ -50,7 +49,6 @@ class Quoter:
         self,
         *,
         sender: Sender,
-        trades: Trades,
         time: CampaignTime,
         shields: set[trio.CancelScope],
         next_step: Callable[[Flight, bool], object],
@@ -60,7 +58,6 @@ class Quoter:
         shield_seconds: float,
     ) -> None:
         self._sender = sender
-        self._trades = trades
         self._time = time
         self._shields = shields
         self._next_step = next_step
@@ -93,11 +90,11 @@ class Quoter:
 
     async def withdraw(self, flight: Flight) -> None:
         """Learn the last words of a transaction's orders; those that rest are cancelled."""
-        for order_id, order in tuple(flight.unanswered.items()):
-            known = self._trades.orders.get(order_id)
-            if known is not None and known.submitted.rests:
+        for order in tuple(flight.unanswered.values()):
+            if order.rests:
                 await self._sender.withdraw(flight, order)
-        await self._sender.ask_all(flight)
+            else:
+                await self._sender.find_out(flight, order)
 
     async def _rest(self, flight: Flight, quoted: Quoted, order_id: str) -> None:
         uneven_ns: int | None = None
@@ -109,11 +106,16 @@ class Quoter:
                 return
             if isinstance(step, Send):
                 uneven_ns = now_ns if uneven_ns is None else uneven_ns
-                if await self._hedge(flight, step):
-                    continue
-                until_ns = min(until_ns, self._time.now_ns() + self._retry_ns)
-            else:
-                uneven_ns = None
+                if not await self._hedge(flight, step):
+                    await self._pause(quoted)
+                continue
+            uneven_ns = None
+            await quoted.bell.wait(until_ns)
+
+    async def _pause(self, quoted: Quoted) -> None:
+        """Wait before another hedge is tried, unless the quote is to be withdrawn."""
+        until_ns = self._time.now_ns() + self._retry_ns
+        while self._time.now_ns() < until_ns and not quoted.is_withdrawn and quoted.stays(quoted.placed_ns)[0]:
             await quoted.bell.wait(until_ns)
 
     async def _hedge(self, flight: Flight, step: Send) -> bool:

@@ -112,7 +112,7 @@ class Sender:
             del expected[0]
             filled += self._hear(flight, order) or ZERO
         for order in tuple(flight.unanswered.values()):
-            await self._find_out(flight, order)
+            await self.find_out(flight, order)
             filled += self._filled(order)
         return filled
 
@@ -243,10 +243,10 @@ class Sender:
             else:
                 problem = f"no last word within {text(self._leg_timeout_seconds)} s"
                 if order.client_order_id in flight.unanswered and await self._says_itself(flight, order, until_ns):
-                    await self._find_out(flight, order)
+                    await self.find_out(flight, order)
         if order.client_order_id in flight.unanswered:
             self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
-            await self._find_out(flight, order)
+            await self.find_out(flight, order)
         return self._filled(order)
 
     async def _says_itself(self, flight: Flight, order: Order, until_ns: int) -> bool:
@@ -274,7 +274,7 @@ class Sender:
         finally:
             del self._waiting[order_id]
 
-    async def _find_out(self, flight: Flight, order: Order) -> None:
+    async def find_out(self, flight: Flight, order: Order) -> None:
         """Ask what became of an order that has no last word, until it has one or the time for it is over."""
         until_ns, pause_ns = self._time.now_ns() + self._leg_timeout_ns, 0
         while order.client_order_id in flight.unanswered:

@@ -129,6 +129,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return frozenset(offer for offer, is_needed in needed.items() if is_needed)
 
     @property
+    def rests(self) -> bool:
+        """Whether it stays at its venue until it fills or is cancelled."""
+        return self.time_in_force is TimeInForce.GTC
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is an immediate-or-cancel limit order without anything else; seen at little cost."""
         return (
