@@ -1165,6 +1165,14 @@ _FILLS = (
         ),
     ),
     Removal(
+        name="markout too early",
+        promise="**A markout is the market's at the very moment that it names**",
+        file="src/trioarb/engine/markouts.py",
+        text="while waiting and waiting[0].filled_ns + HORIZONS[index] * SECOND_NS <= now_ns:",
+        instead="while waiting:",
+        tests=("tests/engine/test_markouts.py::test_the_market_is_looked_at_after_one_ten_and_sixty_seconds",),
+    ),
+    Removal(
         name="edge to PnL",
         promise="**What became of an edge sums to the PnL.**",
         file="src/trioarb/state/attribution.py",

@@ -32,7 +32,7 @@ def attribution(state: State) -> dict[str, Any] | None:
         return None
     return {
         "entries": totals.trades,
-        **totals.parts,
+        **{part: totals.parts[part] for part in NAMES if part in totals.parts},
         "residuals_usd": totals.residuals_usd,
         "still_open_usd": open_usd,
     }

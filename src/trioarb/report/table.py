@@ -238,7 +238,7 @@ def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:
     if found is not None:
         more = {"residuals_usd": "residuals, resolved", "still_open_usd": "realised, still open"}
         for part, name in (NAMES | more).items():
-            if found[part]:
+            if found.get(part):
                 yield name, signed_usd(found[part])
 
 

@@ -86,19 +86,20 @@ class Attributed:
 
 @attrs.define
 class AttributionTotals:
-    """Sums over the entries that are over, whether they opened a position or not. ``parts`` and the rest sum to PnL.
+    """Sums over the entries that are over, whether they opened a position or not. ``parts`` and the rest sum to PnL; a
+    part that none of them has isn't there.
 
     ``residuals_usd``: what residuals brought, when they were resolved, beyond what they were booked at.
     """
 
     trades: int = 0
-    parts: dict[str, Decimal] = attrs.field(factory=lambda: dict.fromkeys(PARTS, ZERO))
+    parts: dict[str, Decimal] = attrs.field(factory=dict)
     residuals_usd: Decimal = ZERO
 
     def add(self, trade: Attributed) -> None:
         self.trades += 1
         for name, amount in trade.parts.items():
-            self.parts[name] = EXACT.add(self.parts[name], amount)
+            self.parts[name] = EXACT.add(self.parts.get(name, ZERO), amount)
 
 
 @attrs.define

@@ -36,21 +36,28 @@ class Markout:
 
 
 class Markouts(Folding):
-    """Folds markouts by venue, side and purpose, and there by seconds after the fill."""
+    """Folds markouts by venue, side and purpose, and there by seconds after the fill.
+
+    Those of an instrument whose quote asset has no rate are left out; their mids are in the journal.
+    """
 
     def __init__(self) -> None:
         self.of: defaultdict[tuple[str, Side, Purpose], dict[int, Markout]] = defaultdict(dict)
         self._fx: dict[str, Decimal] = {}
-        self._usd: dict[str, Decimal] = {}
+        self._usd: dict[tuple[str, str], Decimal] = {}
 
     def _begin(self, opened: CampaignOpened, _: Record) -> None:
         self._fx = dict(opened.fx)
 
     def _list(self, listed: InstrumentListed, _: Record) -> None:
-        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+        if listed.quote in self._fx:
+            self._usd[listed.symbol, listed.venue] = self._fx[listed.quote]
 
     def _mark_out(self, marked: FillsMarkedOut, _: Record) -> None:
-        by_horizon, usd = self.of[marked.venue, marked.side, marked.purpose], self._usd.get(marked.symbol, ZERO)
+        usd = self._usd.get((marked.symbol, marked.venue))
+        if usd is None:
+            return
+        by_horizon = self.of[marked.venue, marked.side, marked.purpose]
         value = EXACT.multiply(marked.value, usd)
         for seconds, gain in gains_of(marked).items():
             one = by_horizon.setdefault(seconds, Markout())
