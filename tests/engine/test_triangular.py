@@ -173,6 +173,26 @@ def test_it_survives_venues_that_fail(seed: int) -> None:
     assert held["a"].keys() == {"USDT", "BTC", "ETH"}
 
 
+def test_what_an_order_of_the_cross_moved_is_left_over_once_it_is_known() -> None:
+    found = faulty(table(600), disconnect=Decimal("0.05"), disconnect_seconds=25, lose_ack=Decimal("0.1"))
+    found["execution"] |= {"leg_timeout_seconds": 1, "hedge_deadline_seconds": 2}
+    found["strategy"]["entry_bps"] = 1
+
+    result = run_virtual(found)
+
+    assert is_sound(result)
+    crosses = {one["client_order_id"] for one in result.of_type("order_submitted") if one["symbol"] == "ETHBTC"}
+    stood = [one for one in result.of_type("residual_left") if one.get("client_order_id") in crosses]
+    assert stood
+    # While nobody knows whether it filled, it may be ETH that is one-sided; then it is that and BTC, or nothing.
+    assert all(one["possible"] and one["symbol"] == "ETHUSDT" for one in stood)
+    resolved = {one["residual_id"] for one in result.of_type("residual_resolved")}
+    assert {one["residual_id"] for one in stood} <= resolved
+    left = {one["residual_id"]: one["symbol"] for one in result.of_type("residual_left")}
+    assert any(symbol == "BTCUSDT" for name, symbol in left.items() if name.endswith(".bridge"))
+    assert any(f"{one['residual_id']}.late" not in left for one in stood)
+
+
 def test_a_fee_in_another_asset_is_counted_at_its_market() -> None:
     found = table(fee_asset="BNB")
     found["universe"]["whitelist"] += ["BNBUSDT"]

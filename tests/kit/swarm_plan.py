@@ -32,6 +32,7 @@ _ORDER_FAULTS = (
     "clock_skew",
 )
 _DUMMY_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "PEPEUSDT", "LTCUSDT")
+_LOOP = ("BTCUSDT", "ETHBTC", "ETHUSDT")
 #: Lots of two venues that are no multiples of each other, in a unit of the symbol.
 _LOTS = ("0.1", "0.03", "0.1", "0.25", "0.07", "1", "0.001", "0.01")
 
@@ -131,6 +132,25 @@ def _quoted(table: dict[str, Any], chance: Random) -> None:
             venue["maker_fee_bps"] = venue["taker_fee_bps"] - chance.choice((Decimal("0.5"), 1, 2))
 
 
+def _go_around(table: dict[str, Any], chance: Random) -> None:
+    """Let it go around three symbols at each venue, from stock of what a loop spends."""
+    table["universe"]["whitelist"] = list(_LOOP)
+    strategy = table["strategy"]
+    kept = {key: strategy[key] for key in ("order_size_usd", "max_quote_age_ms")}
+    table["strategy"] = {"plugin": "triangular", **kept, "entry_bps": chance.choice((-3, 0, 2, 8))}
+    table["execution"]["dust_usd"] = chance.choice((1, 11))
+    for exchange in table["exchanges"].values():
+        market, paper = exchange["market"], exchange
+        while "wraps" in market:
+            market = market["wraps"]
+        while "wraps" in paper:
+            paper = paper["wraps"]
+        market["crosses"] = True
+        usd = kept["order_size_usd"] * chance.choice((1, 40))
+        paper["balances"] = {**paper["balances"], "BTC": f"{usd / 65_000:.6f}", "ETH": f"{usd / 3_390:.5f}"}
+        paper.pop("min_notional", None)  # of one amount in USDT and in BTC
+
+
 class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
@@ -188,6 +208,8 @@ class _Draw:
                     while "wraps" in venue:
                         venue = venue["wraps"]
                     venue["consumed"] = "until_next_quote"
+        if is_dummy and (chance := Random(f"{seed}/loops")).random() < 0.35:
+            _go_around(table, chance)
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,

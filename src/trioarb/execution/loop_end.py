@@ -282,11 +282,9 @@ def settle_cross_late(
             fees_usd=_multiply(fees, usd_per_quote),
         )
     ]
-    names = (f"{residual.residual_id}.late", f"{residual.residual_id}.bridge")
-    events += (
-        one.residual(name, opened, usd_per_quote)
-        for name, one in zip(names[-len(left) :] if len(left) < 2 else names, left, strict=True)
-    )
+    for one in left:
+        what = "late" if one.home.symbol == home.symbol else "bridge"
+        events.append(one.residual(f"{residual.residual_id}.{what}", opened, usd_per_quote))
     return events
 
 
