@@ -208,7 +208,8 @@ class _Draw:
                     while "wraps" in venue:
                         venue = venue["wraps"]
                     venue["consumed"] = "until_next_quote"
-        if is_dummy and (chance := Random(f"{seed}/loops")).random() < 0.35:
+        is_quoted = table["strategy"].get("plugin") == "maker_taker"
+        if is_dummy and not is_quoted and (chance := Random(f"{seed}/loops")).random() < 0.35:
             _go_around(table, chance)
         stretches, goes_on = self._stretches(table)
         return Plan(
