@@ -1,6 +1,6 @@
 """Kill campaigns at random moments and resume them, many times; print what was lost, doubled, or differs.
 
-Usage: python benchmarks/kill_rounds.py [--rounds 1000] [--from SEED] [--at-a-time 4] [--keep DIR]
+Usage: python benchmarks/kill_rounds.py [--rounds 1000] [--from SEED] [--at-a-time 4] [--quotes] [--keep DIR]
 """
 
 from __future__ import annotations
@@ -62,11 +62,15 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="SEED")
     parser.add_argument("--at-a-time", type=int, default=4)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files of all rounds here")
+    parser.add_argument("--quotes", action="store_true", help="in every round orders rest at a venue (maker_taker)")
     arguments = parser.parse_args()
     folder = arguments.keep or Path(tempfile.mkdtemp(prefix="kill-rounds-"))
     totals, failed, started = Totals(), list[Played](), time.monotonic()
     for played in play_all(
-        range(arguments.first, arguments.first + arguments.rounds), folder, at_a_time=arguments.at_a_time
+        range(arguments.first, arguments.first + arguments.rounds),
+        folder,
+        at_a_time=arguments.at_a_time,
+        quotes=arguments.quotes,
     ):
         totals.add(played)
         for problem in played.problems:

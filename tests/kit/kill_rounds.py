@@ -43,16 +43,20 @@ def fast_campaign(
     max_holding_seconds: float = 0.4,
     holds: bool = True,
     loops: bool = False,
+    quotes: bool = False,
     seed: int = 7,
 ) -> str:
     """Return the configuration of a campaign that has orders in flight nearly all the time, and never ends.
 
     Without ``holds`` it buys and sells once, from stock. ``loops``: it goes around BTC, ETH and USDT at each venue.
+    If it ``quotes``, orders rest at the first venue, and are hedged at the others.
     """
     if loops:
         symbols, margin, fee_asset = ("BTCUSDT", "ETHBTC", "ETHUSDT"), False, "quote"
     exits = f"exit_bps = -4\nmax_holding_seconds = {max_holding_seconds}" if holds else 'plugin = "inventory"'
     exits = 'plugin = "triangular"' if loops else exits
+    if quotes:
+        exits = 'plugin = "maker_taker"\nreach_bps = 40\nmin_requote_ms = 100'
     assets = 'USDT = "100000", BTC = "3", ETH = "50"' if loops else 'USDT = "100000"'
     size = f"size_usd = {size_usd}{', crosses = true' if loops else ''}"
     tables = [
@@ -117,7 +121,7 @@ class Plan:
     close_only: bool
 
     @classmethod
-    def of(cls, seed: int) -> Plan:
+    def of(cls, seed: int, *, quotes: bool = False) -> Plan:
         random = Random(f"round {seed}")
         durability = ("order", "batch")[seed % 2]
         slow = random.random() < 0.7
@@ -131,8 +135,9 @@ class Plan:
             reject_rate=random.choice([0, 0, 0, 0.05, 0.2]),
             size_usd=random.choice([800, 4000, 20_000]),
             loop_interval_ms=random.choice([0, 25]),
-            holds=Random(f"round {seed} once").random() < 0.7,
-            loops=Random(f"round {seed} loops").random() < 0.2,
+            holds=(once := Random(f"round {seed} once").random()) < 0.7,
+            loops=(loops := Random(f"round {seed} loops").random() < 0.2 and not quotes),
+            quotes=quotes or (once >= 0.85 and not loops),
             seed=seed,
         )
         return cls(
@@ -216,9 +221,9 @@ def killed_soon(folder: Path, config: str, *, after_seconds: float = 0.7) -> Pat
         started.kill()
 
 
-def play(seed: int, folder: Path) -> Played:
-    """Play a round in an empty folder."""
-    plan, random = Plan.of(seed), Random(f"moments {seed}")
+def play(seed: int, folder: Path, *, quotes: bool = False) -> Played:
+    """Play a round in an empty folder; with ``quotes`` one in which orders rest."""
+    plan, random = Plan.of(seed, quotes=quotes), Random(f"moments {seed}")
     (folder / "config.toml").write_text(plan.config)
     journal = folder / "j.journal"
     kills = kills_in_flight = orders_in_flight = orders_not_kept = 0
@@ -269,13 +274,13 @@ def play(seed: int, folder: Path) -> Played:
     )
 
 
-def play_all(seeds: Iterable[int], folder: Path, *, at_a_time: int = 4) -> Iterator[Played]:
+def play_all(seeds: Iterable[int], folder: Path, *, at_a_time: int = 4, quotes: bool = False) -> Iterator[Played]:
     """Play rounds beside each other, each in a folder of its own; yield them in the order of their seeds."""
 
     def one(seed: int) -> Played:
         own = folder / str(seed)
         own.mkdir(parents=True)
-        return play(seed, own)
+        return play(seed, own, quotes=quotes)
 
     with ThreadPoolExecutor(at_a_time) as pool:
         yield from pool.map(one, seeds)
