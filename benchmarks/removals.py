@@ -43,6 +43,7 @@ _COMMANDS = "tests/cli/test_journal_commands.py::"
 _SECRETS = "tests/cli/test_secrets.py::"
 _LIVE = "tests/cli/test_live_plugins.py::"
 _LIFE = "tests/execution/test_life.py::"
+_QUOTES = "tests/engine/test_maker_taker.py::"
 _UPDATES = "tests/engine/test_order_updates.py::"
 _ODD = "tests/plugin/test_misbehaviour.py::"
 _WATCHDOG = "tests/cli/test_watchdog.py::"
@@ -245,6 +246,14 @@ _TRADE = (
         instead="            self.conclude(flight, order, await self._venues[order.venue].place(order))\n"
         "        return",
         tests=(f"{_OUTCOMES}test_entry[ACK_LOST_FILLED-FILLED--]",),
+    ),
+    Removal(
+        name="quotes are fenced",
+        promise="**What rests at a venue is withdrawn**",
+        file="src/trioarb/risk/guards.py",
+        text="                self.on_fence(tripped.venue, tripped.symbol)",
+        instead="                pass",
+        tests=(f"{_QUOTES}test_entries_that_are_fenced_withdraw_it",),
     ),
     Removal(
         name="a fill once",
