@@ -23,14 +23,18 @@ from trioarb.testing import (
 ONE = Decimal(1)
 
 
-def answer(a: str, b: str, quantity: str, most: str, *, reduce: bool = False) -> Refusal | None:
+def answer(a: str, b: str, quantity: str, most: str, *, reduce: bool = False, sell: str = "b") -> Refusal | None:
     """Ask about a purchase at a, and a sale at b."""
     risk = FixedRisk(stock={"a": Decimal(a), "b": Decimal(b)})
     settings = SymbolSettings(
         max_imbalance=Decimal(most), reduce=reduce, max_position_size_usd=Decimal(10**9), max_position_count=9
     )
     tier = SymbolTier(settings, GuardContext(name="symbol", symbols=("BTCUSDT",), risk=risk))
-    return tier.check(opportunity(quantity=Decimal(quantity)), 0)
+    return tier.check(opportunity(quantity=Decimal(quantity), sell_venue=sell), 0)
+
+
+def test_a_trade_within_one_venue_moves_nothing() -> None:
+    assert answer("1", "1", "5", "0.5", sell="a") is None
 
 
 @pytest.mark.parametrize(("a", "b", "quantity"), [("5", "5", "2.5"), ("2", "8", "5.5"), ("0", "10", "7.5")])

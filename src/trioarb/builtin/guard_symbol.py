@@ -163,6 +163,8 @@ class SymbolTier(GuardTier):
     def _leaning(self, opportunity: Opportunity, limits: SymbolSettings, most: Decimal) -> Refusal | None:
         """Refuse what would leave too much of both venues' stock where it buys. What both hold together stays equal."""
         route, moved = opportunity.route, opportunity.quantity
+        if route.buy_venue == route.sell_venue:
+            return None  # nothing moves from one venue to another
         bought, sold = self._risk.stock(route.symbol, route.buy_venue), self._risk.stock(route.symbol, route.sell_venue)
         both = EXACT.add(bought, sold)
         if both <= 0:
