@@ -167,6 +167,7 @@ STREAMS: Mapping[str, Callable[[], Stream]] = {
     "partial fills": _run,
     "spread": _spread,
     "dust": partial(_spread, "exchanges.*.market.size_usd=50", "session.loop_interval_ms=0", "execution.dust_usd=10"),
+    "crumbs": partial(_spread, "exchanges.*.market.size_usd=100", "session.loop_interval_ms=0"),
     "fees in base asset": partial(_spread, "exchanges.*.fee_asset=received", "fx.USDT=0.99915"),
     "margin, slow venue": partial(
         _spread,

@@ -183,7 +183,7 @@ class _Course:
                     self.stops += 1
                 case model.PairEnded() as pair:
                     self.outcomes[f"{pair.kind.value} {pair.outcome.value}"] += 1
-                case model.ResidualResolved():
+                case model.ResidualResolved() | model.ResidualTaken(rest=0):
                     self.resolved += 1
                 case model.SymbolQuarantined(symbol=symbol, error=error):
                     self.failures.append(f"seq {record.seq}: {symbol} failed: {error}")

@@ -46,7 +46,10 @@ from trioarb.model.event import (
     PositionReduced,
     Record,
     ResidualLeft,
+    ResidualOffered,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
     RouteCounted,
     StopCleared,
     TransactionOpened,
@@ -103,6 +106,7 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # loss that is carried, in tests/cli/test_carry_loss.py.
     told = {FillsMarkedOut, InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp}
+    told.add(ResidualsNetted)  # tests/engine/test_residuals.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 
@@ -670,6 +674,35 @@ def a_residual_worth_more(records: Stream) -> Stream:
 @breaks(Check.PNL, on="entry learnt late")
 def late_fills_that_earned_more(records: Stream) -> Stream:
     index = places(records, ResidualResolved)[0]
+    return changed(records, index, pnl_usd=event(records, index).pnl_usd + Decimal("1e-15"))
+
+
+@breaks(Check.INTENTS, on="crumbs")
+def a_leg_that_is_larger_without_an_offer(records: Stream) -> Stream:
+    return dropped(records, places(records, ResidualOffered)[0])
+
+
+@breaks(Check.RESIDUALS, on="crumbs")
+def what_goes_along_is_forgotten(records: Stream) -> Stream:
+    return dropped(records, places(records, ResidualTaken)[0])
+
+
+@breaks(Check.RESIDUALS, on="crumbs")
+def more_goes_along_than_was_there(records: Stream) -> Stream:
+    index = places(records, ResidualTaken)[0]
+    return changed(records, index, quantity=event(records, index).quantity * 2)
+
+
+@breaks(Check.RESIDUALS, on="crumbs")
+def what_goes_along_brings_more_than_was_filled(records: Stream) -> Stream:
+    index = places(records, ResidualTaken)[0]
+    taken = event(records, index)
+    return changed(records, index, value=taken.value + ONE, pnl_usd=taken.pnl_usd + ONE)
+
+
+@breaks(Check.PNL, on="crumbs")
+def what_goes_along_earned_more(records: Stream) -> Stream:
+    index = places(records, ResidualTaken)[0]
     return changed(records, index, pnl_usd=event(records, index).pnl_usd + Decimal("1e-15"))
 
 

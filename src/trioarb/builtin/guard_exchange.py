@@ -39,6 +39,7 @@ _TELLING: frozenset[type[event.Event]] = frozenset(
         event.OrderUnknown,
         event.PairEnded,
         event.ResidualResolved,
+        event.ResidualTaken,
         event.MarketUp,
         event.MarketStale,
         event.MarketDown,
@@ -90,6 +91,8 @@ class ExchangeTier(GuardTier):
             event.OrderUnknown: self._unknown,
             event.ResidualLeft: self._residual_left,
             event.ResidualResolved: self._residual_resolved,
+            event.ResidualTaken: self._residual_taken,
+            event.ResidualsNetted: self._residuals_netted,
             event.PairEnded: self._pair_ended,
         }
         self.folds = frozenset(self._handlers)
@@ -186,6 +189,18 @@ class ExchangeTier(GuardTier):
         venue = self._residual_at.pop(resolved.residual_id)
         self._at(venue).last_priced.discard(resolved.residual_id)
         self._lose([venue], resolved.pnl_usd, now_ns)
+
+    def _residual_taken(self, taken: event.ResidualTaken, now_ns: int) -> None:
+        if taken.residual_id is not None and not taken.rest:
+            self._residual_at.pop(taken.residual_id)
+            self._at(taken.venue).last_priced.discard(taken.residual_id)
+        self._lose([taken.venue], taken.pnl_usd, now_ns)
+
+    def _residuals_netted(self, netted: event.ResidualsNetted, _: int) -> None:
+        for residual_id, rest, _booked, _cost in netted.rests:
+            if not rest:
+                venue = self._residual_at.pop(residual_id)
+                self._at(venue).last_priced.discard(residual_id)
 
     def _pair_ended(self, ended: event.PairEnded, now_ns: int) -> None:
         if ended.kind is PairKind.ENTRY:

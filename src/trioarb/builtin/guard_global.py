@@ -73,10 +73,11 @@ class GlobalTier(GuardTier):
     folds = frozenset(
         {
             *(event.GuardTripped, event.Decided, event.StopCleared),
-            *(event.PairEnded, event.ResidualResolved, event.MarketsMarked),
+            *(event.PairEnded, event.ResidualResolved, event.ResidualTaken),
+            *(event.ResidualsNetted, event.MarketsMarked),
         }
     )
-    reacts = frozenset({event.PairEnded, event.ResidualResolved})
+    reacts = frozenset({event.PairEnded, event.ResidualResolved, event.ResidualTaken, event.ResidualsNetted})
     polls_marks = True
 
     def __init__(self, settings: GlobalSettings, context: GuardContext) -> None:
@@ -116,7 +117,12 @@ class GlobalTier(GuardTier):
                 self._stopped_at = value
             case event.StopCleared():
                 self._stopped_at = None
-            case event.PairEnded(pnl_usd=pnl_usd) | event.ResidualResolved(pnl_usd=pnl_usd):
+            case (
+                event.PairEnded(pnl_usd=pnl_usd)
+                | event.ResidualResolved(pnl_usd=pnl_usd)
+                | event.ResidualTaken(pnl_usd=pnl_usd)
+                | event.ResidualsNetted(pnl_usd=pnl_usd)
+            ):
                 self._course.realised_usd = EXACT.add(self._course.realised_usd, pnl_usd)
                 if not self._risk.open_positions():
                     self._course.see(self._course.realised_usd, record.ts_ns)

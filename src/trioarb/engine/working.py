@@ -6,8 +6,12 @@ import trio
 
 from trioarb.config.schema import ResidualPolicy
 from trioarb.engine.campaign import Campaign
-from trioarb.execution.working import is_workable, side_of, work_off
+from trioarb.execution.netting import to_net
+from trioarb.execution.offering import is_offered
+from trioarb.execution.working import enlarge, is_workable, side_of, work_off
 from trioarb.model.event import Record, ResidualLeft
+from trioarb.model.trade import Account
+from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = ["work_at_end", "work_periodically"]
@@ -52,21 +56,58 @@ async def work_at_end(campaign: Campaign) -> None:
     while any(is_workable(one) for one in campaign.parts.trades.residuals.values()) and time.now_ns() < until_ns:
         if trio.current_time() >= campaign.parts.executor.hurry_until:
             return
-        if not await _work(campaign):
+        if not await _work(campaign, is_last=True):
             await time.sleep(_HURRY_NS, _ORDER)
 
 
-async def _work(campaign: Campaign) -> bool:
-    """Try each residual once; return whether something was traded."""
-    parts, config, has_traded = campaign.parts, campaign.config.execution, False
-    for residual in tuple(parts.trades.residuals.values()):
-        market, now_ns = campaign.symbols[residual.symbol].market, parts.time.now_ns()
-        if not is_workable(residual) or residual.residual_id not in parts.trades.residuals:
+async def _work(campaign: Campaign, *, is_last: bool = False) -> bool:
+    """Net what hedges each other, and try each residual once; return whether something was traded or netted.
+
+    ``is_last``: no other pair takes along what is too small. It is made larger, if that costs next to nothing.
+    """
+    parts, config, has_changed = campaign.parts, campaign.config.execution, _net(campaign)
+    for residual_id in tuple(parts.trades.residuals):
+        residual = parts.trades.residuals.get(residual_id)
+        if residual is None or not _is_free(campaign, residual):
             continue
-        oldest_ns = now_ns - seconds_to_ns(config.max_exit_quote_age_ms / 1000)
-        fresh = [venue for venue in market.instruments if market.board.newest_ns(venue) >= oldest_ns]
-        legs = [market.leg(venue, side_of(residual)) for venue in fresh]
+        market, side = campaign.symbols[residual.symbol].market, side_of(residual)
+        legs = [market.leg(venue, side) for venue in market.instruments if _is_fresh(campaign, market, venue)]
         order = work_off(residual, legs, slippage_bps=config.unwind_slippage_bps)
+        own = next((leg for leg in legs if leg.venue == residual.venue), None)
+        if order is None and own is not None and is_last:
+            order = enlarge(residual, own, slippage_bps=config.unwind_slippage_bps, dust_usd=config.dust_usd)
         if order is not None:
-            has_traded |= await parts.executor.work(market, residual, order)
-    return has_traded
+            has_changed |= await parts.executor.work(market, residual, order)
+    return has_changed
+
+
+def _net(campaign: Campaign) -> bool:
+    """Net residuals that hedge each other: at one venue, or at two spot venues that take neither of them alone."""
+    trades, has_netted = campaign.parts.trades, False
+    while True:
+        free = [one for one in trades.residuals.values() if _is_free(campaign, one)]
+        small = frozenset(one.residual_id for one in free if len(free) > 1 and _is_too_small(campaign, one))
+        found = to_net(free, small)
+        if found is None:
+            return has_netted
+        campaign.parts.executor.net(campaign.symbols[found[0].symbol].market, *found)
+        has_netted = True
+
+
+def _is_free(campaign: Campaign, residual: ResidualLeft) -> bool:
+    """Return whether it is known, and nobody trades it away already."""
+    return is_workable(residual) and not is_offered(campaign.parts.trades, residual)
+
+
+def _is_fresh(campaign: Campaign, market: Market, venue: str) -> bool:
+    age_ns = seconds_to_ns(campaign.config.execution.max_exit_quote_age_ms / 1000)
+    return market.board.newest_ns(venue) >= campaign.parts.time.now_ns() - age_ns
+
+
+def _is_too_small(campaign: Campaign, residual: ResidualLeft) -> bool:
+    """Return whether its own venue, a spot venue, shows a price and would not take an order of it."""
+    market = campaign.symbols[residual.symbol].market
+    leg = market.leg(residual.venue, side_of(residual))
+    if leg.account is not Account.SPOT or not leg.is_priced or not _is_fresh(campaign, market, residual.venue):
+        return False
+    return not leg.takes(leg.lots(abs(residual.quantity)), leg.price)

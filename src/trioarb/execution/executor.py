@@ -11,12 +11,14 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from trioarb.config.schema import Execution
+from trioarb.config.schema import Execution, ResidualPolicy
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
 from trioarb.execution.lives import Lives
 from trioarb.execution.loop import LoopEnd
 from trioarb.execution.loops import Loops
+from trioarb.execution.netting import netted
+from trioarb.execution.offering import offer, taken_along
 from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdraw, balanced, next_step
 from trioarb.execution.quoter import Quoted, Quoter
 from trioarb.execution.sender import Sender, not_sent
@@ -28,6 +30,7 @@ from trioarb.model.event import (
     OrderReopened,
     PairOpened,
     ResidualLeft,
+    ResidualOffered,
     ResidualWorked,
     TransactionLeg,
     TransactionOpened,
@@ -283,6 +286,10 @@ class Executor:
         """Return whether an order that is to trade a residual away is on its way, and its answer waited for."""
         return client_order_id in self._working
 
+    def net(self, market: Market, long: ResidualLeft, short: ResidualLeft) -> None:
+        """Record that two residuals hedge each other."""
+        self._journal.record(netted(long, short, market.usd_per_quote))
+
     async def work(self, market: Market, residual: ResidualLeft, step: Send) -> bool:
         """Send an order that is to trade away a residual; return whether it did, in part at least.
 
@@ -342,6 +349,8 @@ class Executor:
             return
         flows = self._trades.pairs[opened.pair_id]
         position = self._trades.position(opened.trade_id) if opened.kind is PairKind.EXIT else None
+        for taken in tuple(taken_along(self._trades, flows, market.usd_per_quote)):
+            self._journal.record(taken)
         for event in settle(
             flows,
             finish,
@@ -389,9 +398,11 @@ class Executor:
         """
         opened, sender = flight.opened, self._sender
         self._flights[opened.pair_id] = flight
+        # What the pair itself needs is claimed until its first order is submitted.
+        more = [self._offer(flight, leg) for leg in opened.legs]
         orders = []
-        for leg in opened.legs:
-            orders.append(self._leg_order(flight, leg))
+        for leg, offered in zip(opened.legs, more, strict=True):
+            orders.append(self._leg_order(flight, leg, offered))
             sender.submit(flight, orders[-1], Purpose.LEG)
         begin: Callable[[Flight], Awaitable[object]]
         if not self._journal.is_durable() or not sender.expect(flight, orders):
@@ -457,11 +468,33 @@ class Executor:
             dust_usd=self._settings.dust_usd,
         )
 
-    def _leg_order(self, flight: Flight, leg: TransactionLeg) -> Order:
-        """Return the order of a leg: what the pair wants, down to the venue's own lot."""
+    def _leg_order(self, flight: Flight, leg: TransactionLeg, more: Decimal) -> Order:
+        """Return the order of a leg: what the pair wants, down to the venue's own lot, and so much more."""
         rules = flight.market_of(leg.symbol).instruments[leg.venue].rules
         assert leg.limit is not None
-        return self._order(flight, leg.venue, leg.side, rules.floor_quantity(leg.quantity), leg.limit, leg.symbol)
+        quantity = EXACT.add(rules.floor_quantity(leg.quantity), more)
+        order = self._order(flight, leg.venue, leg.side, quantity, leg.limit, leg.symbol)
+        if more:
+            self._journal.record(
+                ResidualOffered(
+                    pair_id=flight.opened.pair_id,
+                    symbol=order.symbol,
+                    venue=leg.venue,
+                    client_order_id=order.client_order_id,
+                    quantity=more,
+                )
+            )
+        return order
+
+    def _offer(self, flight: Flight, leg: TransactionLeg) -> Decimal:
+        """Return how much more the order of a pair's leg may trade, of what was left at its venue."""
+        trades = self._trades
+        if (not trades.residuals and not trades.dust) or self._settings.residual_policy is not ResidualPolicy.WORK:
+            return ZERO
+        if not isinstance(flight.opened, PairOpened) or leg.limit is None:
+            return ZERO
+        here = flight.market.leg(leg.venue, leg.side)
+        return offer(trades, here, leg.limit, here.lots(leg.quantity))
 
     def _order(
         self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal, symbol: str = ""

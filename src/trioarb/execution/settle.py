@@ -100,6 +100,9 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
             return None
         flow = self.flow
         price = self.price if self.before else None
+        if price is not None and abs(self.held) > abs(self.before):
+            value = flow.buy_value if quantity > 0 else flow.sell_value
+            price = _average(_add(_multiply(abs(self.before), price), value), abs(self.held))
         if price is None:
             price = _average(flow.buy_value, flow.bought) if quantity > 0 else _average(flow.sell_value, flow.sold)
         assert price is not None
@@ -245,6 +248,8 @@ def settle_late(
     reason = "the fate of its order was learnt"
     if submitted.purpose is Purpose.WORK:
         reason = "it was traded away" if late.net else "the order to trade it away filled nothing"
+        if residual is not None and late.net * residual.quantity > 0:
+            reason = "it was made large enough to be traded away"
     if residual is None:
         if not late.net:
             return []

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from trioarb.execution.pair import Send
 from trioarb.model.event import ResidualLeft
+from trioarb.model.number import BPS, ZERO
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Account
 from trioarb.strategy.leg import Leg
 
-__all__ = ["is_workable", "side_of", "work_off"]
+__all__ = ["enlarge", "is_workable", "side_of", "work_off"]
 
 
 def is_workable(residual: ResidualLeft) -> bool:
@@ -22,6 +23,25 @@ def is_workable(residual: ResidualLeft) -> bool:
 def side_of(residual: ResidualLeft) -> Side:
     """Return the side that trades it away."""
     return Side.SELL if residual.quantity > 0 else Side.BUY
+
+
+def enlarge(residual: ResidualLeft, leg: Leg, *, slippage_bps: Decimal, dust_usd: Decimal) -> Send | None:
+    """Return the order that makes a residual large enough to be traded away whole; ``None``: it can't, or needn't be.
+
+    ``leg``: its own venue, on the side that trades it away. At the touch, both orders cost less than ``dust_usd``.
+    """
+    more = leg.reversed
+    if not leg.is_priced or not more.is_priced:
+        return None
+    limit, away = more.limit, leg.limit_beyond(slippage_bps)
+    if limit <= 0 or away <= 0 or leg.takes(leg.lots(abs(residual.quantity)), away):
+        return None
+    quantity = leg.instrument.rules.least(min(limit, away))
+    fees = (leg.price + more.price) * max(leg.instrument.taker_fee_bps, ZERO) / BPS
+    cost_usd = quantity * (abs(leg.price - more.price) + fees) * leg.usd_per_quote
+    if cost_usd >= dust_usd or quantity > min(more.payable(limit), more.displayed, leg.displayed):
+        return None
+    return Send(venue=leg.venue, side=more.side, quantity=quantity, limit_price=limit, purpose=Purpose.WORK)
 
 
 def work_off(residual: ResidualLeft, legs: Iterable[Leg], *, slippage_bps: Decimal) -> Send | None:

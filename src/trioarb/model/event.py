@@ -58,8 +58,11 @@ __all__ = [
     "PositionReduced",
     "Record",
     "ResidualLeft",
+    "ResidualOffered",
     "ResidualResolved",
+    "ResidualTaken",
     "ResidualWorked",
+    "ResidualsNetted",
     "RouteCounted",
     "StopCleared",
     "SymbolQuarantined",
@@ -636,13 +639,49 @@ class ResidualLeft(Event, frozen=True, kw_only=True):
 
 
 class ResidualWorked(Event, frozen=True, kw_only=True):
-    """An order, which follows, is to trade a residual away. Once it is done the residual is resolved, and what is left
-    of it takes its place.
+    """An order, which follows, is to trade a residual away, or to make it large enough for that. Once it is done the
+    residual is resolved, and what is left of it takes its place.
     """
 
     residual_id: str
     symbol: str
     client_order_id: str
+
+
+class ResidualOffered(Event, frozen=True, kw_only=True):
+    """A leg of a pair takes along what was left at its venue: its order, which follows, is larger by ``quantity``.
+
+    What of the order is filled beyond the pair's own quantity belongs to residuals and dust there, not to the pair.
+    """
+
+    pair_id: str
+    symbol: str
+    venue: str
+    client_order_id: str
+    quantity: Decimal
+
+
+class ResidualTaken(Event, frozen=True, kw_only=True):
+    """A pair that ends has traded away what was left at a venue: of a residual, or (without a ``residual_id``) of dust.
+
+    ``quantity`` is gone, ``rest`` is still there; both below zero where it is short. ``value`` in quote asset is what
+    that brought, below zero where it was bought back, and ``fees`` what it cost. ``booked_value`` is what the rest is
+    booked at, ``cost_usd`` what it counts as exposure. ``pnl_usd``: value − fees + the change of what is booked.
+    """
+
+    pair_id: str
+    trade_id: str
+    symbol: str
+    venue: str
+    quantity: Decimal
+    rest: Decimal
+    value: Decimal
+    fees: Decimal
+    booked_value: Decimal
+    cost_usd: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal
+    residual_id: str | None = None
 
 
 class ResidualResolved(Event, frozen=True, kw_only=True):
@@ -657,6 +696,36 @@ class ResidualResolved(Event, frozen=True, kw_only=True):
     reason: str
     pnl_usd: Decimal
     fees_usd: Decimal
+
+
+class ResidualsNetted(Event, frozen=True, kw_only=True):
+    """Two residuals of a symbol hedge each other: ``quantity`` of both is one no longer, and no order was needed.
+
+    The long one goes for what it is booked at (``value``, in quote asset), so ``pnl_usd``, how the value that was
+    booked has changed, is the short one's. What is left of them keeps its share of value and exposure.
+    """
+
+    symbol: str
+    long_id: str
+    short_id: str
+    quantity: Decimal
+    long_rest: Decimal
+    long_booked_value: Decimal
+    long_cost_usd: Decimal
+    short_rest: Decimal
+    short_booked_value: Decimal
+    short_cost_usd: Decimal
+    value: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal = ZERO
+
+    @property
+    def rests(self) -> tuple[tuple[str, Decimal, Decimal, Decimal], ...]:
+        """Of both: id, what is left, what that is booked at, and its exposure."""
+        return (
+            (self.long_id, self.long_rest, self.long_booked_value, self.long_cost_usd),
+            (self.short_id, self.short_rest, self.short_booked_value, self.short_cost_usd),
+        )
 
 
 class GuardTripped(Event, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ from trioarb.model.event import (
     PositionOpened,
     Record,
     ResidualLeft,
+    ResidualsNetted,
+    ResidualTaken,
     SymbolQuarantined,
     SymbolRestarted,
     SymbolRetired,
@@ -132,6 +134,16 @@ def _leave_dust(left: DustLeft, _: int) -> _Line:
     return "info", "dust left", {**details, "cost_usd": text(left.cost_usd)}
 
 
+def _take(taken: ResidualTaken, _: int) -> _Line:
+    details = {"symbol": taken.symbol, "venue": taken.venue, "quantity": text(taken.quantity), "pair": taken.pair_id}
+    return "info", "residual traded away with a pair", {**details, "pnl_usd": text(taken.pnl_usd)}
+
+
+def _net(netted: ResidualsNetted, _: int) -> _Line:
+    details = {"symbol": netted.symbol, "quantity": text(netted.quantity), "pnl_usd": text(netted.pnl_usd)}
+    return "info", "residuals netted", details
+
+
 def _trip(tripped: GuardTripped, _: int) -> _Line:
     if tripped.answer is Answer.STOP:  # the decision that follows says it
         return None
@@ -224,6 +236,8 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     PositionClosed: _close_position,
     PairEnded: _end_pair,
     DustLeft: _leave_dust,
+    ResidualTaken: _take,
+    ResidualsNetted: _net,
     ResidualLeft: _leave,
     GuardTripped: _trip,
     LossCarried: _carry,

@@ -37,6 +37,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
     RouteCounted,
 )
 from trioarb.model.number import EXACT, ZERO
@@ -138,6 +140,15 @@ class Rows(Folding):
 
     def _resolve(self, resolved: ResidualResolved, _: Record) -> None:
         self._residuals.pop(resolved.residual_id, None)
+
+    def _take(self, taken: ResidualTaken, _: Record) -> None:
+        if not taken.rest and taken.residual_id is not None:
+            self._residuals.pop(taken.residual_id, None)
+
+    def _net(self, netted: ResidualsNetted, _: Record) -> None:
+        for residual_id, rest, *_others in netted.rests:
+            if not rest:
+                self._residuals.pop(residual_id, None)
 
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
         trade_id = self._trade_of_pair.get(order.pair_id)

@@ -21,6 +21,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
     SymbolQuarantined,
     SymbolRetired,
 )
@@ -291,6 +293,14 @@ class Timeline(Folding):
 
     def _resolve(self, event: ResidualResolved, _: Record) -> None:
         left = self._left.pop(event.residual_id, None)
+        self._count(left.trade_id if left is not None else "", event.pnl_usd)
+
+    def _take(self, event: ResidualTaken, _: Record) -> None:
+        left = self._left.get(event.residual_id or "")
+        self._count(left.trade_id if left is not None else "", event.pnl_usd)
+
+    def _net(self, event: ResidualsNetted, _: Record) -> None:
+        left = self._left.get(event.short_id)
         self._count(left.trade_id if left is not None else "", event.pnl_usd)
 
     def _count(self, trade_id: str, pnl_usd: Decimal) -> None:

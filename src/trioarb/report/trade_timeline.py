@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal, localcontext
 
 import attrs
+from msgspec.structs import replace
 
 from trioarb.journal.fold import Folding, Folds
 from trioarb.model.event import (
@@ -30,6 +31,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.order import Purpose, Side, TimeInForce
@@ -299,6 +302,50 @@ class TradeTimeline(Folding):
             self._late.clear()
             what = f"residual {event.residual_id} resolved, {event.reason}: {_signed(event.pnl_usd)} USD"
             self._tell(record.ts_ns, what)
+
+    def _take(self, event: ResidualTaken, record: Record) -> None:
+        """What a pair traded beyond its own belongs to what it took along, whichever trade left that."""
+        way, quantity = "sold" if event.quantity > 0 else "bought", text(abs(event.quantity))
+        pair = self._pairs.get(event.pair_id)
+        if pair is not None:
+            what = pair.opened.kind.value
+            pair.parts[f"{what}: {way}"] -= event.value
+            pair.parts[f"{what}: fees"] += event.fees
+            left = "dust" if event.residual_id is None else f"residual {event.residual_id}"
+            self._tell(record.ts_ns, f"{quantity} of what was {way} at {event.venue} was {left}")
+        residual = self._residuals.get(event.residual_id or "")
+        if residual is None:
+            return
+        self._parts[f"worked off: {way}"] += event.value
+        self._parts["worked off: fees"] -= event.fees
+        self.pnl_usd += event.pnl_usd
+        self._residuals[residual.residual_id] = replace(residual, booked_value=event.booked_value)
+        if not event.rest:
+            del self._residuals[residual.residual_id]
+        what = (
+            f"residual {residual.residual_id}: {quantity} {way} along with {event.pair_id}, {text(event.rest)} is left"
+        )
+        self._tell(record.ts_ns, f"{what}: {_signed(event.pnl_usd)} USD")
+
+    def _net(self, event: ResidualsNetted, record: Record) -> None:
+        """The long one is sold to the short one, at what it is booked at."""
+        long, short = self._residuals.get(event.long_id), self._residuals.get(event.short_id)
+        for one, other_id, rest, booked in (
+            (long, event.short_id, event.long_rest, event.long_booked_value),
+            (short, event.long_id, event.short_rest, event.short_booked_value),
+        ):
+            if one is None:
+                continue
+            pnl_usd = ZERO if one is long else event.pnl_usd
+            self._parts[f"worked off: {'sold' if one is long else 'bought'}"] += (
+                event.value if one is long else -event.value
+            )
+            self.pnl_usd += pnl_usd
+            self._residuals[one.residual_id] = replace(one, booked_value=booked)
+            if not rest:
+                del self._residuals[one.residual_id]
+            what = f"residual {one.residual_id}: {text(event.quantity)} netted with {other_id}, {text(rest)} is left"
+            self._tell(record.ts_ns, f"{what}: {_signed(pnl_usd)} USD")
 
     def _end_pair(self, event: PairEnded, record: Record) -> None:
         pair = self._pairs.pop(event.pair_id, None)

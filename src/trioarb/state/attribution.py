@@ -23,6 +23,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.market import Level
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit
@@ -318,8 +320,25 @@ class Attributions(Folding):
             value = EXACT.multiply(left.booked_value, self._usd(left.symbol, left.venue))
             trade.left_usd = EXACT.add(trade.left_usd, value)
 
-    def _resolve(self, resolved: ResidualResolved, _: Record) -> None:
-        self.totals.residuals_usd = EXACT.add(self.totals.residuals_usd, resolved.pnl_usd)
+    def _take(self, taken: ResidualTaken, _: Record) -> None:
+        """What a pair traded away of what was left is none of its own."""
+        self._bring(taken.pnl_usd)
+        trade = self._pairs.get(taken.pair_id)
+        if trade is None:
+            return
+        with localcontext(EXACT):
+            leg = trade.legs.get(taken.venue)
+            if taken.pair_id != trade.opened.pair_id:
+                trade.exit_usd -= taken.value * self._usd(taken.symbol, taken.venue)
+            elif leg is not None:
+                leg.net -= abs(taken.quantity)
+                leg.fill(-abs(taken.quantity), leg.best or ZERO, -abs(taken.value), -taken.fees)
+
+    def _resolve(self, resolved: ResidualResolved | ResidualsNetted, _: Record) -> None:
+        self._bring(resolved.pnl_usd)
+
+    def _bring(self, pnl_usd: Decimal) -> None:
+        self.totals.residuals_usd = EXACT.add(self.totals.residuals_usd, pnl_usd)
 
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
         if opened.trade_id in self._trades:

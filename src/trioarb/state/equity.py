@@ -19,6 +19,8 @@ from trioarb.model.event import (
     PairEnded,
     Record,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.state.exposure import Exposure
@@ -182,7 +184,7 @@ class Equity(Folding):
             self._start[venue, asset] = EXACT.add(self._start[venue, asset], EXACT.multiply(amount, price))
             self._unpriced[venue, asset] = ZERO
 
-    def _book(self, event: PairEnded | ResidualResolved, _: Record) -> None:
+    def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
         self._pnl = EXACT.add(self._pnl, event.pnl_usd)
         self._use()
 

@@ -19,6 +19,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.plugin.contract import RiskView
@@ -117,6 +119,25 @@ class Exposure(RiskView, Folding):
         self._put(resolved.symbol, resolved.residual_id, ZERO)
         self._last_priced.pop(resolved.residual_id, None)
         self._count(record.ts_ns, resolved.symbol, resolved.pnl_usd)
+
+    def _take_residual(self, taken: ResidualTaken, record: Record) -> None:
+        if taken.residual_id is None:
+            at = taken.symbol, taken.venue
+            self._dust[at] = taken.cost_usd.copy_sign(self._dust[at])
+            self._put(taken.symbol, f"dust at {taken.venue}", taken.cost_usd)
+        else:
+            self._shrink(taken.symbol, taken.residual_id, taken.rest, taken.cost_usd)
+        self._count(record.ts_ns, taken.symbol, taken.pnl_usd)
+
+    def _net_residuals(self, netted: ResidualsNetted, record: Record) -> None:
+        for residual_id, rest, _, cost_usd in netted.rests:
+            self._shrink(netted.symbol, residual_id, rest, cost_usd)
+        self._count(record.ts_ns, netted.symbol, netted.pnl_usd)
+
+    def _shrink(self, symbol: str, residual_id: str, rest: Decimal, cost_usd: Decimal) -> None:
+        self._put(symbol, residual_id, cost_usd)
+        if not rest:
+            self._last_priced.pop(residual_id, None)
 
     def _put(self, symbol: str, item: str, exposure: Decimal) -> None:
         """Set what a pair, position or residual exposes; 0 takes it out."""

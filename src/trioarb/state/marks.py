@@ -20,6 +20,8 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.plugin.contract import RiskView
@@ -271,6 +273,18 @@ class Marks(RiskView, Folding):
 
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         self._drop(resolved.symbol, resolved.residual_id)
+
+    def _net_residuals(self, netted: ResidualsNetted, _: Record) -> None:
+        self._worth.pop(netted.symbol, None)
+        for residual_id, rest, _booked, _cost in netted.rests:
+            if not rest:
+                self._drop(netted.symbol, residual_id)
+
+    def _take_residual(self, taken: ResidualTaken, _: Record) -> None:
+        if taken.rest:
+            self._worth.pop(taken.symbol, None)
+        else:
+            self._drop(taken.symbol, taken.residual_id or f"dust at {taken.venue}")
 
     def _leave_dust(self, left: DustLeft, record: Record) -> None:
         item = f"dust at {left.venue}"

@@ -37,6 +37,8 @@ from trioarb.model.event import (
     PositionOpened,
     Record,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
     RouteCounted,
     StopCleared,
     SymbolQuarantined,
@@ -321,10 +323,10 @@ class Statistics(Folding):
         self._book(ended)
         self.pairs[ended.kind.value, ended.outcome.value] += 1
 
-    def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
+    def _resolve_residual(self, resolved: ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
         self._book(resolved)
 
-    def _book(self, event: PairEnded | ResidualResolved) -> None:
+    def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted) -> None:
         one = self.of(event.symbol)
         one.pnl_usd = EXACT.add(one.pnl_usd, event.pnl_usd)
         one.fees_usd = EXACT.add(one.fees_usd, event.fees_usd)

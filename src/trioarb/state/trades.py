@@ -28,11 +28,14 @@ from trioarb.model.event import (
     PositionReduced,
     Record,
     ResidualLeft,
+    ResidualOffered,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
     ResidualWorked,
 )
 from trioarb.model.market import Route
-from trioarb.model.number import EXACT, ZERO
+from trioarb.model.number import EXACT, ZERO, share
 from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
@@ -109,6 +112,9 @@ class PairFlows:
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
     legs: dict[Place, Flow] = attrs.field(init=False)
+    #: By how much orders are larger for what was left at their venues; and what they traded away of it, by venue.
+    offered: dict[str, ResidualOffered] = attrs.field(factory=dict)
+    taken: dict[str, Flow] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         opened = self.opened
@@ -147,6 +153,8 @@ class Dust:
     asset: str
     quantity: Decimal = ZERO
     booked_value: Decimal = ZERO
+    cost_usd: Decimal = ZERO
+    """Below zero where it was short."""
 
 
 @attrs.define
@@ -266,8 +274,13 @@ class Trades(Folding):
         if pair.ended:
             order.late.add(fill)
             return
-        value = _multiply(quantity, fill.price)
         fee = fee_of(fill)
+        if pair.offered and (part := _beyond(pair.offered.get(fill.client_order_id), order, quantity)):
+            paid = share(fee, part, quantity)
+            taken = pair.taken.setdefault(fill.venue, Flow())
+            taken.count(side, part, _multiply(part, fill.price), paid)
+            quantity, fee = EXACT.subtract(quantity, part), EXACT.subtract(fee, paid)
+        value = _multiply(quantity, fill.price)
         pair.at(fill.symbol, fill.venue).count(side, quantity, value, fee)
         totals = self.totals[pair.opened.trade_id]
         totals.fees = _add(totals.fees, fee)
@@ -337,10 +350,33 @@ class Trades(Folding):
         residual = self.residuals[worked.residual_id]
         self.residuals[worked.residual_id] = msgspec.structs.replace(residual, client_order_id=worked.client_order_id)
 
+    def _offer_residual(self, offered: ResidualOffered, _: Record) -> None:
+        self.pairs[offered.pair_id].offered[offered.client_order_id] = offered
+
+    def _take_residual(self, taken: ResidualTaken, _: Record) -> None:
+        if taken.residual_id is None:
+            dust = self.dust[taken.symbol, taken.venue]
+            dust.quantity, dust.booked_value = taken.rest, taken.booked_value
+            dust.cost_usd = taken.cost_usd.copy_sign(dust.cost_usd)
+        else:
+            self._shrink(taken.residual_id, taken.rest, taken.booked_value, taken.cost_usd)
+
+    def _net_residuals(self, netted: ResidualsNetted, _: Record) -> None:
+        for rest in netted.rests:
+            self._shrink(*rest)
+
+    def _shrink(self, residual_id: str, rest: Decimal, booked_value: Decimal, cost_usd: Decimal) -> None:
+        residual = self.residuals.pop(residual_id)
+        if rest:
+            self.residuals[residual_id] = msgspec.structs.replace(
+                residual, quantity=rest, booked_value=booked_value, cost_usd=cost_usd
+            )
+
     def _leave_dust(self, left: DustLeft, _: Record) -> None:
         dust = self.dust.setdefault((left.symbol, left.venue), Dust(left.asset))
         dust.quantity = _add(dust.quantity, left.quantity)
         dust.booked_value = _add(dust.booked_value, left.booked_value)
+        dust.cost_usd = _add(dust.cost_usd, left.cost_usd.copy_sign(left.quantity))
 
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         del self.residuals[resolved.residual_id]
@@ -356,3 +392,11 @@ class Trades(Folding):
             held[position.trade_id] = None
         if now := tuple(self._positions[trade_id] for trade_id in held if trade_id in self._positions):
             self._held[symbol] = now
+
+
+def _beyond(offered: ResidualOffered | None, order: OpenOrder, quantity: Decimal) -> Decimal:
+    """Return how much of what was filled just now is beyond what the order's pair wanted."""
+    if offered is None:
+        return ZERO
+    beyond = EXACT.subtract(order.filled, EXACT.subtract(order.submitted.quantity, offered.quantity))
+    return min(max(beyond, ZERO), quantity)

@@ -17,6 +17,8 @@ from trioarb.model.event import (
     PairEnded,
     Record,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.verify.findings import Check, Findings
@@ -76,12 +78,20 @@ class Marks(Folding):
         dust[0] += event.quantity
         dust[1] += event.booked_value
 
-    def _book(self, event: PairEnded | ResidualResolved, record: Record) -> None:
-        day = record.ts_ns // _DAY_NS
+    def _take(self, event: ResidualTaken, record: Record) -> None:
+        if event.residual_id is None:
+            self.dust[event.symbol, event.venue] = [event.rest, event.booked_value]
+        self._realise(event.symbol, event.pnl_usd, record.ts_ns)
+
+    def _book(self, event: PairEnded | ResidualResolved | ResidualsNetted, record: Record) -> None:
+        self._realise(event.symbol, event.pnl_usd, record.ts_ns)
+
+    def _realise(self, symbol: str, pnl_usd: Decimal, ts_ns: int) -> None:
+        day = ts_ns // _DAY_NS
         if day != self._day:
             self._day = day
             self._pnl.clear()
-        self._pnl[event.symbol] += event.pnl_usd
+        self._pnl[symbol] += pnl_usd
 
     def _carry(self, event: LossCarried, record: Record) -> None:
         if max((event.total_usd, *event.pnl_usd.values())) > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import attrs
 
@@ -31,6 +31,8 @@ from trioarb.verify.pairs import Pairs
 
 __all__ = ["Order", "Orders"]
 
+#: Quotients are no exact numbers: a share of a fee is cut here.
+_QUOTIENT, _SHARE = Context(prec=60), Decimal("1e-15")
 #: For how long an order that is done may be taken up again.
 _REMEMBERED_NS = 20 * 60 * 1_000_000_000
 
@@ -116,12 +118,31 @@ class Orders(Folding):
             listed = pair.listed_as(event.symbol)
             if (event.base, event.quote) != (listed.base, listed.quote):
                 add(Check.ANSWERS, record, f"moves other assets than {listed.base} and {listed.quote}")
+            if not pair.has_ended and event.client_order_id in pair.offered:
+                quantity, value, fee = self._take_along(order, pair, event, fee)
             flow = order.late if pair.has_ended else pair.flow(event.symbol, event.venue)
             if flow is not None:
                 flow.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)
-        order.unfilled -= quantity
+        order.unfilled -= event.quantity
         if not order.unfilled:
             self._finish(order)
+
+    def _take_along(
+        self, order: Order, pair: Pair, event: OrderFilled, fee: Decimal
+    ) -> tuple[Decimal, Decimal, Decimal]:
+        """Count what a fill brings beyond what its pair wants; return quantity, value and fee of the pair's part."""
+        offered = pair.offered[event.client_order_id].quantity
+        own_before = order.unfilled - offered
+        own = max(ZERO, min(event.quantity, own_before))
+        beyond, price = event.quantity - own, event.price
+        if not beyond:
+            return own, own * price, fee
+        paid = fee
+        if own:
+            paid = _QUOTIENT.divide(fee * beyond, event.quantity).quantize(_SHARE, context=_QUOTIENT)
+        flow = pair.taken.setdefault(event.venue, Flow())
+        flow.add(is_buy=event.side is Side.BUY, quantity=beyond, value=beyond * price, fee=paid)
+        return own, own * price, fee - paid
 
     def _fee_of(self, event: OrderFilled, record: Record, price: Decimal) -> Decimal:
         """Return what a fee is worth in quote asset; one in a third asset, as it was booked."""

@@ -14,6 +14,7 @@ from trioarb.model.event import (
     PositionOpened,
     PositionReduced,
     ResidualLeft,
+    ResidualOffered,
 )
 from trioarb.model.number import ZERO
 from trioarb.verify.flow import Flow
@@ -62,6 +63,9 @@ class Pair:
     undone: dict[str, OrderSubmitted] = attrs.field(factory=dict)
     residuals: list[ResidualLeft] = attrs.field(factory=list)
     dust: list[DustLeft] = attrs.field(factory=list)
+    #: By order: how much more it is than the pair wants; and what was traded of that, by venue.
+    offered: dict[str, ResidualOffered] = attrs.field(factory=dict)
+    taken: dict[str, Flow] = attrs.field(factory=dict)
     position: PositionOpened | PositionReduced | PositionClosed | None = None
     #: What an entry without an exit bought and sold: it opened a position and closed it at once.
     traded_once: Decimal = ZERO
@@ -73,7 +77,9 @@ class Pair:
 
     @property
     def earned(self) -> Decimal:
-        return self.buy.earned + self.sell.earned if self.loop is None else self.loop.earned
+        if self.loop is not None:
+            return self.loop.earned
+        return self.buy.earned + self.sell.earned + sum((flow.earned for flow in self.taken.values()), ZERO)
 
     def listed_as(self, symbol: str) -> Listed:
         """Return how a symbol that it trades is listed."""

@@ -15,6 +15,7 @@ from trioarb.model.event import (
     PositionOpened,
     Record,
     ResidualLeft,
+    ResidualOffered,
     TransactionOpened,
 )
 from trioarb.model.number import BPS, ZERO, text
@@ -128,6 +129,16 @@ class Pairs(Folding):
             self._findings.add(Check.EXPOSURE, record, "reserves exposure for an exit")
         return trade
 
+    def _offer(self, event: ResidualOffered, record: Record) -> None:
+        pair = self.in_flight.get(event.pair_id)
+        if pair is None:
+            what = f"offers to a pair: {self.why_not_in_flight(event.pair_id)}"
+            self._findings.add(Check.RESIDUALS, record, what)
+            return
+        pair.offered[event.client_order_id] = event
+        if event.symbol != pair.opened.symbol or event.quantity <= 0:
+            self._findings.add(Check.RESIDUALS, record, f"offers nothing that {pair.opened.pair_id} trades")
+
     def send(self, record: Record, event: OrderSubmitted) -> Pair | None:
         """Count an order to its pair, which has to be in flight and to want such an order."""
         if event.purpose is Purpose.WORK:
@@ -174,11 +185,9 @@ class Pairs(Folding):
         if not _locks_enough(event, pair.listed_as(event.symbol), event.side is Side.BUY):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         is_opposite = (event.side is Side.SELL) == (residual.quantity > 0)
-        if (
-            (event.symbol, event.pair_id) != (residual.symbol, residual.pair_id)
-            or not is_opposite
-            or event.quantity > abs(residual.quantity)
-        ):
+        # At the end, where no other pair takes it along, one that is too small is made larger first.
+        fits = event.quantity <= abs(residual.quantity) if is_opposite else self._course.is_draining
+        if (event.symbol, event.pair_id) != (residual.symbol, residual.pair_id) or not fits:
             self._findings.add(Check.INTENTS, record, f"doesn't trade away {residual.residual_id}, or more than it")
         return pair
 
@@ -231,6 +240,10 @@ class Pairs(Folding):
                 f"its fills come to {text(bought)} and {text(sold)}"
             )
             self._findings.add(Check.PAIRS, record, what)
+        for venue, flow in pair.taken.items():
+            if flow.bought or flow.sold or flow.earned:
+                what = f"ends, and no residual_taken says what became of {text(flow.net)} at {venue} beyond its own"
+                self._findings.add(Check.RESIDUALS, record, what)
         self._check_legs(record, event, pair, bought, sold)
         self._check_pnl(record, event, pair)
 
@@ -376,7 +389,9 @@ def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
 
 def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:
     """Return whether a leg has its pair's quantity; that of an exit may have a rest that is no whole lot."""
-    rest = pair.opened.quantity - event.quantity
+    offered = pair.offered.get(event.client_order_id)
+    more = ZERO if offered is None or offered.venue != event.venue else offered.quantity
+    rest = pair.opened.quantity - (event.quantity - more)
     if not rest:
         return True
     instrument = pair.listed.at.get(event.venue)

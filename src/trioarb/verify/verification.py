@@ -28,6 +28,7 @@ from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
 from trioarb.verify.positions import Positions
 from trioarb.verify.residuals import Residuals
+from trioarb.verify.taken import Taken
 from trioarb.verify.universe import Universe
 
 __all__ = ["CheckResult", "Facts", "Verification", "Verifier"]
@@ -58,8 +59,18 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked)),
     Check.ENTRIES: ("decisions", (model.Decided,)),
     Check.EXPOSURE: ("changes", _EXPOSED),
-    Check.PNL: ("results", (model.PairEnded, model.ResidualResolved)),
-    Check.RESIDUALS: ("left and resolved", (model.ResidualLeft, model.ResidualWorked, model.ResidualResolved)),
+    Check.PNL: ("results", (model.PairEnded, model.ResidualResolved, model.ResidualTaken, model.ResidualsNetted)),
+    Check.RESIDUALS: (
+        "left and resolved",
+        (
+            model.ResidualLeft,
+            model.ResidualWorked,
+            model.ResidualOffered,
+            model.ResidualTaken,
+            model.ResidualsNetted,
+            model.ResidualResolved,
+        ),
+    ),
     Check.MARKS: ("marks", (model.MarketsMarked, model.FillsMarkedOut)),
     Check.EQUITY: ("statements", (model.EquityStated,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
@@ -129,6 +140,7 @@ class Verifier:
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
+        self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
         self._markouts = Markouts(findings, self._orders.submitted)
         self._entries = Entries(findings, self._course)
@@ -155,6 +167,7 @@ class Verifier:
             self._positions,
             self._orders,
             self._residuals,
+            self._taken,
             self._marks,
             self._markouts,
             self._equity,
