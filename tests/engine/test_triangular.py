@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 import tomli
 
 import trioarb
-from trioarb.errors import ConfigError, UniverseError
+from trioarb.api import Strategy, StrategyContext, StrategySpec, Triangle, hookimpl
+from trioarb.builtin.triangular import TriangularSettings, TriangularStrategy
+from trioarb.errors import ConfigError, PluginFault, UniverseError
 from trioarb.testing import CampaignResult, run_virtual
 from trioarb.verify.verification import Verifier
 
@@ -264,3 +267,34 @@ def test_a_quote_asset_that_no_loop_goes_through_needs_its_rate() -> None:
 
     with pytest.raises(ConfigError, match=r"fx\.EUR"):
         run_virtual(found)
+
+
+@pytest.mark.parametrize(
+    ("loops", "odd", "said"),
+    [
+        (False, [Triangle(home="ETHUSDT", cross="ETHBTC", other="BTCUSDT")], "its spec doesn't say loops=True"),
+        (True, [Triangle(home="ETHUSDT", cross="SOLBTC", other="BTCUSDT")], "ETHUSDT/SOLBTC/BTCUSDT"),
+        (True, ["ETHUSDT"], "triangles"),
+    ],
+)
+def test_a_plugin_that_goes_around_nothing_there_is_refused(loops: bool, odd: list[Any], said: str) -> None:
+    class Odd(TriangularStrategy):
+        def __init__(self, settings: TriangularSettings, context: StrategyContext) -> None:
+            self.entry_bps, self.max_quote_age_ns = settings.entry_bps, 10**9
+            self.triangles = tuple(odd)
+
+    @asynccontextmanager
+    async def open_odd(settings: TriangularSettings, context: StrategyContext) -> AsyncIterator[Strategy]:
+        yield Odd(settings, context)
+
+    class Plugin:
+        @hookimpl
+        def trioarb_strategies(self) -> list[StrategySpec]:
+            return [StrategySpec(name="odd", doc="", settings=TriangularSettings, open=open_odd, loops=loops)]
+
+    found = table()
+    found["strategy"]["plugin"] = "odd"
+    found["fx"] = {"BTC": 65_000}
+
+    with pytest.raises(PluginFault, match=said):
+        run_virtual(found, plugins={"odd": Plugin()})
