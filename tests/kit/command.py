@@ -23,9 +23,10 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ["SPREAD", "CommandLine", "OnTerminal", "Process", "Ran", "ahead"]
+__all__ = ["KIMCHI", "SPREAD", "CommandLine", "OnTerminal", "Process", "Ran", "ahead"]
 
 SPREAD = Path(__file__).parents[2] / "configs" / "spread.toml"
+KIMCHI = SPREAD.with_name("kimchi.toml")
 
 T = TypeVar("T")
 

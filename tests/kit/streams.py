@@ -12,7 +12,7 @@ from typing import Any, cast
 import attrs
 import tomli
 import trio
-from command import SPREAD
+from command import KIMCHI, SPREAD
 from msgspec.structs import replace
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport, VenueError
@@ -151,6 +151,11 @@ def _spread(*overrides: str) -> Stream:
     return _campaign(table, overrides=["universe.top_n=5", *overrides])
 
 
+def _two_monies() -> Stream:
+    table = tomli.loads(KIMCHI.read_text(encoding="utf-8"), parse_float=Decimal)
+    return _campaign(table, overrides=["session.max_runtime_seconds=70"])
+
+
 def _resumed() -> Stream:
     """A campaign that was resumed between its entry and its exit."""
     records = _run(_one_trade, guards={"symbol": {"cooldown_seconds": 1000}})
@@ -186,6 +191,7 @@ STREAMS: Mapping[str, Callable[[], Stream]] = {
     "entry learnt late": partial(_run, _one_trade, {"b": Fate(1, 1, silent=True, answers_at=30)}),
     "exit learnt late": partial(_run, _one_trade, {"a": Fate(2, 2, silent=True, answers_at=45)}),
     "resumed": _resumed,
+    "two monies": _two_monies,
 }
 
 

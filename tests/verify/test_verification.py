@@ -23,6 +23,7 @@ from trioarb.model.event import (
     Event,
     FillsMarkedOut,
     FunnelCounted,
+    FxRated,
     GuardTripped,
     InstrumentChanged,
     InstrumentListed,
@@ -57,6 +58,7 @@ from trioarb.model.event import (
     UpdatesDown,
     UpdatesUp,
 )
+from trioarb.model.fx import FxState
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
 from trioarb.model.seen import SeenIds
@@ -839,6 +841,55 @@ def a_gain_of_inventory_that_is_called_arbitrage(records: Stream) -> Stream:
     index = places(records, EquityStated)[0]
     stated = event(records, index)
     return changed(records, index, arbitrage_usd=stated.arbitrage_usd + ONE, inventory_usd=stated.inventory_usd - ONE)
+
+
+@breaks(Check.RATES, on="two monies")
+def a_rate_that_is_not_what_its_sources_say(records: Stream) -> Stream:
+    index = places(records, FxRated, state=FxState.GOOD)[-1]
+    return changed(records, index, bid=event(records, index).bid * Decimal("0.999"))
+
+
+@breaks(Check.RATES, on="two monies")
+def a_source_that_counts_and_is_too_old(records: Stream) -> Stream:
+    index = places(records, FxRated, state=FxState.GOOD)[-1]
+    return changed(records, index, old=tuple(event(records, index).bids))
+
+
+@breaks(Check.RATES, on="two monies")
+def an_entry_at_a_rate_that_was_disputed(records: Stream) -> Stream:
+    index = places(records, FxRated, state=FxState.GOOD)[0]
+    return changed(records, index, state=FxState.DISPUTED, bids={}, asks={})
+
+
+@breaks(Check.RATES, on="two monies")
+def an_entry_at_other_rates_than_were_decided_on(records: Stream) -> Stream:
+    index = places(records, PairOpened, kind=PairKind.ENTRY)[0]
+    return changed(records, index, sell_fx=event(records, index).sell_fx * Decimal("1.001"))
+
+
+@breaks(Check.RATES, on="two monies")
+def a_fill_without_the_rate_that_it_needs(records: Stream) -> Stream:
+    index = next(one for one in places(records, OrderFilled, quote="KRW"))
+    return changed(records, index, fx_rate=None)
+
+
+@breaks(Check.RATES, on="two monies")
+def a_fill_at_a_rate_that_it_calls_old(records: Stream) -> Stream:
+    index = places(records, OrderFilled, quote="KRW")[0]
+    return changed(records, index, fx_state=FxState.OLD)
+
+
+@breaks(Check.PNL, on="two monies")
+def a_fill_that_is_counted_at_another_rate(records: Stream) -> Stream:
+    index = places(records, OrderFilled, quote="KRW")[0]
+    return changed(records, index, fx_rate=event(records, index).fx_rate * Decimal("1.001"))
+
+
+@breaks(Check.EQUITY, on="two monies")
+def a_gain_by_rates_that_is_called_arbitrage(records: Stream) -> Stream:
+    index = places(records, EquityStated)[0]
+    stated = event(records, index)
+    return changed(records, index, arbitrage_usd=stated.arbitrage_usd + ONE, fx_usd=stated.fx_usd - ONE)
 
 
 @breaks(Check.MARKS, on="position kept")

@@ -9,6 +9,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.api import (
+    Bps,
     Count,
     Listing,
     MarketContext,
@@ -72,6 +73,11 @@ class DummySettings:
     )
     level_growth: PositiveDecimal = setting(
         Decimal("1.25"), doc="engine.depth above 1: mean size of a level, in sizes of the one before it"
+    )
+    premium_bps: Bps | None = setting(
+        None,
+        doc="a symbol quoted in KRW, such as BTCKRW, costs what BTCUSDT and USDTKRW make of it, and so much more, but "
+        "for its own basis and dislocations; absent: its price is its own",
     )
     crosses: bool = setting(
         False,

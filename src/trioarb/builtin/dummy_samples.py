@@ -9,7 +9,7 @@ import attrs
 
 from trioarb.api import Listing, TradingRules
 
-__all__ = ["SAMPLES", "SAMPLE_OF", "Sample", "money_symbols"]
+__all__ = ["SAMPLES", "SAMPLE_OF", "Sample", "krw_symbols", "money_symbols"]
 
 
 @attrs.frozen
@@ -43,7 +43,7 @@ class Sample:
 
 
 # In no order of volume, as a venue would list them; those that came later are traded less than those before them.
-SAMPLES = (
+_IN_OTHERS = (
     Sample("ADA", "USDT", 310_000_000, "0.4512", "0.0001", "0.1", "5", 1.3, 1.05),
     Sample("APT", "USDT", 84_000_000, "8.315", "0.001", "0.01", "5", 1.6, 1.1),
     Sample("ATOM", "USDT", 62_000_000, "6.284", "0.001", "0.01", "5", 1.4, 1.1),
@@ -171,7 +171,23 @@ SAMPLES = (
     Sample("TWT", "USDT", 10_300_000, "1.018", "0.0001", "0.1", "5", 1.9, 1.0),
 )
 
+#: Quoted in KRW, in steps of a Korean venue of 2025; each has a walk of its own unless `premium_bps` is set.
+_IN_KRW = (
+    Sample("USDT", "KRW", 310_000_000_000, "1388.6", "0.1", "0.01", "5000", 0.12, 0.1),
+    Sample("ETH", "KRW", 205_000_000_000, "4708000", "1000", "0.0001", "5000", 1.0, 1.0),
+    Sample("XRP", "KRW", 388_000_000_000, "676", "1", "0.1", "5000", 1.3, 1.0),
+    Sample("SOL", "KRW", 96_000_000_000, "203100", "100", "0.001", "5000", 1.4, 1.0),
+    Sample("DOGE", "KRW", 74_000_000_000, "172.6", "0.1", "1", "5000", 1.6, 1.1),
+)
+SAMPLES = (*_IN_OTHERS, *_IN_KRW)
+
 SAMPLE_OF: Mapping[str, Sample] = {sample.symbol: sample for sample in SAMPLES}
+
+
+def krw_symbols(sample: Sample) -> tuple[Sample, Sample] | None:
+    """Return the symbols of a sample's base in USDT, and of USDT in KRW; ``None``: it isn't quoted in KRW by those."""
+    base, money = SAMPLE_OF.get(f"{sample.base}USDT"), SAMPLE_OF.get("USDTKRW")
+    return None if base is None or money is None or sample.quote != "KRW" else (base, money)
 
 
 def money_symbols(sample: Sample) -> tuple[Sample, Sample] | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from trioarb.api import RowBatch
-from trioarb.builtin.dummy_samples import SAMPLE_OF, Sample, money_symbols
+from trioarb.builtin.dummy_samples import SAMPLE_OF, Sample, krw_symbols, money_symbols
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,6 +59,7 @@ class Shape:
     level_bps: Decimal
     level_growth: Decimal
     crosses: bool
+    premium_bps: Decimal | None
 
 
 def batches(
@@ -205,7 +206,21 @@ class _Cross(_Common):
         return prices
 
 
+class _Converted(_Common):
+    """What a price in USDT is in the asset that one USDT is priced in, and so much more."""
+
+    def __init__(self, base: _Common, money: _Common, premium: float) -> None:
+        self._base, self._money, self._factor = base, money, 1.0 + premium
+
+    def prices(self, moved: Array) -> Array:
+        prices: Array = self._base.prices(moved) * self._money.prices(moved) * self._factor
+        return prices
+
+
 def _common_of(shape: Shape, sample: Sample, seed: int) -> _Common:
+    if shape.premium_bps is not None and (pair := krw_symbols(sample)) is not None:
+        base, money = pair
+        return _Converted(_Walk(shape, base, seed), _Walk(shape, money, seed), float(shape.premium_bps) * _BPS)
     crossed = money_symbols(sample) if shape.crosses else None
     if crossed is None:
         return _Walk(shape, sample, seed)

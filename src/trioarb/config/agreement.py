@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.config.schema import ClockKind, EngineMode, Session, Tables, UniverseMode
+from trioarb.config.schema import ClockKind, EngineMode, FxTable, Session, Tables, UniverseMode
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 
-__all__ = ["disagreements", "real_time"]
+__all__ = ["constant_rates", "disagreements", "real_time"]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
@@ -24,6 +24,8 @@ def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[
         yield from _engine(tables)
     if is_sound("exchanges"):
         yield from _venues(tables)
+        if is_sound("fx"):
+            yield from _rates(tables, fx)
         for venue in (one for one in tables.withdrawals if one not in tables.exchanges):
             yield Problem(
                 key=join_key("withdrawals", venue),
@@ -51,6 +53,43 @@ def real_time(session: Session, live: Mapping[str, str]) -> Iterator[Problem]:
             allowed=allowed,
             remedy="trioarb record and trioarb replay run a campaign on its quotes in virtual time",
         )
+
+
+def constant_rates(rates: Mapping[str, Decimal | FxTable]) -> dict[str, Decimal]:
+    """Return USD for one unit of the assets whose rate is set."""
+    set_to = {asset: rate.rate if isinstance(rate, FxTable) else rate for asset, rate in rates.items()}
+    return {asset: rate for asset, rate in set_to.items() if rate is not None}
+
+
+def _rates(tables: Tables, fx: Mapping[str, Decimal]) -> Iterator[Problem]:
+    """Yield sources that are no venues, and quote assets that are to be converted without a rate."""
+    markets = {asset: one for asset, one in tables.fx.items() if isinstance(one, FxTable) and one.markets}
+    for asset, table in markets.items():
+        for venue in (one for one in table.markets if one not in tables.exchanges):
+            yield Problem(
+                key=join_key("fx", asset, "markets"),
+                message="is no venue",
+                value=venue,
+                allowed=", ".join(tables.exchanges),
+                suggestion=nearest(venue, tables.exchanges),
+            )
+    for venue, own in tables.exchanges.items():
+        same_as = own.get("same_as")
+        for asset, common in same_as.items() if isinstance(same_as, Mapping) else ():
+            key = join_key("exchanges", venue, "same_as", asset)
+            if not isinstance(common, str) or common == asset or common not in fx:
+                yield Problem(
+                    key=key,
+                    message="not an asset with a constant rate, in which both can be counted",
+                    value=f'"{common}"',
+                    allowed=", ".join(one for one in fx if one != asset),
+                )
+            elif asset not in markets and asset not in fx:
+                yield Problem(
+                    key=join_key("fx", asset),
+                    message=f"missing; {venue} trades symbols in {asset} that are the same as those in {common}",
+                    allowed="a table with symbol and markets, or a number (USD for one unit)",
+                )
 
 
 def _session(tables: Tables) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.config.agreement import disagreements, real_time
+from trioarb.config.agreement import constant_rates, disagreements, real_time
 from trioarb.config.digest import digest
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
@@ -18,6 +18,7 @@ from trioarb.config.schema import (
     Config,
     ExchangeHead,
     ExchangeTables,
+    FxTable,
     GuardHead,
     LiquidityTier,
     Mode,
@@ -94,7 +95,7 @@ class Assembly:
             PluginError: a plugin failed while it looked at its settings.
         """
         tables = self._core()
-        fx = {**_KNOWN_RATES, **tables.fx}
+        fx = {**_KNOWN_RATES, **constant_rates(tables.fx)}
         self._problems += list(disagreements(tables, fx, self._is_sound))
         source = self._source(tables)
         exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
@@ -123,6 +124,9 @@ class Assembly:
             engine=tables.engine,
             execution=tables.execution,
             fx=fx,
+            fx_markets={
+                asset: table for asset, table in tables.fx.items() if isinstance(table, FxTable) and table.markets
+            },
             withdrawals=tables.withdrawals,
             fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
@@ -146,8 +150,15 @@ class Assembly:
         tables = self._try(lambda: structure(self.table, Tables, key=""))
         if tables is not None:
             return tables
-        # Go on with what is right, to find what else is wrong.
-        return structure(_without(self.table, "", {problem.key for problem in self._problems}), Tables, key="")
+        # Go on with what is right, to find what else is wrong. What lacks what was wrong is left out, too.
+        bad = {problem.key for problem in self._problems}
+        while True:
+            try:
+                return structure(_without(self.table, "", bad), Tables, key="")
+            except ConfigError as error:
+                if bad.issuperset(more := {problem.key for problem in error.problems}):
+                    raise
+                bad |= more
 
     def _source(self, tables: Tables) -> PluginTable | None:
         if not self._is_sound("universe.source"):
@@ -164,7 +175,10 @@ class Assembly:
             return None
         market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market")
         aliases = table.get("aliases", {}) if self._is_sound(f"{key}.aliases") else {}
-        return ExchangeTables(exchange=exchange, market=market, aliases=aliases) if exchange and market else None
+        same_as = table.get("same_as", {}) if self._is_sound(f"{key}.same_as") else {}
+        if not exchange or not market:
+            return None
+        return ExchangeTables(exchange=exchange, market=market, aliases=aliases, same_as=same_as)
 
     def _guards(self, tables: Mapping[str, Mapping[str, Any]]) -> tuple[PluginTable, ...]:
         ranked = []

@@ -37,6 +37,7 @@ __all__ = [
     "ExchangeTables",
     "Execution",
     "FeeAssetTable",
+    "FxTable",
     "GuardHead",
     "LiquidityTier",
     "Log",
@@ -261,6 +262,11 @@ class ExchangeHead:
     aliases: Mapping[str, str] = setting(
         factory=dict, doc='what assets are called here that the venue calls otherwise, such as { XBT = "BTC" }'
     )
+    same_as: Mapping[str, str] = setting(
+        factory=dict,
+        doc='quote assets whose symbols are the same as those in another one: { KRW = "USDT" } makes its BTCKRW the '
+        "BTCUSDT of the others, at the rate of [fx]",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -305,6 +311,38 @@ class FeeAssetTable:
 
 
 @attrs.frozen(kw_only=True)
+class FxTable:
+    """What a quote asset is worth: at markets of its own, or as it is set."""
+
+    rate: PositiveDecimal | None = setting(
+        None, doc="USD for one unit, as it is set; used for what is traded, it is warned of: it doesn't move"
+    )
+    symbol: str | None = setting(
+        None, doc="the symbol whose price it is, such as USDTKRW, quoted in the asset or of it; instead of rate"
+    )
+    markets: tuple[str, ...] = setting((), doc="the venues that list this symbol: their books are the sources")
+    max_age_ms: PositiveMilliseconds = setting(
+        Decimal(10_000), doc="a source whose quote is older doesn't count; without any that does, nothing is entered"
+    )
+    outlier_bps: NonNegativeBps = setting(
+        Decimal(100),
+        doc="a source that is further from the median of all doesn't count; if it can't be said which is right, "
+        "nothing is entered",
+    )
+    least_sources: PositiveCount = setting(1, doc="how many sources have to count; with less, nothing is entered")
+
+    def __attrs_post_init__(self) -> None:
+        if (self.rate is None) == (self.symbol is None):
+            raise ValueError("either rate or symbol says what it is worth")
+        if (self.symbol is None) == bool(self.markets):
+            raise ValueError("symbol and markets belong together: whose books of that symbol are the sources")
+        if self.markets and self.least_sources > len(self.markets):
+            raise ValueError(f"least_sources asks for {self.least_sources}, and there are {len(self.markets)} markets")
+        if len(set(self.markets)) < len(self.markets):
+            raise ValueError("markets names a venue twice")
+
+
+@attrs.frozen(kw_only=True)
 class SymbolTable:
     """Keys that hold for one symbol instead of those of the plugins' own tables."""
 
@@ -334,8 +372,10 @@ class Tables:
     universe: Universe = setting(factory=Universe, doc="which symbols")
     engine: Engine = setting(factory=Engine, doc="how symbols run beside each other")
     execution: Execution = setting(factory=Execution, doc="how two legs become one transaction")
-    fx: Mapping[str, PositiveDecimal] = setting(
-        factory=dict, doc="USD for one unit of a quote asset; USD and USDT are 1 unless told otherwise"
+    fx: Mapping[str, PositiveDecimal | FxTable] = setting(
+        factory=dict,
+        doc="USD for one unit of a quote asset, or a table [fx.ASSET] of the markets that say it; USD and USDT are 1 "
+        "unless told otherwise",
     )
     fee_assets: Mapping[str, FeeAssetTable] = setting(
         factory=dict,
@@ -391,12 +431,14 @@ class ExchangeTables:
     exchange: PluginTable
     market: PluginTable
     aliases: Mapping[str, str] = attrs.field(factory=dict)
+    same_as: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
 class Config:
     """A whole, checked configuration. Venues are in the order of their names, guards in the order they are asked.
 
+    ``fx``: USD for one unit, of assets with a constant rate; ``fx_markets``: where the others have theirs from.
     ``tiers`` begin with that of the least volume; ``symbols`` are what is other for single symbols, and wins.
     """
 
@@ -406,6 +448,7 @@ class Config:
     engine: Engine
     execution: Execution
     fx: Mapping[str, Decimal]
+    fx_markets: Mapping[str, FxTable] = attrs.field(factory=dict)
     fee_assets: Mapping[str, FeeAssetTable] = attrs.field(factory=dict)
     exchanges: Mapping[str, ExchangeTables]
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)

@@ -85,8 +85,10 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield "env", config.env
     yield from _leaves("universe", canonical(attrs.evolve(config.universe, settings={})))
     yield from _leaves("fx", canonical(config.fx))
+    yield from _leaves("fx", canonical(config.fx_markets))
     for name, venue in config.exchanges.items():
         yield from _leaves(join_key("exchanges", name, "aliases"), canonical(venue.aliases))
+        yield from _leaves(join_key("exchanges", name, "same_as"), canonical(venue.same_as))
     yield from _leaves("withdrawals", canonical(config.withdrawals))
     yield from _leaves("fee_assets", canonical(config.fee_assets))
     for tier in config.tiers:

@@ -1,4 +1,4 @@
-"""Names of assets that a venue has of its own: what its market data calls XBT is BTC here."""
+"""Names that a venue has of its own: what its market data calls XBT is BTC here, and its BTCKRW may be our BTCUSDT."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from trioarb.settings.problem import Problem, nearest
 __all__ = ["aliased"]
 
 
-def aliased(market: MarketData, venue: str, aliases: Mapping[str, str]) -> MarketData:
+def aliased(
+    market: MarketData, venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str] | None = None
+) -> MarketData:
     """Return a venue's market data whose assets have our names. Plugins are still asked by the venue's own symbols.
+
+    ``same_as``: quote assets whose symbols are listed as those in another one, instead of the venue's own in that one,
+    if there are any. What is quoted in an asset, of that other one, stays as it is: it is the one's price in the other.
 
     Raises:
         ConfigError: an alias names what the venue doesn't list, or makes one symbol of two.
     """
-    names = _Names(market, venue, aliases)
+    names = _Names(market, venue, aliases, same_as or {})
     if problems := list(names.problems()):
         raise ConfigError(problems)
     return _AliasedTape(market, names) if isinstance(market, Tape) else _AliasedFeed(market, names)
@@ -35,16 +40,29 @@ class _Names:
     market: MarketData
     venue: str
     aliases: Mapping[str, str]
+    same_as: Mapping[str, str]
     #: The venue's own symbols by ours.
     native: dict[str, str] = attrs.field(factory=dict)
 
     def listings(self) -> list[Listing]:
-        found = [self._ours(listing) for listing in self.market.listings()]
+        found = list(self._found())
         self.native = {ours.symbol: symbol for symbol, ours in found}
         return [ours for _, ours in found]
 
+    def _found(self) -> Iterator[tuple[str, Listing]]:
+        """Yield the venue's symbols, and what they are here; without those in whose place another one stands."""
+        found = [self._ours(listing) for listing in self.market.listings()]
+        instead = {ours.symbol for _, ours in found if ours.venue_quote is not None}
+        for symbol, ours in found:
+            if ours.venue_quote is not None or ours.symbol not in instead:
+                yield symbol, ours
+
     def natives(self, symbols: Sequence[str]) -> list[str]:
         return [self.native.get(symbol, symbol) for symbol in symbols]
+
+    def converted(self) -> str:
+        """Return what is listed as the same, as text; nothing if nothing is."""
+        return f" {sorted(self.same_as.items())}" if self.same_as else ""
 
     def ours(self) -> dict[str, str]:
         return {native: symbol for symbol, native in self.native.items()}
@@ -53,17 +71,22 @@ class _Names:
         key = join_key("exchanges", self.venue, "aliases")
         listings, seen = self.market.listings(), dict[str, str]()
         assets = {asset for one in listings for asset in (one.base, one.quote)}
-        for name in self.aliases:
-            if name not in assets:
+        quotes = {self.aliases.get(one.quote, one.quote) for one in listings}
+        wanted = [(key, name, assets) for name in self.aliases]
+        wanted += [(join_key("exchanges", self.venue, "same_as"), name, quotes) for name in self.same_as]
+        for place, name, known in wanted:
+            if name not in known:
                 yield Problem(
-                    key=join_key(key, name),
-                    message=f"{self.venue} lists no such asset",
-                    suggestion=nearest(name, sorted(assets)),
+                    key=join_key(place, name),
+                    message=f"{self.venue} lists no such asset"
+                    if place == key
+                    else f"{self.venue} quotes nothing in it",
+                    suggestion=nearest(name, sorted(known)),
                 )
-        for symbol, ours in map(self._ours, listings):
+        for symbol, ours in self._found():
             if ours.symbol in seen:
                 yield Problem(
-                    key=key,
+                    key=key if ours.venue_quote is None else join_key("exchanges", self.venue, "same_as"),
                     message=f"{seen[ours.symbol]} and {symbol} would both be {ours.symbol}: an alias is for one coin",
                 )
             seen[ours.symbol] = symbol
@@ -71,6 +94,11 @@ class _Names:
     def _ours(self, listing: Listing) -> tuple[str, Listing]:
         base = self.aliases.get(listing.base, listing.base)
         quote = self.aliases.get(listing.quote, listing.quote)
+        common = self.same_as.get(quote, base)
+        if common != base:  # in that asset itself it is its price
+            return listing.symbol, attrs.evolve(
+                listing, symbol=base + common, base=base, quote=common, venue_quote=quote
+            )
         if (base, quote) == (listing.base, listing.quote):
             return listing.symbol, listing
         return listing.symbol, attrs.evolve(listing, symbol=base + quote, base=base, quote=quote)
@@ -105,7 +133,9 @@ class _AliasedTape(Tape):
         stored = self._market.stored()
         if stored is None:
             return None
-        return attrs.evolve(stored, fingerprint=f"{stored.fingerprint} {sorted(self._names.aliases.items())}")
+        return attrs.evolve(
+            stored, fingerprint=f"{stored.fingerprint} {sorted(self._names.aliases.items())}{self._names.converted()}"
+        )
 
 
 class _AliasedFeed(Feed):

@@ -19,11 +19,14 @@ __all__ = ["FeePrices"]
 
 @attrs.define(eq=False)
 class FeePrices:
-    """``instruments`` by symbol and venue, and ``boards`` by symbol, are the campaign's own, and may grow."""
+    """``instruments`` by symbol and venue, and ``boards`` by symbol, are the campaign's own, and may grow. ``usd``: for
+    one unit of a quote asset, as of now.
+    """
 
     config: Config
     instruments: Mapping[str, Mapping[str, Instrument]]
     boards: Mapping[str, QuoteBoard]
+    usd: Mapping[str, Decimal]
     _last: dict[str, Decimal] = attrs.field(factory=dict)
 
     def price(self, asset: str, quote: str) -> Decimal | None:
@@ -31,7 +34,7 @@ class FeePrices:
 
         Where its market has withdrawn a side, it is what it was worth when it was asked about before.
         """
-        table, fx = self.config.fee_assets.get(asset), self.config.fx
+        table, fx = self.config.fee_assets.get(asset), self.usd
         twice_of_quote = self._twice_usd(quote)
         if table is not None and table.usd is not None:
             twice: Decimal | None = EXACT.multiply(2, table.usd)
@@ -49,7 +52,7 @@ class FeePrices:
 
     def _twice_usd(self, quote: str) -> Decimal | None:
         """Return twice the rate of a quote asset; of one that has none, at its market: loops go through it."""
-        rate = self.config.fx.get(quote)
+        rate = self.usd.get(quote)
         if rate is not None:
             return EXACT.multiply(2, rate)
         symbol = self._market(quote)
@@ -72,7 +75,9 @@ class FeePrices:
         }
         for asset, venue in sorted(asked):
             table = self.config.fee_assets.get(asset)
-            has_price = asset in self.config.fx if table is None else table.usd is not None
+            has_price = (
+                asset in self.config.fx or asset in self.config.fx_markets if table is None else table.usd is not None
+            )
             if not has_price and self._market(asset) is None:
                 symbol = "" if table is None else table.symbol or ""
                 yield Problem(
@@ -95,9 +100,9 @@ class FeePrices:
         return None
 
     def _twice_the_middle_usd(self, symbol: str) -> Decimal | None:
-        board, rate = self.boards[symbol], self.config.fx.get(next(iter(self.instruments[symbol].values())).quote)
+        board, listed = self.boards[symbol], self.instruments[symbol]
         for venue in board.venues:
-            touch = board.touch(venue)
+            touch, rate = board.touch(venue), self.usd.get(listed[venue].quote) if venue in listed else None
             if rate is not None and touch is not None and touch.bid is not None and touch.ask is not None:
                 return EXACT.multiply(EXACT.add(touch.bid, touch.ask), rate)
         return None

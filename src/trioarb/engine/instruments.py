@@ -52,6 +52,8 @@ class Changes:
     def _change(self, instrument: Instrument) -> None:
         symbol, venue = instrument.symbol, instrument.venue
         before = self.instruments.get(symbol, {}).get(venue)
+        if before is not None and before.counts_as is not None:
+            instrument = attrs.evolve(instrument, counts_as=before.counts_as)
         if before is None or before == instrument or self._record is None:
             return
         if (before.maker_fee_bps, before.taker_fee_bps) != (instrument.maker_fee_bps, instrument.taker_fee_bps):

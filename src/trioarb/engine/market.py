@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -19,6 +19,7 @@ from trioarb.quotes.deliver import deliver
 from trioarb.quotes.merge import TapeFailed
 from trioarb.quotes.player import Player
 from trioarb.quotes.stream import open_windows
+from trioarb.quotes.watched import Watched
 from trioarb.time.campaign_time import Turn
 from trioarb.time.virtual import VirtualTime
 
@@ -59,7 +60,8 @@ async def _open_all(campaign: Campaign, nursery: trio.Nursery, watch: MarketWatc
         nursery.start_soon(_serve, campaign, "market data", play)
         return
     sinks: dict[str, dict[str, QuoteSink]] = {venue: {} for venue in world.markets}
-    for task in tasks:
+    followers: Sequence[SymbolTask | Watched] = (*world.rates.watched, *tasks)
+    for task in followers:
         for venue, sink in task.sinks().items():
             sinks[venue][task.symbol] = _recorded(campaign, venue, task.symbol, sink)
     if tapes:
@@ -84,8 +86,12 @@ async def _play(
     after_ns: int,
 ) -> None:
     """Show every symbol the rows of all tapes that can matter to it."""
-    world, symbols, venues = campaign.world, tuple(task.symbol for task in tasks), tuple(tapes)
-    traded = {venue: [symbol for symbol in symbols if venue in world.instruments[symbol]] for venue in venues}
+    world, venues = campaign.world, tuple(tapes)
+    followers: Sequence[SymbolTask | Watched] = (*tasks, *world.rates.watched)
+    symbols = tuple(follower.symbol for follower in followers)
+    listed: dict[str, Container[str]] = {task.symbol: world.instruments[task.symbol] for task in tasks}
+    listed.update((one.symbol, one.venues) for one in world.rates.watched)
+    traded = {venue: [symbol for symbol in symbols if venue in listed[symbol]] for venue in venues}
     assert isinstance(world.time, VirtualTime)
     silent = list(venues)
 
@@ -94,7 +100,7 @@ async def _play(
         watch.end(venues[venue])
 
     is_paced = campaign.parts.limits.interval_ns > 0
-    player = Player(tasks, len(venues), is_paced=is_paced, time=world.time, on_end=end)
+    player = Player(followers, len(venues), is_paced=is_paced, time=world.time, on_end=end)
     try:
         found = await open_windows(tapes, symbols, traded, world.start_ns, after_ns=after_ns)
         with closing(found) as windows:
@@ -138,7 +144,8 @@ async def _end_of_data(campaign: Campaign) -> None:
 def _recorded(campaign: Campaign, venue: str, symbol: str, sink: QuoteSink) -> QuoteSink:
     if campaign.recorder is None:
         return sink
-    (listing,) = (listing for listing in campaign.world.symbols if listing.symbol == symbol)
+    listings = (*campaign.world.symbols, *(one.listing for one in campaign.world.rates.watched))
+    (listing,) = (listing for listing in listings if listing.symbol == symbol)
     return campaign.recorder.tap(venue, listing, sink)
 
 

@@ -27,7 +27,7 @@ class Marking:
             for venue in by_venue
             if symbol in campaign.symbols and (symbol, venue) not in self._marks.prices
         ]
-        self._is_waiting = bool(self._awaited)
+        self._is_waiting = bool(self._awaited) or bool(self._marks.awaited_rates)
 
         def observe(record: Record) -> None:
             if isinstance(record.event, PositionOpened | ResidualLeft | DustLeft):
@@ -42,13 +42,14 @@ class Marking:
 
     def look(self, now_ns: int) -> None:
         """Mark what is open, and what shows its first price."""
-        if self._awaited:
+        if self._awaited or self._marks.awaited_rates:
             found = [place for place in self._awaited if self._boards[place[0]].touch(place[1]) is not None]
-            if found:
+            if found or any(self._marks.awaited_rates.values()):
                 gone = set(found)
                 self._awaited = [place for place in self._awaited if place not in gone]
                 self._parts.journal.record(self._marks.mark("start", found))
-            self._is_waiting = bool(self._awaited) and now_ns < self._until_ns
+            is_awaited = bool(self._awaited) or bool(self._marks.awaited_rates)
+            self._is_waiting = is_awaited and now_ns < self._until_ns
         if self._marks.is_needed:
             for marked in self._marks.take(now_ns):
                 self._parts.journal.record(marked)

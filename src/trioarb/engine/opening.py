@@ -26,7 +26,7 @@ from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record, terms_of
-from trioarb.model.market import Listing
+from trioarb.model.market import Instrument, Listing
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Offer
 from trioarb.model.trade import Account
@@ -34,6 +34,7 @@ from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardContext, GuardTier, RiskView, Strategy, StrategyContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import GuardTierSpec, StrategySpec
+from trioarb.quotes.rate import Sourced
 from trioarb.risk.guards import Guards
 from trioarb.state.funds import Funds
 from trioarb.state.state import State
@@ -101,6 +102,7 @@ async def record_opening(campaign: Campaign, earlier: State | None = None) -> No
     if earlier is not None:
         record(carried_loss(earlier, world.time.now_ns()))
     record_instruments(campaign)
+    world.rates.state(world.time.now_ns(), "start")
     for venue, exchange in world.exchanges.items():
         for asset, amount in sorted((await exchange.balances()).items()):
             if amount:
@@ -129,6 +131,7 @@ def _take_up(campaign: Campaign, past: Past) -> None:
         ) from error
     if gone := sorted({one.route.symbol for one in campaign.state.trades.positions()} - set(campaign.symbols)):
         raise JournalError(f"the campaign holds a position in {', '.join(gone)}, which the source lists no more")
+    campaign.world.rates.resume(campaign.state.fx)
     traded = frozenset(campaign.state.statistics.traded)
     for symbol, task in campaign.symbols.items():
         task.dropped = symbol not in traded
@@ -164,7 +167,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         max_concurrent_pairs=config.engine.max_concurrent_pairs,
     )
     funds = Funds(state.ledger, world.instruments, config.execution.unwind_slippage_bps)
-    state.marks.watch(world.boards)
+    state.marks.watch(world.boards, world.rates.sourced)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
     markets: dict[str, Market] = {}
     executor = Executor(
@@ -229,6 +232,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     for listing in world.symbols:
         campaign.symbols[listing.symbol] = await open_symbol(campaign, listing, world.opener, scope=strategies)
     journal.attach(observers=[partial(_note, campaign.symbols)])
+    world.rates.begin(journal.record, world.time.now_ns, world.boards, world.instruments)
     return campaign
 
 
@@ -264,10 +268,16 @@ async def open_symbol(
         # What loops only go through needs none: they are counted in the money that they begin and end with.
         usd_per_quote=config.fx.get(listing.quote, ZERO) if world.loops else config.fx[listing.quote],
         exit_bps=strategy.exit_bps,
+        rates=world.rates.of(instruments),
     )
     open_task = partial(SymbolTask, market=market, strategy=strategy, parts=parts, on_done=campaign.end_if_all_done)
     if not world.loops:
-        return open_task()
+        task = open_task()
+        for rate in dict.fromkeys(market.rates.values()):
+            if isinstance(rate, Sourced):
+                rate.on_rate.append(task.reprice)
+                rate.on_quote.append(task.reconsider)
+        return task
     loops = loops_of(strategy.triangles, board.venues, world.instruments, world.boards)
     task = open_task(loops=loops)
     if parts.limits.interval_ns == 0:
@@ -281,9 +291,9 @@ def _nothing() -> None:
     """The home symbol of a loop is shown its own quotes anyway, all of them as long as somebody follows it."""
 
 
-def _check_needs(strategy: Strategy, config: Config, world: World, venues: Iterable[str]) -> None:
+def _check_needs(strategy: Strategy, config: Config, world: World, instruments: Mapping[str, Instrument]) -> None:
     """Refuse a strategy that sends orders which a venue doesn't take: each of them would be refused there."""
-    for venue in venues:
+    for venue in instruments:
         lacking = strategy.needs(venue) - world.exchanges[venue].offers
         if lacking:
             raise PluginError(
@@ -291,6 +301,13 @@ def _check_needs(strategy: Strategy, config: Config, world: World, venues: Itera
                 f"({', '.join(sorted(offer.value for offer in lacking))}); "
                 f"name another strategy, or another plugin in [exchanges.{venue}]"
             )
+    converted = sorted(venue for venue, one in instruments.items() if one.counts_as is not None)
+    if converted and (world.loops or any(strategy.needs(venue) for venue in instruments)):
+        raise PluginError(
+            f"[strategy]: plugin {config.strategy.plugin!r} trades otherwise than by a purchase and a sale at once; "
+            f"exchanges.{converted[0]}.same_as has prices converted, with which only that can be done: name another "
+            "strategy, or take same_as out"
+        )
 
 
 def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:

@@ -67,6 +67,7 @@ async def resume(campaign: Campaign, past: Past) -> None:
     if past.clear_stop:
         journal.record(StopCleared())
     record_instruments(campaign)
+    campaign.world.rates.state(campaign.parts.time.now_ns(), "start")
     _book_lost_grants(campaign)
     # Virtual time has moved already; without this, market data would not let it stand while the others begin.
     campaign.parts.time.yield_soon()

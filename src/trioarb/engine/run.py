@@ -28,6 +28,7 @@ from trioarb.engine.services import (
     limit_runtime,
     look_periodically,
     pace,
+    rate_periodically,
     reconcile_periodically,
     serve,
     watch_of,
@@ -197,6 +198,8 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         if campaign.ended_by is not None:
             return
         services.start_soon(serve, campaign, "the counters", count_periodically)
+        if campaign.world.rates.sourced:
+            services.start_soon(serve, campaign, "the rates of quote assets", rate_periodically)
         services.start_soon(serve, campaign, "asking for orders", ask_for_late_orders)
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
         services.start_soon(serve, campaign, "working off residuals", work_periodically)

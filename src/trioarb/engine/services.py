@@ -22,6 +22,7 @@ __all__ = [
     "limit_runtime",
     "look_periodically",
     "pace",
+    "rate_periodically",
     "reconcile_periodically",
     "serve",
     "watch_of",
@@ -37,6 +38,7 @@ _PACE_ORDER = Turn.PACE.order()
 #: What is done periodically comes after everything that is due at the same nanosecond but the campaign's end.
 _LOOK_ORDER = Turn.SERVICE.order(number=0)
 _COUNT_ORDER = Turn.SERVICE.order(number=1)
+_RATE_ORDER = Turn.SERVICE.order(number=8)
 _ASK_ORDER = Turn.SERVICE.order(number=2)
 _RECONCILE_ORDER = Turn.SERVICE.order(number=3)
 
@@ -69,6 +71,13 @@ async def count_periodically(campaign: Campaign) -> None:
     while True:
         await time.sleep(_COUNT_EVERY_NS, _COUNT_ORDER)
         campaign.count(final=False)
+
+
+async def rate_periodically(campaign: Campaign) -> None:
+    """Record each minute what quote assets are worth whose rates are at markets."""
+    while True:
+        await campaign.parts.time.sleep(_COUNT_EVERY_NS, _RATE_ORDER)
+        campaign.world.rates.state(campaign.parts.time.now_ns(), "minute")
 
 
 async def pace(campaign: Campaign) -> None:

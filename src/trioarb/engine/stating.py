@@ -41,6 +41,7 @@ def state_equity(campaign: Campaign) -> None:
             fees_usd=figures.fees,
             funding_usd=figures.funding,
             residuals_usd=figures.residuals,
+            fx_usd=figures.fx,
             unpriced=figures.unpriced,
         )
     )

@@ -18,7 +18,7 @@ from trioarb.execution.quoter import Quoted
 from trioarb.model.event import Deposited, FunnelCounted, Intent, RouteCounted
 from trioarb.model.number import ZERO
 from trioarb.model.order import Side
-from trioarb.model.trade import Answer, ExitReason, Opportunity, Position
+from trioarb.model.trade import Answer, ExitReason, Opportunity, OrderSize, Position
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
@@ -73,6 +73,7 @@ class SymbolTask:
         "_rest",
         "_source",
         "_timed_at",
+        "_unpriced",
         "_unread",
         "_work",
         "dropped",
@@ -109,12 +110,15 @@ class SymbolTask:
         self._board = market.board
         self._board.followed.on_change = lambda: self._source.ask_again()
         decider = Decider if loops is None else partial(LoopDecider, **_loop_views(parts), loops=loops)
+        #: Its routes by fees alone: what comes of rates is another at each of their quotes.
+        self._unpriced = paths_of(market.symbol, market.board.venues, market.instruments)
         self._decider: Decider = decider(
-            paths=paths_of(market.symbol, market.board.venues, market.instruments),
+            paths=market.priced(self._unpriced) if market.rates else self._unpriced,
             instruments=market.instruments,
             board=market.board,
             strategy=strategy,
             leg=market.leg,
+            value=market.in_common,
             usd_per_quote=market.usd_per_quote,
             slippage_bps=parts.limits.slippage_bps,
             exit_age_ns=parts.limits.exit_age_ns,
@@ -142,7 +146,8 @@ class SymbolTask:
 
     @property
     def paths(self) -> Sequence[Path]:
-        return self._decider.paths
+        """Its routes; where rates are in them, by fees alone."""
+        return self._unpriced if self.market.rates else self._decider.paths
 
     @property
     def board(self) -> QuoteBoard:
@@ -236,6 +241,24 @@ class SymbolTask:
             self._fail(error)
         self._unread[venue] = self._active and not self._every_quote
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether every quote has to be shown: an order rests, or rates are in it."""
+        return bool(self._board.followed) or bool(self.market.rates)
+
+    def reprice(self) -> None:
+        """Take the rates as they are now."""
+        self._decider.price(self.market.priced(self._unpriced))
+
+    def reconsider(self, now_ns: int) -> None:
+        """Look again, since a rate is another; not where quotes are looked at in rounds of a loop."""
+        self._source.ask_again()
+        if self._active and self._every_quote:
+            try:
+                self.evaluate(now_ns)
+            except Exception as error:  # the symbol's fault, not that of the rate
+                self._fail(error)
+
     def awaits_first(self, venue: int) -> bool:
         """Return whether a venue's first whole quote has to be shown, even if no band asks for it."""
         return not self._every_quote or self._parts.venues[self._board.venues[venue]].grants_inventory
@@ -271,7 +294,7 @@ class SymbolTask:
     def skippable(self) -> tuple[float, int] | None:
         """Return up to which edge quotes need not be shown, being the highest so far or in no band, and how many."""
         highest_bps, decider = self.highest_edge_bps, self._decider
-        if self._has_news or highest_bps is None or decider.held or not self.is_evaluating or self._board.followed:
+        if self._has_news or highest_bps is None or decider.held or not self.is_evaluating or self.wants_all:
             return None
         if not all(self._board.is_whole(path.sell) for path in self.paths):
             return None
@@ -432,6 +455,8 @@ class SymbolTask:
         if is_timed:
             self._timed_at = iterations + _TIME_EVERY
         started_ns = perf_counter_ns() if is_timed else 0
+        if self.market.rates:
+            self.market.look(now_ns)
         self._declare()
         if self._decider.held and not self._is_busy:
             self._decide_exit(now_ns)
@@ -478,12 +503,16 @@ class SymbolTask:
             funnel.not_sized[found.reason] += 1
             return is_busy
         funnel.sized += 1
-        executor = self._parts.executor
+        executor, market, doubt = self._parts.executor, self.market, None
+        if market.rates:
+            found, doubt = market.with_rates(found, now_ns), market.doubt(found, now_ns)
+
+        def resize(largest: OrderSize) -> Opportunity | NotSized:
+            smaller = decider.size(path, wanted.no_more_than(largest))
+            return smaller if isinstance(smaller, NotSized) else market.with_rates(smaller, now_ns)
+
         decision, allowed = self._parts.guards.decide(
-            found,
-            now_ns,
-            pair_id=executor.next_pair_id,
-            resize=lambda largest: decider.size(path, wanted.no_more_than(largest)),
+            found, now_ns, pair_id=executor.next_pair_id, resize=resize, doubt=doubt
         )
         if decision.answer is Answer.ALLOW:
             if allowed.quoting is None:
@@ -587,6 +616,9 @@ class SymbolTask:
         venue = self._board.venues[index]
         quote, instrument = self._board.quote(index), self.market.instruments.get(venue)
         if quote is None or instrument is None:
+            return
+        if (rate := self.market.rates.get(venue)) is not None and rate.said is None:
+            self._is_seeded[index] = False  # what it is worth isn't known before there is a rate
             return
         granted = self._parts.venues[venue].seed_inventory(instrument, quote)
         if granted:

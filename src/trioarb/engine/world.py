@@ -15,6 +15,7 @@ from trioarb.config.schema import ClockKind, Config, EngineMode
 from trioarb.config.tuning import Tuning
 from trioarb.engine.aliases import aliased
 from trioarb.engine.fees import FeePrices
+from trioarb.engine.fx import Rates, constant_warnings, open_rates
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
@@ -79,6 +80,7 @@ class World:
     tuning: Tuning
     changes: Changes
     fee_prices: FeePrices
+    rates: Rates
     opener: Opener
     warnings: tuple[str, ...]
     loops: bool = False
@@ -96,7 +98,7 @@ async def open_markets(
                 MarketDataSpec,
                 tables.market,
                 MarketContext(venue=name, seed=config.session.seed, depth=config.engine.depth),
-                around=partial(_named, name, tables.aliases),
+                around=partial(_named, name, tables.aliases, tables.same_as),
             )
             for name, tables in config.exchanges.items()
         }
@@ -142,7 +144,8 @@ async def open_world(
         exchanges: dict[str, CheckedExchange] = {}
         instruments: dict[str, dict[str, Instrument]] = {}
         changes = Changes(instruments, boards)
-        fee_prices = FeePrices(config, instruments, boards)
+        rates = open_rates(config, markets, boards)
+        fee_prices = FeePrices(config, instruments, boards, rates.usd)
         for name, tables in config.exchanges.items():
             context = ExchangeContext(
                 venue=name,
@@ -153,7 +156,7 @@ async def open_world(
                 watch=_watch(boards, name),
                 follow=_follow(boards, name, opener.calls),
                 market_rules=markets[name].rules,
-                fx=config.fx,
+                fx=rates.usd if rates.sourced else config.fx,
                 latency_factor=config.session.latency_factor,
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
@@ -190,10 +193,12 @@ async def open_world(
             tuning=tuning,
             changes=changes,
             fee_prices=fee_prices,
+            rates=rates,
             opener=opener,
             warnings=(
                 *unknown_warnings(selection, config.universe),
                 *warnings,
+                *constant_warnings(config, instruments),
                 *filter(None, wide),
             ),
             loops=loops,
@@ -214,8 +219,8 @@ async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequen
     return kept, warnings
 
 
-def _named(venue: str, aliases: Mapping[str, str], market: Any) -> Any:
-    return aliased(market, venue, aliases) if aliases else market
+def _named(venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str], market: Any) -> Any:
+    return aliased(market, venue, aliases, same_as) if aliases or same_as else market
 
 
 async def _list_at(
@@ -225,9 +230,17 @@ async def _list_at(
     listings: Sequence[Listing],
     instruments: dict[str, dict[str, Instrument]],
 ) -> None:
-    known = {listing.symbol for listing in market.listings()}
-    offered = [listing for listing in listings if listing.symbol in known]
+    """List symbols at a venue, which is asked by its own quote asset where that counts as the symbol's."""
+    native = {listing.symbol: listing.venue_quote for listing in market.listings()}
+    offered = [
+        listing if (quote := native[listing.symbol]) is None else attrs.evolve(listing, quote=quote)
+        for listing in listings
+        if listing.symbol in native
+    ]
+    common = {listing.symbol: listing.quote for listing in listings}
     for symbol, instrument in (await exchange.instruments(offered)).items():
+        if instrument.quote != common[symbol]:
+            instrument = attrs.evolve(instrument, counts_as=common[symbol])
         instruments.setdefault(symbol, {})[venue] = instrument
 
 

@@ -35,6 +35,7 @@ from trioarb.model.event import (
     TransactionLeg,
     TransactionOpened,
 )
+from trioarb.model.fx import FxState
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side, TimeInForce
@@ -76,7 +77,7 @@ class Executor:
         self._settings = settings
         self._venues = venues
         self._markets = markets
-        self._lives = Lives(journal, trades, instruments, fee_value_of)
+        self._lives = Lives(journal, trades, instruments, fee_value_of, self._rate_of)
         self._loops = Loops(trades=trades, markets=markets, settings=settings)
         self._sender = Sender(
             journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
@@ -101,6 +102,10 @@ class Executor:
             retry_ns=self._retry_ns,
             shield_seconds=float(3 * settings.leg_timeout_seconds + _MARGIN_SECONDS),
         )
+
+    def _rate_of(self, fill: OrderFilled) -> tuple[Decimal, FxState] | None:
+        """Return by which rate a fill is counted, and how good that is; ``None`` if it needs none."""
+        return self._markets[fill.symbol].rated(fill.venue, fill.side, self._time.now_ns())
 
     def hurry(self) -> float:
         """Shorten the deadlines of the pairs in flight; open no exit after the new one, which is returned."""
@@ -251,7 +256,8 @@ class Executor:
             elif self._loops.is_cross(order):
                 self._journal.record(self._loops.reopened(order))
             else:
-                self._journal.record(residual_of_reopened(order, market.base, market.usd_per_quote))
+                fx_rate = market.fx_rate(submitted.venue, submitted.side)
+                self._journal.record(residual_of_reopened(order, market.base, market.usd_per_quote, fx_rate))
         self._sender.heard(order, life.status, is_done=life.is_done)
         if pair.ended and events and life.is_done:
             self._settle_late(order)
@@ -269,8 +275,8 @@ class Executor:
             order,
             residual,
             market.instruments[submitted.venue if residual is None else residual.venue],
-            market.board.touch,
-            market.last_touch,
+            market.valued,
+            market.last_valued,
             usd_per_quote=market.usd_per_quote,
         ):
             self._journal.record(change)
@@ -334,6 +340,8 @@ class Executor:
             sell_limit=plan.sell_limit,
             reserved_usd=ZERO,
             reason=reason,
+            buy_fx=market.fx_rate(plan.route.buy_venue, Side.BUY),
+            sell_fx=market.fx_rate(plan.route.sell_venue, Side.SELL),
         )
         self._journal.record(opened)
         return Flight(market, opened)
@@ -357,7 +365,7 @@ class Executor:
             _ended(market, flows, position),
             position=position,
             totals=self._trades.totals[opened.trade_id],
-            unknown=tuple(self._open_part(order) for order in flight.unanswered.values()),
+            unknown=tuple(market.counted(self._open_part(order)) for order in flight.unanswered.values()),
             now_ns=self._time.now_ns(),
             usd_per_quote=market.usd_per_quote,
             dust_usd=self._settings.dust_usd,
@@ -539,6 +547,8 @@ def entry_of(opportunity: Opportunity, number: int, *, holds: bool = True) -> In
         sell_limit=opportunity.sell_limit,
         reserved_usd=opportunity.notional_usd,
         holds=holds,
+        buy_fx=None if opportunity.fx is None else opportunity.fx.buy,
+        sell_fx=None if opportunity.fx is None else opportunity.fx.sell,
     )
 
 
@@ -563,9 +573,21 @@ def _quote_of(opportunity: Opportunity, number: int) -> TransactionOpened:
 def _ended(market: Market, flows: PairFlows, position: Position | None) -> tuple[EndedLeg, EndedLeg]:
     """Return the legs at the end of a pair, the long one first: an exit sells where its position is long."""
     opened = flows.opened
-    leg = partial(EndedLeg, touch=market.board.touch, last_touch=market.last_touch)
-    buy = partial(leg, instrument=market.instruments[opened.buy_venue], flow=flows.buy, limit=opened.buy_limit)
-    sell = partial(leg, instrument=market.instruments[opened.sell_venue], flow=flows.sell, limit=opened.sell_limit)
+    leg = partial(EndedLeg, touch=market.valued, last_touch=market.last_valued)
+    buy = partial(
+        leg,
+        instrument=market.instruments[opened.buy_venue],
+        flow=flows.buy,
+        limit=opened.buy_limit,
+        fx_rate=market.fx_rate(opened.buy_venue, Side.BUY),
+    )
+    sell = partial(
+        leg,
+        instrument=market.instruments[opened.sell_venue],
+        flow=flows.sell,
+        limit=opened.sell_limit,
+        fx_rate=market.fx_rate(opened.sell_venue, Side.SELL),
+    )
     if position is None:
         return buy(sign=1), sell(sign=-1)
     return (

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from trioarb.execution.life import Life
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Event, OrderFilled
+from trioarb.model.fx import FxState
 from trioarb.model.market import Instrument
 from trioarb.model.order import OrderStatus, OrderUpdate
 from trioarb.state.trades import OpenOrder, Trades
@@ -21,7 +22,8 @@ class Lives:
     """Orders under way, each with its `Life`; one that is done is taken up again where its venue says more of it.
 
     ``instruments`` by symbol and venue. ``value_of`` says what a fill's fee is worth in quote asset, where that is
-    neither the base nor the quote asset.
+    neither the base nor the quote asset; ``rate_of`` is the rate of a fill whose quote asset isn't the symbol's, and
+    how good that is.
     """
 
     def __init__(
@@ -30,8 +32,10 @@ class Lives:
         trades: Trades,
         instruments: Mapping[str, Mapping[str, Instrument]],
         value_of: Callable[[OrderFilled], Decimal | None],
+        rate_of: Callable[[OrderFilled], tuple[Decimal, FxState] | None],
     ) -> None:
         self._value_of = value_of
+        self._rate_of = rate_of
         self._journal = journal
         self._trades = trades
         self._instruments = instruments
@@ -66,7 +70,12 @@ class Lives:
         return life, events
 
     def _valued(self, event: Event) -> Event:
-        if not isinstance(event, OrderFilled) or event.fee_asset in (event.base, event.quote):
+        if not isinstance(event, OrderFilled):
+            return event
+        if (rated := self._rate_of(event)) is not None:
+            rate, state = rated
+            event = replace(event, fx_rate=rate, fx_state=None if state is FxState.GOOD else state)
+        if event.fee_asset in (event.base, event.quote):
             return event
         return replace(event, fee_value=self._value_of(event))
 

@@ -140,7 +140,7 @@ def _remedies(state: PairState, imbalance: Decimal, slippage_bps: Decimal, exit_
     for leg, purpose in options:
         if not leg.is_priced:
             continue
-        price, fee_bps, selling = leg.price, leg.instrument.taker_fee_bps, leg.side is Side.SELL
+        price, fee_bps, selling = leg.in_common(leg.price), leg.instrument.taker_fee_bps, leg.side is Side.SELL
         cost = -price * (BPS - fee_bps) / BPS if selling else price * (BPS + fee_bps) / BPS
         if purpose is Purpose.HEDGE:
             cost -= price * exit_bps / BPS

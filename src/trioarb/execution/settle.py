@@ -45,6 +45,7 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
     ``before`` (below zero: short) was taken at ``price`` on average. ``touch`` returns that of its venue, if there is
     one, ``last_touch`` the last that was known with both sides; asked where something is left only. ``usd_per_quote``:
     of its own quote asset, where that of the legs differs; the pair counts in USD then, of which one is worth 1.
+    ``fx_rate``: of its venue's quote asset, where that counts as the symbol's; all but ``limit`` is in that one.
     """
 
     instrument: Instrument
@@ -56,6 +57,12 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
     before: Decimal = ZERO
     price: Decimal | None = None
     usd_per_quote: Decimal | None = None
+    fx_rate: Decimal | None = None
+
+    @property
+    def limit_counted(self) -> Decimal:
+        """The limit as the flow's prices are."""
+        return self.limit if self.fx_rate is None else _multiply(self.limit, self.fx_rate)
 
     @property
     def venue(self) -> str:
@@ -169,7 +176,9 @@ def settle(
     hedged = ZERO
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
-    worth_usd = _exposure(hedged, max(leg.counted(leg.limit) for leg in legs), usd_per_quote) if opened.holds else ZERO
+    worth_usd = (
+        _exposure(hedged, max(leg.counted(leg.limit_counted) for leg in legs), usd_per_quote) if opened.holds else ZERO
+    )
     is_dust = 0 < worth_usd < dust_usd and all(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
     left = _with_unknown(filter(None, (leg.beyond(hedged) for leg in legs)), unknown, legs)
@@ -294,11 +303,17 @@ def _next_id(residual: ResidualLeft, submitted: OrderSubmitted) -> str:
     return f"{residual.residual_id.partition('.w')[0]}.w{submitted.client_order_id.rpartition('-')[2]}"
 
 
-def residual_of_reopened(order: OpenOrder, base: str, usd_per_quote: Decimal) -> ResidualLeft:
-    """Return what stands for an order that its venue took up again after its pair had ended, until its last word."""
+def residual_of_reopened(
+    order: OpenOrder, base: str, usd_per_quote: Decimal, fx_rate: Decimal | None = None
+) -> ResidualLeft:
+    """Return what stands for an order that its venue took up again after its pair had ended, until its last word.
+
+    ``fx_rate``: what a unit of its quote asset is in the symbol's, if that is another.
+    """
     submitted, opened = order.submitted, order.pair.opened
     left = _possible(submitted)
-    left = replace(left, quantity=order.unfilled.copy_sign(left.quantity))
+    price = left.average_price if fx_rate is None else _multiply(left.average_price, fx_rate)
+    left = replace(left, quantity=order.unfilled.copy_sign(left.quantity), average_price=price)
     number = submitted.client_order_id.rpartition("-")[2]
     residual = _residual(left, f"{opened.pair_id}.{number}.{order.reopened}", opened, base, usd_per_quote)
     return replace(residual, symbol=submitted.symbol)
@@ -478,7 +493,7 @@ def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[_Left]:
         _Left(
             venue=leg.venue,
             quantity=held,
-            average_price=leg.price or leg.average or leg.limit,
+            average_price=leg.price or leg.average or leg.limit_counted,
             mark=mark,
             possible=not known,
             usd_per_quote=leg.usd_per_quote,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from trioarb.model.fx import FxState
 from trioarb.model.market import Instrument, InstrumentStatus, Level
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Purpose, Side, TimeInForce
@@ -31,6 +32,7 @@ __all__ = [
     "Event",
     "FillsMarkedOut",
     "FunnelCounted",
+    "FxRated",
     "GuardTripped",
     "InstrumentChanged",
     "InstrumentListed",
@@ -152,7 +154,11 @@ class BalanceDiffered(Event, frozen=True, kw_only=True):
 
 
 class InstrumentListed(Event, frozen=True, kw_only=True):
-    """How a venue lists a symbol. A rule that is absent is none; ``ticks`` are steps by the price where they begin."""
+    """How a venue lists a symbol. A rule that is absent is none; ``ticks`` are steps by the price where they begin.
+
+    ``counts_as``: the quote asset of the symbol, where the venue's is another. What pairs, positions and residuals of
+    it come to is counted in that one; limits, fills and marks are as the venue has them.
+    """
 
     symbol: str
     venue: str
@@ -166,6 +172,7 @@ class InstrumentListed(Event, frozen=True, kw_only=True):
     min_notional: Decimal | None = None
     min_quantity: Decimal | None = None
     status: InstrumentStatus = InstrumentStatus.TRADING
+    counts_as: str | None = None
 
 
 class InstrumentChanged(Event, frozen=True, kw_only=True):
@@ -183,6 +190,7 @@ class InstrumentChanged(Event, frozen=True, kw_only=True):
     min_notional: Decimal | None = None
     min_quantity: Decimal | None = None
     status: InstrumentStatus = InstrumentStatus.TRADING
+    counts_as: str | None = None
 
 
 def terms_of(instrument: Instrument) -> dict[str, Any]:
@@ -201,7 +209,33 @@ def terms_of(instrument: Instrument) -> dict[str, Any]:
         "min_notional": rules.min_notional,
         "min_quantity": rules.min_quantity,
         "status": instrument.status,
+        "counts_as": instrument.counts_as,
     }
+
+
+class FxRated(Event, frozen=True, kw_only=True):
+    """What one unit of ``asset`` is sold (``bid``) and bought (``ask``) for in ``common``, and whether entries may rely
+    on it from now on.
+
+    ``reason``: the ``start``, another ``state``, or a ``minute`` that has gone by. ``bids`` and ``asks`` are those of
+    the sources that count, of which the rate has the medians; ``outliers`` are too far from the others, ``old`` too
+    old. Where ``state`` is not good, the rate is that of the last time, absent before the first. ``age_ns`` is that of
+    the oldest quote in it. ``premiums`` (``SYMBOL@VENUE``): how far, in bps, the middle of a venue's prices, converted,
+    stands above those of the venues that quote in ``common``.
+    """
+
+    asset: str
+    common: str
+    reason: str
+    state: FxState
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    age_ns: int | None = None
+    bids: Mapping[str, Decimal]
+    asks: Mapping[str, Decimal]
+    outliers: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()
+    premiums: Mapping[str, Decimal]
 
 
 class Deposited(Event, frozen=True, kw_only=True):
@@ -231,7 +265,9 @@ class Decided(Event, frozen=True, kw_only=True):
     of that follows, or another REDUCE. A STOP that a loss calls, without an opportunity at hand, has no route, quantity
     or edge. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where the quantity takes more levels than the
     best, ``asks`` and ``bids`` are those that it takes, as prices and sizes, the best one first; ``edge_bps`` is that
-    of the averages over them then.
+    of the averages over them then. ``buy_fx`` and ``sell_fx``: the rates of legs whose quote asset
+    isn't the symbol's; ``fx_age_ns`` is that of the oldest quote in them, ``fx_sources`` (``ASSET@VENUE``) are those
+    that counted.
     """
 
     symbol: str
@@ -254,6 +290,10 @@ class Decided(Event, frozen=True, kw_only=True):
     pair_id: str | None = None
     largest_usd: Decimal | None = None
     largest_base: Decimal | None = None
+    buy_fx: Decimal | None = None
+    sell_fx: Decimal | None = None
+    fx_age_ns: int | None = None
+    fx_sources: tuple[str, ...] | None = None
 
 
 class DecisionsRepeated(Event, frozen=True, kw_only=True):
@@ -274,6 +314,7 @@ class PairOpened(Event, frozen=True, kw_only=True):
     """The intent to trade both legs. Reserves ``reserved_usd`` of exposure (0 for an exit) until the pair ends.
 
     ``holds``: an entry opens a position that is closed later; without it, its position is closed when the pair ends.
+    ``buy_fx`` and ``sell_fx``: the rates of legs whose quote asset isn't the symbol's.
     """
 
     pair_id: str
@@ -288,6 +329,8 @@ class PairOpened(Event, frozen=True, kw_only=True):
     reserved_usd: Decimal
     reason: ExitReason | None = None
     holds: bool = True
+    buy_fx: Decimal | None = None
+    sell_fx: Decimal | None = None
 
     @property
     def legs(self) -> tuple[TransactionLeg, ...]:
@@ -409,6 +452,9 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     """``fee_value``: what a fee in neither base nor quote asset is worth in quote asset, at the price of that moment.
 
     It is absent where the asset had none; the fee is then in no figure but the ledger, and told at the end.
+
+    ``fx_rate``: what one unit of ``quote`` cost (bought) or brought (sold) in the symbol's quote asset then, if that is
+    another; ``fx_state``: why entries might not have relied on it, absent if they might.
     """
 
     client_order_id: str
@@ -423,6 +469,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     fee: Decimal
     fee_asset: str
     fee_value: Decimal | None = None
+    fx_rate: Decimal | None = None
+    fx_state: FxState | None = None
 
 
 class FillsMarkedOut(Event, frozen=True, kw_only=True):
@@ -601,7 +649,8 @@ class MarketsMarked(Event, frozen=True, kw_only=True):
     ``reason``: ``start`` and ``end`` of the campaign, each ``minute`` in which something is open, a ``day`` that
     begins with something open, an ``answer`` that said a loss and follows. ``last`` names the sides
     (``SYMBOL@VENUE bid``) that were withdrawn, and whose last price it is. ``unrealised_usd`` by symbol: positions if
-    they were closed, fees paid; residuals and dust at their side's price.
+    they were closed, fees paid; residuals and dust at their side's price. ``fx_bids`` and ``fx_asks``: by asset, at
+    which rates prices and money in other quote assets were counted.
     """
 
     reason: str
@@ -609,6 +658,8 @@ class MarketsMarked(Event, frozen=True, kw_only=True):
     asks: Mapping[str, Decimal]
     last: tuple[str, ...]
     unrealised_usd: Mapping[str, Decimal]
+    fx_bids: Mapping[str, Decimal] | None = None
+    fx_asks: Mapping[str, Decimal] | None = None
 
 
 class ResidualLeft(Event, frozen=True, kw_only=True):
@@ -815,7 +866,8 @@ class EquityStated(Event, frozen=True, kw_only=True):
     """What is held, at the prices just marked, against what was put in; and what the difference is made of.
 
     Recorded at the end, and each minute where that is wanted.
-    ``now_usd`` − ``start_usd`` = the sum of the parts. ``unpriced`` (``VENUE ASSET``) is in none of it.
+    ``now_usd`` − ``start_usd`` = the sum of the parts. ``unpriced`` (``VENUE ASSET``) is in none of it. ``fx_usd``:
+    what money in assets with a rate has gained by it since it came; absent where there are none.
     """
 
     start_usd: Decimal
@@ -826,6 +878,7 @@ class EquityStated(Event, frozen=True, kw_only=True):
     funding_usd: Decimal
     residuals_usd: Decimal
     unpriced: tuple[str, ...] = ()
+    fx_usd: Decimal | None = None
 
 
 class FunnelCounted(Event, frozen=True, kw_only=True):

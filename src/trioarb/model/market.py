@@ -19,7 +19,8 @@ class Listing:
     """A symbol as a source of symbols knows it.
 
     ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown. ``price_step``:
-    the power of ten of which all its prices are multiples, where recorded data is known so well.
+    the power of ten of which all its prices are multiples, where recorded data is known so well. ``venue_quote``: in
+    which asset the venue quotes it, where that is another that counts as ``quote``.
     """
 
     symbol: str
@@ -27,6 +28,7 @@ class Listing:
     quote: str
     volume_24h_quote: Decimal | None = None
     price_step: Decimal | None = attrs.field(default=None, eq=False)
+    venue_quote: str | None = attrs.field(default=None, eq=False)
 
 
 class InstrumentStatus(Enum):
@@ -39,6 +41,7 @@ class Instrument:
     """A symbol as one venue lists it. Fees in basis points of the traded quote value.
 
     ``fee_asset``: what they are taken in, where that is known and neither base nor quote.
+    ``counts_as``: the quote asset of the symbol, where this one's is another; its prices are converted for it.
 
     A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again.
     """
@@ -53,6 +56,12 @@ class Instrument:
     taker_fee_bps: Decimal
     status: InstrumentStatus = InstrumentStatus.TRADING
     fee_asset: str | None = None
+    counts_as: str | None = None
+
+    @property
+    def common(self) -> str:
+        """The quote asset in which the symbol is counted."""
+        return self.counts_as or self.quote
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ __all__ = [
     "Answer",
     "EndedBy",
     "ExitReason",
+    "FxUsed",
     "LegPlan",
     "Opportunity",
     "OrderSize",
@@ -144,13 +145,27 @@ class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
     limit: Decimal
 
 
+class FxUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """The rates of an opportunity's legs whose quote asset isn't the symbol's: what one unit of it is bought, and sold,
+    for.
+
+    ``age_ns`` is that of the oldest quote in them, ``sources`` (``ASSET@VENUE``) are those that counted; constants have
+    neither.
+    """
+
+    buy: Decimal | None = None
+    sell: Decimal | None = None
+    age_ns: int | None = None
+    sources: tuple[str, ...] = ()
+
+
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
     ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
     ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where it
     takes more levels than the best, ``asks`` and ``bids`` are those that it takes, the best one first; the limits are
-    at the last ones, the edge is that of the averages.
+    at the last ones, the edge is that of the averages. ``fx``: by which rates its legs were compared, if by any.
 
     ``legs``: of a loop through several symbols of one venue, all its legs, the first one in the route's symbol; that
     one is what ``quantity`` says, the limits are those of this symbol and of what it is made of by the others, and
@@ -174,6 +189,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     bids: tuple[Level, ...] | None = None
     quoting: Quoting | None = None
     legs: tuple[LegPlan, ...] | None = None
+    fx: FxUsed | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):

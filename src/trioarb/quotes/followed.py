@@ -1,4 +1,4 @@
-"""Who is told of every quote of a symbol at a venue: simulated venues, as long as an order rests there, and loops."""
+"""Who is told of every quote of a symbol at a venue: simulated venues with orders that rest, loops, and rates."""
 
 from __future__ import annotations
 

@@ -59,6 +59,11 @@ class Follower(Protocol):
     @property
     def highest_edge_bps(self) -> float | None: ...
     @property
+    def wants_all(self) -> bool:
+        """Whether every quote has to be shown, whatever the bands."""
+        ...
+
+    @property
     def is_evaluating(self) -> bool:
         """Whether every quote is evaluated for an entry."""
         ...
@@ -385,7 +390,7 @@ class Player:
             entry_from = (
                 bands.entry_from_bps if bands is not None and is_asked else (float("inf"),) * len(follower.paths)
             )
-            if follower.board.followed:
+            if follower.wants_all:
                 entry_from = (float("-inf"),) * len(follower.paths)
             if entry_from != self._entry_from[symbol]:
                 self._entry_from[symbol] = entry_from

@@ -28,6 +28,7 @@ def equity(state: State) -> dict[str, Any]:
         "now_usd": figures.now,
         "change_usd": figures.change,
         **{f"{part}_usd": getattr(figures, part) for part in PARTS},
+        "fx_usd": figures.fx,
         "unpriced": figures.unpriced,
         "return_on_capital_held": return_on(figures.start, figures.change),
         "return_on_capital_used": return_on(state.equity.peak_exposure_usd, figures.change),

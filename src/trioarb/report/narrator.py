@@ -11,6 +11,7 @@ from trioarb.model.event import (
     Decided,
     DustLeft,
     Event,
+    FxRated,
     GuardTripped,
     KillSwitchPulled,
     LossCarried,
@@ -35,6 +36,7 @@ from trioarb.model.event import (
     UpdatesDown,
     UpdatesUp,
 )
+from trioarb.model.fx import FxState
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.model.wire import to_json_object
@@ -168,6 +170,18 @@ def _pull(pulled: KillSwitchPulled, _: int) -> _Line:
     return "warning", "kill switch pulled", {"source": pulled.source}
 
 
+def _rate(rated: FxRated, _: int) -> _Line:
+    if rated.reason != "state":
+        return None
+    details = {"asset": rated.asset, "state": rated.state.value}
+    if rated.state is FxState.GOOD:
+        said = "" if rated.bid is None or rated.ask is None else f"{text(rated.bid)} to {text(rated.ask)}"
+        return "info", "the rate of a quote asset can be relied on", details | {rated.common: said}
+    wrong = {"outliers": ",".join(rated.outliers), "old": ",".join(rated.old)}
+    details |= {what: names for what, names in wrong.items() if names}
+    return "warning", "the rate of a quote asset can't be relied on; nothing that needs it is entered", details
+
+
 def _market_up(up: MarketUp, _: int) -> _Line:
     return "info", "market data is up", {"venue": up.venue}
 
@@ -242,6 +256,7 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     GuardTripped: _trip,
     LossCarried: _carry,
     KillSwitchPulled: _pull,
+    FxRated: _rate,
     MarketUp: _market_up,
     MarketStale: _market_stale,
     MarketDown: _market_down,

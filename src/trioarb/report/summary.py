@@ -14,6 +14,7 @@ from trioarb.report.attribution import attribution
 from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import equity
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
+from trioarb.report.fx import fx, premiums
 from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
 from trioarb.report.plain import present
@@ -101,6 +102,8 @@ def summarise(report: Report) -> dict[str, Any]:
                 venue: {asset: attrs.asdict(balance) for asset, balance in by_asset.items()}
                 for venue, by_asset in state.ledger.balances().items()
             },
+            "fx": {asset: present(one) for asset, one in fx(state).items()} or None,
+            "premiums": {place: present(one) for place, one in premiums(state).items()} or None,
             "recording": _recording(telemetry.recording),
             "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,
             "closed_trades": statistics.closed,

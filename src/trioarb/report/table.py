@@ -19,6 +19,7 @@ from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import PARTS, return_on
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
+from trioarb.report.fx import rate_lines
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
 from trioarb.state.missed import NOT_FILLED
@@ -186,6 +187,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     yield "Orders", _most_common(statistics.orders)
     yield "Not sized", _most_common(not_sized_total(statistics))
     yield "Routes tried", list(_routes(statistics))
+    yield "Rates", list(rate_lines(report.state))
     yield "Venues", list(_venues(report))
     telemetry = report.telemetry
     if telemetry is None:
@@ -204,6 +206,8 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     for part, name in PARTS.items():
         if amount := getattr(figures, part):
             yield f"  {name}", signed_usd(amount)
+    if figures.fx:
+        yield "  rates of money", signed_usd(figures.fx)
     held, used = (return_on(of, figures.change) for of in (figures.start, state.equity.peak_exposure_usd))
     if held is not None and used is not None:
         yield "  of capital held, used (%)", f"{held * 100:,.3f}, {used * 100:,.3f}"

@@ -78,15 +78,17 @@ class Guards:
         *,
         pair_id: str,
         resize: Callable[[OrderSize], Opportunity | NotSized],
+        doubt: Refusal | None = None,
     ) -> tuple[Decided, Opportunity]:
         """Return the answer, recorded, and what it is about. An ALLOW names the pair to be opened before anything else.
 
         ``resize`` sizes the opportunity again, up to what a REDUCE leaves of it. What comes of that all tiers are asked
         about. Reductions are recorded if something is allowed in the end.
+        ``doubt``: why what it was made with can't be relied on; no tier is asked then.
         """
         self._marks.forget()
         reductions = list[Decided]()
-        tier, refusal = self._ask(opportunity, now_ns)
+        tier, refusal = self._ask(opportunity, now_ns) if doubt is None else (_ENGINE, doubt)
         while refusal is not None and refusal.largest is not None:
             smaller = resize(refusal.largest)
             if isinstance(smaller, NotSized) or len(reductions) == _MOST_REDUCTIONS:
@@ -282,7 +284,7 @@ class Guards:
 
 def _decided(opportunity: Opportunity, tier: str, refusal: Refusal | None, pair_id: str | None = None) -> Decided:
     """Return an answer to an opportunity. Without a refusal it is an ALLOW of that pair."""
-    route, largest = opportunity.route, None if refusal is None else refusal.largest
+    route, fx, largest = opportunity.route, opportunity.fx, None if refusal is None else refusal.largest
     return Decided(
         symbol=route.symbol,
         buy_venue=route.buy_venue,
@@ -304,6 +306,10 @@ def _decided(opportunity: Opportunity, tier: str, refusal: Refusal | None, pair_
         pair_id=pair_id if refusal is None else None,
         largest_usd=None if largest is None else largest.usd,
         largest_base=None if largest is None else largest.base,
+        buy_fx=None if fx is None else fx.buy,
+        sell_fx=None if fx is None else fx.sell,
+        fx_age_ns=None if fx is None else fx.age_ns,
+        fx_sources=None if fx is None else fx.sources,
     )
 
 

@@ -198,12 +198,38 @@ def _settings(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any
     )
 
 
+def _number_or_table(annotation: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Take what may be a table, or be said by a number alone."""
+    number, table = sorted((one for one in get_args(annotation)), key=attrs.has)
+
+    def hook(value: Any, _: Any) -> Any:
+        return converter.structure(value, table) if isinstance(value, dict) else _bounded_or(value, number, annotation)
+
+    return hook
+
+
+def _bounded_or(value: Any, number: Any, annotation: Any) -> Decimal | int:
+    try:
+        return _bounded(value, number)
+    except _Invalid:
+        raise _Invalid(value, describe_type(annotation)) from None
+
+
+def _is_number_or_table(annotation: Any) -> bool:
+    args = get_args(annotation)
+    return _origin(annotation) in (Union, UnionType) and len(args) == 2 and sum(map(attrs.has, args)) == 1
+
+
 def _origin(annotation: Any) -> Any:
     return get_origin(annotation)
 
 
 def _is_enum(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Enum)
+
+
+def _has_bound(annotation: Any) -> bool:
+    return any(map(_is_bounded, get_args(annotation)))
 
 
 def _is_bounded(annotation: Any) -> bool:
@@ -223,6 +249,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(lambda t: _origin(t) is tuple)(_list)
     converter.register_structure_hook_factory(lambda t: _origin(t) in (dict, Mapping))(_table)
     converter.register_structure_hook_factory(attrs.has)(_settings)
+    converter.register_structure_hook_factory(lambda t: _is_number_or_table(t) and _has_bound(t))(_number_or_table)
     return converter
 
 

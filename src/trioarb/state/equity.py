@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from copy import copy
 from decimal import Decimal, localcontext
 
@@ -16,17 +17,20 @@ from trioarb.model.event import (
     InstrumentListed,
     Intent,
     MarketsMarked,
+    OrderFilled,
     PairEnded,
     Record,
     ResidualResolved,
     ResidualsNetted,
     ResidualTaken,
 )
+from trioarb.model.fx import Said
 from trioarb.model.number import EXACT, ZERO
+from trioarb.model.order import Side
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
-from trioarb.state.trades import Trades
+from trioarb.state.trades import Trades, fee_of, value_of
 
 __all__ = ["Equity", "EquityFigures"]
 
@@ -37,7 +41,8 @@ class EquityFigures:
 
     ``arbitrage``: what pairs brought beyond fees, open positions at their marks. ``inventory``: how the price of what
     was put in has moved. ``fees`` are below zero where they cost. ``residuals``: how residuals and dust that are open
-    stand against what they cost. ``unpriced`` assets (``VENUE ASSET``) are in none of it.
+    stand against what they cost. ``unpriced`` assets (``VENUE ASSET``) are in none of it. ``fx``: what money in quote
+    assets that are converted has gained by their rates since it came: put in, or traded; ``None``: there are none.
     """
 
     start: Decimal
@@ -49,6 +54,15 @@ class EquityFigures:
     funding: Decimal
     residuals: Decimal
     unpriced: tuple[str, ...]
+    fx: Decimal | None = None
+
+
+@attrs.define
+class _Came:
+    """What came of a converted asset by trades, and went by fees, at the rates of the moments."""
+
+    trades: Decimal = ZERO
+    fees: Decimal = ZERO
 
 
 class Equity(Folding):
@@ -69,6 +83,9 @@ class Equity(Folding):
         #: What was put in and has a price, by venue and asset: worth it then; and amounts that have none yet.
         self._start: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         self._unpriced: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        #: The quote assets that are converted, in which asset, and what of them came by trades, by venue and asset.
+        self._converted: dict[str, str] = {}
+        self._came: defaultdict[tuple[str, str], _Came] = defaultdict(_Came)
         self._pnl = self._highest = ZERO
         self.drawdown_usd = ZERO
         self._is_present = False
@@ -85,7 +102,7 @@ class Equity(Folding):
 
     def figures(self) -> EquityFigures:
         """Return what is held now, and what it is made of."""
-        start = now = arbitrage = inventory = fees = ZERO
+        start = now = arbitrage = inventory = fees = fx = ZERO
         unpriced = list[str]()
         with localcontext(EXACT):
             for venue, by_asset in self._ledger.balances().items():
@@ -98,6 +115,13 @@ class Equity(Folding):
                     begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
                     start += begun
                     now += one.final * price
+                    if asset in self._converted:
+                        came = self._came[venue, asset]
+                        fx += one.initial * price - begun
+                        fx += (one.trades * price - came.trades) - (one.fees * price - came.fees)
+                        arbitrage += came.trades
+                        fees -= came.fees
+                        continue
                     inventory += one.initial * price - begun
                     arbitrage += one.trades * price
                     fees -= one.fees * price
@@ -112,6 +136,7 @@ class Equity(Folding):
                 funding=ZERO,
                 residuals=residuals,
                 unpriced=tuple(unpriced),
+                fx=fx if self._converted else None,
             )
 
     def _residuals(self) -> Decimal:
@@ -130,12 +155,20 @@ class Equity(Folding):
     def _side(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
         marks = self._marks  # what wasn't recorded nobody could compute again
         price = marks.present(symbol, venue) if self._is_present else marks.recorded.get((symbol, venue))
-        return None if price is None else price.side(quantity)
+        side, rates = None if price is None else price.side(quantity), self._rates()
+        return None if side is None else marks.converted(symbol, venue, side, rates, is_paid=quantity <= 0)
+
+    def _rates(self) -> Mapping[str, Said]:
+        return self._marks.present_rates() if self._is_present else self._marks.recorded_rates
 
     def _price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:
         """Return USD for one unit: what so much of it could be traded away at, at its venue if that shows a price."""
         if asset in self._fx:
             return self._fx[asset]
+        common = self._converted.get(asset)
+        if common is not None:
+            said = self._rates().get(asset)
+            return None if said is None else EXACT.multiply(said.ask if quantity < 0 else said.bid, self._fx[common])
         for at in (venue, *self._venues):
             for symbol, usd in self._symbols.get(asset, {}).items():
                 price = self._side(symbol, at, quantity if quantity else EXACT.plus(1))
@@ -148,8 +181,11 @@ class Equity(Folding):
 
     def _list(self, listed: InstrumentListed, _: Record) -> None:
         # What only loops go through has a quote asset without a rate, and is no price of its base.
-        if listed.quote in self._fx:
-            self._symbols[listed.base][listed.symbol] = self._fx[listed.quote]
+        quote = listed.counts_as or listed.quote
+        if quote in self._fx:
+            self._symbols[listed.base][listed.symbol] = self._fx[quote]
+        if listed.counts_as is not None:
+            self._converted[listed.quote] = listed.counts_as
         self._venues[listed.venue] = None
 
     def _deposit(self, deposited: Deposited, _: Record) -> None:
@@ -175,6 +211,17 @@ class Equity(Folding):
         self._most = max(self._most, change)
         fallen = EXACT.subtract(self._most, change)
         self.stated_drawdown_usd = max(self.stated_drawdown_usd or ZERO, fallen)
+
+    def _trade(self, fill: OrderFilled, _: Record) -> None:
+        """Value what came in a converted asset, at the rate of the moment."""
+        if fill.fx_rate is None:
+            return
+        usd = self._fx[self._converted[fill.quote]]
+        came = self._came[fill.venue, fill.quote]
+        value = EXACT.multiply(value_of(fill), usd)
+        came.trades = EXACT.add(came.trades, value) if fill.side is Side.SELL else EXACT.subtract(came.trades, value)
+        if fill.fee_asset == fill.quote:
+            came.fees = EXACT.add(came.fees, EXACT.multiply(fee_of(fill), usd))
 
     def _value(self, venue: str, asset: str) -> None:
         """Value what was put in and had no price before."""

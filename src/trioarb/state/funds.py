@@ -26,7 +26,7 @@ from trioarb.model.event import (
     TransactionOpened,
 )
 from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, EXACT, ZERO
+from trioarb.model.number import BPS, EXACT, ZERO, per_unit
 from trioarb.model.order import Side
 from trioarb.model.trade import PairKind
 from trioarb.state.ledger import Ledger
@@ -68,6 +68,8 @@ class Funds(Folding):
         self._keeps: dict[str, Sequence[_Need]] = {}
         self._kept: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         self._positions: dict[str, PositionOpened] = {}
+        #: By symbol and venue, at which rate the venue's quote asset was last counted in the symbol's.
+        self._rates: dict[tuple[str, str], Decimal] = {}
 
     def spendable(self, venue: str, asset: str) -> Decimal:
         """Return what an order may lock."""
@@ -120,6 +122,8 @@ class Funds(Folding):
 
     def _fill(self, fill: OrderFilled, _: Record) -> None:
         """Let go what the legs that follow claim for so much: the orders for it are sent now."""
+        if fill.fx_rate is not None:
+            self._rates[fill.symbol, fill.venue] = fill.fx_rate
         pair_id = self._led.get(fill.client_order_id)
         if pair_id is None:
             return
@@ -161,7 +165,10 @@ class Funds(Folding):
         sold = self._instrument(opened.symbol, opened.sell_venue)
         if bought is None or sold is None:
             return ()
-        cost = EXACT.multiply(quantity, self._to_buy_back(sold, opened.sell_price))
+        price, rate = opened.sell_price, self._rates.get((opened.symbol, opened.sell_venue))
+        if rate is not None:
+            price = per_unit(price, rate)
+        cost = EXACT.multiply(quantity, self._to_buy_back(sold, price))
         return (bought.venue, bought.base, quantity), (sold.venue, sold.quote, cost)
 
     def _to_buy_back(self, instrument: Instrument, price: Decimal) -> Decimal:

@@ -23,9 +23,11 @@ from trioarb.model.event import (
     ResidualsNetted,
     ResidualTaken,
 )
-from trioarb.model.number import BPS, EXACT, ZERO, text
+from trioarb.model.fx import Said
+from trioarb.model.number import BPS, EXACT, ZERO, per_unit, text
 from trioarb.plugin.contract import RiskView
 from trioarb.quotes.board import QuoteBoard, Touch
+from trioarb.quotes.rate import Rate
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.trades import Trades
@@ -85,6 +87,12 @@ class Marks(RiskView, Folding):
         self._fx: Mapping[str, Decimal] = {}
         self._usd: dict[str, Decimal] = {}
         self._fee_bps: dict[tuple[str, str], Decimal] = {}
+        #: The quote assets of venues where they aren't the symbol's; what those are worth, as it was marked last, and
+        #: what says so now.
+        self._converts: dict[tuple[str, str], str] = {}
+        self.rates: dict[str, Said] = {}
+        self.recorded_rates: dict[str, Said] = {}
+        self._sources: Mapping[str, Rate] = {}
         #: The latest prices, those that were taken and not recorded included; and those that were recorded.
         self.prices: dict[tuple[str, str], Price] = {}
         self.recorded: dict[tuple[str, str], Price] = {}
@@ -172,9 +180,9 @@ class Marks(RiskView, Folding):
         """Whether anything is open that has a value."""
         return bool(self._open)
 
-    def watch(self, boards: Mapping[str, QuoteBoard]) -> None:
-        """Take prices from these boards, by symbol."""
-        self._boards = boards
+    def watch(self, boards: Mapping[str, QuoteBoard], rates: Mapping[str, Rate]) -> None:
+        """Take prices from these boards, by symbol, and rates from these, by quote asset."""
+        self._boards, self._sources = boards, rates
 
     def present(self, symbol: str, venue: str) -> Price | None:
         """Return what a venue shows now, sides that it doesn't show as they were recorded last; nothing is noted."""
@@ -186,6 +194,8 @@ class Marks(RiskView, Folding):
 
     def take(self, now_ns: int) -> Iterator[MarketsMarked]:
         """Take the present prices of what is open; yield what is to be recorded: once a minute, and as a day begins."""
+        if self._converts:
+            self._look_at_rates()
         for symbol in self._open:
             for place in self._places(symbol):
                 self._look(*place)
@@ -213,11 +223,14 @@ class Marks(RiskView, Folding):
             for field in ("bids", "asks")
             for name, price in getattr(marked, field).items()
         )
-        return () if is_known else (marked,)
+        has_rates = before is not None and (before.fx_bids, before.fx_asks) == (marked.fx_bids, marked.fx_asks)
+        return () if is_known and has_rates else (marked,)
 
     def mark(self, reason: str, places: Iterable[tuple[str, str]] | None = None) -> MarketsMarked:
         """Return the prices of what is open, and of these symbols and venues; and what is open is worth."""
         wanted = () if places is None else tuple(places)
+        if self._converts and (places is not None or not self.rates):
+            self._look_at_rates()
         for place in wanted:
             self._look(*place)
         # What is open is said to be worth something: at prices that are recorded with it.
@@ -229,6 +242,8 @@ class Marks(RiskView, Folding):
             asks={name: price.ask for name, price in priced.items() if price.ask is not None},
             last=tuple(f"{name} {side}" for name, price in priced.items() for side in price.last),
             unrealised_usd={symbol: self._worth_of(symbol) for symbol in sorted(self._open)},
+            fx_bids={asset: said.bid for asset, said in sorted(self.rates.items())} if self._converts else None,
+            fx_asks={asset: said.ask for asset, said in sorted(self.rates.items())} if self._converts else None,
         )
 
     # The fold
@@ -238,7 +253,12 @@ class Marks(RiskView, Folding):
         self._day = record.ts_ns // _DAY_NS
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
-        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
+        self._usd[listed.symbol] = self._fx.get(listed.counts_as or listed.quote, ZERO)
+        if listed.counts_as is not None:
+            self._converts[listed.symbol, listed.venue] = listed.quote
+            if listed.quote in self._fx:
+                rate = per_unit(self._fx[listed.quote], self._fx[listed.counts_as])
+                self.rates[listed.quote] = self.recorded_rates[listed.quote] = Said(rate, rate)
         self._assets[listed.symbol] = listed.base
         self._quotes.setdefault(listed.symbol, {})[listed.venue] = listed.quote
         self._fee_bps[listed.symbol, listed.venue] = listed.taker_fee_bps
@@ -254,6 +274,11 @@ class Marks(RiskView, Folding):
             if (before.bid, before.ask, before.last) != (bid, ask, sides):
                 self.prices[place] = Price(bid, ask, sides)
                 self._revalue(place[0])
+        for asset, rate in (marked.fx_bids or {}).items():
+            said = Said(rate, (marked.fx_asks or {})[asset])
+            self.recorded_rates[asset] = said
+            if self.rates.get(asset) != said:
+                self._take_rate(asset, said)
         self._recorded, self._minute = marked, record.ts_ns // _MINUTE_NS
         if marked.reason == "day":
             self._day = self._base_day = record.ts_ns // _DAY_NS
@@ -351,6 +376,51 @@ class Marks(RiskView, Folding):
         self._revalue(symbol)
         return price
 
+    def _look_at_rates(self) -> None:
+        """Take what quote assets are worth now."""
+        for asset, rate in self._sources.items():
+            if rate.said is not None and rate.said != self.rates.get(asset):
+                self._take_rate(asset, rate.said)
+
+    def _take_rate(self, asset: str, said: Said) -> None:
+        self.rates[asset] = said
+        self._worth.clear()
+        self._total = None
+
+    def _converted(self, symbol: str, venue: str, price: Decimal | None, *, is_paid: bool) -> Decimal | None:
+        """Return a venue's price in the symbol's quote asset, if it is paid or received; ``None``: no rate is known."""
+        if price is None or (symbol, venue) not in self._converts:
+            return price
+        if self._converts[symbol, venue] not in self.rates:
+            self._look_at_rates()
+        return self.converted(symbol, venue, price, self.rates, is_paid=is_paid)
+
+    def converted(
+        self, symbol: str, venue: str, price: Decimal, rates: Mapping[str, Said], *, is_paid: bool
+    ) -> Decimal | None:
+        """Return a venue's price in the symbol's quote asset, by these rates; ``None``: they lack the one it needs."""
+        asset = self._converts.get((symbol, venue))
+        if asset is None:
+            return price
+        said = rates.get(asset)
+        return None if said is None else EXACT.multiply(price, said.ask if is_paid else said.bid)
+
+    @property
+    def awaited_rates(self) -> Mapping[str, bool]:
+        """Return of which quote assets no rate was recorded yet, and whether there is one now."""
+        rates, recorded = self._sources.items(), self.recorded_rates
+        return {asset: rate.said is not None for asset, rate in rates if asset not in recorded}
+
+    def present_rates(self) -> Mapping[str, Said]:
+        """Return what quote assets are worth now, as far as that is known; else as it was recorded last."""
+        now = {asset: rate.said for asset, rate in self._sources.items() if rate.said is not None}
+        return {**self.recorded_rates, **now}
+
+    def side(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
+        """Return what a long quantity could be sold at, or a short one bought back, in the symbol's quote asset."""
+        price = self._price(symbol, venue).side(quantity)
+        return self._converted(symbol, venue, price, is_paid=quantity <= 0)
+
     def _price(self, symbol: str, venue: str) -> Price:
         """Return the price that was taken last; the present one of what was opened since."""
         return self.prices.get((symbol, venue)) or self._look(symbol, venue)
@@ -367,18 +437,19 @@ class Marks(RiskView, Folding):
         total, trades, fees = ZERO, self._trades, self._fee_bps
         for position in trades.positions(symbol):
             buy, sell = position.route.buy_venue, position.route.sell_venue
-            bid, ask = self._price(symbol, buy).bid, self._price(symbol, sell).ask
+            bid = self._converted(symbol, buy, self._price(symbol, buy).bid, is_paid=False)
+            ask = self._converted(symbol, sell, self._price(symbol, sell).ask, is_paid=True)
             if bid is not None and ask is not None:
                 received, paid = bid * (BPS - fees[symbol, buy]), ask * (BPS + fees[symbol, sell])
                 total += position.quantity * (received - paid) / BPS + position.cash - position.fees
         for residual in trades.residuals.values():
             if residual.symbol == symbol and not residual.possible:
-                price = self._price(symbol, residual.venue).side(residual.quantity)
+                price = self.side(symbol, residual.venue, residual.quantity)
                 if price is not None:
                     total += residual.quantity * price - residual.booked_value
         for (one, venue), dust in trades.dust.items():
             if one == symbol and dust.quantity:
-                price = self._price(symbol, venue).side(dust.quantity)
+                price = self.side(symbol, venue, dust.quantity)
                 if price is not None:
                     total += dust.quantity * price - dust.booked_value
         return total

@@ -11,6 +11,7 @@ from trioarb.model.number import EXACT, ZERO
 from trioarb.state.attribution import Attributions
 from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
+from trioarb.state.fx import Fx
 from trioarb.state.ledger import Ledger
 from trioarb.state.markouts import Markouts
 from trioarb.state.marks import Marks
@@ -34,6 +35,7 @@ class State:
         self.attributions = Attributions()
         self.missed = Missed()
         self.markouts = Markouts()
+        self.fx = Fx()
         self._folds = Folds(self.projections)
 
     @property
@@ -48,6 +50,7 @@ class State:
             self.attributions,
             self.missed,
             self.markouts,
+            self.fx,
         )
 
     def apply(self, record: Record) -> None:

@@ -40,7 +40,18 @@ from trioarb.model.order import Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["KNOWN_FOR_NS", "Dust", "Flow", "OpenOrder", "PairFlows", "Place", "TradeTotals", "Trades", "fee_of"]
+__all__ = [
+    "KNOWN_FOR_NS",
+    "Dust",
+    "Flow",
+    "OpenOrder",
+    "PairFlows",
+    "Place",
+    "TradeTotals",
+    "Trades",
+    "fee_of",
+    "value_of",
+]
 
 #: For how long an order is known after it was submitted, at least.
 KNOWN_FOR_NS = 20 * 60 * SECOND_NS
@@ -52,12 +63,22 @@ _add, _multiply = EXACT.add, EXACT.multiply
 
 
 def fee_of(fill: OrderFilled) -> Decimal:
-    """Return a fill's fee in quote asset. One in base is valued at the fill's price, any other as it was booked."""
+    """Return a fill's fee in the symbol's quote asset. One in base is valued at the fill's price, any other as it was
+    booked.
+    """
     if fill.fee_asset == fill.quote:
-        return fill.fee
-    if fill.fee_asset == fill.base:
-        return _multiply(fill.fee, fill.price)
-    return ZERO if fill.fee_value is None else fill.fee_value
+        fee = fill.fee
+    elif fill.fee_asset == fill.base:
+        fee = _multiply(fill.fee, fill.price)
+    else:
+        fee = ZERO if fill.fee_value is None else fill.fee_value
+    return fee if fill.fx_rate is None else _multiply(fee, fill.fx_rate)
+
+
+def value_of(fill: OrderFilled) -> Decimal:
+    """Return what was paid or received for a fill, in the symbol's quote asset."""
+    value = _multiply(fill.quantity, fill.price)
+    return value if fill.fx_rate is None else _multiply(value, fill.fx_rate)
 
 
 @attrs.define
@@ -85,7 +106,7 @@ class Flow:
 
     def add(self, fill: OrderFilled) -> None:
         """Count a fill."""
-        self.count(fill.side, fill.quantity, _multiply(fill.quantity, fill.price), fee_of(fill))
+        self.count(fill.side, fill.quantity, value_of(fill), fee_of(fill))
 
     def count(self, side: Side, quantity: Decimal, value: Decimal, fee: Decimal) -> None:
         """Count what was traded, at which value in quote asset."""
@@ -275,12 +296,13 @@ class Trades(Folding):
             order.late.add(fill)
             return
         fee = fee_of(fill)
+        price = fill.price if fill.fx_rate is None else _multiply(fill.price, fill.fx_rate)
         if pair.offered and (part := _beyond(pair.offered.get(fill.client_order_id), order, quantity)):
             paid = share(fee, part, quantity)
             taken = pair.taken.setdefault(fill.venue, Flow())
-            taken.count(side, part, _multiply(part, fill.price), paid)
+            taken.count(side, part, _multiply(part, price), paid)
             quantity, fee = EXACT.subtract(quantity, part), EXACT.subtract(fee, paid)
-        value = _multiply(quantity, fill.price)
+        value = _multiply(quantity, price)
         pair.at(fill.symbol, fill.venue).count(side, quantity, value, fee)
         totals = self.totals[pair.opened.trade_id]
         totals.fees = _add(totals.fees, fee)

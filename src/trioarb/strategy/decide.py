@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from math import inf
 
+import attrs
 import msgspec
 
 from trioarb.model.market import Instrument, InstrumentStatus, Route
@@ -49,7 +50,8 @@ class Exit(msgspec.Struct, frozen=True):
 class Decider:
     """What one symbol's board, positions and strategy lead to.
 
-    ``leg`` says of a venue what can be traded there now. The strategy's bands are those of the last `declare`.
+    ``leg`` says of a venue what can be traded there now, ``value`` what its price is in the symbol's quote asset. The
+    strategy's bands are those of the last `declare`.
     """
 
     __slots__ = (
@@ -62,6 +64,7 @@ class Decider:
         "_path_of",
         "_slippage_bps",
         "_usd_per_quote",
+        "_value",
         "enters",
         "entry_from",
         "held",
@@ -78,12 +81,12 @@ class Decider:
         board: QuoteBoard,
         strategy: Strategy,
         leg: Callable[[str, Side], Leg],
+        value: Callable[[str, Side, Decimal], Decimal] = lambda venue, side, price: price,
         usd_per_quote: Decimal,
         slippage_bps: Decimal,
         exit_age_ns: int,
         dust_usd: Decimal,
     ) -> None:
-        self.paths = tuple(paths)
         self.instruments = instruments
         self.strategy = strategy
         #: From which edge on the strategy wants to be asked of each path; none before the first `declare`.
@@ -94,13 +97,20 @@ class Decider:
         self.held: Sequence[Held] = ()
         self._board = board
         self._leg = leg
-        self._legs = tuple((path, path.buy, path.sell, path.keep_sell, path.cost_buy) for path in self.paths)
+        self._value = value
+        self.price(paths)
         self._bars: Sequence[float] = (inf,) * len(self.paths)
-        self._path_of = {path.route: path for path in self.paths}
         self._usd_per_quote = usd_per_quote
         self._slippage_bps = slippage_bps
         self._exit_age_ns = exit_age_ns
         self._dust_usd = dust_usd
+
+    def price(self, paths: Sequence[Path]) -> None:
+        """Take other factors for the same routes, in the same order: rates have changed."""
+        self.paths = tuple(paths)
+        self._legs = tuple((path, path.buy, path.sell, path.keep_sell, path.cost_buy) for path in self.paths)
+        self._path_of = {path.route: path for path in self.paths}
+        self.held = tuple(attrs.evolve(one, out=self._path_of[one.out.route]) for one in self.held)
 
     def declare(self, positions: Iterable[Position]) -> None:
         """Let the strategy say anew when it wants to be asked."""
@@ -268,8 +278,9 @@ class Decider:
 
     def _is_dust(self, position: Position, plan: Opportunity, buy: Leg, sell: Leg) -> bool:
         """Return whether no venue would take a position, and it is worth next to nothing."""
-        quantity, higher = position.quantity, max(plan.buy_limit, plan.sell_limit)
-        return quantity * higher * self._usd_per_quote < self._dust_usd and all(
+        quantity = position.quantity
+        higher_usd = max(plan.buy_limit * buy.usd_per_quote, plan.sell_limit * sell.usd_per_quote)
+        return quantity * higher_usd < self._dust_usd and all(
             quantity < least(leg.instrument, limit)
             for leg, limit in ((buy, plan.buy_limit), (sell, plan.sell_limit))
             if limit
@@ -287,8 +298,10 @@ class Decider:
         if long is None or long.bid is None or short is None or short.ask is None:
             return None
         with localcontext(EXACT):
-            received = long.bid * (BPS - self.instruments[route.buy_venue].taker_fee_bps)
-            paid = short.ask * (BPS + self.instruments[route.sell_venue].taker_fee_bps)
+            bid = self._value(route.buy_venue, Side.SELL, long.bid)
+            ask = self._value(route.sell_venue, Side.BUY, short.ask)
+            received = bid * (BPS - self.instruments[route.buy_venue].taker_fee_bps)
+            paid = ask * (BPS + self.instruments[route.sell_venue].taker_fee_bps)
             mark = position.quantity * (received - paid) / BPS
             return (mark + position.cash - position.fees) * self._usd_per_quote
 

@@ -8,6 +8,7 @@ from itertools import islice
 
 import msgspec
 
+from trioarb.model.fx import Said
 from trioarb.model.market import Instrument, Level
 from trioarb.model.number import BPS, EXACT, ZERO
 from trioarb.model.order import Side
@@ -23,6 +24,9 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     ``touch`` is absent before the venue's first quote, and a side of it once that was withdrawn. ``free_base`` and
     ``free_quote`` are what is not locked or claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
     ``kept_base`` and ``kept_quote`` of it are what open positions need to be closed: an entry doesn't spend that.
+
+    Prices and limits are the venue's own. ``usd_per_quote`` is what its quote asset is worth; ``said``: what that is
+    sold and bought for in the symbol's quote asset, if it is another.
     """
 
     side: Side
@@ -35,6 +39,19 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_quote: Decimal
     kept_base: Decimal = ZERO
     kept_quote: Decimal = ZERO
+    said: Said | None = None
+
+    @property
+    def fx_rate(self) -> Decimal | None:
+        """What the quote asset of the venue costs if it is paid here, or brings if it is received."""
+        if self.said is None:
+            return None
+        return self.said.ask if self.side is Side.BUY else self.said.bid
+
+    def in_common(self, price: Decimal) -> Decimal:
+        """Return a price of the venue in the symbol's quote asset."""
+        rate = self.fx_rate
+        return price if rate is None else EXACT.multiply(price, rate)
 
     @property
     def venue(self) -> str:

@@ -65,7 +65,7 @@ def size_entry(
         buy_limit=step.buy_limit,
         sell_limit=step.sell_limit,
         edge_bps=edge_over(buy, sell, step, quantity),
-        notional_usd=EXACT.multiply(quantity, _higher_usd(step, buy)),
+        notional_usd=EXACT.multiply(quantity, _higher_usd(step, buy, sell)),
         ask=buy.price,
         ask_size=buy.displayed,
         bid=sell.price,
@@ -93,14 +93,14 @@ def _size_at(step: Step, wanted: OrderSize, buy: Leg, sell: Leg, slippage_bps: D
     if slippage_bps is not None:
         bounds.append(_closable(sell.reversed, step.sell_limit, slippage_bps))
     if wanted.usd is not None:
-        bounds.append(wanted.usd / _higher_usd(step, buy))
+        bounds.append(wanted.usd / _higher_usd(step, buy, sell))
     if wanted.base is not None:
         bounds.append(wanted.base)
     return _Sized(step, common_lots(min(bounds), buy.instrument, sell.instrument), bounds)
 
 
-def _higher_usd(step: Step, buy: Leg) -> Decimal:
-    return EXACT.multiply(max(step.buy_limit, step.sell_limit), buy.usd_per_quote)
+def _higher_usd(step: Step, buy: Leg, sell: Leg) -> Decimal:
+    return max(EXACT.multiply(step.buy_limit, buy.usd_per_quote), EXACT.multiply(step.sell_limit, sell.usd_per_quote))
 
 
 def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:

@@ -72,11 +72,11 @@ def edge_over(buy: Leg, sell: Leg, step: Step, quantity: Decimal) -> Decimal:
 
 
 def edge_at(buy: Leg, buy_price: Decimal, sell: Leg, sell_price: Decimal) -> Decimal:
-    """Return the edge at two prices, fees paid."""
+    """Return the edge at two prices, fees paid; each is of the leg's own venue."""
     return exact_edge_bps(
-        sell_price=sell_price,
+        sell_price=sell.in_common(sell_price),
         sell_fee_bps=sell.instrument.taker_fee_bps,
-        buy_price=buy_price,
+        buy_price=buy.in_common(buy_price),
         buy_fee_bps=buy.instrument.taker_fee_bps,
     )
 

@@ -47,8 +47,8 @@ class Depths(Folding):
             if not sum(sizes[:-1]) < quantity <= sum(sizes):
                 self._findings.add(Check.ENTRIES, record, "names other levels than its quantity takes")
                 return
-        received = _value(sold, quantity) * (_BPS - sell_fee)
-        edge = _BPS * (received / (_value(bought, quantity) * (_BPS + buy_fee)) - 1)
+        received = _value(sold, quantity) * (_BPS - sell_fee) * Fraction(event.sell_fx or 1)
+        edge = _BPS * (received / (_value(bought, quantity) * (_BPS + buy_fee) * Fraction(event.buy_fx or 1)) - 1)
         if event.edge_bps is None or abs(Fraction(event.edge_bps) - edge) > _ROUNDED:
             self._findings.add(Check.ENTRIES, record, f"its levels have an edge of {float(edge):.6f} bps")
         if event.pair_id is not None:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from decimal import Decimal
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import Deposited, EquityStated, InstrumentListed, MarketsMarked, Record
+from trioarb.model.event import Deposited, EquityStated, InstrumentListed, MarketsMarked, OrderFilled, Record
 from trioarb.model.number import ZERO, text
+from trioarb.model.order import Side
 from trioarb.verify.books import Books
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
@@ -31,11 +32,26 @@ class Equity(Folding):
         self._venues: list[str] = []
         #: By venue and asset: what was put in and had a price, worth it then; and how much had none yet.
         self._start: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        #: Quote assets that are converted, and into which; what trades brought and fees took of them, by venue and
+        #: asset, in USD at the rates of the moments.
+        self._common: dict[str, str] = {}
+        self._traded: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+        self._paid: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         self._waiting: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
     def _list(self, event: InstrumentListed, _: Record) -> None:
         if event.venue not in self._venues:
             self._venues.append(event.venue)
+        if event.counts_as is not None:
+            self._common[event.quote] = event.counts_as
+
+    def _fill(self, event: OrderFilled, _: Record) -> None:
+        if event.fx_rate is not None and event.quote in self._common:
+            usd = event.fx_rate * self._listings.fx[self._common[event.quote]]
+            value = event.quantity * event.price * usd
+            self._traded[event.venue, event.quote] += value if event.side is Side.SELL else -value
+            if event.fee_asset == event.quote:
+                self._paid[event.venue, event.quote] += event.fee * usd
 
     def _deposit(self, event: Deposited, _: Record) -> None:
         self._waiting[event.venue, event.asset] += event.amount
@@ -52,13 +68,18 @@ class Equity(Folding):
                 del self._waiting[venue, asset]
 
     def _state(self, event: EquityStated, record: Record) -> None:
-        start = now = arbitrage = inventory = fees = ZERO
+        start = now = arbitrage = inventory = fees = fx = ZERO
         for (venue, asset), held, traded, paid, put_in in self._books.holdings():
             price = self._price(venue, asset, held)
             if price is None:
                 continue
             begun = self._start[venue, asset] + self._waiting.get((venue, asset), ZERO) * price
             start, now = start + begun, now + held * price
+            if asset in self._common:
+                brought, took = self._traded[venue, asset], self._paid[venue, asset]
+                arbitrage, fees = arbitrage + brought, fees - took
+                fx += held * price - begun - brought + took
+                continue
             arbitrage, fees = arbitrage + traded * price, fees - paid * price
             inventory += put_in * price - begun
         left = self._left()
@@ -70,13 +91,15 @@ class Equity(Folding):
             "fees_usd": fees,
             "funding_usd": ZERO,
             "residuals_usd": left,
+            "fx_usd": fx,
         }
         for name, amount in ours.items():
-            said: Decimal = getattr(event, name)
+            said: Decimal = getattr(event, name) or ZERO
             if said != amount:
                 what = f"says that {name} is {text(said)}; the books come to {text(amount)}"
                 self._findings.add(Check.EQUITY, record, what)
         parts = event.arbitrage_usd + event.inventory_usd + event.fees_usd + event.funding_usd + event.residuals_usd
+        parts += event.fx_usd or ZERO
         if event.now_usd - event.start_usd != parts:
             what = f"changes by {text(event.now_usd - event.start_usd)} USD, its parts by {text(parts)}"
             self._findings.add(Check.EQUITY, record, what)
@@ -100,6 +123,9 @@ class Equity(Folding):
         known = self._listings.fx.get(asset)
         if known is not None:
             return known
+        if asset in self._common:
+            rate = self._marks.rate(asset, quantity)
+            return None if rate is None else rate * self._listings.fx[self._common[asset]]
         for at in (venue, *self._venues):
             for symbol, listed in self._listings.symbols.items():
                 if listed.base == asset and listed.is_valued:

@@ -33,6 +33,7 @@ class Check(Enum):
     EXPOSURE = "exposure"
     PNL = "PnL"
     RESIDUALS = "residuals"
+    RATES = "rates"
     MARKS = "marks"
     EQUITY = "equity"
     COUNTERS = "counters"

@@ -18,7 +18,7 @@ _ONE = Decimal(1)
 
 @attrs.define
 class Listed:
-    """A symbol's assets, the value of its quote asset, and how each venue lists it.
+    """A symbol's assets, the value of its quote asset, and how each venue lists it; some quote it in another asset.
 
     ``is_valued``: the quote asset has a rate. What has none can be gone through by a loop, and else not be traded.
     """
@@ -28,6 +28,16 @@ class Listed:
     usd_per_quote: Decimal
     at: dict[str, InstrumentListed | InstrumentChanged] = attrs.field(factory=dict)
     is_valued: bool = True
+
+    def quote_at(self, venue: str) -> str:
+        """Return in which asset a venue quotes it."""
+        one = self.at.get(venue)
+        return self.quote if one is None else one.quote
+
+    def converted_at(self, venue: str) -> str | None:
+        """Return that asset where it isn't the symbol's own, and needs a rate."""
+        one = self.at.get(venue)
+        return None if one is None or one.counts_as is None else one.quote
 
 
 class Listings(Folding):
@@ -40,11 +50,11 @@ class Listings(Folding):
         self.fx = event.fx
 
     def _list(self, event: InstrumentListed | InstrumentChanged, record: Record) -> None:
-        listed = self.symbols.get(event.symbol)
+        listed, quote = self.symbols.get(event.symbol), event.counts_as or event.quote
         if listed is None:
-            listed = Listed(event.base, event.quote, self.fx.get(event.quote, _ONE), is_valued=event.quote in self.fx)
+            listed = Listed(event.base, quote, self.fx.get(quote, _ONE), is_valued=quote in self.fx)
             self.symbols[event.symbol] = listed
-        elif (listed.base, listed.quote) != (event.base, event.quote):
+        elif (listed.base, listed.quote) != (event.base, quote):
             self._findings.add(Check.INTENTS, record, f"lists other assets than {listed.base} and {listed.quote}")
         if isinstance(event, InstrumentChanged) and event.venue not in listed.at:
             self._findings.add(Check.INTENTS, record, "changes what was not listed there")

@@ -44,6 +44,9 @@ class Marks(Folding):
         self._is_marked = False
         self._bids: dict[str, Decimal] = {}
         self._asks: dict[str, Decimal] = {}
+        #: What a unit of a converted quote asset brings, and what it costs.
+        self._fx_bids: dict[str, Decimal] = {}
+        self._fx_asks: dict[str, Decimal] = {}
         self.dust: defaultdict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
         self._day = -1
         self._pnl: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -55,8 +58,22 @@ class Marks(Folding):
         self._stopped_value = ""
 
     def price(self, symbol: str, venue: str, quantity: Decimal) -> Decimal | None:
-        """Return at what a long or (below zero) short quantity could be traded away, as far as it was recorded."""
-        return (self._bids if quantity > 0 else self._asks).get(f"{symbol}@{venue}")
+        """Return at what a long or (below zero) short quantity could be traded away, as far as it was recorded; in the
+        symbol's quote asset.
+        """
+        return self._converted(symbol, venue, self._bids if quantity > 0 else self._asks)
+
+    def rate(self, asset: str, amount: Decimal) -> Decimal | None:
+        """Return what a unit of a converted quote asset was worth when it was marked; below zero it is to be bought."""
+        return (self._fx_asks if amount < 0 else self._fx_bids).get(asset)
+
+    def _converted(self, symbol: str, venue: str, prices: Mapping[str, Decimal]) -> Decimal | None:
+        price, listed = prices.get(f"{symbol}@{venue}"), self._listings.symbols.get(symbol)
+        asset = None if listed is None else listed.converted_at(venue)
+        if asset is None or price is None:
+            return price
+        rate = (self._fx_bids if prices is self._bids else self._fx_asks).get(asset)
+        return None if rate is None else price * rate
 
     def _begin(self, opened: CampaignOpened, _: Record) -> None:
         self._is_marked = opened.loss_basis == "marked"
@@ -64,6 +81,8 @@ class Marks(Folding):
     def _mark(self, event: MarketsMarked, record: Record) -> None:
         self._bids.update(event.bids)
         self._asks.update(event.asks)
+        self._fx_bids.update(event.fx_bids or {})
+        self._fx_asks.update(event.fx_asks or {})
         worth = self._worth()
         for symbol in sorted(worth.keys() | event.unrealised_usd.keys()):
             said, ours = event.unrealised_usd.get(symbol, ZERO), worth.get(symbol, ZERO)
@@ -132,8 +151,8 @@ class Marks(Folding):
         symbols = self._listings.symbols
         for _, trade in self._pairs.positions():
             entry, listed = trade.entry, symbols.get(trade.entry.symbol)
-            bid = self._bids.get(f"{entry.symbol}@{entry.buy_venue}")
-            ask = self._asks.get(f"{entry.symbol}@{entry.sell_venue}")
+            bid = self._converted(entry.symbol, entry.buy_venue, self._bids)
+            ask = self._converted(entry.symbol, entry.sell_venue, self._asks)
             if listed is not None and bid is not None and ask is not None:
                 received = bid * (BPS - listed.at[entry.buy_venue].taker_fee_bps)
                 paid = ask * (BPS + listed.at[entry.sell_venue].taker_fee_bps)
@@ -146,7 +165,7 @@ class Marks(Folding):
         ]
         held += [(symbol, venue, dust[0], dust[1]) for (symbol, venue), dust in self.dust.items() if dust[0]]
         for symbol, venue, quantity, booked in held:
-            price = (self._bids if quantity > 0 else self._asks).get(f"{symbol}@{venue}")
+            price = self.price(symbol, venue, quantity)
             listed = symbols.get(symbol)
             if price is not None and listed is not None:
                 worth[symbol] += (quantity * price - booked) * listed.usd_per_quote

@@ -112,12 +112,16 @@ class Orders(Folding):
         value = quantity * price
         fee = self._fee_of(event, record, price)
         self._books.fill(order.lock, event, value)
-        self.earned[event.quote] += (-value if is_buy else value) - fee
         pair = order.pair
+        common = event.quote
+        if event.fx_rate is not None:
+            common, value, fee = pair.listed.quote if pair else "", value * event.fx_rate, fee * event.fx_rate
+        self.earned[common] += (-value if is_buy else value) - fee
         if pair is not None:
             listed = pair.listed_as(event.symbol)
-            if (event.base, event.quote) != (listed.base, listed.quote):
-                add(Check.ANSWERS, record, f"moves other assets than {listed.base} and {listed.quote}")
+            quote = listed.quote_at(event.venue)
+            if (event.base, event.quote) != (listed.base, quote):
+                add(Check.ANSWERS, record, f"moves other assets than {listed.base} and {quote}")
             if not pair.has_ended and event.client_order_id in pair.offered:
                 quantity, value, fee = self._take_along(order, pair, event, fee)
             flow = order.late if pair.has_ended else pair.flow(event.symbol, event.venue)
@@ -134,7 +138,7 @@ class Orders(Folding):
         offered = pair.offered[event.client_order_id].quantity
         own_before = order.unfilled - offered
         own = max(ZERO, min(event.quantity, own_before))
-        beyond, price = event.quantity - own, event.price
+        beyond, price = event.quantity - own, event.price if event.fx_rate is None else event.price * event.fx_rate
         if not beyond:
             return own, own * price, fee
         paid = fee

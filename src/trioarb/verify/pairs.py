@@ -11,6 +11,7 @@ from trioarb.model.event import (
     Intent,
     OrderSubmitted,
     PairEnded,
+    PairOpened,
     PositionClosed,
     PositionOpened,
     Record,
@@ -102,7 +103,7 @@ class Pairs(Folding):
     def _enter(self, record: Record, event: Intent, listed: Listed, loop: Loop | None) -> Trade:
         if not self._trade_ids.add(event.trade_id):
             self._findings.add(Check.INTENTS, record, "enters a trade that there was already")
-        reserved = event.quantity * max(event.buy_limit, event.sell_limit) * listed.usd_per_quote
+        reserved = event.quantity * _higher_limit(event) * listed.usd_per_quote
         if loop is not None:
             reserved = loop.reserved_usd
         if event.reserved_usd != reserved:
@@ -339,7 +340,7 @@ class Pairs(Folding):
         if event.pnl_usd != pnl_usd:
             what = f"says a PnL of {text(event.pnl_usd)} USD; cash, fees and what is left come to {text(pnl_usd)}"
             add(Check.PNL, record, what)
-        worth = event.dust * max(opened.buy_limit, opened.sell_limit) * fx * _DUST
+        worth = event.dust * _higher_limit(opened) * fx * _DUST
         if abs(event.dust_value_usd) > worth:
             add(Check.PNL, record, f"values {text(event.dust)} of dust at {text(event.dust_value_usd)} USD")
         trade.pnl_usd += event.pnl_usd
@@ -377,6 +378,15 @@ class Pairs(Folding):
         exits.sell_value += flow.sell_value
 
 
+def _higher_limit(opened: Intent) -> Decimal:
+    """Return the higher limit of a pair, in its symbol's quote asset."""
+    buying, selling = opened.buy_limit, opened.sell_limit
+    if isinstance(opened, PairOpened):
+        buying = buying if opened.buy_fx is None else buying * opened.buy_fx
+        selling = selling if opened.sell_fx is None else selling * opened.sell_fx
+    return max(buying, selling)
+
+
 def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
     """Return whether an order locks what it sells, or the most that it may cost, a fee included."""
     if not is_buy:
@@ -384,7 +394,7 @@ def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
     instrument = listed.at.get(event.venue)
     fee_bps = instrument.taker_fee_bps if instrument is not None and instrument.taker_fee_bps > 0 else ZERO
     cost = event.quantity * event.limit_price * (BPS + fee_bps)
-    return event.locked_asset == listed.quote and event.locked * BPS == cost
+    return event.locked_asset == listed.quote_at(event.venue) and event.locked * BPS == cost
 
 
 def _is_leg_of(pair: Pair, event: OrderSubmitted) -> bool:

@@ -27,6 +27,7 @@ from trioarb.verify.marks import Marks
 from trioarb.verify.orders import Orders
 from trioarb.verify.pairs import Pairs
 from trioarb.verify.positions import Positions
+from trioarb.verify.rates import Rates
 from trioarb.verify.residuals import Residuals
 from trioarb.verify.taken import Taken
 from trioarb.verify.universe import Universe
@@ -71,6 +72,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
             model.ResidualResolved,
         ),
     ),
+    Check.RATES: ("rates", (model.FxRated,)),
     Check.MARKS: ("marks", (model.MarketsMarked, model.FillsMarkedOut)),
     Check.EQUITY: ("statements", (model.EquityStated,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
@@ -146,6 +148,7 @@ class Verifier:
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
+        self._rates = Rates(findings, self._listings)
         self._counters = Counters(findings, self._entries.decided)
         #: What the journal's own state makes of the events, to be compared; none once it could not go on.
         self._ledger: Ledger | None = Ledger()
@@ -171,6 +174,7 @@ class Verifier:
             self._marks,
             self._markouts,
             self._equity,
+            self._rates,
             self._counters,
         )
 
