@@ -172,3 +172,15 @@ def test_summary_and_export_have_them() -> None:
         assert row["filled"] == event.filled_ns
     told = summarise(report_of(result.campaign))["markouts"]
     assert [one["after"]["1s"]["fills"] for one in told] == [1, 1]
+
+
+def test_fills_of_orders_that_rested_are_told_from_those_that_took() -> None:
+    text = (Path(__file__).parents[2] / "configs" / "maker_taker.toml").read_text(encoding="utf-8")
+    result = run_virtual(text, overrides=["engine.markouts=true", "session.max_runtime_seconds=120"])
+
+    resting = {one["client_order_id"] for one in result.of_type("order_submitted") if one.get("time_in_force") == "gtc"}
+    found = [event for _, event in marked(result)]
+    assert found
+    for event in found:
+        assert event.rests == (event.client_order_id in resting)
+    assert {one["rests"] for one in markouts(result.campaign.state) or []} == {True, False}

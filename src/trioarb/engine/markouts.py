@@ -35,6 +35,7 @@ class _Fills:
 
     first: OrderFilled
     purpose: Purpose
+    rests: bool
     filled_ns: int
     quantity: Decimal = ZERO
     value: Decimal = ZERO
@@ -48,24 +49,24 @@ class _Pending:
         self._parts, self._boards = campaign.parts, campaign.world.boards
         self._waiting: tuple[deque[_Fills], ...] = tuple(deque() for _ in HORIZONS)
         self._last: _Fills | None = None
-        #: Of the orders without a last word: one that rests for long is forgotten elsewhere as soon as it is filled.
-        self._purposes: dict[str, Purpose] = {}
+        #: The orders without a last word: one that rests for long is forgotten elsewhere as soon as it is filled.
+        self._orders: dict[str, OrderSubmitted] = {}
 
     def hear(self, event: Event, now_ns: int) -> bool:
         """Note orders that come and go, and what they fill; say whether somebody has to look earlier than before."""
         match event:
             case OrderSubmitted():
-                self._purposes[event.client_order_id] = event.purpose
+                self._orders[event.client_order_id] = event
             case OrderCancelled() | OrderExpired() | OrderRejected():
-                self._purposes.pop(event.client_order_id, None)
+                self._orders.pop(event.client_order_id, None)
             case OrderFilled():
                 order = self._parts.trades.order(event.client_order_id)
-                purpose = self._purposes.get(event.client_order_id) or (order.submitted.purpose if order else None)
+                submitted = self._orders.get(event.client_order_id) or (order.submitted if order else None)
                 if order is None or order.is_done:
-                    self._purposes.pop(event.client_order_id, None)
-                if purpose is not None:
+                    self._orders.pop(event.client_order_id, None)
+                if submitted is not None:
                     due_ns = self.due_ns
-                    self._add(event, purpose, now_ns)
+                    self._add(event, submitted, now_ns)
                     return due_ns is None or due_ns > now_ns + HORIZONS[0] * SECOND_NS
         return False
 
@@ -81,10 +82,10 @@ class _Pending:
             default=None,
         )
 
-    def _add(self, fill: OrderFilled, purpose: Purpose, now_ns: int) -> None:
+    def _add(self, fill: OrderFilled, order: OrderSubmitted, now_ns: int) -> None:
         fills = self._last
         if fills is None or fills.filled_ns != now_ns or fills.first.client_order_id != fill.client_order_id:
-            fills = self._last = _Fills(fill, purpose, now_ns)
+            fills = self._last = _Fills(fill, order.purpose, order.rests, now_ns)
             self._waiting[0].append(fills)
         fills.quantity = EXACT.add(fills.quantity, fill.quantity)
         fills.value = EXACT.add(fills.value, EXACT.multiply(fill.quantity, fill.price))
@@ -124,6 +125,7 @@ class _Pending:
                 symbol=first.symbol,
                 side=first.side,
                 purpose=fills.purpose,
+                rests=fills.rests,
                 filled_ns=fills.filled_ns,
                 quantity=fills.quantity,
                 value=fills.value,

@@ -476,8 +476,8 @@ class OrderFilled(Event, frozen=True, kw_only=True):
 class FillsMarkedOut(Event, frozen=True, kw_only=True):
     """Where the mid of an order's venue stood a second, ten and sixty after fills that came at ``filled_ns``.
 
-    ``value``: Σ quantity × price of these fills, in quote asset. A mid is absent where a side was withdrawn, and where
-    the campaign ended before.
+    ``value``: Σ quantity × price of these fills, in quote asset. ``rests``: the order stayed at its venue. A mid is
+    absent where a side was withdrawn, and where the campaign ended before.
     """
 
     client_order_id: str
@@ -485,6 +485,7 @@ class FillsMarkedOut(Event, frozen=True, kw_only=True):
     symbol: str
     side: Side
     purpose: Purpose
+    rests: bool
     filled_ns: int
     quantity: Decimal
     value: Decimal

@@ -199,6 +199,7 @@ TABLES = (
             _text("symbol"),
             _text("side", "buy, sell"),
             _text("purpose", "of the order: leg, hedge, unwind, …"),
+            Column("rests", Kind.FLAG, "whether the order stayed at its venue"),
             _decimal("quantity", "base asset"),
             _decimal("value", "quote asset"),
             _decimal(

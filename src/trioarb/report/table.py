@@ -249,10 +249,10 @@ def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:
 def _markouts(report: Report) -> Iterator[tuple[str, str | Text]]:
     """Yield how markets went on after the fills of legs; below zero is against us."""
     found = report.state.markouts.of.items()
-    for (venue, side, purpose), by_horizon in sorted(found, key=lambda one: (one[0][0], one[0][1].value)):
-        if purpose is Purpose.LEG:
-            shown = (f"{seconds} s {bps(float(one.bps))}" for seconds, one in by_horizon.items() if one.bps is not None)
-            yield f"{side.value} at {venue}", ", ".join(shown)
+    legs = (one for one in found if one[0][2] is Purpose.LEG)
+    for (venue, side, _, rests), by_horizon in sorted(legs, key=lambda one: (one[0][0], one[0][1].value, one[0][3])):
+        shown = (f"{seconds} s {bps(float(one.bps))}" for seconds, one in by_horizon.items() if one.bps is not None)
+        yield f"{'resting ' if rests else ''}{side.value} at {venue}", ", ".join(shown)
 
 
 def _missed(report: Report) -> Iterator[tuple[str, str | Text]]:

@@ -36,13 +36,13 @@ class Markout:
 
 
 class Markouts(Folding):
-    """Folds markouts by venue, side and purpose, and there by seconds after the fill.
+    """Folds markouts by venue, side, purpose and whether the orders rested, and there by seconds after the fill.
 
     Those of an instrument whose quote asset has no rate are left out; their mids are in the journal.
     """
 
     def __init__(self) -> None:
-        self.of: defaultdict[tuple[str, Side, Purpose], dict[int, Markout]] = defaultdict(dict)
+        self.of: defaultdict[tuple[str, Side, Purpose, bool], dict[int, Markout]] = defaultdict(dict)
         self._fx: dict[str, Decimal] = {}
         self._usd: dict[tuple[str, str], Decimal] = {}
 
@@ -57,7 +57,7 @@ class Markouts(Folding):
         usd = self._usd.get((marked.symbol, marked.venue))
         if usd is None:
             return
-        by_horizon = self.of[marked.venue, marked.side, marked.purpose]
+        by_horizon = self.of[marked.venue, marked.side, marked.purpose, marked.rests]
         value = EXACT.multiply(marked.value, usd)
         for seconds, gain in gains_of(marked).items():
             one = by_horizon.setdefault(seconds, Markout())

@@ -11,7 +11,6 @@ import attrs
 from trioarb.journal.fold import Folding
 from trioarb.model.event import FillsMarkedOut, OrderFilled, OrderSubmitted, Record
 from trioarb.model.number import ZERO
-from trioarb.model.order import Purpose
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Markouts"]
@@ -24,13 +23,13 @@ _KNOWN_NS = 180 * _SECOND_NS
 @attrs.define
 class _Fills:
     fill: OrderFilled
-    purpose: Purpose | None
+    order: OrderSubmitted | None
     quantity: Decimal = ZERO
     value: Decimal = ZERO
 
 
 class Markouts(Folding):
-    """Folds fills. Decimal arithmetic has to be exact around it. ``purpose_of`` says what an order was for."""
+    """Folds fills. Decimal arithmetic has to be exact around it. ``submitted`` finds an order."""
 
     def __init__(self, findings: Findings, submitted: Callable[[str], OrderSubmitted | None]) -> None:
         self._findings = findings
@@ -42,8 +41,7 @@ class Markouts(Folding):
         key = fill.client_order_id, record.ts_ns
         fills = self._fills.get(key)
         if fills is None:
-            order = self._submitted(fill.client_order_id)
-            fills = self._fills[key] = _Fills(fill, None if order is None else order.purpose)
+            fills = self._fills[key] = _Fills(fill, self._submitted(fill.client_order_id))
         fills.quantity += fill.quantity
         fills.value += fill.quantity * fill.price
         while record.ts_ns - next(iter(self._fills))[1] > _KNOWN_NS:
@@ -60,8 +58,9 @@ class Markouts(Folding):
             add(Check.MARKS, record, "marks out fills of another venue, symbol or side")
         if (event.quantity, event.value) != (fills.quantity, fills.value):
             add(Check.MARKS, record, "marks out another quantity or value than was filled then")
-        if fills.purpose is not None and event.purpose is not fills.purpose:
-            add(Check.MARKS, record, f"calls an order a {event.purpose.value} that is a {fills.purpose.value}")
+        order = fills.order
+        if order is not None and (event.purpose, event.rests) != (order.purpose, order.rests):
+            add(Check.MARKS, record, f"marks out an order as another than {event.client_order_id} was submitted as")
         for seconds, mid in ((1, event.mid_1s), (10, event.mid_10s), (60, event.mid_60s)):
             if mid is not None and (mid <= 0 or record.ts_ns < event.filled_ns + seconds * _SECOND_NS):
                 add(Check.MARKS, record, f"can't know such a mid {seconds} s after its fills")
