@@ -129,8 +129,8 @@ def second_opinion(result: CampaignResult, books: Books) -> None:
     assert set(facts.unknown_orders) == books.unanswered
 
 
-#: What is computed again here is what pairs do: no residual is worked off, and losses are those that were realised.
-PLAIN = ('execution.residual_policy="hold"', 'engine.loss_basis="realised"')
+#: Losses are those that were realised: marks are recorded with answers only.
+PLAIN = ('engine.loss_basis="realised"',)
 
 
 def audited(config: str | Mapping[str, Any], *, plugins: Any = None, overrides: Sequence[str] = ()) -> CampaignResult:

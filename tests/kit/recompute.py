@@ -109,6 +109,14 @@ class Order:
     ended: bool = False
     unknown: bool = False
     late: Flow = field(default_factory=Flow)
+    offered: Fraction = _NONE
+    #: Where the residual is that it works off, if that is another venue.
+    home: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it is to trade a residual away."""
+        return bool(self.event["purpose"] == "work")
 
 
 @dataclass
@@ -122,6 +130,13 @@ class Rest:
     residual: Event
     quantity: Fraction
     pnl: Fraction
+
+    def name(self, orders: Mapping[str, Order]) -> str:
+        """Return the id that it has to have."""
+        order_id, before = self.residual[_ORDER], self.residual["residual_id"]
+        if not orders[order_id].works:
+            return f"{before}.late"
+        return f"{before.partition('.w')[0]}.w{order_id.rpartition('-')[2]}"
 
 
 @dataclass
@@ -143,6 +158,9 @@ class Pair:
     residuals: list[Event] = field(default_factory=list)
     dust: defaultdict[str, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     dust_value: Fraction = _NONE
+    #: By how much the order that follows is larger, for what was left; and what was traded of that, by venue.
+    offered: dict[str, Fraction] = field(default_factory=dict)
+    taken: defaultdict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))
     closed: Event | None = None
     ended: bool = False
     reopened: bool = False
@@ -226,7 +244,11 @@ class Books:
         self._residuals: dict[str, Event] = {}
         #: What dust cost in USD, by symbol and venue; below zero where it is short.
         self._dust_cost: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
+        #: Quantity and booked value of dust, by symbol and venue.
+        self._dust: defaultdict[tuple[str, str], list[Fraction]] = defaultdict(lambda: [_NONE, _NONE])
         self._residual_ids: set[str] = set()
+        #: A balance that differed, of which the deposit is to follow.
+        self._differed: Event | None = None
         #: The order whose late word is being recorded, and the residual that has to follow what it resolves.
         self._learning: str | None = None
         #: An order that was taken up again after its pair had ended; and the venues whose updates are down.
@@ -331,7 +353,7 @@ class Books:
         if kind in ("guard_tripped", "markets_marked") or (kind == "decided" and event["answer"] == "STOP"):
             return
         if self._rest is not None:
-            if kind != "residual_left" or event["residual_id"] != f"{self._rest.residual['residual_id']}.late":
+            if kind != "residual_left" or event["residual_id"] != self._rest.name(self._orders):
                 self._problem(f"comes before what is left of {self._rest.residual['residual_id']}")
         elif self._learning is not None and kind != "residual_resolved" and event.get(_ORDER) != self._learning:
             self._problem(f"comes between the late word of {self._learning} and what it changes")
@@ -392,9 +414,18 @@ class Books:
 
     def _on_deposited(self, event: Event) -> None:
         amount = number(event["amount"])
-        if amount <= 0:
+        differed, self._differed = self._differed, None
+        if (event["reason"] == "difference") != (differed is not None):
+            self._problem("deposits a difference that nothing names, or follows one that it isn't")
+        elif differed is not None:
+            self._same(event["amount"], number(differed["held"]) - number(differed["booked"]), "amount")
+        elif amount <= 0:
             self._problem("deposits nothing")
         self.assets[event["venue"]][event["asset"]].initial += amount
+
+    def _on_balance_differed(self, event: Event) -> None:
+        self._same(event["booked"], self.assets[event["venue"]][event["asset"]].final, "booked")
+        self._differed = event
 
     def _on_phase_entered(self, event: Event) -> None:
         self._phases.append(event["phase"])
@@ -633,6 +664,9 @@ class Books:
                 self._problem(f"ends a pair whose order {order_id} is under way")
         if sorted(open_orders) != sorted(residual[_ORDER] for residual in pair.residuals if _ORDER in residual):
             self._problem(f"ends a pair without the last word of {open_orders}, for which no residual stands")
+        for venue, flow in pair.taken.items():
+            if flow.net or flow.cash or flow.fees:
+                self._problem(f"ends a pair that traded {float(flow.net)} at {venue} for what was left there, untold")
         self._same(event["bought"], pair.bought, "bought")
         self._same(event["sold"], pair.sold, "sold")
         fees = sum((flow.fees for flow in pair.flows.values()), _NONE)
@@ -740,6 +774,8 @@ class Books:
         cost = abs(quantity) * number(event["price"]) * self._fx(symbol)
         self._same(event["cost_usd"], cost, "cost_usd")
         self._dust_cost[symbol, venue] += cost if quantity > 0 else -cost
+        dust = self._dust[symbol, venue]
+        dust[0], dust[1] = dust[0] + quantity, dust[1] + number(event["booked_value"])
         self._sample()
 
     def _on_residual_left(self, event: Event) -> None:
@@ -768,6 +804,97 @@ class Books:
         else:
             self._problem("is left by no pair in flight")
         self._sample()
+
+    def _on_residual_worked(self, event: Event) -> None:
+        residual = self._residuals.get(event["residual_id"])
+        if residual is None or _ORDER in residual or residual["symbol"] != event["symbol"]:
+            self._problem("works off a residual that isn't open, or waits for an order")
+            return
+        self._residuals[event["residual_id"]] = {**residual, _ORDER: event[_ORDER]}
+
+    def _on_residual_offered(self, event: Event) -> None:
+        pair, quantity = self._flying.get(event["pair_id"]), number(event["quantity"])
+        if pair is None or event["venue"] not in pair.flows or event["symbol"] != pair.event["symbol"]:
+            self._problem("offers what was left to no pair in flight")
+            return
+        here = [number(one["quantity"]) for one in self._workable(event)]
+        here.append(self._dust[event["symbol"], event["venue"]][0])
+        sign = 1 if event["venue"] == pair.event["sell_venue"] else -1
+        if not 0 < quantity <= sum((sign * one for one in here if sign * one > 0), _NONE):
+            self._problem(f"offers {event['quantity']}, which isn't left there")
+        pair.offered[event[_ORDER]] = quantity
+
+    def _workable(self, place: Event) -> list[Event]:
+        """Return the residuals at a place that wait for no order."""
+        return [
+            one
+            for one in self._residuals.values()
+            if (one["symbol"], one["venue"]) == (place["symbol"], place["venue"]) and _ORDER not in one
+        ]
+
+    def _on_residual_taken(self, event: Event) -> None:
+        pair, symbol, venue = self._flying.get(event["pair_id"]), event["symbol"], event["venue"]
+        quantity, rest, fx = number(event["quantity"]), number(event["rest"]), self._fx(symbol)
+        residual_id, booked_rest = event.get("residual_id"), number(event["booked_value"])
+        if pair is None:
+            self._problem("is taken by no pair in flight")
+            return
+        flow = pair.taken[venue]
+        flow.add(
+            buying=quantity < 0, quantity=-abs(quantity), value=-abs(number(event["value"])), fee=-number(event["fees"])
+        )
+        if residual_id is None:
+            held, booked = self._dust[symbol, venue]
+            cost = self._dust_cost[symbol, venue]
+            self._dust[symbol, venue] = [rest, booked_rest]
+            self._dust_cost[symbol, venue] = number(event["cost_usd"]) * (1 if cost > 0 else -1)
+            self._cash_usd[symbol] += (booked_rest - booked) * fx
+        else:
+            residual = self._residuals.pop(residual_id, None)
+            if residual is None or (residual["symbol"], residual["venue"]) != (symbol, venue) or _ORDER in residual:
+                self._problem(f"takes {residual_id}, which is not open there")
+                return
+            held, booked, cost = (number(residual[key]) for key in ("quantity", "booked_value", "cost_usd"))
+            self._shrink(residual, event["rest"], event["booked_value"], event["cost_usd"])
+        self._check_rest(event, held, quantity, rest)
+        self._close_to(event["booked_value"], booked * rest / held, "booked_value", abs(booked))
+        self._close_to(event["cost_usd"], abs(cost) * rest / held, "cost_usd", abs(cost))
+        pnl = (number(event["value"]) - number(event["fees"]) + booked_rest - booked) * fx
+        self._same(event["pnl_usd"], pnl, "pnl_usd")
+        self._same(event["fees_usd"], number(event["fees"]) * fx, "fees_usd")
+        self._realise(symbol, pnl, number(event["fees_usd"]))
+        self._sample()
+
+    def _on_residuals_netted(self, event: Event) -> None:
+        long, short = self._residuals.pop(event["long_id"], None), self._residuals.pop(event["short_id"], None)
+        if long is None or short is None or _ORDER in long or _ORDER in short:
+            self._problem("nets residuals that are not open, or wait for an order")
+            return
+        if long["symbol"] != short["symbol"] or not number(long["quantity"]) > 0 > number(short["quantity"]):
+            self._problem("nets residuals that don't hedge each other")
+        quantity, change = number(event["quantity"]), _NONE
+        for name, one, sign in (("long", long, 1), ("short", short, -1)):
+            rest, booked, cost = (event[f"{name}_{key}"] for key in ("rest", "booked_value", "cost_usd"))
+            held = number(one["quantity"])
+            self._check_rest(event, held, sign * quantity, number(rest))
+            before = number(one["booked_value"])
+            self._close_to(booked, before * number(rest) / held, f"{name}_booked_value", abs(before))
+            self._close_to(cost, number(one["cost_usd"]) * number(rest) / held, f"{name}_cost_usd")
+            change += number(booked) - before
+            self._shrink(one, rest, booked, cost)
+        pnl = change * self._fx(event["symbol"])
+        self._same(event["pnl_usd"], pnl, "pnl_usd")
+        self._realise(event["symbol"], pnl, _NONE)
+        self._sample()
+
+    def _check_rest(self, event: Event, held: Fraction, quantity: Fraction, rest: Fraction) -> None:
+        if not quantity or quantity + rest != held or rest * quantity < 0:
+            self._problem(f"takes {float(quantity)} of {float(held)} and leaves {float(rest)}")
+
+    def _shrink(self, residual: Event, rest: str, booked_value: str, cost_usd: str) -> None:
+        if number(rest):
+            left = {"quantity": rest, "booked_value": booked_value, "cost_usd": cost_usd}
+            self._residuals[residual["residual_id"]] = {**residual, **left}
 
     def _leave_at_end(self, event: Event, pair: Pair, trade: Trade) -> None:
         """A pair is about to end and leaves this: what is uneven, or what an order without an answer may fill."""
@@ -815,6 +942,8 @@ class Books:
             self._problem("is not known, although its order's fate is")
         self._same(event["quantity"], rest.quantity, "quantity")
         price = number(before["average_price"]) if _held(before) else abs(late.cash / late.net)
+        if abs(rest.quantity) > abs(_held(before)) > 0:  # it was made larger
+            price = (abs(_held(before)) * price + abs(late.cash)) / abs(rest.quantity)
         self._close_to(event["average_price"], price, "average_price")
         self._resolve(rest.resolved, rest.pnl + number(event["booked_value"]))
 
@@ -826,10 +955,11 @@ class Books:
         trade, order = self.trades[residual["trade_id"]], self._orders.get(residual.get(_ORDER, ""))
         if event["symbol"] != residual["symbol"]:
             self._problem("resolves a residual of another symbol")
-        if order is None or not order.ended or residual[_ORDER] != self._learning:
+        if order is None or not order.ended or (residual[_ORDER] != self._learning and not order.works):
             self._problem("resolves a residual whose order's fate was not learnt")
             return
-        self._learning = None
+        if not order.works:
+            self._learning = None
         trade.left[residual["venue"]] -= _held(residual)
         self._same(event["fees_usd"], order.late.fees * self._fx(residual["symbol"]), "fees_usd")
         pnl = order.late.cash - order.late.fees - number(residual["booked_value"])
@@ -972,9 +1102,13 @@ class Books:
             self._urgent[venue, event["locked_asset"]] += order.locked
         elif short_of > self._urgent[venue, event["locked_asset"]] - pair.urgent_before[venue, event["locked_asset"]]:
             self._problem(f"is an entry's leg that locks {float(short_of)} {event['locked_asset']} more than is free")
+        if order.works:
+            self._check_work(order)
+            return
         if pair is None:
             self._problem("submits an order of a pair that is not in flight")
             return
+        order.offered = pair.offered.get(order_id, _NONE)
         pair.orders.append(order_id)
         opened = pair.event
         if venue not in pair.flows or symbol != opened["symbol"]:
@@ -982,7 +1116,8 @@ class Books:
         if event["purpose"] == "leg":
             leg = ("buy", "buy_limit") if venue == opened["buy_venue"] else ("sell", "sell_limit")
             announced, lot = number(opened["quantity"]), number(rules["lot_size"])
-            if (side, event["limit_price"], order.quantity) != (leg[0], opened[leg[1]], announced - announced % lot):
+            own = order.quantity - order.offered
+            if (side, event["limit_price"], own) != (leg[0], opened[leg[1]], announced - announced % lot):
                 self._problem("is not the leg that its pair announced")
             if pair.is_entry and "DRAINING" in self._phases:
                 self._problem("submits an entry while the campaign drains")
@@ -990,6 +1125,20 @@ class Books:
             self._problem("completes an entry, or hedges or unwinds an exit")
         elif (side == "buy") != (pair.bought < pair.sold) or order.quantity > abs(pair.bought - pair.sold):
             self._problem(f"doesn't even out {float(pair.bought)} bought and {float(pair.sold)} sold")
+
+    def _check_work(self, order: Order) -> None:
+        """It trades away what a pair left, or at the end makes that larger first."""
+        event = order.event
+        residual = next((one for one in self._residuals.values() if one.get(_ORDER) == event[_ORDER]), None)
+        if residual is None or (residual["symbol"], residual["pair_id"]) != (event["symbol"], event["pair_id"]):
+            self._problem("is to work off a residual that no residual_worked names")
+            return
+        order.home, quantity = residual["venue"], number(residual["quantity"])
+        if (event["side"] == "sell") != (quantity > 0):
+            if "DRAINING" not in self._phases:
+                self._problem("makes a residual larger before the end")
+        elif order.quantity > abs(quantity):
+            self._problem("trades away more than is left")
 
     def _fee_value(self, event: Event, quantity: Fraction, value: Fraction) -> Fraction:
         """Check a fill's fee, and return what it is worth in quote asset."""
@@ -1037,10 +1186,16 @@ class Books:
                 self._problem(f"leaves {float(books[asset].final)} {asset} at {venue}")
         pair = self._pairs[submitted["pair_id"]]
         trade = self.trades[pair.event["trade_id"]]
+        self._cash_usd[symbol] += ((-value if buying else value) - fee_value) * self._fx(symbol)
+        beyond = min(max(order.filled - (order.quantity - order.offered), _NONE), quantity)
+        if beyond and not pair.ended:
+            # What is filled beyond the pair's own; its part of the fee is cut after fifteen digits.
+            paid = fee_value if beyond == quantity else Fraction(round(fee_value * beyond / quantity * 10**15), 10**15)
+            pair.taken[venue].add(buying=buying, quantity=beyond, value=beyond * price, fee=paid)
+            quantity, value, fee_value = quantity - beyond, value - beyond * price, fee_value - paid
         flow = order.late if pair.ended else pair.flows[venue]
         flow.add(buying=buying, quantity=quantity, value=value, fee=fee_value)
-        self._cash_usd[symbol] += ((-value if buying else value) - fee_value) * self._fx(symbol)
-        trade.net[venue] += quantity if buying else -quantity
+        trade.net[order.home or venue] += quantity if buying else -quantity
         if not pair.is_entry and not pair.ended:
             trade.exits.add(buying=buying, quantity=quantity, value=value, fee=fee_value)
         if order.filled == order.quantity:
@@ -1114,7 +1269,7 @@ class Books:
             self._problem("is about an order that was never submitted")
         elif order.ended:
             self._problem("is about an order that has ended")
-        elif self._pairs[order.event["pair_id"]].ended:
+        elif self._pairs[order.event["pair_id"]].ended and not order.works:
             if event["type"] == "order_unknown" or order_id not in (
                 one.get(_ORDER) for one in self._residuals.values()
             ):

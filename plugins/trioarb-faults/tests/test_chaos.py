@@ -81,8 +81,7 @@ def _filled_late(result: CampaignResult) -> int:
 
 @pytest.fixture(scope="module")
 def chaos() -> CampaignResult:
-    # What is left stays: the books that are kept a second time don't follow how residuals are worked off.
-    return run_virtual(CHAOS.read_text(), overrides=['execution.residual_policy="hold"'])
+    return run_virtual(CHAOS.read_text())
 
 
 @pytest.mark.parametrize("fault", SEEN, ids=lambda fault: fault.value)
