@@ -30,7 +30,7 @@ from trioarb.model.market import Level
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind
-from trioarb.state.trades import fee_of
+from trioarb.state.trades import fee_of, value_of
 
 __all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions"]
 
@@ -227,6 +227,7 @@ class Attributions(Folding):
         self._fx: dict[str, Decimal] = {}
         #: By symbol and venue.
         self._quotes: dict[tuple[str, str], str] = {}
+        self._counted: dict[tuple[str, str], str] = {}
         self._fee_bps: dict[tuple[str, str], Decimal] = {}
         #: The latest entry of each symbol that was allowed: its pair comes next.
         self._decided: dict[str, Decided] = {}
@@ -257,6 +258,7 @@ class Attributions(Folding):
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         place = listed.symbol, listed.venue
         self._quotes[place], self._fee_bps[place] = listed.quote, listed.taker_fee_bps
+        self._counted[place] = listed.counts_as or listed.quote
 
     def _decide(self, decided: Decided, _: Record) -> None:
         if decided.answer is Answer.ALLOW:
@@ -285,8 +287,8 @@ class Attributions(Folding):
         return _Trade(opened, decided, legs, self._usd(*buy), fees)
 
     def _usd(self, symbol: str, venue: str) -> Decimal:
-        """Return what the quote asset there is worth."""
-        return self._fx.get(self._quotes.get((symbol, venue), ""), ZERO)
+        """Return what the asset is worth that is counted in there."""
+        return self._fx.get(self._counted.get((symbol, venue), ""), ZERO)
 
     def _submit(self, order: OrderSubmitted, _: Record) -> None:
         trade = self._pairs.get(order.pair_id)
@@ -303,7 +305,8 @@ class Attributions(Folding):
             is_buy, value = fill.side is Side.BUY, fill.quantity * fill.price
             brought = -value if is_buy else value
             if order.pair_id != trade.opened.pair_id:
-                trade.exit_usd += brought * self._usd(fill.symbol, fill.venue)
+                counted = value_of(fill)
+                trade.exit_usd += (-counted if is_buy else counted) * self._usd(fill.symbol, fill.venue)
                 return
             leg = trade.legs.get(fill.venue)
             if leg is None:
