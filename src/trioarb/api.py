@@ -3,6 +3,7 @@
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
+from trioarb.model.contract import Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
@@ -74,6 +75,9 @@ from trioarb.settings.types import (
     FeeBps,
     Fraction,
     Hour,
+    IntervalHours,
+    Leverage,
+    MarginBps,
     Milliseconds,
     Money,
     NonNegativeBps,
@@ -104,6 +108,8 @@ __all__ = [
     "Bps",
     "CampaignTime",
     "ClientIds",
+    "ContractTerms",
+    "Contracts",
     "Count",
     "Exchange",
     "ExchangeContext",
@@ -119,12 +125,15 @@ __all__ = [
     "GuardTierSpec",
     "GuardTripped",
     "Hour",
+    "IntervalHours",
     "Instrument",
     "InstrumentStatus",
+    "Leverage",
     "Levels",
     "Listing",
     "Log",
     "LogReader",
+    "MarginBps",
     "MarketContext",
     "MarketData",
     "MarketDataError",
@@ -187,6 +196,7 @@ __all__ = [
     "VenueOrder",
     "ceil_to",
     "check_ticks",
+    "contract_of",
     "event",
     "exact_decimal",
     "floor_to",

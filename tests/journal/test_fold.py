@@ -36,6 +36,7 @@ from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
+from trioarb.state.margins import Margins
 from trioarb.state.marks import Marks
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
@@ -208,7 +209,7 @@ async def fresh(kept: Kept, symbols: Sequence[str]) -> AsyncIterator[tuple[Journ
     assert kept.campaign is not None
     config = kept.loaded.config
     ledger, trades, exposure, statistics = Ledger(), Trades(), Exposure(), Statistics()
-    funds = Funds(ledger, kept.campaign.parts.instruments, config.execution.unwind_slippage_bps)
+    funds = Funds(ledger, Margins(ledger, {}), kept.campaign.parts.instruments, config.execution.unwind_slippage_bps)
     journal, tiers = Journal(lambda: 0), dict[str, CheckedGuard]()
     async with AsyncExitStack() as stack:
         for table in config.guards:

@@ -21,6 +21,8 @@ from trioarb.api import (
     ZERO,
     Account,
     Amount,
+    Contracts,
+    ContractTerms,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
@@ -28,7 +30,9 @@ from trioarb.api import (
     Fill,
     Instrument,
     InstrumentStatus,
+    Leverage,
     Listing,
+    MarginBps,
     Milliseconds,
     Money,
     Offer,
@@ -59,6 +63,7 @@ from trioarb.api import (
     text,
 )
 from trioarb.builtin.paper_latency import Latency
+from trioarb.builtin.paper_margin import MarginAccount
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for, matched, own_side, within
 from trioarb.builtin.paper_resting import Resting, RestingFills
 from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState, Rested
@@ -114,10 +119,20 @@ class SymbolRules:
 
 @attrs.frozen(kw_only=True)
 class PaperSettings:
-    account: Account = setting(Account.SPOT, doc="spot: sell what is owned; margin: also what is borrowed")
+    account: Account = setting(
+        Account.SPOT,
+        doc="spot: sell what is owned; margin: also what is borrowed; perpetual: contracts, margined in quote asset",
+    )
     max_borrow_usd: Money = setting(
         ZERO, doc="margin: how far a symbol's base asset may go below zero", concerns="borrowing"
     )
+    leverage: Leverage = setting(
+        Decimal(1), doc="perpetual: a position's value ÷ the margin that opening it needs", concerns="margin"
+    )
+    maintenance_margin_bps: MarginBps = setting(
+        Decimal(50), doc="perpetual: of the value of all positions, what the account has to hold, or is liquidated"
+    )
+    liquidation_fee_bps: FeeBps | None = setting(None, doc="perpetual: fee of a liquidation; absent: taker_fee_bps")
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
     maker_fee_bps: FeeBps | None = setting(None, doc="fee of what fills at rest; absent: taker_fee_bps")
     fee_tiers: tuple[FeeTier, ...] = setting(
@@ -174,12 +189,36 @@ class PaperSettings:
     )
 
     def __attrs_post_init__(self) -> None:
+        if self.account is Account.PERPETUAL:
+            self._check_perpetual()
         steps = [(ZERO, self.taker_fee_bps), *((tier.volume_usd, tier.taker_fee_bps) for tier in self.fee_tiers)]
         for (volume, fee), (more, lower) in pairwise(steps):
             if more <= volume or lower > fee:
                 raise ValueError(
                     f"fee_tiers: {text(lower)} bps from {text(more)} USD on: volumes have to rise, and fees to fall"
                 )
+
+    def _check_perpetual(self) -> None:
+        if self.inventory_usd_per_symbol:
+            raise ValueError(
+                'inventory_usd_per_symbol: an account = "perpetual" holds contracts, no base asset; leave it out, and '
+                "say in balances what its wallet holds of the quote asset"
+            )
+        if self.fee_asset == _RECEIVED:
+            raise ValueError('fee_asset = "received": nothing is received for contracts; use "quote", or name an asset')
+        if self.maintenance_margin_bps * self.leverage >= BPS:
+            raise ValueError(
+                f"maintenance_margin_bps = {text(self.maintenance_margin_bps)}: with leverage = {text(self.leverage)} "
+                f"a position is opened with {text((BPS / self.leverage).quantize(_FEE_STEP))} bps, and would be "
+                "liquidated at once"
+            )
+
+    @property
+    def contract_terms(self) -> ContractTerms | None:
+        """How contracts are margined; ``None``: there are none."""
+        if self.account is not Account.PERPETUAL:
+            return None
+        return ContractTerms(leverage=self.leverage, maintenance_margin_bps=self.maintenance_margin_bps)
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -234,6 +273,9 @@ class PaperExchange(Exchange):
         self._updates = Updates(context.time, context.venue)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
+        self._margin: MarginAccount | None = None
+        if (terms := settings.contract_terms) is not None:
+            self._margin = MarginAccount(terms, lambda asset: self._balances.get(asset, ZERO), context.book)
         self._granted: dict[str, Decimal] = {}
         #: The account's own trades of the last 30 days, by time, and their sum, where fees depend on it.
         self._traded: deque[tuple[int, Decimal]] = deque()
@@ -254,15 +296,19 @@ class PaperExchange(Exchange):
             return
         for line in self._state.resume():
             match line:
-                case Opened(balances=balances) | Held(balances=balances):
+                case Opened(balances=balances):
                     self._balances = dict(balances)
+                case Held(balances=balances, contracts=contracts):
+                    self._balances = dict(balances)
+                    if self._margin is not None:
+                        self._margin.take_up(contracts)
                 case Granted(symbol=symbol, asset=asset, amount=amount):
                     self._granted[symbol] = amount
                     self._credit(asset, amount)
                 case Executed(order=order, base=base, quote=quote, report=report, ts_ns=ts_ns):
-                    self._book(order.side, base, quote, report.fills, ts_ns)
-                case Rested(side=side, base=base, quote=quote, fills=fills, ts_ns=ts_ns):
-                    self._book(side, base, quote, fills, ts_ns)
+                    self._book(order.symbol, order.side, base, quote, report.fills, ts_ns)
+                case Rested(symbol=symbol, side=side, base=base, quote=quote, fills=fills, ts_ns=ts_ns):
+                    self._book(symbol, side, base, quote, fills, ts_ns)
 
     def close(self) -> None:
         """Close the venue's memory.
@@ -286,8 +332,11 @@ class PaperExchange(Exchange):
                 taker_fee_bps=self._settings.taker_fee_bps,
                 fee_asset=self._settings.fee_asset if self._has_fee_asset else None,
                 status=InstrumentStatus.HALTED if self._is_halted(listing.symbol) else InstrumentStatus.TRADING,
+                contract=self._settings.contract_terms,
             )
-            self._terms[listing.symbol] = _Terms.of(instrument)
+            terms = self._terms[listing.symbol] = _Terms.of(instrument)
+            if self._margin is not None:
+                self._margin.list(instrument, terms.fee)
         self._rest_again()
         return {listing.symbol: self._terms[listing.symbol].instrument for listing in listings}
 
@@ -300,6 +349,9 @@ class PaperExchange(Exchange):
 
     async def balances(self) -> Mapping[str, Decimal]:
         return dict(self._balances)
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        return {} if self._margin is None else self._margin.positions
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         if quote is None:
@@ -377,13 +429,17 @@ class PaperExchange(Exchange):
             quote=terms.instrument.quote if terms else "",
             report=report,
         )
-        self._book(order.side, executed.base, executed.quote, report.fills, executed.ts_ns)
-        self._state.add(executed, self._balances)
+        self._book(order.symbol, order.side, executed.base, executed.quote, report.fills, executed.ts_ns)
+        self._state.add(executed, self._held)
         if report.status is OrderStatus.REJECTED:
             raise OrderRejected(f"{self._context.venue}: {report.reason}")
         if report.status is OrderStatus.OPEN:
             self._rest(Resting(order, report.venue_order_id, report.fills))
         return report
+
+    def _held(self) -> Held:
+        contracts = {} if self._margin is None else self._margin.written()
+        return Held(balances=self._balances, contracts=contracts)
 
     def _is_halted(self, symbol: str) -> bool:
         own = self._settings.instruments.get(symbol)
@@ -453,6 +509,8 @@ class PaperExchange(Exchange):
             return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
         if rules.min_quantity is not None and quantity < rules.min_quantity:
             return f"quantity {text(quantity)} is below the minimum of {text(rules.min_quantity)}"
+        if self._margin is not None:
+            return self._margin.refusal(order.symbol, order.side, quantity, value)
         if order.side is Side.BUY:
             asset, needed = instrument.quote, EXACT.multiply(value, terms.with_fee)
         else:
@@ -473,6 +531,9 @@ class PaperExchange(Exchange):
         value = sum((EXACT.multiply(*match) for match in matches), ZERO)
         if matches and rules.min_notional is not None and value < rules.min_notional:
             return f"order value {text(value)} is below the minimum of {text(rules.min_notional)}"
+        if self._margin is not None:
+            quantity = sum((match.quantity for match in matches), ZERO)
+            return self._margin.refusal(order.symbol, order.side, quantity, value) if quantity else ""
         asset, needed = instrument.quote, EXACT.multiply(value, terms.with_fee)
         if order.side is Side.SELL:
             asset, needed = instrument.base, sum((match.quantity for match in matches), ZERO)
@@ -550,6 +611,9 @@ class PaperExchange(Exchange):
     def _lock(self, order: Order, quantity: Decimal) -> None:
         """Lock what so much of an order may cost; below zero: let go of it."""
         terms = self._terms[order.symbol]
+        if self._margin is not None:
+            self._margin.rest(order.symbol, EXACT.multiply(quantity, order.limit_price))
+            return
         if order.side is Side.SELL:
             asset, amount = terms.instrument.base, quantity
         else:
@@ -602,7 +666,7 @@ class PaperExchange(Exchange):
             if not any(one.order.symbol == order.symbol for one in self._resting.values()):
                 self._context.follow(order.symbol, None)
         base, quote, now_ns = instrument.base, instrument.quote, self._context.time.now_ns()
-        self._book(order.side, base, quote, fills, now_ns)
+        self._book(order.symbol, order.side, base, quote, fills, now_ns)
         self._state.rest(
             Rested(
                 ts_ns=now_ns,
@@ -612,6 +676,7 @@ class PaperExchange(Exchange):
                 quote=quote,
                 fills=fills,
                 status=status,
+                symbol="" if self._margin is None else order.symbol,
             )
         )
         update = OrderUpdate(
@@ -623,13 +688,16 @@ class PaperExchange(Exchange):
         )
         self._updates.tell(update, max(0, self._draw_answer() - self._draw_data()))
 
-    def _book(self, side: Side, base: str, quote: str, fills: Sequence[Fill], ts_ns: int) -> None:
+    def _book(self, symbol: str, side: Side, base: str, quote: str, fills: Sequence[Fill], ts_ns: int) -> None:
         """Book fills."""
         buying = side is Side.BUY
         for fill in fills:
             value = EXACT.multiply(fill.quantity, fill.price)
-            self._credit(base, fill.quantity if buying else EXACT.minus(fill.quantity))
-            self._credit(quote, EXACT.minus(value) if buying else value)
+            if self._margin is not None:
+                self._credit(quote, self._margin.trade(symbol, side, fill.quantity, fill.price))
+            else:
+                self._credit(base, fill.quantity if buying else EXACT.minus(fill.quantity))
+                self._credit(quote, EXACT.minus(value) if buying else value)
             self._credit(fill.fee_asset, EXACT.minus(fill.fee))
             if self._settings.fee_tiers:
                 usd = EXACT.multiply(value, self._context.fx.get(quote, ZERO))
@@ -654,8 +722,15 @@ async def _open(settings: PaperSettings, context: ExchangeContext) -> AsyncItera
 def _warnings(settings: PaperSettings) -> Iterable[str]:
     if settings.account is Account.MARGIN and not settings.max_borrow_usd:
         yield 'account = "margin" without max_borrow_usd: nothing can be borrowed; set how much in USD'
-    if settings.account is Account.SPOT and settings.max_borrow_usd:
-        yield 'max_borrow_usd has no effect with account = "spot"'
+    if settings.account is not Account.MARGIN and settings.max_borrow_usd:
+        yield f'max_borrow_usd has no effect with account = "{settings.account.value}"'
+    if settings.account is not Account.PERPETUAL:
+        given = {
+            "leverage": settings.leverage != 1,
+            "liquidation_fee_bps": settings.liquidation_fee_bps is not None,
+        }
+        for key in (key for key, is_given in given.items() if is_given):
+            yield f'{key} has no effect with account = "{settings.account.value}"; contracts need "perpetual"'
 
 
 @hookimpl

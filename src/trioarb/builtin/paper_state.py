@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from itertools import chain
@@ -48,10 +48,11 @@ class Granted(msgspec.Struct, tag="granted", frozen=True):
     amount: Decimal
 
 
-class Held(msgspec.Struct, tag="held", frozen=True):
-    """All that the account held at this place."""
+class Held(msgspec.Struct, tag="held", frozen=True, omit_defaults=True):
+    """All that the account held at this place; of contracts, by symbol, how many and what they cost."""
 
     balances: Mapping[str, Decimal]
+    contracts: Mapping[str, tuple[Decimal, Decimal]] = {}
 
 
 class Executed(msgspec.Struct, tag="executed", frozen=True):
@@ -64,7 +65,7 @@ class Executed(msgspec.Struct, tag="executed", frozen=True):
     report: OrderReport
 
 
-class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True):
+class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True, omit_defaults=True):
     """What became of an order that rested: more fills, and its status after them."""
 
     ts_ns: int
@@ -74,6 +75,7 @@ class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True):
     quote: str
     fills: tuple[Fill, ...]
     status: OrderStatus
+    symbol: str = ""
 
 
 Line = Granted | Held | Executed | Rested
@@ -181,14 +183,14 @@ class PaperState:
         if rested.status.is_final:
             del self._open[order_id]
 
-    def add(self, executed: Executed, balances: Mapping[str, Decimal]) -> None:
-        """Remember an order that arrived, after which the account holds ``balances``."""
+    def add(self, executed: Executed, held: Callable[[], Held]) -> None:
+        """Remember an order that arrived, after which the account holds what is ``held``."""
         self.append(executed)
         self._keep(executed.order.client_order_id, executed)
         if not executed.report.status.is_final:
             self._open[executed.order.client_order_id] = executed
         if self._count % _HELD_EVERY == 0:
-            self.append(Held(balances=balances))
+            self.append(held())
 
     def _keep(self, client_order_id: str, stored: Executed | bytes) -> None:
         self._recent[client_order_id] = stored

@@ -15,6 +15,7 @@ from trioarb.config.load import Loaded
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
 from trioarb.errors import CampaignError, OrderRejected
+from trioarb.model.contract import Contracts
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.plugin.contract import Exchange, ExchangeContext
@@ -97,6 +98,9 @@ class _Observed(Exchange):
 
     async def balances(self) -> Mapping[str, Decimal]:
         return await self._exchange.balances()
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        return await self._exchange.positions()
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._exchange.seed_inventory(instrument, quote)

@@ -58,6 +58,8 @@ class Changes:
             return
         if (before.maker_fee_bps, before.taker_fee_bps) != (instrument.maker_fee_bps, instrument.taker_fee_bps):
             raise PluginFault(f"[exchanges.{venue}]: changed was given other fees of {symbol}; they stay while it runs")
+        if (before.contract is None) != (instrument.contract is None):
+            raise PluginFault(f"[exchanges.{venue}]: changed was given {symbol} as what it isn't: a contract, or none")
         self._record(InstrumentChanged(**terms_of(instrument)))
         self.instruments[symbol][venue] = instrument
         if instrument.status is InstrumentStatus.HALTED:

@@ -104,7 +104,7 @@ async def record_opening(campaign: Campaign, earlier: State | None = None) -> No
     record_instruments(campaign)
     world.rates.state(world.time.now_ns(), "start")
     for venue, exchange in world.exchanges.items():
-        for asset, amount in sorted((await exchange.balances()).items()):
+        for asset, amount in sorted((await exchange.holdings()).items()):
             if amount:
                 record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
 
@@ -166,7 +166,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         tiers=tiers,
         max_concurrent_pairs=config.engine.max_concurrent_pairs,
     )
-    funds = Funds(state.ledger, world.instruments, config.execution.unwind_slippage_bps)
+    funds = Funds(state.ledger, state.margins, world.instruments, config.execution.unwind_slippage_bps)
     state.marks.watch(world.boards, world.rates.sourced)
     journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
     markets: dict[str, Market] = {}

@@ -149,7 +149,7 @@ class Reconciler:
         with trio.CancelScope(deadline=min(time.deadline(time.now_ns() + _BALANCES_NS), hurry_until)):
             while True:
                 try:
-                    return self._differing(venue, await self._venues[venue].balances())
+                    return self._differing(venue, await self._venues[venue].holdings())
                 except VenueError as error:
                     problem = str(error)
                 await time.sleep(SECOND_NS, Turn.VENUE.order(venue=venue, number=5))
@@ -172,7 +172,7 @@ class Reconciler:
         for venue, exchange in self._venues.items():
             booked = self._ledger.held(venue)
             try:
-                held = await exchange.balances()
+                held = await exchange.holdings()
             except VenueError:
                 continue
             if self.is_uncertain(venue) or self._ledger.held(venue) != booked:

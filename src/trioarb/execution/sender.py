@@ -18,6 +18,7 @@ from trioarb.model.event import OrderSubmitted, OrderUnknown
 from trioarb.model.market import Instrument
 from trioarb.model.number import ZERO, text
 from trioarb.model.order import Order, OrderReport, OrderStatus, OrderUpdate, Purpose, TimeInForce
+from trioarb.model.trade import PairKind
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.funds import funds_needed
 from trioarb.state.trades import OpenOrder, Trades
@@ -56,7 +57,8 @@ class Sender:
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> None:
         """Record the order before it is sent."""
         instrument, durable = flight.market_of(order.symbol).instruments[order.venue], not self._journal.is_failing
-        self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable))
+        opens = flight.opened.kind is PairKind.ENTRY and purpose in (Purpose.LEG, Purpose.HEDGE)
+        self._journal.record(intent_of(order, instrument, flight.opened.pair_id, purpose, durable=durable, opens=opens))
         self.take_on(flight, order)
 
     def take_on(self, flight: Flight, order: Order) -> None:
@@ -375,10 +377,18 @@ class Sender:
 
 
 def intent_of(
-    order: Order, instrument: Instrument, pair_id: str, purpose: Purpose, *, durable: bool = True
+    order: Order,
+    instrument: Instrument,
+    pair_id: str,
+    purpose: Purpose,
+    *,
+    durable: bool = True,
+    opens: bool = True,
 ) -> OrderSubmitted:
     """Return the event that records an order before it is sent, and locks what it may cost."""
-    asset, locked = funds_needed(instrument, order.side, quantity=order.quantity, limit_price=order.limit_price)
+    asset, locked = funds_needed(
+        instrument, order.side, quantity=order.quantity, limit_price=order.limit_price, opens=opens
+    )
     return OrderSubmitted(
         client_order_id=order.client_order_id,
         pair_id=pair_id,

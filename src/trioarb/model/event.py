@@ -158,6 +158,9 @@ class InstrumentListed(Event, frozen=True, kw_only=True):
 
     ``counts_as``: the quote asset of the symbol, where the venue's is another. What pairs, positions and residuals of
     it come to is counted in that one; limits, fills and marks are as the venue has them.
+
+    ``leverage`` and ``maintenance_margin_bps`` are those of a perpetual contract. ``funding_bps``: what is to be paid
+    for it each ``funding_interval_hours``; absent: no funding.
     """
 
     symbol: str
@@ -173,6 +176,10 @@ class InstrumentListed(Event, frozen=True, kw_only=True):
     min_quantity: Decimal | None = None
     status: InstrumentStatus = InstrumentStatus.TRADING
     counts_as: str | None = None
+    leverage: Decimal | None = None
+    maintenance_margin_bps: Decimal | None = None
+    funding_bps: Decimal | None = None
+    funding_interval_hours: Decimal | None = None
 
 
 class InstrumentChanged(Event, frozen=True, kw_only=True):
@@ -191,11 +198,15 @@ class InstrumentChanged(Event, frozen=True, kw_only=True):
     min_quantity: Decimal | None = None
     status: InstrumentStatus = InstrumentStatus.TRADING
     counts_as: str | None = None
+    leverage: Decimal | None = None
+    maintenance_margin_bps: Decimal | None = None
+    funding_bps: Decimal | None = None
+    funding_interval_hours: Decimal | None = None
 
 
 def terms_of(instrument: Instrument) -> dict[str, Any]:
     """Return the fields of the events that say how a venue lists a symbol."""
-    rules = instrument.rules
+    rules, contract = instrument.rules, instrument.contract
     return {
         "symbol": instrument.symbol,
         "venue": instrument.venue,
@@ -210,6 +221,10 @@ def terms_of(instrument: Instrument) -> dict[str, Any]:
         "min_quantity": rules.min_quantity,
         "status": instrument.status,
         "counts_as": instrument.counts_as,
+        "leverage": None if contract is None else contract.leverage,
+        "maintenance_margin_bps": None if contract is None else contract.maintenance_margin_bps,
+        "funding_bps": None if contract is None else contract.funding_bps,
+        "funding_interval_hours": None if contract is None else contract.funding_interval_hours,
     }
 
 

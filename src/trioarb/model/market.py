@@ -9,6 +9,7 @@ from typing import NamedTuple
 import attrs
 import msgspec
 
+from trioarb.model.contract import ContractTerms
 from trioarb.model.rules import TradingRules
 
 __all__ = ["Book", "Instrument", "InstrumentStatus", "Level", "Listing", "Quote", "Route", "TradingRules", "Triangle"]
@@ -43,7 +44,8 @@ class Instrument:
     ``fee_asset``: what they are taken in, where that is known and neither base nor quote.
     ``counts_as``: the quote asset of the symbol, where this one's is another; its prices are converted for it.
 
-    A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again.
+    A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again. ``contract``: it is a perpetual
+    contract, and what is held of it is no base asset.
     """
 
     symbol: str
@@ -56,6 +58,7 @@ class Instrument:
     taker_fee_bps: Decimal
     status: InstrumentStatus = InstrumentStatus.TRADING
     fee_asset: str | None = None
+    contract: ContractTerms | None = None
     counts_as: str | None = None
 
     @property

@@ -35,10 +35,11 @@ HORIZONS = (1, 10, 60)
 
 
 class Account(Enum):
-    """How a venue lets us sell: what we own (spot), or also what we borrow (margin)."""
+    """How a venue lets us sell: what we own (spot), or also what we borrow (margin); or contracts (perpetual)."""
 
     SPOT = "spot"
     MARGIN = "margin"
+    PERPETUAL = "perpetual"
 
 
 class Answer(Enum):

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from trioarb.errors import clean, cut, shown
+from trioarb.model.contract import Contracts, ContractTerms
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, text
@@ -25,6 +26,7 @@ __all__ = [
     "check_amount",
     "check_balances",
     "check_band",
+    "check_contracts",
     "check_edge",
     "check_fees",
     "check_float",
@@ -35,6 +37,7 @@ __all__ = [
     "check_offers",
     "check_order_size",
     "check_orders",
+    "check_positions",
     "check_refusal",
     "check_report",
     "check_rules",
@@ -268,11 +271,50 @@ def check_instrument(value: object, venue: str, symbol: str = "") -> Instrument:
     is_a(instrument.status, InstrumentStatus, f"{symbol}.status")
     if instrument.fee_asset is not None:
         _name(instrument.fee_asset, f"{symbol}.fee_asset")
+    if instrument.contract is not None:
+        _check_terms(is_a(instrument.contract, ContractTerms, f"{symbol}.contract"), f"{symbol}.contract")
     for name in ("maker_fee_bps", "taker_fee_bps"):
         fee = _factor(getattr(instrument, name), f"{symbol}.{name}")
         if not _LEAST_FEE_BPS <= fee <= _MOST_FEE_BPS:
             raise _nonsense(f"{symbol}.{name}", fee, f"from {_LEAST_FEE_BPS} to {_MOST_FEE_BPS}")
     return instrument
+
+
+def _check_terms(terms: ContractTerms, field: str) -> None:
+    _factor(terms.leverage, f"{field}.leverage", above=ZERO)
+    kept = _factor(terms.maintenance_margin_bps, f"{field}.maintenance_margin_bps", at_least=ZERO)
+    if kept >= BPS:
+        raise _nonsense(f"{field}.maintenance_margin_bps", kept, f"below {BPS}")
+    for name in ("funding_bps", "funding_interval_hours"):
+        if getattr(terms, name) is not None:
+            _factor(getattr(terms, name), f"{field}.{name}")
+
+
+def check_contracts(instruments: Mapping[str, Instrument], account: Account) -> None:
+    """See that a perpetual account lists contracts, and no other does."""
+    for symbol, instrument in instruments.items():
+        contract = instrument.contract
+        if (contract is not None) != (account is Account.PERPETUAL):
+            what = (
+                "that of a perpetual account: how it is margined" if contract is None else f"None, on {account.value}"
+            )
+            raise _nonsense(f"{symbol}.contract", contract, what)
+
+
+def check_positions(value: object, instruments: Mapping[str, Instrument]) -> Mapping[str, Contracts]:
+    """Return what is held of contracts that are listed."""
+    positions = dict(islice(is_a(value, Mapping).items(), _MOST_ASSETS + 1))
+    if len(positions) > _MOST_ASSETS:
+        raise Nonsense(f"more than {_MOST_ASSETS:,} positions")
+    found: dict[str, Contracts] = {}
+    for symbol, one in positions.items():
+        _name(symbol, "a symbol")
+        held = is_a(one, Contracts, symbol)
+        quantity = check_amount(held.quantity, f"{symbol}.quantity")
+        cost = check_amount(held.cost, f"{symbol}.cost")
+        if symbol in instruments and quantity:
+            found[symbol] = Contracts(quantity, cost)
+    return found
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:

@@ -8,8 +8,9 @@ from decimal import Decimal
 import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
+from trioarb.model.contract import Contracts, contract_of
 from trioarb.model.market import Instrument, Listing, Quote
-from trioarb.model.number import ZERO
+from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
 from trioarb.plugin import answer
@@ -39,6 +40,7 @@ class CheckedExchange(Exchange):
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
             found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
+            answer.check_contracts(found, self.account)
             self._instruments = {**self._instruments, **found}
             return found
         raise PluginFault(self._where.late("instruments"))
@@ -47,6 +49,28 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("balances"):
             return answer.check_balances(await self._inner.balances(), self.account)
         raise VenueError(self._where.late("balances"))
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("positions"):
+            return answer.check_positions(await self._inner.positions(), self._instruments)
+        raise VenueError(self._where.late("positions"))
+
+    async def holdings(self) -> Mapping[str, Decimal]:
+        """Return what the ledger has to know of: balances and, of a perpetual account, contracts by their names.
+
+        What contracts cost that are open was traded for, and isn't paid before they are closed: it is taken off.
+
+        Raises:
+            VenueError: not known now.
+            PluginFault: it makes no sense.
+        """
+        held = dict(await self.balances())
+        if self.account is Account.PERPETUAL:
+            for symbol, contracts in (await self.positions()).items():
+                quote = self._instruments[symbol].quote
+                held[quote] = EXACT.subtract(held.get(quote, ZERO), contracts.cost)
+                held[contract_of(symbol)] = contracts.quantity
+        return held
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         with self._where.call("seed_inventory"):

@@ -20,6 +20,9 @@ __all__ = [
     "FeeBps",
     "Fraction",
     "Hour",
+    "IntervalHours",
+    "Leverage",
+    "MarginBps",
     "Milliseconds",
     "Money",
     "NonNegativeBps",
@@ -72,6 +75,9 @@ NonNegativeBps = Annotated[Decimal, Bound("bps", at_least=_ZERO)]
 Money = Annotated[Decimal, Bound("USD", at_least=_ZERO)]
 PositiveMoney = Annotated[Decimal, Bound("USD", above=_ZERO)]
 Amount = Annotated[Decimal, Bound("", at_least=_ZERO)]
+Leverage = Annotated[Decimal, Bound("", at_least=_ONE, at_most=Decimal(125))]
+MarginBps = Annotated[Decimal, Bound("bps", at_least=_ZERO, at_most=Decimal(5_000))]
+IntervalHours = Annotated[Decimal, Bound("h", at_least=Decimal("0.01"), at_most=Decimal(24))]
 PositiveDecimal = Annotated[Decimal, Bound("", above=_ZERO)]
 Fraction = Annotated[Decimal, Bound("", above=_ZERO, at_most=_ONE)]
 Probability = Annotated[Decimal, Bound("", at_least=_ZERO, at_most=_ONE)]

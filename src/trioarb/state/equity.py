@@ -10,6 +10,7 @@ from decimal import Decimal, localcontext
 import attrs
 
 from trioarb.journal.fold import Folding
+from trioarb.model.contract import contract_of
 from trioarb.model.event import (
     CampaignOpened,
     Deposited,
@@ -80,6 +81,8 @@ class Equity(Folding):
         #: The symbols that an asset is the base of, and what their quote asset is worth.
         self._symbols: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
         self._venues: dict[str, None] = {}
+        #: The symbols of contracts, by venue and what they are called among its assets.
+        self._contracts: dict[tuple[str, str], tuple[str, Decimal]] = {}
         #: What was put in and has a price, by venue and asset: worth it then; and amounts that have none yet.
         self._start: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
         self._unpriced: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
@@ -114,7 +117,7 @@ class Equity(Folding):
                         continue
                     begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
                     start += begun
-                    now += one.final * price
+                    now += (one.final + one.carried) * price
                     if asset in self._converted:
                         came = self._came[venue, asset]
                         fx += one.initial * price - begun
@@ -165,6 +168,10 @@ class Equity(Folding):
         """Return USD for one unit: what so much of it could be traded away at, at its venue if that shows a price."""
         if asset in self._fx:
             return self._fx[asset]
+        if (venue, asset) in self._contracts:
+            symbol, usd = self._contracts[venue, asset]
+            price = self._side(symbol, venue, quantity if quantity else EXACT.plus(1))
+            return None if price is None else EXACT.multiply(price, usd)
         common = self._converted.get(asset)
         if common is not None:
             said = self._rates().get(asset)
@@ -187,6 +194,9 @@ class Equity(Folding):
         if listed.counts_as is not None:
             self._converted[listed.quote] = listed.counts_as
         self._venues[listed.venue] = None
+        if listed.leverage is not None:
+            usd = self._symbols[listed.base][listed.symbol]
+            self._contracts[listed.venue, contract_of(listed.symbol)] = listed.symbol, usd
 
     def _deposit(self, deposited: Deposited, _: Record) -> None:
         self._unpriced[deposited.venue, deposited.asset] = EXACT.add(

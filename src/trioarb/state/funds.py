@@ -30,6 +30,7 @@ from trioarb.model.number import BPS, EXACT, ZERO, per_unit
 from trioarb.model.order import Side
 from trioarb.model.trade import PairKind
 from trioarb.state.ledger import Ledger
+from trioarb.state.margins import Margins
 
 __all__ = ["Funds", "funds_needed"]
 
@@ -54,9 +55,14 @@ class Funds(Folding):
     """
 
     def __init__(
-        self, ledger: Ledger, instruments: Mapping[str, Mapping[str, Instrument]], slippage_bps: Decimal
+        self,
+        ledger: Ledger,
+        margins: Margins,
+        instruments: Mapping[str, Mapping[str, Instrument]],
+        slippage_bps: Decimal,
     ) -> None:
         self._ledger = ledger
+        self._margins = margins
         self._instruments = instruments
         self._slippage_bps = slippage_bps
         self._claims: dict[str, Sequence[_Need]] = {}
@@ -77,6 +83,25 @@ class Funds(Folding):
         free = self._ledger.free(venue, asset)
         return EXACT.subtract(free, claimed) if claimed else free
 
+    def held(self, venue: str, instrument: Instrument) -> Decimal:
+        """Return what can be sold of an instrument: its base asset, or how many contracts are held, as signed."""
+        if instrument.contract is None:
+            return self.spendable(venue, instrument.base)
+        contracts = self._ledger.contracts(venue, instrument.symbol)
+        return ZERO if contracts is None else contracts.quantity
+
+    def payable(self, venue: str, instrument: Instrument) -> Decimal:
+        """Return what can be spent on an instrument: its quote asset, or what of the collateral is not bound yet.
+
+        Of collateral, less what positions may lose while an order is on its way: the slippage bound of their value.
+        """
+        if instrument.contract is None:
+            return self.spendable(venue, instrument.quote)
+        standing = self._margins.standing(venue, instrument.quote)
+        bound = EXACT.divide(EXACT.multiply(standing.value, self._slippage_bps), BPS)
+        free = EXACT.subtract(standing.free, bound)
+        return EXACT.subtract(free, self._claimed.get((venue, instrument.quote), ZERO))
+
     def kept(self, venue: str, asset: str) -> Decimal:
         """Return what of it no entry may spend: positions could not be closed without."""
         return self._kept.get((venue, asset), ZERO)
@@ -92,6 +117,7 @@ class Funds(Folding):
             opened.kind is PairKind.ENTRY
             and opened.holds
             and (sold := self._instrument(opened.symbol, opened.sell_venue)) is not None
+            and sold.contract is None
         ):
             # What is sold comes in first; until then only what closing costs beyond it is needed.
             cost = EXACT.subtract(self._to_buy_back(sold, opened.sell_limit), opened.sell_limit)
@@ -160,7 +186,10 @@ class Funds(Folding):
             _add(self._kept, needs)
 
     def _to_close(self, opened: PositionOpened, quantity: Decimal) -> Sequence[_Need]:
-        """Return what is sold where a position is long, and spent where it is short: at its price, and beyond."""
+        """Return what is sold where a position is long, and spent where it is short: at its price, and beyond.
+
+        Contracts are closed with the margin that they bind.
+        """
         bought = self._instrument(opened.symbol, opened.buy_venue)
         sold = self._instrument(opened.symbol, opened.sell_venue)
         if bought is None or sold is None:
@@ -169,7 +198,8 @@ class Funds(Folding):
         if rate is not None:
             price = per_unit(price, rate)
         cost = EXACT.multiply(quantity, self._to_buy_back(sold, price))
-        return (bought.venue, bought.base, quantity), (sold.venue, sold.quote, cost)
+        needs = (bought, bought.base, quantity), (sold, sold.quote, cost)
+        return [(one.venue, asset, amount) for one, asset, amount in needs if one.contract is None]
 
     def _to_buy_back(self, instrument: Instrument, price: Decimal) -> Decimal:
         """Return what one unit may cost, the fee included, that was sold at a price."""
@@ -193,7 +223,16 @@ class Funds(Folding):
         ):
             instrument = self._instrument(opened.symbol, venue)
             if instrument is not None:
-                yield venue, *funds_needed(instrument, side, quantity=opened.quantity, limit_price=limit)
+                yield (
+                    venue,
+                    *funds_needed(
+                        instrument,
+                        side,
+                        quantity=opened.quantity,
+                        limit_price=limit,
+                        opens=opened.kind is PairKind.ENTRY,
+                    ),
+                )
 
     def _instrument(self, symbol: str, venue: str) -> Instrument | None:
         return self._instruments.get(symbol, {}).get(venue)
@@ -209,10 +248,18 @@ def _subtract(sums: defaultdict[tuple[str, str], Decimal], needs: Sequence[_Need
         sums[venue, asset] = EXACT.subtract(sums[venue, asset], amount)
 
 
-def funds_needed(instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal) -> tuple[str, Decimal]:
-    """Return what an order locks until it is done: the asset, and how much of it (a buy's fee included)."""
-    if side is Side.SELL:
+def funds_needed(
+    instrument: Instrument, side: Side, *, quantity: Decimal, limit_price: Decimal, opens: bool = True
+) -> tuple[str, Decimal]:
+    """Return what an order locks until it is done: the asset, and how much of it (a buy's fee included).
+
+    An order for contracts locks its fee, and if it ``opens`` a position its initial margin, whichever its side.
+    """
+    if side is Side.SELL and instrument.contract is None:
         return instrument.base, quantity
     fee = EXACT.divide(max(instrument.taker_fee_bps, ZERO), BPS)
     value = EXACT.multiply(quantity, limit_price)
+    if instrument.contract is not None:
+        margin = instrument.contract.initial_margin(value) if opens else ZERO
+        return instrument.quote, EXACT.add(margin, EXACT.multiply(value, fee))
     return instrument.quote, EXACT.multiply(value, EXACT.add(1, fee))

@@ -10,8 +10,11 @@ from typing import Literal, get_args
 import attrs
 
 from trioarb.journal.fold import Folding
+from trioarb.model.contract import Contracts, contract_of
 from trioarb.model.event import (
     Deposited,
+    InstrumentChanged,
+    InstrumentListed,
     OrderCancelled,
     OrderExpired,
     OrderFilled,
@@ -25,10 +28,13 @@ from trioarb.model.order import Side
 
 __all__ = ["Balance", "Ledger"]
 
+#: How the name of a contract ends.
+_SUFFIX = contract_of("")
+
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 #: The accounts that each venue has in each asset. Over all of them, an asset sums to zero.
-_Account = Literal["free", "locked", "market", "fees", "capital"]
+_Account = Literal["free", "locked", "carried", "market", "fees", "capital"]
 
 
 _Accounts = dict[_Account, Decimal]
@@ -46,12 +52,17 @@ def _move(accounts: _Accounts, amount: Decimal, source: _Account, target: _Accou
 
 @attrs.frozen(kw_only=True)
 class Balance:
-    """One asset at one venue: ``initial + trades − fees = final``, to the last digit."""
+    """One asset at one venue: ``initial + trades − fees = final + carried``, to the last digit.
+
+    ``carried``: of the quote asset of contracts, what they cost that are open, below zero if they were bought: it was
+    traded for, and not paid yet.
+    """
 
     initial: Decimal
     trades: Decimal
     fees: Decimal
     final: Decimal
+    carried: Decimal = ZERO
 
 
 @attrs.define
@@ -68,6 +79,8 @@ class Ledger(Folding):
     def __init__(self) -> None:
         self._accounts: defaultdict[tuple[str, str], _Accounts] = defaultdict(_empty)
         self._locks: dict[str, _Lock] = {}
+        #: What is held of the contracts that are listed, by venue and symbol.
+        self._contracts: dict[tuple[str, str], Contracts] = {}
         #: The inventories that were granted, by venue and symbol.
         self.granted: set[tuple[str, str]] = set()
 
@@ -77,12 +90,28 @@ class Ledger(Folding):
         return ZERO if accounts is None else accounts["free"]
 
     def held(self, venue: str) -> Mapping[str, Decimal]:
-        """Return what a venue should hold by asset, free and locked together."""
+        """Return what a venue should hold by asset, free and locked together.
+
+        Contracts that are open count as their name, and of their quote asset what they cost is left out.
+        """
         return {
-            asset: _add(accounts["free"], accounts["locked"])
+            asset: _add(_add(accounts["free"], accounts["locked"]), accounts["carried"])
             for (at, asset), accounts in self._accounts.items()
             if at == venue
         }
+
+    def carried(self, venue: str, asset: str) -> Decimal:
+        """Return what open contracts cost, below zero if they were bought."""
+        accounts = self._accounts.get((venue, asset))
+        return ZERO if accounts is None else accounts["carried"]
+
+    def contracts(self, venue: str, symbol: str) -> Contracts | None:
+        """Return what is held of a contract; ``None``: the venue lists no contract of the symbol."""
+        return self._contracts.get((venue, symbol))
+
+    def contracts_at(self, venue: str) -> Mapping[str, Contracts]:
+        """Return what is held of contracts at a venue, by symbol."""
+        return {symbol: held for (at, symbol), held in self._contracts.items() if at == venue and held.quantity}
 
     def stock(self, asset: str, venue: str) -> Decimal:
         """Return how much of an asset a venue should hold, free and locked together."""
@@ -103,6 +132,7 @@ class Ledger(Folding):
                 trades=-accounts["market"],
                 fees=accounts["fees"],
                 final=_add(accounts["free"], accounts["locked"]),
+                carried=accounts["carried"],
             )
         return result
 
@@ -125,13 +155,18 @@ class Ledger(Folding):
         lock = self._locks[fill.client_order_id]
         value = _multiply(fill.quantity, fill.price)
         base, quote = self._accounts[fill.venue, fill.base], self._accounts[fill.venue, fill.quote]
-        if fill.side is Side.BUY:
-            spent, cost = quote, value
+        contracts = self._contracts.get((fill.venue, fill.symbol)) if self._contracts else None
+        if contracts is not None:
+            spent = quote
+            self._fill_contract(contracts, fill, value)
+        elif fill.side is Side.BUY:
+            spent = quote
             _move(base, fill.quantity, "market", "free")
+            self._pay(lock, quote, value, "market")
         else:
-            spent, cost = base, fill.quantity
+            spent = base
             _move(quote, value, "market", "free")
-        self._pay(lock, spent, cost, "market")
+            self._pay(lock, base, fill.quantity, "market")
         if fill.fee:
             fees = self._accounts[fill.venue, fill.fee_asset]
             if fees is spent:
@@ -141,6 +176,17 @@ class Ledger(Folding):
         lock.unfilled = _subtract(lock.unfilled, fill.quantity)
         if not lock.unfilled:
             self._unlock(fill.client_order_id)
+
+    def _fill_contract(self, contracts: Contracts, fill: OrderFilled, value: Decimal) -> None:
+        """Move contracts against what they cost, which is carried; only what is realised reaches the wallet."""
+        held, quote = self._accounts[fill.venue, contract_of(fill.symbol)], self._accounts[fill.venue, fill.quote]
+        if fill.side is Side.BUY:
+            _move(held, fill.quantity, "market", "free")
+            _move(quote, value, "carried", "market")
+        else:
+            _move(held, fill.quantity, "free", "market")
+            _move(quote, value, "market", "carried")
+        _move(quote, contracts.trade(fill.side, fill.quantity, fill.price), "carried", "free")
 
     def _pay(self, lock: _Lock, accounts: _Accounts, amount: Decimal, to: _Account) -> None:
         locked = min(lock.amount, amount)
@@ -161,7 +207,14 @@ class Ledger(Folding):
         if lock.amount:
             _move(self._accounts[lock.venue, lock.asset], lock.amount, "locked", "free")
 
+    def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
+        if listed.leverage is not None:
+            self._contracts.setdefault((listed.venue, listed.symbol), Contracts())
+
     def _deposit(self, deposited: Deposited, _: Record) -> None:
         _move(self._accounts[deposited.venue, deposited.asset], deposited.amount, "capital", "free")
+        contracts = self._contracts.get((deposited.venue, deposited.asset.removesuffix(_SUFFIX)))
+        if contracts is not None and deposited.asset.endswith(_SUFFIX):
+            contracts.quantity = _add(contracts.quantity, deposited.amount)
         if deposited.symbol is not None:
             self.granted.add((deposited.venue, deposited.symbol))

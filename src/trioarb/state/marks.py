@@ -30,6 +30,7 @@ from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.quotes.rate import Rate
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
+from trioarb.state.margins import Margins
 from trioarb.state.trades import Trades
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -107,6 +108,8 @@ class Marks(RiskView, Folding):
         self._base_day = self._day = self._minute = -1
         self._is_said = False
         self._recorded: MarketsMarked | None = None
+        #: How accounts with contracts stand, at these prices.
+        self.margins: Margins | None = None
 
     # What guards ask
 
@@ -172,6 +175,13 @@ class Marks(RiskView, Folding):
                 total = EXACT.add(total, self._worth_of(one))
             self._total = total
         return self._total
+
+    def liquidation_distance_pct(
+        self, symbol: str, venue: str, *, opens: Decimal = ZERO, price: Decimal | None = None
+    ) -> Decimal | None:
+        if self.margins is None or self.margins.terms(venue, symbol) is None:
+            return None
+        return self.margins.distance_pct(venue, symbol, opens=opens, price=price)
 
     # What the engine does
 

@@ -13,6 +13,7 @@ from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.fx import Fx
 from trioarb.state.ledger import Ledger
+from trioarb.state.margins import Margins
 from trioarb.state.markouts import Markouts
 from trioarb.state.marks import Marks
 from trioarb.state.missed import Missed
@@ -31,6 +32,7 @@ class State:
         self.exposure = Exposure()
         self.statistics = Statistics()
         self.marks = Marks(self.exposure, self.trades, self.ledger)
+        self.margins = self.marks.margins = Margins(self.ledger, self.marks.prices)
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
         self.attributions = Attributions()
         self.missed = Missed()
@@ -46,6 +48,7 @@ class State:
             self.exposure,
             self.statistics,
             self.marks,
+            self.margins,
             self.equity,
             self.attributions,
             self.missed,

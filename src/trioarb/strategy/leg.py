@@ -22,7 +22,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a trade at one venue: its price there now, and what is free to be spent.
 
     ``touch`` is absent before the venue's first quote, and a side of it once that was withdrawn. ``free_base`` and
-    ``free_quote`` are what is not locked or claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it.
+    ``free_quote`` are what is not locked or claimed; on ``margin`` a sell may borrow ``max_borrow_usd`` beyond it. On
+    ``perpetual`` they are the contracts that are held, below zero if short, and the collateral that is not bound.
     ``kept_base`` and ``kept_quote`` of it are what open positions need to be closed: an entry doesn't spend that.
 
     Prices and limits are the venue's own. ``usd_per_quote`` is what its quote asset is worth; ``said``: what that is
@@ -130,12 +131,25 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
         return self.limit_at(self.price * (BPS - slippage_bps) / BPS)
 
     def payable(self, limit: Decimal) -> Decimal:
-        """Return how much base asset can be traded at a limit: bought, the fee included, or sold."""
+        """Return how much base asset can be traded at a limit: bought, the fee included, or sold.
+
+        Of contracts: what closes those that are held, and what beyond it can be margined, the fee included.
+        """
+        contract = self.instrument.contract
+        if contract is not None:
+            return self._marginable(limit, contract.leverage)
         if self.side is Side.BUY:
             return self.free_quote * BPS / (limit * (BPS + max(self.instrument.taker_fee_bps, ZERO))) if limit else ZERO
         if self.account is Account.SPOT or not limit or not self.usd_per_quote:
             return self.free_base
         return self.free_base + self.max_borrow_usd / (limit * self.usd_per_quote)
+
+    def _marginable(self, limit: Decimal, leverage: Decimal) -> Decimal:
+        closes = max(ZERO, -self.free_base if self.side is Side.BUY else self.free_base)
+        if not limit:
+            return closes
+        each = limit * (BPS / leverage + max(self.instrument.taker_fee_bps, ZERO))
+        return closes + max(ZERO, self.free_quote) * BPS / each
 
     def lots(self, quantity: Decimal) -> Decimal:
         """Return the largest quantity, not above the given one, that is whole lots here."""

@@ -105,6 +105,8 @@ def _higher_usd(step: Step, buy: Leg, sell: Leg) -> Decimal:
 
 def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:
     """Return how much could be bought back of what is sold at a limit, with its proceeds and what is free there."""
+    if back.instrument.contract is not None:
+        return Decimal("Infinity")  # with the margin that it binds
     limit, fee_bps = back.limit_beyond(slippage_bps), max(back.instrument.taker_fee_bps, ZERO)
     cost = limit * (BPS + fee_bps) - sell_limit * (BPS - fee_bps)
     return back.free_quote * BPS / cost if cost > 0 else Decimal("Infinity")
@@ -115,12 +117,19 @@ def _scarce(bounds: Sequence[Decimal], buy: Leg, sell: Leg, closes: bool) -> str
     names = [
         f"displayed_size.{buy.venue}",
         f"displayed_size.{sell.venue}",
-        f"balance.{buy.venue}.{buy.instrument.quote}",
-        f"balance.{sell.venue}.{sell.instrument.base}",
+        _funds_at(buy, buy.instrument.quote),
+        _funds_at(sell, sell.instrument.base),
         *[f"to_close.{sell.venue}.{sell.instrument.quote}"] * closes,
         *["order_size"] * (len(bounds) - 4 - closes),
     ]
     return min(name for name, bound in zip(names, bounds, strict=True) if bound == min(bounds))
+
+
+def _funds_at(leg: Leg, asset: str) -> str:
+    """Return what a leg is paid with."""
+    if leg.instrument.contract is not None:
+        return f"margin.{leg.venue}.{leg.instrument.quote}"
+    return f"balance.{leg.venue}.{asset}"
 
 
 def size_exit(

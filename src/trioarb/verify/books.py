@@ -10,20 +10,25 @@ import attrs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import BalanceDiffered, Deposited, OrderFilled, OrderSubmitted, Record
-from trioarb.model.number import ZERO, text
+from trioarb.model.number import ZERO, share, text
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
 from trioarb.verify.findings import Check, Findings
+from trioarb.verify.listings import Listings
 
 __all__ = ["Books", "Lock"]
 
 
 @attrs.define(eq=False)
 class _Account:
-    """One asset at one venue: what is there, and where it came from and went. All of it sums to zero."""
+    """One asset at one venue: what is there, and where it came from and went. All of it sums to zero.
+
+    ``carried``: of a quote asset, what open contracts were traded for, which isn't paid before they are closed.
+    """
 
     free: Decimal = ZERO
     locked: Decimal = ZERO
+    carried: Decimal = ZERO
     market: Decimal = ZERO
     fees: Decimal = ZERO
     capital: Decimal = ZERO
@@ -40,8 +45,11 @@ class Lock:
 class Books(Folding):
     """Posts deposits, locks, fills and fees. Decimal arithmetic has to be exact around it."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, listings: Listings) -> None:
         self._findings = findings
+        self._listings = listings
+        #: By venue and symbol: how many contracts are open, and what the venue carries for them.
+        self._open: defaultdict[tuple[str, str], tuple[Decimal, Decimal]] = defaultdict(lambda: (ZERO, ZERO))
         self._accounts: defaultdict[tuple[str, str], _Account] = defaultdict(_Account)
         self._differed: BalanceDiffered | None = None
 
@@ -49,6 +57,10 @@ class Books(Folding):
         account, differed = self._accounts[event.venue, event.asset], self._differed
         account.free += event.amount
         account.capital -= event.amount
+        symbol = self._listings.contracts.get((event.venue, event.asset))
+        if symbol is not None:
+            count, carried = self._open[event.venue, symbol]
+            self._open[event.venue, symbol] = count + event.amount, carried
         if event.reason == "difference":
             self._differed = None
             if differed is None or (differed.venue, differed.asset) != (event.venue, event.asset):
@@ -56,12 +68,12 @@ class Books(Folding):
             elif differed.held - differed.booked != event.amount:
                 what = f"deposits {text(event.amount)}, but {text(differed.held - differed.booked)} differed"
                 self._findings.add(Check.LEDGER, record, what)
-        elif event.amount <= 0:
+        elif event.amount <= 0 and symbol is None:
             self._findings.add(Check.LEDGER, record, f"deposits {text(event.amount)}")
 
     def _differ(self, event: BalanceDiffered, record: Record) -> None:
         account = self._accounts[event.venue, event.asset]
-        booked = account.free + account.locked
+        booked = account.free + account.locked + account.carried
         if event.booked != booked:
             self._findings.add(
                 Check.LEDGER, record, f"says that {text(event.booked)} {event.asset} are booked, not {text(booked)}"
@@ -77,7 +89,10 @@ class Books(Folding):
     def fill(self, lock: Lock, event: OrderFilled, value: Decimal) -> None:
         """Post a fill worth ``value`` of the quote asset; what its order locked pays first."""
         base, quote = self._accounts[event.venue, event.base], self._accounts[event.venue, event.quote]
-        if event.side is Side.BUY:
+        listed = self._listings.symbols.get(event.symbol)
+        if listed is not None and listed.is_contract_at(event.venue):
+            self._fill_contract(event, value)
+        elif event.side is Side.BUY:
             _pay(lock, quote, value)
             quote.market += value
             base.free += event.quantity
@@ -92,6 +107,23 @@ class Books(Folding):
             _pay(lock, charged, event.fee)
             charged.fees += event.fee
 
+    def _fill_contract(self, event: OrderFilled, value: Decimal) -> None:
+        """Carry what contracts were traded for; of what is closed, pay what it brought beyond its opening."""
+        held, quote = self._accounts[event.venue, f"{event.symbol}-PERP"], self._accounts[event.venue, event.quote]
+        count, carried = self._open[event.venue, event.symbol]
+        change, cash = (event.quantity, -value) if event.side is Side.BUY else (-event.quantity, value)
+        held.free += change
+        held.market -= change
+        quote.carried += cash
+        quote.market -= cash
+        paid = ZERO
+        if count * change < 0:
+            closed = min(abs(change), abs(count))
+            paid = share(carried, closed, abs(count)) + event.price * (closed if change < 0 else -closed)
+        quote.free += paid
+        quote.carried -= paid
+        self._open[event.venue, event.symbol] = count + change, carried + cash - paid
+
     def release(self, lock: Lock) -> None:
         lock.account.locked -= lock.amount
         lock.account.free += lock.amount
@@ -99,13 +131,13 @@ class Books(Folding):
     def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal]]:
         """Yield by venue and asset what is held, what trades brought, what fees took, and what was put in."""
         for place, one in self._accounts.items():
-            yield place, one.free + one.locked, -one.market, one.fees, -one.capital
+            yield place, one.free + one.locked + one.carried, -one.market, one.fees, -one.capital
 
     def check(self, record: Record, open_locks: Iterator[Lock]) -> None:
         """Check that assets sum to zero, and that nothing is locked but for open orders."""
         totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         for (_, asset), one in self._accounts.items():
-            totals[asset] += one.free + one.locked + one.market + one.fees + one.capital
+            totals[asset] += one.free + one.locked + one.carried + one.market + one.fees + one.capital
         for asset, total in totals.items():
             if total:
                 self._findings.add(Check.LEDGER, record, f"leaves {asset} at a sum of {text(total)} instead of 0")
@@ -129,6 +161,7 @@ class Books(Folding):
                 "trades": (-account.market, theirs.trades if theirs else ZERO),
                 "fees": (account.fees, theirs.fees if theirs else ZERO),
                 "final": (account.free + account.locked, theirs.final if theirs else ZERO),
+                "carried": (account.carried, theirs.carried if theirs else ZERO),
                 "free": (account.free, ledger.free(venue, asset)),
             }
             for name, (ours, booked) in figures.items():

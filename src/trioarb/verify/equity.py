@@ -126,6 +126,10 @@ class Equity(Folding):
         if asset in self._common:
             rate = self._marks.rate(asset, quantity)
             return None if rate is None else rate * self._listings.fx[self._common[asset]]
+        symbol = self._listings.contracts.get((venue, asset))
+        if symbol is not None:
+            price = self._marks.price(symbol, venue, quantity if quantity else Decimal(1))
+            return None if price is None else price * self._listings.symbols[symbol].usd_per_quote
         for at in (venue, *self._venues):
             for symbol, listed in self._listings.symbols.items():
                 if listed.base == asset and listed.is_valued:

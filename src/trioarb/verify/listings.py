@@ -39,12 +39,18 @@ class Listed:
         one = self.at.get(venue)
         return None if one is None or one.counts_as is None else one.quote
 
+    def is_contract_at(self, venue: str) -> bool:
+        instrument = self.at.get(venue)
+        return instrument is not None and instrument.leverage is not None
+
 
 class Listings(Folding):
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self.fx: Mapping[str, Decimal] = {}
         self.symbols: dict[str, Listed] = {}
+        #: The symbols of contracts, by venue and what they are called among its assets.
+        self.contracts: dict[tuple[str, str], str] = {}
 
     def _open(self, event: CampaignOpened, record: Record) -> None:
         self.fx = event.fx
@@ -59,3 +65,7 @@ class Listings(Folding):
         if isinstance(event, InstrumentChanged) and event.venue not in listed.at:
             self._findings.add(Check.INTENTS, record, "changes what was not listed there")
         listed.at[event.venue] = event
+        if event.leverage is not None:
+            self.contracts[event.venue, f"{event.symbol}-PERP"] = event.symbol
+            if event.leverage <= 0 or event.maintenance_margin_bps is None:
+                self._findings.add(Check.INTENTS, record, "lists a contract without a margin")

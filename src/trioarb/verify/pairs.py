@@ -34,6 +34,8 @@ from trioarb.verify.transaction import problem_of, problem_of_order
 __all__ = ["Pairs"]
 
 _ONE = Decimal(1)
+#: Margins are rounded up to this.
+_MARGIN = Decimal("1e-8")
 #: The size step where a venue has no lot size.
 _FINEST = Decimal("1e-12")
 #: Beyond what its limits say, dust may be worth this much more: prices move while a pair is in flight.
@@ -151,7 +153,8 @@ class Pairs(Folding):
             return None
         pair.undone[event.client_order_id] = event
         opened, purpose, is_buy = pair.opened, event.purpose, event.side is Side.BUY
-        if not _locks_enough(event, pair.listed_as(event.symbol), is_buy):
+        opens = pair.is_entry and purpose in (Purpose.LEG, Purpose.HEDGE)
+        if not _locks_enough(event, pair.listed_as(event.symbol), is_buy, opens=opens):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         if pair.loop is not None:
             if what := pair.loop.problem_of_order(event):
@@ -183,7 +186,7 @@ class Pairs(Folding):
         if pair is None or residual is None:
             self._findings.add(Check.INTENTS, record, "is to trade away a residual that no residual_worked names")
             return pair
-        if not _locks_enough(event, pair.listed_as(event.symbol), event.side is Side.BUY):
+        if not _locks_enough(event, pair.listed_as(event.symbol), event.side is Side.BUY, opens=False):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
         is_opposite = (event.side is Side.SELL) == (residual.quantity > 0)
         # At the end, where no other pair takes it along, one that is too small is made larger first.
@@ -387,13 +390,24 @@ def _higher_limit(opened: Intent) -> Decimal:
     return max(buying, selling)
 
 
-def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool) -> bool:
-    """Return whether an order locks what it sells, or the most that it may cost, a fee included."""
-    if not is_buy:
-        return event.locked_asset == listed.base and event.locked == event.quantity
+def _locks_enough(event: OrderSubmitted, listed: Listed, is_buy: bool, *, opens: bool) -> bool:
+    """Return whether an order locks what it sells, or the most that it may cost, a fee included.
+
+    One for contracts locks its fee, and the initial margin of what it opens, rounded up.
+    """
     instrument = listed.at.get(event.venue)
+    leverage = None if instrument is None else instrument.leverage
+    if not is_buy and leverage is None:
+        return event.locked_asset == listed.base and event.locked == event.quantity
     fee_bps = instrument.taker_fee_bps if instrument is not None and instrument.taker_fee_bps > 0 else ZERO
-    cost = event.quantity * event.limit_price * (BPS + fee_bps)
+    value = event.quantity * event.limit_price
+    cost = value * (BPS + fee_bps)
+    if leverage is not None:
+        margin = event.locked - value * fee_bps / BPS
+        beyond = margin * leverage - value if opens else margin
+        return event.locked_asset == listed.quote_at(event.venue) and 0 <= beyond < (
+            _MARGIN * leverage if opens else _MARGIN
+        )
     return event.locked_asset == listed.quote_at(event.venue) and event.locked * BPS == cost
 
 

@@ -136,7 +136,7 @@ class Verifier:
         self._findings = findings = Findings()
         self._course = Course(findings)
         self._listings = Listings(findings)
-        self._books = Books(findings)
+        self._books = Books(findings, self._listings)
         self._pairs = Pairs(findings, self._course, self._listings)
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from trioarb.errors import PluginError, VenueError
+from trioarb.model.contract import Contracts
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
@@ -30,7 +31,7 @@ class OrderSink(Protocol):
 class Exchange(ABC):
     """One venue to trade at."""
 
-    #: Whether a sell needs the base asset (spot) or may borrow it (margin).
+    #: Whether a sell needs the base asset (spot), or may borrow it (margin), or contracts are traded (perpetual).
     account: Account = Account.SPOT
     #: Margin only: how far the base asset of one symbol may go below zero, in USD.
     max_borrow_usd: Decimal = Decimal(0)
@@ -65,7 +66,15 @@ class Exchange(ABC):
 
     @abstractmethod
     async def balances(self) -> Mapping[str, Decimal]:
-        """Return what is owned, by asset, free and locked together."""
+        """Return what is owned, by asset, free and locked together. Of a perpetual account: its wallet."""
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        """Return what is held of contracts, by symbol, without those of which nothing is. Perpetual accounts only.
+
+        What they cost has to be exact, not an average price that was rounded: together with the wallet it is compared
+        with the ledger.
+        """
+        raise VenueError("this exchange plugin can't say which contracts it holds")
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only.

@@ -11,7 +11,7 @@ import attrs
 
 from trioarb.model.event import Event, GuardTripped, Record
 from trioarb.model.market import Instrument
-from trioarb.model.number import text
+from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Opportunity, Refusal
 
 __all__ = ["GuardContext", "GuardTier", "RiskView"]
@@ -43,6 +43,15 @@ class RiskView(ABC):
         """
         loss, count = text(self.daily_loss_usd(now_ns, symbol)), self.last_priced(now_ns, symbol)
         return f"{loss} (residuals at last prices: {count})" if count else loss
+
+    def liquidation_distance_pct(
+        self, symbol: str, venue: str, *, opens: Decimal = ZERO, price: Decimal | None = None
+    ) -> Decimal | None:
+        """Return by how many percent a contract's mark may move until it is liquidated there; ``None``: it never is.
+
+        Not above zero if its time has come. ``opens`` (below zero: sold) is traded at ``price`` before.
+        """
+        return None
 
     def unrealised_usd(self, symbol: str | None = None) -> Decimal:
         """Return what is open would bring beyond what it is booked at, at the marks of the last second."""

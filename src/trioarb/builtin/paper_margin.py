@@ -1,0 +1,110 @@
+"""The contracts of a paper venue with a perpetual account: what is held of them, and what its collateral allows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+
+from trioarb.api import EXACT, ZERO, Book, Contracts, ContractTerms, Instrument, Side, exact_decimal
+
+__all__ = ["MarginAccount"]
+
+_add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
+_TWO = Decimal(2)
+
+
+class MarginAccount:
+    """One-way, cross margin: what a symbol holds is one position, and all of a quote asset stand for each other.
+
+    A contract's mark is the middle of what is bid and asked at the venue; while a side is missing, what it was last.
+    ``wallet`` says what is owned of an asset.
+    """
+
+    def __init__(
+        self, terms: ContractTerms, wallet: Callable[[str], Decimal], book: Callable[[str], Book | None]
+    ) -> None:
+        self.terms = terms
+        self._wallet = wallet
+        self._book = book
+        self.contracts: dict[str, Contracts] = {}
+        self._quotes: dict[str, str] = {}
+        self._fees: dict[str, Decimal] = {}
+        self._marks: dict[str, Decimal] = {}
+        #: The value of the orders that rest, by symbol.
+        self._resting: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+
+    def list(self, instrument: Instrument, fee: Decimal) -> None:
+        """Take in an instrument; ``fee``: what of an order's value its fee may be."""
+        self._quotes[instrument.symbol], self._fees[instrument.symbol] = instrument.quote, max(fee, ZERO)
+
+    def take_up(self, contracts: Mapping[str, tuple[Decimal, Decimal]]) -> None:
+        """Hold what an earlier process wrote down."""
+        self.contracts = {symbol: Contracts(*one) for symbol, one in contracts.items()}
+
+    def written(self) -> Mapping[str, tuple[Decimal, Decimal]]:
+        return {symbol: (one.quantity, one.cost) for symbol, one in self.contracts.items()}
+
+    @property
+    def positions(self) -> Mapping[str, Contracts]:
+        return {symbol: Contracts(*one) for symbol, one in self.written().items()}
+
+    def trade(self, symbol: str, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+        """Count a fill; return what the wallet gains."""
+        held = self.contracts.setdefault(symbol, Contracts())
+        realised = held.trade(side, quantity, price)
+        if not held.quantity:
+            del self.contracts[symbol]
+        return realised
+
+    def rest(self, symbol: str, value: Decimal) -> None:
+        """Bind what an order at rest of this value may need; below zero: let go of it."""
+        self._resting[symbol] = _add(self._resting[symbol], value)
+
+    def refusal(self, symbol: str, side: Side, quantity: Decimal, value: Decimal) -> str:
+        """Return why an order of this value is not taken, or ''. One that only closes is."""
+        held = self.contracts.get(symbol, Contracts()).quantity
+        closes = min(quantity, max(ZERO, EXACT.minus(held) if side is Side.BUY else held))
+        if closes == quantity:
+            return ""
+        opened = self.terms.initial_margin(EXACT.subtract(value, value * closes / quantity) if closes else value)
+        needed, quote = _add(opened, _multiply(value, self._fees[symbol])), self._quotes[symbol]
+        available = self.free(quote)
+        if needed <= available:
+            return ""
+        return f"insufficient margin: {needed:f} {quote} needed, {available:f} available"
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """Return a contract's mark; ``None``: none is known yet."""
+        book = self._book(symbol)
+        if book is not None and book.bids and book.asks:
+            both = _add(exact_decimal(book.bids[0]), exact_decimal(book.asks[0]))
+            self._marks[symbol] = EXACT.divide(both, _TWO)
+        return self._marks.get(symbol)
+
+    def free(self, quote: str) -> Decimal:
+        """Return what of the collateral is bound neither by positions nor by orders at rest."""
+        free = self._wallet(quote)
+        for _, held, mark in self._open(quote):
+            free = _add(free, held.unrealised(mark))
+            free = _subtract(free, self.terms.initial_margin(abs(_multiply(held.quantity, mark))))
+        for symbol, value in self._resting.items():
+            if value and self._quotes[symbol] == quote:
+                free = _subtract(free, _add(self.terms.initial_margin(value), _multiply(value, self._fees[symbol])))
+        return free
+
+    def is_short_of_margin(self, quote: str) -> bool:
+        """Return whether the account holds no more than the maintenance margin of its positions."""
+        balance, needed, is_any = self._wallet(quote), ZERO, False
+        for _, held, mark in self._open(quote):
+            is_any = True
+            balance = _add(balance, held.unrealised(mark))
+            needed = _add(needed, self.terms.maintenance_margin(abs(_multiply(held.quantity, mark))))
+        return is_any and balance <= needed
+
+    def _open(self, quote: str) -> Iterator[tuple[str, Contracts, Decimal]]:
+        """Yield what is held in a quote asset, with its mark; of what has none, what it cost on average."""
+        for symbol, held in self.contracts.items():
+            if self._quotes.get(symbol) == quote:
+                mark = self.mark(symbol)
+                yield symbol, held, held.cost / held.quantity if mark is None else mark

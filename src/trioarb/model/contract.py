@@ -1,0 +1,94 @@
+"""Perpetual contracts: what they are margined by, and what is held of them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, per_unit, share
+from trioarb.model.order import Side
+
+__all__ = ["ContractTerms", "Contracts", "contract_of", "liquidation_price"]
+
+#: Margins are rounded up to this.
+_MARGIN_STEP = Decimal("1e-8")
+
+
+def contract_of(symbol: str) -> str:
+    """Return the name that contracts of a symbol have among the assets of a venue."""
+    return f"{symbol}-PERP"
+
+
+@attrs.frozen(kw_only=True)
+class ContractTerms:
+    """How a linear contract is margined, in its quote asset: of its value, 1 ÷ ``leverage`` when it is opened, and
+    ``maintenance_margin_bps`` as long as it is held.
+
+    What is paid each ``funding_interval_hours`` is ``funding_bps``; ``None``: nothing, or not known.
+    """
+
+    leverage: Decimal
+    maintenance_margin_bps: Decimal
+    funding_bps: Decimal | None = None
+    funding_interval_hours: Decimal | None = None
+
+    def initial_margin(self, value: Decimal) -> Decimal:
+        """Return what a position, or an order, of this value needs."""
+        return ceil_to(value / self.leverage, _MARGIN_STEP)
+
+    def maintenance_margin(self, value: Decimal) -> Decimal:
+        """Return below which margin balance a position of this value is liquidated."""
+        return EXACT.divide(EXACT.multiply(value, self.maintenance_margin_bps), BPS)
+
+
+@attrs.define
+class Contracts:
+    """What is held of a contract: ``quantity``, below zero if short, and what it cost, as signed.
+
+    ``cost`` = quantity × average entry price, in quote asset. What a part that is closed had cost is cut at 10⁻¹⁵; the
+    remainder stays with the rest.
+    """
+
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+
+    def trade(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+        """Count a fill; return what it realised: for each unit that it closes, price − average entry price."""
+        signed = quantity if side is Side.BUY else EXACT.minus(quantity)
+        realised = ZERO
+        if self.quantity and (self.quantity > 0) != (signed > 0):
+            closed = min(quantity, abs(self.quantity)).copy_sign(signed)
+            released = share(self.cost, abs(closed), abs(self.quantity))
+            realised = EXACT.minus(EXACT.add(released, EXACT.multiply(closed, price)))
+            self.quantity = EXACT.add(self.quantity, closed)
+            self.cost = EXACT.subtract(self.cost, released)
+            signed = EXACT.subtract(signed, closed)
+        if signed:
+            self.quantity = EXACT.add(self.quantity, signed)
+            self.cost = EXACT.add(self.cost, EXACT.multiply(signed, price))
+        return realised
+
+    def unrealised(self, mark: Decimal) -> Decimal:
+        """Return what it would realise at a price."""
+        return EXACT.subtract(EXACT.multiply(self.quantity, mark), self.cost)
+
+
+def liquidation_price(collateral: Decimal, held: Contracts, maintenance_margin_bps: Decimal) -> Decimal | None:
+    """Return the mark at which a position is liquidated; ``None``: none is low or high enough.
+
+    ``collateral``: the wallet, and what other positions have gained less the maintenance margins that they need. It is
+    the mark at which the margin balance is no more than the maintenance margin:
+
+        collateral + quantity · mark − cost = |quantity| · mark · rate
+        mark = (cost − collateral) ÷ (quantity − |quantity| · rate)
+
+    The same as Binance's for one-way cross margin, (WB − TMM + UPNL − side · Q · EP) ÷ (Q · MMR − side · Q), without
+    the tiers that lower the rate for small positions (https://www.binance.com/en/support/faq/b3c689c1f50a44cabb3a84e663b81d93).
+    """
+    if not held.quantity:
+        return None
+    rate = EXACT.divide(maintenance_margin_bps, BPS)
+    changes = EXACT.subtract(held.quantity, EXACT.multiply(abs(held.quantity), rate))
+    price = per_unit(EXACT.subtract(held.cost, collateral), changes)
+    return price if price > 0 else None
