@@ -254,9 +254,11 @@ TABLES = (
             _decimal("initial", "deposits and grants"),
             _decimal("trades"),
             _decimal("fees"),
-            _decimal("final", "initial + trades − fees"),
+            _decimal("final", "initial + trades − fees + funding − carried"),
             _decimal("free"),
             _decimal("locked", "in orders"),
+            _decimal("funding", "received less paid for what was held"),
+            _decimal("carried", "what open contracts were traded for, below zero if bought; paid when they are closed"),
         ),
     ),
     Table(

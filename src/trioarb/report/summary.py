@@ -20,6 +20,7 @@ from trioarb.report.missed import missed
 from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
+from trioarb.state.ledger import Balance
 from trioarb.state.snapshot import RecordingFigures, Telemetry
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
 
@@ -99,7 +100,7 @@ def summarise(report: Report) -> dict[str, Any]:
                 },
             },
             "balances": {
-                venue: {asset: attrs.asdict(balance) for asset, balance in by_asset.items()}
+                venue: {asset: _balance(balance) for asset, balance in by_asset.items()}
                 for venue, by_asset in state.ledger.balances().items()
             },
             "fx": {asset: present(one) for asset, one in fx(state).items()} or None,
@@ -123,6 +124,12 @@ def _carried(carried: LossCarried | None) -> Mapping[str, Any]:
         return {}
     symbols = dict(carried.pnl_usd)
     return {"carried_loss": {"campaign_id": carried.campaign_id, "total_usd": carried.total_usd, "symbols": symbols}}
+
+
+def _balance(balance: Balance) -> Mapping[str, Any]:
+    """Return a balance; what contracts are carried at, and what was paid for holding, only where there is any."""
+    figures = attrs.asdict(balance)
+    return {name: amount for name, amount in figures.items() if amount or name not in ("funding", "carried")}
 
 
 def _recording(figures: RecordingFigures | None) -> Mapping[str, Any] | None:

@@ -34,7 +34,7 @@ _SUFFIX = contract_of("")
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 #: The accounts that each venue has in each asset. Over all of them, an asset sums to zero.
-_Account = Literal["free", "locked", "carried", "market", "fees", "capital"]
+_Account = Literal["free", "locked", "carried", "market", "fees", "funding", "capital"]
 
 
 _Accounts = dict[_Account, Decimal]
@@ -50,9 +50,20 @@ def _move(accounts: _Accounts, amount: Decimal, source: _Account, target: _Accou
         accounts[target] = _add(accounts[target], amount)
 
 
+def _fill_contract(held: _Accounts, quote: _Accounts, contracts: Contracts, fill: OrderFilled, value: Decimal) -> None:
+    """Move contracts against what they cost, which is carried; only what is realised reaches the wallet."""
+    if fill.side is Side.BUY:
+        _move(held, fill.quantity, "market", "free")
+        _move(quote, value, "carried", "market")
+    else:
+        _move(held, fill.quantity, "free", "market")
+        _move(quote, value, "market", "carried")
+    _move(quote, contracts.trade(fill.side, fill.quantity, fill.price), "carried", "free")
+
+
 @attrs.frozen(kw_only=True)
 class Balance:
-    """One asset at one venue: ``initial + trades − fees = final + carried``, to the last digit.
+    """One asset at one venue: ``initial + trades − fees + funding = final + carried``, to the last digit.
 
     ``carried``: of the quote asset of contracts, what they cost that are open, below zero if they were bought: it was
     traded for, and not paid yet.
@@ -63,6 +74,7 @@ class Balance:
     fees: Decimal
     final: Decimal
     carried: Decimal = ZERO
+    funding: Decimal = ZERO
 
 
 @attrs.define
@@ -133,6 +145,7 @@ class Ledger(Folding):
                 fees=accounts["fees"],
                 final=_add(accounts["free"], accounts["locked"]),
                 carried=accounts["carried"],
+                funding=-accounts["funding"],
             )
         return result
 
@@ -154,11 +167,12 @@ class Ledger(Folding):
         """Pay from what the order locked, and what that does not cover from what is free."""
         lock = self._locks[fill.client_order_id]
         value = _multiply(fill.quantity, fill.price)
-        base, quote = self._accounts[fill.venue, fill.base], self._accounts[fill.venue, fill.quote]
         contracts = self._contracts.get((fill.venue, fill.symbol)) if self._contracts else None
+        base_asset = fill.base if contracts is None else contract_of(fill.symbol)
+        base, quote = self._accounts[fill.venue, base_asset], self._accounts[fill.venue, fill.quote]
         if contracts is not None:
             spent = quote
-            self._fill_contract(contracts, fill, value)
+            _fill_contract(base, quote, contracts, fill, value)
         elif fill.side is Side.BUY:
             spent = quote
             _move(base, fill.quantity, "market", "free")
@@ -176,17 +190,6 @@ class Ledger(Folding):
         lock.unfilled = _subtract(lock.unfilled, fill.quantity)
         if not lock.unfilled:
             self._unlock(fill.client_order_id)
-
-    def _fill_contract(self, contracts: Contracts, fill: OrderFilled, value: Decimal) -> None:
-        """Move contracts against what they cost, which is carried; only what is realised reaches the wallet."""
-        held, quote = self._accounts[fill.venue, contract_of(fill.symbol)], self._accounts[fill.venue, fill.quote]
-        if fill.side is Side.BUY:
-            _move(held, fill.quantity, "market", "free")
-            _move(quote, value, "carried", "market")
-        else:
-            _move(held, fill.quantity, "free", "market")
-            _move(quote, value, "market", "carried")
-        _move(quote, contracts.trade(fill.side, fill.quantity, fill.price), "carried", "free")
 
     def _pay(self, lock: _Lock, accounts: _Accounts, amount: Decimal, to: _Account) -> None:
         locked = min(lock.amount, amount)

@@ -88,10 +88,12 @@ class Books(Folding):
 
     def fill(self, lock: Lock, event: OrderFilled, value: Decimal) -> None:
         """Post a fill worth ``value`` of the quote asset; what its order locked pays first."""
-        base, quote = self._accounts[event.venue, event.base], self._accounts[event.venue, event.quote]
         listed = self._listings.symbols.get(event.symbol)
-        if listed is not None and listed.is_contract_at(event.venue):
-            self._fill_contract(event, value)
+        is_contract = listed is not None and listed.is_contract_at(event.venue)
+        asset = f"{event.symbol}-PERP" if is_contract else event.base
+        base, quote = self._accounts[event.venue, asset], self._accounts[event.venue, event.quote]
+        if is_contract:
+            self._fill_contract(base, quote, event, value)
         elif event.side is Side.BUY:
             _pay(lock, quote, value)
             quote.market += value
@@ -107,9 +109,8 @@ class Books(Folding):
             _pay(lock, charged, event.fee)
             charged.fees += event.fee
 
-    def _fill_contract(self, event: OrderFilled, value: Decimal) -> None:
+    def _fill_contract(self, held: _Account, quote: _Account, event: OrderFilled, value: Decimal) -> None:
         """Carry what contracts were traded for; of what is closed, pay what it brought beyond its opening."""
-        held, quote = self._accounts[event.venue, f"{event.symbol}-PERP"], self._accounts[event.venue, event.quote]
         count, carried = self._open[event.venue, event.symbol]
         change, cash = (event.quantity, -value) if event.side is Side.BUY else (-event.quantity, value)
         held.free += change
