@@ -47,7 +47,9 @@ from trioarb.verify.verification import Verifier
 LONGEST_SECONDS = 20 + 30 + 10 + 4 * 5 + 10 + 15 + 5 + 5
 
 #: Methods that don't answer in time: a time-out, as from a venue that doesn't answer.
-TIMED_OUT = {"place", "order", "orders", "balances", "open_orders"}
+TIMED_OUT = {"place", "order", "orders", "balances", "positions", "open_orders"}
+#: What only a perpetual account is asked for.
+OF_CONTRACTS = {"positions"}
 
 
 @attrs.frozen
@@ -66,6 +68,8 @@ class Ended:
 def run(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> Ended:
     config: dict[str, Any] = two_venues("odd")
     config["exchanges"]["a"]["plugin"] = "odd"
+    if case is not None and case.method in OF_CONTRACTS:
+        config["exchanges"]["a"] |= {"account": "perpetual", "inventory_usd_per_symbol": 0}
     config["strategy"] = {"plugin": "odd", "exit_bps": -40}
     config["guards"] = {"odd": {}}
     config["session"]["max_runtime_seconds"] = 30
