@@ -3,10 +3,10 @@
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
-from trioarb.model.contract import Contracts, ContractTerms, contract_of
+from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route, Triangle
-from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, text
+from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, per_unit, text
 from trioarb.model.order import (
     Fill,
     Offer,
@@ -107,6 +107,8 @@ __all__ = [
     "Bell",
     "Bps",
     "CampaignTime",
+    "Charge",
+    "ChargeKind",
     "ClientIds",
     "ContractTerms",
     "Contracts",
@@ -201,6 +203,7 @@ __all__ = [
     "exact_decimal",
     "floor_to",
     "hookimpl",
+    "per_unit",
     "seconds_to_ns",
     "setting",
     "text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
@@ -21,6 +21,9 @@ from trioarb.api import (
     ZERO,
     Account,
     Amount,
+    Bps,
+    Charge,
+    ChargeKind,
     Contracts,
     ContractTerms,
     Exchange,
@@ -30,11 +33,13 @@ from trioarb.api import (
     Fill,
     Instrument,
     InstrumentStatus,
+    IntervalHours,
     Leverage,
     Listing,
     MarginBps,
     Milliseconds,
     Money,
+    NonNegativeBps,
     Offer,
     Order,
     OrderRejected,
@@ -58,15 +63,17 @@ from trioarb.api import (
     exact_decimal,
     floor_to,
     hookimpl,
+    per_unit,
     seconds_to_ns,
     setting,
     text,
 )
+from trioarb.builtin.paper_charges import Rates
 from trioarb.builtin.paper_latency import Latency
-from trioarb.builtin.paper_margin import MarginAccount
+from trioarb.builtin.paper_margin import MarginAccount, Marks
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for, matched, own_side, within
 from trioarb.builtin.paper_resting import Resting, RestingFills
-from trioarb.builtin.paper_state import Executed, Granted, Held, Opened, PaperState, Rested
+from trioarb.builtin.paper_state import Charged, Executed, Granted, Held, Opened, PaperState, Rested
 from trioarb.builtin.paper_updates import Updates
 
 __all__ = ["PaperExchange", "PaperSettings", "SymbolRules"]
@@ -133,6 +140,22 @@ class PaperSettings:
         Decimal(50), doc="perpetual: of the value of all positions, what the account has to hold, or is liquidated"
     )
     liquidation_fee_bps: FeeBps | None = setting(None, doc="perpetual: fee of a liquidation; absent: taker_fee_bps")
+    funding_rate_bps: Bps | None = setting(
+        None,
+        doc="perpetual: of a position's value, what longs pay shorts each funding_interval_hours (below zero: shorts "
+        "pay longs); absent: no funding",
+    )
+    funding_rates_bps: tuple[Bps, ...] = setting(
+        (), doc="perpetual: the same, one rate an interval, again from the first after the last; counted from 1970 on"
+    )
+    funding_interval_hours: IntervalHours = setting(
+        Decimal(8), doc="perpetual: time between two fundings; they are due at its multiples since 1970 (UTC)"
+    )
+    borrow_bps_per_day: NonNegativeBps | None = setting(
+        None,
+        doc="margin: interest on the value of what is borrowed, charged each hour in quote asset; absent: none",
+        concerns="borrowing",
+    )
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
     maker_fee_bps: FeeBps | None = setting(None, doc="fee of what fills at rest; absent: taker_fee_bps")
     fee_tiers: tuple[FeeTier, ...] = setting(
@@ -199,6 +222,8 @@ class PaperSettings:
                 )
 
     def _check_perpetual(self) -> None:
+        if self.funding_rate_bps is not None and self.funding_rates_bps:
+            raise ValueError("funding_rates_bps: there is funding_rate_bps, too; leave one of them out")
         if self.inventory_usd_per_symbol:
             raise ValueError(
                 'inventory_usd_per_symbol: an account = "perpetual" holds contracts, no base asset; leave it out, and '
@@ -218,7 +243,18 @@ class PaperSettings:
         """How contracts are margined; ``None``: there are none."""
         if self.account is not Account.PERPETUAL:
             return None
-        return ContractTerms(leverage=self.leverage, maintenance_margin_bps=self.maintenance_margin_bps)
+        rates = self.funding_rates
+        return ContractTerms(
+            leverage=self.leverage,
+            maintenance_margin_bps=self.maintenance_margin_bps,
+            funding_bps=rates[0] if len(set(rates)) == 1 else None,
+            funding_interval_hours=self.funding_interval_hours if rates else None,
+        )
+
+    @property
+    def funding_rates(self) -> tuple[Decimal, ...]:
+        """The rates of funding, one after the other; none: there is no funding."""
+        return self.funding_rates_bps if self.funding_rate_bps is None else (self.funding_rate_bps,)
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -273,9 +309,10 @@ class PaperExchange(Exchange):
         self._updates = Updates(context.time, context.venue)
         self._balances: dict[str, Decimal] = dict(settings.balances)
         self._terms: dict[str, _Terms] = {}
+        self._mids = Marks(context.book)
         self._margin: MarginAccount | None = None
         if (terms := settings.contract_terms) is not None:
-            self._margin = MarginAccount(terms, lambda asset: self._balances.get(asset, ZERO), context.book)
+            self._margin = MarginAccount(terms, lambda asset: self._balances.get(asset, ZERO), self._mids)
         self._granted: dict[str, Decimal] = {}
         #: The account's own trades of the last 30 days, by time, and their sum, where fees depend on it.
         self._traded: deque[tuple[int, Decimal]] = deque()
@@ -284,6 +321,14 @@ class PaperExchange(Exchange):
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
         self._state = PaperState(context.state)
+        self.borrow_bps_per_day = settings.borrow_bps_per_day if self.account is Account.MARGIN else None
+        self._rates: Rates | None = None
+        if self._margin is not None and settings.funding_rates:
+            self._rates = Rates(settings.funding_rates, settings.funding_interval_hours)
+        elif self.borrow_bps_per_day:
+            self._rates = Rates((per_unit(self.borrow_bps_per_day, Decimal(24)),), Decimal(1))
+        self.charging = self._margin is not None or self._rates is not None
+        self._charges: list[Charge] = []
 
     def open(self) -> None:
         """Begin the venue's memory, or take up what it remembers.
@@ -291,6 +336,8 @@ class PaperExchange(Exchange):
         Raises:
             VenueError: its file can't be used.
         """
+        if self._rates is not None:
+            self._rates.begin(self._context.time.now_ns())
         if not self._context.resumed:
             self._state.create(Opened(venue=self._context.venue, balances=self._balances))
             return
@@ -305,6 +352,9 @@ class PaperExchange(Exchange):
                 case Granted(symbol=symbol, asset=asset, amount=amount):
                     self._granted[symbol] = amount
                     self._credit(asset, amount)
+                case Charged(charge=charge):
+                    self._charges.append(charge)
+                    self._credit(charge.asset, charge.amount)
                 case Executed(order=order, base=base, quote=quote, report=report, ts_ns=ts_ns):
                     self._book(order.symbol, order.side, base, quote, report.fills, ts_ns)
                 case Rested(symbol=symbol, side=side, base=base, quote=quote, fills=fills, ts_ns=ts_ns):
@@ -352,6 +402,42 @@ class PaperExchange(Exchange):
 
     async def positions(self) -> Mapping[str, Contracts]:
         return {} if self._margin is None else self._margin.positions
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        self._accrue()
+        return [one for one in self._charges if one.ts_ns >= since_ns]
+
+    def _accrue(self) -> None:
+        """Book the funding and the interest that have become due, for what is held."""
+        if self._rates is None:
+            return
+        kind = ChargeKind.INTEREST if self._margin is None else ChargeKind.FUNDING
+        for at_ns, rate_bps in self._rates.due(self._context.time.now_ns()):
+            for symbol, quantity, mark in tuple(self._charged_for()):
+                quote = self._terms[symbol].instrument.quote
+                self._charge(
+                    Charge.reckoned(kind, at_ns, symbol, quantity=quantity, mark=mark, rate_bps=rate_bps, asset=quote)
+                )
+
+    def _charged_for(self) -> Iterator[tuple[str, Decimal, Decimal]]:
+        """Yield symbol, quantity and mark of contracts that are held, or of what is borrowed (by its first symbol)."""
+        if self._margin is not None:
+            for symbol, held in self._margin.contracts.items():
+                mark = self._margin.mark(symbol)
+                yield symbol, held.quantity, per_unit(held.cost, held.quantity) if mark is None else mark
+            return
+        seen = set[str]()
+        for symbol, terms in self._terms.items():
+            base = terms.instrument.base
+            quantity, mid = self._balances.get(base, ZERO), self._mids.mark(symbol)
+            if quantity < 0 and mid is not None and base not in seen:
+                seen.add(base)
+                yield symbol, quantity, mid
+
+    def _charge(self, charge: Charge) -> None:
+        self._credit(charge.asset, charge.amount)
+        self._charges.append(charge)
+        self._state.append(Charged(charge=charge))
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         if quote is None:
@@ -466,6 +552,7 @@ class PaperExchange(Exchange):
         )
 
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
+        self._accrue()
         venue_order_id = f"{self._context.venue}-{len(self._state)}"
         problem = self._refuse(order, terms)
         matches = self._matches(order, terms) if terms and not problem else ()
@@ -630,6 +717,7 @@ class PaperExchange(Exchange):
                 self._meet(resting)
 
     def _meet(self, resting: Resting) -> None:
+        self._accrue()
         order, terms = resting.order, self._terms[resting.order.symbol]
         book = self._context.book(order.symbol)
         by_place = self._look(resting)
@@ -689,7 +777,7 @@ class PaperExchange(Exchange):
         self._updates.tell(update, max(0, self._draw_answer() - self._draw_data()))
 
     def _book(self, symbol: str, side: Side, base: str, quote: str, fills: Sequence[Fill], ts_ns: int) -> None:
-        """Book fills."""
+        """Book fills. What became due before is booked for what was held then."""
         buying = side is Side.BUY
         for fill in fills:
             value = EXACT.multiply(fill.quantity, fill.price)
@@ -724,10 +812,14 @@ def _warnings(settings: PaperSettings) -> Iterable[str]:
         yield 'account = "margin" without max_borrow_usd: nothing can be borrowed; set how much in USD'
     if settings.account is not Account.MARGIN and settings.max_borrow_usd:
         yield f'max_borrow_usd has no effect with account = "{settings.account.value}"'
+    if settings.account is not Account.MARGIN and settings.borrow_bps_per_day is not None:
+        yield f'borrow_bps_per_day has no effect with account = "{settings.account.value}"; nothing is borrowed'
     if settings.account is not Account.PERPETUAL:
         given = {
             "leverage": settings.leverage != 1,
             "liquidation_fee_bps": settings.liquidation_fee_bps is not None,
+            "funding_rate_bps": settings.funding_rate_bps is not None,
+            "funding_rates_bps": bool(settings.funding_rates_bps),
         }
         for key in (key for key, is_given in given.items() if is_given):
             yield f'{key} has no effect with account = "{settings.account.value}"; contracts need "perpetual"'

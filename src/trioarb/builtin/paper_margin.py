@@ -6,31 +6,43 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.api import EXACT, ZERO, Book, Contracts, ContractTerms, Instrument, Side, exact_decimal
+from trioarb.api import EXACT, ZERO, Book, Contracts, ContractTerms, Instrument, Side, exact_decimal, per_unit
 
-__all__ = ["MarginAccount"]
+__all__ = ["MarginAccount", "Marks"]
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 _TWO = Decimal(2)
 
 
+class Marks:
+    """The middle of what is bid and asked for each symbol; while a side is missing, what it was last."""
+
+    def __init__(self, book: Callable[[str], Book | None]) -> None:
+        self._book = book
+        self._marks: dict[str, Decimal] = {}
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """Return a symbol's mark; ``None``: none is known yet."""
+        book = self._book(symbol)
+        if book is not None and book.bids and book.asks:
+            both = _add(exact_decimal(book.bids[0]), exact_decimal(book.asks[0]))
+            self._marks[symbol] = EXACT.divide(both, _TWO)
+        return self._marks.get(symbol)
+
+
 class MarginAccount:
     """One-way, cross margin: what a symbol holds is one position, and all of a quote asset stand for each other.
 
-    A contract's mark is the middle of what is bid and asked at the venue; while a side is missing, what it was last.
-    ``wallet`` says what is owned of an asset.
+    ``marks`` says what contracts stand at, ``wallet`` what is owned of an asset.
     """
 
-    def __init__(
-        self, terms: ContractTerms, wallet: Callable[[str], Decimal], book: Callable[[str], Book | None]
-    ) -> None:
+    def __init__(self, terms: ContractTerms, wallet: Callable[[str], Decimal], marks: Marks) -> None:
         self.terms = terms
         self._wallet = wallet
-        self._book = book
+        self.mark = marks.mark
         self.contracts: dict[str, Contracts] = {}
         self._quotes: dict[str, str] = {}
         self._fees: dict[str, Decimal] = {}
-        self._marks: dict[str, Decimal] = {}
         #: The value of the orders that rest, by symbol.
         self._resting: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
 
@@ -74,14 +86,6 @@ class MarginAccount:
             return ""
         return f"insufficient margin: {needed:f} {quote} needed, {available:f} available"
 
-    def mark(self, symbol: str) -> Decimal | None:
-        """Return a contract's mark; ``None``: none is known yet."""
-        book = self._book(symbol)
-        if book is not None and book.bids and book.asks:
-            both = _add(exact_decimal(book.bids[0]), exact_decimal(book.asks[0]))
-            self._marks[symbol] = EXACT.divide(both, _TWO)
-        return self._marks.get(symbol)
-
     def free(self, quote: str) -> Decimal:
         """Return what of the collateral is bound neither by positions nor by orders at rest."""
         free = self._wallet(quote)
@@ -107,4 +111,4 @@ class MarginAccount:
         for symbol, held in self.contracts.items():
             if self._quotes.get(symbol) == quote:
                 mark = self.mark(symbol)
-                yield symbol, held, held.cost / held.quantity if mark is None else mark
+                yield symbol, held, per_unit(held.cost, held.quantity) if mark is None else mark

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from trioarb.api import (
+    Charge,
     Fill,
     Log,
     LogReader,
@@ -25,7 +26,7 @@ from trioarb.api import (
     VenueError,
 )
 
-__all__ = ["Executed", "Granted", "Held", "Line", "Opened", "PaperState", "Rested"]
+__all__ = ["Charged", "Executed", "Granted", "Held", "Line", "Opened", "PaperState", "Rested"]
 
 #: After so many orders all balances are written down, so that not every order has to be added up again.
 _HELD_EVERY = 1_000
@@ -46,6 +47,12 @@ class Granted(msgspec.Struct, tag="granted", frozen=True):
     symbol: str
     asset: str
     amount: Decimal
+
+
+class Charged(msgspec.Struct, tag="charged", frozen=True):
+    """What the venue booked by itself."""
+
+    charge: Charge
 
 
 class Held(msgspec.Struct, tag="held", frozen=True, omit_defaults=True):
@@ -78,7 +85,7 @@ class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True, omit_defau
     symbol: str = ""
 
 
-Line = Granted | Held | Executed | Rested
+Line = Granted | Charged | Held | Executed | Rested
 
 _KIND = "trioarb_paper"
 _NOUN = "paper venue's memory"

@@ -15,7 +15,7 @@ from trioarb.config.load import Loaded
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
 from trioarb.errors import CampaignError, OrderRejected
-from trioarb.model.contract import Contracts
+from trioarb.model.contract import Charge, Contracts
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.plugin.contract import Exchange, ExchangeContext
@@ -91,6 +91,7 @@ class _Observed(Exchange):
     def __init__(self, exchange: Exchange) -> None:
         self.account = exchange.account
         self.max_borrow_usd = exchange.max_borrow_usd
+        self.borrow_bps_per_day = exchange.borrow_bps_per_day
         self._exchange = exchange
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
@@ -98,6 +99,9 @@ class _Observed(Exchange):
 
     async def balances(self) -> Mapping[str, Decimal]:
         return await self._exchange.balances()
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        return await self._exchange.charges(since_ns)
 
     async def positions(self) -> Mapping[str, Contracts]:
         return await self._exchange.positions()

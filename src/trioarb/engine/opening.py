@@ -94,6 +94,7 @@ async def record_opening(campaign: Campaign, earlier: State | None = None) -> No
             venues=tuple(world.exchanges),
             fx={asset: config.fx[asset] for asset in sorted(config.fx)},
             margin=tuple(venue for venue, exchange in world.exchanges.items() if exchange.account is Account.MARGIN),
+            interest=_interest(world) or None,
             loss_basis=config.engine.loss_basis.value,
             warnings=campaign.warnings,
             listed=world.selection.listed,
@@ -107,6 +108,12 @@ async def record_opening(campaign: Campaign, earlier: State | None = None) -> No
         for asset, amount in sorted((await exchange.holdings()).items()):
             if amount:
                 record(Deposited(venue=venue, asset=asset, amount=amount, reason="configured"))
+
+
+def _interest(world: World) -> dict[str, Decimal]:
+    """Return the interest that venues charge of what is borrowed, in basis points a day."""
+    rates = ((venue, exchange.borrow_bps_per_day) for venue, exchange in world.exchanges.items())
+    return {venue: rate for venue, rate in rates if rate is not None}
 
 
 def record_instruments(campaign: Campaign, symbols: Iterable[str] | None = None) -> None:

@@ -13,6 +13,7 @@ import trio
 
 from trioarb.config.schema import ClockKind, Config
 from trioarb.engine.campaign import Campaign, describe
+from trioarb.engine.charging import charge_periodically
 from trioarb.engine.clocks import watch_clocks
 from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
@@ -205,6 +206,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "working off residuals", work_periodically)
         services.start_soon(serve, campaign, "marking out fills", mark_out_periodically)
         services.start_soon(serve, campaign, "stating equity", state_equity_periodically)
+        services.start_soon(serve, campaign, "what venues charge", charge_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import Enum
 
 import attrs
+import msgspec
 
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, per_unit, share
 from trioarb.model.order import Side
 
-__all__ = ["ContractTerms", "Contracts", "contract_of", "liquidation_price"]
+__all__ = ["Charge", "ChargeKind", "ContractTerms", "Contracts", "contract_of", "liquidation_price"]
 
 #: Margins are rounded up to this.
 _MARGIN_STEP = Decimal("1e-8")
@@ -92,3 +94,58 @@ def liquidation_price(collateral: Decimal, held: Contracts, maintenance_margin_b
     changes = EXACT.subtract(held.quantity, EXACT.multiply(abs(held.quantity), rate))
     price = per_unit(EXACT.subtract(held.cost, collateral), changes)
     return price if price > 0 else None
+
+
+class ChargeKind(Enum):
+    """What a venue books by itself: funding of contracts, interest on what is borrowed, what it closes by force."""
+
+    FUNDING = "funding"
+    INTEREST = "interest"
+    LIQUIDATION = "liquidation"
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue booked by itself, at ``ts_ns``.
+
+    ``quantity`` was held of ``symbol``, below zero if short or borrowed; after a liquidation none of it is. ``mark`` is
+    the price that it was reckoned at, and closed at. ``rate_bps`` is that of the funding, or of the interest, of this
+    time; ``amount`` of ``asset`` is what the account got, below zero if it paid: of a liquidation its fee alone.
+    """
+
+    charge_id: str
+    kind: ChargeKind
+    ts_ns: int
+    symbol: str
+    quantity: Decimal
+    mark: Decimal
+    asset: str
+    amount: Decimal
+    rate_bps: Decimal = ZERO
+
+    @classmethod
+    def reckoned(
+        cls,
+        kind: ChargeKind,
+        at_ns: int,
+        symbol: str,
+        *,
+        quantity: Decimal,
+        mark: Decimal,
+        rate_bps: Decimal,
+        asset: str,
+    ) -> Charge:
+        """Return funding or interest by its rate: a long position pays a positive rate of funding, and a short one
+        gets it; what is borrowed pays interest.
+        """
+        paid = EXACT.divide(EXACT.multiply(EXACT.multiply(quantity, mark), rate_bps), BPS)
+        return cls(
+            charge_id=f"{kind.value}-{at_ns}-{symbol}",
+            kind=kind,
+            ts_ns=at_ns,
+            symbol=symbol,
+            quantity=quantity,
+            mark=mark,
+            asset=asset,
+            amount=EXACT.minus(paid if kind is ChargeKind.FUNDING else abs(paid)),
+            rate_bps=rate_bps,
+        )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from trioarb.model.contract import ChargeKind
 from trioarb.model.fx import FxState
 from trioarb.model.market import Instrument, InstrumentStatus, Level
 from trioarb.model.number import ZERO, text
@@ -31,6 +32,7 @@ __all__ = [
     "EquityStated",
     "Event",
     "FillsMarkedOut",
+    "FundingPaid",
     "FunnelCounted",
     "FxRated",
     "GuardTripped",
@@ -88,6 +90,8 @@ class CampaignOpened(Event, frozen=True, kw_only=True):
 
     ``warnings`` were given before it began. ``listed``: how many symbols passed the universe's filters.
 
+    ``interest``: what those of them charge of it, in basis points a day; absent: nothing.
+
     ``loss_basis``: whether losses count what is open, at its marks (``marked``), or only what was ``realised``.
     """
 
@@ -106,6 +110,7 @@ class CampaignOpened(Event, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     listed: int | None = None
     loss_basis: str = "realised"
+    interest: Mapping[str, Decimal] | None = None
 
 
 class CampaignResumed(Event, frozen=True, kw_only=True):
@@ -657,6 +662,29 @@ class DustLeft(Event, frozen=True, kw_only=True):
     price: Decimal
     booked_value: Decimal
     cost_usd: Decimal
+
+
+class FundingPaid(Event, frozen=True, kw_only=True):
+    """What a venue paid, or below zero took, for what is held there: ``funding`` of contracts, or ``interest`` on what
+    is borrowed (``kind``).
+
+    ``quantity`` is that part of what was held (below zero: short, or borrowed) which belongs to the trade; without
+    one, to residuals, dust and pairs in flight. All parts have the same ``charge_id``, and were booked by the venue at
+    ``charged_at_ns``. ``amount`` of ``asset``, about quantity × ``mark`` × ``rate_bps``, is realised at once.
+    """
+
+    charge_id: str
+    charged_at_ns: int
+    kind: ChargeKind
+    venue: str
+    symbol: str
+    quantity: Decimal
+    mark: Decimal
+    rate_bps: Decimal
+    asset: str
+    amount: Decimal
+    amount_usd: Decimal
+    trade_id: str | None = None
 
 
 class MarketsMarked(Event, frozen=True, kw_only=True):

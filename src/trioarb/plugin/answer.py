@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from trioarb.errors import clean, cut, shown
-from trioarb.model.contract import Contracts, ContractTerms
+from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms
 from trioarb.model.event import GuardTripped
 from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, text
@@ -26,6 +26,7 @@ __all__ = [
     "check_amount",
     "check_balances",
     "check_band",
+    "check_charges",
     "check_contracts",
     "check_edge",
     "check_fees",
@@ -315,6 +316,30 @@ def check_positions(value: object, instruments: Mapping[str, Instrument]) -> Map
         if symbol in instruments and quantity:
             found[symbol] = Contracts(quantity, cost)
     return found
+
+
+def check_charges(value: object, instruments: Mapping[str, Instrument]) -> Sequence[Charge]:
+    """Return what a venue charged for symbols that are listed, in the order of its times."""
+    charges = [is_a(one, Charge, f"[{number}]") for number, one in enumerate(_items(value, "charges"))]
+    last_ns = 0
+    for number, one in enumerate(charges):
+        _name(one.charge_id, f"[{number}].charge_id")
+        is_a(one.kind, ChargeKind, f"[{number}].kind")
+        if check_whole(one.ts_ns, f"[{number}].ts_ns") < last_ns:
+            raise _nonsense(f"[{number}].ts_ns", one.ts_ns, f"in the order of time, {last_ns} or later")
+        last_ns = one.ts_ns
+        instrument = instruments.get(_name(one.symbol, f"[{number}].symbol"))
+        if instrument is None:
+            raise _nonsense(f"[{number}].symbol", one.symbol, "one that is listed")
+        if one.asset != instrument.quote:
+            raise _nonsense(f"[{number}].asset", one.asset, repr(instrument.quote))
+        _factor(one.quantity, f"[{number}].quantity")
+        _factor(one.mark, f"[{number}].mark", above=ZERO)
+        _factor(one.rate_bps, f"[{number}].rate_bps")
+        check_amount(one.amount, f"[{number}].amount")
+        if not one.quantity:
+            raise _nonsense(f"[{number}].quantity", one.quantity, "what was held, not 0")
+    return charges
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:

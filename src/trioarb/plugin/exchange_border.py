@@ -8,7 +8,7 @@ from decimal import Decimal
 import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
-from trioarb.model.contract import Contracts, contract_of
+from trioarb.model.contract import Charge, Contracts, contract_of
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
@@ -30,6 +30,12 @@ class CheckedExchange(Exchange):
         self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
         self.offers = answer.check_offers(inner.offers)
         self.streams = answer.is_a(inner.streams, bool, "streams")
+        self.charging = answer.is_a(inner.charging, bool, "charging")
+        self.charge_every_seconds = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
+        borrow_bps = inner.borrow_bps_per_day
+        if borrow_bps is not None:
+            borrow_bps = answer.check_amount(borrow_bps, "borrow_bps_per_day", at_least=ZERO)
+        self.borrow_bps_per_day = borrow_bps
         self._inner = inner
         self._where = where
         self._venue = venue
@@ -54,6 +60,11 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("positions"):
             return answer.check_positions(await self._inner.positions(), self._instruments)
         raise VenueError(self._where.late("positions"))
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("charges"):
+            return answer.check_charges(await self._inner.charges(since_ns), self._instruments)
+        raise VenueError(self._where.late("charges"))
 
     async def holdings(self) -> Mapping[str, Decimal]:
         """Return what the ledger has to know of: balances and, of a perpetual account, contracts by their names.

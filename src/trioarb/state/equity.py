@@ -15,6 +15,7 @@ from trioarb.model.event import (
     CampaignOpened,
     Deposited,
     EquityStated,
+    FundingPaid,
     InstrumentListed,
     Intent,
     MarketsMarked,
@@ -105,7 +106,7 @@ class Equity(Folding):
 
     def figures(self) -> EquityFigures:
         """Return what is held now, and what it is made of."""
-        start = now = arbitrage = inventory = fees = fx = ZERO
+        start = now = arbitrage = inventory = fees = funding = fx = ZERO
         unpriced = list[str]()
         with localcontext(EXACT):
             for venue, by_asset in self._ledger.balances().items():
@@ -118,6 +119,7 @@ class Equity(Folding):
                     begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
                     start += begun
                     now += (one.final + one.carried) * price
+                    funding += one.funding * price
                     if asset in self._converted:
                         came = self._came[venue, asset]
                         fx += one.initial * price - begun
@@ -136,7 +138,7 @@ class Equity(Folding):
                 arbitrage=arbitrage - residuals,
                 inventory=inventory,
                 fees=fees,
-                funding=ZERO,
+                funding=funding,
                 residuals=residuals,
                 unpriced=tuple(unpriced),
                 fx=fx if self._converted else None,
@@ -244,6 +246,9 @@ class Equity(Folding):
     def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
         self._pnl = EXACT.add(self._pnl, event.pnl_usd)
         self._use()
+
+    def _fund(self, paid: FundingPaid, _: Record) -> None:
+        self._pnl = EXACT.add(self._pnl, paid.amount_usd)
 
     def _reserve(self, _: Intent, __: Record) -> None:
         self._use()

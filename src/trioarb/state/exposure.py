@@ -10,6 +10,7 @@ import attrs
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
+    FundingPaid,
     Intent,
     LossCarried,
     PairEnded,
@@ -138,6 +139,9 @@ class Exposure(RiskView, Folding):
         self._put(symbol, residual_id, cost_usd)
         if not rest:
             self._last_priced.pop(residual_id, None)
+
+    def _fund(self, paid: FundingPaid, record: Record) -> None:
+        self._count(record.ts_ns, paid.symbol, paid.amount_usd)
 
     def _put(self, symbol: str, item: str, exposure: Decimal) -> None:
         """Set what a pair, position or residual exposes; 0 takes it out."""

@@ -13,6 +13,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.contract import Contracts, contract_of
 from trioarb.model.event import (
     Deposited,
+    FundingPaid,
     InstrumentChanged,
     InstrumentListed,
     OrderCancelled,
@@ -93,6 +94,8 @@ class Ledger(Folding):
         self._locks: dict[str, _Lock] = {}
         #: What is held of the contracts that are listed, by venue and symbol.
         self._contracts: dict[tuple[str, str], Contracts] = {}
+        #: What venues booked by themselves last: when, and by which ids.
+        self._charged: dict[str, tuple[int, set[str]]] = {}
         #: The inventories that were granted, by venue and symbol.
         self.granted: set[tuple[str, str]] = set()
 
@@ -129,6 +132,11 @@ class Ledger(Folding):
         """Return how much of an asset a venue should hold, free and locked together."""
         accounts = self._accounts.get((venue, asset))
         return ZERO if accounts is None else _add(accounts["free"], accounts["locked"])
+
+    def charged(self, venue: str) -> tuple[int, frozenset[str]]:
+        """Return when a venue booked last by itself, and the ids of what it booked then."""
+        at_ns, ids = self._charged.get(venue, (0, ()))
+        return at_ns, frozenset(ids)
 
     @property
     def open_orders(self) -> frozenset[str]:
@@ -209,6 +217,14 @@ class Ledger(Folding):
         lock = self._locks.pop(client_order_id)
         if lock.amount:
             _move(self._accounts[lock.venue, lock.asset], lock.amount, "locked", "free")
+
+    def _fund(self, paid: FundingPaid, _: Record) -> None:
+        _move(self._accounts[paid.venue, paid.asset], paid.amount, "funding", "free")
+        at_ns, ids = self._charged.get(paid.venue, (0, set[str]()))
+        if at_ns != paid.charged_at_ns:
+            ids = set()
+        ids.add(paid.charge_id)
+        self._charged[paid.venue] = paid.charged_at_ns, ids
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         if listed.leverage is not None:

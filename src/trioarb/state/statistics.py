@@ -9,6 +9,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.journal.fold import Folding
+from trioarb.model.contract import ChargeKind
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
@@ -17,6 +18,7 @@ from trioarb.model.event import (
     DecisionsRepeated,
     Deposited,
     Event,
+    FundingPaid,
     FunnelCounted,
     GuardTripped,
     InstrumentChanged,
@@ -156,6 +158,8 @@ class Statistics(Folding):
         self.orders: Counter[str] = Counter()
         self.denied: dict[str, Decided] = {}
         self.unvalued_fees: dict[str, Decimal] = {}
+        #: What was paid (below zero) or received for what was held, by its kind.
+        self.funding_usd: dict[ChargeKind, Decimal] = {}
         self.closed = 0
         self.won = 0
         self.unwound: deque[Unwound] = deque(maxlen=RECENT_TRADES)
@@ -325,6 +329,11 @@ class Statistics(Folding):
 
     def _resolve_residual(self, resolved: ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
         self._book(resolved)
+
+    def _fund(self, paid: FundingPaid, _: Record) -> None:
+        one = self.of(paid.symbol)
+        one.pnl_usd = EXACT.add(one.pnl_usd, paid.amount_usd)
+        self.funding_usd[paid.kind] = EXACT.add(self.funding_usd.get(paid.kind, ZERO), paid.amount_usd)
 
     def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted) -> None:
         one = self.of(event.symbol)

@@ -12,6 +12,7 @@ import msgspec
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     DustLeft,
+    FundingPaid,
     Intent,
     OrderAcknowledged,
     OrderCancelled,
@@ -346,6 +347,12 @@ class Trades(Folding):
                 realised=reduced.realised,
             )
         )
+
+    def _fund(self, paid: FundingPaid, _: Record) -> None:
+        position = self._positions.get(paid.trade_id or "")
+        if position is not None:
+            realised = _add(position.realised, paid.amount)
+            self._put(msgspec.structs.replace(position, realised=realised))
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
         del self._positions[closed.trade_id]

@@ -9,7 +9,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import BalanceDiffered, Deposited, OrderFilled, OrderSubmitted, Record
+from trioarb.model.event import BalanceDiffered, Deposited, FundingPaid, OrderFilled, OrderSubmitted, Record
 from trioarb.model.number import ZERO, share, text
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
@@ -30,6 +30,7 @@ class _Account:
     locked: Decimal = ZERO
     carried: Decimal = ZERO
     market: Decimal = ZERO
+    funding: Decimal = ZERO
     fees: Decimal = ZERO
     capital: Decimal = ZERO
 
@@ -125,20 +126,35 @@ class Books(Folding):
         quote.carried -= paid
         self._open[event.venue, event.symbol] = count + change, carried + cash - paid
 
+    def _fund(self, event: FundingPaid, record: Record) -> None:
+        account = self._accounts[event.venue, event.asset]
+        account.free += event.amount
+        account.funding -= event.amount
+
     def release(self, lock: Lock) -> None:
         lock.account.locked -= lock.amount
         lock.account.free += lock.amount
 
-    def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal]]:
-        """Yield by venue and asset what is held, what trades brought, what fees took, and what was put in."""
+    def count(self, venue: str, symbol: str) -> Decimal:
+        """Return how many contracts are held of a symbol, below zero if short."""
+        return self._open[venue, symbol][0]
+
+    def held(self, venue: str, asset: str) -> Decimal:
+        account = self._accounts[venue, asset]
+        return account.free + account.locked
+
+    def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal, Decimal]]:
+        """Yield by venue and asset what is held, what trades brought, what fees took, what was put in, and what was
+        got for holding.
+        """
         for place, one in self._accounts.items():
-            yield place, one.free + one.locked + one.carried, -one.market, one.fees, -one.capital
+            yield place, one.free + one.locked + one.carried, -one.market, one.fees, -one.capital, -one.funding
 
     def check(self, record: Record, open_locks: Iterator[Lock]) -> None:
         """Check that assets sum to zero, and that nothing is locked but for open orders."""
         totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         for (_, asset), one in self._accounts.items():
-            totals[asset] += one.free + one.locked + one.carried + one.market + one.fees + one.capital
+            totals[asset] += one.free + one.locked + one.carried + one.market + one.fees + one.capital + one.funding
         for asset, total in totals.items():
             if total:
                 self._findings.add(Check.LEDGER, record, f"leaves {asset} at a sum of {text(total)} instead of 0")
@@ -162,6 +178,7 @@ class Books(Folding):
                 "trades": (-account.market, theirs.trades if theirs else ZERO),
                 "fees": (account.fees, theirs.fees if theirs else ZERO),
                 "final": (account.free + account.locked, theirs.final if theirs else ZERO),
+                "funding": (-account.funding, theirs.funding if theirs else ZERO),
                 "carried": (account.carried, theirs.carried if theirs else ZERO),
                 "free": (account.free, ledger.free(venue, asset)),
             }

@@ -68,17 +68,18 @@ class Equity(Folding):
                 del self._waiting[venue, asset]
 
     def _state(self, event: EquityStated, record: Record) -> None:
-        start = now = arbitrage = inventory = fees = fx = ZERO
-        for (venue, asset), held, traded, paid, put_in in self._books.holdings():
+        start = now = arbitrage = inventory = fees = funding = fx = ZERO
+        for (venue, asset), held, traded, paid, put_in, got in self._books.holdings():
             price = self._price(venue, asset, held)
             if price is None:
                 continue
             begun = self._start[venue, asset] + self._waiting.get((venue, asset), ZERO) * price
             start, now = start + begun, now + held * price
+            funding += got * price
             if asset in self._common:
                 brought, took = self._traded[venue, asset], self._paid[venue, asset]
                 arbitrage, fees = arbitrage + brought, fees - took
-                fx += held * price - begun - brought + took
+                fx += held * price - begun - brought + took - got * price
                 continue
             arbitrage, fees = arbitrage + traded * price, fees - paid * price
             inventory += put_in * price - begun
@@ -89,7 +90,7 @@ class Equity(Folding):
             "arbitrage_usd": arbitrage - left,
             "inventory_usd": inventory,
             "fees_usd": fees,
-            "funding_usd": ZERO,
+            "funding_usd": funding,
             "residuals_usd": left,
             "fx_usd": fx,
         }

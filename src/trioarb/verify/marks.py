@@ -11,6 +11,7 @@ from trioarb.model.event import (
     CampaignOpened,
     Decided,
     DustLeft,
+    FundingPaid,
     GuardTripped,
     LossCarried,
     MarketsMarked,
@@ -96,6 +97,9 @@ class Marks(Folding):
         dust = self.dust[event.symbol, event.venue]
         dust[0] += event.quantity
         dust[1] += event.booked_value
+
+    def _fund(self, event: FundingPaid, record: Record) -> None:
+        self._realise(event.symbol, event.amount_usd, record.ts_ns)
 
     def _take(self, event: ResidualTaken, record: Record) -> None:
         if event.residual_id is None:

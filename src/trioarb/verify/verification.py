@@ -21,6 +21,7 @@ from trioarb.verify.depth import Depths
 from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
+from trioarb.verify.funding import Funding
 from trioarb.verify.listings import Listings
 from trioarb.verify.markouts import Markouts
 from trioarb.verify.marks import Marks
@@ -141,6 +142,7 @@ class Verifier:
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
+        self._funding = Funding(findings, self._listings, self._books, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
@@ -171,6 +173,7 @@ class Verifier:
             self._orders,
             self._residuals,
             self._taken,
+            self._funding,
             self._marks,
             self._markouts,
             self._equity,
@@ -234,6 +237,7 @@ class Verifier:
         last = self._course.last
         with localcontext(EXACT):
             if last is not None:
+                self._funding.settle()
                 self._check_totals(last)
             facts = self._facts()
         counts = self._findings.counts
@@ -258,6 +262,7 @@ class Verifier:
                 what = f"ends the campaign, but no residual was resolved for order {order_id}, whose last word came"
                 self._findings.add(Check.RESIDUALS, record, what)
         self._entries.finish()
+        self._funding.settle()
         self._counters.finish(record)
         self._check_exposure(record)
 
@@ -332,7 +337,7 @@ class Verifier:
             orders=counts[model.OrderSubmitted],
             fills=counts[model.OrderFilled],
             orders_without_journal=orders.without_journal,
-            pnl_usd=pairs.pnl_usd + self._residuals.pnl_usd,
+            pnl_usd=pairs.pnl_usd + self._residuals.pnl_usd + self._funding.pnl_usd,
             open_positions=tuple(trade_id for trade_id, _ in pairs.positions()),
             in_flight=tuple(pairs.in_flight),
             unknown_orders=tuple(orders.open),

@@ -16,6 +16,8 @@ import trio
 
 from trioarb.api import (
     SECOND_NS,
+    Charge,
+    Contracts,
     Exchange,
     ExchangeContext,
     Instrument,
@@ -56,6 +58,9 @@ class FaultyExchange(Exchange):
         self.account = context.inner.account
         self.max_borrow_usd = context.inner.max_borrow_usd
         self.offers = context.inner.offers
+        self.borrow_bps_per_day = context.inner.borrow_bps_per_day
+        self.charging = context.inner.charging
+        self.charge_every_seconds = context.inner.charge_every_seconds
         self.layer = layer_around(context.inner, FaultyExchange)
         self._inner = context.inner
         self._venue = context.venue
@@ -86,6 +91,12 @@ class FaultyExchange(Exchange):
 
     async def balances(self) -> Mapping[str, Decimal]:
         return await self._asked(self._inner.balances)
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        return await self._asked(self._inner.positions)
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        return await self._inner.charges(since_ns)
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)

@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from trioarb.errors import PluginError, VenueError
-from trioarb.model.contract import Contracts
+from trioarb.model.contract import Charge, Contracts
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
@@ -39,6 +39,12 @@ class Exchange(ABC):
     offers: frozenset[Offer] = frozenset()
     #: Whether `updates` tell of orders; true where a class has them, but a wrapper has what it wraps.
     streams: bool
+    #: Margin only: what interest is charged of what is borrowed; ``None``: none.
+    borrow_bps_per_day: Decimal | None = None
+    #: Whether `charges` tells what is charged for holding; true where a class has it.
+    charging: bool
+    #: How often `charges` is asked while something is held: each second of simulated venues.
+    charge_every_seconds: int = 60
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
 
@@ -55,6 +61,7 @@ class Exchange(ABC):
             )
         self = super().__new__(cls)
         self.streams = cls.updates is not Exchange.updates
+        self.charging = cls.charges is not Exchange.charges
         return self
 
     @abstractmethod
@@ -75,6 +82,17 @@ class Exchange(ABC):
         with the ledger.
         """
         raise VenueError("this exchange plugin can't say which contracts it holds")
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        """Return what the venue booked by itself since then, in that order: funding, interest, liquidations.
+
+        Asked every ``charge_every_seconds`` while contracts are held or something is borrowed, when a campaign is
+        resumed, and at its end. What was told before is passed over, by its id.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+        return ()
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         """Return how much base asset the venue grants at the symbol's first quote. Simulated venues only.

@@ -1,0 +1,110 @@
+"""Learn what venues charge and pay by themselves for what is held there, and whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import structlog
+
+from trioarb.engine.campaign import Campaign
+from trioarb.errors import VenueError
+from trioarb.model.contract import Charge
+from trioarb.model.event import FundingPaid, OrderFilled, Record
+from trioarb.model.number import EXACT, ZERO, share
+from trioarb.model.trade import Account
+from trioarb.time.campaign_time import SECOND_NS, Turn
+
+__all__ = ["charge_periodically", "learn_charges"]
+
+_ORDER = Turn.SERVICE.order(number=6)
+
+
+async def charge_periodically(campaign: Campaign) -> None:
+    """Ask venues at whole seconds (UTC) as long as something is held there that they charge for."""
+    time, venues = campaign.parts.time, [one for one, at in campaign.world.exchanges.items() if at.charging]
+    if not venues:
+        return
+    bell = time.bell(_ORDER)
+
+    def observe(record: Record) -> None:
+        if isinstance(record.event, OrderFilled) and record.event.venue in venues:
+            bell.ring()
+
+    campaign.parts.journal.attach(observers=[observe])
+    asked_ns = dict.fromkeys(venues, 0)
+    while True:
+        holding = [venue for venue in venues if _holds(campaign, venue)]
+        if not holding:
+            await bell.wait(None)
+            continue
+        now_ns = time.now_ns()
+        await time.sleep_until((now_ns // SECOND_NS + 1) * SECOND_NS, _ORDER)
+        now_ns = time.now_ns()
+        for venue in holding:
+            if now_ns - asked_ns[venue] >= campaign.world.exchanges[venue].charge_every_seconds * SECOND_NS:
+                asked_ns[venue] = now_ns
+                await learn_charges(campaign, venue)
+
+
+async def learn_charges(campaign: Campaign, venue: str) -> None:
+    """Ask a venue what it charged since it was asked last, and record it. One that doesn't say is asked again."""
+    ledger = campaign.parts.ledger
+    since_ns, known = ledger.charged(venue)
+    try:
+        charges = await campaign.world.exchanges[venue].charges(max(since_ns, campaign.world.start_ns))
+    except VenueError as error:
+        log = structlog.get_logger("trioarb.engine")
+        log.warning("a venue does not say what it charged", venue=venue, error=str(error))
+        return
+    for charge in charges:
+        if charge.ts_ns > since_ns or charge.charge_id not in known:
+            for paid in _parts(campaign, venue, charge):
+                campaign.parts.journal.record(paid)
+
+
+def _holds(campaign: Campaign, venue: str) -> bool:
+    """Return whether contracts are held at a venue, or something is borrowed there."""
+    ledger = campaign.parts.ledger
+    if campaign.world.exchanges[venue].account is Account.PERPETUAL:
+        return bool(ledger.contracts_at(venue))
+    return any(amount < 0 for amount in ledger.held(venue).values())
+
+
+def _parts(campaign: Campaign, venue: str, charge: Charge) -> Iterator[FundingPaid]:
+    """Yield the parts of a charge: of each position what its leg there comes to, and of all else the rest."""
+    usd_per_unit = campaign.parts.markets[charge.symbol].usd_per_quote
+    rest, unpaid = charge.quantity, charge.amount
+    for trade_id, quantity in [*_legs(campaign, venue, charge.symbol), (None, ZERO)]:
+        if trade_id is None:
+            quantity, amount = rest, unpaid
+            if not quantity and not amount:
+                return
+        else:
+            amount = share(charge.amount, quantity, charge.quantity)
+            rest, unpaid = EXACT.subtract(rest, quantity), EXACT.subtract(unpaid, amount)
+            if not rest:
+                amount, unpaid = EXACT.add(amount, unpaid), ZERO
+        yield FundingPaid(
+            charge_id=charge.charge_id,
+            charged_at_ns=charge.ts_ns,
+            kind=charge.kind,
+            venue=venue,
+            symbol=charge.symbol,
+            quantity=quantity,
+            mark=charge.mark,
+            rate_bps=charge.rate_bps,
+            asset=charge.asset,
+            amount=amount,
+            amount_usd=EXACT.multiply(amount, usd_per_unit),
+            trade_id=trade_id,
+        )
+
+
+def _legs(campaign: Campaign, venue: str, symbol: str) -> Iterator[tuple[str | None, Decimal]]:
+    """Yield what open positions hold at a venue, below zero if short."""
+    for position in campaign.parts.trades.positions(symbol):
+        if position.route.buy_venue == venue:
+            yield position.trade_id, position.quantity
+        elif position.route.sell_venue == venue:
+            yield position.trade_id, EXACT.minus(position.quantity)
