@@ -140,3 +140,72 @@ def test_leverage_says_how_much_can_be_opened() -> None:
 def test_settings_that_make_no_sense(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         run(override)
+
+
+FUNDING = (
+    "exchanges.perp.funding_rate_bps=3",
+    "exchanges.perp.funding_interval_hours=0.01",  # 36 s
+    "strategy.max_holding_seconds=100",
+    "strategy.exit_bps=40",
+)
+
+
+def test_funding_is_paid_by_the_rate_and_belongs_to_its_trade() -> None:
+    result = run(*FUNDING)
+
+    check(result)
+    assert result.exit_code == 0
+    paid = result.of_type("funding_paid")
+    assert {one["charged_at_ns"] % (36 * 10**9) for one in paid} == {0}
+    for one in paid:
+        assert Decimal(one["amount"]) == -Decimal(one["quantity"]) * Decimal(one["mark"]) * 3 / 10_000
+    assert {Decimal(one["quantity"]) > 0 for one in paid} == {True, False}
+    total = sum(Decimal(one["amount"]) for one in paid)
+    assert result.campaign.state.ledger.balances()["perp"]["USDT"].funding == total
+    assert Decimal(result.of_type("equity_stated")[0]["funding_usd"]) == total
+
+    without = {one["trade_id"]: one for one in run(*FUNDING[1:]).of_type("position_closed")}
+    closed = {one["trade_id"]: one for one in result.of_type("position_closed")}
+    trade = next(one for one in paid if one["trade_id"] in closed)["trade_id"]
+    own = sum(Decimal(one["amount_usd"]) for one in paid if one.get("trade_id") == trade)
+    assert Decimal(closed[trade]["pnl_usd"]) == Decimal(without[trade]["pnl_usd"]) + own
+    assert result.campaign.state.statistics.pnl_usd == sum(
+        (Decimal(one["pnl_usd"]) for one in result.of_type("pair_ended")), total
+    )
+
+
+def test_rates_of_funding_follow_each_other() -> None:
+    rates = "exchanges.perp.funding_rates_bps=[1, -2, 5]"
+    result = run(*FUNDING[1:], rates)
+
+    check(result)
+    paid = result.of_type("funding_paid")
+    assert len({one["rate_bps"] for one in paid}) == 3
+    for one in paid:
+        assert one["rate_bps"] == ("1", "-2", "5")[one["charged_at_ns"] // (36 * 10**9) % 3]
+
+
+def test_interest_is_charged_on_what_is_borrowed() -> None:
+    result = run(
+        "exchanges.perp.account=margin",
+        "exchanges.perp.leverage=1",
+        "exchanges.perp.max_borrow_usd=100000",
+        "exchanges.perp.borrow_bps_per_day=24",
+        "strategy.max_holding_seconds=6000",
+        "strategy.exit_bps=900",
+        "session.max_runtime_seconds=4000",
+        "session.close_positions_at_end=false",
+    )
+
+    check(result)
+    paid = result.of_type("funding_paid")
+    assert {one["charged_at_ns"] % (3600 * 10**9) for one in paid} == {0}
+    assert {one["kind"] for one in paid} == {"interest"}
+    assert sum(Decimal(one["amount"]) for one in paid) < 0
+    for one in paid:
+        assert Decimal(one["amount"]) == Decimal(one["quantity"]) * Decimal(one["mark"]) / 10_000
+    assert paid
+
+
+def test_without_a_rate_there_is_no_funding() -> None:
+    assert not run("strategy.max_holding_seconds=100").of_type("funding_paid")

@@ -286,6 +286,7 @@ class PaperExchange(Exchange):
     rested then stands last in its queue again.
     """
 
+    charge_every_seconds = 1
     offers = frozenset({Offer.FOK, Offer.GTC, Offer.POST_ONLY, Offer.MARKET, Offer.MARKET_BY_AMOUNT})
 
     def __init__(self, settings: PaperSettings, context: ExchangeContext) -> None:

@@ -8,14 +8,14 @@ from decimal import Decimal
 import structlog
 
 from trioarb.engine.campaign import Campaign
-from trioarb.errors import VenueError
+from trioarb.errors import PluginFault, VenueError
 from trioarb.model.contract import Charge
 from trioarb.model.event import FundingPaid, OrderFilled, Record
 from trioarb.model.number import EXACT, ZERO, share
 from trioarb.model.trade import Account
 from trioarb.time.campaign_time import SECOND_NS, Turn
 
-__all__ = ["charge_periodically", "learn_charges"]
+__all__ = ["charge_periodically", "learn_all_charges"]
 
 _ORDER = Turn.SERVICE.order(number=6)
 
@@ -44,15 +44,19 @@ async def charge_periodically(campaign: Campaign) -> None:
         for venue in holding:
             if now_ns - asked_ns[venue] >= campaign.world.exchanges[venue].charge_every_seconds * SECOND_NS:
                 asked_ns[venue] = now_ns
-                await learn_charges(campaign, venue)
+                await _learn(campaign, venue)
 
 
-async def learn_charges(campaign: Campaign, venue: str) -> None:
+async def _learn(campaign: Campaign, venue: str) -> None:
     """Ask a venue what it charged since it was asked last, and record it. One that doesn't say is asked again."""
     ledger = campaign.parts.ledger
     since_ns, known = ledger.charged(venue)
     try:
         charges = await campaign.world.exchanges[venue].charges(max(since_ns, campaign.world.start_ns))
+    except PluginFault as error:
+        if str(error) not in campaign.problems:
+            campaign.problems.append(str(error))
+        return
     except VenueError as error:
         log = structlog.get_logger("trioarb.engine")
         log.warning("a venue does not say what it charged", venue=venue, error=str(error))
@@ -61,6 +65,13 @@ async def learn_charges(campaign: Campaign, venue: str) -> None:
         if charge.ts_ns > since_ns or charge.charge_id not in known:
             for paid in _parts(campaign, venue, charge):
                 campaign.parts.journal.record(paid)
+
+
+async def learn_all_charges(campaign: Campaign) -> None:
+    """Ask all venues that charge for what is held there."""
+    for venue, exchange in campaign.world.exchanges.items():
+        if exchange.charging:
+            await _learn(campaign, venue)
 
 
 def _holds(campaign: Campaign, venue: str) -> bool:

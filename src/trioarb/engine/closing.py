@@ -5,6 +5,7 @@ from __future__ import annotations
 import trio
 
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.charging import learn_all_charges
 from trioarb.engine.reconciling import reconcile_at_end
 from trioarb.engine.stating import mark_all, state_equity
 from trioarb.engine.symbol import SymbolTask
@@ -69,6 +70,7 @@ async def close_symbol(campaign: Campaign, task: SymbolTask, reason: ExitReason)
 async def close(campaign: Campaign) -> None:
     """Step 4: market data has ended. Mark what stays open, compare with the venues, write the last event."""
     journal = campaign.parts.journal
+    await learn_all_charges(campaign)
     for position in campaign.parts.trades.positions():
         journal.record(
             PositionMarked(

@@ -668,7 +668,8 @@ class FundingPaid(Event, frozen=True, kw_only=True):
     """What a venue paid, or below zero took, for what is held there: ``funding`` of contracts, or ``interest`` on what
     is borrowed (``kind``).
 
-    ``quantity`` is that part of what was held (below zero: short, or borrowed) which belongs to the trade; without
+    ``quantity`` is that part of what was held (below zero: short, or borrowed) which belongs to the trade (one that
+    holds stock makes the venue's interest less, by as much as it would pay for it borrowed); without
     one, to residuals, dust and pairs in flight. All parts have the same ``charge_id``, and were booked by the venue at
     ``charged_at_ns``. ``amount`` of ``asset``, about quantity × ``mark`` × ``rate_bps``, is realised at once.
     """

@@ -10,6 +10,7 @@ import attrs
 import structlog
 
 from trioarb.config.schema import Config
+from trioarb.model.number import text
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import GuardTier
 from trioarb.report.plain import to_plain
@@ -82,12 +83,37 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """What margin accounts leave out of the figures."""
+        """What margin accounts and contracts leave out of the figures, or put into them."""
         opened = self.statistics.opened
-        return [
-            f"exchanges.{venue}: margin account; no interest is charged on what is borrowed"
+        interest = {} if opened is None or opened.interest is None else opened.interest
+        notes = [
+            f"exchanges.{venue}: margin account; "
+            + (
+                f"interest of {text(interest[venue])} bps a day is charged on what is borrowed"
+                if venue in interest
+                else "no interest is charged on what is borrowed"
+            )
             for venue in (() if opened is None else opened.margin)
         ]
+        return notes + [f"exchanges.{venue}: {what}" for venue, what in self._contracts().items()]
+
+    def _contracts(self) -> dict[str, str]:
+        """Return how contracts are margined at each venue that lists some, and what is paid for holding them."""
+        margins, found = self.state.margins, dict[str, str]()
+        for symbol, by_venue in self.statistics.instruments.items():
+            for venue in by_venue:
+                terms = margins.terms(venue, symbol)
+                if terms is None or venue in found:
+                    continue
+                funding = "no funding is charged"
+                if terms.funding_interval_hours is not None:
+                    rate = "at rates that change" if terms.funding_bps is None else f"of {text(terms.funding_bps)} bps"
+                    funding = f"funding {rate} each {text(terms.funding_interval_hours)} h"
+                kept = text(terms.maintenance_margin_bps)
+                found[venue] = (
+                    f"perpetual contracts at leverage {text(terms.leverage)}, {kept} bps to be kept; {funding}"
+                )
+        return found
 
     def highest_edge_bps(self, symbol: str) -> float | None:
         """Return the highest edge of a symbol as it was last counted."""

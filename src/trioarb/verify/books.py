@@ -135,14 +135,6 @@ class Books(Folding):
         lock.account.locked -= lock.amount
         lock.account.free += lock.amount
 
-    def count(self, venue: str, symbol: str) -> Decimal:
-        """Return how many contracts are held of a symbol, below zero if short."""
-        return self._open[venue, symbol][0]
-
-    def held(self, venue: str, asset: str) -> Decimal:
-        account = self._accounts[venue, asset]
-        return account.free + account.locked
-
     def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal, Decimal]]:
         """Yield by venue and asset what is held, what trades brought, what fees took, what was put in, and what was
         got for holding.

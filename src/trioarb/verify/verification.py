@@ -142,7 +142,7 @@ class Verifier:
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
-        self._funding = Funding(findings, self._listings, self._books, self._pairs)
+        self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
@@ -237,7 +237,6 @@ class Verifier:
         last = self._course.last
         with localcontext(EXACT):
             if last is not None:
-                self._funding.settle()
                 self._check_totals(last)
             facts = self._facts()
         counts = self._findings.counts
@@ -262,7 +261,6 @@ class Verifier:
                 what = f"ends the campaign, but no residual was resolved for order {order_id}, whose last word came"
                 self._findings.add(Check.RESIDUALS, record, what)
         self._entries.finish()
-        self._funding.settle()
         self._counters.finish(record)
         self._check_exposure(record)
 
