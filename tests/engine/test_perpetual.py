@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from trioarb.errors import ConfigError
+from trioarb.model.contract import Contracts, liquidation_price
 from trioarb.testing import CampaignResult, run_virtual
 from trioarb.verify.verification import Verifier
 
@@ -140,6 +141,29 @@ def test_leverage_says_how_much_can_be_opened() -> None:
 def test_settings_that_make_no_sense(override: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         run(override)
+
+
+def test_an_entry_that_would_bring_liquidation_near_is_denied() -> None:
+    """With 100 USDT at leverage 20, an order of 500 USD would be liquidated after a fifth less what is to be kept."""
+    config = ("exchanges.perp.balances.USDT=100", "exchanges.perp.leverage=20", "universe.top_n=1")
+    denied = run(*config, "guards.global.min_liquidation_distance_pct=21")
+    near = [one for one in denied.of_type("decided") if one.get("rule") == "liquidation_distance"]
+
+    assert not denied.of_type("position_opened")
+    assert {one["answer"] for one in near} == {"DENY"}
+    assert all(19 < Decimal(one["value"].removesuffix(" at perp")) < 21 for one in near)
+    assert run(*config, "guards.global.min_liquidation_distance_pct=19").of_type("position_opened")
+
+
+def test_the_liquidation_price_is_where_the_margin_ends() -> None:
+    """Binance's formula, without tiers: (WB - TMM + UPNL - side * Q * EP) / (Q * MMR - side * Q)."""
+    for side in (1, -1):
+        held = Contracts(Decimal(2) * side, Decimal(200) * side)
+        price = liquidation_price(Decimal(50), held, Decimal(50))
+        assert price is not None
+        balance = 50 + held.quantity * price - held.cost
+        assert abs(balance - 2 * price * Decimal("0.005")) < Decimal("1e-15")
+    assert liquidation_price(Decimal(500), Contracts(Decimal(2), Decimal(200)), Decimal(50)) is None
 
 
 FUNDING = (

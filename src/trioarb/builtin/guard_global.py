@@ -12,6 +12,7 @@ import attrs
 from trioarb.api import (
     EXACT,
     SECOND_NS,
+    Amount,
     Answer,
     GuardContext,
     GuardTier,
@@ -31,6 +32,7 @@ from trioarb.api import (
 __all__ = ["GlobalSettings", "GlobalTier"]
 
 _DAY_NS = 86_400 * SECOND_NS
+_PCT_STEP = Decimal("0.01")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +47,11 @@ class GlobalSettings:
     )
     max_daily_drawdown_usd: PositiveMoney | None = setting(
         None, doc="fall of PnL, marks included, below the UTC day's highest; from it on: DENY; absent: no limit"
+    )
+    min_liquidation_distance_pct: Amount = setting(
+        Decimal(5),
+        doc="by how many percent the mark of any contract at a venue has to be away from its liquidation price once the "
+        "entry was made; below it: DENY",
     )
     emergency_stop_loss_usd: PositiveMoney = setting(
         Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed"
@@ -74,10 +81,12 @@ class GlobalTier(GuardTier):
         {
             *(event.GuardTripped, event.Decided, event.StopCleared),
             *(event.PairEnded, event.ResidualResolved, event.ResidualTaken),
-            *(event.ResidualsNetted, event.MarketsMarked),
+            *(event.ResidualsNetted, event.FundingPaid, event.MarketsMarked),
         }
     )
-    reacts = frozenset({event.PairEnded, event.ResidualResolved, event.ResidualTaken, event.ResidualsNetted})
+    reacts = frozenset(
+        {event.PairEnded, event.ResidualResolved, event.ResidualTaken, event.ResidualsNetted, event.FundingPaid}
+    )
     polls_marks = True
 
     def __init__(self, settings: GlobalSettings, context: GuardContext) -> None:
@@ -101,11 +110,26 @@ class GlobalTier(GuardTier):
         for rule, limit, drawdown in self._drawdowns(now_ns):
             if limit is not None and drawdown >= limit:
                 return self._refuse(Answer.DENY, rule, self._risk.marked_text(drawdown), limit)
+        if (refusal := self._near_liquidation(opportunity)) is not None:
+            return refusal
         exposed, most = self._risk.exposure_usd(), limits.max_total_exposure_usd
         exposure = EXACT.add(exposed, opportunity.notional_usd)
         if exposure > most:
             left = EXACT.subtract(most, exposed) if limits.reduce else None
             return Refusal.beyond("total_exposure", exposure, most, left_usd=left)
+        return None
+
+    def _near_liquidation(self, opportunity: Opportunity) -> Refusal | None:
+        """Refuse an entry after which contracts at one of its venues would be near their liquidation."""
+        route, quantity, limit = opportunity.route, opportunity.quantity, self._settings.min_liquidation_distance_pct
+        for venue, opens, price in (
+            (route.buy_venue, quantity, opportunity.buy_limit),
+            (route.sell_venue, EXACT.minus(quantity), opportunity.sell_limit),
+        ):
+            distance = self._risk.liquidation_distance_pct(route.symbol, venue, opens=opens, price=price)
+            if distance is not None and distance < limit:
+                value = f"{text(distance.quantize(_PCT_STEP))} at {venue}"
+                return self._refuse(Answer.DENY, "liquidation_distance", value, limit)
         return None
 
     def apply(self, record: Record) -> None:
@@ -122,6 +146,7 @@ class GlobalTier(GuardTier):
                 | event.ResidualResolved(pnl_usd=pnl_usd)
                 | event.ResidualTaken(pnl_usd=pnl_usd)
                 | event.ResidualsNetted(pnl_usd=pnl_usd)
+                | event.FundingPaid(amount_usd=pnl_usd)
             ):
                 self._course.realised_usd = EXACT.add(self._course.realised_usd, pnl_usd)
                 if not self._risk.open_positions():

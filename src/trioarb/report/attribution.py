@@ -22,13 +22,14 @@ NAMES = {
     "exit_usd": "exit, before fees",
     "fees_usd": "fees",
     "left_usd": "residuals, dust",
+    "funding_usd": "funding, interest",
 }
 
 
 def attribution(state: State) -> dict[str, Any] | None:
     """Return what realised PnL is the sum of: parts of entries that are over, and the rest; ``None`` without any."""
     totals, open_usd = state.attributions.totals, state.attributions.open_usd
-    if not totals.trades and not open_usd and not totals.residuals_usd:
+    if not totals.trades and not open_usd and not totals.residuals_usd and not totals.parts.get("funding_usd"):
         return None
     return {
         "entries": totals.trades,

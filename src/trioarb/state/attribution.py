@@ -11,6 +11,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import (
     CampaignOpened,
     Decided,
+    FundingPaid,
     InstrumentChanged,
     InstrumentListed,
     Intent,
@@ -47,6 +48,8 @@ PARTS = (
     "fees_usd",
     "left_usd",
 )
+#: One more, where something was paid for holding.
+_FUNDING = "funding_usd"
 
 
 @attrs.frozen(kw_only=True)
@@ -58,7 +61,9 @@ class Attributed:
     best prices had moved until the legs' orders arrived, by the best price that each was filled at. ``slippage``: what
     the legs' orders paid beyond that more than their levels had promised. ``uneven``: what it took to even out legs
     that filled unequally. ``exit``: what closing brought, before fees. ``left``: residuals and dust, at the value that
-    they were booked at. Where no prices of a decision are known, or there are other than two legs in one asset,
+    they were booked at. ``funding``: what was got or paid for holding it, absent where nothing was.
+
+    Where no prices of a decision are known, or there are other than two legs in one asset,
     ``entry`` stands for the first five: what the entry brought before fees.
 
     Edges are net of taker fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, ``filled_bps``
@@ -78,12 +83,13 @@ class Attributed:
     exit_usd: Decimal
     fees_usd: Decimal
     left_usd: Decimal
+    funding_usd: Decimal | None = None
     pnl_usd: Decimal
 
     @property
     def parts(self) -> dict[str, Decimal]:
         """What is known of what `pnl_usd` is the sum of."""
-        return {name: amount for name in PARTS if (amount := getattr(self, name)) is not None}
+        return {name: amount for name in (*PARTS, _FUNDING) if (amount := getattr(self, name)) is not None}
 
 
 @attrs.define
@@ -101,7 +107,10 @@ class AttributionTotals:
     def add(self, trade: Attributed) -> None:
         self.trades += 1
         for name, amount in trade.parts.items():
-            self.parts[name] = EXACT.add(self.parts.get(name, ZERO), amount)
+            self.count(name, amount)
+
+    def count(self, name: str, amount: Decimal) -> None:
+        self.parts[name] = EXACT.add(self.parts.get(name, ZERO), amount)
 
 
 @attrs.define
@@ -164,6 +173,7 @@ class _Trade:
     exit_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     left_usd: Decimal = ZERO
+    funding_usd: Decimal | None = None
     pnl_usd: Decimal = ZERO
     is_held: bool = False
 
@@ -171,7 +181,9 @@ class _Trade:
         """Return what it came to, or to so far. In exact arithmetic."""
         parts = {}
         if is_over:
-            parts["entry_usd"] = self.pnl_usd + self.fees_usd - self.exit_usd - self.left_usd
+            parts["entry_usd"] = (
+                self.pnl_usd + self.fees_usd - self.exit_usd - self.left_usd - (self.funding_usd or ZERO)
+            )
         sent_bps = filled_bps = None
         if self.legs:
             buy, sell = self.legs.values()
@@ -189,6 +201,7 @@ class _Trade:
             exit_usd=self.exit_usd,
             fees_usd=-self.fees_usd,
             left_usd=self.left_usd,
+            funding_usd=self.funding_usd,
             pnl_usd=self.pnl_usd,
         )
 
@@ -316,6 +329,14 @@ class Attributions(Folding):
                 leg.fill(fill.quantity, fill.price, value, fee_of(fill))
             else:
                 trade.remedies += brought
+
+    def _fund(self, paid: FundingPaid, _: Record) -> None:
+        trade = self._trades.get(paid.trade_id or "")
+        if trade is None:
+            self.totals.count(_FUNDING, paid.amount_usd)
+            return
+        trade.funding_usd = EXACT.add(trade.funding_usd or ZERO, paid.amount_usd)
+        trade.pnl_usd = EXACT.add(trade.pnl_usd, paid.amount_usd)
 
     def _leave(self, left: ResidualLeft, _: Record) -> None:
         trade = self._pairs.get(left.pair_id)

@@ -124,9 +124,19 @@ class Margins(Folding):
     ) -> Decimal | None:
         """Return by how much of it the mark may move until the contract is liquidated; ``None``: it never is.
 
+        With ``opens``, the least of all contracts of the account: they stand for each other.
+
         Not above zero if it is to be liquidated now. ``opens`` and ``price`` are as in `liquidation_price`; where
         nothing was looked at yet, that price is the mark.
         """
+        if not opens:
+            return self._distance_pct(venue, symbol, ZERO, None)
+        others = [other for other in self._held(venue, self._terms[venue, symbol][1]) if other != symbol]
+        found = [self._distance_pct(venue, other, ZERO, None) for other in others]
+        found.append(self._distance_pct(venue, symbol, opens, price))
+        return min((one for one in found if one is not None), default=None)
+
+    def _distance_pct(self, venue: str, symbol: str, opens: Decimal, price: Decimal | None) -> Decimal | None:
         held = self._ledger.contracts(venue, symbol)
         quantity = _add(opens, ZERO if held is None else held.quantity)
         at = self.liquidation_price(venue, symbol, opens=opens, price=price)
