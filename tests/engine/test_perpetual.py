@@ -155,7 +155,7 @@ def test_an_entry_that_would_bring_liquidation_near_is_denied() -> None:
     assert {one["answer"] for one in near} == {"DENY"}
     assert near
     assert all(Decimal(one["value"].removesuffix(" at perp")) < 21 for one in near)
-    assert "global.liquidation_distance" not in run(*config, "guards.global.min_liquidation_distance_pct=15").refusals
+    assert "global.liquidation_distance" not in run(*config, "guards.global.min_liquidation_distance_pct=5").refusals
 
 
 def test_the_liquidation_price_is_where_the_margin_ends() -> None:
