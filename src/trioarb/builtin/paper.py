@@ -137,9 +137,9 @@ class PaperSettings:
         Decimal(1), doc="perpetual: a position's value ÷ the margin that opening it needs", concerns="margin"
     )
     maintenance_margin_bps: MarginBps = setting(
-        Decimal(50), doc="perpetual: of the value of all positions, what the account has to hold, or is liquidated"
+        Decimal(50),
+        doc="perpetual: of the value of all positions, what the account has to hold: what the distance to liquidation is reckoned by",
     )
-    liquidation_fee_bps: FeeBps | None = setting(None, doc="perpetual: fee of a liquidation; absent: taker_fee_bps")
     funding_rate_bps: Bps | None = setting(
         None,
         doc="perpetual: of a position's value, what longs pay shorts each funding_interval_hours (below zero: shorts "
@@ -818,7 +818,6 @@ def _warnings(settings: PaperSettings) -> Iterable[str]:
     if settings.account is not Account.PERPETUAL:
         given = {
             "leverage": settings.leverage != 1,
-            "liquidation_fee_bps": settings.liquidation_fee_bps is not None,
             "funding_rate_bps": settings.funding_rate_bps is not None,
             "funding_rates_bps": bool(settings.funding_rates_bps),
         }

@@ -97,15 +97,6 @@ class MarginAccount:
                 free = _subtract(free, _add(self.terms.initial_margin(value), _multiply(value, self._fees[symbol])))
         return free
 
-    def is_short_of_margin(self, quote: str) -> bool:
-        """Return whether the account holds no more than the maintenance margin of its positions."""
-        balance, needed, is_any = self._wallet(quote), ZERO, False
-        for _, held, mark in self._open(quote):
-            is_any = True
-            balance = _add(balance, held.unrealised(mark))
-            needed = _add(needed, self.terms.maintenance_margin(abs(_multiply(held.quantity, mark))))
-        return is_any and balance <= needed
-
     def _open(self, quote: str) -> Iterator[tuple[str, Contracts, Decimal]]:
         """Yield what is held in a quote asset, with its mark; of what has none, what it cost on average."""
         for symbol, held in self.contracts.items():

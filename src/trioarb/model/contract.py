@@ -97,19 +97,17 @@ def liquidation_price(collateral: Decimal, held: Contracts, maintenance_margin_b
 
 
 class ChargeKind(Enum):
-    """What a venue books by itself: funding of contracts, interest on what is borrowed, what it closes by force."""
+    """What a venue books by itself: funding of contracts, or interest on what is borrowed."""
 
     FUNDING = "funding"
     INTEREST = "interest"
-    LIQUIDATION = "liquidation"
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue booked by itself, at ``ts_ns``.
 
-    ``quantity`` was held of ``symbol``, below zero if short or borrowed; after a liquidation none of it is. ``mark`` is
-    the price that it was reckoned at, and closed at. ``rate_bps`` is that of the funding, or of the interest, of this
-    time; ``amount`` of ``asset`` is what the account got, below zero if it paid: of a liquidation its fee alone.
+    ``quantity`` was held of ``symbol``, below zero if short or borrowed. ``mark`` is the price that it was reckoned at,
+    ``rate_bps`` the rate of this time; ``amount`` of ``asset`` is what the account got, below zero if it paid.
     """
 
     charge_id: str
@@ -120,7 +118,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     mark: Decimal
     asset: str
     amount: Decimal
-    rate_bps: Decimal = ZERO
+    rate_bps: Decimal
 
     @classmethod
     def reckoned(

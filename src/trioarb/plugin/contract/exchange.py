@@ -84,7 +84,7 @@ class Exchange(ABC):
         raise VenueError("this exchange plugin can't say which contracts it holds")
 
     async def charges(self, since_ns: int) -> Sequence[Charge]:
-        """Return what the venue booked by itself since then, in that order: funding, interest, liquidations.
+        """Return what the venue booked by itself since then, in that order: funding and interest.
 
         Asked every ``charge_every_seconds`` while contracts are held or something is borrowed, when a campaign is
         resumed, and at its end. What was told before is passed over, by its id.
