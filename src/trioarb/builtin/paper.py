@@ -138,7 +138,7 @@ class PaperSettings:
     )
     maintenance_margin_bps: MarginBps = setting(
         Decimal(50),
-        doc="perpetual: of the value of all positions, what the account has to hold: what the distance to liquidation is reckoned by",
+        doc="perpetual: of the value of all positions, what the account has to hold; distances to liquidation go by it",
     )
     funding_rate_bps: Bps | None = setting(
         None,
