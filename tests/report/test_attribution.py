@@ -12,7 +12,7 @@ import pytest
 from streams import STREAMS, Stream, stream
 
 from trioarb.journal.fold import Folds
-from trioarb.model.event import Decided, OrderFilled, OrderSubmitted, PairEnded, PositionClosed, Record
+from trioarb.model.event import Decided, FundingPaid, OrderFilled, OrderSubmitted, PairEnded, PositionClosed, Record
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
 from trioarb.model.wire import decode
@@ -49,6 +49,8 @@ def test_the_parts_of_every_trade_sum_to_what_it_earned(name: str) -> None:
     for record in records:
         if isinstance(record.event, PairEnded):
             earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.pnl_usd)
+        elif isinstance(record.event, FundingPaid) and record.event.trade_id is not None:
+            earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.amount_usd)
         elif isinstance(record.event, PositionClosed):
             closed[record.event.trade_id] = record.event.pnl_usd
 
@@ -93,7 +95,7 @@ def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name
 
     assert len(rows) == state.statistics.closed + state.statistics.unwound_count
     for trade_id, row in rows.items():
-        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry")
+        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding")
         found = total(row.get(f"{part}_usd", 0) for part in parts)
         assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
         assert (row["reason"] == "unwound") == (row["quantity"] == 0)
