@@ -18,7 +18,7 @@ __all__ = ["work_at_end", "work_periodically"]
 
 #: Pause before a residual is tried, and the longest between two tries that filled nothing; each is twice the last.
 _FIRST_NS, _LONGEST_NS = SECOND_NS, 64 * SECOND_NS
-_ORDER = Turn.SERVICE.order(number=4)
+_ORDER = Turn.SERVICE.order(number=9)
 #: Pause between two tries at the end, where time is short.
 _HURRY_NS = SECOND_NS // 5
 
