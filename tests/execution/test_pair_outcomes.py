@@ -35,14 +35,17 @@ from trioarb.api import (
     Record,
     Turn,
     VenueError,
+    event,
     floor_to,
 )
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
+from trioarb.journal.fold import Folds
 from trioarb.model.trade import EndedBy
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.registry import load_plugins
+from trioarb.state.exposure import Exposure
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, scripted_market, two_venues
 from trioarb.time.virtual import VirtualClock
 
@@ -491,6 +494,25 @@ def test_an_exit_that_is_learnt_late_brought_what_it_would_have_brought_in_time(
     assert late.of_type("residual_resolved")
     assert late.campaign.state.statistics.pnl_usd == in_time.campaign.state.statistics.pnl_usd
     assert late.campaign.state.statistics.fees_usd == in_time.campaign.state.statistics.fees_usd
+
+
+@pytest.mark.parametrize("fate", [Fate.DOWN_FILLED, Fate.DOWN_NOTHING], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("what", ["both legs of an entry", "both legs of an exit"])
+def test_legs_without_an_answer_hedge_each_other_so_one_of_them_is_exposed(what: str, fate: Fate) -> None:
+    result = run(LATE[what][0](fate), down_seconds=BACK_SECONDS)
+    check(result)
+
+    folded, highest = Folds([exposure := Exposure()]), NONE
+    for record in result.records:
+        folded.apply(record)
+        if isinstance(record.event, event.PairEnded | event.ResidualResolved):
+            highest = max(highest, exposure.exposure_usd())
+    reserved = [Decimal(one["reserved_usd"]) for one in result.of_type("pair_opened")]
+    assert NONE < highest < max(reserved) * Decimal("1.05")
+    if fate is Fate.DOWN_FILLED and "exit" in what:
+        assert result.of_type("position_closed")
+        assert exposure.exposure_usd() == 0
+        assert result.exit_code == 0
 
 
 @pytest.mark.parametrize("what", LATE)

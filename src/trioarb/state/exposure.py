@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
+from functools import reduce
 
 import attrs
 
@@ -53,6 +55,9 @@ class Exposure(RiskView, Folding):
         self._total_pnl_of_day = ZERO
         #: Open residuals that are valued at the last price of a side that was withdrawn: their symbol and day.
         self._last_priced: dict[str, tuple[str, int]] = {}
+        #: Of each residual its trade, and whether it is long; of each trade what its short and its long ones cost.
+        self._side_of: dict[str, tuple[str, bool]] = {}
+        self._sides: dict[str, tuple[dict[str, Decimal], dict[str, Decimal]]] = {}
         #: What dust cost by symbol and venue, below zero where it is short.
         self._dust: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
@@ -107,6 +112,7 @@ class Exposure(RiskView, Folding):
         self._held[closed.symbol].positions.remove(closed.trade_id)
 
     def _leave_residual(self, left: ResidualLeft, record: Record) -> None:
+        self._side_of[left.residual_id] = left.trade_id, left.quantity > 0
         self._put(left.symbol, left.residual_id, left.cost_usd)
         if left.last_price is not None:
             self._last_priced[left.residual_id] = left.symbol, record.ts_ns // _DAY_NS
@@ -151,6 +157,25 @@ class Exposure(RiskView, Folding):
             held.by_id[item] = exposure
         held.total = EXACT.add(held.total, change)
         self._total = EXACT.add(self._total, change)
+        if item in self._side_of:
+            self._hedge(symbol, item, exposure)
+
+    def _hedge(self, symbol: str, residual_id: str, cost: Decimal) -> None:
+        """Count the larger only of what is long and what is short of one trade: they hedge each other.
+
+        An exit whose orders had no answer leaves both.
+        """
+        trade_id, is_long = self._side_of[residual_id]
+        sides = self._sides.setdefault(trade_id, ({}, {}))
+        if cost:
+            sides[is_long][residual_id] = cost
+        else:
+            sides[is_long].pop(residual_id, None)
+            del self._side_of[residual_id]
+        short, long = ([*side.values()] for side in sides)
+        self._put(symbol, f"hedged of {trade_id}", -min(_total(short), _total(long)))
+        if not short and not long:
+            del self._sides[trade_id]
 
     def _turn(self, ts_ns: int) -> None:
         """Begin another UTC day, if one has begun."""
@@ -164,3 +189,7 @@ class Exposure(RiskView, Folding):
         self._turn(ts_ns)
         self._pnl_of_day[symbol] = EXACT.add(self._pnl_of_day[symbol], pnl)
         self._total_pnl_of_day = EXACT.add(self._total_pnl_of_day, pnl)
+
+
+def _total(costs: Iterable[Decimal]) -> Decimal:
+    return reduce(EXACT.add, costs, ZERO)

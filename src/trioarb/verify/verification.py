@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, DecimalException, localcontext
 
@@ -272,10 +272,16 @@ class Verifier:
         self._check_pnl(last)
 
     def _check_exposure(self, record: Record) -> None:
-        """Exposure is that of positions, of residuals, and what pairs in flight reserve."""
+        """Exposure is that of positions, of residuals, and what pairs in flight reserve.
+
+        What is long and what is short of one trade hedge each other: the larger counts.
+        """
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
-        left = sum((residual.cost_usd for residual in self._residuals.open.values()), ZERO)
+        sides: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+        for residual in self._residuals.open.values():
+            sides[residual.trade_id][residual.quantity > 0] += residual.cost_usd
+        left = sum(map(max, sides.values()), ZERO)
         dust = sum((abs(cost) for cost in self._pairs.dust_cost_usd.values()), ZERO)
         exposure = self._exposure
         if exposure is not None and exposure.exposure_usd() != reserved + positions + left + dust:
