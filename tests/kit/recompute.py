@@ -307,10 +307,11 @@ class Books:
 
     def exposure_usd(self, symbol: str | None = None) -> Fraction:
         """Return positions, reservations, residuals and dust of a symbol, or of all."""
-        sides: defaultdict[str, list[Fraction]] = defaultdict(lambda: [_NONE, _NONE])
+        sides: defaultdict[tuple[str, str], list[Fraction]] = defaultdict(lambda: [_NONE, _NONE])
         for residual in self._residuals.values():
             if symbol in (None, residual["symbol"]):
-                sides[residual["trade_id"]][number(residual["quantity"]) > 0] += number(residual["cost_usd"])
+                side = sides[residual["trade_id"], residual["symbol"]]
+                side[number(residual["quantity"]) > 0] += number(residual["cost_usd"])
         total = sum(map(max, sides.values()), _NONE)
         for pair_id, part in self._reserved.items():
             total += part if symbol in (None, self._pairs[pair_id].event["symbol"]) else 0

@@ -55,9 +55,9 @@ class Exposure(RiskView, Folding):
         self._total_pnl_of_day = ZERO
         #: Open residuals that are valued at the last price of a side that was withdrawn: their symbol and day.
         self._last_priced: dict[str, tuple[str, int]] = {}
-        #: Of each residual its trade, and whether it is long; of each trade what its short and its long ones cost.
+        #: Of each residual its trade, and whether it is long; by trade and symbol what short and long ones cost.
         self._side_of: dict[str, tuple[str, bool]] = {}
-        self._sides: dict[str, tuple[dict[str, Decimal], dict[str, Decimal]]] = {}
+        self._sides: dict[tuple[str, str], tuple[dict[str, Decimal], dict[str, Decimal]]] = {}
         #: What dust cost by symbol and venue, below zero where it is short.
         self._dust: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
@@ -161,12 +161,12 @@ class Exposure(RiskView, Folding):
             self._hedge(symbol, item, exposure)
 
     def _hedge(self, symbol: str, residual_id: str, cost: Decimal) -> None:
-        """Count the larger only of what is long and what is short of one trade: they hedge each other.
+        """Count the larger only of what is long and what is short of one trade and symbol: they hedge each other.
 
         An exit whose orders had no answer leaves both.
         """
         trade_id, is_long = self._side_of[residual_id]
-        sides = self._sides.setdefault(trade_id, ({}, {}))
+        sides = self._sides.setdefault((trade_id, symbol), ({}, {}))
         if cost:
             sides[is_long][residual_id] = cost
         else:
@@ -175,7 +175,7 @@ class Exposure(RiskView, Folding):
         short, long = ([*side.values()] for side in sides)
         self._put(symbol, f"hedged of {trade_id}", -min(_total(short), _total(long)))
         if not short and not long:
-            del self._sides[trade_id]
+            del self._sides[trade_id, symbol]
 
     def _turn(self, ts_ns: int) -> None:
         """Begin another UTC day, if one has begun."""

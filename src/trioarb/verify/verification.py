@@ -274,13 +274,13 @@ class Verifier:
     def _check_exposure(self, record: Record) -> None:
         """Exposure is that of positions, of residuals, and what pairs in flight reserve.
 
-        What is long and what is short of one trade hedge each other: the larger counts.
+        What is long and what is short of one trade and symbol hedge each other: the larger counts.
         """
         reserved = sum((pair.opened.reserved_usd for pair in self._pairs.in_flight.values()), ZERO)
         positions = sum((trade.exposure_usd for _, trade in self._pairs.positions()), ZERO)
-        sides: defaultdict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+        sides: defaultdict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
         for residual in self._residuals.open.values():
-            sides[residual.trade_id][residual.quantity > 0] += residual.cost_usd
+            sides[residual.trade_id, residual.symbol][residual.quantity > 0] += residual.cost_usd
         left = sum(map(max, sides.values()), ZERO)
         dust = sum((abs(cost) for cost in self._pairs.dust_cost_usd.values()), ZERO)
         exposure = self._exposure
