@@ -199,7 +199,7 @@ def test_symbols_says_why_each_is_in_or_out(trioarb: CommandLine) -> None:
     ran = trioarb("symbols", SPREAD, "--set=universe.blacklist=['ETHUSDT']")
 
     assert ran.code == 0
-    assert "10 of 125 symbols" in ran.out
+    assert "10 of 130 symbols" in ran.out
     lines = [line.split() for line in ran.out.splitlines()]
     (eth,) = [line for line in lines if "ETHUSDT" in line]
     assert "out" in eth
