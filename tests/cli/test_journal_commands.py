@@ -76,7 +76,7 @@ def test_a_sound_journal_is_verified(trioarb: CommandLine, ran: Ran) -> None:
     assert (verified.code, verified.err) == (0, "")
     lines = verified.out.splitlines()
     checks = lines[1 : lines.index("")]
-    assert len(checks) == 14
+    assert len(checks) == 15
     assert all(line.endswith(" ok") for line in checks)
     assert checks[0].split() == ["sequence", str(len(ran.events)), "events", "ok"]
     assert lines[-1] == "run.journal is sound."

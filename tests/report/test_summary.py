@@ -23,6 +23,8 @@ from trioarb.api import (
 )
 from trioarb.report.summary import summarise
 
+#: What residuals bring beyond what they were booked at.
+LEFT = {"residual_resolved", "residual_taken", "residuals_netted"}
 FUNNEL = [
     "seen",
     "refused",
@@ -192,8 +194,9 @@ def test_balances_add_up_to_the_last_digit(ran: Any, summary: dict[str, Any]) ->
 def test_trades_sum_to_the_totals(ran: Any, summary: dict[str, Any]) -> None:
     trades = summary["trades"]
     ends = ran.of_type("pair_ended")
-    assert Decimal(summary["pnl_usd"]) == sum(Decimal(end["pnl_usd"]) for end in ends)
-    assert Decimal(summary["fees_usd"]) == sum(Decimal(end["fees_usd"]) for end in ends)
+    left = [event for event in ran.events if event["type"] in LEFT]
+    assert Decimal(summary["pnl_usd"]) == sum(Decimal(event["pnl_usd"]) for event in (*ends, *left))
+    assert Decimal(summary["fees_usd"]) == sum(Decimal(event.get("fees_usd", 0)) for event in (*ends, *left))
     traded = {trade["trade_id"] for trade in trades}
     assert sum(Decimal(trade["pnl_usd"]) for trade in trades) == sum(
         Decimal(end["pnl_usd"]) for end in ends if end["trade_id"] in traded

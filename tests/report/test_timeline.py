@@ -16,6 +16,8 @@ from trioarb.model.event import (
     PositionClosed,
     ResidualLeft,
     ResidualResolved,
+    ResidualsNetted,
+    ResidualTaken,
 )
 from trioarb.model.number import EXACT, text
 from trioarb.model.order import Purpose
@@ -76,6 +78,10 @@ def test_a_trade_s_profit_is_the_sum_of_its_parts(name: str) -> None:
                 case PairEnded(trade_id=of, pnl_usd=amount) if of == trade_id:
                     pnl_usd = EXACT.add(pnl_usd, amount)
                 case ResidualResolved(residual_id=of, pnl_usd=amount) if of in left:
+                    pnl_usd = EXACT.add(pnl_usd, amount)
+                case ResidualTaken(residual_id=of, pnl_usd=amount) if of in left:
+                    pnl_usd = EXACT.add(pnl_usd, amount)
+                case ResidualsNetted(short_id=of, pnl_usd=amount) if of in left:
                     pnl_usd = EXACT.add(pnl_usd, amount)
         for amount in told.parts_usd().values():
             total = EXACT.add(total, amount)

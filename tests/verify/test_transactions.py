@@ -16,6 +16,7 @@ from trioarb.model.trade import PairKind
 from trioarb.model.wire import decode, encode, to_json_object
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
+from trioarb.state.margins import Margins
 from trioarb.state.trades import PairFlows, Trades
 from trioarb.verify.verification import Verifier
 
@@ -161,7 +162,8 @@ def test_the_hedge_of_a_resting_order_stays_reserved_as_far_as_that_has_not_fill
             for venue in "ab"
         }
     }
-    funds = Funds(Ledger(), instruments, D(25))
+    ledger = Ledger()
+    funds = Funds(ledger, Margins(ledger, {}), instruments, D(25))
 
     def claimed() -> tuple[Decimal, Decimal]:
         return -funds.spendable("a", "USDT"), -funds.spendable("b", "BTC")

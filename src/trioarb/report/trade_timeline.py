@@ -41,7 +41,7 @@ from trioarb.report.aligned import aligned
 from trioarb.report.attribution import NAMES, edges_of
 from trioarb.report.timeline import describe_residual, utc
 from trioarb.state.attribution import Attributed, Attributions
-from trioarb.state.trades import fee_of
+from trioarb.state.trades import fee_of, value_of
 
 __all__ = ["TradeTimeline"]
 
@@ -176,7 +176,7 @@ class TradeTimeline(Folding):
         self._fx, self._campaign_id = event.fx, event.campaign_id
 
     def _list(self, event: InstrumentListed, _: Record) -> None:
-        self._assets[event.symbol] = event.base, event.quote
+        self._assets[event.symbol] = event.base, event.counts_as or event.quote
 
     def _decide(self, event: Decided, record: Record) -> None:
         if event.answer is Answer.REDUCE:
@@ -235,20 +235,21 @@ class TradeTimeline(Folding):
         if order is None:
             return
         pair, is_buy = self._pairs.get(order.pair_id), event.side is Side.BUY
-        value = event.quantity * event.price
-        fee = fee_of(event)
+        value, fee = value_of(event), fee_of(event)
         late, what, parts = ", learnt late", "late fills", self._late
         if order.purpose is Purpose.WORK:
             late, what = "", "worked off"
         if pair is not None:
             pair.count(event)
             late, what, parts = "", pair.opened.kind.value, pair.parts
-        if event.quote in self._fx:  # what the cross leg of a loop moves is left over, and no money
+        # What the cross leg of a loop moves is left over, and no money.
+        if event.fx_rate is not None or event.quote in self._fx:
             parts[f"{what}: {'bought' if is_buy else 'sold'}"] += -value if is_buy else value
             parts[f"{what}: fees"] -= fee
+        rate = "" if event.fx_rate is None else f", {_price(event.fx_rate)} per {event.quote}"
         self._tell(
             record.ts_ns,
-            f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}, fee "
+            f"  {self._order(event.client_order_id)} filled {text(event.quantity)} at {text(event.price)}{rate}, fee "
             f"{text(event.fee)} {event.fee_asset}{late}",
         )
 

@@ -290,7 +290,7 @@ class Attributions(Folding):
             decided = None
         buy, sell = ((opened.symbol, venue) for venue in (opened.buy_venue, opened.sell_venue))
         legs: dict[str, _Leg] = {}
-        if isinstance(opened, PairOpened) and self._quotes.get(buy) == self._quotes.get(sell):
+        if isinstance(opened, PairOpened) and self._quotes.get(buy) == self._quotes.get(sell) == self._counted.get(buy):
             asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
             bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
             is_known = bool(asks and bids)

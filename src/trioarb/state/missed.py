@@ -9,17 +9,15 @@ import attrs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import (
-    CampaignOpened,
     Decided,
     DecisionsRepeated,
-    InstrumentListed,
     PairEnded,
     PairOpened,
     PositionOpened,
     Record,
 )
 from trioarb.model.market import Route
-from trioarb.model.number import EXACT, ZERO
+from trioarb.model.number import EXACT, ZERO, share
 from trioarb.model.trade import Answer, PairKind
 
 __all__ = ["NOT_FILLED", "Missed", "MissedEdge"]
@@ -52,8 +50,6 @@ class Missed(Folding):
 
     def __init__(self) -> None:
         self.edges: defaultdict[tuple[Route, str], MissedEdge] = defaultdict(MissedEdge)
-        self._fx: dict[str, Decimal] = {}
-        self._usd: dict[str, Decimal] = {}
         #: The latest entry of each symbol that was allowed, and entries in flight with what of them opened a position.
         self._allowed: dict[str, Decided] = {}
         self._entries: dict[str, tuple[PairOpened, Decimal, Decimal]] = {}
@@ -71,12 +67,6 @@ class Missed(Folding):
             total.repeated += one.repeated
             total.edge_usd = EXACT.add(total.edge_usd, one.edge_usd)
         return found
-
-    def _begin(self, opened: CampaignOpened, _: Record) -> None:
-        self._fx = dict(opened.fx)
-
-    def _list(self, listed: InstrumentListed, _: Record) -> None:
-        self._usd[listed.symbol] = self._fx.get(listed.quote, ZERO)
 
     def _decide(self, decided: Decided, record: Record) -> None:
         before = self._reduced.pop(decided.symbol, None)
@@ -104,25 +94,23 @@ class Missed(Folding):
         decided = self._allowed.get(opened.symbol)
         if opened.kind is PairKind.ENTRY and decided is not None and decided.pair_id == opened.pair_id:
             edge = decided.edge_bps
-            if edge is not None:
-                self._entries[opened.trade_id] = opened, edge, ZERO
+            if edge is not None and decided.notional_usd is not None:
+                self._entries[opened.trade_id] = opened, _earned(decided.notional_usd, edge), ZERO
 
     def _open_position(self, position: PositionOpened, _: Record) -> None:
         if position.trade_id in self._entries:
-            opened, edge, _quantity = self._entries[position.trade_id]
-            self._entries[position.trade_id] = opened, edge, position.quantity
+            opened, earned, _quantity = self._entries[position.trade_id]
+            self._entries[position.trade_id] = opened, earned, position.quantity
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         entry = self._entries.pop(ended.trade_id, None)
         if entry is None:
             return
-        opened, edge, held = entry
+        opened, earned, held = entry
         short = EXACT.subtract(opened.quantity, held)
         if short > 0:
             route = Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue)
-            value = EXACT.multiply(short, max(opened.buy_limit, opened.sell_limit))
-            usd = self._usd.get(opened.symbol, ZERO)
-            self.edges[route, NOT_FILLED].add(_earned(EXACT.multiply(value, usd), edge))
+            self.edges[route, NOT_FILLED].add(share(earned, short, opened.quantity))
 
 
 def _worth(decided: Decided) -> Decimal:
