@@ -217,7 +217,7 @@ def test_what_pays_from_stock_alone_has_a_verdict_of_its_own(trioarb: CommandLin
     assert one["verdict"] != "pays"
     assert one["one_way_verdict"] == all_of_it["one_way_verdict"] == "pays"
     assert one["one_way_chances"] == one["one_way_chances_lasting"] == 60
-    assert one["one_way_why"] == "60 chances of 100 ms and longer, 360.0 an hour"
+    assert one["one_way_why"] == "60 chances of 100 ms and longer, 360.1 an hour"  # of 599.9 s
     assert people[-2].startswith("From stock: pays (1 pays,")
     assert people[-1].startswith("In all: ")
 
