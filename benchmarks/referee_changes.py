@@ -52,7 +52,7 @@ def a_failing_strategy_is_named(event: Event) -> Iterable[Event]:
     if event.type == "symbol_quarantined":
         symbol, error = event.fields["symbol"], event.fields["error"]
         method = error.rpartition(" ")[2]  # it says "no entry" or "no exit"
-        named = f"[strategy]: plugin 'fragile' ({symbol}): {method} raised {error}"
+        named = f"[strategy]: plugin 'fragile' ({symbol}): {method} raised {error.rpartition(' raised ')[2]}"
         event = event._replace(fields={**event.fields, "error": named})
     return (event,)
 
@@ -101,6 +101,7 @@ OTHER_COURSE: Mapping[str, str] = {
     "chaos": "its crossed quotes take the venue's off the board; without them (chaos-uncrossed) it is compared",
     "little-money": "an entry is as small as its closing can be paid for; before, some could not be closed",
     "three-venues": _TICK,
+    **dict.fromkeys(("slow-venue", "residuals"), "residuals of one trade that hedge each other count once, not twice"),
     "lunc-free": "a rest that one of two venues would take is no dust, but stays open",
     **dict.fromkeys(("paced", "every-quote-2", "holding", "fee-received", "global-limits"), _DUST),
     "killed": _A_KILL_LOSES_NOTHING,
