@@ -65,7 +65,8 @@ def test_returns_are_of_what_was_held_and_of_what_was_used() -> None:
 
     held, used = figures["return_on_capital_held"], figures["return_on_capital_used"]
     assert abs(held - figures["change_usd"] / figures["start_usd"]) < Decimal("1e-6")
-    assert abs(used - figures["change_usd"] / figures["peak_exposure_usd"]) < Decimal("1e-6")
+    traded = figures["change_usd"] - figures["inventory_usd"]
+    assert abs(used - traded / figures["peak_exposure_usd"]) < Decimal("1e-6")
     assert Decimal(480) < figures["peak_exposure_usd"] < Decimal(520)
 
 

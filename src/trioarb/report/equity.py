@@ -31,7 +31,7 @@ def equity(state: State) -> dict[str, Any]:
         "fx_usd": figures.fx,
         "unpriced": figures.unpriced,
         "return_on_capital_held": return_on(figures.start, figures.change),
-        "return_on_capital_used": return_on(state.equity.peak_exposure_usd, figures.change),
+        "return_on_capital_used": return_on(state.equity.peak_exposure_usd, figures.traded),
         "peak_exposure_usd": state.equity.peak_exposure_usd,
         "drawdown_usd": state.equity.drawdown_usd,
         "equity_drawdown_usd": state.equity.stated_drawdown_usd,

@@ -208,7 +208,8 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
             yield f"  {name}", signed_usd(amount)
     if figures.fx:
         yield "  rates of money", signed_usd(figures.fx)
-    held, used = (return_on(of, figures.change) for of in (figures.start, state.equity.peak_exposure_usd))
+    held = return_on(figures.start, figures.change)
+    used = return_on(state.equity.peak_exposure_usd, figures.traded)
     if held is not None and used is not None:
         yield "  of capital held, used (%)", f"{held * 100:,.3f}, {used * 100:,.3f}"
     if state.equity.stated_drawdown_usd:

@@ -58,6 +58,12 @@ class EquityFigures:
     unpriced: tuple[str, ...]
     fx: Decimal | None = None
 
+    @property
+    def traded(self) -> Decimal:
+        """What trading came to, fees, funding and what is left included: not how prices of what was put in moved."""
+        with localcontext(EXACT):
+            return self.arbitrage + self.fees + self.funding + self.residuals
+
 
 @attrs.define
 class _Came:
