@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 from aftermath import verified
-from swarm_plan import Plan
+from swarm_plan import Plan, trades_contracts
 from venue_memory import Books, Lines, Told, contradictions, doubled, given_by, lost, money_of, venue_lines
 
 from trioarb.engine.campaign import Campaign
@@ -201,6 +201,17 @@ def _differences(told: Told, venues: Lines) -> Iterator[str]:
             yield f"a difference of {float(amount):g} {place[1]} at {place[0]} was booked that no lost grant explains"
 
 
+def _contracts(told: Told, plan: Plan) -> Books:
+    """Return what was bought and sold of contracts, by venue and contract."""
+    counts, venues = Books(Fraction), plan.table["exchanges"]
+    for fills in told.fills.values():
+        for fill in fills:
+            if trades_contracts(venues[fill.venue]):
+                sign = 1 if fill.side.value == "buy" else -1
+                counts[fill.venue, f"{fill.symbol}-PERP"] += sign * Fraction(fill.quantity)
+    return counts
+
+
 def _end(ended: Ended, course: _Course, told: Told, facts: Facts, plan: Plan) -> Iterator[str]:
     """Yield what the campaign left behind, or did not tell."""
     if not facts.is_finished:
@@ -209,8 +220,14 @@ def _end(ended: Ended, course: _Course, told: Told, facts: Facts, plan: Plan) ->
         yield f"{ended.tasks_left} tasks are alive"
     booked = money_of(told)
     said = {(venue, asset): held for venue, assets in ended.balances.items() for asset, held in assets.items()}
-    if any(said.get(place, 0) != booked[place] for place in {*said, *booked}):
+    contracts = _contracts(told, plan)
+    # Cash moves by what contracts realise and by funding: for that the verifier has books of its own.
+    of_cash = {venue for venue, exchange in plan.table["exchanges"].items() if not trades_contracts(exchange)}
+    places = {place for place in (*said, *booked) if place[0] in of_cash}
+    if any(said.get(place, 0) != booked[place] for place in places):
         yield "the campaign's ledger is not what its deposits and fills come to"
+    if any(said.get(place, 0) != count for place, count in contracts.items()):
+        yield "the contracts that the campaign says are not what fills come to"
     yield from (f"the ledger is not balanced: {text}" for text in ended.imbalances)
     yield from (f"{pair_id} has not ended" for pair_id in facts.in_flight)
     named = {residual.client_order_id for residual in facts.residuals}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 from swarm_market import PRICES
 
-__all__ = ["Act", "Plan", "Stretch", "calmed", "plan_of"]
+__all__ = ["Act", "Plan", "Stretch", "calmed", "plan_of", "trades_contracts"]
 
 What = Literal["kill", "cancel", "signal", "kill_switch", "touch", "remove"]
 Counting = Literal["records", "orders", "steps"]
@@ -151,6 +151,51 @@ def _go_around(table: dict[str, Any], chance: Random) -> None:
         paper.pop("min_notional", None)  # of one amount in USDT and in BTC
 
 
+def _innermost(table: dict[str, Any]) -> dict[str, Any]:
+    """Return the table of the plugin that others wrap."""
+    while "wraps" in table:
+        table = table["wraps"]
+    return table
+
+
+def trades_contracts(exchange: dict[str, Any]) -> bool:
+    """Return whether a venue's account is a perpetual one."""
+    return _innermost(exchange).get("account") == "perpetual"
+
+
+def _contracts(table: dict[str, Any], chance: Random) -> None:
+    """Let the last venue trade contracts, with funding now and then."""
+    paper = _innermost([*table["exchanges"].values()][-1])
+    for key in ("max_borrow_usd", "inventory_usd_per_symbol"):
+        paper.pop(key, None)
+    paper |= {"account": "perpetual", "leverage": chance.choice((1, 3, 20)), "fee_asset": "quote"}
+    if chance.random() < 0.7:
+        paper["funding_rate_bps"] = chance.choice((Decimal("-0.5"), 1, 10))
+        paper["funding_interval_hours"] = chance.choice((Decimal("0.1"), 1, 8))
+    table["guards"].setdefault("global", {})["min_liquidation_distance_pct"] = chance.choice((1, 5, 30))
+
+
+def _two_monies(table: dict[str, Any], chance: Random) -> None:
+    """Let the last venue quote in KRW, at the rate that its own market, and perhaps another's, says."""
+    venues = table["exchanges"]
+    name, exchange = [*venues.items()][-1]
+    table["universe"]["whitelist"] = chance.sample(("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"), chance.randint(1, 3))
+    exchange["same_as"] = {"KRW": "USDT"}
+    paper = _innermost(exchange)
+    paper["balances"] = {"KRW": paper["balances"]["USDT"] * 1_390}
+    paper.pop("min_notional", None)
+    _innermost(exchange["market"])["premium_bps"] = chance.choice((0, 30, 200))
+    others = [other for other in venues if other != name and chance.random() < 0.5]
+    table["fx"] = {
+        "KRW": {
+            "symbol": "USDTKRW",
+            "markets": [*others, name],
+            "max_age_ms": chance.choice((500, 5_000, 60_000)),
+            "outlier_bps": chance.choice((1, 20, 200)),
+        }
+    }
+
+
 class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
@@ -211,6 +256,11 @@ class _Draw:
         is_quoted = table["strategy"].get("plugin") == "maker_taker"
         if is_dummy and not is_quoted and (chance := Random(f"{seed}/loops")).random() < 0.35:
             _go_around(table, chance)
+        is_plain = table["strategy"].get("plugin") not in ("maker_taker", "triangular")
+        if is_plain and (chance := Random(f"{seed}/contracts")).random() < 0.2:
+            _contracts(table, chance)
+        if is_plain and is_dummy and (chance := Random(f"{seed}/monies")).random() < 0.35:
+            _two_monies(table, chance)
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,
