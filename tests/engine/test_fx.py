@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tomli
 
-from trioarb.errors import ConfigError
+from trioarb.errors import ConfigError, PluginError
 from trioarb.model.number import EXACT, per_unit
 from trioarb.testing import (
     CampaignResult,
@@ -338,3 +338,17 @@ def test_the_same_comes_of_other_hash_seeds() -> None:
         for seed in ("1", "2")
     }
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("exchanges.seoul.account=perpetual",), "exchanges.seoul.same_as: margin and funding"),
+        (("strategy={plugin='maker_taker'}",), "has prices converted"),
+    ],
+    ids=["contracts", "orders that rest"],
+)
+def test_what_is_not_converted_is_refused_at_the_start(overrides: tuple[str, ...], said: str) -> None:
+    settings = ("exchanges.seoul.inventory_usd_per_symbol=0", *overrides)
+    with pytest.raises(PluginError, match=said):
+        run_virtual(KIMCHI.read_text(encoding="utf-8"), overrides=settings)

@@ -16,7 +16,7 @@ import tomli
 import trioarb
 from trioarb.api import Strategy, StrategyContext, StrategySpec, Triangle, hookimpl
 from trioarb.builtin.triangular import TriangularSettings, TriangularStrategy
-from trioarb.errors import ConfigError, PluginFault, UniverseError
+from trioarb.errors import ConfigError, PluginError, PluginFault, UniverseError
 from trioarb.testing import CampaignResult, run_virtual
 from trioarb.verify.verification import Verifier
 
@@ -300,3 +300,10 @@ def test_a_plugin_that_goes_around_nothing_there_is_refused(loops: bool, odd: li
 
     with pytest.raises(PluginFault, match=said):
         run_virtual(found, plugins={"odd": Plugin()})
+
+
+def test_a_venue_that_holds_contracts_is_not_gone_around() -> None:
+    found = table()
+    found["exchanges"]["a"] |= {"account": "perpetual", "balances": {"USDT": "20000"}}
+    with pytest.raises(PluginError, match="a holds contracts"):
+        run_virtual(found)

@@ -259,6 +259,7 @@ class _Draw:
         is_plain = table["strategy"].get("plugin") not in ("maker_taker", "triangular")
         if is_plain and (chance := Random(f"{seed}/contracts")).random() < 0.2:
             _contracts(table, chance)
+        is_plain = is_plain and not any(map(trades_contracts, table["exchanges"].values()))
         if is_plain and is_dummy and (chance := Random(f"{seed}/monies")).random() < 0.35:
             _two_monies(table, chance)
         stretches, goes_on = self._stretches(table)

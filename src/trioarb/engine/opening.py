@@ -315,6 +315,18 @@ def _check_needs(strategy: Strategy, config: Config, world: World, instruments: 
             f"exchanges.{converted[0]}.same_as has prices converted, with which only that can be done: name another "
             "strategy, or take same_as out"
         )
+    contracts = sorted(venue for venue in instruments if world.exchanges[venue].account is Account.PERPETUAL)
+    for venue in contracts:
+        if venue in converted:
+            raise PluginError(
+                f"exchanges.{venue}.same_as: margin and funding of contracts are not converted; "
+                "take same_as out, or name another account than 'perpetual'"
+            )
+    if contracts and world.loops:
+        raise PluginError(
+            f"[strategy]: plugin {config.strategy.plugin!r} goes around what is held, and {contracts[0]} holds "
+            f"contracts; name another strategy, or another account in [exchanges.{contracts[0]}]"
+        )
 
 
 def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
