@@ -235,7 +235,9 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
         ("market data", "dummy"),
         ("market data", "recorded"),
         ("strategy", "inventory"),
+        ("strategy", "maker_taker"),
         ("strategy", "spread"),
+        ("strategy", "triangular"),
         ("symbol source", "dummy"),
         ("symbol source", "recorded"),
     }
