@@ -152,6 +152,7 @@ def run_crumbs(
 def test_a_crumb_is_traded_away_by_the_next_leg_at_its_venue() -> None:
     result = run_crumbs(crumbs(then=8.85))
 
+    assert len(result.of_type("residual_offered")) == len(result.of_type("residual_taken")) == 1
     (left,) = result.of_type("residual_left")
     assert (left["venue"], left["quantity"]) == ("a", "0.06")
     (offered,), (taken,) = result.of_type("residual_offered"), result.of_type("residual_taken")
@@ -192,6 +193,7 @@ def test_the_pair_comes_first_where_less_is_filled_than_was_offered() -> None:
 def test_dust_is_traded_away_along_too() -> None:
     result = run_crumbs(crumbs(then=8.85), dust_usd=10)
 
+    assert len(result.of_type("dust_left")) == len(result.of_type("residual_taken")) == 1
     (left,), (taken,) = result.of_type("dust_left"), result.of_type("residual_taken")
     assert not result.of_type("residual_left")
     assert (left["quantity"], taken["quantity"], taken["rest"]) == ("0.06", "0.06", "0")
@@ -244,6 +246,7 @@ def test_residuals_that_hedge_each_other_are_netted() -> None:
         one for one in result.of_type("residual_left") if "." in one["residual_id"] and "w" not in one["residual_id"]
     )
     assert [(one["venue"], one["quantity"]) for one in (long, short)] == [("a", "0.06"), ("b", "-0.05")]
+    assert len(result.of_type("residuals_netted")) == 1
     (netted,) = result.of_type("residuals_netted")
     assert (netted["long_id"], netted["short_id"], netted["quantity"]) == (
         long["residual_id"],
