@@ -31,6 +31,7 @@ _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
+_FX = "tests/engine/test_fx.py::"
 _REDUCE = "tests/engine/test_reduce.py::"
 _LOOPS = "tests/engine/test_triangular.py::"
 _MARKS = "tests/engine/test_marks.py::"
@@ -531,6 +532,25 @@ _TRADE = (
         text="    campaign.parts.executor.settle_learnt()\n",
         instead="",
         tests=(f"{_RECOVERY}test_a_residual_whose_order_was_filled_when_it_broke_off_is_resolved",),
+    ),
+    Removal(
+        name="rates are doubted",
+        promise="**Nothing is entered at a rate that can't be relied on.**",
+        file="src/trioarb/strategy/market.py",
+        text="            if rate is not None and rate.state is not FxState.GOOD:",
+        instead="            if False:",
+        tests=(
+            f"{_FX}test_a_rate_that_has_become_too_old_denies_entries_and_lets_exits_go_on",
+            f"{_FX}test_two_sources_that_are_far_apart_dispute_the_rate",
+        ),
+    ),
+    Removal(
+        name="near liquidation",
+        promise="**No entry brings contracts near their liquidation**",
+        file="src/trioarb/builtin/guard_global.py",
+        text="            if distance is not None and distance < limit:",
+        instead="            if False:",
+        tests=("tests/engine/test_perpetual.py::test_an_entry_that_would_bring_liquidation_near_is_denied",),
     ),
     Removal(
         name="reduced",
