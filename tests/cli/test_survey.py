@@ -228,7 +228,10 @@ def test_markets_are_recorded_first_in_virtual_time_if_that_can_be(trioarb: Comm
     (trioarb.folder / "c.toml").write_text(f"{universe}[exchanges.a]\n{venue}[exchanges.b]\n{venue}")
     ran = trioarb("survey", "c.toml", "--hours=0.1", "--keep=kept", "--json", "--no-replay")
     kept = trioarb("survey", "c.toml", "--quotes=kept", "--json", "--no-replay")
+    endless = trioarb("survey", "c.toml", "--set=session.clock=virtual")
 
+    assert endless.code == 2
+    assert endless.error.startswith("exchanges.a.market: its quotes aren't recorded")
     assert ran.code == 0, ran.err
     assert ran.out == kept.out
     assert json.loads(ran.out)["quotes"] > 5_000

@@ -11,11 +11,13 @@ import trio
 from trioarb.config.schema import Config
 from trioarb.engine.opening import open_campaign
 from trioarb.engine.run import run_campaign
+from trioarb.errors import ConfigError
 from trioarb.model.number import BPS
 from trioarb.plugin.border import CheckedTape
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.stream import open_windows
 from trioarb.quotes.window import Window
+from trioarb.settings.problem import Problem
 from trioarb.survey.depth import Depths, looking_at_depth
 from trioarb.survey.survey import SurveyedRoute, find_chances, look
 from trioarb.survey.verdict import Figures, Verdict, break_evens, figures_of, net_levels, one_way_levels, overall
@@ -73,11 +75,15 @@ async def survey_markets(
     The quotes are read twice, from the cache where they have one. When cancelled it stops between two windows.
 
     Raises:
-        TrioarbError: a market can't be opened, or fails.
+        TrioarbError: a market can't be opened, or fails, or makes its quotes as they are asked for: it may never end.
     """
     async with open_campaign(config, plugins, clock=clock) as campaign:
         world, symbols = campaign.world, tuple(campaign.symbols)
         tapes = {name: market for name, market in world.markets.items() if isinstance(market, CheckedTape)}
+        for venue, tape in tapes.items():
+            if tape.stored() is None:
+                message = "its quotes aren't recorded, and may never end: let some be recorded first, with --hours"
+                raise ConfigError([Problem(key=f"exchanges.{venue}.market", message=message)])
         traded = {venue: [one for one in symbols if venue in world.instruments[one]] for venue in tapes}
         max_age_ns = [task.max_quote_age_ns for task in campaign.symbols.values()]
         routes = [
