@@ -196,7 +196,7 @@ async def open_world(
             rates=rates,
             opener=opener,
             warnings=(
-                *unknown_warnings(selection, config.universe),
+                *(unknown_warnings(selection, config.universe) if past is None else ()),
                 *warnings,
                 *constant_warnings(config, instruments),
                 *filter(None, wide),
