@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from command import SPREAD, CommandLine
+from command import KIMCHI, SPREAD, CommandLine
 
 TOP10 = SPREAD.with_name("top10.toml")
 ASSETS = ("BTC", "ETH", "BNB", "SOL", "XRP", "DOGE", "ADA", "MATIC", "AVAX", "LTC", "USDT")
@@ -87,3 +87,14 @@ def test_wrong_terms_are_errors(trioarb: CommandLine, tmp_path: Path, more: str,
 
 def test_a_tolerance_that_is_none_is_an_error(trioarb: CommandLine) -> None:
     assert "not a share" in trioarb("plan", TOP10, "--tolerance=2").error
+
+
+def test_what_is_quoted_in_another_money_has_no_price_here(trioarb: CommandLine) -> None:
+    """A rate that markets say isn't known without them: no figure is made up for it."""
+    surplus = ("--set=exchanges.busan.balances.BTC=2", '--set=withdrawals.busan.BTC={fee="0.0002",minutes=30}')
+    ran = trioarb("run", KIMCHI, *surplus, "--runtime=20", "--set=strategy.entry_bps=900", "--journal=k.journal")
+    planned = trioarb("plan", "k.journal", "--json")
+
+    assert (ran.code, planned.code) == (0, 0), planned.err
+    transfers = json.loads(planned.out)["transfers"]
+    assert {(one["asset"], one["amount_usd"], one["fee_usd"]) for one in transfers} == {("BTC", None, None)}

@@ -153,8 +153,9 @@ def _price(known: _Known, transfer: Transfer) -> Decimal | None:
         listed = by_venue.get(transfer.source)
         if listed is not None and listed.base == transfer.asset:
             bid, _ = known.prices.get((symbol, transfer.source), (None, None))
-            if bid is not None:
-                return bid * known.config.fx[listed.quote]
+            rate = known.config.fx.get(listed.quote)  # one that markets say is not known here
+            if bid is not None and rate is not None:
+                return bid * rate
     return None
 
 
@@ -162,13 +163,14 @@ def _traded_back(known: _Known, transfer: Transfer) -> Decimal | None:
     """Return what it costs to sell it where there is too much and buy it where it is missing, at the known prices."""
     for symbol, by_venue in known.instruments.items():
         sold, bought = by_venue.get(transfer.source), by_venue.get(transfer.target)
-        if sold is None or bought is None or sold.base != transfer.asset:
+        if sold is None or bought is None or sold.base != transfer.asset or sold.quote != bought.quote:
             continue
         bid, _ = known.prices.get((symbol, transfer.source), (None, None))
         _, ask = known.prices.get((symbol, transfer.target), (None, None))
-        if bid is not None and ask is not None:
+        rate = known.config.fx.get(sold.quote)
+        if bid is not None and ask is not None and rate is not None:
             cost = ask * (BPS + bought.taker_fee_bps) - bid * (BPS - sold.taker_fee_bps)
-            return transfer.amount * cost / BPS * known.config.fx[sold.quote]
+            return transfer.amount * cost / BPS * rate
     return None
 
 
