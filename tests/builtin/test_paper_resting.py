@@ -23,9 +23,10 @@ from trioarb.api import (
     Side,
     TimeInForce,
 )
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
 from trioarb.builtin.paper_latency import Distribution, Latency
 from trioarb.builtin.paper_resting import RestingFills
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.testing import listing
 from trioarb.time.virtual import VirtualClock, VirtualTime
 

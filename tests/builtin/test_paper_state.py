@@ -13,7 +13,8 @@ import trio
 
 from trioarb.api import Book, ExchangeContext, Order, OrderRejected, OrderStatus, Quote, Side, VenueError, VenueOrder
 from trioarb.builtin import paper_state
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.testing import listing
 from trioarb.time.campaign_time import CampaignTime, WakeOrder
 

@@ -16,7 +16,8 @@ PLUGIN = """
 import contextlib, time, attrs, trio
 from collections.abc import Sequence
 from trioarb.api import ExchangeSpec, Feed, GuardTier, GuardTierSpec, Listing, MarketDataSpec, hookimpl, setting
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 
 @attrs.frozen(kw_only=True)
 class Settings(PaperSettings):

@@ -26,7 +26,8 @@ from trioarb.api import (
     StrategyContext,
     StrategySpec,
 )
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 #: (seconds, base, bid, bid_size, ask, ask_size)

@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Fill, Record, event
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.errors import ConfigError
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 from trioarb.verify.verification import Verifier

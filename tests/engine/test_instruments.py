@@ -26,7 +26,8 @@ from trioarb.api import (
     TradingRules,
     event,
 )
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.errors import ConfigError
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 from trioarb.verify.verification import Verifier

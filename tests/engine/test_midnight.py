@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from trioarb.api import SECOND_NS, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from trioarb.api import ExchangeContext, ExchangeSpec, Offer, OrderSize, Route, Strategy, StrategySpec, TrioarbError
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.testing import ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 
 

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderReport, TimeInForce
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.model.wire import decode
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_virtual, scripted_market, two_venues
 from trioarb.verify.verification import Verifier

@@ -40,7 +40,8 @@ from trioarb.api import (
     TradingRules,
     TrioarbError,
 )
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.testing import ScriptedTape, listing, plugin_of
 

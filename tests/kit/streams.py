@@ -16,7 +16,8 @@ from command import KIMCHI, SPREAD
 from msgspec.structs import replace
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Order, OrderRejected, OrderReport, VenueError
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import (

@@ -24,7 +24,8 @@ from trioarb.api import (
     Turn,
     VenueError,
 )
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 
 __all__ = ["Said", "Tell", "TellingExchange", "at_once", "parts", "telling"]
 

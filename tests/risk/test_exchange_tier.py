@@ -29,7 +29,8 @@ from trioarb.api import (
 from trioarb.builtin.guard_exchange import ExchangeSettings, ExchangeTier
 from trioarb.builtin.guard_exchange_health import Health, VenueRecord, next_turn
 from trioarb.builtin.guard_exchange_window import Answered, OrderWindow
-from trioarb.builtin.paper import PaperExchange, PaperSettings
+from trioarb.builtin.paper import PaperExchange
+from trioarb.builtin.paper_settings import PaperSettings
 from trioarb.cli.running import report_of
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Decided, OrderSubmitted, PairEnded, PairOpened, ResidualLeft

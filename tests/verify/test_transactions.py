@@ -12,7 +12,7 @@ from trioarb.model import event as model
 from trioarb.model.event import OrderFilled, OrderSubmitted, PairOpened, Record, TransactionLeg, TransactionOpened
 from trioarb.model.market import Instrument, TradingRules
 from trioarb.model.order import Purpose, Side, TimeInForce
-from trioarb.model.trade import PairKind
+from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.model.wire import decode, encode, to_json_object
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
@@ -185,7 +185,7 @@ def test_the_hedge_of_a_resting_order_stays_reserved_as_far_as_that_has_not_fill
             trade_id="t1",
             symbol="BTCUSDT",
             kind=PairKind.ENTRY,
-            outcome=model.PairOutcome.HEDGED,
+            outcome=PairOutcome.HEDGED,
             bought=D("0.2"),
             sold=D("0.2"),
             pnl_usd=D(0),

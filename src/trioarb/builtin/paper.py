@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
-from itertools import pairwise
 
-import attrs
 import msgspec
 import trio
 
 from trioarb.api import (
     BPS,
     EXACT,
-    SECOND_NS,
     ZERO,
     Account,
-    Amount,
-    Bps,
     Charge,
     ChargeKind,
     Contracts,
-    ContractTerms,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
-    FeeBps,
     Fill,
     Instrument,
     InstrumentStatus,
-    IntervalHours,
-    Leverage,
     Listing,
-    MarginBps,
-    Milliseconds,
-    Money,
-    NonNegativeBps,
     Offer,
     Order,
     OrderRejected,
@@ -48,213 +35,32 @@ from trioarb.api import (
     OrderStatus,
     OrderType,
     OrderUpdate,
-    PositiveDecimal,
-    PositiveMoney,
-    Probability,
     Quote,
     Side,
-    TickRange,
     TimeInForce,
-    TradingRules,
     Turn,
     VenueOrder,
-    ceil_to,
-    check_ticks,
     exact_decimal,
     floor_to,
     hookimpl,
     per_unit,
     seconds_to_ns,
-    setting,
     text,
 )
 from trioarb.builtin.paper_charges import Rates
+from trioarb.builtin.paper_fees import Fees
 from trioarb.builtin.paper_latency import Latency
 from trioarb.builtin.paper_margin import MarginAccount, Marks
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for, matched, own_side, within
 from trioarb.builtin.paper_resting import Resting, RestingFills
+from trioarb.builtin.paper_settings import PaperSettings, settings_warnings
 from trioarb.builtin.paper_state import Charged, Executed, Granted, Held, Opened, PaperState, Rested
 from trioarb.builtin.paper_updates import Updates
 
-__all__ = ["PaperExchange", "PaperSettings", "SymbolRules"]
+__all__ = ["PaperExchange"]
 
 
 _PER_BPS = Decimal("1e-4")
-
-#: Where neither the configuration nor the market data says anything.
-_RULES = TradingRules(tick_size=Decimal("1e-8"), lot_size=Decimal("1e-8"), min_notional=Decimal(5))
-
-
-#: Values of `fee_asset` beside names of assets.
-_QUOTE, _RECEIVED = "quote", "received"
-_FEE_STEP = Decimal("1e-8")
-_VOLUME_NS = 30 * 86_400 * SECOND_NS
-
-
-@attrs.frozen(kw_only=True)
-class FeeTier:
-    volume_usd: PositiveMoney = setting(doc="from this volume of the account's own trades in 30 days on")
-    taker_fee_bps: FeeBps = setting(doc="fee of every fill then")
-
-
-@attrs.frozen(kw_only=True)
-class PriceStep:
-    at_least: Amount = setting(doc="from this price on")
-    below: PositiveDecimal | None = setting(None, doc="below this price; absent: that of the last range")
-    step: PositiveDecimal = setting(doc="price step there")
-
-
-@attrs.frozen(kw_only=True)
-class SymbolRules:
-    tick_size: PositiveDecimal | None = setting(None, doc="price step")
-    ticks: tuple[PriceStep, ...] = setting(
-        (), doc="price steps that differ with the price, instead of tick_size; from 0 on, without holes"
-    )
-    lot_size: PositiveDecimal | None = setting(None, doc="size step in base asset")
-    min_notional: Amount | None = setting(None, doc="least quote value of an order")
-    min_quantity: Amount | None = setting(None, doc="least size of an order in base asset")
-    halted: bool = setting(False, doc="true: not traded at this venue, and only listed")
-
-    def __attrs_post_init__(self) -> None:
-        if self.ticks:
-            check_ticks(self.tick_ranges, self.tick_size)
-
-    @property
-    def tick_ranges(self) -> tuple[TickRange, ...]:
-        return tuple(TickRange(at_least=one.at_least, below=one.below, step=one.step) for one in self.ticks)
-
-
-@attrs.frozen(kw_only=True)
-class PaperSettings:
-    account: Account = setting(
-        Account.SPOT,
-        doc="spot: sell what is owned; margin: also what is borrowed; perpetual: contracts, margined in quote asset",
-    )
-    max_borrow_usd: Money = setting(
-        ZERO, doc="margin: how far a symbol's base asset may go below zero", concerns="borrowing"
-    )
-    leverage: Leverage = setting(
-        Decimal(1), doc="perpetual: a position's value ÷ the margin that opening it needs", concerns="margin"
-    )
-    maintenance_margin_bps: MarginBps = setting(
-        Decimal(50),
-        doc="perpetual: of the value of all positions, what the account has to hold; distances to liquidation go by it",
-    )
-    funding_rate_bps: Bps | None = setting(
-        None,
-        doc="perpetual: of a position's value, what longs pay shorts each funding_interval_hours (below zero: shorts "
-        "pay longs); absent: no funding",
-    )
-    funding_rates_bps: tuple[Bps, ...] = setting(
-        (), doc="perpetual: the same, one rate an interval, again from the first after the last; counted from 1970 on"
-    )
-    funding_interval_hours: IntervalHours = setting(
-        Decimal(8), doc="perpetual: time between two fundings; they are due at its multiples since 1970 (UTC)"
-    )
-    borrow_bps_per_day: NonNegativeBps | None = setting(
-        None,
-        doc="margin: interest on the value of what is borrowed, charged each hour in quote asset; absent: none",
-        concerns="borrowing",
-    )
-    taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
-    maker_fee_bps: FeeBps | None = setting(None, doc="fee of what fills at rest; absent: taker_fee_bps")
-    fee_tiers: tuple[FeeTier, ...] = setting(
-        (),
-        doc="lower fees for more volume, by rising volume; edges are taken at taker_fee_bps all the same",
-    )
-    fee_asset: str = setting(
-        _QUOTE,
-        doc='"quote"; "received": a buy\'s fee is taken in base asset; or an asset such as "BNB", of which fees are '
-        "taken as long as the account holds enough, then of the quote asset; [fee_assets] says what it is worth",
-    )
-    latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
-    order_latency: Latency | None = setting(None, doc="the same, if it isn't always as long; absent: latency_ms")
-    answer_latency: Latency | None = setting(
-        None, doc="time from a deed of the venue to our hearing of it; absent: none"
-    )
-    cancel_latency: Latency | None = setting(None, doc="time of a cancellation to its arrival; absent: as of an order")
-    data_latency: Latency | None = setting(
-        None, doc="how old quotes are when we get them: an order meets those that we get so much later; absent: not"
-    )
-    resting: RestingFills = setting(
-        RestingFills.THROUGH,
-        doc="when an order that rests fills. through: once the other side reaches its price; queue: also by its place "
-        "in the queue at its price, what vanishes there counting as traded from the front",
-    )
-    consumed: Consumed = setting(
-        Consumed.UNTIL_CHANGED,
-        doc="how long what was filled stays taken: until the size displayed at its price changes by more than that, "
-        "or until the venue's next quote",
-    )
-    max_quote_age_ms: Milliseconds = setting(
-        Decimal(10_000), doc="nothing is filled by a quote that came longer ago than this"
-    )
-    reject_rate: Probability = setting(ZERO, doc="share of orders that are rejected, for trials", concerns="rejection")
-    balances: Mapping[str, Amount] = setting(
-        factory=dict, doc="what the account holds at the start, by asset", concerns="balance", names="assets"
-    )
-    inventory_usd_per_symbol: Money = setting(
-        ZERO,
-        doc="base asset that is granted at each symbol's first quote, in USD at the mid price",
-        concerns="inventory",
-    )
-    tick_size: PositiveDecimal | None = setting(
-        None, doc="price step of all symbols; absent: what the market data says, else 0.00000001", concerns="tick_size"
-    )
-    lot_size: PositiveDecimal | None = setting(
-        None, doc="size step of all symbols; absent: what the market data says, else 0.00000001"
-    )
-    min_notional: Amount | None = setting(
-        None, doc="least quote value of an order; absent: what the market data says, else 5"
-    )
-    instruments: Mapping[str, SymbolRules] = setting(
-        factory=dict, doc="rules by symbol, before those of all", names="symbols"
-    )
-
-    def __attrs_post_init__(self) -> None:
-        if self.account is Account.PERPETUAL:
-            self._check_perpetual()
-        steps = [(ZERO, self.taker_fee_bps), *((tier.volume_usd, tier.taker_fee_bps) for tier in self.fee_tiers)]
-        for (volume, fee), (more, lower) in pairwise(steps):
-            if more <= volume or lower > fee:
-                raise ValueError(
-                    f"fee_tiers: {text(lower)} bps from {text(more)} USD on: volumes have to rise, and fees to fall"
-                )
-
-    def _check_perpetual(self) -> None:
-        if self.funding_rate_bps is not None and self.funding_rates_bps:
-            raise ValueError("funding_rates_bps: there is funding_rate_bps, too; leave one of them out")
-        if self.inventory_usd_per_symbol:
-            raise ValueError(
-                'inventory_usd_per_symbol: an account = "perpetual" holds contracts, no base asset; leave it out, and '
-                "say in balances what its wallet holds of the quote asset"
-            )
-        if self.fee_asset == _RECEIVED:
-            raise ValueError('fee_asset = "received": nothing is received for contracts; use "quote", or name an asset')
-        if self.maintenance_margin_bps * self.leverage >= BPS:
-            raise ValueError(
-                f"maintenance_margin_bps = {text(self.maintenance_margin_bps)}: with leverage = {text(self.leverage)} "
-                f"a position is opened with {text((BPS / self.leverage).quantize(_FEE_STEP))} bps, and would be "
-                "liquidated at once"
-            )
-
-    @property
-    def contract_terms(self) -> ContractTerms | None:
-        """How contracts are margined; ``None``: there are none."""
-        if self.account is not Account.PERPETUAL:
-            return None
-        rates = self.funding_rates
-        return ContractTerms(
-            leverage=self.leverage,
-            maintenance_margin_bps=self.maintenance_margin_bps,
-            funding_bps=rates[0] if len(set(rates)) == 1 else None,
-            funding_interval_hours=self.funding_interval_hours if rates else None,
-        )
-
-    @property
-    def funding_rates(self) -> tuple[Decimal, ...]:
-        """The rates of funding, one after the other; none: there is no funding."""
-        return self.funding_rates_bps if self.funding_rate_bps is None else (self.funding_rate_bps,)
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -315,9 +121,7 @@ class PaperExchange(Exchange):
         if (terms := settings.contract_terms) is not None:
             self._margin = MarginAccount(terms, lambda asset: self._balances.get(asset, ZERO), self._mids)
         self._granted: dict[str, Decimal] = {}
-        #: The account's own trades of the last 30 days, by time, and their sum, where fees depend on it.
-        self._traded: deque[tuple[int, Decimal]] = deque()
-        self._volume_usd = ZERO
+        self._fees = Fees(settings, context, lambda asset: self._balances.get(asset, ZERO))
         self._matching = Matching(settings.consumed, seconds_to_ns(settings.max_quote_age_ms / 1000))
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
@@ -378,11 +182,11 @@ class PaperExchange(Exchange):
                 native_id=listing.symbol,
                 base=listing.base,
                 quote=listing.quote,
-                rules=self._rules(listing.symbol),
+                rules=self._settings.rules(listing.symbol, self._context.market_rules(listing.symbol)),
                 maker_fee_bps=self._settings.taker_fee_bps if maker_fee_bps is None else maker_fee_bps,
                 taker_fee_bps=self._settings.taker_fee_bps,
-                fee_asset=self._settings.fee_asset if self._has_fee_asset else None,
-                status=InstrumentStatus.HALTED if self._is_halted(listing.symbol) else InstrumentStatus.TRADING,
+                fee_asset=self._settings.own_fee_asset,
+                status=self._settings.status(listing.symbol),
                 contract=self._settings.contract_terms,
             )
             terms = self._terms[listing.symbol] = _Terms.of(instrument)
@@ -528,29 +332,11 @@ class PaperExchange(Exchange):
         contracts = {} if self._margin is None else self._margin.written()
         return Held(balances=self._balances, contracts=contracts)
 
-    def _is_halted(self, symbol: str) -> bool:
-        own = self._settings.instruments.get(symbol)
-        return own is not None and own.halted
-
     def _drawing(self, way: str, latency: Latency | None, otherwise_ms: Decimal) -> Callable[[], int]:
         """Return what says how long the next one takes."""
         drawn = latency or Latency(ms=otherwise_ms)
         seed = f"{self._context.seed}:{self._context.venue}:latency:{way}"
         return drawn.drawn(seed, self._context.latency_factor)
-
-    def _rules(self, symbol: str) -> TradingRules:
-        """Return the rules: the symbol's own come first, then the table's, then the market data's."""
-        own = self._settings.instruments.get(symbol, SymbolRules())
-        market = self._context.market_rules(symbol) or _RULES
-        tables = (own, self._settings, market)
-        tick_size = own.tick_size or self._settings.tick_size
-        return TradingRules(
-            tick_size=None if own.ticks else tick_size or market.tick_size,
-            ticks=own.tick_ranges or (() if tick_size else market.ticks),
-            lot_size=own.lot_size or self._settings.lot_size or market.lot_size,
-            min_notional=next((one.min_notional for one in tables if one.min_notional is not None), None),
-            min_quantity=market.min_quantity if own.min_quantity is None else own.min_quantity,
-        )
 
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
         self._accrue()
@@ -650,43 +436,11 @@ class PaperExchange(Exchange):
         self._matching.take(order.symbol, order.side, book, matches)
         if self._settings.consumed is Consumed.UNTIL_CHANGED:
             self._context.watch(order.symbol, partial(self._matching.see, order.symbol))
+        instrument, rate = terms.instrument, self._fees.rate(terms.fee)
         return tuple(
-            self._fill(order, terms, match, f"{venue_order_id}-{number}", self._fee_rate(terms))
+            self._fees.fill(instrument, order.side, match, f"{venue_order_id}-{number}", rate)
             for number, match in enumerate(matches, 1)
         )
-
-    def _fill(self, order: Order, terms: _Terms, match: Level, fill_id: str, rate: Decimal) -> Fill:
-        price, quantity = match
-        instrument = terms.instrument
-        fee, fee_asset = EXACT.multiply(EXACT.multiply(quantity, price), rate), instrument.quote
-        if order.side is Side.BUY and self._settings.fee_asset == _RECEIVED:
-            fee, fee_asset = EXACT.multiply(quantity, rate), instrument.base
-        elif self._has_fee_asset:
-            asset = self._settings.fee_asset
-            in_base = EXACT.multiply(quantity, rate) if asset == instrument.base else None
-            other = self._in_fee_asset(fee, instrument.quote) if in_base is None else in_base
-            if other is not None and other <= self._balances.get(asset, ZERO):
-                fee, fee_asset = other, asset
-        return Fill(fill_id=fill_id, quantity=quantity, price=price, fee=fee, fee_asset=fee_asset)
-
-    @property
-    def _has_fee_asset(self) -> bool:
-        return self._settings.fee_asset not in (_QUOTE, _RECEIVED)
-
-    def _in_fee_asset(self, fee: Decimal, quote: str) -> Decimal | None:
-        """Return a fee in the asset that fees are taken in, by its price; ``None`` if it has none."""
-        price = self._context.fee_price(self._settings.fee_asset, quote)
-        return None if price is None else ceil_to(fee / price, _FEE_STEP)
-
-    def _fee_rate(self, terms: _Terms) -> Decimal:
-        """Return the fee as a share of the value, by the volume of the last 30 days."""
-        if not self._settings.fee_tiers:
-            return terms.fee
-        oldest_ns = self._context.time.now_ns() - _VOLUME_NS
-        while self._traded and self._traded[0][0] < oldest_ns:
-            self._volume_usd = EXACT.subtract(self._volume_usd, self._traded.popleft()[1])
-        reached = [tier.taker_fee_bps for tier in self._settings.fee_tiers if tier.volume_usd <= self._volume_usd]
-        return EXACT.multiply(reached[-1], _PER_BPS) if reached else terms.fee
 
     def _rest(self, resting: Resting) -> None:
         """Let an order rest: lock what it may cost, and watch the market."""
@@ -730,7 +484,9 @@ class PaperExchange(Exchange):
         quantity = max(by_place, sum((match.quantity for match in through), ZERO))
         if quantity > 0:
             fill_id = f"{resting.venue_order_id}-{len(resting.fills) + 1}"
-            fill = self._fill(order, terms, Level(order.limit_price, quantity), fill_id, terms.maker_fee)
+            fill = self._fees.fill(
+                terms.instrument, order.side, Level(order.limit_price, quantity), fill_id, terms.maker_fee
+            )
             status = OrderStatus.FILLED if quantity == resting.unfilled else OrderStatus.OPEN
             self._change(resting, (fill,), status)
 
@@ -788,10 +544,7 @@ class PaperExchange(Exchange):
                 self._credit(base, fill.quantity if buying else EXACT.minus(fill.quantity))
                 self._credit(quote, EXACT.minus(value) if buying else value)
             self._credit(fill.fee_asset, EXACT.minus(fill.fee))
-            if self._settings.fee_tiers:
-                usd = EXACT.multiply(value, self._context.fx.get(quote, ZERO))
-                self._traded.append((ts_ns, usd))
-                self._volume_usd = EXACT.add(self._volume_usd, usd)
+            self._fees.count(quote, value, ts_ns)
 
     def _credit(self, asset: str, amount: Decimal) -> None:
         if amount:
@@ -808,23 +561,6 @@ async def _open(settings: PaperSettings, context: ExchangeContext) -> AsyncItera
         venue.close()
 
 
-def _warnings(settings: PaperSettings) -> Iterable[str]:
-    if settings.account is Account.MARGIN and not settings.max_borrow_usd:
-        yield 'account = "margin" without max_borrow_usd: nothing can be borrowed; set how much in USD'
-    if settings.account is not Account.MARGIN and settings.max_borrow_usd:
-        yield f'max_borrow_usd has no effect with account = "{settings.account.value}"'
-    if settings.account is not Account.MARGIN and settings.borrow_bps_per_day is not None:
-        yield f'borrow_bps_per_day has no effect with account = "{settings.account.value}"; nothing is borrowed'
-    if settings.account is not Account.PERPETUAL:
-        given = {
-            "leverage": settings.leverage != 1,
-            "funding_rate_bps": settings.funding_rate_bps is not None,
-            "funding_rates_bps": bool(settings.funding_rates_bps),
-        }
-        for key in (key for key, is_given in given.items() if is_given):
-            yield f'{key} has no effect with account = "{settings.account.value}"; contracts need "perpetual"'
-
-
 @hookimpl
 def trioarb_exchanges() -> list[ExchangeSpec]:
     return [
@@ -833,7 +569,7 @@ def trioarb_exchanges() -> list[ExchangeSpec]:
             doc="simulated fills against the venue's quotes",
             settings=PaperSettings,
             open=_open,
-            warnings=_warnings,
+            warnings=settings_warnings,
             example={
                 "account": "spot",
                 "taker_fee_bps": Decimal(4),

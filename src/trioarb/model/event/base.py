@@ -1,0 +1,21 @@
+"""The base of all events, and their place in the journal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+__all__ = ["Event", "Record"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all events."""
+
+
+class Record(NamedTuple):
+    """An event at its place in the journal. A tuple, since it is made of every event that is read again."""
+
+    seq: int
+    ts_ns: int
+    event: Event
