@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import attrs
 from cyclopts import Parameter
 
-from trioarb.config.schema import Config
 from trioarb.errors import ConfigError
 from trioarb.settings.problem import Problem
 
@@ -28,7 +27,6 @@ __all__ = [
     "Sensitive",
     "Shown",
     "pair",
-    "require_one_money",
 ]
 
 ConfigFile = Annotated[Path, Parameter(help="TOML file; `trioarb init` writes one.")]
@@ -112,22 +110,3 @@ def pair(flag: str, text: str, form: str, example: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise ConfigError([Problem(file=flag, message=f"not {form}", value=repr(text), allowed=f"such as {example}")])
     return name, value
-
-
-def require_one_money(config: Config, what: str) -> None:
-    """Complain of venues whose prices are converted: recorded quotes hold no rates yet.
-
-    Raises:
-        ConfigError: there is one; names it, and ``what`` can't be done.
-    """
-    for venue, tables in config.exchanges.items():
-        if tables.same_as:
-            raise ConfigError(
-                [
-                    Problem(
-                        key=f"exchanges.{venue}.same_as",
-                        message=f"{what} is not possible where prices are converted, since recorded quotes hold no "
-                        "rates; take such venues out of a copy of the configuration",
-                    )
-                ]
-            )

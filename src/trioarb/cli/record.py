@@ -14,7 +14,7 @@ import structlog
 import trio
 from cyclopts import Parameter
 
-from trioarb.cli.options import ConfigFile, LogDir, LogLevelFlag, Overrides, require_one_money
+from trioarb.cli.options import ConfigFile, LogDir, LogLevelFlag, Overrides
 from trioarb.cli.running import clock_of, leave_signals
 from trioarb.config.load import Loaded, load_config
 from trioarb.engine.recording import record_quotes, recover_recordings
@@ -42,7 +42,6 @@ def record(
     """Record quotes; return 0, or 1 if some were lost."""
     plugins = load_plugins()
     loaded = load_config(config, plugins, overrides=overrides or (), log_level=log_level, environment=os.environ)
-    require_one_money(loaded.config, "recording")
     with loaded.config.redactor.in_errors(), LogFile(log_dir, config.stem, started=time.time()) as log_file:
         configure_logging(loaded.config.log_level, LastingConsole(stderr=True), log_file, loaded.config.redactor)
         return _record(loaded, plugins, out, hours)

@@ -22,7 +22,6 @@ from trioarb.cli.options import (
     Runtime,
     Sensitive,
     Shown,
-    require_one_money,
 )
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
@@ -97,8 +96,6 @@ def run_anew(
         environment=os.environ,
         quotes=quotes,
     )
-    if record is not None or quotes is not None:
-        require_one_money(loaded.config, "recording" if quotes is None else "a replay of recorded quotes")
     path = journal or loaded.config.session.journal
     read = [one for one in (path, carry_loss) if one is not None]
     taken = [config, *(() if quotes is None else quotes.paths), *read]

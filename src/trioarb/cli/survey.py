@@ -15,7 +15,7 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.cli.opened import without_orders
-from trioarb.cli.options import AsJson, ConfigFile, Overrides, pair, require_one_money
+from trioarb.cli.options import AsJson, ConfigFile, Overrides, pair
 from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.running import clock_of
@@ -99,7 +99,6 @@ def survey(
                 exchanges=dict(pair("--exchange", one, "VENUE=NAME", "spot=BINANCE") for one in exchange or ()),
             ),
         )
-        require_one_money(loaded.config, "a survey")
         _require_recorded(loaded)
         _log_to_stderr(loaded)
         with loaded.config.redactor.in_errors():
@@ -124,7 +123,6 @@ def _record(
         TrioarbError: a market can't be opened or fails, or the files can't be written.
     """
     loaded = load_config(config, plugins, overrides=overrides, environment=os.environ)
-    require_one_money(loaded.config, "a survey")
     if not loaded.live:
         in_virtual_time = [*overrides, "session.clock=virtual", "session.speed=1"]
         loaded = load_config(config, plugins, overrides=in_virtual_time, environment=os.environ)

@@ -13,7 +13,7 @@ from trioarb.model.event import Event, FxRated
 from trioarb.model.fx import FxState, Said
 from trioarb.model.market import Instrument, Listing
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit
-from trioarb.plugin.contract import MarketData
+from trioarb.plugin.contract import MarketData, Tape
 from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.quotes.rate import Constant, Rate, Source, Sourced
 from trioarb.quotes.watched import Watched
@@ -21,7 +21,7 @@ from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 from trioarb.state.fx import Fx
 
-__all__ = ["Rates", "constant_warnings", "open_rates"]
+__all__ = ["Rates", "constant_warnings", "open_rates", "rate_listings"]
 
 _PREMIUM_STEP = Decimal("0.01")
 
@@ -124,19 +124,41 @@ def open_rates(config: Config, markets: Mapping[str, MarketData], boards: Mappin
     Raises:
         ConfigError: a venue doesn't list the symbol of a rate, or that is no price of the asset.
     """
-    problems, sourced, watched = list[Problem](), dict[str, Sourced](), dict[str, Watched]()
-    wanted = {
-        (asset, common): venue for venue, one in config.exchanges.items() for asset, common in one.same_as.items()
-    }
+    sourced, watched = dict[str, Sourced](), dict[str, Watched]()
+    for asset, found in rate_listings(config, markets).items():
+        table, one = config.fx_markets[asset], next(iter(found.values()))
+        common = one.base if one.quote == asset else one.quote
+        board = boards.get(one.symbol)
+        if board is None:
+            if one.symbol not in watched:
+                watched[one.symbol] = Watched(one, QuoteBoard(tuple(markets)), ())
+            watched[one.symbol].venues = tuple(dict.fromkeys((*watched[one.symbol].venues, *table.markets)))
+            board = watched[one.symbol].board
+        sourced[asset] = _sourced(asset, common, table, board, is_inverted=one.quote == asset)
+    return Rates(config.fx, sourced, tuple(watched.values()), UsdRates(config.fx, sourced))
+
+
+def rate_listings(config: Config, markets: Mapping[str, MarketData]) -> dict[str, dict[str, Listing]]:
+    """Return what the sources of each rate that is at markets list as it, by asset and venue.
+
+    Raises:
+        ConfigError: a venue doesn't list the symbol of a rate, or that is no price of the asset.
+    """
+    problems, by_asset = list[Problem](), dict[str, dict[str, Listing]]()
     for asset, table in config.fx_markets.items():
         key, found = join_key("fx", asset), dict[str, Listing]()
+        lacking: list[str] = []
         for venue in table.markets:
             listings = {listing.symbol: listing for listing in markets[venue].listings()}
             listing = listings.get(table.symbol or "")
-            if listing is None:
-                problems.append(_not_listed(key, table, venue, listings))
-            else:
+            if listing is not None:
                 found[venue] = listing
+            elif _is_recorded(markets[venue]):
+                lacking.append(venue)
+            else:
+                problems.append(_not_listed(key, table, venue, listings))
+        if lacking:
+            problems.append(_not_recorded(key, table, lacking, asset))
         if len(found) < len(table.markets):
             continue
         one = next(iter(found.values()))
@@ -155,26 +177,11 @@ def open_rates(config: Config, markets: Mapping[str, MarketData], boards: Mappin
                 )
             )
             continue
-        problems += [
-            Problem(
-                key=join_key("exchanges", venue, "same_as", asset),
-                message=f"counts {asset} as {other}, but [fx.{asset}] says what it is worth in {common}",
-                value=f'"{other}"',
-                allowed=f'"{common}"',
-            )
-            for (which, other), venue in wanted.items()
-            if which == asset and other != common
-        ]
-        board = boards.get(one.symbol)
-        if board is None:
-            if one.symbol not in watched:
-                watched[one.symbol] = Watched(one, QuoteBoard(tuple(markets)), ())
-            watched[one.symbol].venues = tuple(dict.fromkeys((*watched[one.symbol].venues, *table.markets)))
-            board = watched[one.symbol].board
-        sourced[asset] = _sourced(asset, common, table, board, is_inverted=one.quote == asset)
+        problems += _otherwise_counted(config, asset, common)
+        by_asset[asset] = found
     if problems:
         raise ConfigError(problems)
-    return Rates(config.fx, sourced, tuple(watched.values()), UsdRates(config.fx, sourced))
+    return by_asset
 
 
 def constant_warnings(config: Config, instruments: Mapping[str, Mapping[str, Instrument]]) -> Iterator[str]:
@@ -201,6 +208,34 @@ def _sourced(asset: str, common: str, table: FxTable, board: QuoteBoard, *, is_i
         max_age_ns=int(table.max_age_ms * 1_000_000),
         outlier_bps=table.outlier_bps,
         least_sources=table.least_sources,
+    )
+
+
+def _otherwise_counted(config: Config, asset: str, common: str) -> Iterator[Problem]:
+    """Yield venues at which an asset counts as another one than that in which its rate says what it is worth."""
+    for venue, one in config.exchanges.items():
+        other = one.same_as.get(asset, common)
+        if other != common:
+            yield Problem(
+                key=join_key("exchanges", venue, "same_as", asset),
+                message=f"counts {asset} as {other}, but [fx.{asset}] says what it is worth in {common}",
+                value=f'"{other}"',
+                allowed=f'"{common}"',
+            )
+
+
+def _is_recorded(market: MarketData) -> bool:
+    return isinstance(market, Tape) and market.stored() is not None
+
+
+def _not_recorded(key: str, table: FxTable, venues: Sequence[str], asset: str) -> Problem:
+    return Problem(
+        key=f"{key}.symbol",
+        message=f"the recorded quotes of {', '.join(venues)} hold none of it, and without them no price in {asset} can "
+        "be converted as it was then",
+        value=f'"{table.symbol}"',
+        remedy=f"record with a configuration that has [{key}], which records its markets too; or set a constant, which "
+        f"is warned of: {key} = USD for one {asset}",
     )
 
 

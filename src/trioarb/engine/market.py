@@ -14,10 +14,11 @@ from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.border import CheckedTape
-from trioarb.plugin.contract import Feed, QuoteSink
+from trioarb.plugin.contract import Feed, MarketData, QuoteSink
 from trioarb.quotes.deliver import deliver
 from trioarb.quotes.merge import TapeFailed
 from trioarb.quotes.player import Player
+from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.quotes.stream import open_windows
 from trioarb.quotes.watched import Watched
 from trioarb.time.campaign_time import Turn
@@ -63,7 +64,9 @@ async def _open_all(campaign: Campaign, nursery: trio.Nursery, watch: MarketWatc
     followers: Sequence[SymbolTask | Watched] = (*world.rates.watched, *tasks)
     for task in followers:
         for venue, sink in task.sinks().items():
-            sinks[venue][task.symbol] = _recorded(campaign, venue, task.symbol, sink)
+            sinks[venue][task.symbol] = sink
+    if campaign.recorder is not None:
+        _record(campaign.recorder, world.markets, sinks)
     if tapes:
         deliver_all = partial(_deliver, campaign, tapes, sinks, watch, after_ns, is_all=not feeds)
         nursery.start_soon(_serve, campaign, "market data", deliver_all)
@@ -141,12 +144,14 @@ async def _end_of_data(campaign: Campaign) -> None:
     campaign.end(EndedBy.END_OF_DATA)
 
 
-def _recorded(campaign: Campaign, venue: str, symbol: str, sink: QuoteSink) -> QuoteSink:
-    if campaign.recorder is None:
-        return sink
-    listings = (*campaign.world.symbols, *(one.listing for one in campaign.world.rates.watched))
-    (listing,) = (listing for listing in listings if listing.symbol == symbol)
-    return campaign.recorder.tap(venue, listing, sink)
+def _record(
+    recorder: QuoteRecorder, markets: Mapping[str, MarketData], sinks: Mapping[str, dict[str, QuoteSink]]
+) -> None:
+    """Let every quote be recorded on its way to its sink."""
+    for venue, own in sinks.items():
+        for listing in markets[venue].listings():
+            if (sink := own.get(listing.symbol)) is not None:
+                own[listing.symbol] = recorder.tap(venue, listing, sink)
 
 
 async def _serve(campaign: Campaign, what: str, service: Callable[[], Awaitable[None]]) -> None:

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from trioarb.config.schema import Config
+from trioarb.engine.fx import rate_listings
 from trioarb.engine.world import Quoted, open_markets
 from trioarb.errors import MarketDataError, TrioarbError
 from trioarb.plugin.border import CheckedTape
@@ -43,7 +44,9 @@ async def record_quotes(
     on_progress: Callable[[QuoteRecorder], None],
     handle_signals: bool,
 ) -> None:
-    """Record every quote of the chosen symbols at all venues, until ``hours`` are over or the data has ended.
+    """Record every quote of the chosen symbols at all venues, and of the rates at their markets.
+
+    It ends once ``hours`` are over, or the data has ended.
 
     ``on_open`` is called once recording begins, ``on_progress`` every ten seconds of real time. With
     ``handle_signals`` SIGINT and SIGTERM end it in order; another one leaves the last parts for the next recording.
@@ -54,12 +57,14 @@ async def record_quotes(
     """
     async with open_markets(config, plugins, clock) as quoted:
         sinks: dict[str, dict[str, QuoteSink]] = {}
+        rates = rate_listings(config, quoted.markets).values()
         for venue, market in quoted.markets.items():
-            known = {listing.symbol for listing in market.listings()}
+            wanted = {listing.symbol for listing in quoted.selection.symbols}
+            wanted.update(at[venue].symbol for at in rates if venue in at)
             sinks[venue] = {
                 listing.symbol: recorder.tap(venue, listing)
-                for listing in quoted.selection.symbols
-                if listing.symbol in known
+                for listing in market.listings()
+                if listing.symbol in wanted
             }
         on_open(quoted, recorder)
         errors: list[TrioarbError] = []

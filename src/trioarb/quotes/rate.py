@@ -115,6 +115,11 @@ class Sourced(Rate):
         self._agreed_ns = -1
         self._until_ns = -1
 
+    @property
+    def until_ns(self) -> int:
+        """When it has to be looked at again, if no source quotes before."""
+        return self._until_ns
+
     def resume(self, said: Said) -> None:
         """Begin with the rate that was known last; it is away until a source quotes."""
         self._take(said)

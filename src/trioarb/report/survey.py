@@ -10,6 +10,7 @@ from typing import Any
 from rich.text import Text
 
 from trioarb.errors import ExportError
+from trioarb.model.fx import FxState
 from trioarb.plugin.extras import require
 from trioarb.report.aligned import aligned
 from trioarb.report.console import LastingConsole
@@ -17,6 +18,7 @@ from trioarb.report.figures import bps, duration
 from trioarb.report.plain import iso_time
 from trioarb.survey.depth import Side
 from trioarb.survey.markets import Replayed, Survey
+from trioarb.survey.rates import Course
 from trioarb.survey.verdict import QUANTILES, BreakEven, Figures, Verdict
 
 __all__ = ["as_plain", "print_survey", "write_parquet"]
@@ -38,9 +40,19 @@ def as_plain(survey: Survey, replayed: Replayed | None) -> dict[str, Any]:
         "routes": [_row(survey, one) for one in survey.routes],
         "warnings": list(survey.warnings),
     }
+    if survey.rates:
+        found["rates"] = {one.asset: _rate(survey, one) for one in survey.rates}
     if replayed is not None:
         found["campaign"] = {"trades": replayed.trades, "pnl_usd": round(replayed.pnl_usd, 4)}
     return found
+
+
+def _rate(survey: Survey, one: Course) -> dict[str, Any]:
+    """Return between which bids and asks a rate was, and for how long it could be relied on, and how long not."""
+    known = one.state == 0
+    seconds = {f"{state.value}_seconds": at for state, at in one.seconds(survey.first_ns, survey.last_ns).items()}
+    lowest = {"lowest_bid": float(one.bid[known].min()), "highest_ask": float(one.ask[known].max())}
+    return {"common": one.common, **(lowest if known.any() else {}), **seconds}
 
 
 def _row(survey: Survey, one: Figures) -> dict[str, Any]:
@@ -63,6 +75,8 @@ def _row(survey: Survey, one: Figures) -> dict[str, Any]:
             "crossing_bps": one.break_even.crossing,
             "slippage_in_bps": one.break_even.slippage_in,
             "slippage_out_bps": one.break_even.slippage_out,
+            "fx_in_bps": one.break_even.fx_in,
+            "fx_out_bps": one.break_even.fx_out,
             "one_way_break_even_gross_bps": one.break_even.one_way_bps,
         }
     row |= {
@@ -83,6 +97,7 @@ def _row(survey: Survey, one: Figures) -> dict[str, Any]:
         "maker_share": one.maker_share,
         **_depth("buy", one.buying, usd),
         **_depth("sell", one.selling, usd),
+        **{f"rate_{state.value}_seconds": seconds for state, seconds in one.doubtful_seconds.items()},
         "verdict": one.verdict.value,
         "why": one.why,
     }
@@ -176,8 +191,10 @@ def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, floa
         dearest = max(made, key=lambda one: one.gross_bps)
         yield Text(
             f"The highest break-even, {dearest.gross_bps:,.2f} bps: {dearest.fees_in:,.2f} fees in, "
-            f"{dearest.fees_out:,.2f} fees out, {dearest.crossing:,.2f} to get out{_slippage(dearest)}.\n"
+            f"{dearest.fees_out:,.2f} fees out, {dearest.crossing:,.2f} to get out{_slippage(dearest)}"
+            f"{_conversion(dearest)}.\n"
         )
+    yield from map(Text, _rate_lines(survey))
     for why, routes in _by_reason(survey.routes).items():
         yield Text(f"{', '.join(routes)}: {why}.")
     usd = {one.route: survey.usd_per_quote[survey.quote_of[one.route.symbol]] for one in survey.routes}
@@ -201,6 +218,24 @@ def _slippage(made: BreakEven) -> str:
     if made.slippage_in is None or made.slippage_out is None:
         return ""
     return f", {made.slippage_in:,.2f} and {made.slippage_out:,.2f} slippage in and out"
+
+
+def _conversion(made: BreakEven) -> str:
+    if made.fx_in is None or made.fx_out is None:
+        return ""
+    return f", {made.fx_in:,.2f} and {made.fx_out:,.2f} for the rate's bid and ask in and out"
+
+
+def _rate_lines(survey: Survey) -> Iterator[str]:
+    """Yield what prices were converted by, and for how long they could not be."""
+    for one in survey.rates:
+        seconds = one.seconds(survey.first_ns, survey.last_ns)
+        doubt = [f"{state.value} for {duration(at)}" for state, at in seconds.items() if state is not FxState.GOOD]
+        left_out = f"; left out while it was not: {', '.join(doubt)}" if doubt else ""
+        yield (
+            f"{one.asset} is converted to {one.common} by its rate as it stood, which was good for "
+            f"{duration(seconds.get(FxState.GOOD, 0.0))}{left_out}. Gross edges are at its middle.\n"
+        )
 
 
 def _by_reason(routes: Sequence[Figures]) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -47,14 +47,19 @@ class Books:
 
 
 class Depths:
-    """Looks at books window by window. ``sizes``: by symbol, the size to trade, in quote asset at the best price."""
+    """Looks at books window by window. ``sizes``: by symbol, the size to trade, in quote asset at the best price.
 
-    def __init__(self, sizes: Array, venues: int) -> None:
+    ``worth``: what a venue's prices are worth in the symbol's quote asset, of symbols, venues and times; absent: they
+    are in it. A book whose worth isn't known (NaN) isn't looked at.
+    """
+
+    def __init__(self, sizes: Array, venues: int, worth: Callable[[Array, Array, Array], Array] | None = None) -> None:
         import numpy as np
 
         cells = len(sizes) * venues
         self._venues = venues
         self._sizes = sizes
+        self._worth = worth
         self._rows = 0
         #: By side (bids, asks) and cell of a window.
         self._books = np.zeros((2, cells), dtype=np.int64)
@@ -71,6 +76,8 @@ class Depths:
             return
         rows = chosen(before, self._rows) - before
         rows = rows[window.kind[window.place[rows]] == ACCEPTED]
+        if self._worth is not None:
+            rows = rows[~np.isnan(self._worths(window, rows))]
         # The rows of a cell lie together, as distributions have it.
         rows = rows[np.argsort(window.cell[rows], kind="stable")]
         if not len(rows):
@@ -79,6 +86,7 @@ class Depths:
             self._slippage = Distribution(2 * len(self._books[0]))
         cell, place = window.cell[rows], window.place[rows]
         venue = cell % self._venues
+        worth = None if self._worth is None else self._worths(window, rows)
         for side, best, best_size in (
             (0, window.bid[venue, place], window.bid_size[place]),
             (1, window.ask[venue, place], window.ask_size[place]),
@@ -88,12 +96,20 @@ class Depths:
                 cell,
                 _taken(best, window.levels[2 * side], rows),
                 _taken(best_size, window.levels[2 * side + 1], rows),
+                worth,
             )
 
-    def _count(self, side: int, cell: Array, prices: Array, sizes: Array) -> None:
+    def _worths(self, window: Window, rows: Array) -> Array:
+        assert self._worth is not None
+        cell = window.cell[rows]
+        return self._worth(cell // self._venues, cell % self._venues, window.ts_ns[rows])
+
+    def _count(self, side: int, cell: Array, prices: Array, sizes: Array, worth: Array | None) -> None:
         """Count books whose levels are rows of these arrays, 0 where there is none."""
         import numpy as np
 
+        if worth is not None:
+            prices = prices * worth
         wanted = self._sizes[cell // self._venues] / prices[0]
         value, left = np.zeros(len(cell)), wanted.copy()
         for price, size in zip(prices, sizes, strict=True):

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from trioarb.config.schema import Config
+from trioarb.engine.fx import open_rates
 from trioarb.engine.opening import open_campaign
 from trioarb.engine.run import run_campaign
 from trioarb.errors import ConfigError
@@ -19,6 +20,7 @@ from trioarb.quotes.stream import open_windows
 from trioarb.quotes.window import Window
 from trioarb.settings.problem import Problem
 from trioarb.survey.depth import Depths, looking_at_depth
+from trioarb.survey.rates import Course, Courses, follow_rates
 from trioarb.survey.survey import SurveyedRoute, find_chances, look
 from trioarb.survey.verdict import Figures, Verdict, break_evens, figures_of, net_levels, one_way_levels, overall
 from trioarb.time.virtual import VirtualClock
@@ -30,7 +32,8 @@ __all__ = ["Replayed", "Survey", "replay", "survey_markets"]
 class Survey:
     """What was found in ``rows`` quotes from ``first_ns`` to ``last_ns``; ``quote_of``: a symbol's quote asset.
 
-    ``slippage_usd``: of which size the books' slippage is, where they have levels.
+    ``slippage_usd``: of which size the books' slippage is, where they have levels. ``rates``: of the quote assets that
+    were converted.
     """
 
     routes: Sequence[Figures]
@@ -42,6 +45,7 @@ class Survey:
     quote_of: dict[str, str]
     usd_per_quote: dict[str, float]
     warnings: Sequence[str]
+    rates: Sequence[Course] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -113,11 +117,19 @@ async def survey_markets(
         import numpy as np
 
         quote_of = {listing.symbol: listing.quote for listing in world.symbols}
-        depths = Depths(np.array([slippage_usd / float(config.fx[quote_of[one]]) for one in symbols]), len(tapes))
+        rates = open_rates(config, world.markets, {})
+        followed = await follow_rates(rates, tapes, world.start_ns)
+        courses = Courses(symbols, tuple(tapes), world.instruments, rates, followed) or None
+        sizes = np.array([slippage_usd / float(config.fx[quote_of[one]]) for one in symbols])
+        depths = Depths(sizes, len(tapes), None if courses is None else courses.worth)
         # Two looks: what it takes to break even follows from the first.
         with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
             looked = look(
-                looking_at_depth(told(windows, "edges"), depths), routes, venues=len(tapes), max_age_ns=max_age_ns
+                looking_at_depth(told(windows, "edges"), depths),
+                routes,
+                venues=len(tapes),
+                max_age_ns=max_age_ns,
+                courses=courses,
             )
         await trio.lowlevel.checkpoint()
         found = break_evens(looked, routes, depths)
@@ -126,7 +138,14 @@ async def survey_markets(
         for doing, level in (("chances", one_way), ("round trips", round_trip)):
             with closing(await open_windows(tapes, symbols, traded, world.start_ns)) as windows:
                 chances.append(
-                    find_chances(told(windows, doing), routes, level, venues=len(tapes), max_age_ns=max_age_ns)
+                    find_chances(
+                        told(windows, doing),
+                        routes,
+                        level,
+                        venues=len(tapes),
+                        max_age_ns=max_age_ns,
+                        courses=courses,
+                    )
                 )
             await trio.lowlevel.checkpoint()
         return Survey(
@@ -151,6 +170,7 @@ async def survey_markets(
             quote_of=quote_of,
             usd_per_quote={asset: float(rate) for asset, rate in config.fx.items()},
             warnings=campaign.warnings,
+            rates=() if courses is None else courses.all,
         )
 
 

@@ -14,7 +14,26 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["Spans", "spans"]
+__all__ = ["Conversion", "Spans", "spans"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Conversion:
+    """By which rates prices of spans were converted, by venue and span; 1 and 0 where none was.
+
+    ``to_sell`` and ``to_buy``: how much less is had for what a sale brings, and how much more is paid for what a
+    purchase costs, than at the middle of the rate. ``doubt``: above 0 where the rate can't be relied on, and which
+    state it is in.
+    """
+
+    to_sell: Array
+    to_buy: Array
+    doubt: Array
+
+    def spread(self, venue: int) -> Array:
+        """Return what a rate's ask is of its bid, by span."""
+        spread: Array = self.to_sell[venue] * self.to_buy[venue]
+        return spread
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -25,7 +44,8 @@ class Spans:
     By venue and span: ``bid``, ``ask``, NaN where that side isn't there; ``came_ns`` of the quote. ``max_age_ns`` of a
     quote: of all, or by span.
 
-    ``size_of(spans, venue, of_bids)`` returns the sizes that a venue displayed at some spans.
+    ``size_of(spans, venue, of_bids)`` returns the sizes that a venue displayed at some spans. ``conversion``: of prices
+    in another quote asset than the symbol's, if any are.
     """
 
     symbol: Array
@@ -36,6 +56,7 @@ class Spans:
     came_ns: Array
     max_age_ns: Any
     size_of: Callable[[Array, int, bool], Array]
+    conversion: Conversion | None = None
 
     def __len__(self) -> int:
         return len(self.symbol)

@@ -15,6 +15,7 @@ import attrs
 from trioarb.model.market import Route
 from trioarb.quotes.window import Window
 from trioarb.survey.distribution import Distribution
+from trioarb.survey.rates import STATES, Courses
 from trioarb.survey.spans import Spans, spans
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Look:
     of fees, if one of the orders rested at the touch and the other took; the better of both ways. ``above_zero_ns``:
     how long the edge net of both taker fees was above zero. ``quotes`` by symbol and venue; ``first_ns`` and
     ``last_ns`` of all rows.
+
+    Where prices are converted, ``gross`` is at the middle of the rates, and all else at their bids and asks; ``fx`` is
+    the difference: how much dearer a route is by them. ``doubtful_ns`` by route and state of the rate (its place among
+    `rates.STATES`): for how long both quotes were fresh, and what they would be worth wasn't sure; that is left out.
     """
 
     gross: Distribution
@@ -59,6 +64,8 @@ class Look:
     rows: int
     first_ns: int
     last_ns: int
+    fx: Distribution | None = None
+    doubtful_ns: Array | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +81,15 @@ class Chances:
     notional: Array
 
 
-def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: int, max_age_ns: Sequence[int]) -> Look:
-    """Return distributions of all routes."""
+def look(
+    windows: Iterable[Window],
+    routes: Sequence[SurveyedRoute],
+    *,
+    venues: int,
+    max_age_ns: Sequence[int],
+    courses: Courses | None = None,
+) -> Look:
+    """Return distributions of all routes; with ``courses`` prices are converted by them."""
     import numpy as np
 
     pairs = _Pairs(routes, len(max_age_ns))
@@ -83,6 +97,8 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
     above_zero_ns = np.zeros(len(routes), dtype=np.int64)
     quotes = np.zeros(len(max_age_ns) * venues, dtype=np.int64)
     rows, first_ns, last_ns = 0, 0, 0
+    fx = None if courses is None else Distribution(len(routes))
+    doubtful_ns = None if courses is None else np.zeros((len(routes), len(STATES)), dtype=np.int64)
 
     def counted(found: Iterable[Window]) -> Iterable[Window]:
         nonlocal rows, first_ns, last_ns
@@ -93,9 +109,10 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
                 quotes[:] += np.bincount(window.cell, minlength=len(quotes))
             yield window
 
-    for piece in spans(counted(windows), venues=venues, max_age_ns=max_age_ns):
+    pieces = spans(counted(windows), venues=venues, max_age_ns=max_age_ns)
+    for piece in pieces if courses is None else courses.convert(pieces):
         for sell, buy, of_symbol in pairs.all:
-            seen = _Fresh.of(piece, sell, buy, of_symbol, pairs)
+            seen = _Fresh.of(piece, sell, buy, of_symbol, pairs, doubtful_ns)
             if seen is None:
                 continue
             ns = seen.ns.astype(np.float64)
@@ -104,7 +121,11 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
                 is_above = may_be[seen.net(may_be) > 0]
                 summed = np.bincount(seen.route[is_above], weights=ns[is_above], minlength=len(routes))
                 above_zero_ns += summed.astype(np.int64)
-            gross.add(seen.route, seen.ratio, ns)
+            if fx is None:
+                gross.add(seen.route, seen.ratio, ns)
+            else:
+                gross.add(seen.route, seen.ratio * seen.dearer, ns)
+                fx.add(seen.route, seen.dearer, ns)
             maker.add(seen.route, seen.resting(), ns)
     return Look(
         gross=gross,
@@ -114,6 +135,8 @@ def look(windows: Iterable[Window], routes: Sequence[SurveyedRoute], *, venues: 
         rows=rows,
         first_ns=first_ns,
         last_ns=last_ns,
+        fx=fx,
+        doubtful_ns=doubtful_ns,
     )
 
 
@@ -124,6 +147,7 @@ def find_chances(
     *,
     venues: int,
     max_age_ns: Sequence[int],
+    courses: Courses | None = None,
 ) -> list[Chances]:
     """Return the times in which each route's edge, net of both taker fees, was above its level between fresh quotes.
 
@@ -134,7 +158,8 @@ def find_chances(
     pairs, level = _Pairs(routes, len(max_age_ns)), np.array(net_from_bps)
     lasting = _Lasting(len(routes))
     ended: list[tuple[Array, Array, Array]] = []
-    for piece in spans(windows, venues=venues, max_age_ns=max_age_ns):
+    pieces = spans(windows, venues=venues, max_age_ns=max_age_ns)
+    for piece in pieces if courses is None else courses.convert(pieces):
         # Rows of one time have no span between them, and interrupt nothing.
         real = (piece.until_ns > piece.from_ns).nonzero()[0]
         if not len(real):
@@ -201,12 +226,23 @@ class _Fresh:
     bid_sell: Array
     ask_buy: Array
     ratio: Array
+    #: How much dearer it is at the bids and asks of rates than at their middles.
+    dearer: Any
     _ask_sell: Array
     _bid_buy: Array
     _pairs: _Pairs
 
     @classmethod
-    def of(cls, piece: Spans, sell: int, buy: int, of_symbol: Array, pairs: _Pairs) -> _Fresh | None:
+    def of(
+        cls,
+        piece: Spans,
+        sell: int,
+        buy: int,
+        of_symbol: Array,
+        pairs: _Pairs,
+        doubtful_ns: Array | None = None,
+    ) -> _Fresh | None:
+        """Look at two venues; add to ``doubtful_ns`` for how long what they quote isn't known in one money."""
         import numpy as np
 
         ns, route = _fresh_ns(piece, sell, buy), of_symbol.take(piece.symbol)
@@ -214,9 +250,17 @@ class _Fresh:
         at: Any = slice(None)
         bid_sell, ask_buy = piece.bid[sell], piece.ask[buy]
         ratio = bid_sell / ask_buy
-        total = ratio.sum()
-        if total != total or of_symbol.min() < 0:  # a side isn't there, or not all symbols have the route
-            at = ((ratio == ratio) & (route >= 0) & (ns > 0)).nonzero()[0]
+        total, rates = ratio.sum(), piece.conversion
+        if total != total or of_symbol.min() < 0 or rates is not None:
+            # A side isn't there, or not all symbols have the route, or prices are converted.
+            is_known = (ratio == ratio) & (route >= 0) & (ns > 0)
+            if rates is not None:
+                doubt = np.maximum(rates.doubt[sell], rates.doubt[buy])
+                if doubtful_ns is not None and doubt.any():
+                    left_out = (is_known & (doubt > 0)).nonzero()[0]
+                    np.add.at(doubtful_ns, (route[left_out], doubt[left_out]), ns[left_out])
+                is_known &= doubt == 0
+            at = is_known.nonzero()[0]
             if not len(at):
                 return None
         return cls(
@@ -226,8 +270,10 @@ class _Fresh:
             bid_sell=bid_sell[at],
             ask_buy=ask_buy[at],
             ratio=ratio[at],
-            ask_sell=piece.ask[sell][at],
-            bid_buy=piece.bid[buy][at],
+            dearer=1.0 if rates is None else rates.to_sell[sell][at] * rates.to_buy[buy][at],
+            # An order that rests pays and brings the other side of the rate.
+            ask_sell=piece.ask[sell][at] / (1.0 if rates is None else rates.spread(sell)[at]),
+            bid_buy=piece.bid[buy][at] * (1.0 if rates is None else rates.spread(buy)[at]),
             pairs=pairs,
         )
 

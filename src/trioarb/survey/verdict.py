@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from trioarb.model.fx import FxState
 from trioarb.model.market import Route
 from trioarb.survey.depth import Depths, Side
+from trioarb.survey.rates import STATES
 from trioarb.survey.survey import Chances, Look, SurveyedRoute
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class BreakEven:
 
     Both orders' fees on the way in and on the way out; ``crossing``: what the reversed route loses, gross, for half of
     the time; and where levels are known, the slippage of both orders each way at the size that is asked about, of half
-    of the books that display so much. Where they aren't, it isn't in it.
+    of the books that display so much. Where they aren't, it isn't in it. Where prices are converted, ``fx_in`` and
+    ``fx_out``: what the rates' bids and asks take beside their middles, for half of the time.
     """
 
     fees_in: float
@@ -60,14 +63,26 @@ class BreakEven:
     crossing: float
     slippage_in: float | None = None
     slippage_out: float | None = None
+    fx_in: float | None = None
+    fx_out: float | None = None
 
     @property
     def gross_bps(self) -> float:
-        return self.fees_in + self.fees_out + self.crossing + (self.slippage_in or 0.0) + (self.slippage_out or 0.0)
+        return self.converted_bps + (self.fx_in or 0.0)
+
+    @property
+    def converted_bps(self) -> float:
+        """The same of an edge that is taken at the bids and asks of rates already."""
+        slippage = (self.slippage_in or 0.0) + (self.slippage_out or 0.0)
+        return self.fees_in + self.fees_out + self.crossing + slippage + (self.fx_out or 0.0)
 
     @property
     def one_way_bps(self) -> float:
         """The same for who sells from stock and leaves it at that."""
+        return self.one_way_converted_bps + (self.fx_in or 0.0)
+
+    @property
+    def one_way_converted_bps(self) -> float:
         return self.fees_in + (self.slippage_in or 0.0)
 
 
@@ -81,6 +96,8 @@ class Figures:
     fees and slippage of the way in, for who sells from stock and leaves it at that.
 
     ``buying`` and ``selling``: the books' depth where to buy and where to sell; absent where no levels are known.
+    ``doubtful_seconds``: for how long both quotes were fresh and a rate couldn't be relied on, by its state; that is
+    left out of all else.
     """
 
     route: Route
@@ -108,6 +125,7 @@ class Figures:
     one_way_maker_share: float | None
     buying: Side | None = None
     selling: Side | None = None
+    doubtful_seconds: Mapping[FxState, float] = attrs.field(factory=dict)
 
 
 def break_evens(look: Look, routes: Sequence[SurveyedRoute], depths: Depths | None = None) -> list[BreakEven | None]:
@@ -129,6 +147,8 @@ def break_evens(look: Look, routes: Sequence[SurveyedRoute], depths: Depths | No
                 crossing=-out,
                 slippage_in=way_in if is_known else None,
                 slippage_out=way_out if is_known else None,
+                fx_in=None if look.fx is None else look.fx.quantile(len(found), 0.5),
+                fx_out=None if look.fx is None else look.fx.quantile(back, 0.5),
             ),
         )
     return found
@@ -148,14 +168,15 @@ def _slippage(route: SurveyedRoute, depths: Depths | None) -> float | None:
 def net_levels(routes: Sequence[SurveyedRoute], found: Sequence[BreakEven | None]) -> list[float]:
     """Return the edge net of the fees on the way in from which a round trip earns; ∞ where it isn't known."""
     return [
-        float("inf") if one is None else _net(route, one.gross_bps) for route, one in zip(routes, found, strict=True)
+        float("inf") if one is None else _net(route, one.converted_bps)
+        for route, one in zip(routes, found, strict=True)
     ]
 
 
 def one_way_levels(routes: Sequence[SurveyedRoute], found: Sequence[BreakEven | None]) -> list[float]:
     """Return the edge net of fees from which one way earns: zero, or what slippage takes of it."""
     return [
-        0.0 if one is None or one.slippage_in is None else _net(route, one.one_way_bps)
+        0.0 if one is None or one.slippage_in is None else _net(route, one.one_way_converted_bps)
         for route, one in zip(routes, found, strict=True)
     ]
 
@@ -213,6 +234,7 @@ def figures_of(
         one_way_maker_share=one_way_share,
         buying=None if bought is None else bought.asks,
         selling=None if sold is None else sold.bids,
+        doubtful_seconds=_doubtful(number, look),
     )
 
 
@@ -220,6 +242,12 @@ def overall(found: Sequence[Verdict]) -> Verdict:
     """Return what the verdicts of routes come to: one that lacks data may still be one that pays."""
     order = (Verdict.PAYS, Verdict.MAKERS, Verdict.NOT_ENOUGH, Verdict.NEVER)
     return next((one for one in order if one in found), Verdict.NOT_ENOUGH)
+
+
+def _doubtful(number: int, look: Look) -> dict[FxState, float]:
+    if look.doubtful_ns is None:
+        return {}
+    return {state: int(ns) / 1e9 for state, ns in zip(STATES, look.doubtful_ns[number], strict=True) if ns}
 
 
 def _fees_bps(route: SurveyedRoute) -> float:
