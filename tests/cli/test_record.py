@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import KIMCHI, SPREAD, CommandLine
+from command import SPREAD, CommandLine
 
 VIRTUAL = ("--set", "session.clock=virtual", "--set", "session.loop_interval_ms=0")
 
@@ -33,23 +33,6 @@ def test_a_replay_plays_what_was_recorded(trioarb: CommandLine) -> None:
     replayed = trioarb("replay", SPREAD, "--quotes", "quotes", *limits, "--summary", "summary.json", "--plain")
     assert replayed.code in (0, 3), replayed.err
     assert sum(funnel["seen"] for funnel in replayed.summary["funnel"].values()) == seen
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("record", KIMCHI, "--out", "quotes"),
-        ("run", KIMCHI, "--record", "quotes"),
-        ("replay", KIMCHI, "--quotes", "quotes"),
-        ("survey", KIMCHI, "--hours", "0.01"),
-    ],
-    ids=lambda command: command[0],
-)
-def test_what_is_converted_is_not_recorded(trioarb: CommandLine, command: tuple[str, ...]) -> None:
-    pq.write_table(pa.table({"ts_ns": [1]}), trioarb.folder / "quotes")
-    ran = trioarb(*command)
-    assert ran.code == 2
-    assert "same_as" in ran.err
 
 
 def test_a_recording_that_is_killed_loses_no_more_than_its_last_second(trioarb: CommandLine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
@@ -76,7 +76,11 @@ class SymbolRules:
 
     @property
     def tick_ranges(self) -> tuple[TickRange, ...]:
-        return tuple(TickRange(at_least=one.at_least, below=one.below, step=one.step) for one in self.ticks)
+        return _ranges(self.ticks)
+
+
+def _ranges(ticks: Sequence[PriceStep]) -> tuple[TickRange, ...]:
+    return tuple(TickRange(at_least=one.at_least, below=one.below, step=one.step) for one in ticks)
 
 
 @attrs.frozen(kw_only=True)
@@ -156,6 +160,9 @@ class PaperSettings:
     tick_size: PositiveDecimal | None = setting(
         None, doc="price step of all symbols; absent: what the market data says, else 0.00000001", concerns="tick_size"
     )
+    ticks: tuple[PriceStep, ...] = setting(
+        (), doc="price steps of all symbols that differ with the price, instead of tick_size; from 0 on, without holes"
+    )
     lot_size: PositiveDecimal | None = setting(
         None, doc="size step of all symbols; absent: what the market data says, else 0.00000001"
     )
@@ -167,6 +174,8 @@ class PaperSettings:
     )
 
     def __attrs_post_init__(self) -> None:
+        if self.ticks:
+            check_ticks(_ranges(self.ticks), self.tick_size)
         if self.account is Account.PERPETUAL:
             self._check_perpetual()
         steps = [(ZERO, self.taker_fee_bps), *((tier.volume_usd, tier.taker_fee_bps) for tier in self.fee_tiers)]
@@ -197,10 +206,12 @@ class PaperSettings:
         """Return a symbol's rules: its own come first, then those of all, then the ``market`` data's."""
         own, market = self.instruments.get(symbol, SymbolRules()), market or _RULES
         tables = (own, self, market)
-        tick_size = own.tick_size or self.tick_size
+        tick_size, ticks = own.tick_size or self.tick_size, own.tick_ranges
+        if not ticks and own.tick_size is None:
+            ticks = _ranges(self.ticks)
         return TradingRules(
-            tick_size=None if own.ticks else tick_size or market.tick_size,
-            ticks=own.tick_ranges or (() if tick_size else market.ticks),
+            tick_size=None if ticks else tick_size or market.tick_size,
+            ticks=ticks or (() if tick_size else market.ticks),
             lot_size=own.lot_size or self.lot_size or market.lot_size,
             min_notional=next((one.min_notional for one in tables if one.min_notional is not None), None),
             min_quantity=market.min_quantity if own.min_quantity is None else own.min_quantity,

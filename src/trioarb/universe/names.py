@@ -19,7 +19,7 @@ def unknown_names(config: Config, listings: Iterable[Listing]) -> Iterator[Probl
     known = {"symbols": set[str](), "assets": {*config.fx, *config.fee_assets}}
     for listing in listings:
         known["symbols"].add(listing.symbol)
-        known["assets"] |= {listing.base, listing.quote}
+        known["assets"] |= {listing.base, listing.quote, listing.venue_quote or listing.quote}
     for name in config.symbols:
         if name not in known["symbols"]:
             yield _unknown("symbols", name, "symbols", known["symbols"])
