@@ -261,10 +261,10 @@ class Courses:
 
         first, last = np.zeros(len(piece), dtype=np.int64), np.zeros(len(piece), dtype=np.int64)
         begin, end = self._begin[piece.symbol], self._end[piece.symbol]
-        for own in {(int(one), int(other)) for one, other in zip(*np.unique([begin, end], axis=1), strict=True)}:
-            here, cuts = (begin == own[0]) & (end == own[1]), self._cuts[slice(*own)]
-            first[here] = own[0] + cuts.searchsorted(piece.from_ns[here], "right")
-            last[here] = own[0] + cuts.searchsorted(piece.until_ns[here], "left")
+        for start, stop in np.unique(np.stack([begin, end], axis=1), axis=0).tolist():
+            here, cuts = (begin == start) & (end == stop), self._cuts[start:stop]
+            first[here] = start + cuts.searchsorted(piece.from_ns[here], "right")
+            last[here] = start + cuts.searchsorted(piece.until_ns[here], "left")
         count = np.maximum(last - first, 0)
         origin = np.repeat(np.arange(len(piece)), count + 1)
         number = np.arange(len(origin)) - np.repeat(np.cumsum(count + 1) - count - 1, count + 1)
