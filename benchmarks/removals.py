@@ -32,6 +32,7 @@ _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _FX = "tests/engine/test_fx.py::"
+_LIQUIDATION = "tests/engine/test_liquidation.py::"
 _REDUCE = "tests/engine/test_reduce.py::"
 _LOOPS = "tests/engine/test_triangular.py::"
 _MARKS = "tests/engine/test_marks.py::"
@@ -551,6 +552,38 @@ _TRADE = (
         text="            if distance is not None and distance < limit:",
         instead="            if False:",
         tests=("tests/engine/test_perpetual.py::test_an_entry_that_would_bring_liquidation_near_is_denied",),
+    ),
+    Removal(
+        name="liquidated at all",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/builtin/paper_margin.py",
+        text="        return self.balance < self.maintenance",
+        instead="        return self.balance < 0",
+        tests=(f"{_LIQUIDATION}test_contracts_are_closed_once_their_margin_is_not_covered",),
+    ),
+    Removal(
+        name="liquidated once",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/engine/charging.py",
+        text="        if one.ts_ns > since_ns or (one.ts_ns == since_ns and one.liquidation_id not in known):",
+        instead="        if True:",
+        tests=(f"{_LIQUIDATION}test_a_venue_that_tells_of_it_again_is_not_believed",),
+    ),
+    Removal(
+        name="liquidation freezes the venue",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/builtin/guard_exchange_health.py",
+        text="    if venue.liquidated:",
+        instead="    if False:",
+        tests=(f"{_LIQUIDATION}test_a_venue_that_liquidates_gets_no_entries_until_the_stop_is_cleared",),
+    ),
+    Removal(
+        name="liquidation while away",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/engine/recovery.py",
+        text="    await learn_all_charges(campaign)",
+        instead="    pass",
+        tests=(f"{_LIQUIDATION}test_what_the_journal_lost_is_learnt_at_the_resume",),
     ),
     Removal(
         name="reduced",

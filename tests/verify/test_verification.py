@@ -49,7 +49,6 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualOffered,
     ResidualResolved,
-    ResidualsNetted,
     ResidualTaken,
     RouteCounted,
     StopCleared,
@@ -108,7 +107,6 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # loss that is carried, in tests/cli/test_carry_loss.py.
     told = {FillsMarkedOut, InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp}
-    told.add(ResidualsNetted)  # tests/engine/test_residuals.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

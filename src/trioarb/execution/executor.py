@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from trioarb.config.schema import Execution, ResidualPolicy
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
+from trioarb.execution.liquidating import Liquidator
 from trioarb.execution.lives import Lives
 from trioarb.execution.loop import LoopEnd
 from trioarb.execution.loops import Loops
@@ -36,6 +37,7 @@ from trioarb.model.event import (
     TransactionOpened,
 )
 from trioarb.model.fx import FxState
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side, TimeInForce
@@ -82,6 +84,9 @@ class Executor:
         self._sender = Sender(
             journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
         )
+        self._liquidator = Liquidator(
+            journal=journal, trades=trades, lives=self._lives, next_order_id=self._next_order_id, settle=self._settle
+        )
         #: The pairs in flight.
         self._flights: dict[str, Flight] = {}
         #: The orders on their way that are to trade residuals away.
@@ -102,6 +107,9 @@ class Executor:
             retry_ns=self._retry_ns,
             shield_seconds=float(3 * settings.leg_timeout_seconds + _MARGIN_SECONDS),
         )
+
+    def _next_order_id(self) -> str:
+        return f"{self.order_prefix}{self._trades.orders_submitted + 1}"
 
     def _rate_of(self, fill: OrderFilled) -> tuple[Decimal, FxState] | None:
         """Return by which rate a fill is counted, and how good that is; ``None`` if it needs none."""
@@ -295,6 +303,10 @@ class Executor:
     def net(self, market: Market, long: ResidualLeft, short: ResidualLeft) -> None:
         """Record that two residuals hedge each other."""
         self._journal.record(netted(long, short, market.usd_per_quote))
+
+    def liquidate(self, market: Market, venue: str, liquidation: Liquidation) -> None:
+        """Record contracts that a venue closed by force, and what that leaves, in one step."""
+        self._liquidator.record(market, venue, liquidation)
 
     async def work(self, market: Market, residual: ResidualLeft, step: Send) -> bool:
         """Send an order that is to trade away a residual; return whether it did, in part at least.
@@ -508,7 +520,7 @@ class Executor:
         self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal, symbol: str = ""
     ) -> Order:
         return Order(
-            client_order_id=f"{self.order_prefix}{self._trades.orders_submitted + 1}",
+            client_order_id=self._next_order_id(),
             venue=venue,
             symbol=symbol or flight.market.symbol,
             side=side,

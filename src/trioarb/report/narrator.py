@@ -8,6 +8,7 @@ from typing import Any
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
+    ContractsLiquidated,
     Decided,
     DustLeft,
     Event,
@@ -146,6 +147,19 @@ def _net(netted: ResidualsNetted, _: int) -> _Line:
     return "info", "residuals netted", details
 
 
+def _liquidate(liquidated: ContractsLiquidated, _: int) -> _Line:
+    details = {
+        "venue": liquidated.venue,
+        "symbol": liquidated.symbol,
+        liquidated.side.value: text(liquidated.quantity),
+        "value": f"{text(liquidated.value)} {liquidated.asset}",
+        "fees": text(liquidated.fees),
+    }
+    known = {"mark": liquidated.mark, "balance": liquidated.balance, "maintenance": liquidated.maintenance}
+    details |= {name: text(amount) for name, amount in known.items() if amount is not None}
+    return "error", "a venue closed contracts by force", details
+
+
 def _trip(tripped: GuardTripped, _: int) -> _Line:
     if tripped.answer is Answer.STOP:  # the decision that follows says it
         return None
@@ -245,6 +259,7 @@ def _end_campaign(ended: CampaignEnded, _: int) -> _Line:
 _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     CampaignOpened: _open_campaign,
     PhaseEntered: _enter,
+    ContractsLiquidated: _liquidate,
     Decided: _decide,
     PositionOpened: _open_position,
     PositionClosed: _close_position,

@@ -14,6 +14,7 @@ from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
     CampaignResumed,
+    ContractsLiquidated,
     Decided,
     DecisionsRepeated,
     Deposited,
@@ -48,12 +49,13 @@ from trioarb.model.event import (
     UniverseRefreshed,
 )
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.trade import Answer, EndedBy, PairKind, Phase
+from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, Phase
 
 __all__ = [
     "ORDER_COUNTS",
     "RECENT_TRADES",
     "ClosedTrade",
+    "Liquidated",
     "RouteStatistics",
     "Statistics",
     "SymbolStatistics",
@@ -103,6 +105,17 @@ class RouteStatistics:
     counted: RouteCounted | None = None
     #: Of the last answer, which `DecisionsRepeated` refers to.
     decided_seq: int = 0
+
+
+@attrs.define
+class Liquidated:
+    """What a venue closed of a contract by force: how often, how many, at which value and fees in its quote asset."""
+
+    asset: str
+    count: int = 0
+    quantity: Decimal = ZERO
+    value: Decimal = ZERO
+    fees: Decimal = ZERO
 
 
 @attrs.define
@@ -160,6 +173,8 @@ class Statistics(Folding):
         self.unvalued_fees: dict[str, Decimal] = {}
         #: What was paid (below zero) or received for what was held, by its kind.
         self.funding_usd: dict[ChargeKind, Decimal] = {}
+        #: What venues closed by force, by venue and symbol.
+        self.liquidated: dict[tuple[str, str], Liquidated] = {}
         self.closed = 0
         self.won = 0
         self.unwound: deque[Unwound] = deque(maxlen=RECENT_TRADES)
@@ -287,7 +302,7 @@ class Statistics(Folding):
         self.by_rule[f"{event.tier}.{event.rule}"] += count
 
     def _open_pair(self, opened: Intent, _: Record) -> None:
-        if opened.kind is PairKind.ENTRY:
+        if opened.kind is PairKind.ENTRY and opened.reason is not ExitReason.LIQUIDATED:
             self._unsent_entries[opened.pair_id] = opened.symbol
 
     def _submit(self, order: OrderSubmitted, _: Record) -> None:
@@ -334,6 +349,12 @@ class Statistics(Folding):
         one = self.of(paid.symbol)
         one.pnl_usd = EXACT.add(one.pnl_usd, paid.amount_usd)
         self.funding_usd[paid.kind] = EXACT.add(self.funding_usd.get(paid.kind, ZERO), paid.amount_usd)
+
+    def _liquidate(self, event: ContractsLiquidated, _: Record) -> None:
+        one = self.liquidated.setdefault((event.venue, event.symbol), Liquidated(event.asset))
+        one.count += 1
+        one.quantity = EXACT.add(one.quantity, event.quantity)
+        one.value, one.fees = EXACT.add(one.value, event.value), EXACT.add(one.fees, event.fees)
 
     def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted) -> None:
         one = self.of(event.symbol)

@@ -22,6 +22,7 @@ from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.funding import Funding
+from trioarb.verify.liquidations import Liquidations
 from trioarb.verify.listings import Listings
 from trioarb.verify.markouts import Markouts
 from trioarb.verify.marks import Marks
@@ -141,6 +142,7 @@ class Verifier:
         self._pairs = Pairs(findings, self._course, self._listings)
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
+        self._liquidations = Liquidations(findings, self._books, self._orders)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
@@ -168,6 +170,7 @@ class Verifier:
             self._entries,
             self._universe,
             self._depths,
+            self._liquidations,
             self._pairs,
             self._positions,
             self._orders,

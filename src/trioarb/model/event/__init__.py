@@ -6,7 +6,7 @@ Quantities are in base asset, prices in quote asset per base, amounts of money i
 
 from __future__ import annotations
 
-from trioarb.model.event.account import BalanceDiffered, Deposited, EquityStated, FundingPaid
+from trioarb.model.event.account import BalanceDiffered, ContractsLiquidated, Deposited, EquityStated, FundingPaid
 from trioarb.model.event.base import Event, Record
 from trioarb.model.event.campaign import (
     CampaignEnded,
@@ -64,6 +64,7 @@ __all__ = [
     "CampaignOpened",
     "CampaignResumed",
     "ClockJumped",
+    "ContractsLiquidated",
     "Decided",
     "DecisionsRepeated",
     "Deposited",
