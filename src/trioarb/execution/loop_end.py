@@ -69,7 +69,7 @@ class _Left(msgspec.Struct, frozen=True, kw_only=True):
         return _multiply(self.quantity, next(known, self.price))
 
     def cost_usd(self, usd_per_quote: Decimal) -> Decimal:
-        return _multiply(_multiply(abs(self.quantity), self.price), usd_per_quote)
+        return _multiply(_multiply(self.quantity.copy_abs(), self.price), usd_per_quote)
 
     def residual(self, residual_id: str, opened: TransactionOpened, usd_per_quote: Decimal) -> ResidualLeft:
         return ResidualLeft(

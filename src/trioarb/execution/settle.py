@@ -433,7 +433,7 @@ def _residual(left: _Left, residual_id: str, opened: Intent, base: str, usd_per_
         average_price=left.average_price,
         mark_price=left.mark,
         last_price=left.last_mark,
-        cost_usd=_exposure(abs(left.quantity), left.average_price, left.usd_per_quote or usd_per_quote),
+        cost_usd=_exposure(left.quantity.copy_abs(), left.average_price, left.usd_per_quote or usd_per_quote),
         unknown=left.unknown,
         possible=left.possible,
         booked_value=left.value,
@@ -451,7 +451,7 @@ def _dust(left: _Left, opened: Intent, base: str, usd_per_quote: Decimal) -> Dus
         quantity=left.quantity,
         price=left.average_price,
         booked_value=left.value,
-        cost_usd=_exposure(abs(left.quantity), left.average_price, left.usd_per_quote or usd_per_quote),
+        cost_usd=_exposure(left.quantity.copy_abs(), left.average_price, left.usd_per_quote or usd_per_quote),
     )
 
 

@@ -67,7 +67,7 @@ class Exposure(RiskView, Folding):
         return self._total
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
-        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+        return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))
 
     def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         """Return what was realised in the UTC day of ``now_ns``."""
@@ -120,7 +120,7 @@ class Exposure(RiskView, Folding):
     def _leave_dust(self, left: DustLeft, _: Record) -> None:
         at, sign = (left.symbol, left.venue), 1 if left.quantity > 0 else -1
         cost = self._dust[at] = EXACT.add(self._dust[at], EXACT.multiply(left.cost_usd, sign))
-        self._put(left.symbol, f"dust at {left.venue}", abs(cost))
+        self._put(left.symbol, f"dust at {left.venue}", cost.copy_abs())
 
     def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
         self._put(resolved.symbol, resolved.residual_id, ZERO)
@@ -173,7 +173,7 @@ class Exposure(RiskView, Folding):
             sides[is_long].pop(residual_id, None)
             del self._side_of[residual_id]
         short, long = ([*side.values()] for side in sides)
-        self._put(symbol, f"hedged of {trade_id}", -min(_total(short), _total(long)))
+        self._put(symbol, f"hedged of {trade_id}", EXACT.minus(min(_total(short), _total(long))))
         if not short and not long:
             del self._sides[trade_id, symbol]
 

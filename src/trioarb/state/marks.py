@@ -136,7 +136,7 @@ class Marks(RiskView, Folding):
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         if not self._is_marked:
             return self._exposure.daily_loss_usd(now_ns, symbol)
-        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+        return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))
 
     def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         """Return realised PnL of the UTC day of ``now_ns``, and how the worth of what is open has changed since it."""
