@@ -724,6 +724,22 @@ _TRADE = (
         instead="return EXACT.add(self.other.net, self.cross.cash)",
         tests=(f"{_LOOPS}test_the_shipped_campaign_trades_and_is_denied_and_its_money_adds_up[250]",),
     ),
+    Removal(
+        name="losses to the last digit",
+        promise="and losses that guards answer by",
+        file="src/trioarb/state/marks.py",
+        text="return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))",
+        instead="return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))",
+        tests=("tests/engine/test_fx.py::test_a_loss_in_two_monies_is_said_to_the_last_digit",),
+    ),
+    Removal(
+        name="parts of equity",
+        promise="**What a summary says is what the events come to**",
+        file="src/trioarb/state/equity.py",
+        text="inventory += one.initial * price - begun",
+        instead="inventory += 0",
+        tests=("tests/engine/test_recount.py::test_the_shipped_configurations_add_up[spread-1]",),
+    ),
 )
 
 _CRASH = (
