@@ -30,9 +30,9 @@ _MACHINE = "tests/execution/test_pair_machine.py::"
 _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
-_LATE = "plugins/trioarb-faults/tests/test_learnt_late.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _FX = "tests/engine/test_fx.py::"
+_LIQUIDATION = "tests/engine/test_liquidation.py::"
 _REDUCE = "tests/engine/test_reduce.py::"
 _LOOPS = "tests/engine/test_triangular.py::"
 _MARKS = "tests/engine/test_marks.py::"
@@ -415,22 +415,6 @@ _TRADE = (
         tests=(f"{_RESIDUALS}test_the_figures_of_a_pair_are_those_it_has_without_a_crumb",),
     ),
     Removal(
-        name="trades are corrected",
-        promise="**What is learnt late is the trade's**",
-        file="src/trioarb/execution/executor.py",
-        text="            self._journal.record(corrected)\n",
-        instead="            return\n",
-        tests=(f"{_LATE}test_every_figure_of_a_trade_says_what_the_ledger_does[an exit, one leg]",),
-    ),
-    Removal(
-        name="entries learnt late",
-        promise="has opened its position (`residuals_paired`)",
-        file="src/trioarb/execution/late.py",
-        text="    if long is None or short is None:\n        return []\n",
-        instead="    if long is None or short is None or opened:\n        return []\n",
-        tests=(f"{_LATE}test_what_is_learnt_late_comes_to_what_it_would_have_come_to_in_time[an entry, one leg]",),
-    ),
-    Removal(
         name="residuals are netted",
         promise="**Residuals that hedge each other are netted**",
         file="src/trioarb/execution/netting.py",
@@ -489,9 +473,9 @@ _TRADE = (
     Removal(
         name="residual is named",
         promise="**A RESIDUAL is named**: quantity, asset, venue, average price, mark.",
-        file="src/trioarb/execution/left.py",
-        text="            average_price=self.price,\n            mark_price=self.mark,",
-        instead="            average_price=opened.sell_limit,\n            mark_price=self.mark,",
+        file="src/trioarb/execution/settle.py",
+        text="        average_price=left.average_price,\n        mark_price=left.mark,",
+        instead="        average_price=opened.sell_limit,\n        mark_price=left.mark,",
         tests=(f"{_OUTCOMES}test_what_can_not_be_evened_out_is_a_named_residual[spot]",),
     ),
     Removal(
@@ -568,6 +552,38 @@ _TRADE = (
         text="            if distance is not None and distance < limit:",
         instead="            if False:",
         tests=("tests/engine/test_perpetual.py::test_an_entry_that_would_bring_liquidation_near_is_denied",),
+    ),
+    Removal(
+        name="liquidated at all",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/builtin/paper_margin.py",
+        text="        return self.balance < self.maintenance",
+        instead="        return self.balance < 0",
+        tests=(f"{_LIQUIDATION}test_contracts_are_closed_once_their_margin_is_not_covered",),
+    ),
+    Removal(
+        name="liquidated once",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/engine/charging.py",
+        text="        if one.ts_ns > since_ns or (one.ts_ns == since_ns and one.liquidation_id not in known):",
+        instead="        if True:",
+        tests=(f"{_LIQUIDATION}test_a_venue_that_tells_of_it_again_is_not_believed",),
+    ),
+    Removal(
+        name="liquidation freezes the venue",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/builtin/guard_exchange_health.py",
+        text="    if venue.liquidated:",
+        instead="    if False:",
+        tests=(f"{_LIQUIDATION}test_a_venue_that_liquidates_gets_no_entries_until_the_stop_is_cleared",),
+    ),
+    Removal(
+        name="liquidation while away",
+        promise="**A forced liquidation is a trade like any other**",
+        file="src/trioarb/engine/recovery.py",
+        text="    await learn_all_charges(campaign)",
+        instead="    pass",
+        tests=(f"{_LIQUIDATION}test_what_the_journal_lost_is_learnt_at_the_resume",),
     ),
     Removal(
         name="reduced",
@@ -707,6 +723,22 @@ _TRADE = (
         text="return EXACT.add(self.other.net, EXACT.subtract(self.cross.cash, self.cross.fees))",
         instead="return EXACT.add(self.other.net, self.cross.cash)",
         tests=(f"{_LOOPS}test_the_shipped_campaign_trades_and_is_denied_and_its_money_adds_up[250]",),
+    ),
+    Removal(
+        name="losses to the last digit",
+        promise="and losses that guards answer by",
+        file="src/trioarb/state/marks.py",
+        text="return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))",
+        instead="return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))",
+        tests=("tests/engine/test_fx.py::test_a_loss_in_two_monies_is_said_to_the_last_digit",),
+    ),
+    Removal(
+        name="parts of equity",
+        promise="**What a summary says is what the events come to**",
+        file="src/trioarb/state/equity.py",
+        text="inventory += one.initial * price - begun",
+        instead="inventory += 0",
+        tests=("tests/engine/test_recount.py::test_the_shipped_configurations_add_up[spread-1]",),
     ),
 )
 

@@ -5,6 +5,7 @@ from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, per_unit, text
 from trioarb.model.order import (
@@ -132,6 +133,7 @@ __all__ = [
     "InstrumentStatus",
     "Leverage",
     "Levels",
+    "Liquidation",
     "Listing",
     "Log",
     "LogReader",

@@ -320,6 +320,20 @@ def test_the_shipped_campaign_trades_and_is_sound() -> None:
     assert all(Decimal(rated[0]["premiums"][f"{base}USDT@seoul"]) > 50 for base in ("BTC", "ETH", "SOL", "XRP"))
 
 
+def test_a_loss_in_two_monies_is_said_to_the_last_digit() -> None:
+    """Rates have many digits, so losses have more than decimal arithmetic keeps by itself."""
+    loss = ["guards.global.max_daily_loss_usd=0.01", "session.max_runtime_seconds=60"]
+    result = run_virtual(
+        KIMCHI.read_text(encoding="utf-8"), overrides=[*loss, "session.max_iterations=1000000", "session.seed=1"]
+    )
+
+    said = [one["value"] for one in result.of_type("decided") if one.get("rule") == "daily_loss"]
+    assert max(map(len, said)) > 29
+    verifier = Verifier()
+    verifier.fold(result.records)
+    assert [str(one) for one in verifier.result().violations] == []
+
+
 def test_the_same_comes_of_other_hash_seeds() -> None:
     code = (
         "import sys; from pathlib import Path; from trioarb.testing import run_virtual\n"

@@ -13,9 +13,8 @@ import attrs
 import pytest
 from msgspec.structs import replace
 
-from trioarb.execution.late import settle_late
 from trioarb.execution.pair import Finish
-from trioarb.execution.settle import EndedLeg, settle
+from trioarb.execution.settle import EndedLeg, settle, settle_late
 from trioarb.model.event import (
     Event,
     OrderFilled,

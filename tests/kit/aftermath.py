@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from recount import recount
 from venue_memory import Told, contradictions, doubled, executed, lost, venue_lines
 
 from trioarb.journal.recorded import open_journal
@@ -95,6 +96,7 @@ def examine(journal: Path) -> Aftermath:
     problems += [f"position {trade_id} is open" for trade_id in facts.open_positions]
     problems += [f"difference: {text}" for text in differences]
     problems += [f"verify: {one.check.value}: {one}" for one in verification.violations[:5]]
+    problems += [f"recount: {text}" for text in recount(map(to_json_object, records)).problems[:5]]
     return Aftermath(
         orders=len(told.submitted),
         lost=tuple(gone),

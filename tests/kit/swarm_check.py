@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 from aftermath import verified
+from recount import differences, recount
 from swarm_plan import Plan, trades_contracts
 from venue_memory import Books, Lines, Told, contradictions, doubled, given_by, lost, money_of, venue_lines
 
@@ -23,6 +24,7 @@ from trioarb.journal.recorded import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.trade import Answer
+from trioarb.model.wire import to_json_object
 from trioarb.verify.verification import Facts
 
 __all__ = ["Ended", "Verdict", "judge", "unsettled"]
@@ -47,7 +49,7 @@ class Ended:
     problems: tuple[str, ...]
     is_stopped: bool
     residuals: frozenset[str]
-    told_residuals: int
+    summary: Mapping[str, Any]
     open_orders: frozenset[str]
     balances: Mapping[str, Mapping[str, Decimal]]
     imbalances: tuple[str, ...]
@@ -64,7 +66,7 @@ class Ended:
             problems=tuple(campaign.problems),
             is_stopped=campaign.state.statistics.is_stopped,
             residuals=frozenset(parts.trades.residuals),
-            told_residuals=len(summary["residuals"]),
+            summary=summary,
             open_orders=frozenset(parts.trades.orders),
             balances={
                 venue: {asset: balance.final for asset, balance in assets.items()}
@@ -84,7 +86,7 @@ class Ended:
             problems=(),
             is_stopped=False,
             residuals=frozenset(),
-            told_residuals=0,
+            summary={},
             open_orders=frozenset(),
             balances={},
             imbalances=(),
@@ -133,6 +135,9 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
         if torn:
             violations.append(f"the journal ends with {torn} bytes of no step")
         violations += _end(ended, course, told, facts, plan)
+        violations += [
+            f"recount: {text}" for text in differences(recount(map(to_json_object, records)), ended.summary)[:5]
+        ]
     return Verdict(
         violations=tuple(violations),
         digest=digest.hexdigest() if plan.is_deterministic else "",
@@ -239,7 +244,7 @@ def _end(ended: Ended, course: _Course, told: Told, facts: Facts, plan: Plan) ->
     if ended.open_orders != set(facts.unknown_orders):
         yield f"open orders: the campaign says {sorted(ended.open_orders)}, the journal {sorted(facts.unknown_orders)}"
     of_journal = {residual.residual_id for residual in facts.residuals}
-    if ended.residuals != of_journal or ended.told_residuals != len(of_journal):
+    if ended.residuals != of_journal or len(ended.summary["residuals"]) != len(of_journal):
         yield f"residuals: the campaign has {sorted(ended.residuals)}, the journal {sorted(of_journal)}, or not all"
     closes = plan.table["session"]["close_positions_at_end"] or ended.is_stopped or course.close_only
     if closes and facts.open_positions and not ended.problems:

@@ -47,9 +47,9 @@ from trioarb.verify.verification import Verifier
 LONGEST_SECONDS = 20 + 30 + 10 + 4 * 5 + 10 + 15 + 5 + 5
 
 #: Methods that don't answer in time: a time-out, as from a venue that doesn't answer.
-TIMED_OUT = {"place", "order", "orders", "balances", "positions", "charges", "open_orders"}
+TIMED_OUT = {"place", "order", "orders", "balances", "positions", "charges", "liquidations", "open_orders"}
 #: What only a perpetual account is asked for.
-OF_CONTRACTS = {"positions", "charges"}
+OF_CONTRACTS = {"positions", "charges", "liquidations"}
 
 
 @attrs.frozen

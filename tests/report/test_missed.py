@@ -46,7 +46,7 @@ def recomputed(records: Stream) -> dict[str, list[Decimal]]:
                 add(rule_of[seq], 1, 0, EXACT.multiply(notional, edge) / 10_000)
             case DecisionsRepeated(decision_seq=seq_of, count=count) if seq_of in rule_of:
                 add(rule_of[seq_of], 0, count, Decimal(0))
-            case PairEnded(kind=PairKind.ENTRY, pair_id=pair_id, trade_id=trade_id):
+            case PairEnded(kind=PairKind.ENTRY, pair_id=pair_id, trade_id=trade_id) if pair_id in edge_of:
                 pair = opened[pair_id]
                 held = positions[trade_id].quantity if trade_id in positions else Decimal(0)
                 notional = EXACT.multiply(pair.quantity - held, max(pair.buy_limit, pair.sell_limit))

@@ -49,8 +49,6 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualOffered,
     ResidualResolved,
-    ResidualsNetted,
-    ResidualsPaired,
     ResidualTaken,
     RouteCounted,
     StopCleared,
@@ -109,7 +107,6 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # loss that is carried, in tests/cli/test_carry_loss.py.
     told = {FillsMarkedOut, InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp}
-    told.add(ResidualsNetted)  # tests/engine/test_residuals.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 
@@ -125,12 +122,9 @@ def test_the_facts_of_a_journal() -> None:
     assert facts.closed == len(places(records, PositionClosed))
     assert facts.orders == len(places(records, OrderSubmitted))
     assert facts.fills == len(places(records, OrderFilled))
-    results = [
-        one.event.pnl_usd for one in records if isinstance(one.event, PairEnded | ResidualResolved | ResidualsPaired)
-    ]
+    results = [one.event.pnl_usd for one in records if isinstance(one.event, PairEnded | ResidualResolved)]
     assert facts.pnl_usd == sum(results)
-    assert [left.residual_id for left in facts.residuals] == []
-    assert verified(records[: places(records, ResidualsPaired)[0]]).facts.residuals != ()
+    assert [left.residual_id for left in facts.residuals] == ["p1.1", "p1.2.late"]
     assert facts.open_positions == facts.in_flight == facts.unknown_orders == ()
     assert verified(stream("resumed")).facts.stretches == 2
     assert verified(stream("position kept")).facts.open_positions == ("t1", "t2")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from trioarb.api import (
     SECOND_NS,
     Answer,
+    ExitReason,
     GuardContext,
     GuardTier,
     GuardTierSpec,
@@ -18,6 +19,7 @@ from trioarb.api import (
     PairKind,
     Record,
     Refusal,
+    Side,
     event,
     hookimpl,
     seconds_to_ns,
@@ -43,6 +45,7 @@ _TELLING: frozenset[type[event.Event]] = frozenset(
         event.MarketUp,
         event.MarketStale,
         event.MarketDown,
+        event.ContractsLiquidated,
         event.StopCleared,
     }
 )
@@ -61,7 +64,7 @@ class ExchangeTier(GuardTier):
 
     HEALTHY venues get every entry, DEGRADED ones one in a while, DOWN and FROZEN ones none. A venue fails a pair if an
     order of the pair was rejected or not answered there, or if the pair left a residual there; the pair's loss is then
-    the venue's, whoever else failed it too.
+    the venue's, whoever else failed it too. What a liquidation leaves anywhere is its venue's, which is FROZEN by it.
     """
 
     reacts = _TELLING
@@ -74,6 +77,9 @@ class ExchangeTier(GuardTier):
         self._sent: dict[str, _Sent] = {}
         self._failed_by: dict[str, set[str]] = {}
         self._residual_at: dict[str, str] = {}
+        #: Where contracts were closed by force last; and of each pair in flight that this made, where.
+        self._forcing = ""
+        self._forced_at: dict[str, str] = {}
         self._handlers: dict[type[event.Event], Callable[[Any, int], None]] = {
             event.CampaignOpened: self._open,
             event.CampaignResumed: self._resume,
@@ -85,6 +91,7 @@ class ExchangeTier(GuardTier):
             event.Decided: self._decided,
             event.PairOpened: self._pair_opened,
             event.TransactionOpened: self._pair_opened,
+            event.ContractsLiquidated: self._liquidated,
             event.OrderSubmitted: self._submitted,
             event.OrderAcknowledged: self._acknowledged,
             event.OrderRejected: self._rejected,
@@ -93,7 +100,6 @@ class ExchangeTier(GuardTier):
             event.ResidualResolved: self._residual_resolved,
             event.ResidualTaken: self._residual_taken,
             event.ResidualsNetted: self._residuals_netted,
-            event.ResidualsPaired: self._residuals_netted,
             event.PairEnded: self._pair_ended,
         }
         self.folds = frozenset(self._handlers)
@@ -164,11 +170,20 @@ class ExchangeTier(GuardTier):
                     self._at(venue).last_allowed_ns = now_ns
 
     def _pair_opened(self, opened: event.Intent, _: int) -> None:
-        if opened.kind is PairKind.ENTRY:
+        if opened.reason is ExitReason.LIQUIDATED:
+            self._forced_at[opened.pair_id] = self._forcing
+        elif opened.kind is PairKind.ENTRY:
             for venue in dict.fromkeys(leg.venue for leg in opened.legs):
                 self._at(venue).entries.add(opened.pair_id)
 
+    def _liquidated(self, one: event.ContractsLiquidated, _: int) -> None:
+        way = "bought" if one.side is Side.BUY else "sold"
+        self._forcing = one.venue
+        self._at(one.venue).liquidated = f"it {way} {text(one.quantity)} {one.symbol} by force"
+
     def _submitted(self, order: event.OrderSubmitted, now_ns: int) -> None:
+        if order.pair_id in self._forced_at:  # nobody sent it
+            return
         self._sent[order.client_order_id] = _Sent(order.venue, order.pair_id, now_ns)
 
     def _acknowledged(self, order: event.OrderAcknowledged, now_ns: int) -> None:
@@ -181,7 +196,7 @@ class ExchangeTier(GuardTier):
         self._answer(order.client_order_id, now_ns, failed=True, unknown=True)
 
     def _residual_left(self, left: event.ResidualLeft, _: int) -> None:
-        self._failed_by.setdefault(left.pair_id, set()).add(left.venue)
+        self._failed_by.setdefault(left.pair_id, set()).add(self._forced_at.get(left.pair_id, left.venue))
         self._residual_at[left.residual_id] = left.venue
         if left.last_price is not None:
             self._at(left.venue).last_priced.add(left.residual_id)
@@ -197,7 +212,7 @@ class ExchangeTier(GuardTier):
             self._at(taken.venue).last_priced.discard(taken.residual_id)
         self._lose([taken.venue], taken.pnl_usd, now_ns)
 
-    def _residuals_netted(self, netted: event.ResidualsNetted | event.ResidualsPaired, _: int) -> None:
+    def _residuals_netted(self, netted: event.ResidualsNetted, _: int) -> None:
         for residual_id, rest, _booked, _cost in netted.rests:
             if not rest:
                 venue = self._residual_at.pop(residual_id)
@@ -207,6 +222,7 @@ class ExchangeTier(GuardTier):
         if ended.kind is PairKind.ENTRY:
             for one in self._venues.values():
                 one.entries.discard(ended.pair_id)
+        self._forced_at.pop(ended.pair_id, None)
         self._lose(self._failed_by.pop(ended.pair_id, ()), ended.pnl_usd, now_ns)
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:

@@ -83,7 +83,8 @@ class VenueRecord:
     """What was folded of one venue. Its health, ``reason``, ``limit`` and ``until_ns`` are those of its last turn.
 
     ``probing``: DEGRADED after having been DOWN. ``lifted``: the user wants it FROZEN no longer. ``market_problem`` is
-    empty as long as none is known, ``market_up`` is true once it is known that quotes come. ``entries`` are the pairs
+    empty as long as none is known, ``market_up`` is true once it is known that quotes come. ``liquidated`` says which
+    contracts the venue closed by force. ``entries`` are the pairs
     in flight that open a position, ``last_priced`` residuals that are valued at the last price of a side that was
     withdrawn.
     """
@@ -101,6 +102,7 @@ class VenueRecord:
     last_allowed_ns: int | None = None
     entries: set[str] = attrs.field(factory=set)
     last_priced: set[str] = attrs.field(factory=set)
+    liquidated: str = ""
     _downs_ns: list[int] = attrs.field(factory=list)
     _loss_usd: Decimal = ZERO
     _loss_day: int = -1
@@ -124,6 +126,7 @@ class VenueRecord:
             and not self.orders.slow
             and not self.unanswered_in_a_row
             and not self.market_problem
+            and not self.liquidated
             and not self._loss_usd
         )
 
@@ -147,7 +150,7 @@ class VenueRecord:
     def lift(self) -> None:
         """Let it be FROZEN no longer, and forgive what froze it."""
         if self.health is Health.FROZEN:
-            self.lifted, self._loss_usd, self._downs_ns = True, ZERO, []
+            self.lifted, self.liquidated, self._loss_usd, self._downs_ns = True, "", ZERO, []
 
     def turn(self, turn: Turn, *, until_ns: int, now_ns: int) -> None:
         """Take another health. A venue that was DOWN or FROZEN starts with a clean record."""
@@ -167,6 +170,8 @@ def next_turn(venue: VenueRecord, limits: ExchangeSettings, now_ns: int) -> Turn
         return None
     if venue.health is Health.FROZEN:
         return Turn(Health.HEALTHY, "the stop was cleared", "no stop") if venue.lifted else None
+    if venue.liquidated:
+        return Turn(Health.FROZEN, venue.liquidated, "no liquidation")
     loss = venue.daily_loss_usd(now_ns)
     if loss >= limits.max_venue_daily_loss_usd:
         at_last = f" (residuals at last prices: {len(venue.last_priced)})" if venue.last_priced else ""

@@ -26,6 +26,7 @@ from trioarb.api import (
     Fill,
     Instrument,
     InstrumentStatus,
+    Liquidation,
     Listing,
     Offer,
     Order,
@@ -50,11 +51,12 @@ from trioarb.api import (
 from trioarb.builtin.paper_charges import Rates
 from trioarb.builtin.paper_fees import Fees
 from trioarb.builtin.paper_latency import Latency
+from trioarb.builtin.paper_liquidation import Liquidations
 from trioarb.builtin.paper_margin import MarginAccount, Marks
 from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for, matched, own_side, within
 from trioarb.builtin.paper_resting import Resting, RestingFills
 from trioarb.builtin.paper_settings import PaperSettings, settings_warnings
-from trioarb.builtin.paper_state import Charged, Executed, Granted, Held, Opened, PaperState, Rested
+from trioarb.builtin.paper_state import Charged, Executed, Granted, Held, Liquidated, Opened, PaperState, Rested
 from trioarb.builtin.paper_updates import Updates
 
 __all__ = ["PaperExchange"]
@@ -134,6 +136,13 @@ class PaperExchange(Exchange):
             self._rates = Rates((per_unit(self.borrow_bps_per_day, Decimal(24)),), Decimal(1))
         self.charging = self._margin is not None or self._rates is not None
         self._charges: list[Charge] = []
+        self._liquidations: Liquidations | None = None
+        if self._margin is not None:
+            fee = EXACT.multiply(settings.liquidation_fee_bps, _PER_BPS)
+            self._liquidations = Liquidations(
+                self._margin, fee, self._left, lambda symbol: self._terms[symbol].instrument
+            )
+        self.liquidating = self._liquidations is not None
 
     def open(self) -> None:
         """Begin the venue's memory, or take up what it remembers.
@@ -160,6 +169,10 @@ class PaperExchange(Exchange):
                 case Charged(charge=charge):
                     self._charges.append(charge)
                     self._credit(charge.asset, charge.amount)
+                case Liquidated(liquidation=one, base=base, quote=quote):
+                    if self._liquidations is not None:
+                        self._liquidations.told.append(one)
+                    self._book(one.symbol, one.side, base, quote, one.fills, one.ts_ns)
                 case Executed(order=order, base=base, quote=quote, report=report, ts_ns=ts_ns):
                     self._book(order.symbol, order.side, base, quote, report.fills, ts_ns)
                 case Rested(symbol=symbol, side=side, base=base, quote=quote, fills=fills, ts_ns=ts_ns):
@@ -243,6 +256,25 @@ class PaperExchange(Exchange):
         self._credit(charge.asset, charge.amount)
         self._charges.append(charge)
         self._state.append(Charged(charge=charge))
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        self._liquidate()
+        told = () if self._liquidations is None else self._liquidations.told
+        return [one for one in told if one.ts_ns >= since_ns]
+
+    def _liquidate(self) -> None:
+        """Close by force what the account can't hold any more; nothing of it rests then."""
+        if self._liquidations is None:
+            return
+        for one in self._liquidations.due(self._context.time.now_ns()):
+            instrument = self._terms[one.symbol].instrument
+            for resting in tuple(self._resting.values()):
+                if self._terms[resting.order.symbol].instrument.quote == instrument.quote:
+                    self._change(resting, (), OrderStatus.CANCELLED)
+            self._take(one.symbol, one.side, [Level(fill.price, fill.quantity) for fill in one.fills])
+            self._book(one.symbol, one.side, instrument.base, instrument.quote, one.fills, one.ts_ns)
+            self._liquidations.told.append(one)
+            self._state.append(Liquidated(liquidation=one, base=instrument.base, quote=instrument.quote))
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         if quote is None:
@@ -340,6 +372,7 @@ class PaperExchange(Exchange):
 
     def _execute(self, order: Order, terms: _Terms | None) -> OrderReport:
         self._accrue()
+        self._liquidate()
         venue_order_id = f"{self._context.venue}-{len(self._state)}"
         problem = self._refuse(order, terms)
         matches = self._matches(order, terms) if terms and not problem else ()
@@ -418,9 +451,7 @@ class PaperExchange(Exchange):
 
     def _matches(self, order: Order, terms: _Terms) -> Sequence[Level]:
         """Return what an order is matched with of what is displayed and left for us."""
-        levels = self._matching.left(
-            order.symbol, order.side, self._context.book(order.symbol), self._context.time.now_ns()
-        )
+        levels = self._left(order.symbol, order.side)
         lot = terms.instrument.rules.lot
         if order.amount:
             return bought_for(levels, order.amount, lot)
@@ -428,14 +459,23 @@ class PaperExchange(Exchange):
             levels = within(levels, order.side, order.limit_price)
         return matched(levels, order.quantity, lot)
 
+    def _left(self, symbol: str, side: Side) -> Sequence[Level]:
+        """Return what an order of this side could be matched with now."""
+        return self._matching.left(symbol, side, self._context.book(symbol), self._context.time.now_ns())
+
+    def _take(self, symbol: str, side: Side, matches: Sequence[Level]) -> None:
+        """Keep in mind what is matched with the venue's book of this moment."""
+        book = self._context.book(symbol)
+        assert book is not None
+        self._matching.take(symbol, side, book, matches)
+        if self._settings.consumed is Consumed.UNTIL_CHANGED:
+            self._context.watch(symbol, partial(self._matching.see, symbol))
+
     def _taken(self, order: Order, terms: _Terms, matches: Sequence[Level], venue_order_id: str) -> tuple[Fill, ...]:
         """Take what an order is matched with; return its fills."""
-        book = self._context.book(order.symbol)
-        if book is None or not matches:
+        if not matches:
             return ()
-        self._matching.take(order.symbol, order.side, book, matches)
-        if self._settings.consumed is Consumed.UNTIL_CHANGED:
-            self._context.watch(order.symbol, partial(self._matching.see, order.symbol))
+        self._take(order.symbol, order.side, matches)
         instrument, rate = terms.instrument, self._fees.rate(terms.fee)
         return tuple(
             self._fees.fill(instrument, order.side, match, f"{venue_order_id}-{number}", rate)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
+
+import attrs
 
 from trioarb.api import EXACT, ZERO, Book, Contracts, ContractTerms, Instrument, Side, exact_decimal, per_unit
 
-__all__ = ["MarginAccount", "Marks"]
+__all__ = ["MarginAccount", "Marks", "Standing"]
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 _TWO = Decimal(2)
@@ -28,6 +30,18 @@ class Marks:
             both = _add(exact_decimal(book.bids[0]), exact_decimal(book.asks[0]))
             self._marks[symbol] = EXACT.divide(both, _TWO)
         return self._marks.get(symbol)
+
+
+@attrs.frozen
+class Standing:
+    """What the account in a quote asset is worth, wallet and unrealised results, and its maintenance margin."""
+
+    balance: Decimal
+    maintenance: Decimal
+
+    @property
+    def is_short(self) -> bool:
+        return self.balance < self.maintenance
 
 
 class MarginAccount:
@@ -96,6 +110,28 @@ class MarginAccount:
             if value and self._quotes[symbol] == quote:
                 free = _subtract(free, _add(self.terms.initial_margin(value), _multiply(value, self._fees[symbol])))
         return free
+
+    @property
+    def quotes(self) -> tuple[str, ...]:
+        """The quote assets of what is held."""
+        return tuple(dict.fromkeys(self._quotes[symbol] for symbol in self.contracts if symbol in self._quotes))
+
+    def standing(self, quote: str) -> Standing:
+        """Return how the account in a quote asset stands."""
+        balance, maintenance = self._wallet(quote), ZERO
+        for _, held, mark in self._open(quote):
+            balance = _add(balance, held.unrealised(mark))
+            maintenance = _add(maintenance, self.terms.maintenance_margin(abs(_multiply(held.quantity, mark))))
+        return Standing(balance, maintenance)
+
+    def heaviest(self, quote: str, but: Collection[str]) -> str | None:
+        """Return which contract needs the most margin, the first by name of several, without some; ``None``: none."""
+        values = [
+            (-abs(_multiply(held.quantity, mark)), symbol)
+            for symbol, held, mark in self._open(quote)
+            if symbol not in but
+        ]
+        return min(values)[1] if values else None
 
     def _open(self, quote: str) -> Iterator[tuple[str, Contracts, Decimal]]:
         """Yield what is held in a quote asset, with its mark; of what has none, what it cost on average."""

@@ -41,6 +41,7 @@ __all__ = ["FEE_STEP", "QUOTE", "RECEIVED", "PaperSettings", "SymbolRules", "set
 #: Values of `fee_asset` beside names of assets.
 QUOTE, RECEIVED = "quote", "received"
 FEE_STEP = Decimal("1e-8")
+_LIQUIDATION_FEE_BPS = Decimal(50)
 
 #: Where neither the configuration nor the market data says anything.
 _RULES = TradingRules(tick_size=Decimal("1e-8"), lot_size=Decimal("1e-8"), min_notional=Decimal(5))
@@ -98,6 +99,9 @@ class PaperSettings:
     maintenance_margin_bps: MarginBps = setting(
         Decimal(50),
         doc="perpetual: of the value of all positions, what the account has to hold; distances to liquidation go by it",
+    )
+    liquidation_fee_bps: NonNegativeBps = setting(
+        _LIQUIDATION_FEE_BPS, doc="perpetual: fee of contracts that the venue closes by force, of their value"
     )
     funding_rate_bps: Bps | None = setting(
         None,
@@ -255,6 +259,7 @@ def settings_warnings(settings: PaperSettings) -> Iterable[str]:
     if settings.account is not Account.PERPETUAL:
         given = {
             "leverage": settings.leverage != 1,
+            "liquidation_fee_bps": settings.liquidation_fee_bps != _LIQUIDATION_FEE_BPS,
             "funding_rate_bps": settings.funding_rate_bps is not None,
             "funding_rates_bps": bool(settings.funding_rates_bps),
         }

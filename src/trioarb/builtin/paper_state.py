@@ -15,6 +15,7 @@ from msgspec import structs
 from trioarb.api import (
     Charge,
     Fill,
+    Liquidation,
     Log,
     LogReader,
     Order,
@@ -26,7 +27,7 @@ from trioarb.api import (
     VenueError,
 )
 
-__all__ = ["Charged", "Executed", "Granted", "Held", "Line", "Opened", "PaperState", "Rested"]
+__all__ = ["Charged", "Executed", "Granted", "Held", "Line", "Liquidated", "Opened", "PaperState", "Rested"]
 
 #: After so many orders all balances are written down, so that not every order has to be added up again.
 _HELD_EVERY = 1_000
@@ -53,6 +54,14 @@ class Charged(msgspec.Struct, tag="charged", frozen=True):
     """What the venue booked by itself."""
 
     charge: Charge
+
+
+class Liquidated(msgspec.Struct, tag="liquidated", frozen=True):
+    """Contracts that the venue closed by force. ``base`` and ``quote`` are the assets of their symbol."""
+
+    liquidation: Liquidation
+    base: str
+    quote: str
 
 
 class Held(msgspec.Struct, tag="held", frozen=True, omit_defaults=True):
@@ -85,7 +94,7 @@ class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True, omit_defau
     symbol: str = ""
 
 
-Line = Granted | Charged | Held | Executed | Rested
+Line = Granted | Charged | Liquidated | Held | Executed | Rested
 
 _KIND = "trioarb_paper"
 _NOUN = "paper venue's memory"

@@ -16,6 +16,7 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
 from trioarb.errors import CampaignError, OrderRejected
 from trioarb.model.contract import Charge, Contracts
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.order import Order, OrderReport, VenueOrder
 from trioarb.plugin.contract import Exchange, ExchangeContext
@@ -102,6 +103,9 @@ class _Observed(Exchange):
 
     async def charges(self, since_ns: int) -> Sequence[Charge]:
         return await self._exchange.charges(since_ns)
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        return await self._exchange.liquidations(since_ns)
 
     async def positions(self) -> Mapping[str, Contracts]:
         return await self._exchange.positions()

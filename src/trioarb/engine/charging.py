@@ -1,4 +1,4 @@
-"""Learn what venues charge and pay by themselves for what is held there, and whose it is."""
+"""Learn what venues do by themselves with what is held there: what they charge and pay, and what they liquidate."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ _ORDER = Turn.SERVICE.order(number=6)
 
 
 async def charge_periodically(campaign: Campaign) -> None:
-    """Ask venues at whole seconds (UTC) as long as something is held there that they charge for."""
-    time, venues = campaign.parts.time, [one for one, at in campaign.world.exchanges.items() if at.charging]
+    """Ask venues at whole seconds (UTC) as long as something is held there that they charge for, or liquidate."""
+    time, exchanges = campaign.parts.time, campaign.world.exchanges
+    venues = [one for one, at in exchanges.items() if at.charging or at.liquidating]
     if not venues:
         return
     bell = time.bell(_ORDER)
@@ -48,29 +49,54 @@ async def charge_periodically(campaign: Campaign) -> None:
 
 
 async def _learn(campaign: Campaign, venue: str) -> None:
-    """Ask a venue what it charged since it was asked last, and record it. One that doesn't say is asked again."""
+    """Ask a venue what it did since it was asked last, and record it. One that doesn't say is asked again."""
+    await _learn_charges(campaign, venue)
+    if campaign.world.exchanges[venue].liquidating:
+        await _learn_liquidations(campaign, venue)
+
+
+async def _learn_charges(campaign: Campaign, venue: str) -> None:
+    if not campaign.world.exchanges[venue].charging:
+        return
     ledger = campaign.parts.ledger
     since_ns, known = ledger.charged(venue)
     try:
         charges = await campaign.world.exchanges[venue].charges(max(since_ns, campaign.world.start_ns))
-    except PluginFault as error:
-        if str(error) not in campaign.problems:
-            campaign.problems.append(str(error))
-        return
-    except VenueError as error:
-        log = structlog.get_logger("trioarb.engine")
-        log.warning("a venue does not say what it charged", venue=venue, error=str(error))
+    except (PluginFault, VenueError) as error:
+        _tell(campaign, venue, error, "a venue does not say what it charged")
         return
     for charge in charges:
-        if charge.ts_ns > since_ns or charge.charge_id not in known:
+        if charge.ts_ns > since_ns or (charge.ts_ns == since_ns and charge.charge_id not in known):
             for paid in _parts(campaign, venue, charge):
                 campaign.parts.journal.record(paid)
 
 
+async def _learn_liquidations(campaign: Campaign, venue: str) -> None:
+    margins = campaign.state.margins
+    since_ns, known = margins.liquidated(venue)
+    try:
+        found = await campaign.world.exchanges[venue].liquidations(max(since_ns, campaign.world.start_ns))
+    except (PluginFault, VenueError) as error:
+        _tell(campaign, venue, error, "a venue does not say what it liquidated")
+        return
+    for one in found:
+        if one.ts_ns > since_ns or (one.ts_ns == since_ns and one.liquidation_id not in known):
+            campaign.parts.executor.withdraw(venue=venue)
+            campaign.parts.executor.liquidate(campaign.parts.markets[one.symbol], venue, one)
+
+
+def _tell(campaign: Campaign, venue: str, error: PluginFault | VenueError, what: str) -> None:
+    """Name what a venue doesn't say: a fault of its plugin among the problems, all else in the log."""
+    if not isinstance(error, PluginFault):
+        structlog.get_logger("trioarb.engine").warning(what, venue=venue, error=str(error))
+    elif str(error) not in campaign.problems:
+        campaign.problems.append(str(error))
+
+
 async def learn_all_charges(campaign: Campaign) -> None:
-    """Ask all venues that charge for what is held there."""
+    """Ask all venues that charge for what is held there, or liquidate it."""
     for venue, exchange in campaign.world.exchanges.items():
-        if exchange.charging:
+        if exchange.charging or exchange.liquidating:
             await _learn(campaign, venue)
 
 

@@ -14,32 +14,30 @@ from msgspec.structs import replace
 from trioarb.config.schema import Execution, ResidualPolicy
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
-from trioarb.execution.late import correct, pair_up, residual_of_reopened, settle_late
+from trioarb.execution.liquidating import Liquidator
 from trioarb.execution.lives import Lives
 from trioarb.execution.loop import LoopEnd
-from trioarb.execution.loops import Loops, is_loop
+from trioarb.execution.loops import Loops
 from trioarb.execution.netting import netted
-from trioarb.execution.offering import is_offered, offer, taken_along
+from trioarb.execution.offering import offer, taken_along
 from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdraw, balanced, next_step
 from trioarb.execution.quoter import Quoted, Quoter
 from trioarb.execution.sender import Sender, not_sent
-from trioarb.execution.settle import EndedLeg, settle
-from trioarb.execution.working import is_workable
+from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
 from trioarb.journal.journal import Journal
 from trioarb.model.event import (
-    Event,
     Intent,
     OrderFilled,
     OrderReopened,
     PairOpened,
     ResidualLeft,
     ResidualOffered,
-    ResidualResolved,
     ResidualWorked,
     TransactionLeg,
     TransactionOpened,
 )
 from trioarb.model.fx import FxState
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderUpdate, Purpose, Side, TimeInForce
@@ -86,6 +84,9 @@ class Executor:
         self._sender = Sender(
             journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
         )
+        self._liquidator = Liquidator(
+            journal=journal, trades=trades, lives=self._lives, next_order_id=self._next_order_id, settle=self._settle
+        )
         #: The pairs in flight.
         self._flights: dict[str, Flight] = {}
         #: The orders on their way that are to trade residuals away.
@@ -106,6 +107,9 @@ class Executor:
             retry_ns=self._retry_ns,
             shield_seconds=float(3 * settings.leg_timeout_seconds + _MARGIN_SECONDS),
         )
+
+    def _next_order_id(self) -> str:
+        return f"{self.order_prefix}{self._trades.orders_submitted + 1}"
 
     def _rate_of(self, fill: OrderFilled) -> tuple[Decimal, FxState] | None:
         """Return by which rate a fill is counted, and how good that is; ``None`` if it needs none."""
@@ -271,39 +275,18 @@ class Executor:
         submitted, market = order.submitted, self._markets[order.submitted.symbol]
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
-        changes: Sequence[Event]
         if self._loops.is_cross(order):
-            changes = self._loops.settle_late(order, residual)
-        else:
-            changes = settle_late(
-                order,
-                residual,
-                market.instruments[submitted.venue if residual is None else residual.venue],
-                market.valued,
-                market.last_valued,
-                usd_per_quote=market.usd_per_quote,
-            )
-        for change in changes:
-            self._journal.record(change)
-        if changes and isinstance(changes[0], ResidualResolved):
-            self._correct_trade(order, changes[0])
-
-    def _correct_trade(self, order: OpenOrder, resolved: ResidualResolved) -> None:
-        """Record what the trade of an order has come to by what was just learnt, and the position that it opened."""
-        flows, trades = order.pair, self._trades
-        opened, market = flows.opened, self._markets[flows.opened.symbol]
-        corrected = correct(order, resolved, trades.open_position(opened.trade_id), market.usd_per_quote)
-        if corrected is not None:
-            self._journal.record(corrected)
-        if is_loop(opened) or order.submitted.purpose is Purpose.WORK:
+            for change in self._loops.settle_late(order, residual):
+                self._journal.record(change)
             return
-        free = [
-            one
-            for one in trades.residuals.values()
-            if one.pair_id == opened.pair_id and is_workable(one) and not is_offered(trades, one)
-        ]
-        venues = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
-        for change in pair_up(flows, free, venues, now_ns=self._time.now_ns(), usd_per_quote=market.usd_per_quote):
+        for change in settle_late(
+            order,
+            residual,
+            market.instruments[submitted.venue if residual is None else residual.venue],
+            market.valued,
+            market.last_valued,
+            usd_per_quote=market.usd_per_quote,
+        ):
             self._journal.record(change)
 
     def settle_learnt(self) -> None:
@@ -320,6 +303,10 @@ class Executor:
     def net(self, market: Market, long: ResidualLeft, short: ResidualLeft) -> None:
         """Record that two residuals hedge each other."""
         self._journal.record(netted(long, short, market.usd_per_quote))
+
+    def liquidate(self, market: Market, venue: str, liquidation: Liquidation) -> None:
+        """Record contracts that a venue closed by force, and what that leaves, in one step."""
+        self._liquidator.record(market, venue, liquidation)
 
     async def work(self, market: Market, residual: ResidualLeft, step: Send) -> bool:
         """Send an order that is to trade away a residual; return whether it did, in part at least.
@@ -533,7 +520,7 @@ class Executor:
         self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal, symbol: str = ""
     ) -> Order:
         return Order(
-            client_order_id=f"{self.order_prefix}{self._trades.orders_submitted + 1}",
+            client_order_id=self._next_order_id(),
             venue=venue,
             symbol=symbol or flight.market.symbol,
             side=side,

@@ -66,7 +66,7 @@ def _shares(
     ]
     dust = trades.dust.get((opened.symbol, venue))
     if dust is not None and dust.quantity and _fits(dust.quantity, side):
-        left.append((None, dust.quantity, dust.booked_value, abs(dust.cost_usd)))
+        left.append((None, dust.quantity, dust.booked_value, dust.cost_usd.copy_abs()))
     for residual_id, held, booked, cost_usd in left:
         part = min(quantity, abs(held))
         if not part:

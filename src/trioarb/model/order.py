@@ -39,6 +39,8 @@ class Purpose(Enum):
     COMPLETE = "complete"
     WORK = "work"
     """To trade away what a pair left."""
+    LIQUIDATION = "liquidation"
+    """Nobody sent it: the venue closed contracts by force."""
 
 
 class OrderType(Enum):

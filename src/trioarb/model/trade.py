@@ -88,6 +88,8 @@ class ExitReason(Enum):
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
     DROPPED = "dropped"
+    LIQUIDATED = "liquidated"
+    """A venue closed its contracts by force."""
 
     @property
     def forced(self) -> bool:

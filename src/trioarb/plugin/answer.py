@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from trioarb.errors import clean, cut, shown
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms
 from trioarb.model.event import GuardTripped
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, text
 from trioarb.model.order import Fill, Offer, Order, OrderReport, OrderStatus, OrderUpdate, Side, VenueOrder
@@ -33,6 +34,7 @@ __all__ = [
     "check_float",
     "check_instruments",
     "check_levels",
+    "check_liquidations",
     "check_listings",
     "check_names",
     "check_offers",
@@ -340,6 +342,34 @@ def check_charges(value: object, instruments: Mapping[str, Instrument]) -> Seque
         if not one.quantity:
             raise _nonsense(f"[{number}].quantity", one.quantity, "what was held, not 0")
     return charges
+
+
+def check_liquidations(value: object, instruments: Mapping[str, Instrument]) -> Sequence[Liquidation]:
+    """Return which contracts a venue closed by force, of those that are listed, in the order of its times."""
+    found = [is_a(one, Liquidation, f"[{number}]") for number, one in enumerate(_items(value, "liquidations"))]
+    last_ns = 0
+    for number, one in enumerate(found):
+        field = f"[{number}]"
+        _name(one.liquidation_id, f"{field}.liquidation_id")
+        is_a(one.side, Side, f"{field}.side")
+        if check_whole(one.ts_ns, f"{field}.ts_ns") < last_ns:
+            raise _nonsense(f"{field}.ts_ns", one.ts_ns, f"in the order of time, {last_ns} or later")
+        last_ns = one.ts_ns
+        instrument = instruments.get(_name(one.symbol, f"{field}.symbol"))
+        if instrument is None or instrument.contract is None:
+            raise _nonsense(f"{field}.symbol", one.symbol, "a contract that is listed")
+        fills = _items(one.fills, f"{field}.fills")
+        for place, fill in enumerate(fills):
+            _check_fill(is_a(fill, Fill, f"{field}.fills[{place}]"), f"{field}.fills[{place}]")
+        if not fills or len({fill.fill_id for fill in fills}) < len(fills):
+            raise Nonsense(f"{field} without fills, or one fill twice")
+        check_fees(fills, instrument)
+        if one.mark is not None:
+            _factor(one.mark, f"{field}.mark", above=ZERO)
+        for name in ("balance", "maintenance"):
+            if getattr(one, name) is not None:
+                check_amount(getattr(one, name), f"{field}.{name}")
+    return found
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:

@@ -9,6 +9,7 @@ import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
 from trioarb.model.contract import Charge, Contracts, contract_of
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
@@ -31,6 +32,7 @@ class CheckedExchange(Exchange):
         self.offers = answer.check_offers(inner.offers)
         self.streams = answer.is_a(inner.streams, bool, "streams")
         self.charging = answer.is_a(inner.charging, bool, "charging")
+        self.liquidating = answer.is_a(inner.liquidating, bool, "liquidating")
         self.charge_every_seconds = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
         borrow_bps = inner.borrow_bps_per_day
         if borrow_bps is not None:
@@ -65,6 +67,11 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("charges"):
             return answer.check_charges(await self._inner.charges(since_ns), self._instruments)
         raise VenueError(self._where.late("charges"))
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("liquidations"):
+            return answer.check_liquidations(await self._inner.liquidations(since_ns), self._instruments)
+        raise VenueError(self._where.late("liquidations"))
 
     async def holdings(self) -> Mapping[str, Decimal]:
         """Return what the ledger has to know of: balances and, of a perpetual account, contracts by their names.

@@ -23,7 +23,6 @@ NAMES = {
     "fees_usd": "fees",
     "left_usd": "residuals, dust",
     "funding_usd": "funding, interest",
-    "late_usd": "learnt late",
 }
 
 

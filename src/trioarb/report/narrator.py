@@ -8,6 +8,7 @@ from typing import Any
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
+    ContractsLiquidated,
     Decided,
     DustLeft,
     Event,
@@ -28,12 +29,10 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualsNetted,
-    ResidualsPaired,
     ResidualTaken,
     SymbolQuarantined,
     SymbolRestarted,
     SymbolRetired,
-    TradeCorrected,
     UniverseRefreshed,
     UpdatesDown,
     UpdatesUp,
@@ -148,19 +147,17 @@ def _net(netted: ResidualsNetted, _: int) -> _Line:
     return "info", "residuals netted", details
 
 
-def _pair_up(paired: ResidualsPaired, _: int) -> _Line:
-    details = {"symbol": paired.symbol, "trade": paired.trade_id, "quantity": text(paired.quantity)}
-    return "info", "an entry had opened a position", details
-
-
-def _correct(corrected: TradeCorrected, _: int) -> _Line:
+def _liquidate(liquidated: ContractsLiquidated, _: int) -> _Line:
     details = {
-        "symbol": corrected.symbol,
-        "trade": corrected.trade_id,
-        "pnl_usd": text(corrected.pnl_usd),
-        "before_usd": text(corrected.before_usd),
+        "venue": liquidated.venue,
+        "symbol": liquidated.symbol,
+        liquidated.side.value: text(liquidated.quantity),
+        "value": f"{text(liquidated.value)} {liquidated.asset}",
+        "fees": text(liquidated.fees),
     }
-    return "info", "trade corrected, an order of it was learnt late", details
+    known = {"mark": liquidated.mark, "balance": liquidated.balance, "maintenance": liquidated.maintenance}
+    details |= {name: text(amount) for name, amount in known.items() if amount is not None}
+    return "error", "a venue closed contracts by force", details
 
 
 def _trip(tripped: GuardTripped, _: int) -> _Line:
@@ -262,6 +259,7 @@ def _end_campaign(ended: CampaignEnded, _: int) -> _Line:
 _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     CampaignOpened: _open_campaign,
     PhaseEntered: _enter,
+    ContractsLiquidated: _liquidate,
     Decided: _decide,
     PositionOpened: _open_position,
     PositionClosed: _close_position,
@@ -269,8 +267,6 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     DustLeft: _leave_dust,
     ResidualTaken: _take,
     ResidualsNetted: _net,
-    ResidualsPaired: _pair_up,
-    TradeCorrected: _correct,
     ResidualLeft: _leave,
     GuardTripped: _trip,
     LossCarried: _carry,

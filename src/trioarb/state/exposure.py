@@ -23,7 +23,6 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
-    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.number import EXACT, ZERO
@@ -68,7 +67,7 @@ class Exposure(RiskView, Folding):
         return self._total
 
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
-        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+        return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))
 
     def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         """Return what was realised in the UTC day of ``now_ns``."""
@@ -121,7 +120,7 @@ class Exposure(RiskView, Folding):
     def _leave_dust(self, left: DustLeft, _: Record) -> None:
         at, sign = (left.symbol, left.venue), 1 if left.quantity > 0 else -1
         cost = self._dust[at] = EXACT.add(self._dust[at], EXACT.multiply(left.cost_usd, sign))
-        self._put(left.symbol, f"dust at {left.venue}", abs(cost))
+        self._put(left.symbol, f"dust at {left.venue}", cost.copy_abs())
 
     def _resolve_residual(self, resolved: ResidualResolved, record: Record) -> None:
         self._put(resolved.symbol, resolved.residual_id, ZERO)
@@ -137,10 +136,10 @@ class Exposure(RiskView, Folding):
             self._shrink(taken.symbol, taken.residual_id, taken.rest, taken.cost_usd)
         self._count(record.ts_ns, taken.symbol, taken.pnl_usd)
 
-    def _net_residuals(self, event: ResidualsNetted | ResidualsPaired, record: Record) -> None:
-        for residual_id, rest, _, cost_usd in event.rests:
-            self._shrink(event.symbol, residual_id, rest, cost_usd)
-        self._count(record.ts_ns, event.symbol, event.pnl_usd)
+    def _net_residuals(self, netted: ResidualsNetted, record: Record) -> None:
+        for residual_id, rest, _, cost_usd in netted.rests:
+            self._shrink(netted.symbol, residual_id, rest, cost_usd)
+        self._count(record.ts_ns, netted.symbol, netted.pnl_usd)
 
     def _shrink(self, symbol: str, residual_id: str, rest: Decimal, cost_usd: Decimal) -> None:
         self._put(symbol, residual_id, cost_usd)
@@ -174,7 +173,7 @@ class Exposure(RiskView, Folding):
             sides[is_long].pop(residual_id, None)
             del self._side_of[residual_id]
         short, long = ([*side.values()] for side in sides)
-        self._put(symbol, f"hedged of {trade_id}", -min(_total(short), _total(long)))
+        self._put(symbol, f"hedged of {trade_id}", EXACT.minus(min(_total(short), _total(long))))
         if not short and not long:
             del self._sides[trade_id, symbol]
 

@@ -148,12 +148,12 @@ class Ledger(Folding):
         result: dict[str, dict[str, Balance]] = {}
         for (venue, asset), accounts in sorted(self._accounts.items()):
             result.setdefault(venue, {})[asset] = Balance(
-                initial=-accounts["capital"],
-                trades=-accounts["market"],
+                initial=EXACT.minus(accounts["capital"]),
+                trades=EXACT.minus(accounts["market"]),
                 fees=accounts["fees"],
                 final=_add(accounts["free"], accounts["locked"]),
                 carried=accounts["carried"],
-                funding=-accounts["funding"],
+                funding=EXACT.minus(accounts["funding"]),
             )
         return result
 

@@ -10,7 +10,7 @@ import attrs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.contract import Contracts, ContractTerms, liquidation_price
-from trioarb.model.event import InstrumentChanged, InstrumentListed, Record
+from trioarb.model.event import ContractsLiquidated, InstrumentChanged, InstrumentListed, Record
 from trioarb.model.number import EXACT, ZERO, per_unit
 from trioarb.model.order import Side
 from trioarb.state.ledger import Ledger
@@ -58,11 +58,17 @@ class Margins(Folding):
         self._prices = prices
         #: By venue and symbol: how it is margined, and in which asset.
         self._terms: dict[tuple[str, str], tuple[ContractTerms, str]] = {}
+        #: What venues liquidated last: when, and by which ids.
+        self._liquidated: dict[str, tuple[int, frozenset[str]]] = {}
 
     @property
     def venues(self) -> tuple[str, ...]:
         """The venues that list contracts."""
         return tuple(dict.fromkeys(venue for venue, _ in self._terms))
+
+    def liquidated(self, venue: str) -> tuple[int, frozenset[str]]:
+        """Return when a venue closed contracts by force last, and the ids of what it closed then."""
+        return self._liquidated.get(venue, (0, frozenset()))
 
     def terms(self, venue: str, symbol: str) -> ContractTerms | None:
         found = self._terms.get((venue, symbol))
@@ -150,6 +156,11 @@ class Margins(Folding):
     def _held(self, venue: str, quote: str) -> Mapping[str, Contracts]:
         held = self._ledger.contracts_at(venue)
         return {symbol: one for symbol, one in held.items() if self._terms[venue, symbol][1] == quote}
+
+    def _liquidate(self, event: ContractsLiquidated, _: Record) -> None:
+        at_ns, ids = self.liquidated(event.venue)
+        before = ids if at_ns == event.liquidated_at_ns else frozenset[str]()
+        self._liquidated[event.venue] = event.liquidated_at_ns, before | {event.liquidation_id}
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         if listed.leverage is not None and listed.maintenance_margin_bps is not None:

@@ -21,7 +21,6 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
-    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.fx import Said
@@ -137,7 +136,7 @@ class Marks(RiskView, Folding):
     def daily_loss_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         if not self._is_marked:
             return self._exposure.daily_loss_usd(now_ns, symbol)
-        return max(ZERO, -self.daily_pnl_usd(now_ns, symbol))
+        return max(ZERO, EXACT.minus(self.daily_pnl_usd(now_ns, symbol)))
 
     def daily_pnl_usd(self, now_ns: int, symbol: str | None = None) -> Decimal:
         """Return realised PnL of the UTC day of ``now_ns``, and how the worth of what is open has changed since it."""
@@ -310,11 +309,11 @@ class Marks(RiskView, Folding):
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         self._drop(resolved.symbol, resolved.residual_id)
 
-    def _net_residuals(self, event: ResidualsNetted | ResidualsPaired, _: Record) -> None:
-        self._worth.pop(event.symbol, None)
-        for residual_id, rest, _booked, _cost in event.rests:
+    def _net_residuals(self, netted: ResidualsNetted, _: Record) -> None:
+        self._worth.pop(netted.symbol, None)
+        for residual_id, rest, _booked, _cost in netted.rests:
             if not rest:
-                self._drop(event.symbol, residual_id)
+                self._drop(netted.symbol, residual_id)
 
     def _take_residual(self, taken: ResidualTaken, _: Record) -> None:
         if taken.rest:

@@ -54,6 +54,10 @@ class Books(Folding):
         self._accounts: defaultdict[tuple[str, str], _Account] = defaultdict(_Account)
         self._differed: BalanceDiffered | None = None
 
+    def contracts(self, venue: str, symbol: str) -> Decimal:
+        """Return how many contracts are open, below zero if they are short."""
+        return self._open[venue, symbol][0] if (venue, symbol) in self._open else ZERO
+
     def _deposit(self, event: Deposited, record: Record) -> None:
         account, differed = self._accounts[event.venue, event.asset], self._differed
         account.free += event.amount

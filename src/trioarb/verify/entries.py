@@ -18,7 +18,7 @@ from trioarb.model.event import (
     UpdatesUp,
 )
 from trioarb.model.number import ZERO, text
-from trioarb.model.trade import Answer, PairKind
+from trioarb.model.trade import Answer, ExitReason, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 
@@ -106,7 +106,7 @@ class Entries(Folding):
         self._findings.add(Check.COUNTERS, record, what)
 
     def _open(self, event: Intent, record: Record) -> None:
-        if event.kind is not PairKind.ENTRY:
+        if event.kind is not PairKind.ENTRY or event.reason is ExitReason.LIQUIDATED:
             return
         add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)
         decided_seq = record.seq

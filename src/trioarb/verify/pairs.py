@@ -22,7 +22,7 @@ from trioarb.model.event import (
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.model.order import Purpose, Side
 from trioarb.model.seen import SeenIds
-from trioarb.model.trade import PairKind, PairOutcome
+from trioarb.model.trade import ExitReason, PairKind, PairOutcome
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.flow import Flow
@@ -85,8 +85,11 @@ class Pairs(Folding):
             elif is_loop(event):
                 loop = Loop(event, {leg.symbol: symbols[leg.symbol] for leg in event.legs})
         places = tuple(dict.fromkeys((leg.symbol, leg.venue) for leg in event.legs))
+        is_forced = event.reason is ExitReason.LIQUIDATED  # whatever else is in flight
         other = next((self._by_instrument[place] for place in places if place in self._by_instrument), None)
-        if other is not None:
+        if is_forced:
+            places = tuple(place for place in places if place not in self._by_instrument)
+        elif other is not None:
             self._findings.add(
                 Check.INTENTS, record, f"opens a pair while {other.opened.pair_id} of that symbol is in flight"
             )
@@ -106,6 +109,8 @@ class Pairs(Folding):
         if not self._trade_ids.add(event.trade_id):
             self._findings.add(Check.INTENTS, record, "enters a trade that there was already")
         reserved = event.quantity * _higher_limit(event) * listed.usd_per_quote
+        if event.reason is ExitReason.LIQUIDATED:
+            reserved = ZERO
         if loop is not None:
             reserved = loop.reserved_usd
         if event.reserved_usd != reserved:
@@ -153,6 +158,11 @@ class Pairs(Folding):
             return None
         pair.undone[event.client_order_id] = event
         opened, purpose, is_buy = pair.opened, event.purpose, event.side is Side.BUY
+        if (purpose is Purpose.LIQUIDATION) or opened.reason is ExitReason.LIQUIDATED:
+            wanted = Purpose.LIQUIDATION, opened.buy_venue if is_buy else opened.sell_venue, opened.quantity, ZERO
+            if (purpose, event.venue, event.quantity, event.locked) != wanted or event.symbol != opened.symbol:
+                self._findings.add(Check.INTENTS, record, "is no order by which a venue closed this pair's contracts")
+            return pair
         opens = pair.is_entry and purpose in (Purpose.LEG, Purpose.HEDGE)
         if not _locks_enough(event, pair.listed_as(event.symbol), is_buy, opens=opens):
             self._findings.add(Check.INTENTS, record, "locks something else than it may cost")
@@ -252,8 +262,6 @@ class Pairs(Folding):
         self._check_pnl(record, event, pair)
 
     def _check_loop(self, record: Record, event: PairEnded, pair: Pair, loop: Loop) -> None:
-        pair.trade.pnl_usd += event.pnl_usd
-        pair.trade.fees_usd += event.fees_usd
         for is_money, what in loop.problems(event, pair.residuals, pair.dust):
             self._findings.add(Check.PNL if is_money else Check.POSITIONS, record, what)
         position = pair.position

@@ -22,7 +22,7 @@ from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.funding import Funding
-from trioarb.verify.late import Late
+from trioarb.verify.liquidations import Liquidations
 from trioarb.verify.listings import Listings
 from trioarb.verify.markouts import Markouts
 from trioarb.verify.marks import Marks
@@ -59,20 +59,10 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.INTENTS: ("pairs and orders", (model.PairOpened, model.TransactionOpened, model.OrderSubmitted)),
     Check.ANSWERS: ("answers", _ORDER_EVENTS),
     Check.PAIRS: ("pairs that ended", (model.PairEnded,)),
-    Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked, model.TradeCorrected)),
+    Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked)),
     Check.ENTRIES: ("decisions", (model.Decided,)),
     Check.EXPOSURE: ("changes", _EXPOSED),
-    Check.PNL: (
-        "results",
-        (
-            model.PairEnded,
-            model.ResidualResolved,
-            model.ResidualTaken,
-            model.ResidualsNetted,
-            model.ResidualsPaired,
-            model.TradeCorrected,
-        ),
-    ),
+    Check.PNL: ("results", (model.PairEnded, model.ResidualResolved, model.ResidualTaken, model.ResidualsNetted)),
     Check.RESIDUALS: (
         "left and resolved",
         (
@@ -81,7 +71,6 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
             model.ResidualOffered,
             model.ResidualTaken,
             model.ResidualsNetted,
-            model.ResidualsPaired,
             model.ResidualResolved,
         ),
     ),
@@ -153,11 +142,11 @@ class Verifier:
         self._pairs = Pairs(findings, self._course, self._listings)
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
+        self._liquidations = Liquidations(findings, self._books, self._orders)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
-        self._late = Late(findings, self._pairs, self._orders, self._residuals, self._taken)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
         self._markouts = Markouts(findings, self._orders.submitted)
         self._entries = Entries(findings, self._course)
@@ -181,10 +170,10 @@ class Verifier:
             self._entries,
             self._universe,
             self._depths,
+            self._liquidations,
             self._pairs,
             self._positions,
             self._orders,
-            self._late,
             self._residuals,
             self._taken,
             self._funding,
@@ -326,9 +315,6 @@ class Verifier:
         for residual in booked.values():
             listed = symbols.get(residual.symbol)
             earned += residual.booked_value * (listed.usd_per_quote if listed else ZERO)
-        for trade in pairs.trades.values():
-            if trade.paired is not None:  # the position that keeps the rest is to follow
-                earned += trade.paired.pnl_usd - trade.paired_usd
         expected = earned + pairs.dust_usd + residuals.awaited_usd()
         pnl_usd = pairs.pnl_usd + residuals.pnl_usd
         if pnl_usd != expected:

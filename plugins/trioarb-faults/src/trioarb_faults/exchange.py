@@ -21,6 +21,7 @@ from trioarb.api import (
     Exchange,
     ExchangeContext,
     Instrument,
+    Liquidation,
     Listing,
     Order,
     OrderRejected,
@@ -60,6 +61,7 @@ class FaultyExchange(Exchange):
         self.offers = context.inner.offers
         self.borrow_bps_per_day = context.inner.borrow_bps_per_day
         self.charging = context.inner.charging
+        self.liquidating = context.inner.liquidating
         self.charge_every_seconds = context.inner.charge_every_seconds
         self.layer = layer_around(context.inner, FaultyExchange)
         self._inner = context.inner
@@ -97,6 +99,9 @@ class FaultyExchange(Exchange):
 
     async def charges(self, since_ns: int) -> Sequence[Charge]:
         return await self._inner.charges(since_ns)
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        return await self._inner.liquidations(since_ns)
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)

@@ -6,7 +6,7 @@ Quantities are in base asset, prices in quote asset per base, amounts of money i
 
 from __future__ import annotations
 
-from trioarb.model.event.account import BalanceDiffered, Deposited, EquityStated, FundingPaid
+from trioarb.model.event.account import BalanceDiffered, ContractsLiquidated, Deposited, EquityStated, FundingPaid
 from trioarb.model.event.base import Event, Record
 from trioarb.model.event.campaign import (
     CampaignEnded,
@@ -47,14 +47,13 @@ from trioarb.model.event.order import (
     OrderUnknown,
 )
 from trioarb.model.event.pair import Intent, PairEnded, PairOpened, TransactionLeg, TransactionOpened
-from trioarb.model.event.position import PositionClosed, PositionMarked, PositionOpened, PositionReduced, TradeCorrected
+from trioarb.model.event.position import PositionClosed, PositionMarked, PositionOpened, PositionReduced
 from trioarb.model.event.residual import (
     DustLeft,
     ResidualLeft,
     ResidualOffered,
     ResidualResolved,
     ResidualsNetted,
-    ResidualsPaired,
     ResidualTaken,
     ResidualWorked,
 )
@@ -65,6 +64,7 @@ __all__ = [
     "CampaignOpened",
     "CampaignResumed",
     "ClockJumped",
+    "ContractsLiquidated",
     "Decided",
     "DecisionsRepeated",
     "Deposited",
@@ -107,13 +107,11 @@ __all__ = [
     "ResidualTaken",
     "ResidualWorked",
     "ResidualsNetted",
-    "ResidualsPaired",
     "RouteCounted",
     "StopCleared",
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
-    "TradeCorrected",
     "TransactionLeg",
     "TransactionOpened",
     "UniverseRefreshed",

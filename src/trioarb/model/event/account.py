@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from trioarb.model.contract import ChargeKind
 from trioarb.model.event.base import Event
+from trioarb.model.order import Side
 
-__all__ = ["BalanceDiffered", "Deposited", "EquityStated", "FundingPaid"]
+__all__ = ["BalanceDiffered", "ContractsLiquidated", "Deposited", "EquityStated", "FundingPaid"]
 
 
 class Deposited(Event, frozen=True, kw_only=True):
@@ -55,6 +56,31 @@ class FundingPaid(Event, frozen=True, kw_only=True):
     amount: Decimal
     amount_usd: Decimal
     trade_id: str | None = None
+
+
+class ContractsLiquidated(Event, frozen=True, kw_only=True):
+    """A venue closed contracts by force (``side``: short ones by buying), since the account there was worth less than
+    its maintenance margin.
+
+    It did so at ``liquidated_at_ns``; ``value`` = Σ quantity × price, and ``fees``, in ``asset``. What it did follows
+    as orders of the purpose ``liquidation``: an exit of each position that lost its contracts, whose other leg is a
+    residual then; and, of what belonged to no position, an entry that leaves a residual. ``mark``, ``balance`` and
+    ``maintenance`` are the price that it went by, what the account was worth, and the margin that it needed; absent
+    where the venue doesn't say them.
+    """
+
+    liquidation_id: str
+    liquidated_at_ns: int
+    venue: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    value: Decimal
+    fees: Decimal
+    asset: str
+    mark: Decimal | None = None
+    balance: Decimal | None = None
+    maintenance: Decimal | None = None
 
 
 class EquityStated(Event, frozen=True, kw_only=True):

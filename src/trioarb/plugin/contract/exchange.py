@@ -13,6 +13,7 @@ import trio
 
 from trioarb.errors import PluginError, VenueError
 from trioarb.model.contract import Charge, Contracts
+from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
@@ -43,7 +44,9 @@ class Exchange(ABC):
     borrow_bps_per_day: Decimal | None = None
     #: Whether `charges` tells what is charged for holding; true where a class has it.
     charging: bool
-    #: How often `charges` is asked while something is held: each second of simulated venues.
+    #: Whether `liquidations` tells of contracts that were closed by force; true where a class has it.
+    liquidating: bool
+    #: How often both are asked while something is held: each second of simulated venues.
     charge_every_seconds: int = 60
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
@@ -62,6 +65,7 @@ class Exchange(ABC):
         self = super().__new__(cls)
         self.streams = cls.updates is not Exchange.updates
         self.charging = cls.charges is not Exchange.charges
+        self.liquidating = cls.liquidations is not Exchange.liquidations
         return self
 
     @abstractmethod
@@ -88,6 +92,17 @@ class Exchange(ABC):
 
         Asked every ``charge_every_seconds`` while contracts are held or something is borrowed, when a campaign is
         resumed, and at its end. What was told before is passed over, by its id.
+
+        Raises:
+            VenueError: not known now; it will be asked again.
+        """
+        return ()
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        """Return which contracts the venue closed by force since then, in that order. Perpetual accounts only.
+
+        Asked as `charges` is, after it. What was told before is passed over, by its id. Such an order is not among
+        `orders`, nor told by `updates`: its id is none of ours.
 
         Raises:
             VenueError: not known now; it will be asked again.

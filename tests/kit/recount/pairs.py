@@ -1,0 +1,266 @@
+"""Pairs, their orders, and the positions that they open and close: what they earned, from their fills."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from recount.exact import NONE, Event, average, cut, number
+from recount.flow import Flow, counted_fee, counted_price
+from recount.holding import Holdings, Position
+from recount.listing import Listings, Place
+from recount.postings import Postings
+
+__all__ = ["Order", "Pair", "Pairs", "Trade"]
+
+
+@dataclass
+class Trade:
+    """``exit_usd`` and ``left_usd``: what exits brought before fees, and what its pairs left, at its value."""
+
+    symbol: str
+    pnl_usd: Fraction = NONE
+    fees_usd: Fraction = NONE
+    exit_usd: Fraction = NONE
+    left_usd: Fraction = NONE
+    funding_usd: Fraction = NONE
+    entered: bool = False
+    is_over: bool = False
+
+
+@dataclass
+class Pair:
+    """``legs``: symbol and venue of each; of a loop, which has three, the second is not bought or sold in money."""
+
+    opened: Event
+    legs: tuple[Place, ...]
+    flows: dict[Place, Flow]
+    before: tuple[Fraction, Fraction]
+    offered: dict[str, Fraction] = field(default_factory=dict)
+    taken: defaultdict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))
+    left: defaultdict[Place, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
+    left_usd: Fraction = NONE
+    closed: Event | None = None
+    ended: bool = False
+
+    @property
+    def is_entry(self) -> bool:
+        return bool(self.opened["kind"] == "entry")
+
+    @property
+    def is_loop(self) -> bool:
+        return len(self.legs) > 2
+
+    @property
+    def holds(self) -> bool:
+        return bool(self.opened.get("holds", self.opened["type"] == "pair_opened"))
+
+
+@dataclass
+class Order:
+    event: Event
+    pair: Pair
+    filled: Fraction = NONE
+    late: Flow = field(default_factory=Flow)
+
+
+class Pairs:
+    """``pairs`` holds those that have ended, too: what they left, and their late orders, come after them."""
+
+    def __init__(self, listings: Listings, holdings: Holdings, postings: Postings) -> None:
+        self._listings = listings
+        self._holdings = holdings
+        self._postings = postings
+        self.pairs: dict[str, Pair] = {}
+        self.orders: dict[str, Order] = {}
+        self.trades: dict[str, Trade] = {}
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.closed = self.won = self.unwound = self.unwound_won = 0
+
+    def apply(self, event: Event) -> None:
+        handler = getattr(self, f"_on_{event['type']}", None)
+        if handler is not None:
+            handler(event)
+
+    def _on_pair_opened(self, event: Event) -> None:
+        symbol = event["symbol"]
+        buy, sell = (symbol, event["buy_venue"]), (symbol, event["sell_venue"])
+        pair = self._open(event, (buy, sell))
+        if pair.is_entry:
+            limits = (
+                number(event[f"{side}_limit"]) * number(event.get(f"{side}_fx") or "1") for side in ("buy", "sell")
+            )
+            self._reserve(event, number(event["quantity"]) * max(limits) * self._usd(buy))
+
+    def _on_transaction_opened(self, event: Event) -> None:
+        legs = event["legs"]
+        pair = self._open(event, tuple((leg["symbol"], leg["venue"]) for leg in legs))
+        worth = [number(leg["quantity"]) * number(leg.get("limit") or "0") for leg in legs]
+        most = worth[0] + worth[2] if pair.is_loop else max(worth)
+        self._reserve(event, most * self._usd(pair.legs[0]))
+
+    def _open(self, event: Event, legs: tuple[Place, ...]) -> Pair:
+        held = self._holdings.positions.get(event["trade_id"])
+        before = (NONE, NONE) if held is None else (held.quantity, held.cash - held.fees)
+        pair = self.pairs[event["pair_id"]] = Pair(event, legs, {leg: Flow() for leg in legs}, before)
+        if pair.is_entry:
+            self.trades[event["trade_id"]] = Trade(event["symbol"])
+        return pair
+
+    def _reserve(self, event: Event, usd: Fraction) -> None:
+        self._postings.same("reserved_usd", usd)
+        self._holdings.reserved[event["pair_id"]] = event["symbol"], usd
+
+    def _usd(self, place: Place) -> Fraction:
+        return self._listings.usd_of(*place) or NONE
+
+    def _money(self, pair: Pair) -> Iterator[tuple[Place, Flow]]:
+        """Yield the flows of a pair that are in money."""
+        for number_, leg in enumerate(pair.legs):
+            if not pair.is_loop or number_ != 1:
+                yield leg, pair.flows[leg]
+
+    def _fees_usd(self, pair: Pair) -> Fraction:
+        fees = sum((flow.fees * self._usd(leg) for leg, flow in self._money(pair)), NONE)
+        if pair.is_loop:
+            _, cross, other = pair.legs
+            at = number(pair.opened["legs"][2]["limit"])
+            fees += pair.flows[cross].fees * at * self._usd(other)
+        return fees
+
+    def _on_pair_ended(self, event: Event) -> None:
+        pair = self.pairs[event["pair_id"]]
+        pair.ended = True
+        trade, held = self.trades[event["trade_id"]], self._holdings.positions.get(event["trade_id"])
+        self._holdings.reserved.pop(event["pair_id"], None)
+        self._check_quantities(pair, NONE if held is None else held.quantity)
+        after = NONE if held is None else held.cash - held.fees
+        earned = sum((flow.earned * self._usd(leg) for leg, flow in self._money(pair)), NONE)
+        pnl = earned + (pair.before[1] - after) * self._usd(pair.legs[0]) + pair.left_usd
+        fees = self._fees_usd(pair)
+        self._postings.same("pnl_usd", pnl)
+        self._postings.same("fees_usd", fees)
+        self._postings.tell()
+        self._postings.post(event["symbol"], pnl, fees)
+        self.outcomes[event["kind"], event["outcome"]] += 1
+        trade.pnl_usd, trade.fees_usd = trade.pnl_usd + pnl, trade.fees_usd + fees
+        trade.left_usd += pair.left_usd
+        if not pair.is_entry:
+            trade.exit_usd += sum((flow.cash * self._usd(leg) for leg, flow in self._money(pair)), NONE)
+        for venue, flow in pair.taken.items():
+            if flow.net or flow.cash or flow.fees:
+                self._postings.problem(f"traded {float(flow.net)} at {venue} of what was left there, untold")
+        self._count(pair, trade, pnl)
+        trade.is_over = held is None
+
+    def _count(self, pair: Pair, trade: Trade, pnl: Fraction) -> None:
+        """Count what won and lost: closed trades, and entries that came to something without a position."""
+        if pair.closed is not None:
+            said = number(pair.closed["pnl_usd"]), number(pair.closed["fees_usd"])
+            if said != (trade.pnl_usd, trade.fees_usd):
+                self._postings.problem(f"closes a trade that made {float(trade.pnl_usd)}, and says {float(said[0])}")
+            self.closed += 1
+            self.won += trade.pnl_usd > 0
+        elif pair.is_entry and not trade.entered and pnl:
+            self.unwound += 1
+            self.unwound_won += pnl > 0
+
+    def _check_quantities(self, pair: Pair, held: Fraction) -> None:
+        """What was bought and sold is held, or stays in stock, or is named as left."""
+        if pair.is_loop:
+            home, cross, other = pair.legs
+            crossed = pair.flows[cross]
+            moved = {home: pair.flows[home].net + crossed.net, other: pair.flows[other].net + crossed.earned}
+        else:
+            moved = {leg: flow.net for leg, flow in pair.flows.items()}
+            trades = number(pair.closed["quantity"]) if pair.closed is not None and pair.is_entry else NONE
+            sides = {pair.opened.get("buy_venue"): 1, pair.opened.get("sell_venue"): -1}
+            if pair.opened["type"] == "transaction_opened":
+                sides = {leg["venue"]: 1 if leg["side"] == "buy" else -1 for leg in pair.opened["legs"]}
+            change = held - pair.before[0] + trades
+            for leg in pair.legs:
+                moved[leg] -= sides[leg[1]] * (change if pair.is_entry else -change)
+        for place in {*moved, *pair.left}:
+            if moved.get(place, NONE) != pair.left[place]:
+                rest = float(moved.get(place, NONE) - pair.left[place])
+                self._postings.problem(f"leaves {rest} of {place}, which is neither held nor named")
+
+    # Orders
+
+    def _on_order_submitted(self, event: Event) -> None:
+        self.orders[event["client_order_id"]] = Order(event, self.pairs[event["pair_id"]])
+
+    def _on_order_filled(self, event: Event) -> None:
+        order = self.orders[event["client_order_id"]]
+        pair, buying = order.pair, event["side"] == "buy"
+        quantity, price, fee = number(event["quantity"]), counted_price(event), counted_fee(event)
+        order.filled += quantity
+        if pair.ended:
+            order.late.add(buying=buying, quantity=quantity, value=quantity * price, fee=fee)
+            return
+        own = number(order.event["quantity"]) - pair.offered.get(event["client_order_id"], NONE)
+        beyond = min(max(order.filled - own, NONE), quantity)
+        if beyond:
+            paid = cut(fee, beyond, quantity)
+            pair.taken[event["venue"]].add(buying=buying, quantity=beyond, value=beyond * price, fee=paid)
+            quantity, fee = quantity - beyond, fee - paid
+        flow = pair.flows[event["symbol"], event["venue"]]
+        flow.add(buying=buying, quantity=quantity, value=quantity * price, fee=fee)
+
+    def _on_order_reopened(self, event: Event) -> None:
+        self.orders[event["client_order_id"]].late = Flow()
+
+    # Positions
+
+    def _on_position_opened(self, event: Event) -> None:
+        trade = self.trades[event["trade_id"]]
+        pair = next(one for one in self.pairs.values() if not one.ended and one.opened["trade_id"] == event["trade_id"])
+        quantity = number(event["quantity"])
+        trade.entered = True
+        if pair.is_loop:
+            home, cross, _ = (pair.flows[leg] for leg in pair.legs)
+            is_bought = pair.opened["legs"][0]["side"] == "buy"
+            around = min(home.net, -cross.net) if is_bought else min(cross.net, -home.net)
+            self._postings.same("quantity", around)
+            prices = [number(event["buy_price"]), number(event["sell_price"])]
+            cash = fees = NONE  # it is closed in the same step
+        else:
+            long, short = sorted(pair.flows.items(), key=lambda item: item[0][1] != event["buy_venue"])
+            buys, sells = long[1], short[1]
+            self._postings.same("quantity", min(buys.net, -sells.net))
+            prices = [average(buys.buy_value, buys.bought), average(sells.sell_value, sells.sold)]
+            self._postings.same("buy_price", prices[0])
+            self._postings.same("sell_price", prices[1])
+            cash = cut(sells.sell_value, quantity, sells.sold) - cut(buys.buy_value, quantity, buys.bought)
+            fees = cut(sells.sell_fees, quantity, sells.sold) + cut(buys.buy_fees, quantity, buys.bought)
+            self._postings.same("cash", cash)
+            self._postings.same("fees", fees)
+        position = Position(
+            event["symbol"],
+            event["buy_venue"],
+            event["sell_venue"],
+            quantity,
+            cash,
+            fees,
+            max(prices),
+            self._usd(pair.legs[0]),
+        )
+        self._holdings.positions[event["trade_id"]] = position
+        self._postings.same("exposure_usd", position.exposure_usd)
+
+    def _on_position_reduced(self, event: Event) -> None:
+        held = self._holdings.positions[event["trade_id"]]
+        rest = number(event["quantity"])
+        for key in ("cash", "fees"):
+            amount: Fraction = getattr(held, key)
+            setattr(held, key, amount - cut(amount, held.quantity - rest, held.quantity))
+            self._postings.same(key, getattr(held, key))
+        held.quantity = rest
+        self._postings.same("exposure_usd", held.exposure_usd)
+
+    def _on_position_closed(self, event: Event) -> None:
+        del self._holdings.positions[event["trade_id"]]
+        pair = next(one for one in self.pairs.values() if not one.ended and one.opened["trade_id"] == event["trade_id"])
+        pair.closed = event

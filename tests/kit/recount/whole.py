@@ -1,0 +1,89 @@
+"""All books of a campaign together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from recount.equity import Equity
+from recount.exact import NONE, Event
+from recount.funnel import Funnel
+from recount.holding import Holdings
+from recount.ledger import Ledger
+from recount.left import Left
+from recount.listing import Listings
+from recount.pairs import Pairs
+from recount.postings import Postings
+
+__all__ = ["Recount", "recount"]
+
+#: After these the capital that is used is looked at.
+_USES = (
+    "pair_opened",
+    "transaction_opened",
+    "pair_ended",
+    "residual_resolved",
+    "residual_taken",
+    "residuals_netted",
+)
+
+
+class Recount:
+    """``problems``: what events say of themselves, and that isn't so."""
+
+    def __init__(self) -> None:
+        self.listings = Listings()
+        self.holdings = Holdings()
+        self.ledger = Ledger(self.listings)
+        self.postings = Postings()
+        self.pairs = Pairs(self.listings, self.holdings, self.postings)
+        self.left = Left(self.listings, self.holdings, self.postings, self.pairs)
+        self.equity = Equity(self.listings, self.ledger, self.holdings)
+        self.funnel = Funnel()
+        self.peak_exposure_usd = self.drawdown_usd = self._highest = NONE
+        self.last_ns = 0
+
+    def apply(self, event: Event) -> None:
+        self.last_ns = event["ts_ns"]
+        self.postings.begin(event)
+        for books in (self.listings, self.ledger, self.pairs, self.left, self.equity, self.funnel):
+            books.apply(event)
+        if event["type"] in _USES:
+            self.peak_exposure_usd = max(self.peak_exposure_usd, self.holdings.exposure_usd())
+        elif event["type"] == "markets_marked":
+            worth = self.pnl_usd + sum(map(self.equity.unrealised_usd, self.holdings.symbols), NONE)
+            self._highest = max(self._highest, worth)
+            self.drawdown_usd = max(self.drawdown_usd, self._highest - worth)
+
+    @property
+    def pnl_usd(self) -> Fraction:
+        return self.postings.total_usd
+
+    @property
+    def problems(self) -> list[str]:
+        self.funnel.problems.clear()
+        self.funnel.finish()
+        told, ours = self.postings.told_usd, self.postings.pnl_usd
+        sums = [
+            f"{symbol}: events say {float(told[symbol])} USD, its fills {float(ours[symbol])}"
+            for symbol in sorted({*told, *ours})
+            if told[symbol] != ours[symbol]
+        ]
+        carried: dict[tuple[str, str], Fraction] = {}
+        for (symbol, venue), contract in self.ledger.contracts.items():
+            place = venue, self.listings.of[symbol, venue]["quote"]
+            carried[place] = carried.get(place, NONE) - contract.cost
+        costs = [
+            f"{place} carries {float(self.ledger.accounts[place].carried)}, and its contracts cost {float(-cost)}"
+            for place, cost in carried.items()
+            if self.ledger.accounts[place].carried != cost
+        ]
+        return [*self.postings.problems, *self.equity.problems, *self.funnel.problems, *sums, *costs]
+
+
+def recount(events: Iterable[Event]) -> Recount:
+    """Count a campaign's events, as `trioarb events` prints them."""
+    books = Recount()
+    for event in events:
+        books.apply(event)
+    return books
