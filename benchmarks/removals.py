@@ -30,6 +30,7 @@ _MACHINE = "tests/execution/test_pair_machine.py::"
 _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
+_LATE = "plugins/trioarb-faults/tests/test_learnt_late.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _FX = "tests/engine/test_fx.py::"
 _LIQUIDATION = "tests/engine/test_liquidation.py::"
@@ -415,6 +416,22 @@ _TRADE = (
         tests=(f"{_RESIDUALS}test_the_figures_of_a_pair_are_those_it_has_without_a_crumb",),
     ),
     Removal(
+        name="trades are corrected",
+        promise="**What is learnt late is the trade's**",
+        file="src/trioarb/execution/executor.py",
+        text="            self._journal.record(corrected)\n",
+        instead="            return\n",
+        tests=(f"{_LATE}test_every_figure_of_a_trade_says_what_the_ledger_does[an exit, one leg]",),
+    ),
+    Removal(
+        name="entries learnt late",
+        promise="has opened its position (`residuals_paired`)",
+        file="src/trioarb/execution/late.py",
+        text="    if long is None or short is None:\n        return []\n",
+        instead="    if long is None or short is None or opened:\n        return []\n",
+        tests=(f"{_LATE}test_what_is_learnt_late_comes_to_what_it_would_have_come_to_in_time[an entry, one leg]",),
+    ),
+    Removal(
         name="residuals are netted",
         promise="**Residuals that hedge each other are netted**",
         file="src/trioarb/execution/netting.py",
@@ -473,9 +490,9 @@ _TRADE = (
     Removal(
         name="residual is named",
         promise="**A RESIDUAL is named**: quantity, asset, venue, average price, mark.",
-        file="src/trioarb/execution/settle.py",
-        text="        average_price=left.average_price,\n        mark_price=left.mark,",
-        instead="        average_price=opened.sell_limit,\n        mark_price=left.mark,",
+        file="src/trioarb/execution/left.py",
+        text="            average_price=self.price,\n            mark_price=self.mark,",
+        instead="            average_price=opened.sell_limit,\n            mark_price=self.mark,",
         tests=(f"{_OUTCOMES}test_what_can_not_be_evened_out_is_a_named_residual[spot]",),
     ),
     Removal(

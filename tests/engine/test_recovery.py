@@ -210,7 +210,9 @@ def test_an_order_without_a_last_word_is_asked_about_before_balances_are_compare
     campaign, records = place.run(resumed=True)
 
     assert not campaign.parts.ledger.open_orders
-    assert sum(isinstance(record.event, model.OrderFilled) for record in records) == 2
+    # The legs of the entry, which had opened its position, and those of its exit.
+    assert sum(isinstance(record.event, model.OrderFilled) for record in records) == 4
+    assert sum(isinstance(record.event, model.ResidualsPaired) for record in records) == 1
     assert campaign.problems == []
     assert campaign.error == ""
 

@@ -13,8 +13,9 @@ import attrs
 import pytest
 from msgspec.structs import replace
 
+from trioarb.execution.late import settle_late
 from trioarb.execution.pair import Finish
-from trioarb.execution.settle import EndedLeg, settle, settle_late
+from trioarb.execution.settle import EndedLeg, settle
 from trioarb.model.event import (
     Event,
     OrderFilled,

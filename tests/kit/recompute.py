@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -82,6 +82,11 @@ class Flow:
                 self.sell_value + value,
                 self.sell_fees + fee,
             )
+
+    def add_all(self, other: Flow) -> None:
+        """Count all of another."""
+        self.add(buying=True, quantity=other.bought, value=other.buy_value, fee=other.buy_fees)
+        self.add(buying=False, quantity=other.sold, value=other.sell_value, fee=other.sell_fees)
 
     @property
     def net(self) -> Fraction:
@@ -164,6 +169,13 @@ class Pair:
     closed: Event | None = None
     ended: bool = False
     reopened: bool = False
+    #: What was learnt of its orders after it had ended, by venue.
+    late: defaultdict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))
+
+    def in_all(self, venue: str) -> Flow:
+        """Return what it traded at a venue, late fills included."""
+        own, late = self.flows[venue], self.late[venue]
+        return Flow(*(getattr(own, one.name) + getattr(late, one.name) for one in fields(Flow)))
 
     @property
     def is_entry(self) -> bool:
@@ -182,8 +194,8 @@ class Pair:
 class Trade:
     """All pairs of one trade.
 
-    ``pnl_usd`` is what they realised, fees included. What its residuals bring later is no part of it, but of the
-    symbol's PnL.
+    ``pnl_usd`` is what they realised, fees included, and what their orders did that was learnt later. What its
+    residuals bring later is no part of it, but of the symbol's PnL.
     """
 
     symbol: str
@@ -199,6 +211,10 @@ class Trade:
     pnl_usd: Fraction = _NONE
     fees_usd: Fraction = _NONE
     is_closed: bool = False
+    #: The residuals that were paired, until their position is opened, and how what was booked of them changed; the
+    #: entry that they are of, if it is closed at once.
+    paired: tuple[Event, Fraction] | None = None
+    once: Pair | None = None
 
 
 @dataclass
@@ -251,6 +267,10 @@ class Books:
         self._differed: Event | None = None
         #: The order whose late word is being recorded, and the residual that has to follow what it resolves.
         self._learning: str | None = None
+        #: The order of which something was learnt, until it is known what that brought; and, by trade, the order and
+        #: the PnL of which a correction is to tell.
+        self._learnt: Order | None = None
+        self._due: dict[str, tuple[Order, Fraction]] = {}
         #: An order that was taken up again after its pair had ended; and the venues whose updates are down.
         self._reopened: str | None = None
         self._unheard: set[str] = set()
@@ -375,6 +395,8 @@ class Books:
         waiting = {residual[_ORDER] for residual in self._residuals.values() if _ORDER in residual}
         for order_id in waiting ^ self.unanswered:
             self._problem(f"is the last event; order {order_id} has not ended, or a residual waits for it in vain")
+        for trade_id in self._due:
+            self._problem(f"is the last event, and nothing says what {trade_id} came to with what was learnt of it")
         for trade_id in set(self._positions) ^ self._marked:
             self._problem(f"is the last event, and {trade_id} is either open and not marked, or marked and not open")
         if self._sized and self._sized != {symbol: self._routed[symbol] for symbol in self._sized}:
@@ -964,6 +986,12 @@ class Books:
             return
         if not order.works:
             self._learning = None
+            self._learnt = order
+            pair = self._pairs[residual["pair_id"]]
+            pair.late[residual["venue"]].add_all(order.late)
+            trade.fees_usd += order.late.fees * self._fx(residual["symbol"])
+            if not pair.is_entry:
+                trade.exits.add_all(order.late)
         trade.left[residual["venue"]] -= _held(residual)
         self._same(event["fees_usd"], order.late.fees * self._fx(residual["symbol"]), "fees_usd")
         pnl = order.late.cash - order.late.fees - number(residual["booked_value"])
@@ -982,12 +1010,77 @@ class Books:
         symbol = resolved["symbol"]
         self._same(resolved["pnl_usd"], pnl * self._fx(symbol), f"pnl_usd of {resolved['residual_id']}")
         self._realise(symbol, pnl * self._fx(symbol), number(resolved["fees_usd"]))
+        order, self._learnt = self._learnt, None
+        if order is not None and (pnl or order.late.fees):
+            self._due[self._pairs[order.event["pair_id"]].event["trade_id"]] = order, pnl * self._fx(symbol)
+
+    def _on_trade_corrected(self, event: Event) -> None:
+        due, trade = self._due.pop(event["trade_id"], None), self.trades[event["trade_id"]]
+        if due is None or (event[_ORDER], event["pair_id"]) != (due[0].event[_ORDER], due[0].event["pair_id"]):
+            self._problem("corrects a trade of which nothing was learnt, or something else")
+            return
+        self._same(event["before_usd"], trade.pnl_usd, "before_usd")
+        trade.pnl_usd += due[1]
+        self._same(event["pnl_usd"], trade.pnl_usd, "pnl_usd")
+        self._same(event["fees_usd"], trade.fees_usd, "fees_usd")
+        self._same(event["late_fees_usd"], due[0].late.fees * self._fx(trade.symbol), "late_fees_usd")
+        if event["had_position"] != (trade.opened is not None):
+            self._problem("is wrong about whether its trade opened a position")
+        if ("realised" in event) != (event["trade_id"] in self._positions):
+            self._problem("is wrong about whether its position is open")
+        elif "realised" in event:
+            self._same(event["realised"], trade.pnl_usd / self._fx(trade.symbol), "realised")
+        self._check_exit_prices(event, trade.exits)
+
+    def _on_residuals_paired(self, event: Event) -> None:
+        pair, trade = self._pairs[event["pair_id"]], self.trades[event["trade_id"]]
+        long, short = self._residuals.pop(event["long_id"], None), self._residuals.pop(event["short_id"], None)
+        if long is None or short is None or not pair.ended or not pair.is_entry or trade.opened is not None:
+            self._problem("opens a position of residuals that are not open, or of no entry")
+            return
+        quantity, change = number(event["quantity"]), _NONE
+        for name, one, sign, venue in (("long", long, 1, trade.long_venue), ("short", short, -1, trade.short_venue)):
+            rest, booked, cost = (event[f"{name}_{key}"] for key in ("rest", "booked_value", "cost_usd"))
+            if _ORDER in one or (one["venue"], one["pair_id"]) != (venue, event["pair_id"]):
+                self._problem("opens a position of residuals that wait for an order, or are elsewhere")
+            held, before = number(one["quantity"]), number(one["booked_value"])
+            self._check_rest(event, held, sign * quantity, number(rest))
+            self._close_to(booked, before * number(rest) / held, f"{name}_booked_value", abs(before))
+            self._close_to(cost, number(one["cost_usd"]) * number(rest) / held, f"{name}_cost_usd")
+            change += number(booked) - before
+            self._shrink(one, rest, booked, cost)
+            trade.left[venue] -= sign * quantity
+        self._same(event["before_usd"], trade.pnl_usd, "before_usd")
+        trade.paired = event, change
+        trade.pnl_usd += number(event["pnl_usd"])
+        self._realise(event["symbol"], number(event["pnl_usd"]), _NONE)
+
+    def _open_paired(self, event: Event, trade: Trade, paired: Event, change: Fraction) -> None:
+        """Two residuals are a position, with its share of what its entry paid and got, late fills included."""
+        pair, fx = self._pairs[paired["pair_id"]], self._fx(trade.symbol)
+        quantity, holds = number(event["quantity"]), pair.event["holds"]
+        long, short = pair.in_all(trade.long_venue), pair.in_all(trade.short_venue)
+        self._same(paired["quantity"], quantity, "quantity")
+        self._close_to(event["buy_price"], long.buy_value / long.bought, "buy_price")
+        self._close_to(event["sell_price"], short.sell_value / short.sold, "sell_price")
+        kept = quantity / short.sold, quantity / long.bought
+        self._close_to(event["cash"], short.sell_value * kept[0] - long.buy_value * kept[1], "cash", long.buy_value)
+        self._close_to(event["fees"], short.sell_fees * kept[0] + long.buy_fees * kept[1], "fees", long.buy_value)
+        kept_usd = (number(event["cash"]) - number(event["fees"])) * fx
+        self._same(paired["pnl_usd"], change * fx - (kept_usd if holds else 0), "pnl_usd of what was paired")
+        self._same(event["realised"], (trade.pnl_usd - (0 if holds else kept_usd)) / fx, "realised")
+        trade.paired, trade.once = None, None if holds else pair
+        trade.opened, trade.opened_ns = event, self._ts_ns
+        self._hold(event, trade, event["symbol"])
 
     # Positions
 
     def _on_position_opened(self, event: Event) -> None:
         trade, symbol = self.trades[event["trade_id"]], event["symbol"]
         pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
+        if trade.paired is not None:
+            self._open_paired(event, trade, *trade.paired)
+            return
         if pair is None or trade.opened is not None or not pair.is_entry:
             self._problem("opens a position without its entry")
             return
@@ -1027,6 +1120,7 @@ class Books:
         self._streaks[event["symbol"]].closed_ns = self._ts_ns
         trade = self.trades[event["trade_id"]]
         pair = next((one for one in self._flying.values() if one.event["trade_id"] == event["trade_id"]), None)
+        pair = trade.once or pair
         once = pair is not None and pair.is_entry and not pair.event["holds"]
         if pair is None or (pair.is_entry and not once) or event["trade_id"] not in self._positions:
             self._problem("closes a position without its exit")
@@ -1038,6 +1132,8 @@ class Books:
             trade.left[trade.short_venue] -= trade.held.quantity
         del self._positions[event["trade_id"]]
         trade.held, trade.is_closed, pair.closed = Held(), True, event
+        if trade.once is not None:
+            self._check_closed(event, trade)
 
     def _check_closed(self, closed: Event, trade: Trade) -> None:
         opened, exits = trade.opened or {}, trade.exits
@@ -1055,14 +1151,17 @@ class Books:
                 self._problem(f"closes {closed[of_trade]} as {of_trade}, but {opened[of_entry]} was opened")
         if closed["opened_at_ns"] != trade.opened_ns:
             self._problem("closes a trade that was opened at another time")
+        self._check_exit_prices(closed, exits)
+
+    def _check_exit_prices(self, event: Event, exits: Flow) -> None:
         for key, value, quantity in (
             ("exit_buy_price", exits.buy_value, exits.bought),
             ("exit_sell_price", exits.sell_value, exits.sold),
         ):
-            if (key in closed) != bool(quantity):
+            if (key in event) != bool(quantity):
                 self._problem(f"has {key} without fills, or fills without it")
             elif quantity:
-                self._close_to(closed[key], value / quantity, key)
+                self._close_to(event[key], value / quantity, key)
 
     def _on_position_marked(self, event: Event) -> None:
         self._marked.add(event["trade_id"])

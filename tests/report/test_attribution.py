@@ -21,6 +21,8 @@ from trioarb.model.event import (
     PairOpened,
     PositionClosed,
     Record,
+    ResidualsPaired,
+    TradeCorrected,
 )
 from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
@@ -30,6 +32,7 @@ from trioarb.report.attribution import attribution
 from trioarb.report.rows import Rows
 from trioarb.report.trade_timeline import TradeTimeline
 from trioarb.state.attribution import Attributed, Attributions
+from trioarb.state.ledger import Ledger
 from trioarb.state.state import State
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
@@ -49,6 +52,9 @@ def over(records: Stream) -> dict[str, Attributed]:
     folds = Folds([Attributions(lambda trade: found.update({trade.trade_id: trade}))])
     for record in records:
         folds.apply(record)
+        match record.event:
+            case TradeCorrected(trade_id=trade_id) as event if trade_id in found:
+                found[trade_id] = found[trade_id].corrected(event)
     return found
 
 
@@ -68,6 +74,11 @@ def test_the_parts_of_every_trade_sum_to_what_it_earned(name: str) -> None:
             earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.pnl_usd)
         elif isinstance(record.event, FundingPaid) and record.event.trade_id is not None:
             earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.amount_usd)
+        elif isinstance(record.event, TradeCorrected):
+            earned[record.event.trade_id] = record.event.pnl_usd
+            closed.pop(record.event.trade_id, None)
+        elif isinstance(record.event, ResidualsPaired):
+            earned[record.event.trade_id] = EXACT.add(earned[record.event.trade_id], record.event.pnl_usd)
         elif isinstance(record.event, PositionClosed):
             closed[record.event.trade_id] = record.event.pnl_usd
 
@@ -109,10 +120,11 @@ def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name
     for record in stream(name):
         folds.apply(record)
         state.apply(record)
+    made.finish(Ledger())
 
     assert len(rows) == state.statistics.closed + state.statistics.unwound_count
     for trade_id, row in rows.items():
-        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding")
+        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding", "late")
         found = total(row.get(f"{part}_usd", 0) for part in parts)
         assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
         assert (row["reason"] == "unwound") == (row["quantity"] == 0)

@@ -17,6 +17,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.number import EXACT, text
@@ -81,6 +82,8 @@ def test_a_trade_s_profit_is_the_sum_of_its_parts(name: str) -> None:
                     pnl_usd = EXACT.add(pnl_usd, amount)
                 case ResidualTaken(residual_id=of, pnl_usd=amount) if of in left:
                     pnl_usd = EXACT.add(pnl_usd, amount)
+                case ResidualsPaired(trade_id=of, pnl_usd=amount) if of == trade_id:
+                    pnl_usd = EXACT.add(pnl_usd, amount)
                 case ResidualsNetted(short_id=of, pnl_usd=amount) if of in left:
                     pnl_usd = EXACT.add(pnl_usd, amount)
         for amount in told.parts_usd().values():
@@ -116,7 +119,8 @@ def test_an_order_of_unknown_fate_is_told_until_it_is_learnt() -> None:
     resolved = next(number for number, line in enumerate(told) if line.startswith("residual p1.2 resolved"))
     assert unanswered < learnt < resolved
     assert any("residual p1.2.late" in line for line in told[resolved:])
-    assert any(line.startswith("residuals, at their value") for line in told)
+    assert any(line == "3.96 of p1.1 and p1.2.late are what p1 wanted: -1.2654576 USD" for line in told), told
+    assert any(line.startswith("late fills: sold") for line in told)
 
 
 def test_an_open_position_is_told_with_its_mark() -> None:
@@ -180,8 +184,11 @@ def test_a_symbol_s_timeline_has_its_funnel_refusals_and_trades() -> None:
 
 
 def test_the_overview_says_how_it_ended_and_what_is_left() -> None:
-    lines = overview(stream("entry learnt late"))
+    records = stream("entry learnt late")
+    lines = overview(records)
     assert lines[1].endswith("UTC, ended by end_of_data")
+    assert not [line for line in lines if line.startswith("Left: ")]
+    lines = overview(records[: places(records, ResidualsPaired)[0]])
     assert [line for line in lines if line.startswith("Left: ")] == [
         "Left: p1.1 (BTCUSDT, t1): long 3.96 BTC at a, 396.3960 USD",
         "Left: p1.2.late (BTCUSDT, t1): short 3.96 BTC at b, 399.9600 USD",

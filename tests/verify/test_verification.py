@@ -49,6 +49,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualOffered,
     ResidualResolved,
+    ResidualsPaired,
     ResidualTaken,
     RouteCounted,
     StopCleared,
@@ -122,9 +123,12 @@ def test_the_facts_of_a_journal() -> None:
     assert facts.closed == len(places(records, PositionClosed))
     assert facts.orders == len(places(records, OrderSubmitted))
     assert facts.fills == len(places(records, OrderFilled))
-    results = [one.event.pnl_usd for one in records if isinstance(one.event, PairEnded | ResidualResolved)]
+    results = [
+        one.event.pnl_usd for one in records if isinstance(one.event, PairEnded | ResidualResolved | ResidualsPaired)
+    ]
     assert facts.pnl_usd == sum(results)
-    assert [left.residual_id for left in facts.residuals] == ["p1.1", "p1.2.late"]
+    assert [left.residual_id for left in facts.residuals] == []
+    assert verified(records[: places(records, ResidualsPaired)[0]]).facts.residuals != ()
     assert facts.open_positions == facts.in_flight == facts.unknown_orders == ()
     assert verified(stream("resumed")).facts.stretches == 2
     assert verified(stream("position kept")).facts.open_positions == ("t1", "t2")

@@ -100,6 +100,7 @@ class ExchangeTier(GuardTier):
             event.ResidualResolved: self._residual_resolved,
             event.ResidualTaken: self._residual_taken,
             event.ResidualsNetted: self._residuals_netted,
+            event.ResidualsPaired: self._residuals_netted,
             event.PairEnded: self._pair_ended,
         }
         self.folds = frozenset(self._handlers)
@@ -212,7 +213,7 @@ class ExchangeTier(GuardTier):
             self._at(taken.venue).last_priced.discard(taken.residual_id)
         self._lose([taken.venue], taken.pnl_usd, now_ns)
 
-    def _residuals_netted(self, netted: event.ResidualsNetted, _: int) -> None:
+    def _residuals_netted(self, netted: event.ResidualsNetted | event.ResidualsPaired, _: int) -> None:
         for residual_id, rest, _booked, _cost in netted.rests:
             if not rest:
                 venue = self._residual_at.pop(residual_id)

@@ -81,7 +81,7 @@ class GlobalTier(GuardTier):
         {
             *(event.GuardTripped, event.Decided, event.StopCleared),
             *(event.PairEnded, event.ResidualResolved, event.ResidualTaken),
-            *(event.ResidualsNetted, event.FundingPaid, event.MarketsMarked),
+            *(event.ResidualsNetted, event.ResidualsPaired, event.FundingPaid, event.MarketsMarked),
         }
     )
     reacts = frozenset(
@@ -151,6 +151,8 @@ class GlobalTier(GuardTier):
                 self._course.realised_usd = EXACT.add(self._course.realised_usd, pnl_usd)
                 if not self._risk.open_positions():
                     self._course.see(self._course.realised_usd, record.ts_ns)
+            case event.ResidualsPaired(pnl_usd=pnl_usd):  # the position that has the rest of it comes next
+                self._course.realised_usd = EXACT.add(self._course.realised_usd, pnl_usd)
             case event.MarketsMarked(unrealised_usd=unrealised):
                 worth = self._course.realised_usd
                 for amount in unrealised.values():

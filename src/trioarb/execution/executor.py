@@ -14,24 +14,28 @@ from msgspec.structs import replace
 from trioarb.config.schema import Execution, ResidualPolicy
 from trioarb.errors import VenueError
 from trioarb.execution.flight import Flight, order_of
+from trioarb.execution.late import correct, pair_up, residual_of_reopened, settle_late
 from trioarb.execution.liquidating import Liquidator
 from trioarb.execution.lives import Lives
 from trioarb.execution.loop import LoopEnd
-from trioarb.execution.loops import Loops
+from trioarb.execution.loops import Loops, is_loop
 from trioarb.execution.netting import netted
-from trioarb.execution.offering import offer, taken_along
+from trioarb.execution.offering import is_offered, offer, taken_along
 from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdraw, balanced, next_step
 from trioarb.execution.quoter import Quoted, Quoter
 from trioarb.execution.sender import Sender, not_sent
-from trioarb.execution.settle import EndedLeg, residual_of_reopened, settle, settle_late
+from trioarb.execution.settle import EndedLeg, settle
+from trioarb.execution.working import is_workable
 from trioarb.journal.journal import Journal
 from trioarb.model.event import (
+    Event,
     Intent,
     OrderFilled,
     OrderReopened,
     PairOpened,
     ResidualLeft,
     ResidualOffered,
+    ResidualResolved,
     ResidualWorked,
     TransactionLeg,
     TransactionOpened,
@@ -275,18 +279,39 @@ class Executor:
         submitted, market = order.submitted, self._markets[order.submitted.symbol]
         residuals = self._trades.residuals.values()
         residual = next((one for one in residuals if one.client_order_id == submitted.client_order_id), None)
+        changes: Sequence[Event]
         if self._loops.is_cross(order):
-            for change in self._loops.settle_late(order, residual):
-                self._journal.record(change)
+            changes = self._loops.settle_late(order, residual)
+        else:
+            changes = settle_late(
+                order,
+                residual,
+                market.instruments[submitted.venue if residual is None else residual.venue],
+                market.valued,
+                market.last_valued,
+                usd_per_quote=market.usd_per_quote,
+            )
+        for change in changes:
+            self._journal.record(change)
+        if changes and isinstance(changes[0], ResidualResolved):
+            self._correct_trade(order, changes[0])
+
+    def _correct_trade(self, order: OpenOrder, resolved: ResidualResolved) -> None:
+        """Record what the trade of an order has come to by what was just learnt, and the position that it opened."""
+        flows, trades = order.pair, self._trades
+        opened, market = flows.opened, self._markets[flows.opened.symbol]
+        corrected = correct(order, resolved, trades.open_position(opened.trade_id), market.usd_per_quote)
+        if corrected is not None:
+            self._journal.record(corrected)
+        if is_loop(opened) or order.submitted.purpose is Purpose.WORK:
             return
-        for change in settle_late(
-            order,
-            residual,
-            market.instruments[submitted.venue if residual is None else residual.venue],
-            market.valued,
-            market.last_valued,
-            usd_per_quote=market.usd_per_quote,
-        ):
+        free = [
+            one
+            for one in trades.residuals.values()
+            if one.pair_id == opened.pair_id and is_workable(one) and not is_offered(trades, one)
+        ]
+        venues = market.instruments[opened.buy_venue], market.instruments[opened.sell_venue]
+        for change in pair_up(flows, free, venues, now_ns=self._time.now_ns(), usd_per_quote=market.usd_per_quote):
             self._journal.record(change)
 
     def settle_learnt(self) -> None:

@@ -11,9 +11,9 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
+from trioarb.execution.left import Left, side_of
 from trioarb.execution.loop import LoopEnd, LoopFlows
 from trioarb.model.event import (
-    DustLeft,
     Event,
     OrderSubmitted,
     PairEnded,
@@ -42,65 +42,18 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
     touch: Callable[[str], Touch | None]
     last_touch: Callable[[str], Touch | None]
 
-
-class _Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A one-sided quantity of an asset, what it cost or brought for a unit, and what it is worth."""
-
-    home: Home
-    venue: str
-    quantity: Decimal
-    price: Decimal
-    possible: bool = False
-    client_order_id: str | None = None
-
-    @property
-    def mark(self) -> Decimal | None:
-        return _side_of(self.home.touch(self.venue), self.quantity)
-
-    @property
-    def last_mark(self) -> Decimal | None:
-        return _side_of(self.home.last_touch(self.venue), self.quantity) if self.mark is None else None
-
-    @property
-    def value(self) -> Decimal:
-        if self.possible:
-            return ZERO
-        known = (mark for mark in (self.mark, self.last_mark) if mark is not None)
-        return _multiply(self.quantity, next(known, self.price))
-
-    def cost_usd(self, usd_per_quote: Decimal) -> Decimal:
-        return _multiply(_multiply(self.quantity.copy_abs(), self.price), usd_per_quote)
-
-    def residual(self, residual_id: str, opened: TransactionOpened, usd_per_quote: Decimal) -> ResidualLeft:
-        return ResidualLeft(
-            residual_id=residual_id,
-            pair_id=opened.pair_id,
-            trade_id=opened.trade_id,
-            symbol=self.home.symbol,
-            venue=self.venue,
-            asset=self.home.base,
-            quantity=self.quantity,
-            average_price=self.price,
-            mark_price=self.mark,
-            last_price=self.last_mark,
-            cost_usd=self.cost_usd(usd_per_quote),
-            unknown=self.client_order_id is not None,
-            possible=self.possible,
-            booked_value=self.value,
-            client_order_id=self.client_order_id,
-        )
-
-    def dust(self, opened: TransactionOpened, usd_per_quote: Decimal) -> DustLeft:
-        return DustLeft(
-            pair_id=opened.pair_id,
-            trade_id=opened.trade_id,
-            symbol=self.home.symbol,
-            venue=self.venue,
-            asset=self.home.base,
-            quantity=self.quantity,
-            price=self.price,
-            booked_value=self.value,
-            cost_usd=self.cost_usd(usd_per_quote),
+    def left(self, venue: str, quantity: Decimal, price: Decimal, client_order_id: str | None = None) -> Left:
+        """Return so much of its asset, which cost or brought so much a unit."""
+        mark = side_of(self.touch(venue), quantity)
+        return Left(
+            symbol=self.symbol,
+            venue=venue,
+            asset=self.base,
+            quantity=quantity,
+            price=price,
+            mark=mark,
+            last_mark=side_of(self.last_touch(venue), quantity) if mark is None else None,
+            client_order_id=client_order_id,
         )
 
 
@@ -122,17 +75,17 @@ def settle_loop(
     assert isinstance(opened, TransactionOpened)
     home, other = loop.home_leg, loop.other_leg
     left = [
-        _Left(home=homes[leg.symbol], venue=leg.venue, quantity=quantity, price=leg.limit or ZERO)
+        homes[leg.symbol].left(leg.venue, quantity, leg.limit or ZERO)
         for leg, quantity in ((home, loop.left_at_home), (other, loop.left_of_bridge))
         if quantity
     ]
-    residuals, crumbs = list[_Left](), list[_Left]()
+    residuals, crumbs = list[Left](), list[Left]()
     for one in left:
-        order = next((order for order in unknown if order.symbol == one.home.symbol), None)
+        order = next((order for order in unknown if order.symbol == one.symbol), None)
         if order is not None:
             one = msgspec.structs.replace(one, client_order_id=order.client_order_id)
             unknown = [other for other in unknown if other is not order]
-        is_kept = order is not None or one.home.symbol in end.residuals
+        is_kept = order is not None or one.symbol in end.residuals
         (residuals if is_kept else crumbs).append(one)
     residuals += [_possible(opened, homes, order) for order in unknown]
     with localcontext(EXACT):
@@ -163,7 +116,7 @@ def settle_loop(
             sold=sold,
             pnl_usd=_multiply(pnl, usd_per_quote),
             fees_usd=fees_usd,
-            dust=sum((abs(one.quantity) for one in crumbs if one.home.symbol == opened.symbol), ZERO),
+            dust=sum((abs(one.quantity) for one in crumbs if one.symbol == opened.symbol), ZERO),
             dust_value_usd=_multiply(dust_value, usd_per_quote),
         )
     )
@@ -226,18 +179,13 @@ def _closed(
     )
 
 
-def _possible(opened: TransactionOpened, homes: Mapping[str, Home], order: Order | OrderSubmitted) -> _Left:
+def _possible(opened: TransactionOpened, homes: Mapping[str, Home], order: Order | OrderSubmitted) -> Left:
     """Return what an order may have bought or sold; of the cross, at home."""
     symbol = order.symbol if order.symbol in homes else opened.symbol
     limits = {leg.symbol: leg.limit or ZERO for leg in opened.legs}
-    return _Left(
-        home=homes[symbol],
-        venue=order.venue,
-        quantity=order.quantity if order.side is Side.BUY else EXACT.minus(order.quantity),
-        price=limits[symbol],
-        possible=True,
-        client_order_id=order.client_order_id,
-    )
+    quantity = order.quantity if order.side is Side.BUY else EXACT.minus(order.quantity)
+    left = homes[symbol].left(order.venue, quantity, limits[symbol], order.client_order_id)
+    return msgspec.structs.replace(left, possible=True)
 
 
 def residual_of_cross(order: OpenOrder, homes: Mapping[str, Home], usd_per_quote: Decimal) -> ResidualLeft:
@@ -265,11 +213,7 @@ def settle_cross_late(
         raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
     home, _, other = opened.legs
     moved = ((home, late.net), (other, EXACT.subtract(late.cash, late.fees)))
-    left = [
-        _Left(home=homes[leg.symbol], venue=leg.venue, quantity=quantity, price=leg.limit or ZERO)
-        for leg, quantity in moved
-        if quantity
-    ]
+    left = [homes[leg.symbol].left(leg.venue, quantity, leg.limit or ZERO) for leg, quantity in moved if quantity]
     with localcontext(EXACT):
         pnl = sum((one.value for one in left), ZERO) - residual.booked_value
         fees = late.fees * (other.limit or ZERO)
@@ -283,11 +227,6 @@ def settle_cross_late(
         )
     ]
     for one in left:
-        what = "late" if one.home.symbol == home.symbol else "bridge"
+        what = "late" if one.symbol == home.symbol else "bridge"
         events.append(one.residual(f"{residual.residual_id}.{what}", opened, usd_per_quote))
     return events
-
-
-def _side_of(touch: Touch | None, quantity: Decimal) -> Decimal | None:
-    """Return what a long quantity would be sold at, and a short one bought back."""
-    return None if touch is None else touch.bid if quantity > 0 else touch.ask

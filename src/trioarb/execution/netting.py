@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 from trioarb.model.event import ResidualLeft, ResidualsNetted
 from trioarb.model.number import EXACT, share
 
-__all__ = ["netted", "to_net"]
+__all__ = ["less", "netted", "to_net"]
 
 
 def to_net(
@@ -33,8 +33,8 @@ def netted(long: ResidualLeft, short: ResidualLeft, usd_per_quote: Decimal) -> R
     """Return the event that nets as much of both as there is of the smaller one."""
     quantity = min(long.quantity, abs(short.quantity))
     with localcontext(EXACT):
-        long_booked, long_cost = _less(long, quantity)
-        short_booked, short_cost = _less(short, quantity)
+        long_booked, long_cost = less(long, quantity)
+        short_booked, short_cost = less(short, quantity)
         change = long_booked + short_booked - long.booked_value - short.booked_value
         return ResidualsNetted(
             symbol=long.symbol,
@@ -52,8 +52,8 @@ def netted(long: ResidualLeft, short: ResidualLeft, usd_per_quote: Decimal) -> R
         )
 
 
-def _less(residual: ResidualLeft, quantity: Decimal) -> tuple[Decimal, Decimal]:
-    """Return what the rest is booked at, and its exposure. In exact arithmetic."""
+def less(residual: ResidualLeft, quantity: Decimal) -> tuple[Decimal, Decimal]:
+    """Return what is booked of a residual without so much of it, and its exposure. In exact arithmetic."""
     held = abs(residual.quantity)
     booked = residual.booked_value - share(residual.booked_value, quantity, held)
     return booked, residual.cost_usd - share(residual.cost_usd, quantity, held)

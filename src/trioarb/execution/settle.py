@@ -12,28 +12,25 @@ from decimal import Decimal, localcontext
 import msgspec
 from msgspec.structs import replace
 
+from trioarb.execution.left import Left, cost_usd, side_of, still_possible
 from trioarb.execution.pair import Finish
 from trioarb.model.event import (
-    DustLeft,
     Event,
     Intent,
-    OrderSubmitted,
     PairEnded,
     PositionClosed,
     PositionOpened,
     PositionReduced,
-    ResidualLeft,
-    ResidualResolved,
 )
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO, per_unit, share
-from trioarb.model.order import Order, Purpose, Side
+from trioarb.model.order import Order
 from trioarb.model.trade import ExitReason, PairOutcome, Position
 from trioarb.quotes.board import Touch
-from trioarb.state.trades import Flow, OpenOrder, PairFlows, TradeTotals
+from trioarb.state.trades import Flow, PairFlows, TradeTotals
 from trioarb.strategy.leg import least
 
-__all__ = ["EndedLeg", "residual_of_reopened", "settle", "settle_late"]
+__all__ = ["EndedLeg", "settle"]
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
@@ -85,11 +82,11 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
 
     def mark(self, quantity: Decimal) -> Decimal | None:
         """Return at what a long or (below zero) short quantity could be traded away now."""
-        return _side_of(self.touch(self.venue), quantity)
+        return side_of(self.touch(self.venue), quantity)
 
     def last_mark(self, quantity: Decimal) -> Decimal | None:
         """Return at what it could be traded away when that was known last, if it isn't known now."""
-        return _side_of(self.last_touch(self.venue), quantity) if self.mark(quantity) is None else None
+        return side_of(self.last_touch(self.venue), quantity) if self.mark(quantity) is None else None
 
     def kept(self, quantity: Decimal) -> tuple[Decimal, Decimal]:
         """Return the cash and the fees, as the pair counts them, of what an entry's leg keeps with a position."""
@@ -100,7 +97,7 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
             cash, fees = share(flow.sell_value, quantity, flow.sold), share(flow.sell_fees, quantity, flow.sold)
         return self.counted(cash), self.counted(fees)
 
-    def beyond(self, hedged: Decimal) -> _Left | None:
+    def beyond(self, hedged: Decimal) -> Left | None:
         """Return what is held here beyond what is hedged."""
         quantity = _subtract(self.held, _multiply(hedged, self.sign))
         if not quantity:
@@ -113,43 +110,16 @@ class EndedLeg(msgspec.Struct, frozen=True, kw_only=True):
         if price is None:
             price = _average(flow.buy_value, flow.bought) if quantity > 0 else _average(flow.sell_value, flow.sold)
         assert price is not None
-        return _Left(
+        return Left(
+            symbol=self.instrument.symbol,
             venue=self.venue,
+            asset=self.instrument.base,
             quantity=quantity,
-            average_price=price,
+            price=price,
             mark=self.mark(quantity),
             last_mark=self.last_mark(quantity),
             usd_per_quote=self.usd_per_quote,
         )
-
-
-class _Left(msgspec.Struct, frozen=True, kw_only=True):
-    """A one-sided quantity: long on one venue if positive, short if negative; and what it is worth.
-
-    ``unknown``: an order there never got an answer. ``possible``: it may not even exist, and has no value.
-    """
-
-    venue: str
-    quantity: Decimal
-    average_price: Decimal
-    mark: Decimal | None = None
-    last_mark: Decimal | None = None
-    unknown: bool = False
-    possible: bool = False
-    client_order_id: str | None = None
-    usd_per_quote: Decimal | None = None
-
-    @property
-    def value(self) -> Decimal:
-        if self.possible:
-            return ZERO
-        known = (mark for mark in (self.mark, self.last_mark) if mark is not None)
-        return _multiply(self.quantity, next(known, self.average_price))
-
-    @property
-    def counted(self) -> Decimal:
-        """Its value in what the pair counts in."""
-        return self.value if self.usd_per_quote is None else _multiply(self.value, self.usd_per_quote)
 
 
 def settle(
@@ -177,7 +147,7 @@ def settle(
     if position is None or not unknown:
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
     worth_usd = (
-        _exposure(hedged, max(leg.counted(leg.limit_counted) for leg in legs), usd_per_quote) if opened.holds else ZERO
+        cost_usd(hedged, max(leg.counted(leg.limit_counted) for leg in legs), usd_per_quote) if opened.holds else ZERO
     )
     is_dust = 0 < worth_usd < dust_usd and all(hedged < least(leg.instrument, leg.limit) for leg in legs)
     kept, dust = (ZERO, hedged) if is_dust else (hedged, ZERO)
@@ -217,10 +187,9 @@ def settle(
     if left and not finish.is_dust:
         outcome = PairOutcome.RESIDUAL
         events += (
-            _residual(one, f"{opened.pair_id}.{number}", opened, legs[0].instrument.base, usd_per_quote)
-            for number, one in enumerate(left, 1)
+            one.residual(f"{opened.pair_id}.{number}", opened, usd_per_quote) for number, one in enumerate(left, 1)
         )
-    events += (_dust(one, opened, legs[0].instrument.base, usd_per_quote) for one in crumbs)
+    events += (one.dust(opened, usd_per_quote) for one in crumbs)
     events.append(
         PairEnded(
             pair_id=opened.pair_id,
@@ -237,86 +206,6 @@ def settle(
         )
     )
     return events
-
-
-def settle_late(
-    order: OpenOrder,
-    residual: ResidualLeft | None,
-    instrument: Instrument,
-    touch: Callable[[str], Touch | None],
-    last_touch: Callable[[str], Touch | None],
-    *,
-    usd_per_quote: Decimal,
-) -> list[Event]:
-    """Return what changes once the fate of an order is known whose pair had ended without it.
-
-    ``order`` has its late fills by now. ``residual`` is what was left for its sake: it is resolved, and what really is
-    left of it takes its place.
-    """
-    late, submitted = order.late, order.submitted
-    reason = "the fate of its order was learnt"
-    if submitted.purpose is Purpose.WORK:
-        reason = "it was traded away" if late.net else "the order to trade it away filled nothing"
-        if residual is not None and late.net * residual.quantity > 0:
-            reason = "it was made large enough to be traded away"
-    if residual is None:
-        if not late.net:
-            return []
-        raise AssertionError(f"{submitted.client_order_id} filled late, but no residual stands for it")
-    before = ZERO if residual.possible else residual.quantity
-    leg = EndedLeg(
-        instrument=instrument,
-        sign=1,
-        flow=late,
-        limit=submitted.limit_price,
-        touch=touch,
-        last_touch=last_touch,
-        before=before,
-        price=residual.average_price,
-    )
-    left = leg.beyond(ZERO)
-    if left and left.mark is None and left.last_mark is None and left.quantity * residual.quantity > 0:
-        # After a resume nothing else is known of a side that was withdrawn.
-        left = replace(left, last_mark=residual.last_price if residual.mark_price is None else residual.mark_price)
-    with localcontext(EXACT):
-        realised = late.cash - late.fees + (left.value if left else ZERO) - residual.booked_value
-    events: list[Event] = [
-        ResidualResolved(
-            residual_id=residual.residual_id,
-            symbol=submitted.symbol,
-            reason=reason,
-            pnl_usd=_multiply(realised, usd_per_quote),
-            fees_usd=_multiply(late.fees, usd_per_quote),
-        )
-    ]
-    if left:
-        next_id = _next_id(residual, submitted)
-        rest = _residual(left, next_id, order.pair.opened, instrument.base, usd_per_quote)
-        events.append(replace(rest, symbol=residual.symbol))
-    return events
-
-
-def _next_id(residual: ResidualLeft, submitted: OrderSubmitted) -> str:
-    """Return the id of what is left of a residual once the last word of an order has come."""
-    if submitted.purpose is not Purpose.WORK:
-        return f"{residual.residual_id}.late"
-    return f"{residual.residual_id.partition('.w')[0]}.w{submitted.client_order_id.rpartition('-')[2]}"
-
-
-def residual_of_reopened(
-    order: OpenOrder, base: str, usd_per_quote: Decimal, fx_rate: Decimal | None = None
-) -> ResidualLeft:
-    """Return what stands for an order that its venue took up again after its pair had ended, until its last word.
-
-    ``fx_rate``: what a unit of its quote asset is in the symbol's, if that is another.
-    """
-    submitted, opened = order.submitted, order.pair.opened
-    left = _possible(submitted)
-    price = left.average_price if fx_rate is None else _multiply(left.average_price, fx_rate)
-    left = replace(left, quantity=order.unfilled.copy_sign(left.quantity), average_price=price)
-    number = submitted.client_order_id.rpartition("-")[2]
-    residual = _residual(left, f"{opened.pair_id}.{number}.{order.reopened}", opened, base, usd_per_quote)
-    return replace(residual, symbol=submitted.symbol)
 
 
 def _opened(
@@ -344,7 +233,7 @@ def _opened(
         cash=cash,
         fees=fees,
         realised=realised,
-        exposure_usd=_exposure(quantity, max(long.counted(buy_price), short.counted(sell_price)), usd_per_quote),
+        exposure_usd=cost_usd(quantity, max(long.counted(buy_price), short.counted(sell_price)), usd_per_quote),
     )
 
 
@@ -408,7 +297,7 @@ def _left_open(
             cash=cash,
             fees=fees,
             realised=realised_so_far,
-            exposure_usd=_exposure(
+            exposure_usd=cost_usd(
                 rest, max(long.counted(position.buy_price), short.counted(position.sell_price)), usd_per_quote
             ),
         )
@@ -421,41 +310,7 @@ def _reason(flows: PairFlows) -> ExitReason:
     return flows.opened.reason
 
 
-def _residual(left: _Left, residual_id: str, opened: Intent, base: str, usd_per_quote: Decimal) -> ResidualLeft:
-    return ResidualLeft(
-        residual_id=residual_id,
-        pair_id=opened.pair_id,
-        trade_id=opened.trade_id,
-        symbol=opened.symbol,
-        venue=left.venue,
-        asset=base,
-        quantity=left.quantity,
-        average_price=left.average_price,
-        mark_price=left.mark,
-        last_price=left.last_mark,
-        cost_usd=_exposure(left.quantity.copy_abs(), left.average_price, left.usd_per_quote or usd_per_quote),
-        unknown=left.unknown,
-        possible=left.possible,
-        booked_value=left.value,
-        client_order_id=left.client_order_id,
-    )
-
-
-def _dust(left: _Left, opened: Intent, base: str, usd_per_quote: Decimal) -> DustLeft:
-    return DustLeft(
-        pair_id=opened.pair_id,
-        trade_id=opened.trade_id,
-        symbol=opened.symbol,
-        venue=left.venue,
-        asset=base,
-        quantity=left.quantity,
-        price=left.average_price,
-        booked_value=left.value,
-        cost_usd=_exposure(left.quantity.copy_abs(), left.average_price, left.usd_per_quote or usd_per_quote),
-    )
-
-
-def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order], legs: Sequence[EndedLeg]) -> list[_Left]:
+def _with_unknown(left: Iterable[Left], unknown: Sequence[Order], legs: Sequence[EndedLeg]) -> list[Left]:
     """Return what is left, with what orders of unknown fate may have changed.
 
     An order at a venue where something is left was to take that away: what is left there waits for its fate. Of
@@ -463,37 +318,28 @@ def _with_unknown(left: Iterable[_Left], unknown: Sequence[Order], legs: Sequenc
     """
     result = list(left)
     for order in unknown:
-        at = next((at for at, one in enumerate(result) if one.venue == order.venue and not one.unknown), None)
+        at = next((at for at, one in enumerate(result) if one.venue == order.venue and not one.client_order_id), None)
         if at is None:
             rates = (leg.usd_per_quote for leg in legs if leg.venue == order.venue)
-            result.append(replace(_possible(order), usd_per_quote=next(rates, None)))
+            possible = still_possible(order, legs[0].instrument.base)
+            result.append(replace(possible, usd_per_quote=next(rates, None)))
         else:
-            result[at] = replace(result[at], unknown=True, client_order_id=order.client_order_id)
+            result[at] = replace(result[at], client_order_id=order.client_order_id)
     return result
 
 
-def _possible(order: Order | OrderSubmitted) -> _Left:
-    quantity = order.quantity if order.side is Side.BUY else -order.quantity
-    return _Left(
-        venue=order.venue,
-        quantity=quantity,
-        average_price=order.limit_price,
-        unknown=True,
-        possible=True,
-        client_order_id=order.client_order_id,
-    )
-
-
-def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[_Left]:
+def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[Left]:
     """Return so much on every leg, at what it would bring, long at the bid and short at the ask; 0 without a mark."""
     found = [(leg, _multiply(quantity, leg.sign)) for leg in legs]
     marks = [leg.mark(held) for leg, held in found]
     known = None not in marks
     return [
-        _Left(
+        Left(
+            symbol=leg.instrument.symbol,
             venue=leg.venue,
+            asset=leg.instrument.base,
             quantity=held,
-            average_price=leg.price or leg.average or leg.limit_counted,
+            price=leg.price or leg.average or leg.limit_counted,
             mark=mark,
             possible=not known,
             usd_per_quote=leg.usd_per_quote,
@@ -502,14 +348,5 @@ def _crumbs(legs: Sequence[EndedLeg], quantity: Decimal) -> list[_Left]:
     ]
 
 
-def _side_of(touch: Touch | None, quantity: Decimal) -> Decimal | None:
-    """Return what a long quantity would be sold at, and a short one bought back."""
-    return None if touch is None else touch.bid if quantity > 0 else touch.ask
-
-
 def _average(value: Decimal, quantity: Decimal) -> Decimal | None:
     return per_unit(value, quantity) if quantity else None
-
-
-def _exposure(quantity: Decimal, price: Decimal, usd_per_quote: Decimal) -> Decimal:
-    return _multiply(_multiply(quantity, price), usd_per_quote)

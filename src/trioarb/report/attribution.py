@@ -23,6 +23,7 @@ NAMES = {
     "fees_usd": "fees",
     "left_usd": "residuals, dust",
     "funding_usd": "funding, interest",
+    "late_usd": "learnt late",
 }
 
 

@@ -29,10 +29,12 @@ from trioarb.model.event import (
     Record,
     ResidualLeft,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     SymbolQuarantined,
     SymbolRestarted,
     SymbolRetired,
+    TradeCorrected,
     UniverseRefreshed,
     UpdatesDown,
     UpdatesUp,
@@ -160,6 +162,21 @@ def _liquidate(liquidated: ContractsLiquidated, _: int) -> _Line:
     return "error", "a venue closed contracts by force", details
 
 
+def _pair_up(paired: ResidualsPaired, _: int) -> _Line:
+    details = {"symbol": paired.symbol, "trade": paired.trade_id, "quantity": text(paired.quantity)}
+    return "info", "an entry had opened a position", details
+
+
+def _correct(corrected: TradeCorrected, _: int) -> _Line:
+    details = {
+        "symbol": corrected.symbol,
+        "trade": corrected.trade_id,
+        "pnl_usd": text(corrected.pnl_usd),
+        "before_usd": text(corrected.before_usd),
+    }
+    return "info", "trade corrected, an order of it was learnt late", details
+
+
 def _trip(tripped: GuardTripped, _: int) -> _Line:
     if tripped.answer is Answer.STOP:  # the decision that follows says it
         return None
@@ -267,6 +284,8 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     DustLeft: _leave_dust,
     ResidualTaken: _take,
     ResidualsNetted: _net,
+    ResidualsPaired: _pair_up,
+    TradeCorrected: _correct,
     ResidualLeft: _leave,
     GuardTripped: _trip,
     LossCarried: _carry,

@@ -38,13 +38,15 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     RouteCounted,
+    TradeCorrected,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import PairKind
 from trioarb.report.schema import TABLES
-from trioarb.state.attribution import Attributed, Attributions
+from trioarb.state.attribution import Attributed, Attributions, late_usd_of
 from trioarb.state.ledger import Ledger
 from trioarb.state.markouts import gains_of, in_bps
 from trioarb.state.missed import Missed
@@ -55,6 +57,8 @@ __all__ = ["Rows"]
 #: Takes a table's name and a row of it, by column.
 Put = Callable[[str, Mapping[str, Any]], None]
 
+#: Why a trade is over that opened no position.
+_UNWOUND = "unwound"
 _NAMES = {table.name: [column.name for column in table.columns] for table in TABLES}
 
 
@@ -88,6 +92,8 @@ class Rows(Folding):
         self._opened: dict[str, PositionOpened] = {}
         #: Rows of trades that are over, until what pairs left is known too; and what they were made of.
         self._over: dict[str, dict[str, Any]] = {}
+        #: Those that may be corrected: over lately, and when; or with an order without a last word.
+        self._told: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
         self._attributed: dict[str, Attributed] = {}
         self._missed = Missed()
         attributions = Attributions(lambda trade: self._attributed.update({trade.trade_id: trade}))
@@ -99,7 +105,9 @@ class Rows(Folding):
         for order in tuple(self._orders.values()):
             self._end(order, order.status, None)
         for trade_id in tuple(self._over):
-            self._end_trade(trade_id)
+            self._end_trade(trade_id, 0)
+        for _, row in self._told.values():
+            self._put_trade(row)
         for (route, reason), one in sorted(self._missed.edges.items()):
             self._put("missed", structs.asdict(route) | attrs.asdict(one) | _row(reason=reason))
         for venue, assets in ledger.balances().items():
@@ -123,17 +131,44 @@ class Rows(Folding):
         entry = self._entries.pop(ended.trade_id, None)
         if entry is not None and ended.trade_id not in self._opened and ended.trade_id not in self._over:
             opened, opened_ns = entry
-            if ended.pnl_usd:
-                ours = _row(seq=record.seq, opened=opened_ns, closed=record.ts_ns, quantity=ZERO, reason="unwound")
-                self._over[ended.trade_id] = _fields(opened, "trades") | _fields(ended, "trades") | ours
-        self._end_trade(ended.trade_id)
+            ours = _row(seq=record.seq, opened=opened_ns, closed=record.ts_ns, quantity=ZERO, reason=_UNWOUND)
+            self._over[ended.trade_id] = _fields(opened, "trades") | _fields(ended, "trades") | ours
+        self._end_trade(ended.trade_id, record.ts_ns)
 
-    def _end_trade(self, trade_id: str) -> None:
-        """Put out the row of a trade, if it is over."""
+    def _end_trade(self, trade_id: str, ts_ns: int) -> None:
+        """Keep the row of a trade, if it is over, as long as it may be corrected; put out those that can't be."""
         row, attributed = self._over.pop(trade_id, None), self._attributed.pop(trade_id, None)
         if row is not None:
             known = {} if attributed is None else attrs.asdict(attributed)
-            self._put("trades", {name: known[name] for name in _NAMES["trades"] if known.get(name) is not None} | row)
+            known = {name: known[name] for name in _NAMES["trades"] if known.get(name) is not None}
+            self._told[trade_id] = ts_ns, known | row
+        awaited = {left.trade_id for left in self._residuals.values() if left.unknown}
+        while self._told:
+            told_id, (told_ns, told) = next(iter(self._told.items()))
+            if ts_ns - told_ns <= KNOWN_FOR_NS:
+                return
+            del self._told[told_id]
+            if told_id in awaited:
+                self._told[told_id] = ts_ns, told
+            else:
+                self._put_trade(told)
+
+    def _put_trade(self, row: dict[str, Any]) -> None:
+        if row["reason"] != _UNWOUND or row["pnl_usd"]:
+            self._put("trades", row)
+
+    def _correct(self, corrected: TradeCorrected, _: Record) -> None:
+        told = self._told.get(corrected.trade_id)
+        if told is not None:
+            row = told[1]
+            late = EXACT.add(row.get("late_usd", ZERO), late_usd_of(corrected))
+            row.update(_fields(corrected, "trades") | _row(late_usd=late))
+
+    def _pair_up(self, paired: ResidualsPaired, _: Record) -> None:
+        self._told.pop(paired.trade_id, None)
+        for residual_id, rest, *_others in paired.rests:
+            if not rest:
+                self._residuals.pop(residual_id, None)
 
     def _leave(self, left: ResidualLeft, _: Record) -> None:
         self._residuals[left.residual_id] = left
@@ -225,6 +260,8 @@ class Rows(Folding):
         self._over[closed.trade_id] = _fields(closed, "trades") | ours
         self._change(closed, record, "closed", quantity=ZERO)
         self._opened.pop(closed.trade_id, None)
+        if closed.trade_id not in self._trade_of_pair.values():  # its entry had ended before
+            self._end_trade(closed.trade_id, record.ts_ns)
 
     def _mark(self, marked: PositionMarked, record: Record) -> None:
         self._change(marked, record, "marked")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import attrs
+from msgspec.structs import replace
 
 from trioarb.journal.fold import Folding, Folds
 from trioarb.model.event import (
@@ -22,6 +23,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     SymbolQuarantined,
     SymbolRetired,
@@ -297,11 +299,24 @@ class Timeline(Folding):
 
     def _take(self, event: ResidualTaken, _: Record) -> None:
         left = self._left.get(event.residual_id or "")
+        if not event.rest:
+            self._left.pop(event.residual_id or "", None)
         self._count(left.trade_id if left is not None else "", event.pnl_usd)
 
     def _net(self, event: ResidualsNetted, _: Record) -> None:
         left = self._left.get(event.short_id)
+        self._leave_less(event)
         self._count(left.trade_id if left is not None else "", event.pnl_usd)
+
+    def _pair_up(self, event: ResidualsPaired, _: Record) -> None:
+        self._leave_less(event)
+        self._count(event.trade_id, event.pnl_usd)
+
+    def _leave_less(self, event: ResidualsNetted | ResidualsPaired) -> None:
+        for residual_id, rest, _booked, cost_usd in event.rests:
+            left = self._left.pop(residual_id, None)
+            if left is not None and rest:
+                self._left[residual_id] = replace(left, quantity=rest, cost_usd=cost_usd)
 
     def _count(self, trade_id: str, pnl_usd: Decimal) -> None:
         trade = self._trades.get(trade_id)

@@ -32,7 +32,9 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
+    TradeCorrected,
 )
 from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.order import Purpose, Side, TimeInForce
@@ -347,6 +349,27 @@ class TradeTimeline(Folding):
                 del self._residuals[one.residual_id]
             what = f"residual {one.residual_id}: {text(event.quantity)} netted with {other_id}, {text(rest)} is left"
             self._tell(record.ts_ns, f"{what}: {_signed(pnl_usd)} USD")
+
+    def _pair_up(self, event: ResidualsPaired, record: Record) -> None:
+        """What two residuals were worth is what the position holds now."""
+        if event.trade_id != self._trade_id:
+            return
+        self._over = None
+        self.pnl_usd += event.pnl_usd
+        for residual_id, rest, booked, _ in event.rests:
+            self._residuals[residual_id] = replace(self._residuals[residual_id], booked_value=booked)
+            if not rest:
+                del self._residuals[residual_id]
+        what = f"{text(event.quantity)} of {event.long_id} and {event.short_id} are what {event.pair_id} wanted"
+        self._tell(record.ts_ns, f"{what}: {_signed(event.pnl_usd)} USD")
+
+    def _correct(self, event: TradeCorrected, record: Record) -> None:
+        if event.trade_id == self._trade_id:
+            if self._over is not None:
+                self._over = self._over.corrected(event)
+            what = f"with what was learnt of {self._order(event.client_order_id)}, the trade came to"
+            told = f"{_signed(event.pnl_usd)} USD instead of {_signed(event.before_usd)} USD"
+            self._tell(record.ts_ns, f"{what} {told}")
 
     def _end_pair(self, event: PairEnded, record: Record) -> None:
         pair = self._pairs.pop(event.pair_id, None)

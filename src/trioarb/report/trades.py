@@ -69,11 +69,11 @@ def unwound(statistics: Statistics) -> list[dict[str, Any]]:
     return [
         present(
             {
-                "trade_id": one.ended.trade_id,
-                "symbol": one.ended.symbol,
-                "outcome": one.ended.outcome,
-                "pnl_usd": one.ended.pnl_usd,
-                "fees_usd": one.ended.fees_usd,
+                "trade_id": one.trade_id,
+                "symbol": one.symbol,
+                "outcome": one.outcome,
+                "pnl_usd": one.pnl_usd,
+                "fees_usd": one.fees_usd,
                 "ended_at": iso_time(one.ended_at_ns),
             }
         )

@@ -25,15 +25,17 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
+    TradeCorrected,
 )
 from trioarb.model.market import Level
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit
 from trioarb.model.order import Purpose, Side
-from trioarb.model.trade import Answer, PairKind
+from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.state.trades import fee_of, value_of
 
-__all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions"]
+__all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions", "late_usd_of"]
 
 _BPS_STEP, _ROUNDED = Decimal("0.000001"), Context(prec=40)
 #: The parts that a trade's PnL is the sum of.
@@ -48,8 +50,8 @@ PARTS = (
     "fees_usd",
     "left_usd",
 )
-#: One more, where something was paid for holding.
-_FUNDING = "funding_usd"
+#: Two more: where something was paid for holding, and where what an order did was learnt after its pair had ended.
+_FUNDING, _LATE = "funding_usd", "late_usd"
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +63,8 @@ class Attributed:
     best prices had moved until the legs' orders arrived, by the best price that each was filled at. ``slippage``: what
     the legs' orders paid beyond that more than their levels had promised. ``uneven``: what it took to even out legs
     that filled unequally. ``exit``: what closing brought, before fees. ``left``: residuals and dust, at the value that
-    they were booked at. ``funding``: what was got or paid for holding it, absent where nothing was.
+    they were booked at. ``funding``: what was got or paid for holding it, and ``late``: by how much what was learnt of
+    orders after their pairs had ended has changed what it came to; absent where nothing was.
 
     Where no prices of a decision are known, or there are other than two legs in one asset,
     ``entry`` stands for the first five: what the entry brought before fees.
@@ -84,12 +87,20 @@ class Attributed:
     fees_usd: Decimal
     left_usd: Decimal
     funding_usd: Decimal | None = None
+    late_usd: Decimal | None = None
     pnl_usd: Decimal
 
     @property
     def parts(self) -> dict[str, Decimal]:
         """What is known of what `pnl_usd` is the sum of."""
-        return {name: amount for name in (*PARTS, _FUNDING) if (amount := getattr(self, name)) is not None}
+        return {name: amount for name in (*PARTS, _FUNDING, _LATE) if (amount := getattr(self, name)) is not None}
+
+    def corrected(self, corrected: TradeCorrected) -> Attributed:
+        """Return it with what it came to in the end."""
+        with localcontext(EXACT):
+            late_usd = (self.late_usd or ZERO) + late_usd_of(corrected)
+            fees_usd = self.fees_usd - corrected.late_fees_usd
+        return attrs.evolve(self, late_usd=late_usd, fees_usd=fees_usd, pnl_usd=corrected.pnl_usd)
 
 
 @attrs.define
@@ -108,6 +119,12 @@ class AttributionTotals:
         self.trades += 1
         for name, amount in trade.parts.items():
             self.count(name, amount)
+
+    def subtract(self, trade: Attributed) -> None:
+        """Take out a trade that turns out not to be over."""
+        self.trades -= 1
+        for name, amount in trade.parts.items():
+            self.count(name, EXACT.minus(amount))
 
     def count(self, name: str, amount: Decimal) -> None:
         self.parts[name] = EXACT.add(self.parts.get(name, ZERO), amount)
@@ -174,16 +191,17 @@ class _Trade:
     fees_usd: Decimal = ZERO
     left_usd: Decimal = ZERO
     funding_usd: Decimal | None = None
+    late_usd: Decimal | None = None
     pnl_usd: Decimal = ZERO
     is_held: bool = False
+    is_taken_up: bool = False
 
     def come_to(self, *, is_over: bool) -> Attributed:
         """Return what it came to, or to so far. In exact arithmetic."""
         parts = {}
         if is_over:
-            parts["entry_usd"] = (
-                self.pnl_usd + self.fees_usd - self.exit_usd - self.left_usd - (self.funding_usd or ZERO)
-            )
+            others = self.exit_usd + self.left_usd + (self.funding_usd or ZERO) + (self.late_usd or ZERO)
+            parts["entry_usd"] = self.pnl_usd + self.fees_usd - others
         sent_bps = filled_bps = None
         if self.legs:
             buy, sell = self.legs.values()
@@ -202,6 +220,7 @@ class _Trade:
             fees_usd=-self.fees_usd,
             left_usd=self.left_usd,
             funding_usd=self.funding_usd,
+            late_usd=self.late_usd,
             pnl_usd=self.pnl_usd,
         )
 
@@ -245,6 +264,8 @@ class Attributions(Folding):
         #: The latest entry of each symbol that was allowed: its pair comes next.
         self._decided: dict[str, Decided] = {}
         self._trades: dict[str, _Trade] = {}
+        #: Entries that are over as far as is known, and left residuals: they may turn out to have opened a position.
+        self._left: dict[str, _Trade] = {}
         #: The pairs in flight, and the orders that belong to them.
         self._pairs: dict[str, _Trade] = {}
         self._orders: dict[str, OrderSubmitted] = {}
@@ -364,13 +385,51 @@ class Attributions(Folding):
     def _bring(self, pnl_usd: Decimal) -> None:
         self.totals.residuals_usd = EXACT.add(self.totals.residuals_usd, pnl_usd)
 
+    def _correct(self, corrected: TradeCorrected, _: Record) -> None:
+        """What an order did late is its trade's, not that of the residual that stood for it."""
+        change, late_usd = EXACT.subtract(corrected.pnl_usd, corrected.before_usd), late_usd_of(corrected)
+        self._bring(EXACT.minus(change))
+        for trade in (self._trades.get(corrected.trade_id), self._left.get(corrected.trade_id)):
+            if trade is not None:
+                trade.late_usd = EXACT.add(trade.late_usd or ZERO, late_usd)
+                trade.fees_usd = EXACT.add(trade.fees_usd, corrected.late_fees_usd)
+                trade.pnl_usd = EXACT.add(trade.pnl_usd, change)
+        if corrected.trade_id not in self._trades:
+            self.totals.count(_LATE, late_usd)
+            self.totals.count("fees_usd", EXACT.minus(corrected.late_fees_usd))
+
+    def _pair_up(self, paired: ResidualsPaired, _: Record) -> None:
+        """Take up a trade again that was over: exits follow."""
+        trade = self._left.pop(paired.trade_id, None)
+        if trade is None:
+            self.totals.count(_LATE, paired.pnl_usd)
+            return
+        with localcontext(EXACT):
+            self.totals.subtract(trade.come_to(is_over=True))
+            trade.late_usd = (trade.late_usd or ZERO) + paired.pnl_usd
+            trade.pnl_usd += paired.pnl_usd
+        trade.is_taken_up = trade.opened.holds
+        self._trades[paired.trade_id] = trade
+
     def _open_position(self, opened: PositionOpened, _: Record) -> None:
-        if opened.trade_id in self._trades:
-            self._trades[opened.trade_id].is_held = True
+        trade = self._trades.get(opened.trade_id)
+        if trade is None:
+            return
+        trade.is_held = True
+        if trade.is_taken_up:  # what the position keeps of its entry's cash is in the entry's parts
+            trade.is_taken_up = False
+            usd = self._usd(opened.symbol, opened.buy_venue)
+            with localcontext(EXACT):
+                trade.late_usd = (trade.late_usd or ZERO) + (opened.cash - opened.fees) * usd
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
-        if closed.trade_id in self._trades:
-            self._trades[closed.trade_id].is_held = False
+        trade = self._trades.get(closed.trade_id)
+        if trade is None:
+            return
+        trade.is_held = False
+        if all(one is not trade for one in self._pairs.values()):  # its entry had ended before
+            with localcontext(EXACT):
+                self._end(trade)
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         trade = self._pairs.pop(ended.pair_id, None)
@@ -384,10 +443,22 @@ class Attributions(Folding):
             trade.fees_usd += ended.fees_usd
             trade.left_usd += ended.dust_value_usd
             if not trade.is_held:
-                del self._trades[ended.trade_id]
-                over = trade.come_to(is_over=True)
-                self.totals.add(over)
-                self._on_over(over)
+                self._end(trade)
+                if ended.kind is PairKind.ENTRY and ended.outcome is PairOutcome.RESIDUAL:
+                    self._left[ended.trade_id] = trade
+
+    def _end(self, trade: _Trade) -> None:
+        """Count a trade that is over. In exact arithmetic."""
+        del self._trades[trade.opened.trade_id]
+        over = trade.come_to(is_over=True)
+        self.totals.add(over)
+        self._on_over(over)
+
+
+def late_usd_of(corrected: TradeCorrected) -> Decimal:
+    """Return what was learnt of a trade, before fees."""
+    change = EXACT.subtract(corrected.pnl_usd, corrected.before_usd)
+    return EXACT.add(change, corrected.late_fees_usd)
 
 
 def _levels(levels: Sequence[Level] | None, price: Decimal | None, size: Decimal | None) -> tuple[Level, ...]:

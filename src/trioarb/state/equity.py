@@ -24,6 +24,7 @@ from trioarb.model.event import (
     Record,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.fx import Said
@@ -249,7 +250,9 @@ class Equity(Folding):
             self._start[venue, asset] = EXACT.add(self._start[venue, asset], EXACT.multiply(amount, price))
             self._unpriced[venue, asset] = ZERO
 
-    def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
+    def _book(
+        self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted | ResidualsPaired, _: Record
+    ) -> None:
         self._pnl = EXACT.add(self._pnl, event.pnl_usd)
         self._use()
 

@@ -23,6 +23,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.number import EXACT, ZERO
@@ -136,10 +137,10 @@ class Exposure(RiskView, Folding):
             self._shrink(taken.symbol, taken.residual_id, taken.rest, taken.cost_usd)
         self._count(record.ts_ns, taken.symbol, taken.pnl_usd)
 
-    def _net_residuals(self, netted: ResidualsNetted, record: Record) -> None:
-        for residual_id, rest, _, cost_usd in netted.rests:
-            self._shrink(netted.symbol, residual_id, rest, cost_usd)
-        self._count(record.ts_ns, netted.symbol, netted.pnl_usd)
+    def _net_residuals(self, event: ResidualsNetted | ResidualsPaired, record: Record) -> None:
+        for residual_id, rest, _, cost_usd in event.rests:
+            self._shrink(event.symbol, residual_id, rest, cost_usd)
+        self._count(record.ts_ns, event.symbol, event.pnl_usd)
 
     def _shrink(self, symbol: str, residual_id: str, rest: Decimal, cost_usd: Decimal) -> None:
         self._put(symbol, residual_id, cost_usd)

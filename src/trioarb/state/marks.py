@@ -21,6 +21,7 @@ from trioarb.model.event import (
     ResidualLeft,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.fx import Said
@@ -309,11 +310,11 @@ class Marks(RiskView, Folding):
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
         self._drop(resolved.symbol, resolved.residual_id)
 
-    def _net_residuals(self, netted: ResidualsNetted, _: Record) -> None:
-        self._worth.pop(netted.symbol, None)
-        for residual_id, rest, _booked, _cost in netted.rests:
+    def _net_residuals(self, event: ResidualsNetted | ResidualsPaired, _: Record) -> None:
+        self._worth.pop(event.symbol, None)
+        for residual_id, rest, _booked, _cost in event.rests:
             if not rest:
-                self._drop(netted.symbol, residual_id)
+                self._drop(event.symbol, residual_id)
 
     def _take_residual(self, taken: ResidualTaken, _: Record) -> None:
         if taken.rest:

@@ -15,10 +15,11 @@ from trioarb.model.event import (
     PairOpened,
     PositionOpened,
     Record,
+    ResidualsPaired,
 )
 from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO, share
-from trioarb.model.trade import Answer, PairKind
+from trioarb.model.trade import Answer, PairKind, PairOutcome
 
 __all__ = ["NOT_FILLED", "Missed", "MissedEdge"]
 
@@ -53,6 +54,8 @@ class Missed(Folding):
         #: The latest entry of each symbol that was allowed, and entries in flight with what of them opened a position.
         self._allowed: dict[str, Decided] = {}
         self._entries: dict[str, tuple[PairOpened, Decimal, Decimal]] = {}
+        #: Those that left residuals, which may turn out to be a position.
+        self._left: dict[str, tuple[PairOpened, Decimal, Decimal]] = {}
         #: What a rule has taken off is known once the rest is decided upon: what it was worth before, by symbol.
         self._reduced: dict[str, tuple[MissedEdge, Decimal]] = {}
         #: The last denial of each symbol's routes, to which repetitions refer.
@@ -106,11 +109,29 @@ class Missed(Folding):
         entry = self._entries.pop(ended.trade_id, None)
         if entry is None:
             return
-        opened, earned, held = entry
+        self._miss(*entry)
+        if ended.outcome is PairOutcome.RESIDUAL:
+            self._left[ended.trade_id] = entry
+
+    def _pair_up(self, paired: ResidualsPaired, _: Record) -> None:
+        """More of an entry was filled than was known when it ended."""
+        entry = self._left.pop(paired.trade_id, None)
+        if entry is not None:
+            opened, earned, held = entry
+            self._miss(opened, earned, held, -1)
+            self._miss(opened, earned, EXACT.add(held, paired.quantity))
+
+    def _miss(self, opened: PairOpened, earned: Decimal, held: Decimal, sign: int = 1) -> None:
+        """Count what of an entry was not filled; or, below zero, take that back."""
         short = EXACT.subtract(opened.quantity, held)
-        if short > 0:
-            route = Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue)
-            self.edges[route, NOT_FILLED].add(share(earned, short, opened.quantity))
+        if short <= 0:
+            return
+        key = Route(symbol=opened.symbol, buy_venue=opened.buy_venue, sell_venue=opened.sell_venue), NOT_FILLED
+        missed = self.edges[key]
+        missed.count += sign
+        missed.edge_usd = EXACT.add(missed.edge_usd, sign * share(earned, short, opened.quantity))
+        if not missed.count:
+            del self.edges[key]
 
 
 def _worth(decided: Decided) -> Decimal:

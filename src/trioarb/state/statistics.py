@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
+import msgspec
 
 from trioarb.journal.fold import Folding
 from trioarb.model.contract import ChargeKind
@@ -41,15 +42,17 @@ from trioarb.model.event import (
     Record,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     RouteCounted,
     StopCleared,
     SymbolQuarantined,
     SymbolRetired,
+    TradeCorrected,
     UniverseRefreshed,
 )
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, Phase
+from trioarb.model.trade import Answer, EndedBy, ExitReason, PairKind, PairOutcome, Phase
 
 __all__ = [
     "ORDER_COUNTS",
@@ -83,13 +86,39 @@ class ClosedTrade:
     closed: PositionClosed
     closed_at_ns: int
 
+    def corrected(self, corrected: TradeCorrected) -> ClosedTrade:
+        """Return it with what it came to."""
+        closed = msgspec.structs.replace(
+            self.closed,
+            pnl_usd=corrected.pnl_usd,
+            fees_usd=corrected.fees_usd,
+            exit_buy_price=corrected.exit_buy_price,
+            exit_sell_price=corrected.exit_sell_price,
+        )
+        return attrs.evolve(self, closed=closed)
+
 
 @attrs.frozen(kw_only=True)
 class Unwound:
     """An entry that cost or brought something without opening a position."""
 
-    ended: PairEnded
+    trade_id: str
+    symbol: str
+    outcome: PairOutcome
+    pnl_usd: Decimal
+    fees_usd: Decimal
     ended_at_ns: int
+
+    @classmethod
+    def of(cls, event: PairEnded | TradeCorrected, ended_at_ns: int) -> Unwound:
+        return cls(
+            trade_id=event.trade_id,
+            symbol=event.symbol,
+            outcome=event.outcome if isinstance(event, PairEnded) else PairOutcome.RESIDUAL,
+            pnl_usd=event.pnl_usd,
+            fees_usd=event.fees_usd,
+            ended_at_ns=ended_at_ns,
+        )
 
 
 @attrs.define
@@ -335,15 +364,45 @@ class Statistics(Folding):
         has_entered = ended.trade_id in self._entered
         self._entered.discard(ended.trade_id)
         if ended.kind is PairKind.ENTRY and ended.pnl_usd and not has_entered:
-            self.unwound.append(Unwound(ended=ended, ended_at_ns=record.ts_ns))
-            self.unwound_count += 1
-            self.unwound_won += ended.pnl_usd > 0
+            self._unwind(Unwound.of(ended, record.ts_ns))
         self._unsent_entries.pop(ended.pair_id, "")
         self._book(ended)
         self.pairs[ended.kind.value, ended.outcome.value] += 1
 
     def _resolve_residual(self, resolved: ResidualResolved | ResidualTaken | ResidualsNetted, _: Record) -> None:
         self._book(resolved)
+
+    def _correct(self, corrected: TradeCorrected, record: Record) -> None:
+        """Let what a trade came to take the place of what it was said to have come to; one still open says it then."""
+        if corrected.realised is not None:
+            return
+        if not corrected.had_position:
+            self._forget_unwound(corrected.trade_id, corrected.before_usd)
+            if corrected.pnl_usd:
+                self._unwind(Unwound.of(corrected, record.ts_ns))
+            return
+        self.won += (corrected.pnl_usd > 0) - (corrected.before_usd > 0)
+        for at, trade in enumerate(self.recent):
+            if trade.closed.trade_id == corrected.trade_id:
+                self.recent[at] = trade.corrected(corrected)
+
+    def _pair_up(self, paired: ResidualsPaired, _: Record) -> None:
+        self._forget_unwound(paired.trade_id, paired.before_usd)
+        self._book(paired)
+
+    def _unwind(self, one: Unwound) -> None:
+        self.unwound.append(one)
+        self.unwound_count += 1
+        self.unwound_won += one.pnl_usd > 0
+
+    def _forget_unwound(self, trade_id: str, pnl_usd: Decimal) -> None:
+        """An entry that was unwound, if it came to anything, has come to something else, or opened a position."""
+        if not pnl_usd:
+            return
+        self.unwound_count -= 1
+        self.unwound_won -= pnl_usd > 0
+        kept = [one for one in self.unwound if one.trade_id != trade_id]
+        self.unwound = deque(kept, maxlen=RECENT_TRADES)
 
     def _fund(self, paid: FundingPaid, _: Record) -> None:
         one = self.of(paid.symbol)
@@ -356,7 +415,7 @@ class Statistics(Folding):
         one.quantity = EXACT.add(one.quantity, event.quantity)
         one.value, one.fees = EXACT.add(one.value, event.value), EXACT.add(one.fees, event.fees)
 
-    def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted) -> None:
+    def _book(self, event: PairEnded | ResidualResolved | ResidualTaken | ResidualsNetted | ResidualsPaired) -> None:
         one = self.of(event.symbol)
         one.pnl_usd = EXACT.add(one.pnl_usd, event.pnl_usd)
         one.fees_usd = EXACT.add(one.fees_usd, event.fees_usd)

@@ -32,12 +32,14 @@ from trioarb.model.event import (
     ResidualOffered,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     ResidualWorked,
+    TradeCorrected,
 )
 from trioarb.model.market import Route
 from trioarb.model.number import EXACT, ZERO, share
-from trioarb.model.order import Side
+from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import PairKind, Position
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -120,16 +122,23 @@ class Flow:
             self.sell_value = _add(self.sell_value, value)
             self.sell_fees = _add(self.sell_fees, fee)
 
+    def with_all(self, other: Flow) -> Flow:
+        """Return the sum of both."""
+        return Flow(*map(_add, attrs.astuple(self), attrs.astuple(other)))
+
 
 @attrs.define
 class PairFlows:
     """An opened pair and the flows of its instruments, by symbol and venue.
+
+    ``totals`` are those of its trade. ``late``: what orders without an answer did there after it had ended.
 
     ``buy`` and ``sell`` are those of them that are told of a pair of two legs: where it buys its symbol, and where it
     sells it. One that it has no leg for stays empty.
     """
 
     opened: Intent
+    totals: TradeTotals = attrs.field(factory=lambda: TradeTotals())
     ended: bool = False
     buy: Flow = attrs.field(factory=Flow)
     sell: Flow = attrs.field(factory=Flow)
@@ -137,6 +146,7 @@ class PairFlows:
     #: By how much orders are larger for what was left at their venues; and what they traded away of it, by venue.
     offered: dict[str, ResidualOffered] = attrs.field(factory=dict)
     taken: dict[str, Flow] = attrs.field(factory=dict)
+    late: dict[Place, Flow] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         opened = self.opened
@@ -156,6 +166,11 @@ class PairFlows:
     def at(self, symbol: str, venue: str) -> Flow:
         """Return the flow of an instrument that it has a leg for."""
         return self.legs[symbol, venue]
+
+    def in_all(self, symbol: str, venue: str) -> Flow:
+        """Return the flow of an instrument, with what was learnt late."""
+        flow, late = self.legs[symbol, venue], self.late.get((symbol, venue))
+        return flow if late is None else flow.with_all(late)
 
     @property
     def bought(self) -> Decimal:
@@ -181,11 +196,25 @@ class Dust:
 
 @attrs.define
 class TradeTotals:
-    """What all exits of a trade bought and sold, and the fees of its entry and exits."""
+    """What all exits of a trade bought and sold, and the fees of its entry and exits, in quote asset.
+
+    ``pnl_usd`` and ``fees_usd`` are what it has come to, as far as its pairs and corrections say. ``had_position``: it
+    has opened one.
+    """
 
     exit_buy: Flow = attrs.field(factory=Flow)
     exit_sell: Flow = attrs.field(factory=Flow)
     fees: Decimal = ZERO
+    pnl_usd: Decimal = ZERO
+    fees_usd: Decimal = ZERO
+    had_position: bool = False
+
+    def learn(self, late: Flow, kind: PairKind) -> None:
+        """Count what an order of the trade did that was learnt after its pair had ended."""
+        self.fees = _add(self.fees, late.fees)
+        if kind is PairKind.EXIT:
+            self.exit_buy.count(Side.BUY, late.bought, late.buy_value, late.buy_fees)
+            self.exit_sell.count(Side.SELL, late.sold, late.sell_value, late.sell_fees)
 
 
 @attrs.define
@@ -217,6 +246,8 @@ class Trades(Folding):
         self.residuals: dict[str, ResidualLeft] = {}
         #: The pairs that ended, and left something that is still there.
         self._left: dict[str, PairFlows] = {}
+        #: The orders that were done after their pairs had ended, until the residuals that stand for them are resolved.
+        self._learnt: dict[str, OpenOrder] = {}
         #: By symbol and venue.
         self.dust: dict[tuple[str, str], Dust] = {}
         self.orders_submitted = 0
@@ -233,6 +264,10 @@ class Trades(Folding):
     def positions(self, symbol: str | None = None) -> tuple[Position, ...]:
         """Return the open positions of a symbol, or all, in the order they were opened."""
         return tuple(self._positions.values()) if symbol is None else self._held.get(symbol, ())
+
+    def open_position(self, trade_id: str) -> Position | None:
+        """Return the position of a trade, if it is open."""
+        return self._positions.get(trade_id)
 
     def position(self, trade_id: str) -> Position:
         """Return an open position."""
@@ -263,12 +298,12 @@ class Trades(Folding):
         return self.orders.get(client_order_id) if recent is None else recent[1]
 
     def _open_pair(self, opened: Intent, _: Record) -> None:
-        self.pairs[opened.pair_id] = PairFlows(opened)
+        if opened.trade_id not in self.totals:
+            self.totals[opened.trade_id] = TradeTotals()
+        self.pairs[opened.pair_id] = PairFlows(opened, self.totals[opened.trade_id])
         self._unsent[opened.pair_id] = opened
         self._pairs_opened += 1
         self.entries_in_flight += opened.kind is PairKind.ENTRY
-        if opened.trade_id not in self.totals:
-            self.totals[opened.trade_id] = TradeTotals()
 
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
         self.orders_submitted += 1
@@ -290,8 +325,7 @@ class Trades(Folding):
         order.filled = _add(order.filled, quantity)
         order.fill_ids.add(fill.fill_id)
         if order.filled == order.submitted.quantity:
-            order.is_done = True
-            del self.orders[fill.client_order_id]
+            self._finish(fill.client_order_id)
         pair = order.pair
         if pair.ended:
             order.late.add(fill)
@@ -305,13 +339,19 @@ class Trades(Folding):
             quantity, fee = EXACT.subtract(quantity, part), EXACT.subtract(fee, paid)
         value = _multiply(quantity, price)
         pair.at(fill.symbol, fill.venue).count(side, quantity, value, fee)
-        totals = self.totals[pair.opened.trade_id]
+        totals = pair.totals
         totals.fees = _add(totals.fees, fee)
         if pair.opened.kind is PairKind.EXIT:
             (totals.exit_buy if side is Side.BUY else totals.exit_sell).count(side, quantity, value, fee)
 
     def _conclude(self, event: OrderCancelled | OrderExpired | OrderRejected, _: Record) -> None:
-        self.orders.pop(event.client_order_id).is_done = True
+        self._finish(event.client_order_id)
+
+    def _finish(self, client_order_id: str) -> None:
+        order = self.orders.pop(client_order_id)
+        order.is_done = True
+        if order.pair.ended and order.submitted.purpose is not Purpose.WORK:
+            self._learnt[client_order_id] = order
 
     def _reopen(self, event: OrderReopened, record: Record) -> None:
         order = self._recent[event.client_order_id][1]
@@ -322,6 +362,7 @@ class Trades(Folding):
         self.orders[event.client_order_id] = order
 
     def _open_position(self, opened: PositionOpened, record: Record) -> None:
+        self.totals[opened.trade_id].had_position = True
         self._put(
             Position(
                 trade_id=opened.trade_id,
@@ -352,19 +393,37 @@ class Trades(Folding):
         position = self._positions.get(paid.trade_id or "")
         if position is not None:
             realised = _add(position.realised, paid.amount)
+            totals = self.totals[position.trade_id]
+            totals.pnl_usd = _add(totals.pnl_usd, paid.amount_usd)
             self._put(msgspec.structs.replace(position, realised=realised))
 
     def _close_position(self, closed: PositionClosed, _: Record) -> None:
-        del self._positions[closed.trade_id]
+        del self._positions[closed.trade_id], self.totals[closed.trade_id]
         self._hold(closed.symbol)
 
     def _end_pair(self, ended: PairEnded, _: Record) -> None:
         pair = self.pairs.pop(ended.pair_id)
         pair.ended = True
+        totals = pair.totals
+        totals.pnl_usd = _add(totals.pnl_usd, ended.pnl_usd)
+        totals.fees_usd = _add(totals.fees_usd, ended.fees_usd)
         self._unsent.pop(ended.pair_id, None)
         self.entries_in_flight -= ended.kind is PairKind.ENTRY
         if ended.trade_id not in self._positions:
-            del self.totals[ended.trade_id]
+            self.totals.pop(ended.trade_id, None)
+
+    def _correct(self, corrected: TradeCorrected, _: Record) -> None:
+        totals = self._left[corrected.pair_id].totals
+        totals.pnl_usd, totals.fees_usd = corrected.pnl_usd, corrected.fees_usd
+        position = self._positions.get(corrected.trade_id)
+        if position is not None and corrected.realised is not None:
+            self._put(msgspec.structs.replace(position, realised=corrected.realised))
+
+    def _pair_up(self, paired: ResidualsPaired, _: Record) -> None:
+        for rest in paired.rests:
+            self._shrink(*rest)
+        totals = self.totals[paired.trade_id] = self._left[paired.pair_id].totals
+        totals.pnl_usd = _add(totals.pnl_usd, paired.pnl_usd)
 
     def pair_of(self, residual: ResidualLeft) -> Intent:
         """Return the pair that left a residual."""
@@ -408,7 +467,13 @@ class Trades(Folding):
         dust.cost_usd = _add(dust.cost_usd, left.cost_usd.copy_sign(left.quantity))
 
     def _resolve_residual(self, resolved: ResidualResolved, _: Record) -> None:
-        del self.residuals[resolved.residual_id]
+        residual = self.residuals.pop(resolved.residual_id)
+        order = self._learnt.pop(residual.client_order_id or "", None)
+        if order is not None:
+            order.pair.totals.learn(order.late, order.pair.opened.kind)
+            submitted = order.submitted
+            place = submitted.symbol, submitted.venue
+            order.pair.late[place] = order.pair.late.get(place, Flow()).with_all(order.late)
 
     def _put(self, position: Position) -> None:
         self._positions[position.trade_id] = position

@@ -32,6 +32,11 @@ class Flow:
             self.sell_value += value
             self.sell_fees += fee
 
+    def with_all(self, other: Flow) -> Flow:
+        """Return the sum of both."""
+        both = zip(attrs.astuple(self), attrs.astuple(other), strict=True)
+        return Flow(*(one + more for one, more in both))
+
     @property
     def net(self) -> Decimal:
         return self.bought - self.sold

@@ -19,6 +19,7 @@ from trioarb.model.event import (
     Record,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
 )
 from trioarb.model.number import BPS, ZERO, text
@@ -106,7 +107,7 @@ class Marks(Folding):
             self.dust[event.symbol, event.venue] = [event.rest, event.booked_value]
         self._realise(event.symbol, event.pnl_usd, record.ts_ns)
 
-    def _book(self, event: PairEnded | ResidualResolved | ResidualsNetted, record: Record) -> None:
+    def _book(self, event: PairEnded | ResidualResolved | ResidualsNetted | ResidualsPaired, record: Record) -> None:
         self._realise(event.symbol, event.pnl_usd, record.ts_ns)
 
     def _realise(self, symbol: str, pnl_usd: Decimal, ts_ns: int) -> None:

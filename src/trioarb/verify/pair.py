@@ -15,6 +15,7 @@ from trioarb.model.event import (
     PositionReduced,
     ResidualLeft,
     ResidualOffered,
+    ResidualsPaired,
 )
 from trioarb.model.number import ZERO
 from trioarb.verify.flow import Flow
@@ -43,6 +44,11 @@ class Trade:
     pnl_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     exits: Flow = attrs.field(factory=Flow)
+    #: What it opened late, of which `PositionOpened` is to follow, and how what was booked of it changed; and its
+    #: entry, where that is closed at once.
+    paired: ResidualsPaired | None = None
+    paired_usd: Decimal = ZERO
+    late_entry: Pair | None = None
 
 
 @attrs.define(eq=False)
@@ -66,6 +72,8 @@ class Pair:
     #: By order: how much more it is than the pair wants; and what was traded of that, by venue.
     offered: dict[str, ResidualOffered] = attrs.field(factory=dict)
     taken: dict[str, Flow] = attrs.field(factory=dict)
+    #: What its orders did after it had ended, by venue.
+    late: dict[str, Flow] = attrs.field(factory=dict)
     position: PositionOpened | PositionReduced | PositionClosed | None = None
     #: What an entry without an exit bought and sold: it opened a position and closed it at once.
     traded_once: Decimal = ZERO
@@ -74,6 +82,11 @@ class Pair:
     sent_legs: set[int] = attrs.field(factory=set)
     #: What it is, if it goes through several symbols.
     loop: Loop | None = None
+
+    def in_all(self, venue: str) -> Flow:
+        """Return what it traded of its symbol at a venue, late fills included."""
+        own, late = self.buy if venue == self.opened.buy_venue else self.sell, self.late.get(venue)
+        return own if late is None else own.with_all(late)
 
     @property
     def earned(self) -> Decimal:

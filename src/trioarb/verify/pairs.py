@@ -262,6 +262,8 @@ class Pairs(Folding):
         self._check_pnl(record, event, pair)
 
     def _check_loop(self, record: Record, event: PairEnded, pair: Pair, loop: Loop) -> None:
+        pair.trade.pnl_usd += event.pnl_usd
+        pair.trade.fees_usd += event.fees_usd
         for is_money, what in loop.problems(event, pair.residuals, pair.dust):
             self._findings.add(Check.PNL if is_money else Check.POSITIONS, record, what)
         position = pair.position

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record
+from trioarb.model.event import PositionClosed, PositionMarked, PositionOpened, PositionReduced, Record, ResidualsPaired
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import ExitReason
 from trioarb.verify.findings import Check, Findings
@@ -27,7 +27,7 @@ class Positions(Folding):
         self._pairs = pairs
 
     def _open(self, event: PositionOpened, record: Record) -> None:
-        pair, add = self._pairs.of_trade.get(event.trade_id), self._findings.add
+        pair, add = self._pairs.of_trade.get(event.trade_id) or self._paired(event.trade_id), self._findings.add
         if pair is None or not pair.is_entry or pair.position is not None:
             add(Check.POSITIONS, record, "opens a position without an entry in flight, or a second one")
             return
@@ -40,8 +40,13 @@ class Positions(Folding):
                 add(Check.POSITIONS, record, what)
             self._hold(record, event, trade, pair.listed, event.buy_price, event.sell_price)
             return
-        buy, sell, quantity = pair.buy, pair.sell, event.quantity
+        buy, sell, quantity = pair.in_all(opened.buy_venue), pair.in_all(opened.sell_venue), event.quantity
         least = min(buy.net, -sell.net)
+        paired, trade.paired = trade.paired, None
+        if paired is not None:
+            least = quantity if quantity == paired.quantity else ZERO
+            trade.late_entry = None if opened.holds else pair
+            self._check_kept(record, event, pair, paired)
         if not 0 < quantity <= least:
             add(Check.POSITIONS, record, f"opens {text(quantity)} on legs of {text(buy.net)} and {text(-sell.net)}")
         else:
@@ -95,6 +100,29 @@ class Positions(Folding):
         if at_once is not None:
             pair.traded_once = trade.quantity
         trade.quantity = trade.cash = trade.fees = trade.exposure_usd = ZERO
+        if trade.late_entry is not None:
+            trade.late_entry = None
+            self._pairs.trades.pop(event.trade_id, None)
+            if (event.pnl_usd, event.fees_usd) != (trade.pnl_usd, trade.fees_usd):
+                what = f"says a PnL of {text(event.pnl_usd)} USD; its trade came to {text(trade.pnl_usd)}"
+                self._findings.add(Check.PNL, record, what)
+
+    def _paired(self, trade_id: str) -> Pair | None:
+        """Return the entry that two residuals turned out to be the position of, just now."""
+        trade = self._pairs.trades.get(trade_id)
+        return None if trade is None or trade.paired is None else self._pairs.left.get(trade.paired.pair_id)
+
+    def _check_kept(self, record: Record, event: PositionOpened, pair: Pair, paired: ResidualsPaired) -> None:
+        """What the position keeps of cash and fees is realised no more, unless it is closed at once."""
+        kept = event.cash - event.fees
+        realised = pair.trade.pnl_usd - (ZERO if pair.opened.holds else kept * pair.listed.usd_per_quote)
+        if event.realised * pair.listed.usd_per_quote != realised:
+            what = f"says {text(event.realised)} realised, but its trade has come to {text(realised)} USD"
+            self._findings.add(Check.PNL, record, what)
+        booked = paired.pnl_usd + (kept * pair.listed.usd_per_quote if pair.opened.holds else ZERO)
+        if booked != pair.trade.paired_usd:
+            what = f"keeps {text(kept)}; with what was booked of its residuals {text(paired.pnl_usd)} USD is too much"
+            self._findings.add(Check.PNL, record, what)
 
     def _mark(self, event: PositionMarked, record: Record) -> None:
         trade = self._pairs.trades.get(event.trade_id)
@@ -105,7 +133,9 @@ class Positions(Folding):
 
     def _entered_at_once(self, event: PositionClosed) -> Pair | None:
         """Return the entry in flight that has opened this position and, since it has no exit, closes it."""
-        pair = self._pairs.of_trade.get(event.trade_id)
+        trade = self._pairs.trades.get(event.trade_id)
+        late = None if trade is None else trade.late_entry
+        pair = self._pairs.of_trade.get(event.trade_id) or late
         is_entry = pair is not None and pair.is_entry and not pair.opened.holds
         return pair if pair is not None and is_entry and isinstance(pair.position, PositionOpened) else None
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from trioarb.journal.fold import Folding
-from trioarb.model.event import CampaignOpened, Record, ResidualsNetted, ResidualTaken
+from trioarb.model.event import CampaignOpened, Record, ResidualLeft, ResidualsNetted, ResidualTaken
 from trioarb.model.number import ZERO, text
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
@@ -56,18 +56,27 @@ class Taken(Folding):
             add(Check.RESIDUALS, record, "nets nothing, or for another value than was booked, or for fees")
         booked = long.booked_value + short.booked_value
         for one, sign, (_, rest, value, cost_usd) in zip((long, short), (1, -1), event.rests, strict=True):
-            if one.quantity - sign * event.quantity != rest or rest * sign < 0:
-                what = f"nets {text(event.quantity)} of {text(one.quantity)}, and leaves {text(rest)}"
-                add(Check.RESIDUALS, record, what)
-            self._check_shares(record, one.quantity, rest, value, one.booked_value, cost_usd, one.cost_usd)
-            if rest:
-                residuals.open[one.residual_id] = replace(one, quantity=rest, booked_value=value, cost_usd=cost_usd)
+            self.shrink(record, one, sign * event.quantity, rest, value, cost_usd)
         listed = self._listings.symbols.get(event.symbol)
         usd = listed.usd_per_quote if listed is not None else ZERO
         pnl_usd = (event.long_booked_value + event.short_booked_value - booked) * usd
         if event.pnl_usd != pnl_usd:
             what = f"says a PnL of {text(event.pnl_usd)} USD; what was booked changes by {text(pnl_usd)}"
             add(Check.PNL, record, what)
+
+    def shrink(
+        self, record: Record, one: ResidualLeft, gone: Decimal, rest: Decimal, value: Decimal, cost_usd: Decimal
+    ) -> Decimal:
+        """Hold what is left of a residual against what was; return how what is booked of it has changed."""
+        self._residuals.open.pop(one.residual_id, None)
+        if one.quantity - gone != rest or rest * gone < 0:
+            what = f"nets {text(abs(gone))} of {text(one.quantity)}, and leaves {text(rest)}"
+            self._findings.add(Check.RESIDUALS, record, what)
+        self._check_shares(record, one.quantity, rest, value, one.booked_value, cost_usd, one.cost_usd)
+        if rest:
+            left = replace(one, quantity=rest, booked_value=value, cost_usd=cost_usd)
+            self._residuals.open[one.residual_id] = left
+        return value - one.booked_value
 
     def _take(self, event: ResidualTaken, record: Record) -> None:
         add, residuals, place = self._findings.add, self._residuals, (event.symbol, event.venue)

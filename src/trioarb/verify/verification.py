@@ -22,6 +22,7 @@ from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.funding import Funding
+from trioarb.verify.late import Late
 from trioarb.verify.liquidations import Liquidations
 from trioarb.verify.listings import Listings
 from trioarb.verify.markouts import Markouts
@@ -59,10 +60,20 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
     Check.INTENTS: ("pairs and orders", (model.PairOpened, model.TransactionOpened, model.OrderSubmitted)),
     Check.ANSWERS: ("answers", _ORDER_EVENTS),
     Check.PAIRS: ("pairs that ended", (model.PairEnded,)),
-    Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked)),
+    Check.POSITIONS: ("changes", (*_POSITION_EVENTS, model.PositionMarked, model.TradeCorrected)),
     Check.ENTRIES: ("decisions", (model.Decided,)),
     Check.EXPOSURE: ("changes", _EXPOSED),
-    Check.PNL: ("results", (model.PairEnded, model.ResidualResolved, model.ResidualTaken, model.ResidualsNetted)),
+    Check.PNL: (
+        "results",
+        (
+            model.PairEnded,
+            model.ResidualResolved,
+            model.ResidualTaken,
+            model.ResidualsNetted,
+            model.ResidualsPaired,
+            model.TradeCorrected,
+        ),
+    ),
     Check.RESIDUALS: (
         "left and resolved",
         (
@@ -71,6 +82,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
             model.ResidualOffered,
             model.ResidualTaken,
             model.ResidualsNetted,
+            model.ResidualsPaired,
             model.ResidualResolved,
         ),
     ),
@@ -147,6 +159,7 @@ class Verifier:
         self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
+        self._late = Late(findings, self._pairs, self._orders, self._residuals, self._taken)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
         self._markouts = Markouts(findings, self._orders.submitted)
         self._entries = Entries(findings, self._course)
@@ -174,6 +187,7 @@ class Verifier:
             self._pairs,
             self._positions,
             self._orders,
+            self._late,
             self._residuals,
             self._taken,
             self._funding,
@@ -315,6 +329,9 @@ class Verifier:
         for residual in booked.values():
             listed = symbols.get(residual.symbol)
             earned += residual.booked_value * (listed.usd_per_quote if listed else ZERO)
+        for trade in pairs.trades.values():
+            if trade.paired is not None:  # the position that keeps the rest is to follow
+                earned += trade.paired.pnl_usd - trade.paired_usd
         expected = earned + pairs.dust_usd + residuals.awaited_usd()
         pnl_usd = pairs.pnl_usd + residuals.pnl_usd
         if pnl_usd != expected:

@@ -12,7 +12,7 @@ from recount.whole import Recount
 __all__ = ["differences"]
 
 Summary = Mapping[str, Any]
-_PARTS = ("entry", "decided", "unfilled", "latency", "slippage", "uneven", "exit", "fees", "left", "funding")
+_PARTS = ("entry", "decided", "unfilled", "latency", "slippage", "uneven", "exit", "fees", "left", "funding", "late")
 _OF_ENTRY = _PARTS[:6]
 _MILLIONTHS = 10**6
 
@@ -113,6 +113,7 @@ def _attribution(books: Recount, summary: Summary) -> Iterator[str]:
         "fees": -sum((one.fees_usd for one in over), NONE),
         "left": sum((one.left_usd for one in over), NONE),
         "funding": sum((one.funding_usd for one in over), NONE),
+        "late": sum((one.late_usd for one in over), NONE),
     }
     entry = pnl - sum(ours.values(), NONE)
     ours["funding"] += books.left.unassigned_usd

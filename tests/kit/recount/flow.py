@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 
 from recount.exact import NONE, Event, number
@@ -43,6 +43,10 @@ class Flow:
         else:
             self.sold, self.sell_value = self.sold + quantity, self.sell_value + value
             self.sell_fees += fee
+
+    def plus(self, other: Flow) -> Flow:
+        """Return the sum of both."""
+        return Flow(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Flow)))
 
     @property
     def net(self) -> Fraction:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from recount.exact import NONE, Event, cut, number
 from recount.holding import Dust, Holdings, Residual
 from recount.listing import Listings, Place
-from recount.pairs import Pairs
+from recount.pairs import Pairs, Trade
 from recount.postings import Postings
 
 __all__ = ["Left"]
@@ -22,6 +22,8 @@ class Left:
         self._postings = postings
         self._pairs = pairs
         self.unassigned_usd = NONE
+        #: The trade of which something was learnt late.
+        self._learnt: Trade | None = None
 
     def apply(self, event: Event) -> None:
         handler = getattr(self, f"_on_{event['type']}", None)
@@ -55,6 +57,8 @@ class Left:
             pair.left[symbol, venue] += NONE if event["possible"] else quantity
         else:  # what is left of one that was resolved, whose PnL says so already
             self._postings.bring(symbol, booked * usd)
+            if self._learnt is not None:
+                self._learnt.due_usd += booked * usd
 
     def _on_dust_left(self, event: Event) -> None:
         place, quantity = (event["symbol"], event["venue"]), number(event["quantity"])
@@ -84,6 +88,11 @@ class Left:
         self._postings.same("fees_usd", fees)
         self._postings.tell()
         self._postings.bring(event["symbol"], earned - residual.booked * usd, fees)
+        self._learnt = None
+        if order.event["purpose"] != "work":
+            self._learnt = trade = self._pairs.trades[residual.trade_id]
+            trade.due_usd, trade.due_fees_usd = earned - residual.booked * usd, fees
+            pair.late[place] = pair.late[place].plus(late)
 
     def _on_residual_taken(self, event: Event) -> None:
         place, rest = (event["symbol"], event["venue"]), number(event["rest"])
@@ -109,6 +118,16 @@ class Left:
             del self._holdings.residuals[residual_id]
 
     def _on_residuals_netted(self, event: Event) -> None:
+        pnl = self._shrink_both(event) * self._listings.usd_of_symbol(event["symbol"])
+        self._postings.same("pnl_usd", pnl)
+        self._postings.tell()
+        self._postings.bring(event["symbol"], pnl, number(event["fees_usd"]))
+
+    def _on_residuals_paired(self, event: Event) -> None:
+        self._pairs.pair_up(event, self._shrink_both(event))
+
+    def _shrink_both(self, event: Event) -> Fraction:
+        """Take so much of a long and a short residual; return how what is booked of them changes."""
         change = NONE
         for name, sign in (("long", 1), ("short", -1)):
             residual_id = event[f"{name}_id"]
@@ -122,10 +141,7 @@ class Left:
             one.quantity, one.booked, one.cost_usd = rest, booked, cost
             if not rest:
                 del self._holdings.residuals[residual_id]
-        pnl = change * self._listings.usd_of_symbol(event["symbol"])
-        self._postings.same("pnl_usd", pnl)
-        self._postings.tell()
-        self._postings.bring(event["symbol"], pnl, number(event["fees_usd"]))
+        return change
 
     # What venues charge, and what was lost before
 

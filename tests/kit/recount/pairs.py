@@ -26,6 +26,12 @@ class Trade:
     exit_usd: Fraction = NONE
     left_usd: Fraction = NONE
     funding_usd: Fraction = NONE
+    #: What was learnt of its orders after their pairs had ended, before fees; what is to be said of it; and what was
+    #: learnt of an entry that turned out to have opened a position, until that is.
+    late_usd: Fraction = NONE
+    due_usd: Fraction = NONE
+    due_fees_usd: Fraction = NONE
+    paired: Pair | None = None
     entered: bool = False
     is_over: bool = False
 
@@ -42,8 +48,13 @@ class Pair:
     taken: defaultdict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))
     left: defaultdict[Place, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     left_usd: Fraction = NONE
+    late: defaultdict[Place, Flow] = field(default_factory=lambda: defaultdict(Flow))
     closed: Event | None = None
     ended: bool = False
+
+    def in_all(self, place: Place) -> Flow:
+        """Return what was traded at a place, with what was learnt late."""
+        return self.flows[place].plus(self.late[place])
 
     @property
     def is_entry(self) -> bool:
@@ -163,9 +174,61 @@ class Pairs:
                 self._postings.problem(f"closes a trade that made {float(trade.pnl_usd)}, and says {float(said[0])}")
             self.closed += 1
             self.won += trade.pnl_usd > 0
-        elif pair.is_entry and not trade.entered and pnl:
-            self.unwound += 1
-            self.unwound_won += pnl > 0
+        elif pair.is_entry and not trade.entered:
+            self.unwind(pnl)
+
+    def unwind(self, pnl: Fraction, count: int = 1) -> None:
+        """Count an entry that came to something without a position; or take it back."""
+        if pnl:
+            self.unwound += count
+            self.unwound_won += count * (pnl > 0)
+
+    def _on_trade_corrected(self, event: Event) -> None:
+        """What was learnt late takes the place of what was said before."""
+        trade, order = self.trades[event["trade_id"]], self.orders[event["client_order_id"]]
+        before, change = trade.pnl_usd, trade.due_usd
+        self._postings.same("before_usd", before)
+        self._postings.same("late_fees_usd", trade.due_fees_usd)
+        trade.pnl_usd, trade.fees_usd = before + change, trade.fees_usd + trade.due_fees_usd
+        trade.late_usd += change + trade.due_fees_usd
+        self._postings.same("pnl_usd", trade.pnl_usd)
+        self._postings.same("fees_usd", trade.fees_usd)
+        self._postings.residuals_usd -= change
+        trade.due_usd = trade.due_fees_usd = NONE
+        if event["pair_id"] != order.event["pair_id"] or event["had_position"] != trade.entered:
+            self._postings.problem("corrects another trade than the order is of")
+        if not trade.entered:
+            self.unwind(before, -1)
+            self.unwind(trade.pnl_usd)
+        elif event["trade_id"] in self._holdings.positions:
+            self._postings.same("realised", trade.pnl_usd / self._usd(order.pair.legs[0]))
+        else:
+            self.won += (trade.pnl_usd > 0) - (before > 0)
+
+    def pair_up(self, event: Event, change: Fraction) -> None:
+        """An entry turns out to have opened a position, of two residuals; ``change``: of what was booked of them."""
+        trade, pair = self.trades[event["trade_id"]], self.pairs[event["pair_id"]]
+        self._postings.same("before_usd", trade.pnl_usd)
+        self.unwind(trade.pnl_usd, -1)
+        buys, sells = self._late_sides(pair)
+        quantity, usd = number(event["quantity"]), self._usd(pair.legs[0])
+        cash = cut(sells.sell_value, quantity, sells.sold) - cut(buys.buy_value, quantity, buys.bought)
+        fees = cut(sells.sell_fees, quantity, sells.sold) + cut(buys.buy_fees, quantity, buys.bought)
+        kept = (cash - fees) * usd if pair.holds else NONE
+        pnl = change * usd - kept
+        self._postings.same("pnl_usd", pnl)
+        self._postings.tell()
+        self._postings.post(event["symbol"], pnl)
+        trade.pnl_usd += pnl
+        trade.late_usd += change * usd
+        trade.paired, trade.is_over = pair, False
+
+    @staticmethod
+    def _late_sides(pair: Pair) -> tuple[Flow, Flow]:
+        """Return what an entry bought and sold in all."""
+        buy = next(leg for leg in pair.legs if leg[1] == _buy_venue(pair.opened))
+        (sell,) = (leg for leg in pair.legs if leg != buy)
+        return pair.in_all(buy), pair.in_all(sell)
 
     def _check_quantities(self, pair: Pair, held: Fraction) -> None:
         """What was bought and sold is held, or stays in stock, or is named as left."""
@@ -216,7 +279,7 @@ class Pairs:
 
     def _on_position_opened(self, event: Event) -> None:
         trade = self.trades[event["trade_id"]]
-        pair = next(one for one in self.pairs.values() if not one.ended and one.opened["trade_id"] == event["trade_id"])
+        pair = trade.paired or self._flying(event)
         quantity = number(event["quantity"])
         trade.entered = True
         if pair.is_loop:
@@ -227,9 +290,9 @@ class Pairs:
             prices = [number(event["buy_price"]), number(event["sell_price"])]
             cash = fees = NONE  # it is closed in the same step
         else:
-            long, short = sorted(pair.flows.items(), key=lambda item: item[0][1] != event["buy_venue"])
-            buys, sells = long[1], short[1]
-            self._postings.same("quantity", min(buys.net, -sells.net))
+            buys, sells = self._late_sides(pair)
+            if trade.paired is None:
+                self._postings.same("quantity", min(buys.net, -sells.net))
             prices = [average(buys.buy_value, buys.bought), average(sells.sell_value, sells.sold)]
             self._postings.same("buy_price", prices[0])
             self._postings.same("sell_price", prices[1])
@@ -262,5 +325,20 @@ class Pairs:
 
     def _on_position_closed(self, event: Event) -> None:
         del self._holdings.positions[event["trade_id"]]
-        pair = next(one for one in self.pairs.values() if not one.ended and one.opened["trade_id"] == event["trade_id"])
-        pair.closed = event
+        trade = self.trades[event["trade_id"]]
+        if trade.paired is not None and not trade.paired.holds:  # its entry had ended before
+            trade.paired.closed, trade.is_over = event, True
+            self._count(trade.paired, trade, NONE)
+        else:
+            self._flying(event).closed = event
+
+    def _flying(self, event: Event) -> Pair:
+        """Return the pair of a trade that is in flight."""
+        trade_id = event["trade_id"]
+        return next(one for one in self.pairs.values() if not one.ended and one.opened["trade_id"] == trade_id)
+
+
+def _buy_venue(opened: Event) -> str:
+    if opened["type"] == "pair_opened":
+        return str(opened["buy_venue"])
+    return str(next(leg["venue"] for leg in opened["legs"] if leg["side"] == "buy"))

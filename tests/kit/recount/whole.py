@@ -25,6 +25,7 @@ _USES = (
     "residual_resolved",
     "residual_taken",
     "residuals_netted",
+    "residuals_paired",
 )
 
 

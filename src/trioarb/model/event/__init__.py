@@ -47,13 +47,14 @@ from trioarb.model.event.order import (
     OrderUnknown,
 )
 from trioarb.model.event.pair import Intent, PairEnded, PairOpened, TransactionLeg, TransactionOpened
-from trioarb.model.event.position import PositionClosed, PositionMarked, PositionOpened, PositionReduced
+from trioarb.model.event.position import PositionClosed, PositionMarked, PositionOpened, PositionReduced, TradeCorrected
 from trioarb.model.event.residual import (
     DustLeft,
     ResidualLeft,
     ResidualOffered,
     ResidualResolved,
     ResidualsNetted,
+    ResidualsPaired,
     ResidualTaken,
     ResidualWorked,
 )
@@ -107,11 +108,13 @@ __all__ = [
     "ResidualTaken",
     "ResidualWorked",
     "ResidualsNetted",
+    "ResidualsPaired",
     "RouteCounted",
     "StopCleared",
     "SymbolQuarantined",
     "SymbolRestarted",
     "SymbolRetired",
+    "TradeCorrected",
     "TransactionLeg",
     "TransactionOpened",
     "UniverseRefreshed",

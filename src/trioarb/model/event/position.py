@@ -1,4 +1,4 @@
-"""Events of positions: opened, marked, reduced, closed."""
+"""Events of positions: opened, marked, reduced, closed; and what their trades came to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from trioarb.model.event.base import Event
 from trioarb.model.trade import ExitReason
 
-__all__ = ["PositionClosed", "PositionMarked", "PositionOpened", "PositionReduced"]
+__all__ = ["PositionClosed", "PositionMarked", "PositionOpened", "PositionReduced", "TradeCorrected"]
 
 
 class PositionOpened(Event, frozen=True, kw_only=True):
@@ -65,3 +65,26 @@ class PositionMarked(Event, frozen=True, kw_only=True):
     symbol: str
     quantity: Decimal
     unrealised_usd: Decimal | None = None
+
+
+class TradeCorrected(Event, frozen=True, kw_only=True):
+    """What a trade came to, since what an order of it did was learnt after the pair of that order had ended.
+
+    It takes the place of what `PositionClosed`, or an entry that was unwound (without ``had_position``), said before:
+    ``before_usd``. ``late_fees_usd`` were learnt, ``fees_usd`` are all. Prices are averaged over all exits.
+    ``realised`` (quote asset) is there while its position is open.
+    No money moves: the `ResidualResolved` before says what was learnt.
+    """
+
+    trade_id: str
+    pair_id: str
+    symbol: str
+    client_order_id: str
+    before_usd: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal
+    late_fees_usd: Decimal
+    exit_buy_price: Decimal | None = None
+    exit_sell_price: Decimal | None = None
+    had_position: bool
+    realised: Decimal | None = None

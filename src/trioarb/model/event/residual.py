@@ -15,6 +15,7 @@ __all__ = [
     "ResidualTaken",
     "ResidualWorked",
     "ResidualsNetted",
+    "ResidualsPaired",
 ]
 
 
@@ -141,6 +142,39 @@ class ResidualsNetted(Event, frozen=True, kw_only=True):
     short_booked_value: Decimal
     short_cost_usd: Decimal
     value: Decimal
+    pnl_usd: Decimal
+    fees_usd: Decimal = ZERO
+
+    @property
+    def rests(self) -> tuple[tuple[str, Decimal, Decimal, Decimal], ...]:
+        """Of both: id, what is left, what that is booked at, and its exposure."""
+        return (
+            (self.long_id, self.long_rest, self.long_booked_value, self.long_cost_usd),
+            (self.short_id, self.short_rest, self.short_booked_value, self.short_cost_usd),
+        )
+
+
+class ResidualsPaired(Event, frozen=True, kw_only=True):
+    """Two residuals of an entry turn out to be what it wanted, since the fate of an order was learnt late: long where
+    it buys, short where it sells. So much of both is a position, which `PositionOpened` says next.
+
+    ``before_usd`` is what the trade had come to. ``pnl_usd``: how what was booked has changed, and less what the
+    position keeps of cash and fees, if it is to be closed later.
+    """
+
+    trade_id: str
+    pair_id: str
+    symbol: str
+    long_id: str
+    short_id: str
+    quantity: Decimal
+    long_rest: Decimal
+    long_booked_value: Decimal
+    long_cost_usd: Decimal
+    short_rest: Decimal
+    short_booked_value: Decimal
+    short_cost_usd: Decimal
+    before_usd: Decimal
     pnl_usd: Decimal
     fees_usd: Decimal = ZERO
 
