@@ -28,7 +28,7 @@ from trioarb.model.number import EXACT
 from trioarb.model.order import Purpose
 from trioarb.model.trade import ExitReason, PairKind
 from trioarb.model.wire import decode
-from trioarb.report.attribution import attribution
+from trioarb.report.attribution import NAMES, attribution
 from trioarb.report.rows import Rows
 from trioarb.report.trade_timeline import TradeTimeline
 from trioarb.state.attribution import Attributed, Attributions
@@ -124,8 +124,8 @@ def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name
 
     assert len(rows) == state.statistics.closed + state.statistics.unwound_count
     for trade_id, row in rows.items():
-        parts = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding", "late")
-        found = total(row.get(f"{part}_usd", 0) for part in parts)
+        names = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding", "late", "fx")
+        found = total(row.get(f"{name}_usd", 0) for name in names)
         assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
         assert (row["reason"] == "unwound") == (row["quantity"] == 0)
 
@@ -228,3 +228,64 @@ def test_explain_says_what_became_of_the_edge() -> None:
     assert shown["edge decided, before fees"] == "+3.6"
     assert shown["latency: prices moved"] == "+0.4"
     assert Decimal(shown["until it was over"]) == told.pnl_usd
+
+
+def in_two_monies(*, rate: float, later: float) -> tuple[Attributed, CampaignResult]:
+    """Run with one trade: 2 BTC bought for USDT at a and sold for KRW at b; the rate is another once orders arrive."""
+    table = two_venues()
+    table["strategy"] = {"entry_bps": 20, "exit_bps": -200, "order_size_base": 2, "max_holding_seconds": 3}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 1_000}}
+    table["fx"] = {"KRW": {"symbol": "USDTKRW", "markets": ["b"], "outlier_bps": 500}}
+    a, b = table["exchanges"].values()
+    for venue, money in ((a, "USDT"), (b, "KRW")):
+        venue |= {"taker_fee_bps": 4, "latency_ms": 200, "lot_size": "0.01", "balances": {money: "1000000"}}
+    b |= {"same_as": {"KRW": "USDT"}, "balances": {"KRW": "100000000"}}
+    coins = [(at, "BTCUSDT", 100.0, 9.0, 100.1, 9.0) for at in (1.0, 2.0, 3.0, 5.0)]
+    korean = [
+        (at, "BTCKRW", 141_000.0 if at < 1.1 else 141_050.0, 9.0, 141_100.0, 9.0) for at in (1.0, 1.1, 2.0, 3.0, 5.0)
+    ]
+    said = [(at, "USDTKRW", now, 1e6, now + 1, 1e6) for at, now in ((0.5, rate), (1.1, later), (3.0, later))]
+    tapes = {
+        "a": ScriptedTape(coins, listings=[listing("BTC")]),
+        "b": ScriptedTape(
+            sorted(korean + said, key=lambda row: row[0]), listings=[listing("BTC", "KRW"), listing("USDT", "KRW")]
+        ),
+    }
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)})
+    trade, _ = only(result)
+    return trade, result
+
+
+def test_an_entry_in_two_monies_has_the_same_parts_at_the_rate_of_its_decision_and_one_for_how_that_moved() -> None:
+    trade, result = in_two_monies(rate=1_390.0, later=1_396.0)
+    decided = next(one for one in result.of_type("decided") if one["answer"] == "ALLOW")
+    sold, bought = (
+        next(one for one in result.of_type("order_filled") if (one["venue"], one["side"]) == place)
+        for place in (("b", "sell"), ("a", "buy"))
+    )
+
+    at_decision, at_fill = Decimal(decided["sell_fx"]), Decimal(sold["fx_rate"])
+    assert at_decision > at_fill
+    assert Decimal(bought["price"]) == Decimal("100.1")
+    assert trade.entry_usd is None
+    assert trade.decided_usd == EXACT.multiply(2, 141_000 * at_decision - Decimal("100.1"))
+    assert trade.latency_usd == EXACT.multiply(100, at_decision)
+    assert not trade.unfilled_usd
+    assert not trade.slippage_usd
+    assert not trade.uneven_usd
+    assert trade.fx_usd == EXACT.multiply(2 * 141_050, EXACT.subtract(at_fill, at_decision))
+    assert total(trade.parts.values()) == trade.pnl_usd == Decimal(result.of_type("position_closed")[0]["pnl_usd"])
+    assert trade.sent_bps is not None
+    assert trade.sent_bps == trade.decided_bps == Decimal(decided["edge_bps"])
+    assert trade.filled_bps is not None
+    assert trade.filled_bps < trade.decided_bps
+    # And told of so.
+    figures = attribution(result.campaign.state)
+    assert figures is not None
+    assert figures["fx_usd"] == trade.fx_usd
+    assert "rates that moved" in NAMES.values()
+
+
+def test_a_rate_that_stands_still_is_no_part_of_what_an_entry_brought() -> None:
+    trade, _ = in_two_monies(rate=1_390.0, later=1_390.0)
+    assert trade.fx_usd == 0

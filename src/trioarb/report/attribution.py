@@ -19,6 +19,7 @@ NAMES = {
     "latency_usd": "latency: prices moved",
     "slippage_usd": "slippage",
     "uneven_usd": "unequal legs",
+    "fx_usd": "rates that moved",
     "exit_usd": "exit, before fees",
     "fees_usd": "fees",
     "left_usd": "residuals, dust",

@@ -91,6 +91,7 @@ TABLES = (
             _decimal("left_usd", "residuals and dust, as they were booked; with `-fees_usd` the last part but two"),
             _decimal("funding_usd", "got less paid for holding it; empty where nothing was"),
             _decimal("late_usd", "what was learnt of its orders later, before fees; empty where nothing was"),
+            _decimal("fx_usd", "how rates had moved until the entry's fills; empty where no price was converted"),
         ),
     ),
     Table(
@@ -245,6 +246,7 @@ TABLES = (
             _decimal("fees_usd"),
             _decimal("funding_usd"),
             _decimal("residuals_usd"),
+            _decimal("fx_usd", "what assets that are converted have gained by their rates; empty where there are none"),
         ),
     ),
     Table(

@@ -30,7 +30,7 @@ from trioarb.model.event import (
     TradeCorrected,
 )
 from trioarb.model.market import Level
-from trioarb.model.number import BPS, EXACT, ZERO, per_unit
+from trioarb.model.number import BPS, EXACT, ZERO, per_unit, share
 from trioarb.model.order import Purpose, Side
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.state.trades import fee_of, value_of
@@ -50,8 +50,9 @@ PARTS = (
     "fees_usd",
     "left_usd",
 )
-#: Two more: where something was paid for holding, and where what an order did was learnt after its pair had ended.
-_FUNDING, _LATE = "funding_usd", "late_usd"
+#: More that are there where something was paid for holding, where what an order did was learnt after its pair had ended,
+#: and where prices were converted.
+_FUNDING, _LATE, _FX = "funding_usd", "late_usd", "fx_usd"
 
 
 @attrs.frozen(kw_only=True)
@@ -64,10 +65,12 @@ class Attributed:
     the legs' orders paid beyond that more than their levels had promised. ``uneven``: what it took to even out legs
     that filled unequally. ``exit``: what closing brought, before fees. ``left``: residuals and dust, at the value that
     they were booked at. ``funding``: what was got or paid for holding it, and ``late``: by how much what was learnt of
-    orders after their pairs had ended has changed what it came to; absent where nothing was.
+    orders after their pairs had ended has changed what it came to; absent where nothing was. ``fx``: how the rates by
+    which the entry's fills were counted had moved since the decision, absent where no price was converted; all other
+    parts of the entry are at the rates of the decision.
 
-    Where no prices of a decision are known, or there are other than two legs in one asset,
-    ``entry`` stands for the first five: what the entry brought before fees.
+    Where no prices of a decision are known, or there are other than two legs,
+    ``entry`` stands for the first five and ``fx``: what the entry brought before fees.
 
     Edges are net of taker fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, ``filled_bps``
     at the averages of the legs' fills and the fees that were really taken, absent where a leg filled nothing.
@@ -88,12 +91,14 @@ class Attributed:
     left_usd: Decimal
     funding_usd: Decimal | None = None
     late_usd: Decimal | None = None
+    fx_usd: Decimal | None = None
     pnl_usd: Decimal
 
     @property
     def parts(self) -> dict[str, Decimal]:
         """What is known of what `pnl_usd` is the sum of."""
-        return {name: amount for name in (*PARTS, _FUNDING, _LATE) if (amount := getattr(self, name)) is not None}
+        names = (*PARTS, _FUNDING, _LATE, _FX)
+        return {name: amount for name in names if (amount := getattr(self, name)) is not None}
 
     def corrected(self, corrected: TradeCorrected) -> Attributed:
         """Return it with what it came to in the end."""
@@ -132,23 +137,42 @@ class AttributionTotals:
 
 @attrs.define
 class _Leg:
-    """What a venue's leg was to trade, at which levels, and what its order did. Amounts in quote asset."""
+    """What a venue's leg was to trade, at which levels, and what its order did. Amounts in the symbol's quote asset.
+
+    ``rate``: by which the venue's prices were converted, when it was decided; absent where they are in that asset.
+    ``value`` is what its order traded at that rate, ``counted`` the same at the rate of each fill.
+    """
 
     is_buy: bool
     levels: Sequence[Level]
+    rate: Decimal | None = None
     filled: Decimal = ZERO
     value: Decimal = ZERO
+    counted: Decimal = ZERO
     fees: Decimal = ZERO
     best: Decimal | None = None
     net: Decimal = ZERO
     """What this venue has traded in the leg's direction, remedies included."""
 
-    def fill(self, quantity: Decimal, price: Decimal, value: Decimal, fee: Decimal) -> None:
+    def fill(self, quantity: Decimal, price: Decimal, counted: Decimal, fee: Decimal) -> None:
         self.filled += quantity
-        self.value += value
+        self.value += self.at_decision(quantity * price)
+        self.counted += counted
         self.fees += fee
         if self.best is None or (price < self.best if self.is_buy else price > self.best):
             self.best = price
+
+    def take(self, quantity: Decimal, counted: Decimal, fee: Decimal) -> None:
+        """Leave out what of its fills was none of its own."""
+        self.net -= quantity
+        self.filled -= quantity
+        self.value -= counted if self.rate is None else share(self.value, counted, self.counted)
+        self.counted -= counted
+        self.fees -= fee
+
+    def at_decision(self, amount: Decimal) -> Decimal:
+        """Return an amount of the venue's own quote asset as it was worth then."""
+        return amount if self.rate is None else amount * self.rate
 
     def promised(self, quantity: Decimal) -> Decimal:
         """Return what so much would bring (a buy: less than zero) at the levels that were decided upon."""
@@ -157,7 +181,7 @@ class _Leg:
             part = min(left, level.size)
             value += part * level.price
             left -= part
-        value += left * self.levels[-1].price
+        value = self.at_decision(value + left * self.levels[-1].price)
         return -value if self.is_buy else value
 
     @property
@@ -165,12 +189,18 @@ class _Leg:
         """What the way of the best price brought until the order arrived."""
         if self.best is None:
             return ZERO
-        moved = self.filled * (self.best - self.levels[0].price)
+        moved = self.at_decision(self.filled * (self.best - self.levels[0].price))
         return -moved if self.is_buy else moved
 
     @property
     def brought(self) -> Decimal:
         return -self.value if self.is_buy else self.value
+
+    @property
+    def moved(self) -> Decimal:
+        """What of what it brought is by rates that are others now than when it was decided."""
+        moved = self.counted - self.value
+        return -moved if self.is_buy else moved
 
 
 @attrs.define
@@ -187,6 +217,7 @@ class _Trade:
     fee_bps: tuple[Decimal, Decimal]
     orders: list[str] = attrs.field(factory=list)
     remedies: Decimal = ZERO
+    remedies_moved: Decimal = ZERO
     exit_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     left_usd: Decimal = ZERO
@@ -206,7 +237,8 @@ class _Trade:
         if self.legs:
             buy, sell = self.legs.values()
             buy_fee, sell_fee = self.fee_bps
-            sent_bps = _edge_bps(self.opened.buy_limit * (BPS + buy_fee), self.opened.sell_limit * (BPS - sell_fee))
+            paid, received = buy.at_decision(self.opened.buy_limit), sell.at_decision(self.opened.sell_limit)
+            sent_bps = _edge_bps(paid * (BPS + buy_fee), received * (BPS - sell_fee))
             filled_bps = _filled_bps(buy, sell)
             if buy.levels:
                 parts = self._parts(buy, sell)
@@ -231,19 +263,22 @@ class _Trade:
         latency = buy.latency + sell.latency
         slippage = sum((leg.brought - leg.promised(leg.filled) for leg in (buy, sell)), ZERO) - latency
         uneven = sum((leg.promised(leg.filled) - leg.promised(held) for leg in (buy, sell)), ZERO) + self.remedies
-        return {
+        parts = {
             "decided_usd": promised[quantity] * self.usd,
             "unfilled_usd": (promised[held] - promised[quantity]) * self.usd,
             "latency_usd": latency * self.usd,
             "slippage_usd": slippage * self.usd,
             "uneven_usd": uneven * self.usd,
         }
+        if buy.rate is not None or sell.rate is not None:
+            parts["fx_usd"] = (buy.moved + sell.moved + self.remedies_moved) * self.usd
+        return parts
 
 
 def _filled_bps(buy: _Leg, sell: _Leg) -> Decimal | None:
     if not buy.filled or not sell.filled:
         return None
-    return _edge_bps((buy.value + buy.fees) * sell.filled, (sell.value - sell.fees) * buy.filled)
+    return _edge_bps((buy.counted + buy.fees) * sell.filled, (sell.counted - sell.fees) * buy.filled)
 
 
 def _edge_bps(paid: Decimal, received: Decimal) -> Decimal:
@@ -258,7 +293,6 @@ class Attributions(Folding):
         self._on_over = on_over
         self._fx: dict[str, Decimal] = {}
         #: By symbol and venue.
-        self._quotes: dict[tuple[str, str], str] = {}
         self._counted: dict[tuple[str, str], str] = {}
         self._fee_bps: dict[tuple[str, str], Decimal] = {}
         #: The latest entry of each symbol that was allowed: its pair comes next.
@@ -291,7 +325,7 @@ class Attributions(Folding):
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         place = listed.symbol, listed.venue
-        self._quotes[place], self._fee_bps[place] = listed.quote, listed.taker_fee_bps
+        self._fee_bps[place] = listed.taker_fee_bps
         self._counted[place] = listed.counts_as or listed.quote
 
     def _decide(self, decided: Decided, _: Record) -> None:
@@ -311,12 +345,12 @@ class Attributions(Folding):
             decided = None
         buy, sell = ((opened.symbol, venue) for venue in (opened.buy_venue, opened.sell_venue))
         legs: dict[str, _Leg] = {}
-        if isinstance(opened, PairOpened) and self._quotes.get(buy) == self._quotes.get(sell) == self._counted.get(buy):
+        if isinstance(opened, PairOpened) and self._counted.get(buy) == self._counted.get(sell):
             asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
             bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
             is_known = bool(asks and bids)
-            legs[opened.buy_venue] = _Leg(True, asks if is_known else ())
-            legs[opened.sell_venue] = _Leg(False, bids if is_known else ())
+            legs[opened.buy_venue] = _Leg(True, asks if is_known else (), opened.buy_fx)
+            legs[opened.sell_venue] = _Leg(False, bids if is_known else (), opened.sell_fx)
         fees = self._fee_bps.get(buy, ZERO), self._fee_bps.get(sell, ZERO)
         return _Trade(opened, decided, legs, self._usd(*buy), fees)
 
@@ -336,10 +370,8 @@ class Attributions(Folding):
         if order is None or trade is None:
             return  # late, or to work off a residual
         with localcontext(EXACT):
-            is_buy, value = fill.side is Side.BUY, fill.quantity * fill.price
-            brought = -value if is_buy else value
+            is_buy, counted = fill.side is Side.BUY, value_of(fill)
             if order.pair_id != trade.opened.pair_id:
-                counted = value_of(fill)
                 trade.exit_usd += (-counted if is_buy else counted) * self._usd(fill.symbol, fill.venue)
                 return
             leg = trade.legs.get(fill.venue)
@@ -347,14 +379,16 @@ class Attributions(Folding):
                 return
             leg.net += fill.quantity if is_buy is leg.is_buy else -fill.quantity
             if order.purpose is Purpose.LEG:
-                leg.fill(fill.quantity, fill.price, value, fee_of(fill))
+                leg.fill(fill.quantity, fill.price, counted, fee_of(fill))
             else:
-                trade.remedies += brought
+                value = leg.at_decision(fill.quantity * fill.price)
+                trade.remedies += -value if is_buy else value
+                trade.remedies_moved += value - counted if is_buy else counted - value
 
     def _fund(self, paid: FundingPaid, _: Record) -> None:
         trade = self._trades.get(paid.trade_id or "")
         if trade is None:
-            self.totals.count(_FUNDING, paid.amount_usd)
+            self.totals.count("funding_usd", paid.amount_usd)
             return
         trade.funding_usd = EXACT.add(trade.funding_usd or ZERO, paid.amount_usd)
         trade.pnl_usd = EXACT.add(trade.pnl_usd, paid.amount_usd)
@@ -376,8 +410,7 @@ class Attributions(Folding):
             if taken.pair_id != trade.opened.pair_id:
                 trade.exit_usd -= taken.value * self._usd(taken.symbol, taken.venue)
             elif leg is not None:
-                leg.net -= abs(taken.quantity)
-                leg.fill(-abs(taken.quantity), leg.best or ZERO, -abs(taken.value), -taken.fees)
+                leg.take(abs(taken.quantity), abs(taken.value), taken.fees)
 
     def _resolve(self, resolved: ResidualResolved | ResidualsNetted, _: Record) -> None:
         self._bring(resolved.pnl_usd)
