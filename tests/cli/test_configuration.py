@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command import SPREAD, CommandLine, Ran, ahead
+from command import KIMCHI, SPREAD, CommandLine, Ran, ahead
 
 VIRTUAL = "--set=session.clock=virtual"
 
@@ -282,3 +282,27 @@ def test_init_says_where_it_can_not_write(trioarb: CommandLine) -> None:
 
     assert ran.code == 2
     assert ran.error.startswith(f"{Path('missing/mine.toml')}: can't be written")
+
+
+def test_check_says_what_the_rates_of_quote_assets_are_made_of(trioarb: CommandLine) -> None:
+    shown = json.loads(trioarb("check", KIMCHI, "--json").out)
+    assert shown["rates"] == {
+        "KRW": {
+            "common": "USDT",
+            "symbol": "USDTKRW",
+            "markets": ["busan", "seoul"],
+            "max_age_ms": "3000",
+            "outlier_bps": "50",
+            "least_sources": 1,
+        }
+    }
+    assert shown["symbols"]["BTCUSDT"]["seoul"]["tick_size"].endswith("500 from 500000 on, 1000 from 1000000 on")
+    said = " ".join(trioarb("check", KIMCHI).out.split())
+    assert "KRW as USDT USDTKRW at busan, seoul: quotes up to 3000 ms old, within 50 bps of their median" in said
+    assert "Price steps at busan, seoul: 0.1 from 0 on, 1 from 100 on, 5 from 5000 on" in said
+
+    constant = trioarb("check", KIMCHI, "--set", "fx.KRW=0.0007", "--json")
+    shown = json.loads(constant.out)
+    assert shown["rates"] == {"KRW": {"common": "USDT", "constant_usd": "0.0007"}}
+    assert any("fx.KRW is a constant" in warning for warning in shown["warnings"])
+    assert json.loads(trioarb("check", SPREAD, "--json").out)["rates"] == {}

@@ -89,13 +89,39 @@ def test_a_tolerance_that_is_none_is_an_error(trioarb: CommandLine) -> None:
     assert "not a share" in trioarb("plan", TOP10, "--tolerance=2").error
 
 
-def test_what_is_quoted_in_another_money_has_no_price_here(trioarb: CommandLine) -> None:
-    """A rate that markets say isn't known without them: no figure is made up for it."""
-    surplus = ("--set=exchanges.busan.balances.BTC=2", '--set=withdrawals.busan.BTC={fee="0.0002",minutes=30}')
-    ran = trioarb("run", KIMCHI, *surplus, "--runtime=20", "--set=strategy.entry_bps=900", "--journal=k.journal")
+def test_what_is_held_in_another_money_is_valued_at_the_last_rate_of_the_journal(trioarb: CommandLine) -> None:
+    uneven = [
+        "--set=exchanges.busan.balances.KRW=240000000",
+        "--set=exchanges.busan.balances.BTC=2",
+        '--set=withdrawals.busan.BTC={fee="0.0002",minutes=30}',
+        '--set=withdrawals.busan.KRW={fee="1000",minutes=1}',
+    ]
+    ran = trioarb.run(KIMCHI, *uneven, "--runtime=70", "--set=strategy.entry_bps=900", "--journal=k.journal")
     planned = trioarb("plan", "k.journal", "--json")
 
     assert (ran.code, planned.code) == (0, 0), planned.err
     transfers = json.loads(planned.out)["transfers"]
-    assert {one["asset"] for one in transfers} == {"BTC"}
-    assert not [one for one in transfers if {"amount_usd", "fee_usd", "trade_back_usd"} & one.keys()]
+    assert {one["asset"] for one in transfers} == {"BTC", "KRW"}
+    marked = ran.of_type("markets_marked")[-1]
+    brings, bid = Decimal(marked["fx_bids"]["KRW"]), Decimal(marked["bids"]["BTCUSDT@busan"])
+    for one in transfers:
+        worth = brings if one["asset"] == "KRW" else brings * bid
+        assert Decimal(one["amount_usd"]) == pytest.approx(Decimal(one["amount"]) * worth)
+        assert Decimal(one["fee_usd"]) == pytest.approx(Decimal(one["fee"]) * worth)
+    # To trade back what is in Korea: KRW that are had for it are sold, and USDT are paid.
+    (abroad,) = (one for one in transfers if one["target"] == "world")
+    ask = Decimal(marked["asks"]["BTCUSDT@world"])
+    cost = ask * Decimal("1.0004") - bid * brings * Decimal("0.9996")
+    assert Decimal(abroad["trade_back_usd"]) == pytest.approx(Decimal(abroad["amount"]) * cost)
+    assert "KRW is valued at its last recorded rate, 0.0007200 USD." in trioarb("plan", "k.journal").out
+
+
+def test_without_a_rate_no_figure_is_made_up(trioarb: CommandLine) -> None:
+    """Before any campaign, what markets would say a unit is worth isn't known."""
+    uneven = ["--set=exchanges.busan.balances.KRW=240000000", '--set=withdrawals.busan.KRW={fee="1000",minutes=1}']
+    (one,) = json.loads(trioarb("plan", KIMCHI, *uneven, "--json").out)["transfers"]
+    assert one["asset"] == "KRW"
+    assert not {"amount_usd", "fee_usd", "trade_back_usd"} & one.keys()
+
+    (one,) = json.loads(trioarb("plan", KIMCHI, *uneven, "--set=fx.KRW=0.0007", "--json").out)["transfers"]
+    assert Decimal(one["amount_usd"]) == Decimal(one["amount"]) * Decimal("0.0007")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
 from trioarb.config.digest import canonical
 from trioarb.config.load import Loaded, load_config
-from trioarb.config.schema import PluginTable
+from trioarb.config.schema import Config, PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.number import text
@@ -28,6 +28,9 @@ from trioarb.report.coverage import coverage, in_words
 from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
+
+#: Between price steps.
+_AND = ", "
 
 
 def check(
@@ -107,6 +110,7 @@ def _plan(
             }
             for name, tables in config.exchanges.items()
         },
+        "rates": _rates(config),
         "universe": universe,
         "symbols": symbols,
         "overrides": overrides,
@@ -132,13 +136,43 @@ def _symbols(campaign: Campaign) -> dict[str, Any]:
     }
 
 
+def _rates(config: Config) -> dict[str, Any]:
+    """Return what the rates of quote assets are made of that count as another one; empty if none does."""
+    counted = {asset: common for one in config.exchanges.values() for asset, common in one.same_as.items()}
+    found: dict[str, Any] = {}
+    for asset, common in sorted(counted.items()):
+        table = config.fx_markets.get(asset)
+        if table is None:
+            found[asset] = {"common": common, "constant_usd": text(config.fx[asset])}
+        else:
+            found[asset] = {
+                "common": common,
+                "symbol": table.symbol,
+                "markets": list(table.markets),
+                "max_age_ms": text(table.max_age_ms),
+                "outlier_bps": text(table.outlier_bps),
+                "least_sources": table.least_sources,
+            }
+    return found
+
+
+def _rate_text(rate: Mapping[str, Any]) -> str:
+    if "constant_usd" in rate:
+        return f"{rate['constant_usd']} USD, a constant, which the market's rate may differ from"
+    least = f", at least {rate['least_sources']} of them" if rate["least_sources"] > 1 else ""
+    return (
+        f"{rate['symbol']} at {', '.join(rate['markets'])}: quotes up to {rate['max_age_ms']} ms old, within "
+        f"{rate['outlier_bps']} bps of their median{least}"
+    )
+
+
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else text(value)
 
 
 def _tick_text(rules: TradingRules) -> str | None:
     if rules.ticks:
-        return ", ".join(f"{text(one.step)} from {text(one.at_least)} on" for one in rules.ticks)
+        return _AND.join(f"{text(one.step)} from {text(one.at_least)} on" for one in rules.ticks)
     return _text(rules.tick_size)
 
 
@@ -187,6 +221,8 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         ("Venues", ", ".join(_venue(name, one) for name, one in plan["venues"].items())),
     ):
         facts.add_row(name, value)
+    for asset, rate in plan["rates"].items():
+        facts.add_row(f"{asset} as {rate['common']}", _rate_text(rate))
     if plan["universe"] is not None:
         facts.add_row("Symbols", in_words(plan["universe"]))
     console.print(facts)
@@ -200,6 +236,8 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         console.print("The settings are valid.")
         return
     console.print(_rules(plan["symbols"]))
+    for line in _tick_lines(plan["symbols"]):
+        console.print(line, soft_wrap=True)
     for symbol, keys in plan["overrides"].items():
         for key, one in keys.items():
             console.print(f"{symbol}: {key} = {one['value']} ({one['from']})", soft_wrap=True)
@@ -216,7 +254,27 @@ def _rules(symbols: dict[str, Any]) -> Table:
     for symbol, venues in symbols.items():
         alike: dict[tuple[str, ...], list[str]] = {}
         for venue, rules in venues.items():
-            alike.setdefault(tuple(rule or "none" for rule in rules.values()), []).append(venue)
+            shown = rules | {"tick_size": _short(rules["tick_size"])}
+            alike.setdefault(tuple(rule or "none" for rule in shown.values()), []).append(venue)
         for number, (rules, names) in enumerate(alike.items()):
             table.add_row("" if number else symbol, ", ".join(names), *rules)
     return table
+
+
+def _short(tick_size: str | None) -> str | None:
+    """Return price steps that differ with the price as their first and last one."""
+    if tick_size is None or _AND not in tick_size:
+        return tick_size
+    steps = [one.split()[0] for one in tick_size.split(_AND)]
+    return f"{steps[0]} to {steps[-1]}"
+
+
+def _tick_lines(symbols: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each table of price steps, with the venues that have it."""
+    found: dict[str, list[str]] = {}
+    for venues in symbols.values():
+        for venue, rules in venues.items():
+            if _AND in (rules["tick_size"] or "") and venue not in found.setdefault(rules["tick_size"], []):
+                found[rules["tick_size"]].append(venue)
+    for steps, names in found.items():
+        yield f"Price steps at {', '.join(names)}: {steps}."

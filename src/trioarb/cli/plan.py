@@ -20,7 +20,8 @@ from trioarb.config.load import load_config
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError
-from trioarb.model.event import InstrumentChanged, InstrumentListed
+from trioarb.model.event import FxRated, InstrumentChanged, InstrumentListed
+from trioarb.model.fx import FxState, Said
 from trioarb.model.market import Instrument
 from trioarb.model.number import BPS, ZERO, text
 from trioarb.plugin.registry import load_plugins
@@ -38,12 +39,25 @@ _Listed = Instrument | InstrumentListed | InstrumentChanged
 
 @attrs.frozen(kw_only=True)
 class _Known:
-    """What is held, by asset and venue, and what of prices is known: bid and ask by symbol and venue."""
+    """What is held, by asset and venue, and what of prices is known: bid and ask by symbol and venue.
+
+    ``rates``: the last that was known of assets whose rate is at markets; ``fx``: what one unit brings and costs in USD
+    by them.
+    """
 
     config: Config
     holdings: Mapping[str, Mapping[str, Decimal]]
     instruments: Mapping[str, Mapping[str, _Listed]]
     prices: Mapping[tuple[str, str], tuple[Decimal | None, Decimal | None]]
+    rates: Mapping[str, FxRated] = attrs.field(factory=dict)
+    fx: Mapping[str, Said] = attrs.field(factory=dict)
+
+    def usd_per(self, asset: str, *, is_bought: bool = False) -> Decimal | None:
+        """Return what one unit of an asset brings in USD, or costs; ``None``: it isn't known."""
+        constant, said = self.config.fx.get(asset), self.fx.get(asset)
+        if constant is not None or said is None:
+            return constant
+        return said.ask if is_bought else said.bid
 
 
 def plan(
@@ -104,7 +118,17 @@ def _read(report: Report) -> _Known:
     venues = report.config.exchanges
     held = {venue: report.state.ledger.held(venue) for venue in venues}
     prices = {place: (price.bid, price.ask) for place, price in report.state.marks.prices.items()}
-    return _known(report.config, held, report.statistics.instruments, prices)
+    known = _known(report.config, held, report.statistics.instruments, prices)
+    rates, fx = dict[str, FxRated](), dict[str, Said]()
+    for asset, figures in report.state.fx.rates.items():
+        last, marked = figures.last, report.state.marks.recorded_rates.get(asset)
+        bid, ask = (None, None) if last is None else (last.bid, last.ask)
+        if marked is not None:
+            bid, ask = marked.bid, marked.ask
+        if last is not None and bid is not None and ask is not None:
+            usd_per_common = report.config.fx[figures.common]
+            rates[asset], fx[asset] = last, Said(bid * usd_per_common, ask * usd_per_common)
+    return attrs.evolve(known, rates=rates, fx=fx)
 
 
 def _known(
@@ -146,14 +170,14 @@ def _row(known: _Known, transfer: Transfer) -> dict[str, Any]:
 
 def _price(known: _Known, transfer: Transfer) -> Decimal | None:
     """Return what one of the asset is worth in USD where it leaves: a rate, or the bid there; ``None``: not known."""
-    rate = known.config.fx.get(transfer.asset)
+    rate = known.usd_per(transfer.asset)
     if rate is not None:
         return rate
     for symbol, by_venue in known.instruments.items():
         listed = by_venue.get(transfer.source)
         if listed is not None and listed.base == transfer.asset:
             bid, _ = known.prices.get((symbol, transfer.source), (None, None))
-            rate = known.config.fx.get(listed.quote)  # one that markets say is not known here
+            rate = known.usd_per(listed.quote)
             if bid is not None and rate is not None:
                 return bid * rate
     return None
@@ -163,14 +187,16 @@ def _traded_back(known: _Known, transfer: Transfer) -> Decimal | None:
     """Return what it costs to sell it where there is too much and buy it where it is missing, at the known prices."""
     for symbol, by_venue in known.instruments.items():
         sold, bought = by_venue.get(transfer.source), by_venue.get(transfer.target)
-        if sold is None or bought is None or sold.base != transfer.asset or sold.quote != bought.quote:
+        if sold is None or bought is None or sold.base != transfer.asset:
             continue
         bid, _ = known.prices.get((symbol, transfer.source), (None, None))
         _, ask = known.prices.get((symbol, transfer.target), (None, None))
-        rate = known.config.fx.get(sold.quote)
-        if bid is not None and ask is not None and rate is not None:
-            cost = ask * (BPS + bought.taker_fee_bps) - bid * (BPS - sold.taker_fee_bps)
-            return transfer.amount * cost / BPS * rate
+        # Money that is had for the one pays for the other: only where they differ, one is sold, the other bought.
+        brings = known.usd_per(sold.quote)
+        costs = brings if sold.quote == bought.quote else known.usd_per(bought.quote, is_bought=True)
+        if bid is not None and ask is not None and brings is not None and costs is not None:
+            paid, received = ask * (BPS + bought.taker_fee_bps), bid * (BPS - sold.taker_fee_bps)
+            return transfer.amount * (paid * costs - received * brings) / BPS
     return None
 
 
@@ -200,6 +226,9 @@ def _lines(known: _Known, found: Rebalancing, rows: Sequence[Mapping[str, Any]])
         yield f"{len(rows)} transfers; fees: {total}; the slowest takes {slowest} minutes."
         if any(row["trade_back_usd"] is None or row["amount_usd"] is None for row in rows):
             yield "-: no price is known; a journal knows those that its campaign marked."
+        for asset, rated in known.rates.items():
+            doubt = "" if rated.state is FxState.GOOD else f", and was {rated.state.value} then"
+            yield f"{asset} is valued at its last recorded rate, {known.fx[asset].bid:.4g} USD{doubt}."
     for asset, venue, amount in found.too_small:
         yield f"{text(amount)} {asset} stay at {venue}: the venue's least, or its fee, is as much."
     yield "This is a plan. trioarb never withdraws anything."
