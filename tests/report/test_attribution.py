@@ -124,7 +124,19 @@ def test_the_exported_trades_have_them_too_those_that_were_unwound_included(name
 
     assert len(rows) == state.statistics.closed + state.statistics.unwound_count
     for trade_id, row in rows.items():
-        names = ("decided", "unfilled", "latency", "slippage", "uneven", "exit", "left", "entry", "funding", "late", "fx")
+        names = (
+            "decided",
+            "unfilled",
+            "latency",
+            "slippage",
+            "uneven",
+            "exit",
+            "left",
+            "entry",
+            "funding",
+            "late",
+            "fx",
+        )
         found = total(row.get(f"{name}_usd", 0) for name in names)
         assert EXACT.subtract(found, row["fees_usd"]) == row["pnl_usd"] == earned[trade_id].pnl_usd
         assert (row["reason"] == "unwound") == (row["quantity"] == 0)

@@ -88,7 +88,7 @@ TABLES = (
             _decimal("uneven_usd", "what it took to even out unequal legs"),
             _decimal("entry_usd", "instead of these five: what the entry brought before fees, where they aren't known"),
             _decimal("exit_usd", "what closing brought, before fees"),
-            _decimal("left_usd", "residuals and dust, as they were booked; with `-fees_usd` the last part but two"),
+            _decimal("left_usd", "residuals and dust, as they were booked; with `-fees_usd` the last part but three"),
             _decimal("funding_usd", "got less paid for holding it; empty where nothing was"),
             _decimal("late_usd", "what was learnt of its orders later, before fees; empty where nothing was"),
             _decimal("fx_usd", "how rates had moved until the entry's fills; empty where no price was converted"),

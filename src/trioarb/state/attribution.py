@@ -50,8 +50,8 @@ PARTS = (
     "fees_usd",
     "left_usd",
 )
-#: More that are there where something was paid for holding, where what an order did was learnt after its pair had ended,
-#: and where prices were converted.
+#: Three more: where something was paid for holding, where what an order did was learnt after its pair had ended, and
+#: where prices were converted.
 _FUNDING, _LATE, _FX = "funding_usd", "late_usd", "fx_usd"
 
 
@@ -388,7 +388,7 @@ class Attributions(Folding):
     def _fund(self, paid: FundingPaid, _: Record) -> None:
         trade = self._trades.get(paid.trade_id or "")
         if trade is None:
-            self.totals.count("funding_usd", paid.amount_usd)
+            self.totals.count(_FUNDING, paid.amount_usd)
             return
         trade.funding_usd = EXACT.add(trade.funding_usd or ZERO, paid.amount_usd)
         trade.pnl_usd = EXACT.add(trade.pnl_usd, paid.amount_usd)
