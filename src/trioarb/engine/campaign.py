@@ -17,6 +17,7 @@ from trioarb.errors import TrioarbError, describe
 from trioarb.model.event import PhaseEntered
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.contract import GuardTier
+from trioarb.quotes.player import Player
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.state.state import State
 from trioarb.time.campaign_time import SECOND_NS, Bell
@@ -30,8 +31,8 @@ class Campaign:
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
     given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
-    ``market`` is the scope of market data, cancelled to open it again. ``head`` is ``SEQ:HASH`` of the journal's last
-    event, once it is closed.
+    ``market`` is the scope of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
+    rounds. ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
     """
 
     config: Config
@@ -56,6 +57,7 @@ class Campaign:
     ended_ns: int | None = None
     closing: trio.CancelScope | None = None
     market: trio.CancelScope | None = None
+    player: Player | None = None
     arrivals: list[str] = attrs.field(factory=list)
     _draining: bool = False
 

@@ -102,8 +102,16 @@ async def _play(
         silent.remove(venues[venue])
         watch.end(venues[venue])
 
-    is_paced = campaign.parts.limits.interval_ns > 0
-    player = Player(followers, len(venues), is_paced=is_paced, time=world.time, on_end=end)
+    is_paced, before = campaign.parts.limits.interval_ns > 0, campaign.player
+    player = Player(
+        followers,
+        len(venues),
+        time=world.time,
+        on_end=end,
+        takers=tasks if is_paced else None,
+        after=before.rounds if before else None,
+    )
+    campaign.player = player if is_paced else None
     try:
         found = await open_windows(tapes, symbols, traded, world.start_ns, after_ns=after_ns)
         with closing(found) as windows:

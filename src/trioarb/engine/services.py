@@ -91,8 +91,11 @@ async def pace(campaign: Campaign) -> None:
         await time.sleep_until(next_ns, _PACE_ORDER)
         if len(tasks) != len(campaign.symbols):  # the universe may get more
             tasks = [campaign.symbols[symbol] for symbol in sorted(campaign.symbols)]
-        for task in tasks:
-            task.tick()
+        if campaign.player is None:
+            for task in tasks:
+                task.tick()
+        else:
+            campaign.player.look(tasks, time.now_ns())
         next_ns += interval_ns * max(1, (time.now_ns() - next_ns) // interval_ns + 1)
 
 

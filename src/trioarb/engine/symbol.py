@@ -22,6 +22,7 @@ from trioarb.model.trade import Answer, ExitReason, Opportunity, OrderSize, Posi
 from trioarb.plugin.contract import QuoteSink, Strategy
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.rounds import Passed
 from trioarb.quotes.sinks import Fees, Skipped, Source, sinks_of
 from trioarb.state.funnel import Funnel
 from trioarb.strategy.decide import Decider, Exit, Plan, paths_of
@@ -228,9 +229,10 @@ class SymbolTask:
         if self._quoted is not None:
             self._quoted.look()
         is_first = not self._is_seeded[venue] and self._board.is_whole(venue)
-        if not self._every_quote and not is_first:
-            self.keep(venue, 1)
-            return
+        if not self._every_quote:
+            self._keep(venue)
+            if not is_first:
+                return
         try:
             if is_first:
                 self._is_seeded[venue] = True
@@ -239,7 +241,6 @@ class SymbolTask:
                 self.evaluate(received_ns)
         except Exception as error:  # the symbol's fault, not the feed's
             self._fail(error)
-        self._unread[venue] = self._active and not self._every_quote
 
     @property
     def wants_all(self) -> bool:
@@ -271,11 +272,33 @@ class SymbolTask:
             except Exception as error:  # this symbol's fault, not that of the other
                 self._fail(error)
 
-    def keep(self, venue: int, count: int) -> None:
-        """Take note of quotes that wait to be read in the next round of the loop; of several the last one is."""
-        if self._active:
-            self._funnel.conflated += count - 1 + self._unread[venue]
+    def _keep(self, venue: int) -> None:
+        """Take note of a quote that waits to be read in the next round of the loop; of several the last one is."""
+        if self._active and not self._source.is_in_rounds:
+            self._funnel.conflated += self._unread[venue]
             self._unread[venue] = True
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether quotes wait to be read in the next round of the loop."""
+        return self._active
+
+    def round_bars(self, now_ns: int) -> Sequence[float] | None:
+        """Return from which edge of each path on it has to look; ``None``: it has to, whatever the edges."""
+        if self._has_news or self._is_busy or self._quoted is not None or self.market.rates:
+            return None
+        is_entering = self._active and self._entries_open and not self.fenced and self._decider.enters
+        return self._decider.round_bars(now_ns) if is_entering else None
+
+    def pass_rounds(self, passed: Passed) -> None:
+        """Count rounds of the loop in which there was nothing to decide."""
+        funnel, highest = self._funnel, passed.highest_edge_bps
+        funnel.iterations += passed.rounds
+        funnel.stale += passed.stale
+        funnel.edge_positive += passed.edge_positive
+        funnel.conflated += passed.conflated
+        if highest is not None and (self.highest_edge_bps is None or highest > self.highest_edge_bps):
+            self.highest_edge_bps = highest
 
     def skip(self, skipped: Skipped) -> None:
         """Count quotes that no evaluation could act upon."""
@@ -322,14 +345,16 @@ class SymbolTask:
             self._decider.declare(self._declared)
             self._has_news = False
 
-    def tick(self) -> None:
-        """Evaluate the latest quotes, unless a pair is in flight."""
-        if self._active and self._work is None and self._rest is None:
-            self._unread[:] = [False] * len(self._unread)
-            try:
-                self.evaluate(self._parts.time.now_ns())
-            except Exception as error:  # the symbol's fault, not that of the others
-                self._fail(error)
+    def tick(self) -> bool:
+        """Evaluate the latest quotes, unless a pair is in flight; say whether that was done."""
+        if not self._active or self._is_busy:
+            return False
+        self._unread[:] = [False] * len(self._unread)
+        try:
+            self.evaluate(self._parts.time.now_ns())
+        except Exception as error:  # the symbol's fault, not that of the others
+            self._fail(error)
+        return True
 
     def _fail(self, error: Exception) -> None:
         """Evaluate no more, and let `run` raise it."""

@@ -218,6 +218,27 @@ class QuoteBoard:
             self._touches[venue] = (0, None)
         self.serial[venue] = serial
 
+    def put_all(
+        self,
+        bid: Sequence[float],
+        bid_size: Sequence[float],
+        ask: Sequence[float],
+        ask_size: Sequence[float],
+        received_ns: Sequence[int],
+        serial: Sequence[int],
+    ) -> None:
+        """Put the latest quotes of all venues on the board, but for levels beyond the best."""
+        self.bid[:] = bid
+        self.bid_size[:] = bid_size
+        self.ask[:] = ask
+        self.ask_size[:] = ask_size
+        self.received_ns[:] = received_ns
+        self.serial[:] = serial
+
+    def forget_touch(self, venue: int) -> None:
+        """Make a venue's touch anew when it is asked for: something was refused after its quote."""
+        self._touches[venue] = (0, None)
+
     def take_off(self, venue: int) -> None:
         """Let a venue's quote leave the board; when it came, and its number, stay as they are."""
         self.bid[venue] = self.ask[venue] = nan

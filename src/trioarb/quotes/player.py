@@ -15,6 +15,8 @@ import trio
 
 from trioarb.quotes.band import Held, Path
 from trioarb.quotes.board import QuoteBoard
+from trioarb.quotes.latest import Latest
+from trioarb.quotes.rounds import Rounds, Taker
 from trioarb.quotes.screen import Screen, Terms
 from trioarb.quotes.sinks import Skipped, Source
 from trioarb.quotes.window import Window
@@ -32,6 +34,8 @@ __all__ = ["Follower", "Player"]
 _BURST = 512
 #: So many rows are put on the boards one by one; of more, only each venue's last of a symbol.
 _FEW_ROWS, _FEW_DENSE_ROWS = 8, 64
+#: If more boards than these get a quote, all are put in step at once.
+_FEW_CELLS = 32
 #: So many rows are made together, where they are asked for one by one.
 _ROWS_AHEAD = 1_024
 
@@ -85,9 +89,6 @@ class Follower(Protocol):
     def skip(self, skipped: Skipped) -> None:
         """Count quotes that are on the board, or were, and not shown."""
 
-    def keep(self, venue: int, count: int) -> None:
-        """Take note of quotes of a venue that came since it was last told, and wait to be read; only if it is paced."""
-
     def follow(self, source: Source) -> None:
         """Take note of who is to be told of changes."""
 
@@ -98,6 +99,7 @@ class _Played(Source):
     def __init__(self, player: Player, symbol: int) -> None:
         self._player = player
         self._symbol = symbol
+        self.is_in_rounds = player.is_paced
 
     def ask_again(self) -> None:
         """Let the bands be read again before the next quote."""
@@ -115,8 +117,9 @@ class _Played(Source):
 class Player:
     """Plays windows to the symbols, which are those of the windows in order.
 
-    ``is_paced``: symbols look at their boards at times of their own, and are shown first quotes only. ``on_end`` is
-    told of a venue's last row.
+    ``takers``: the symbols if they look at their boards at times of their own, in `rounds`; they are the first of the
+    ``followers``, and are shown first quotes only. ``after``: the rounds before these. ``on_end`` is told of a venue's
+    last row.
     """
 
     def __init__(
@@ -124,9 +127,10 @@ class Player:
         followers: Sequence[Follower],
         venues: int,
         *,
-        is_paced: bool,
         time: VirtualTime,
         on_end: Callable[[int], None],
+        takers: Sequence[Taker] | None = None,
+        after: Rounds | None = None,
     ) -> None:
         import numpy as np
 
@@ -135,7 +139,7 @@ class Player:
         # By cell of a window.
         self._boards = [one.board for one in followers for _ in range(venues)]
         self._awaits_first = np.array([one.awaits_first(venue) for one in followers for venue in range(venues)])
-        self._is_paced = is_paced
+        self.is_paced = takers is not None
         self._time = time
         self._on_end = on_end
         self._bell = time.bell(Turn.MARKET.order())
@@ -155,6 +159,10 @@ class Player:
         self._row, self._row_ns, self._stop = 0, _NEVER, 0
         for symbol, follower in enumerate(followers):
             follower.follow(_Played(self, symbol))
+        self._latest = Latest([one.board for one in followers], venues)
+        #: All rows before this one are in the columns of what is latest.
+        self._taken_row = 0
+        self.rounds = None if takers is None else Rounds(takers, self._latest, after=after)
 
     def ask_again(self, symbol: int) -> None:
         """Read a symbol's bands again before the next row."""
@@ -172,7 +180,8 @@ class Player:
                 self.count()
                 self._hold_levels(window)
                 self._tell_watches(window)
-                self._window, self._row_ns = None, _NEVER
+                self._take()
+                self._window, self._row_ns, self._taken_row = None, _NEVER, 0
 
     async def _play_window(self) -> None:
         time, rows = self._time, len(self._ts_ns)
@@ -217,7 +226,7 @@ class Player:
         import numpy as np
 
         self._read_bands()
-        self._screen = Screen(window, self._terms, has_edges=not self._is_paced)
+        self._screen = Screen(window, self._terms, has_edges=not self.is_paced)
         self._counted_row = 0
         self._shown: list[int] = []
         self._window, self._ts_ns = window, window.ts_ns
@@ -225,7 +234,7 @@ class Player:
         self._entries = np.union1d(self._screen.entries, self._firsts).tolist()
         self._entries.reverse()
         # Whether rows are asked for one by one so often that those beside them may be made with them.
-        self._is_dense = self._is_paced or len(self._entries) > len(window) // 16
+        self._is_dense = self.is_paced or len(self._entries) > len(window) // 16
         self._values: list[tuple[Any, ...]] = []
         self._values_from = 0
         self._ends = sorted((last + 1, venue) for venue, last in window.ended)
@@ -279,21 +288,35 @@ class Player:
 
     def _put(self, until: int) -> None:
         """Put the rows before one on the boards: each venue's last."""
-        count, window = until - self._row, self._window
+        count, window, since = until - self._row, self._window, self._row
         if count <= 0 or window is None:
             return
-        if count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS):
-            quotes: Iterable[tuple[Any, ...]] = {quote[1]: quote for quote in self._some(self._row, until)}.values()
-        else:
-            quotes = self._rows(self._row + (window.next_row[self._row : until] >= until).nonzero()[0])
-        levels = window.levels
-        for row, cell, venue, bid, bid_size, ask, ask_size, came_ns, number in quotes:
-            board = self._boards[cell]
-            if self._is_paced and number > board.serial[venue]:
-                self._followers[cell // self._venues].keep(venue, number - board.serial[venue])
-            board.put(venue, bid, bid_size, ask, ask_size, came_ns, number, None if levels is None else (levels, row))
         self._row = until
         self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
+        if count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS):
+            quotes: Iterable[tuple[Any, ...]] = {quote[1]: quote for quote in self._some(since, until)}.values()
+        else:
+            rows = since + (window.next_row[since:until] >= until).nonzero()[0]
+            if len(rows) > _FEW_CELLS:
+                self._latest.put(window, self._take(), since)
+                return
+            quotes = self._rows(rows)
+        levels = window.levels
+        for row, cell, venue, *values in quotes:
+            self._boards[cell].put(venue, *values, None if levels is None else (levels, row))
+
+    def _take(self) -> Array:
+        """Bring the columns of what is latest in step; return which rows they took."""
+        assert self._window is not None
+        first, self._taken_row = self._taken_row, self._row
+        return self._latest.take(self._window, first, self._row)
+
+    def look(self, takers: Iterable[Taker], now_ns: int) -> None:
+        """Let those look at their boards who may have something to decide: a round of the loop."""
+        if self._window is not None:
+            self._take()
+        assert self.rounds is not None
+        self.rounds.look(takers, now_ns)
 
     def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
         """Yield of some rows the row, cell, venue, bid, bid size, ask, ask size, when the quote came, its number."""
@@ -397,7 +420,7 @@ class Player:
                 self._terms.ask(symbol, follower.paths, entry_from)
                 self._find_entries(symbol)
                 self._find_limit(symbol)
-            held = () if bands is None or self._is_paced else bands.held
+            held = () if bands is None or self.is_paced else bands.held
             if held != self._held.get(symbol, ()) or self._exit_row.get(symbol, _NEVER) < self._row:
                 self._held[symbol] = held
                 self._find_exit(symbol)
@@ -416,7 +439,7 @@ class Player:
         entries = np.union1d(others, self._screen.entries_of(symbol))
         self._entries = entries[entries >= self._row].tolist()
         self._entries.reverse()
-        self._is_dense = self._is_paced or len(self._entries) > len(window) // 16
+        self._is_dense = self.is_paced or len(self._entries) > len(window) // 16
 
     def _find_exit(self, symbol: int) -> None:
         """Look for the first row that is within the band of a position."""
@@ -450,6 +473,10 @@ class Player:
     def count(self) -> None:
         """Tell the symbols what they were not shown up to now."""
         self._count_before(self._row)
+        if self.rounds is not None:
+            if self._window is not None:
+                self._take()
+            self.rounds.tell()
 
     def _count_before(self, row: int) -> None:
         import numpy as np

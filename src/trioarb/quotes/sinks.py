@@ -29,7 +29,12 @@ class Skipped:
 
 
 class Source(Protocol):
-    """Where a symbol's quotes come from, as far as it is told what they have to be."""
+    """Where a symbol's quotes come from, as far as it is told what they have to be.
+
+    ``is_in_rounds``: what waits to be read at the symbol's next look is counted there, not by the symbol.
+    """
+
+    is_in_rounds: bool = False
 
     def ask_again(self) -> None:
         """Show every quote, until it is known again which need not be."""

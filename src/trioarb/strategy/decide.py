@@ -133,6 +133,15 @@ class Decider:
         due = [one.band.from_ns for one in self.held if one.band.from_ns is not None]
         return min(due) if due else None
 
+    def round_bars(self, now_ns: int) -> Sequence[float] | None:
+        """Return `entry_from_bps` if nothing but edges from there on would have anything decided now."""
+        board = self._board
+        for held in self.held:
+            due_ns, bid, ask = held.band.from_ns, board.bid[held.out.sell], board.ask[held.out.buy]
+            if (due_ns is not None and now_ns >= due_ns) or exit_asked(held, bid, ask):
+                return None
+        return self._bars
+
     def look(self, now_ns: int) -> tuple[float | None, Sequence[Asked]]:
         """Return the best edge of a route between fresh quotes, and all routes that the strategy wants to be asked of.
 

@@ -82,6 +82,9 @@ class LoopDecider(Decider):
         self._bars = (inf,) * len(self.paths)
         self.entry_from = {path.route: inf for path in self.paths}
 
+    def round_bars(self, now_ns: int) -> None:
+        """Loops are looked at one by one."""
+
     def look(self, now_ns: int) -> tuple[float | None, Sequence[tuple[Path, float]]]:
         """Return the best edge of a loop between fresh quotes, and those to be asked of, in order of their edges.
 
