@@ -35,9 +35,12 @@ class Latest:
         self.came_ns = np.array([board.received_ns for board in boards], dtype=np.int64).reshape(shape)
         self.serial = np.array([board.serial for board in boards], dtype=np.int64).reshape(shape)
         self.waiting = np.zeros(shape, dtype=np.int64)
+        #: How often rows were taken.
+        self.times = 0
 
     def take(self, window: Window, first: int, until: int) -> Array:
         """Take the rows of a window from one up to another; return the last one of each cell among them."""
+        self.times += 1
         rows: Array = first + (window.next_row[first:until] >= until).nonzero()[0]
         place, cell = window.place[rows], window.cell[rows]
         at = (cell % self.venues).astype(int) * len(window) + place  # in the columns of all venues, one after the other

@@ -180,7 +180,7 @@ class Player:
                 self.count()
                 self._hold_levels(window)
                 self._tell_watches(window)
-                self._take()
+                self._take_the_rest()
                 self._window, self._row_ns, self._taken_row = None, _NEVER, 0
 
     async def _play_window(self) -> None:
@@ -311,11 +311,14 @@ class Player:
         first, self._taken_row = self._taken_row, self._row
         return self._latest.take(self._window, first, self._row)
 
+    def _take_the_rest(self) -> None:
+        if self._window is not None and self._taken_row < self._row:
+            self._take()
+
     def look(self, takers: Iterable[Taker], now_ns: int) -> None:
         """Let those look at their boards who may have something to decide: a round of the loop."""
-        if self._window is not None:
-            self._take()
         assert self.rounds is not None
+        self._take_the_rest()
         self.rounds.look(takers, now_ns)
 
     def _rows(self, rows: Array) -> Iterable[tuple[Any, ...]]:
@@ -474,8 +477,7 @@ class Player:
         """Tell the symbols what they were not shown up to now."""
         self._count_before(self._row)
         if self.rounds is not None:
-            if self._window is not None:
-                self._take()
+            self._take_the_rest()
             self.rounds.tell()
 
     def _count_before(self, row: int) -> None:

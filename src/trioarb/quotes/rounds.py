@@ -90,9 +90,11 @@ class Rounds:
         self._known: list[Sequence[float] | None] = [None] * len(takers)
         self._max_age_ns = np.array([taker.max_quote_age_ns for taker in takers], dtype=np.int64)
         # What was not told yet; and how many quotes of each cell waited when it was told last.
-        self._rounds = [0] * len(takers)
-        self._stale, self._positive, self._conflated = (np.zeros(len(takers), dtype=np.int64) for _ in range(3))
+        self._rounds, self._stale, self._positive, self._conflated = (
+            np.zeros(len(takers), dtype=np.int64) for _ in range(4)
+        )
         self._highest = np.full(len(takers), -np.inf)
+        self._told = -1  # at which time of taking rows; below zero: rounds were since
         self._waited = np.zeros((len(takers), latest.venues), dtype=np.int64)
         if after is not None:
             for symbol, number in after._number_of.items():
@@ -124,10 +126,10 @@ class Rounds:
                 if taker.tick():
                     taken.append(number)
             else:
-                self._rounds[number] += 1
                 passed.append(number)
         self._count(passed, best)
         self._read(passed + taken)
+        self._told = -1
 
     def _edges_bps(self, now_ns: int) -> Array:
         """Return, by symbol and pair of venues, the edge between fresh quotes; −∞ where there is none."""
@@ -149,6 +151,7 @@ class Rounds:
         import numpy as np
 
         best = best[passed]
+        self._rounds[passed] += 1
         self._stale[passed] += best == -np.inf
         self._positive[passed] += best > 0
         self._highest[passed] = np.maximum(self._highest[passed], best)
@@ -167,6 +170,9 @@ class Rounds:
 
     def tell(self) -> None:
         """Tell the symbols what is counted of them and was not told yet."""
+        if self._told == self._latest.times:
+            return
+        self._told = self._latest.times
         self._conflate(self._here)
         waiting = self._latest.waiting[self._here]
         for number, taker in enumerate(self._takers):
@@ -177,11 +183,12 @@ class Rounds:
         self._waited[:] = waiting
 
     def _tell(self, number: int) -> None:
-        rounds, highest, conflated = self._rounds[number], float(self._highest[number]), int(self._conflated[number])
-        if not rounds and not conflated:
-            return
-        stale, positive = int(self._stale[number]), int(self._positive[number])
-        found = None if highest == -inf else highest
-        self._takers[number].pass_rounds(Passed(rounds, stale, positive, found, conflated))
-        self._rounds[number] = self._stale[number] = self._positive[number] = self._conflated[number] = 0
-        self._highest[number] = -inf
+        columns = (self._rounds, self._stale, self._positive, self._conflated)
+        rounds, stale, positive, conflated = (int(column[number]) for column in columns)
+        if rounds or conflated:
+            highest = float(self._highest[number])
+            found = None if highest == -inf else highest
+            self._takers[number].pass_rounds(Passed(rounds, stale, positive, found, conflated))
+            for column in columns:
+                column[number] = 0
+            self._highest[number] = -inf
