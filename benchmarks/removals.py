@@ -1087,6 +1087,23 @@ _REPRODUCIBLE = (
         tests=("tests/engine/test_played.py::test_quotes_that_change_nothing_are_counted_as_if_they_were_evaluated",),
     ),
     Removal(
+        name="who looks in a round",
+        promise="What a replay skips",
+        file="src/trioarb/quotes/rounds.py",
+        text="np.any(edges >= self._bars, axis=1)",
+        instead="np.any(edges >= self._bars + 100, axis=1)",
+        tests=("tests/engine/test_played.py::test_the_events_are_those_of_every_quote_shown",),
+        is_long=True,
+    ),
+    Removal(
+        name="what waits for a round",
+        promise="What a replay skips",
+        file="src/trioarb/quotes/rounds.py",
+        text="np.maximum(waiting - 1, 0)",
+        instead="np.maximum(waiting - 2, 0)",
+        tests=("tests/engine/test_played.py::test_the_events_are_those_of_every_quote_shown",),
+    ),
+    Removal(
         name="recording shows all",
         promise="Nor does recording the quotes beside it",
         file="src/trioarb/engine/market.py",

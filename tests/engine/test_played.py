@@ -157,7 +157,7 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
         "max_runtime_seconds": one(3, 20, 600, 600),
         "max_iterations": one(1, 30, 10_000, 10_000, 10_000),
         "close_positions_at_end": one(True, False),
-        "loop_interval_ms": one(0, 0, 0, 100, 700),
+        "loop_interval_ms": one(0, 0, 0, 100, 250, 700),
     }
     table["exchanges"]["c"] = dict(table["exchanges"]["a"])
     for venue in table["exchanges"].values():
@@ -275,6 +275,7 @@ def test_the_events_are_those_of_every_quote_shown(
         patch.setattr(columns, "_FIRST_ROWS", batch_rows)
         patch.setattr(player, "_FEW_ROWS", few)
         patch.setattr(player, "_FEW_DENSE_ROWS", 8 * few)
+        patch.setattr(player, "_FEW_CELLS", few // 4)
 
         with pytest.MonkeyPatch.context() as delivered:
             delivered.setattr(market, "is_played", lambda campaign: False)

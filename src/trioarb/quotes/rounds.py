@@ -159,7 +159,7 @@ class Rounds:
     def _read(self, numbers: Sequence[int]) -> None:
         """Take what waits to be read of some symbols: of several quotes of a venue the last one is."""
         self._conflate(numbers)
-        self._latest.waiting[numbers] = 0
+        self._latest.waiting[numbers] = self._waited[numbers] = 0
 
     def _conflate(self, numbers: Sequence[int] | slice) -> None:
         import numpy as np
