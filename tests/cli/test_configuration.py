@@ -159,6 +159,19 @@ def test_check_shows_what_would_run_and_trades_nothing(trioarb: CommandLine) -> 
     assert not list(ran.folder.iterdir())
 
 
+def test_check_says_how_contracts_are_margined_and_what_is_paid_for_holding_them(trioarb: CommandLine) -> None:
+    basis = SPREAD.with_name("basis.toml")
+    said = trioarb("check", basis).out
+    (terms,) = json.loads(trioarb("check", basis, "--json").out)["contracts"]["perp"]
+
+    assert "perp: perpetual contracts at leverage 5, 50 bps to be kept; funding at rates that change each 1 h" in said
+    assert "of a position's value 2000 bps to open it" in said
+    assert (terms["leverage"], terms["initial_margin_bps"], terms["maintenance_margin_bps"]) == ("5", "2000", "50")
+    assert (terms["funding_interval_hours"], terms["funding_bps"]) == ("1", None)
+    assert terms["symbols"] == ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    assert json.loads(trioarb("check", SPREAD, "--json").out)["contracts"] == {}
+
+
 def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: CommandLine) -> None:
     questionable = (
         "--set=strategy.exit_bps=-12",

@@ -15,6 +15,7 @@ from typing import Any
 
 from trioarb.model import event as model
 from trioarb.model.event import Record
+from trioarb.model.order import Purpose
 
 __all__ = [
     "Books",
@@ -43,12 +44,19 @@ class Told:
         self.fills: defaultdict[str, list[model.OrderFilled]] = defaultdict(list)
         self.cancelled: set[str] = set()
         self.rejected: set[str] = set()
+        #: What venues closed by force, and the orders that say what it did.
+        self.liquidated: list[model.ContractsLiquidated] = []
+        self.forced: set[str] = set()
         self.deposits = Books(Fraction)
         self.differences: list[model.Deposited] = []
         for record in records:
             match record.event:
                 case model.OrderSubmitted() as order:
                     self.submitted[order.client_order_id] = order
+                    if order.purpose is Purpose.LIQUIDATION:
+                        self.forced.add(order.client_order_id)
+                case model.ContractsLiquidated() as liquidated:
+                    self.liquidated.append(liquidated)
                 case model.OrderFilled() as fill:
                     self.fills[fill.client_order_id].append(fill)
                 case model.OrderCancelled(client_order_id=order_id):
@@ -134,7 +142,8 @@ def doubled(venues: Lines) -> Iterator[str]:
 
 def contradictions(told: Told, venues: Lines, *, unknown: Collection[str] = ()) -> Iterator[str]:
     """Yield what the journal knows and no venue does, and where the money at the venues is not what it says."""
-    known = {order_id for _, order_id, _ in executed(venues)}
+    known = {order_id for _, order_id, _ in executed(venues)} | told.forced
+    yield from _liquidations(told, venues)
     yield from (f"{order_id} has fills, and no venue knows it" for order_id in sorted(told.fills.keys() - known))
     yield from (f"{order_id} is cancelled, and no venue knows it" for order_id in sorted(told.cancelled - known))
     booked, held = money_of(told, without=unknown), given_by(venues)
@@ -143,10 +152,27 @@ def contradictions(told: Told, venues: Lines, *, unknown: Collection[str] = ()) 
             _book(held, venue, line["base"], line["quote"], line["order"]["side"], fill)
             if order_id in unknown:
                 _book(booked, venue, line["base"], line["quote"], line["order"]["side"], fill)
+    for venue, lines in venues.items():
+        for line in lines:
+            if line["type"] == "liquidated":
+                for fill in line["liquidation"]["fills"]:
+                    _book(held, venue, line["base"], line["quote"], line["liquidation"]["side"], fill)
     for venue, asset in sorted(booked.keys() | held.keys()):
         if booked[venue, asset] != held[venue, asset]:
             difference = float(held[venue, asset] - booked[venue, asset])
             yield f"{venue} holds {difference:g} {asset} more than the journal says"
+
+
+def _liquidations(told: Told, venues: Lines) -> Iterator[str]:
+    """Yield the liquidations that the journal doesn't tell of as their venue did them, or not once."""
+    there = {
+        (venue, one["liquidation_id"]): _sum(one["fills"])[:2]
+        for venue, lines in venues.items()
+        for one in (line["liquidation"] for line in lines if line["type"] == "liquidated")
+    }
+    here = {(one.venue, one.liquidation_id): (Fraction(one.quantity), Fraction(one.value)) for one in told.liquidated}
+    if here != there or len(here) < len(told.liquidated):
+        yield f"venues liquidated {sorted(there)}, the journal says {sorted(here)}, or not the same of them"
 
 
 def given_by(venues: Lines) -> Books:

@@ -12,6 +12,7 @@ import attrs
 from trioarb.api import (
     EXACT,
     SECOND_NS,
+    ZERO,
     Amount,
     Answer,
     GuardContext,
@@ -20,6 +21,7 @@ from trioarb.api import (
     GuardTripped,
     Money,
     Opportunity,
+    OrderSize,
     PositiveMoney,
     Record,
     Refusal,
@@ -33,13 +35,17 @@ __all__ = ["GlobalSettings", "GlobalTier"]
 
 _DAY_NS = 86_400 * SECOND_NS
 _PCT_STEP = Decimal("0.01")
+#: A quantity that is reduced is found by halving, so often.
+_HALF, _HALVINGS = Decimal("0.5"), 12
 
 
 @attrs.frozen(kw_only=True)
 class GlobalSettings:
     max_total_exposure_usd: Money = setting(Decimal(10_000), doc="exposure over all symbols; beyond it: DENY")
     reduce: bool = setting(
-        False, doc="an entry that would go beyond `max_total_exposure_usd` is made smaller instead of being denied"
+        False,
+        doc="an entry that would go beyond `max_total_exposure_usd`, or below `min_liquidation_distance_pct`, is made "
+        "smaller instead of being denied",
     )
     max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="loss of the UTC day; from it on: DENY")
     max_drawdown_usd: PositiveMoney | None = setting(
@@ -120,17 +126,44 @@ class GlobalTier(GuardTier):
         return None
 
     def _near_liquidation(self, opportunity: Opportunity) -> Refusal | None:
-        """Refuse an entry after which contracts at one of its venues would be near their liquidation."""
-        route, quantity, limit = opportunity.route, opportunity.quantity, self._settings.min_liquidation_distance_pct
-        for venue, opens, price in (
-            (route.buy_venue, quantity, opportunity.buy_limit),
-            (route.sell_venue, EXACT.minus(quantity), opportunity.sell_limit),
-        ):
-            distance = self._risk.liquidation_distance_pct(route.symbol, venue, opens=opens, price=price)
-            if distance is not None and distance < limit:
-                value = f"{text(distance.quantize(_PCT_STEP))} at {venue}"
-                return self._refuse(Answer.DENY, "liquidation_distance", value, limit)
-        return None
+        """Refuse an entry after which contracts at one of its venues would be near their liquidation, or reduce it."""
+        distance, venue = self._nearest(opportunity, opportunity.quantity)
+        if distance is None or distance >= self._settings.min_liquidation_distance_pct:
+            return None
+        largest = self._far_enough(opportunity) if self._settings.reduce else None
+        return Refusal(
+            answer=Answer.REDUCE if largest else Answer.DENY,
+            rule="liquidation_distance",
+            value=f"{text(distance.quantize(_PCT_STEP))} at {venue}",
+            limit=text(self._settings.min_liquidation_distance_pct),
+            largest=OrderSize(base=largest) if largest else None,
+        )
+
+    def _nearest(self, opportunity: Opportunity, quantity: Decimal) -> tuple[Decimal | None, str]:
+        """Return how far the nearest liquidation at its venues would be, and where; ``None``: nothing can be."""
+        route = opportunity.route
+        found = [
+            (distance, venue)
+            for venue, opens, price in (
+                (route.buy_venue, quantity, opportunity.buy_limit),
+                (route.sell_venue, EXACT.minus(quantity), opportunity.sell_limit),
+            )
+            if (distance := self._risk.liquidation_distance_pct(route.symbol, venue, opens=opens, price=price))
+            is not None
+        ]
+        return min(found, key=lambda one: one[0], default=(None, ""))
+
+    def _far_enough(self, opportunity: Opportunity) -> Decimal:
+        """Return about the largest quantity with which nothing is too near; 0: there is none."""
+        low, high = ZERO, opportunity.quantity
+        for _ in range(_HALVINGS):
+            middle = EXACT.multiply(EXACT.add(low, high), _HALF)
+            distance, _venue = self._nearest(opportunity, middle)
+            if distance is None or distance >= self._settings.min_liquidation_distance_pct:
+                low = middle
+            else:
+                high = middle
+        return low
 
     def apply(self, record: Record) -> None:
         match record.event:

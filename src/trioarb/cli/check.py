@@ -20,17 +20,20 @@ from trioarb.config.load import Loaded, load_config
 from trioarb.config.schema import Config, PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError, TrioarbError
-from trioarb.model.number import text
+from trioarb.model.contract import ContractTerms
+from trioarb.model.number import BPS, text
 from trioarb.model.rules import TradingRules
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.coverage import coverage, in_words
+from trioarb.report.margins import described
 from trioarb.settings.problem import Problem
 
 __all__ = ["check"]
 
 #: Between price steps.
 _AND = ", "
+_BPS_STEP = Decimal("0.01")
 
 
 def check(
@@ -49,7 +52,7 @@ def check(
         plugins = load_plugins()
         loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
         if loaded.live and not online:
-            plan = _plan(loaded, warnings=loaded.warnings, symbols=None, overrides={}, universe=None)
+            plan = _plan(loaded, warnings=loaded.warnings, symbols=None, overrides={}, universe=None, contracts={})
         else:
             plan = look_at(
                 loaded,
@@ -59,6 +62,7 @@ def check(
                     warnings=campaign.warnings,
                     symbols=_symbols(campaign),
                     overrides=_overrides(campaign),
+                    contracts=_contracts(campaign),
                     universe=coverage(
                         loaded.config.universe,
                         listed=campaign.world.selection.listed,
@@ -88,6 +92,7 @@ def _plan(
     symbols: Mapping[str, Any] | None,
     overrides: Mapping[str, Any],
     universe: Mapping[str, int] | None,
+    contracts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what would run; without ``symbols`` nothing was opened, and the plan says why."""
     config, session = loaded.config, loaded.config.session
@@ -113,6 +118,7 @@ def _plan(
         "rates": _rates(config),
         "universe": universe,
         "symbols": symbols,
+        "contracts": contracts,
         "overrides": overrides,
         "not_looked_at": [] if symbols is not None else [f"{key} ({what})" for key, what in loaded.live.items()],
         "warnings": list(warnings),
@@ -164,6 +170,30 @@ def _rate_text(rate: Mapping[str, Any]) -> str:
         f"{rate['symbol']} at {', '.join(rate['markets'])}: quotes up to {rate['max_age_ms']} ms old, within "
         f"{rate['outlier_bps']} bps of their median{least}"
     )
+
+
+def _contracts(campaign: Campaign) -> dict[str, list[dict[str, Any]]]:
+    """Return by venue how its contracts are margined, and of which symbols, where that differs."""
+    found: dict[str, dict[ContractTerms, list[str]]] = {}
+    for symbol, task in campaign.symbols.items():
+        for venue, instrument in task.market.instruments.items():
+            if instrument.contract is not None:
+                found.setdefault(venue, {}).setdefault(instrument.contract, []).append(symbol)
+    return {
+        venue: [
+            {
+                "leverage": text(terms.leverage),
+                "initial_margin_bps": text((BPS / terms.leverage).quantize(_BPS_STEP)),
+                "maintenance_margin_bps": text(terms.maintenance_margin_bps),
+                "funding_bps": _text(terms.funding_bps),
+                "funding_interval_hours": _text(terms.funding_interval_hours),
+                "described": described(terms),
+                "symbols": symbols,
+            }
+            for terms, symbols in by_terms.items()
+        ]
+        for venue, by_terms in found.items()
+    }
 
 
 def _text(value: Decimal | None) -> str | None:
@@ -235,6 +265,11 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
         )
         console.print("The settings are valid.")
         return
+    for venue, alike in plan["contracts"].items():
+        for one in alike:
+            of = "" if len(alike) == 1 else f" ({', '.join(one['symbols'])})"
+            console.print(f"{venue}{of}: {one['described']}", soft_wrap=True)
+            console.print(f"  of a position's value {one['initial_margin_bps']} bps to open it", soft_wrap=True)
     console.print(_rules(plan["symbols"]))
     for line in _tick_lines(plan["symbols"]):
         console.print(line, soft_wrap=True)

@@ -13,6 +13,7 @@ from trioarb.config.schema import Config
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import GuardTier
+from trioarb.report.margins import described
 from trioarb.report.plain import to_plain
 from trioarb.state.snapshot import Telemetry
 from trioarb.state.state import State
@@ -105,14 +106,7 @@ class Report:
                 terms = margins.terms(venue, symbol)
                 if terms is None or venue in found:
                     continue
-                funding = "no funding is charged"
-                if terms.funding_interval_hours is not None:
-                    rate = "at rates that change" if terms.funding_bps is None else f"of {text(terms.funding_bps)} bps"
-                    funding = f"funding {rate} each {text(terms.funding_interval_hours)} h"
-                kept = text(terms.maintenance_margin_bps)
-                found[venue] = (
-                    f"perpetual contracts at leverage {text(terms.leverage)}, {kept} bps to be kept; {funding}"
-                )
+                found[venue] = described(terms)
         return found
 
     def highest_edge_bps(self, symbol: str) -> float | None:

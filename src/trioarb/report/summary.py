@@ -15,6 +15,7 @@ from trioarb.report.coverage import coverage_of
 from trioarb.report.equity import equity
 from trioarb.report.funnel import funnel_of, not_sized_of, not_sized_total, route_figures, routes_of
 from trioarb.report.fx import fx, premiums
+from trioarb.report.margins import liquidations, margins
 from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
 from trioarb.report.plain import present
@@ -103,6 +104,8 @@ def summarise(report: Report) -> dict[str, Any]:
                 venue: {asset: _balance(balance) for asset, balance in by_asset.items()}
                 for venue, by_asset in state.ledger.balances().items()
             },
+            "margins": margins(state) or None,
+            "liquidations": liquidations(state) or None,
             "fx": {asset: present(one) for asset, one in fx(state).items()} or None,
             "premiums": {place: present(one) for place, one in premiums(state).items()} or None,
             "recording": _recording(telemetry.recording),

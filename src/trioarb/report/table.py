@@ -20,6 +20,7 @@ from trioarb.report.equity import PARTS, return_on
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.fx import rate_lines
+from trioarb.report.margins import liquidation_lines, margin_lines
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
 from trioarb.state.missed import NOT_FILLED
@@ -72,9 +73,11 @@ def print_why(console: Console, report: Report) -> None:
     shown = [
         (title, rows)
         for title, rows in _blocks(report)
-        if title in ("Result", "Decisions", "Not sized", "Symbols") and rows
+        if title in ("Result", "Decisions", "Not sized", "Symbols", "Margins") and rows
     ]
     console.print(beside(console, (_block(title, rows) for title, rows in shown)))
+    for line in liquidation_lines(report.state):
+        console.print(_hanging(f"Liquidated: {line}", "bold red"))
     filled = funnel_total(report.statistics)["filled"]
     console.print(
         _hanging(f"No trade: {' '.join(advise(report))}" if not filled else f"Trades: {filled:,} entries filled.", "")
@@ -188,6 +191,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     yield "Not sized", _most_common(not_sized_total(statistics))
     yield "Routes tried", list(_routes(statistics))
     yield "Rates", list(rate_lines(report.state))
+    yield "Margins", list(margin_lines(report.state))
     yield "Venues", list(_venues(report))
     telemetry = report.telemetry
     if telemetry is None:
@@ -325,6 +329,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what deserves attention, worst first."""
     if report.error:
         yield f"Error: {report.error}", "bold red"
+    for line in liquidation_lines(report.state):
+        yield f"Liquidated: {line}", "bold red"
     for left in report.state.trades.residuals.values():
         held = f"{'long' if left.quantity > 0 else 'short'} {text(abs(left.quantity))} {left.asset} at {left.venue}"
         unknown = "; an order got no answer: ask the venue" if left.unknown else ""

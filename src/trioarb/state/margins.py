@@ -74,6 +74,11 @@ class Margins(Folding):
         found = self._terms.get((venue, symbol))
         return None if found is None else found[0]
 
+    def quote(self, venue: str, symbol: str) -> str | None:
+        """Return the asset in which a contract is margined; ``None``: the venue lists none of the symbol."""
+        found = self._terms.get((venue, symbol))
+        return None if found is None else found[1]
+
     def quotes(self, venue: str) -> tuple[str, ...]:
         """Return the assets in which contracts of a venue are margined."""
         return tuple(dict.fromkeys(quote for (at, _), (_, quote) in self._terms.items() if at == venue))
