@@ -566,8 +566,8 @@ _TRADE = (
         name="near liquidation",
         promise="**No entry brings contracts near their liquidation**",
         file="src/trioarb/builtin/guard_global.py",
-        text="            if distance is not None and distance < limit:",
-        instead="            if False:",
+        text="_pct:\n            return None\n        largest",
+        instead="_pct or True:\n            return None\n        largest",
         tests=("tests/engine/test_perpetual.py::test_an_entry_that_would_bring_liquidation_near_is_denied",),
     ),
     Removal(

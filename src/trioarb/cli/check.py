@@ -182,11 +182,8 @@ def _contracts(campaign: Campaign) -> dict[str, list[dict[str, Any]]]:
     return {
         venue: [
             {
-                "leverage": text(terms.leverage),
+                **{name: _text(value) for name, value in attrs.asdict(terms).items()},
                 "initial_margin_bps": text((BPS / terms.leverage).quantize(_BPS_STEP)),
-                "maintenance_margin_bps": text(terms.maintenance_margin_bps),
-                "funding_bps": _text(terms.funding_bps),
-                "funding_interval_hours": _text(terms.funding_interval_hours),
                 "described": described(terms),
                 "symbols": symbols,
             }
