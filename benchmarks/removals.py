@@ -598,7 +598,7 @@ _TRADE = (
         name="liquidation while away",
         promise="**A forced liquidation is a trade like any other**",
         file="src/trioarb/engine/recovery.py",
-        text="    await learn_all_charges(campaign)",
+        text="    await learn_what_was_missed(campaign, past.last_ts_ns)",
         instead="    pass",
         tests=(f"{_LIQUIDATION}test_what_the_journal_lost_is_learnt_at_the_resume",),
     ),

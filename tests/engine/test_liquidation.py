@@ -13,6 +13,7 @@ from cut_off import Place, of
 
 from trioarb.api import Liquidation
 from trioarb.builtin.paper import PaperExchange
+from trioarb.engine import recovery
 from trioarb.journal.recorded import open_journal
 from trioarb.model import event as model
 from trioarb.model.event import Record
@@ -169,6 +170,26 @@ def test_what_the_journal_lost_is_learnt_at_the_resume(place: Place) -> None:
     assert one == before
     assert campaign.exit_code == 0
     assert not events(records, model.BalanceDiffered)
+    left.verify()
+
+
+def test_a_resume_says_which_fundings_passed_meanwhile(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In virtual time none does, so that the campaign is made to believe that it broke off earlier."""
+    place.table["exchanges"]["b"] |= {"balances": {"USDT": "200"}, "funding_rate_bps": 1}
+    place.table["exchanges"]["b"]["funding_interval_hours"] = Decimal("0.01")  # 36 s
+    left = place.cut_off(of(model.PositionOpened), of(model.PositionOpened))
+    learn = recovery.learn_what_was_missed
+    monkeypatch.setattr(
+        recovery, "learn_what_was_missed", lambda campaign, since_ns: learn(campaign, since_ns - 2 * 36 * 10**9)
+    )
+
+    campaign, records = left.run(resumed=True)
+
+    said = "b: 2 fundings of BTCUSDT passed while the campaign didn't run; the venue booked 0 of them"
+    assert said in campaign.findings
+    (ended,) = events(records, model.CampaignEnded)
+    assert said in ended.recovered
+    assert events(records, model.FundingPaid)
     left.verify()
 
 

@@ -16,12 +16,14 @@ from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
     CampaignResumed,
+    ContractsLiquidated,
     Decided,
     DecisionsRepeated,
     Deposited,
     EquityStated,
     Event,
     FillsMarkedOut,
+    FundingPaid,
     FunnelCounted,
     FxRated,
     GuardTripped,
@@ -1109,3 +1111,40 @@ def test_many_ids_take_little_memory() -> None:
 def test_renumbering_keeps_a_sound_stream_sound() -> None:
     records: Mapping[str, Stream] = {name: stream(name) for name in ("partial fills", "spread")}
     assert all(verified(renumbered(one)).is_sound for one in records.values())
+
+
+FUNDED = "contracts, with funding"
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_funding_that_is_missing_in_part_or_whole_is_unsound(number: int) -> None:
+    records = stream(FUNDED)
+    at = places(records, FundingPaid)[number]
+
+    found = [str(one) for one in verified(dropped(records, at)).violations]
+    assert any("comes after the funding of" in one for one in found), found
+
+
+def test_funding_that_is_paid_twice_is_unsound_under_another_id_too() -> None:
+    records = stream(FUNDED)
+    at = places(records, FundingPaid)[0]
+    again = replace(event(records, at), charge_id="another")
+
+    found = [str(one) for one in verified(inserted(records, at + 1, again)).violations]
+    assert any("comes after the funding of" in one for one in found), found
+
+
+def test_a_liquidation_without_its_fills_twice_or_without_a_reason_is_unsound() -> None:
+    records = stream("contracts, liquidated")
+    at = places(records, ContractsLiquidated)[0]
+    told = event(records, at)
+
+    for spoilt, said in (
+        (dropped(records, at), "no contracts_liquidated tells of it"),
+        (changed(records, at, quantity=told.quantity * 2), "no fill accounts for"),
+        (changed(records, at, fees=told.fees + 1), "no fill accounts for"),
+        (changed(records, at, balance=told.maintenance), "liquidates an account worth"),
+        (inserted(records, at + 1, told), "is liquidated a second time"),
+    ):
+        found = [str(one) for one in verified(spoilt).violations]
+        assert any(said in one for one in found), (said, found)

@@ -169,6 +169,8 @@ class PaperExchange(Exchange):
                 case Charged(charge=charge):
                     self._charges.append(charge)
                     self._credit(charge.asset, charge.amount)
+                    if self._rates is not None:  # a campaign in virtual time goes on where its journal ended
+                        self._rates.begin(max(charge.ts_ns, self._context.time.now_ns()))
                 case Liquidated(liquidation=one, base=base, quote=quote):
                     if self._liquidations is not None:
                         self._liquidations.told.append(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import structlog
@@ -13,9 +13,9 @@ from trioarb.model.contract import Charge
 from trioarb.model.event import FundingPaid, OrderFilled, Record
 from trioarb.model.number import EXACT, ZERO, share
 from trioarb.model.trade import Account
-from trioarb.time.campaign_time import SECOND_NS, Turn
+from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
-__all__ = ["charge_periodically", "learn_all_charges"]
+__all__ = ["charge_periodically", "learn_all_charges", "learn_what_was_missed"]
 
 _ORDER = Turn.SERVICE.order(number=6)
 
@@ -48,34 +48,39 @@ async def charge_periodically(campaign: Campaign) -> None:
                 await _learn(campaign, venue)
 
 
-async def _learn(campaign: Campaign, venue: str) -> None:
-    """Ask a venue what it did since it was asked last, and record it. One that doesn't say is asked again."""
-    await _learn_charges(campaign, venue)
+async def _learn(campaign: Campaign, venue: str) -> Sequence[Charge]:
+    """Ask a venue what it did since it was asked last, and record it; return what it charged.
+
+    One that doesn't say is asked again.
+    """
+    charges = await _learn_charges(campaign, venue)
     if campaign.world.exchanges[venue].liquidating:
         await _learn_liquidations(campaign, venue)
+    return charges
 
 
-async def _learn_charges(campaign: Campaign, venue: str) -> None:
+async def _learn_charges(campaign: Campaign, venue: str) -> Sequence[Charge]:
     if not campaign.world.exchanges[venue].charging:
-        return
+        return ()
     ledger = campaign.parts.ledger
     since_ns, known = ledger.charged(venue)
     try:
-        charges = await campaign.world.exchanges[venue].charges(max(since_ns, campaign.world.start_ns))
+        charges = await campaign.world.exchanges[venue].charges(max(since_ns, campaign.state.statistics.opened_ns))
     except (PluginFault, VenueError) as error:
         _tell(campaign, venue, error, "a venue does not say what it charged")
-        return
-    for charge in charges:
-        if charge.ts_ns > since_ns or (charge.ts_ns == since_ns and charge.charge_id not in known):
-            for paid in _parts(campaign, venue, charge):
-                campaign.parts.journal.record(paid)
+        return ()
+    new = [one for one in charges if one.ts_ns > since_ns or (one.ts_ns == since_ns and one.charge_id not in known)]
+    for charge in new:
+        for paid in _parts(campaign, venue, charge):
+            campaign.parts.journal.record(paid)
+    return new
 
 
 async def _learn_liquidations(campaign: Campaign, venue: str) -> None:
     margins = campaign.state.margins
     since_ns, known = margins.liquidated(venue)
     try:
-        found = await campaign.world.exchanges[venue].liquidations(max(since_ns, campaign.world.start_ns))
+        found = await campaign.world.exchanges[venue].liquidations(max(since_ns, campaign.state.statistics.opened_ns))
     except (PluginFault, VenueError) as error:
         _tell(campaign, venue, error, "a venue does not say what it liquidated")
         return
@@ -98,6 +103,27 @@ async def learn_all_charges(campaign: Campaign) -> None:
     for venue, exchange in campaign.world.exchanges.items():
         if exchange.charging or exchange.liquidating:
             await _learn(campaign, venue)
+
+
+async def learn_what_was_missed(campaign: Campaign, since_ns: int) -> None:
+    """Ask all venues as `learn_all_charges` does, and say which fundings passed while nothing ran, since then."""
+    held = {venue: tuple(campaign.parts.ledger.contracts_at(venue)) for venue in campaign.world.exchanges}
+    for venue, exchange in campaign.world.exchanges.items():
+        if not exchange.charging and not exchange.liquidating:
+            continue
+        charges = await _learn(campaign, venue)
+        for symbol in held[venue]:
+            terms = campaign.state.margins.terms(venue, symbol)
+            if terms is None or not terms.funding_interval_hours:
+                continue
+            interval_ns = seconds_to_ns(terms.funding_interval_hours * 3_600)
+            passed = campaign.parts.time.now_ns() // interval_ns - since_ns // interval_ns
+            if passed:
+                booked = sum(one.symbol == symbol and one.ts_ns > since_ns for one in charges)
+                campaign.findings.append(
+                    f"{venue}: {passed} funding{'s' * (passed > 1)} of {symbol} passed while the campaign didn't run; "
+                    f"the venue booked {booked} of them"
+                )
 
 
 def _holds(campaign: Campaign, venue: str) -> bool:

@@ -7,7 +7,7 @@ import trio
 
 from trioarb import __version__
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.charging import learn_all_charges
+from trioarb.engine.charging import learn_what_was_missed
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.past import Past
 from trioarb.engine.reconciling import reconcile_resumed, unknown_orders
@@ -98,7 +98,7 @@ async def recover(campaign: Campaign, past: Past) -> None:
     await campaign.parts.reconciler.finish_pairs()
     with trio.move_on_after(_LEARNING_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()
-    await learn_all_charges(campaign)
+    await learn_what_was_missed(campaign, past.last_ts_ns)
     await reconcile_resumed(campaign)
     if campaign.state.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)

@@ -175,9 +175,10 @@ class SymbolStatistics:
 class Statistics(Folding):
     """Totals over the campaign, and per symbol.
 
-    A campaign that was resumed ran in several stretches: the present one since ``stretch_started_ns``, those before
-    for ``ran_before_ns`` together. ``denied`` holds the decision that was last recorded for each rule that denies,
-    ``recent`` the trades that were closed last, ``heard`` the venues whose quotes came.
+    A campaign began at ``opened_ns``. One that was resumed ran in several stretches: the present one since
+    ``stretch_started_ns``, those before for ``ran_before_ns`` together. ``denied`` holds the decision that was last
+    recorded for each rule that denies, ``recent`` the trades that were closed last, ``heard`` the venues whose quotes
+    came.
     """
 
     def __init__(self) -> None:
@@ -217,7 +218,7 @@ class Statistics(Folding):
         self.ended_ns: int | None = None
         self.is_stopped = False
         self.resumed: CampaignResumed | None = None
-        self.stretch_started_ns = 0
+        self.stretch_started_ns = self.opened_ns = 0
         self.ran_before_ns = 0
         self._unsent_entries: dict[str, str] = {}
 
@@ -259,7 +260,7 @@ class Statistics(Folding):
     def _open(self, opened: CampaignOpened, record: Record) -> None:
         self.opened, self.version, self.warnings = opened, opened.version, opened.warnings
         self.universe, self.traded, self.listed = opened.symbols, opened.symbols, opened.listed
-        self.stretch_started_ns = record.ts_ns
+        self.stretch_started_ns = self.opened_ns = record.ts_ns
 
     def _refresh(self, refreshed: UniverseRefreshed, _: Record) -> None:
         self.universe = tuple(dict.fromkeys((*self.universe, *refreshed.symbols)))

@@ -22,6 +22,7 @@ from trioarb.verify.entries import Entries
 from trioarb.verify.equity import Equity
 from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.funding import Funding
+from trioarb.verify.funding_times import FundingTimes
 from trioarb.verify.late import Late
 from trioarb.verify.liquidations import Liquidations
 from trioarb.verify.listings import Listings
@@ -155,6 +156,7 @@ class Verifier:
         self._positions = Positions(findings, self._pairs)
         self._orders = Orders(findings, self._books, self._pairs)
         self._liquidations = Liquidations(findings, self._books, self._orders)
+        self._funding_times = FundingTimes(findings, self._books, self._orders)
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
@@ -184,6 +186,7 @@ class Verifier:
             self._universe,
             self._depths,
             self._liquidations,
+            self._funding_times,
             self._pairs,
             self._positions,
             self._orders,
