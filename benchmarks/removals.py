@@ -31,6 +31,7 @@ _SETTLE = "tests/execution/test_settle.py::"
 _EXITS = "tests/engine/test_exits.py::"
 _CLOSABLE = "tests/engine/test_closable.py::"
 _LATE = "plugins/trioarb-faults/tests/test_learnt_late.py::"
+_TRANSFERS = "tests/engine/test_transfers.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _FX = "tests/engine/test_fx.py::"
 _LIQUIDATION = "tests/engine/test_liquidation.py::"
@@ -432,6 +433,38 @@ _TRADE = (
         tests=(f"{_LATE}test_what_is_learnt_late_comes_to_what_it_would_have_come_to_in_time[an entry, one leg]",),
     ),
     Removal(
+        name="transfers are simulated",
+        promise="with a venue that isn't simulated they are refused",
+        file="src/trioarb/config/assembly.py",
+        text="            self._problems += list(real_withdrawals(tables, self.live))\n",
+        instead="            pass\n",
+        tests=(f"{_TRANSFERS}test_a_venue_that_is_not_simulated_is_refused",),
+    ),
+    Removal(
+        name="transfers leave once",
+        promise="each once, also after a crash",
+        file="src/trioarb/engine/recovery.py",
+        text="    await take_up_transfers(campaign)\n",
+        instead="",
+        tests=(f"{_TRANSFERS}test_a_transfer_that_a_crash_met_leaves_and_arrives_once[TransferSent-before]",),
+    ),
+    Removal(
+        name="transfers arrive once",
+        promise="each once, also after a crash",
+        file="src/trioarb/builtin/paper_transfers.py",
+        text="        if (moved.transfer_id, moved.amount > 0) in self._known:\n            return\n",
+        instead="",
+        tests=(f"{_TRANSFERS}test_a_transfer_that_a_crash_met_leaves_and_arrives_once[TransferArrived-after]",),
+    ),
+    Removal(
+        name="what is under way",
+        promise="all that was sent has arrived, is a fee, or is under way",
+        file="src/trioarb/state/ledger.py",
+        text='        _move(accounts, sent.fee, "free", "fees")\n',
+        instead="",
+        tests=(f"{_TRANSFERS}test_withdrawal_fees_are_among_the_fees",),
+    ),
+    Removal(
         name="residuals are netted",
         promise="**Residuals that hedge each other are netted**",
         file="src/trioarb/execution/netting.py",
@@ -753,7 +786,7 @@ _TRADE = (
         name="parts of equity",
         promise="**What a summary says is what the events come to**",
         file="src/trioarb/state/equity.py",
-        text="inventory += one.initial * price - begun",
+        text="inventory += (one.initial + one.moved) * price - begun",
         instead="inventory += 0",
         tests=("tests/engine/test_recount.py::test_the_shipped_configurations_add_up[spread-1]",),
     ),

@@ -23,7 +23,9 @@ from trioarb.config.schema import (
     SymbolTable,
     Tables,
     TierTable,
+    Transfers,
     Universe,
+    Withdrawal,
 )
 from trioarb.config.template import plugin_keys
 from trioarb.plugin.extras import EXTRAS, extra_with_plugin
@@ -47,6 +49,8 @@ _CORE = (
     ("[universe]", Universe),
     ("[engine]", Engine),
     ("[execution]", Execution),
+    ("[withdrawals.VENUE.ASSET]", Withdrawal),
+    ("[transfers]", Transfers),
     ("[log]", Log),
     ("[fx.ASSET]", FxTable),
     ("[fee_assets.ASSET]", FeeAssetTable),

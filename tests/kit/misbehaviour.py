@@ -177,6 +177,7 @@ _RIGHT = {
     "entry_from_bps": {"a float"},
     "answers_at_ns": {"None"},
     "apply": set(ANSWERS),
+    "transfer": set(ANSWERS),
     "run": set(ANSWERS),
     "updates": set(ANSWERS),
     "rows": set(ANSWERS) - {"None", "text", "a float"},

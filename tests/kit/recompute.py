@@ -274,6 +274,8 @@ class Books:
         #: An order that was taken up again after its pair had ended; and the venues whose updates are down.
         self._reopened: str | None = None
         self._unheard: set[str] = set()
+        #: The transfers under way.
+        self._moved: dict[str, Event] = {}
         self._rest: Rest | None = None
         self._pnl_of_day: defaultdict[tuple[int, str], Fraction] = defaultdict(Fraction)
         #: What all fills brought, less all fees, and what dust was valued at.
@@ -333,6 +335,8 @@ class Books:
                 side = sides[residual["trade_id"], residual["symbol"]]
                 side[number(residual["quantity"]) > 0] += number(residual["cost_usd"])
         total = sum(map(max, sides.values()), _NONE)
+        for sent in self._moved.values():
+            total += number(sent["value_usd"]) if symbol in (None, sent.get("symbol")) else 0
         for pair_id, part in self._reserved.items():
             total += part if symbol in (None, self._pairs[pair_id].event["symbol"]) else 0
         for trade_id, part in self._positions.items():
@@ -1386,6 +1390,27 @@ class Books:
         order.ended = True
 
     # Look-ups and comparisons
+
+    # Transfers
+
+    def _on_transfer_sent(self, event: Event) -> None:
+        account, fee = self.assets[event["source"]][event["asset"]], number(event["fee"])
+        amount = number(event["amount"])
+        if not 0 <= fee < amount or amount > account.free:
+            self._problem(f"sends {float(amount)} for {float(fee)}, and {float(account.free)} are free")
+        account.fees += fee
+        account.trades -= amount - fee
+        self._moved[event["transfer_id"]] = event
+        self._sample()
+
+    def _on_transfer_arrived(self, event: Event) -> None:
+        sent = self._moved.pop(event["transfer_id"], None)
+        if sent is None or event["ts_ns"] < sent["arrives_at_ns"]:
+            self._problem("arrives without having been sent, or too early")
+            return
+        self._same(event["amount"], number(sent["amount"]) - number(sent["fee"]), "amount")
+        self.assets[event["target"]][event["asset"]].trades += number(event["amount"])
+        self._sample()
 
     def _assets_of(self, symbol: str) -> tuple[str, str]:
         return self._assets_by_symbol[symbol]

@@ -70,6 +70,10 @@ def run(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> End
     config["exchanges"]["a"]["plugin"] = "odd"
     if case is not None and case.method in OF_CONTRACTS:
         config["exchanges"]["a"] |= {"account": "perpetual", "inventory_usd_per_symbol": 0}
+    if case is not None and case.method == "transfer":
+        config["exchanges"]["b"]["balances"] = {"USDT": "10000"}
+        config["withdrawals"] = {venue: {"USDT": {"fee": "1", "minutes": "0.05"}} for venue in "ab"}
+        config["transfers"] = {"simulate": True, "check_seconds": 1}
     config["strategy"] = {"plugin": "odd", "exit_bps": -40}
     config["guards"] = {"odd": {}}
     config["session"]["max_runtime_seconds"] = 30

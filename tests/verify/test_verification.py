@@ -56,6 +56,8 @@ from trioarb.model.event import (
     RouteCounted,
     StopCleared,
     TransactionOpened,
+    TransferArrived,
+    TransferSent,
     UniverseRefreshed,
     UpdatesDown,
     UpdatesUp,
@@ -109,7 +111,7 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # of other legs than a pair's, in tests/verify/test_transactions.py; markouts in tests/engine/test_markouts.py; a
     # loss that is carried, in tests/cli/test_carry_loss.py.
     told = {FillsMarkedOut, InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
-    told |= {UpdatesDown, UpdatesUp}
+    told |= {UpdatesDown, UpdatesUp, TransferArrived, TransferSent}  # the latter two: tests/engine/test_transfers.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

@@ -57,6 +57,7 @@ from trioarb.builtin.paper_matching import Consumed, Level, Matching, bought_for
 from trioarb.builtin.paper_resting import Resting, RestingFills
 from trioarb.builtin.paper_settings import PaperSettings, settings_warnings
 from trioarb.builtin.paper_state import Charged, Executed, Granted, Held, Liquidated, Opened, PaperState, Rested
+from trioarb.builtin.paper_transfers import Moved, PaperTransfers
 from trioarb.builtin.paper_updates import Updates
 
 __all__ = ["PaperExchange"]
@@ -128,6 +129,10 @@ class PaperExchange(Exchange):
         self._chance = random.Random(f"{context.seed}:{context.venue}:reject")
         self._reject_rate = float(settings.reject_rate)
         self._state = PaperState(context.state)
+        self.simulates_transfers = self.account is Account.SPOT
+        self._transfers = PaperTransfers(
+            context.venue, free=self._free, credit=self._credit, remember=self._state.append
+        )
         self.borrow_bps_per_day = settings.borrow_bps_per_day if self.account is Account.MARGIN else None
         self._rates: Rates | None = None
         if self._margin is not None and settings.funding_rates:
@@ -166,6 +171,8 @@ class PaperExchange(Exchange):
                 case Granted(symbol=symbol, asset=asset, amount=amount):
                     self._granted[symbol] = amount
                     self._credit(asset, amount)
+                case Moved():
+                    self._transfers.take_up(line)
                 case Charged(charge=charge):
                     self._charges.append(charge)
                     self._credit(charge.asset, charge.amount)
@@ -294,6 +301,12 @@ class PaperExchange(Exchange):
         self._state.append(Granted(symbol=instrument.symbol, asset=instrument.base, amount=granted))
         self._credit(instrument.base, granted)
         return granted
+
+    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
+        self._transfers.book(Moved(transfer_id, asset, amount))
+
+    def _free(self, asset: str) -> Decimal:
+        return EXACT.subtract(self._balances.get(asset, ZERO), self._locked[asset])
 
     async def place(self, order: Order) -> OrderReport:
         turn = Turn.VENUE.order(symbol=order.symbol, venue=self._context.venue)

@@ -26,6 +26,7 @@ from trioarb.api import (
     TrioarbError,
     VenueError,
 )
+from trioarb.builtin.paper_transfers import Moved
 
 __all__ = ["Charged", "Executed", "Granted", "Held", "Line", "Liquidated", "Opened", "PaperState", "Rested"]
 
@@ -94,7 +95,7 @@ class Rested(msgspec.Struct, tag="rested", frozen=True, kw_only=True, omit_defau
     symbol: str = ""
 
 
-Line = Granted | Charged | Liquidated | Held | Executed | Rested
+Line = Granted | Charged | Liquidated | Held | Executed | Rested | Moved
 
 _KIND = "trioarb_paper"
 _NOUN = "paper venue's memory"

@@ -20,10 +20,9 @@ from trioarb.config.load import load_config
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError
-from trioarb.model.event import FxRated, InstrumentChanged, InstrumentListed
+from trioarb.model.event import FxRated
 from trioarb.model.fx import FxState, Said
-from trioarb.model.market import Instrument
-from trioarb.model.number import BPS, ZERO, text
+from trioarb.model.number import ZERO, text
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
@@ -31,33 +30,22 @@ from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.settings.problem import Problem
 from trioarb.strategy.rebalance import Rebalancing, Transfer, rebalanced
+from trioarb.strategy.transfer_costs import Listed, TransferCosts
 
 __all__ = ["plan"]
-
-_Listed = Instrument | InstrumentListed | InstrumentChanged
 
 
 @attrs.frozen(kw_only=True)
 class _Known:
-    """What is held, by asset and venue, and what of prices is known: bid and ask by symbol and venue.
+    """What is held, by asset and venue, and what moving it costs, as far as prices are known.
 
-    ``rates``: the last that was known of assets whose rate is at markets; ``fx``: what one unit brings and costs in USD
-    by them.
+    ``rates``: the last that was known of assets whose rate is at markets.
     """
 
     config: Config
     holdings: Mapping[str, Mapping[str, Decimal]]
-    instruments: Mapping[str, Mapping[str, _Listed]]
-    prices: Mapping[tuple[str, str], tuple[Decimal | None, Decimal | None]]
+    costs: TransferCosts
     rates: Mapping[str, FxRated] = attrs.field(factory=dict)
-    fx: Mapping[str, Said] = attrs.field(factory=dict)
-
-    def usd_per(self, asset: str, *, is_bought: bool = False) -> Decimal | None:
-        """Return what one unit of an asset brings in USD, or costs; ``None``: it isn't known."""
-        constant, said = self.config.fx.get(asset), self.fx.get(asset)
-        if constant is not None or said is None:
-            return constant
-        return said.ask if is_bought else said.bid
 
 
 def plan(
@@ -128,13 +116,13 @@ def _read(report: Report) -> _Known:
         if last is not None and bid is not None and ask is not None:
             usd_per_common = report.config.fx[figures.common]
             rates[asset], fx[asset] = last, Said(bid * usd_per_common, ask * usd_per_common)
-    return attrs.evolve(known, rates=rates, fx=fx)
+    return attrs.evolve(known, rates=rates, costs=attrs.evolve(known.costs, said=fx))
 
 
 def _known(
     config: Config,
     held: Mapping[str, Mapping[str, Decimal]],
-    instruments: Mapping[str, Mapping[str, _Listed]],
+    instruments: Mapping[str, Mapping[str, Listed]],
     prices: Mapping[tuple[str, str], tuple[Decimal | None, Decimal | None]],
 ) -> _Known:
     """Put what is held beside where it could be held: where a symbol of that asset is listed."""
@@ -143,7 +131,8 @@ def _known(
         for venue, listed in by_venue.items():
             for asset in (listed.base, listed.quote):
                 holdings[asset][venue] = held[venue].get(asset, ZERO)
-    return _Known(config=config, holdings=holdings, instruments=instruments, prices=prices)
+    costs = TransferCosts(fx=config.fx, instruments=instruments, prices=prices)
+    return _Known(config=config, holdings=holdings, costs=costs)
 
 
 def _unknown(source: Path, venue: str, asset: str) -> Problem:
@@ -157,8 +146,7 @@ def _unknown(source: Path, venue: str, asset: str) -> Problem:
 
 def _row(known: _Known, transfer: Transfer) -> dict[str, Any]:
     """Return a transfer with what it costs in USD, and what it would cost to trade it back instead."""
-    price = _price(known, transfer)
-    back = _traded_back(known, transfer)
+    price, back = known.costs.price(transfer), known.costs.traded_back(transfer)
     return {
         **attrs.asdict(transfer),
         "arrives": transfer.arrives,
@@ -166,38 +154,6 @@ def _row(known: _Known, transfer: Transfer) -> dict[str, Any]:
         "fee_usd": None if price is None else transfer.fee * price,
         "trade_back_usd": back,
     }
-
-
-def _price(known: _Known, transfer: Transfer) -> Decimal | None:
-    """Return what one of the asset is worth in USD where it leaves: a rate, or the bid there; ``None``: not known."""
-    rate = known.usd_per(transfer.asset)
-    if rate is not None:
-        return rate
-    for symbol, by_venue in known.instruments.items():
-        listed = by_venue.get(transfer.source)
-        if listed is not None and listed.base == transfer.asset:
-            bid, _ = known.prices.get((symbol, transfer.source), (None, None))
-            rate = known.usd_per(listed.quote)
-            if bid is not None and rate is not None:
-                return bid * rate
-    return None
-
-
-def _traded_back(known: _Known, transfer: Transfer) -> Decimal | None:
-    """Return what it costs to sell it where there is too much and buy it where it is missing, at the known prices."""
-    for symbol, by_venue in known.instruments.items():
-        sold, bought = by_venue.get(transfer.source), by_venue.get(transfer.target)
-        if sold is None or bought is None or sold.base != transfer.asset:
-            continue
-        bid, _ = known.prices.get((symbol, transfer.source), (None, None))
-        _, ask = known.prices.get((symbol, transfer.target), (None, None))
-        # Money that is had for the one pays for the other: only where they differ, one is sold, the other bought.
-        brings = known.usd_per(sold.quote)
-        costs = brings if sold.quote == bought.quote else known.usd_per(bought.quote, is_bought=True)
-        if bid is not None and ask is not None and brings is not None and costs is not None:
-            paid, received = ask * (BPS + bought.taker_fee_bps), bid * (BPS - sold.taker_fee_bps)
-            return transfer.amount * (paid * costs - received * brings) / BPS
-    return None
 
 
 def _lines(known: _Known, found: Rebalancing, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -228,7 +184,7 @@ def _lines(known: _Known, found: Rebalancing, rows: Sequence[Mapping[str, Any]])
             yield "-: no price is known; a journal knows those that its campaign marked."
         for asset, rated in known.rates.items():
             doubt = "" if rated.state is FxState.GOOD else f", and was {rated.state.value} then"
-            yield f"{asset} is valued at its last recorded rate, {known.fx[asset].bid:.4g} USD{doubt}."
+            yield f"{asset} is valued at its last recorded rate, {known.costs.said[asset].bid:.4g} USD{doubt}."
     for asset, venue, amount in found.too_small:
         yield f"{text(amount)} {asset} stay at {venue}: the venue's least, or its fee, is as much."
     yield "This is a plan. trioarb never withdraws anything."

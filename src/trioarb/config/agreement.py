@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from trioarb.config.schema import ClockKind, EngineMode, FxTable, Session, Tables, UniverseMode
+from trioarb.config.schema import ClockKind, EngineMode, FxTable, Mode, Session, Tables, UniverseMode
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 
-__all__ = ["constant_rates", "disagreements", "real_time"]
+__all__ = ["constant_rates", "disagreements", "real_time", "real_withdrawals"]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
@@ -53,6 +53,24 @@ def real_time(session: Session, live: Mapping[str, str]) -> Iterator[Problem]:
             allowed=allowed,
             remedy="trioarb record and trioarb replay run a campaign on its quotes in virtual time",
         )
+
+
+def real_withdrawals(tables: Tables, live: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield why nothing can be moved: a campaign or a venue that isn't simulated. ``live`` is as in `real_time`."""
+    if not tables.transfers.simulate:
+        return
+    venues = {key: what for key, what in live.items() if key.startswith("exchanges.") and ".market" not in key}
+    real = next(iter(venues.items()), None)
+    if tables.session.mode is Mode.PAPER and real is None:
+        return
+    where = f'session.mode = "{tables.session.mode.value}"' if real is None else f"{real[1]} in [{real[0]}]"
+    yield Problem(
+        key="transfers.simulate",
+        message=f"transfers are only simulated, and {where} is not; trioarb never withdraws anything from a real venue",
+        value="true",
+        allowed="false, or paper venues only",
+        remedy="trioarb plan prints what would have to be moved",
+    )
 
 
 def constant_rates(rates: Mapping[str, Decimal | FxTable]) -> dict[str, Decimal]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.config.agreement import constant_rates, disagreements, real_time
+from trioarb.config.agreement import constant_rates, disagreements, real_time, real_withdrawals
 from trioarb.config.digest import digest
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
@@ -112,6 +112,8 @@ class Assembly:
         }
         if self._is_sound("session.clock", "session.speed"):
             self._problems += list(real_time(tables.session, self.live))
+        if self._is_sound("transfers", "session.mode"):
+            self._problems += list(real_withdrawals(tables, self.live))
         self._look_at_literals(tables.session)
         redactor = Redactor.of(self._secrets.values)
         self.warnings = [redactor.text(warning) for warning in self.warnings]
@@ -128,6 +130,7 @@ class Assembly:
                 asset: table for asset, table in tables.fx.items() if isinstance(table, FxTable) and table.markets
             },
             withdrawals=tables.withdrawals,
+            transfers=tables.transfers,
             fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,

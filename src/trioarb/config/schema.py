@@ -24,6 +24,7 @@ from trioarb.settings.types import (
     PositiveMinutes,
     PositiveSeconds,
     Seconds,
+    Share,
     setting,
 )
 
@@ -239,11 +240,36 @@ class Execution:
 
 @attrs.frozen(kw_only=True)
 class Withdrawal:
-    """What it takes to move an asset away from a venue, as the venue says it. Only `trioarb plan` reads it."""
+    """What it takes to move an asset away from a venue, as the venue says it. For plans, and simulated transfers."""
 
     fee: Amount = setting(doc="what the venue keeps of every withdrawal, in that asset")
     minutes: Amount = setting(doc="how long it usually takes until the other venue has it")
     least: Amount = setting(Decimal(0), doc="the venue lets no less than this go")
+
+
+@attrs.frozen(kw_only=True)
+class Transfers:
+    """Whether what `trioarb plan` would print is carried out by the campaign itself. Simulated venues only."""
+
+    simulate: bool = setting(
+        False,
+        doc="move stock that has drifted from venue to venue, for what [withdrawals] says; refused with any venue that "
+        "isn't simulated: nothing is ever withdrawn from a real one",
+    )
+    check_seconds: PositiveSeconds = setting(Decimal(60), doc="how often it is looked at what every venue holds")
+    tolerance: Share = setting(
+        Decimal("0.5"), doc="an asset is left alone while every venue is within this share of what all hold on average"
+    )
+    most_fee_bps: NonNegativeBps = setting(Decimal(10), doc="nothing is moved whose fee is more than this of it")
+    least_gain_bps: NonNegativeBps = setting(
+        Decimal(0),
+        doc="stock is moved only where trading it back at the present prices would cost so much more than the fee",
+    )
+    spread: Amount = setting(
+        Decimal(0),
+        doc="how much longer than [withdrawals] says one may be under way, as a share of that; each is drawn "
+        "evenly in between, from session.seed",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -385,8 +411,10 @@ class Tables:
     log: Log = setting(factory=Log, doc="what is written")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = setting(
-        factory=dict, doc="what moving assets away from a venue takes, by venue and asset: for `trioarb plan`"
+        factory=dict,
+        doc="what moving assets away from a venue takes, by venue and asset: for plans and transfers",
     )
+    transfers: Transfers = setting(factory=Transfers, doc="what is moved between simulated venues")
     strategy: Mapping[str, Any] = setting(factory=dict, doc="when to enter and when to leave")
     guards: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the tiers of risk guards")
     tiers: Mapping[str, TierTable] = setting(factory=dict, doc="what is other for symbols that are traded little")
@@ -452,6 +480,7 @@ class Config:
     fee_assets: Mapping[str, FeeAssetTable] = attrs.field(factory=dict)
     exchanges: Mapping[str, ExchangeTables]
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)
+    transfers: Transfers = attrs.field(factory=Transfers)
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]

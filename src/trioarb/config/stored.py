@@ -18,7 +18,18 @@ from trioarb.settings.key import join_key
 __all__ = ["Difference", "differences", "from_text", "to_text"]
 
 #: What may differ when a campaign goes on: pace, limits and thresholds, not what money and orders mean.
-_HARMLESS = ("env", "engine.", "execution.", "guards.", "strategy.", "session.", "symbols.", "tiers.", "withdrawals.")
+_HARMLESS = (
+    "env",
+    "engine.",
+    "execution.",
+    "guards.",
+    "strategy.",
+    "session.",
+    "symbols.",
+    "tiers.",
+    "transfers.",
+    "withdrawals.",
+)
 _HARMFUL = ("session.mode", "session.clock", "session.seed")
 #: What is meant to be changed, and where a campaign is kept.
 _IGNORED = ("session.max_runtime_seconds", "session.max_iterations", "session.journal", "session.durability")
@@ -90,6 +101,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
         yield from _leaves(join_key("exchanges", name, "aliases"), canonical(venue.aliases))
         yield from _leaves(join_key("exchanges", name, "same_as"), canonical(venue.same_as))
     yield from _leaves("withdrawals", canonical(config.withdrawals))
+    yield from _leaves("transfers", canonical(config.transfers))
     yield from _leaves("fee_assets", canonical(config.fee_assets))
     for tier in config.tiers:
         yield from _leaves(join_key("tiers", tier.name, "below_24h_quote_volume"), canonical(tier.below))

@@ -20,6 +20,7 @@ from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
 from trioarb.engine.symbol import SymbolTask
+from trioarb.engine.transfers import require_simulation
 from trioarb.engine.world import World, open_world
 from trioarb.errors import JournalError, PluginError, PluginFault
 from trioarb.execution.executor import Executor
@@ -66,6 +67,8 @@ async def open_campaign(
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
     async with open_world(config, plugins, clock, past=past, state_of=state_of) as world:
+        if config.transfers.simulate:
+            require_simulation(config, world.exchanges)
         campaign = await _assemble(config, world, warnings, past)
         if past is not None:
             _take_up(campaign, past)

@@ -11,6 +11,7 @@ from trioarb.engine.charging import learn_what_was_missed
 from trioarb.engine.opening import record_instruments
 from trioarb.engine.past import Past
 from trioarb.engine.reconciling import reconcile_resumed, unknown_orders
+from trioarb.engine.transfers import take_up_transfers
 from trioarb.errors import CampaignError
 from trioarb.execution.reconcile import LOOK_BACK_NS
 from trioarb.model.event import (
@@ -99,6 +100,7 @@ async def recover(campaign: Campaign, past: Past) -> None:
     with trio.move_on_after(_LEARNING_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()
     await learn_what_was_missed(campaign, past.last_ts_ns)
+    await take_up_transfers(campaign)
     await reconcile_resumed(campaign)
     if campaign.state.statistics.is_stopped:
         campaign.end(EndedBy.EMERGENCY_STOP)

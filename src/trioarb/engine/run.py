@@ -37,6 +37,7 @@ from trioarb.engine.services import (
 from trioarb.engine.signals import Signals
 from trioarb.engine.stating import state_equity_periodically
 from trioarb.engine.supervisor import start_arrivals, supervise
+from trioarb.engine.transfers import transfer_periodically
 from trioarb.engine.universe import refresh_periodically
 from trioarb.engine.updates import follow_updates
 from trioarb.engine.working import work_periodically
@@ -208,6 +209,8 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "stating equity", state_equity_periodically)
         services.start_soon(serve, campaign, "what venues charge", charge_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
+        if campaign.config.transfers.simulate:
+            services.start_soon(serve, campaign, "transfers between venues", transfer_periodically)
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():

@@ -31,6 +31,7 @@ class CheckedExchange(Exchange):
         self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
         self.offers = answer.check_offers(inner.offers)
         self.streams = answer.is_a(inner.streams, bool, "streams")
+        self.simulates_transfers = answer.is_a(inner.simulates_transfers, bool, "simulates_transfers")
         self.charging = answer.is_a(inner.charging, bool, "charging")
         self.liquidating = answer.is_a(inner.liquidating, bool, "liquidating")
         self.charge_every_seconds = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
@@ -93,6 +94,10 @@ class CheckedExchange(Exchange):
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         with self._where.call("seed_inventory"):
             return answer.check_amount(self._inner.seed_inventory(instrument, quote), at_least=ZERO)
+
+    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
+        with self._where.call("transfer"):
+            self._inner.transfer(transfer_id, asset, amount)
 
     async def place(self, order: Order) -> OrderReport:
         if not order.is_plain:

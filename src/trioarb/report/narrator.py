@@ -35,6 +35,8 @@ from trioarb.model.event import (
     SymbolRestarted,
     SymbolRetired,
     TradeCorrected,
+    TransferArrived,
+    TransferSent,
     UniverseRefreshed,
     UpdatesDown,
     UpdatesUp,
@@ -177,6 +179,23 @@ def _correct(corrected: TradeCorrected, _: int) -> _Line:
     return "info", "trade corrected, an order of it was learnt late", details
 
 
+def _send(sent: TransferSent, ts_ns: int) -> _Line:
+    details = {
+        "transfer": sent.transfer_id,
+        "amount": f"{text(sent.amount)} {sent.asset}",
+        "fee": text(sent.fee),
+        "source": sent.source,
+        "target": sent.target,
+        "arrives_in_minutes": round((sent.arrives_at_ns - ts_ns) / 60 / SECOND_NS, 1),
+    }
+    return "info", "transfer sent", details
+
+
+def _arrive(arrived: TransferArrived, _: int) -> _Line:
+    details = {"transfer": arrived.transfer_id, "amount": f"{text(arrived.amount)} {arrived.asset}"}
+    return "info", "transfer arrived", details | {"target": arrived.target}
+
+
 def _trip(tripped: GuardTripped, _: int) -> _Line:
     if tripped.answer is Answer.STOP:  # the decision that follows says it
         return None
@@ -286,6 +305,8 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     ResidualsNetted: _net,
     ResidualsPaired: _pair_up,
     TradeCorrected: _correct,
+    TransferSent: _send,
+    TransferArrived: _arrive,
     ResidualLeft: _leave,
     GuardTripped: _trip,
     LossCarried: _carry,

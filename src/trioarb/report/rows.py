@@ -42,6 +42,8 @@ from trioarb.model.event import (
     ResidualTaken,
     RouteCounted,
     TradeCorrected,
+    TransferArrived,
+    TransferSent,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import PairKind
@@ -95,6 +97,8 @@ class Rows(Folding):
         #: Those that may be corrected: over lately, and when; or with an order without a last word.
         self._told: OrderedDict[str, tuple[int, dict[str, Any]]] = OrderedDict()
         self._attributed: dict[str, Attributed] = {}
+        #: The transfers under way.
+        self._moved: dict[str, dict[str, Any]] = {}
         self._missed = Missed()
         attributions = Attributions(lambda trade: self._attributed.update({trade.trade_id: trade}))
         #: To be folded in this order.
@@ -108,6 +112,8 @@ class Rows(Folding):
             self._end_trade(trade_id, 0)
         for _, row in self._told.values():
             self._put_trade(row)
+        for row in self._moved.values():
+            self._put("transfers", row)
         for (route, reason), one in sorted(self._missed.edges.items()):
             self._put("missed", structs.asdict(route) | attrs.asdict(one) | _row(reason=reason))
         for venue, assets in ledger.balances().items():
@@ -287,6 +293,12 @@ class Rows(Folding):
         )
         place = _row(seq=record.seq, time=record.ts_ns, change=change)
         self._put("positions", entry | _fields(event, "positions") | place | more)
+
+    def _send(self, sent: TransferSent, record: Record) -> None:
+        self._moved[sent.transfer_id] = _fields(sent, "transfers") | _row(seq=record.seq, time=record.ts_ns)
+
+    def _arrive(self, arrived: TransferArrived, record: Record) -> None:
+        self._put("transfers", self._moved.pop(arrived.transfer_id) | _row(arrived=record.ts_ns))
 
     def _decide(self, decided: Decided, record: Record) -> None:
         self._put("decisions", _fields(decided, "decisions") | _row(seq=record.seq, time=record.ts_ns, count=1))

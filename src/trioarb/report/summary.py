@@ -21,6 +21,7 @@ from trioarb.report.missed import missed
 from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
+from trioarb.report.transfers import transfers
 from trioarb.state.ledger import Balance
 from trioarb.state.snapshot import RecordingFigures, Telemetry
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
@@ -108,6 +109,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "liquidations": liquidations(state) or None,
             "fx": {asset: present(one) for asset, one in fx(state).items()} or None,
             "premiums": {place: present(one) for place, one in premiums(state).items()} or None,
+            "transfers": transfers(state),
             "recording": _recording(telemetry.recording),
             "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,
             "closed_trades": statistics.closed,
@@ -130,9 +132,9 @@ def _carried(carried: LossCarried | None) -> Mapping[str, Any]:
 
 
 def _balance(balance: Balance) -> Mapping[str, Any]:
-    """Return a balance; what contracts are carried at, and what was paid for holding, only where there is any."""
+    """Return a balance; what contracts are carried at, was paid for holding, and was moved, only where there is any."""
     figures = attrs.asdict(balance)
-    return {name: amount for name, amount in figures.items() if amount or name not in ("funding", "carried")}
+    return {name: amount for name, amount in figures.items() if amount or name not in ("funding", "carried", "moved")}
 
 
 def _recording(figures: RecordingFigures | None) -> Mapping[str, Any] | None:

@@ -23,6 +23,7 @@ from trioarb.report.fx import rate_lines
 from trioarb.report.margins import liquidation_lines, margin_lines
 from trioarb.report.report import Report
 from trioarb.report.trades import win_rate
+from trioarb.report.transfers import transfer_figures, transfer_remarks
 from trioarb.state.missed import NOT_FILLED
 from trioarb.state.snapshot import RecordingFigures
 from trioarb.state.statistics import Statistics, SymbolStatistics
@@ -192,6 +193,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     yield "Routes tried", list(_routes(statistics))
     yield "Rates", list(rate_lines(report.state))
     yield "Margins", list(margin_lines(report.state))
+    yield "Transfers", list(transfer_figures(report.state))
     yield "Venues", list(_venues(report))
     telemetry = report.telemetry
     if telemetry is None:
@@ -339,6 +341,8 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         if dust.quantity:
             held = f"{'long' if dust.quantity > 0 else 'short'} {text(abs(dust.quantity))} {dust.asset} at {venue}"
             yield f"Dust: {held} ({symbol}), too small for any venue", ""
+    for line in transfer_remarks(report.state):
+        yield line, ""
     if unpriced := report.state.equity.figures().unpriced:
         yield f"Equity: {', '.join(unpriced)} has no known price, and counts in neither the start nor now", "yellow"
     for problem in report.problems:

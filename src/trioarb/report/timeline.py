@@ -27,6 +27,8 @@ from trioarb.model.event import (
     ResidualTaken,
     SymbolQuarantined,
     SymbolRetired,
+    TransferArrived,
+    TransferSent,
 )
 from trioarb.model.number import EXACT, ZERO, text
 from trioarb.model.trade import Answer, PairKind
@@ -102,6 +104,9 @@ class Timeline(Folding):
         self._trades: dict[str, _Trade] = {}
         self._refusals: defaultdict[str, dict[str, _Refusal]] = defaultdict(dict)
         self._left: dict[str, ResidualLeft] = {}
+        #: Transfers as they are told, and the symbols that they are counted to.
+        self._moved: dict[str, str] = {}
+        self._symbol_of: dict[str, str | None] = {}
 
     @property
     def trade_ids(self) -> Sequence[str]:
@@ -127,6 +132,9 @@ class Timeline(Folding):
         yield from self._trade_lines(list(self._trades.values()))
         yield ""
         yield from self._refusal_lines()
+        if self._moved:
+            yield ""
+            yield from self._moved.values()
         if self._left:
             yield ""
         for left in self._left.values():
@@ -153,6 +161,9 @@ class Timeline(Folding):
         for left in self._left.values():
             if left.symbol == symbol:
                 yield f"Left: {describe_residual(left)}"
+        for transfer_id, line in self._moved.items():
+            if self._symbol_of.get(transfer_id) == symbol:
+                yield line
 
     def _campaign(self) -> Iterator[str]:
         statistics, opened, last = self._statistics, self._statistics.opened, self._last
@@ -289,6 +300,14 @@ class Timeline(Folding):
         trade = self._trades.get(event.trade_id)
         if trade is not None:
             trade.closed_ns, trade.how = record.ts_ns, event.reason.value
+
+    def _send(self, event: TransferSent, record: Record) -> None:
+        self._symbol_of[event.transfer_id] = event.symbol
+        what = f"Transfer {event.transfer_id}: {text(event.amount)} {event.asset} from {event.source} to {event.target}"
+        self._moved[event.transfer_id] = f"{what}, fee {text(event.fee)}, sent {utc(record.ts_ns)}"
+
+    def _arrive(self, event: TransferArrived, record: Record) -> None:
+        self._moved[event.transfer_id] += f", arrived {utc(record.ts_ns)}"
 
     def _leave(self, event: ResidualLeft, _: Record) -> None:
         self._left[event.residual_id] = event

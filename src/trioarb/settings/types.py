@@ -35,6 +35,7 @@ __all__ = [
     "PositiveSeconds",
     "Probability",
     "Seconds",
+    "Share",
     "describe_type",
     "setting",
 ]
@@ -80,6 +81,7 @@ MarginBps = Annotated[Decimal, Bound("bps", at_least=_ZERO, at_most=Decimal(5_00
 IntervalHours = Annotated[Decimal, Bound("h", at_least=Decimal("0.01"), at_most=Decimal(24))]
 PositiveDecimal = Annotated[Decimal, Bound("", above=_ZERO)]
 Fraction = Annotated[Decimal, Bound("", above=_ZERO, at_most=_ONE)]
+Share = Annotated[Decimal, Bound("", at_least=_ZERO, at_most=_ONE)]
 Probability = Annotated[Decimal, Bound("", at_least=_ZERO, at_most=_ONE)]
 Seconds = Annotated[Decimal, Bound("s", at_least=_ZERO, at_most=Decimal(10) ** 9)]
 PositiveSeconds = Annotated[Decimal, Bound("s", above=_ZERO, at_most=Decimal(10) ** 9)]

@@ -34,6 +34,7 @@ from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades, fee_of, value_of
+from trioarb.state.transfers import Transfers
 
 __all__ = ["Equity", "EquityFigures"]
 
@@ -43,8 +44,9 @@ class EquityFigures:
     """In USD. ``change`` = ``now`` − ``start`` = the sum of what follows it, to the last digit.
 
     ``arbitrage``: what pairs brought beyond fees, open positions at their marks. ``inventory``: how the price of what
-    was put in has moved. ``fees`` are below zero where they cost. ``residuals``: how residuals and dust that are open
-    stand against what they cost. ``unpriced`` assets (``VENUE ASSET``) are in none of it. ``fx``: what money in quote
+    was put in has moved, and what it is worth more where it was moved to. ``fees`` are below zero where they cost.
+    ``residuals``: how residuals and dust that are open stand against what they cost. ``unpriced`` assets
+    (``VENUE ASSET``) are in none of it. ``fx``: what money in quote
     assets that are converted has gained by their rates since it came: put in, or traded; ``None``: there are none.
     """
 
@@ -80,8 +82,9 @@ class Equity(Folding):
     one statement to another, absent before the second. ``peak_exposure_usd`` is the most capital that was used.
     """
 
-    def __init__(self, ledger: Ledger, trades: Trades, exposure: Exposure, marks: Marks) -> None:
+    def __init__(self, ledger: Ledger, trades: Trades, exposure: Exposure, marks: Marks, transfers: Transfers) -> None:
         self._ledger = ledger
+        self._transfers = transfers
         self._trades = trades
         self._exposure = exposure
         self._marks = marks
@@ -118,9 +121,9 @@ class Equity(Folding):
         with localcontext(EXACT):
             for venue, by_asset in self._ledger.balances().items():
                 for asset, one in by_asset.items():
-                    price = self._price(venue, asset, one.final)
+                    price = self.price(venue, asset, one.final)
                     if price is None:
-                        if one.final or one.initial or one.trades:
+                        if one.final or one.initial or one.trades or one.moved:
                             unpriced.append(f"{venue} {asset}")
                         continue
                     begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
@@ -134,9 +137,16 @@ class Equity(Folding):
                         arbitrage += came.trades
                         fees -= came.fees
                         continue
-                    inventory += one.initial * price - begun
+                    inventory += (one.initial + one.moved) * price - begun
                     arbitrage += one.trades * price
                     fees -= one.fees * price
+            for sent in self._transfers.in_transit.values():
+                price = self.price(sent.target, sent.asset, sent.arrives)
+                if price is None:
+                    unpriced.append(f"{sent.target} {sent.asset}")
+                    continue
+                now += sent.arrives * price
+                inventory += sent.arrives * price
             residuals = self._residuals()
             return EquityFigures(
                 start=start,
@@ -173,7 +183,7 @@ class Equity(Folding):
     def _rates(self) -> Mapping[str, Said]:
         return self._marks.present_rates() if self._is_present else self._marks.recorded_rates
 
-    def _price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:
+    def price(self, venue: str, asset: str, quantity: Decimal) -> Decimal | None:
         """Return USD for one unit: what so much of it could be traded away at, at its venue if that shows a price."""
         if asset in self._fx:
             return self._fx[asset]
@@ -245,7 +255,7 @@ class Equity(Folding):
     def _value(self, venue: str, asset: str) -> None:
         """Value what was put in and had no price before."""
         amount = self._unpriced[venue, asset]
-        price = self._price(venue, asset, amount)
+        price = self.price(venue, asset, amount)
         if price is not None:
             self._start[venue, asset] = EXACT.add(self._start[venue, asset], EXACT.multiply(amount, price))
             self._unpriced[venue, asset] = ZERO

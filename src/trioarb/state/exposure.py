@@ -25,6 +25,8 @@ from trioarb.model.event import (
     ResidualsNetted,
     ResidualsPaired,
     ResidualTaken,
+    TransferArrived,
+    TransferSent,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.plugin.contract import RiskView
@@ -59,6 +61,8 @@ class Exposure(RiskView, Folding):
         #: Of each residual its trade, and whether it is long; by trade and symbol what short and long ones cost.
         self._side_of: dict[str, tuple[str, bool]] = {}
         self._sides: dict[tuple[str, str], tuple[dict[str, Decimal], dict[str, Decimal]]] = {}
+        #: The transfers under way, and their symbols.
+        self._moved: dict[str, str] = {}
         #: What dust cost by symbol and venue, below zero where it is short.
         self._dust: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
 
@@ -146,6 +150,13 @@ class Exposure(RiskView, Folding):
         self._put(symbol, residual_id, cost_usd)
         if not rest:
             self._last_priced.pop(residual_id, None)
+
+    def _send(self, sent: TransferSent, _: Record) -> None:
+        self._put(sent.symbol or "", f"transfer {sent.transfer_id}", sent.value_usd)
+        self._moved[sent.transfer_id] = sent.symbol or ""
+
+    def _arrive(self, arrived: TransferArrived, _: Record) -> None:
+        self._put(self._moved.pop(arrived.transfer_id), f"transfer {arrived.transfer_id}", ZERO)
 
     def _fund(self, paid: FundingPaid, record: Record) -> None:
         self._count(record.ts_ns, paid.symbol, paid.amount_usd)

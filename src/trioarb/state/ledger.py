@@ -23,6 +23,8 @@ from trioarb.model.event import (
     OrderReopened,
     OrderSubmitted,
     Record,
+    TransferArrived,
+    TransferSent,
 )
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Side
@@ -35,7 +37,7 @@ _SUFFIX = contract_of("")
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
 #: The accounts that each venue has in each asset. Over all of them, an asset sums to zero.
-_Account = Literal["free", "locked", "carried", "market", "fees", "funding", "capital"]
+_Account = Literal["free", "locked", "carried", "market", "fees", "funding", "capital", "moved"]
 
 
 _Accounts = dict[_Account, Decimal]
@@ -64,7 +66,9 @@ def _fill_contract(held: _Accounts, quote: _Accounts, contracts: Contracts, fill
 
 @attrs.frozen(kw_only=True)
 class Balance:
-    """One asset at one venue: ``initial + trades − fees + funding = final + carried``, to the last digit.
+    """One asset at one venue: ``initial + trades − fees + funding + moved = final + carried``, to the last digit.
+
+    ``moved``: what came from other venues, less what went there. Over all venues it is below zero by what is under way.
 
     ``carried``: of the quote asset of contracts, what they cost that are open, below zero if they were bought: it was
     traded for, and not paid yet.
@@ -76,6 +80,7 @@ class Balance:
     final: Decimal
     carried: Decimal = ZERO
     funding: Decimal = ZERO
+    moved: Decimal = ZERO
 
 
 @attrs.define
@@ -154,6 +159,7 @@ class Ledger(Folding):
                 final=_add(accounts["free"], accounts["locked"]),
                 carried=accounts["carried"],
                 funding=EXACT.minus(accounts["funding"]),
+                moved=EXACT.minus(accounts["moved"]),
             )
         return result
 
@@ -225,6 +231,14 @@ class Ledger(Folding):
             ids = set()
         ids.add(paid.charge_id)
         self._charged[paid.venue] = paid.charged_at_ns, ids
+
+    def _send(self, sent: TransferSent, _: Record) -> None:
+        accounts = self._accounts[sent.source, sent.asset]
+        _move(accounts, sent.fee, "free", "fees")
+        _move(accounts, sent.arrives, "free", "moved")
+
+    def _arrive(self, arrived: TransferArrived, _: Record) -> None:
+        _move(self._accounts[arrived.target, arrived.asset], arrived.amount, "moved", "free")
 
     def _list(self, listed: InstrumentListed | InstrumentChanged, _: Record) -> None:
         if listed.leverage is not None:

@@ -19,6 +19,7 @@ from trioarb.state.marks import Marks
 from trioarb.state.missed import Missed
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
+from trioarb.state.transfers import Transfers
 
 __all__ = ["State"]
 
@@ -33,7 +34,8 @@ class State:
         self.statistics = Statistics()
         self.marks = Marks(self.exposure, self.trades, self.ledger)
         self.margins = self.marks.margins = Margins(self.ledger, self.marks.prices)
-        self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks)
+        self.transfers = Transfers()
+        self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks, self.transfers)
         self.attributions = Attributions()
         self.missed = Missed()
         self.markouts = Markouts()
@@ -54,6 +56,7 @@ class State:
             self.missed,
             self.markouts,
             self.fx,
+            self.transfers,
         )
 
     def apply(self, record: Record) -> None:

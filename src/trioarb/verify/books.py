@@ -33,6 +33,7 @@ class _Account:
     funding: Decimal = ZERO
     fees: Decimal = ZERO
     capital: Decimal = ZERO
+    moved: Decimal = ZERO
 
 
 @attrs.define(eq=False)
@@ -139,18 +140,36 @@ class Books(Folding):
         lock.account.locked -= lock.amount
         lock.account.free += lock.amount
 
+    def free(self, venue: str, asset: str) -> Decimal:
+        return self._accounts[venue, asset].free
+
+    def send(self, venue: str, asset: str, amount: Decimal, fee: Decimal) -> None:
+        """Post what leaves a venue, and what of it that keeps."""
+        account = self._accounts[venue, asset]
+        account.free -= amount
+        account.fees += fee
+        account.moved += amount - fee
+
+    def arrive(self, venue: str, asset: str, amount: Decimal) -> None:
+        """Post what comes from another venue."""
+        account = self._accounts[venue, asset]
+        account.free += amount
+        account.moved -= amount
+
     def holdings(self) -> Iterator[tuple[tuple[str, str], Decimal, Decimal, Decimal, Decimal, Decimal]]:
-        """Yield by venue and asset what is held, what trades brought, what fees took, what was put in, and what was
-        got for holding.
+        """Yield by venue and asset what is held, what trades brought, what fees took, what was put in or came from
+        other venues, and what was got for holding.
         """
         for place, one in self._accounts.items():
-            yield place, one.free + one.locked + one.carried, -one.market, one.fees, -one.capital, -one.funding
+            came = -one.capital - one.moved
+            yield place, one.free + one.locked + one.carried, -one.market, one.fees, came, -one.funding
 
     def check(self, record: Record, open_locks: Iterator[Lock]) -> None:
         """Check that assets sum to zero, and that nothing is locked but for open orders."""
         totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
         for (_, asset), one in self._accounts.items():
             totals[asset] += one.free + one.locked + one.carried + one.market + one.fees + one.capital + one.funding
+            totals[asset] += one.moved
         for asset, total in totals.items():
             if total:
                 self._findings.add(Check.LEDGER, record, f"leaves {asset} at a sum of {text(total)} instead of 0")
@@ -175,6 +194,7 @@ class Books(Folding):
                 "fees": (account.fees, theirs.fees if theirs else ZERO),
                 "final": (account.free + account.locked, theirs.final if theirs else ZERO),
                 "funding": (-account.funding, theirs.funding if theirs else ZERO),
+                "moved": (-account.moved, theirs.moved if theirs else ZERO),
                 "carried": (account.carried, theirs.carried if theirs else ZERO),
                 "free": (account.free, ledger.free(venue, asset)),
             }

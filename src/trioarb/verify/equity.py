@@ -14,6 +14,7 @@ from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
 from trioarb.verify.marks import Marks
 from trioarb.verify.residuals import Residuals
+from trioarb.verify.transfers import Transfers
 
 __all__ = ["Equity"]
 
@@ -22,13 +23,20 @@ class Equity(Folding):
     """Folds what is put in, and what is stated. Comes after the marks. Decimal arithmetic has to be exact around it."""
 
     def __init__(
-        self, findings: Findings, listings: Listings, books: Books, marks: Marks, residuals: Residuals
+        self,
+        findings: Findings,
+        listings: Listings,
+        books: Books,
+        marks: Marks,
+        residuals: Residuals,
+        transfers: Transfers,
     ) -> None:
         self._findings = findings
         self._listings = listings
         self._books = books
         self._marks = marks
         self._residuals = residuals
+        self._transfers = transfers
         self._venues: list[str] = []
         #: By venue and asset: what was put in and had a price, worth it then; and how much had none yet.
         self._start: defaultdict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
@@ -83,6 +91,10 @@ class Equity(Folding):
                 continue
             arbitrage, fees = arbitrage + traded * price, fees - paid * price
             inventory += put_in * price - begun
+        for asset, venue, amount in self._transfers.under_way():
+            price = self._price(venue, asset, amount)
+            if price is not None:
+                now, inventory = now + amount * price, inventory + amount * price
         left = self._left()
         ours = {
             "start_usd": start,

@@ -34,6 +34,7 @@ from trioarb.verify.positions import Positions
 from trioarb.verify.rates import Rates
 from trioarb.verify.residuals import Residuals
 from trioarb.verify.taken import Taken
+from trioarb.verify.transfers import Transfers
 from trioarb.verify.universe import Universe
 
 __all__ = ["CheckResult", "Facts", "Verification", "Verifier"]
@@ -162,7 +163,8 @@ class Verifier:
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
         self._late = Late(findings, self._pairs, self._orders, self._residuals, self._taken)
-        self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals)
+        self._transfers = Transfers(findings, self._listings, self._books)
+        self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals, self._transfers)
         self._markouts = Markouts(findings, self._orders.submitted)
         self._entries = Entries(findings, self._course)
         self._universe = Universe(findings, self._listings)
@@ -182,6 +184,7 @@ class Verifier:
             self._course,
             self._listings,
             self._books,
+            self._transfers,
             self._entries,
             self._universe,
             self._depths,
@@ -286,6 +289,7 @@ class Verifier:
 
     def _check_totals(self, last: Record) -> None:
         self._books.check(last, self._orders.locks)
+        self._transfers.check(last)
         if self._ledger is not None:
             self._books.compare(last, self._ledger)
         self._check_exposure(last)
@@ -303,11 +307,13 @@ class Verifier:
             sides[residual.trade_id, residual.symbol][residual.quantity > 0] += residual.cost_usd
         left = sum(map(max, sides.values()), ZERO)
         dust = sum((abs(cost) for cost in self._pairs.dust_cost_usd.values()), ZERO)
+        moved = self._transfers.exposure_usd()
         exposure = self._exposure
-        if exposure is not None and exposure.exposure_usd() != reserved + positions + left + dust:
+        if exposure is not None and exposure.exposure_usd() != reserved + positions + left + dust + moved:
             what = (
                 f"leaves an exposure of {text(exposure.exposure_usd())} USD; positions come to {text(positions)}, "
-                f"residuals to {text(left)}, dust to {text(dust)}, pairs in flight to {text(reserved)}"
+                f"residuals to {text(left)}, dust to {text(dust)}, pairs in flight to {text(reserved)}, transfers to "
+                f"{text(moved)}"
             )
             self._findings.add(Check.EXPOSURE, record, what)
 

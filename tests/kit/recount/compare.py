@@ -12,8 +12,21 @@ from recount.whole import Recount
 __all__ = ["differences"]
 
 Summary = Mapping[str, Any]
-_PARTS = ("entry", "decided", "unfilled", "latency", "slippage", "uneven", "exit", "fees", "left", "funding", "late")
-_OF_ENTRY = _PARTS[:6]
+_PARTS = (
+    "entry",
+    "decided",
+    "unfilled",
+    "latency",
+    "slippage",
+    "uneven",
+    "exit",
+    "fees",
+    "left",
+    "funding",
+    "late",
+    "fx",
+)
+_OF_ENTRY = (*_PARTS[:6], "fx")
 _MILLIONTHS = 10**6
 
 
@@ -45,7 +58,7 @@ def _ledger(books: Recount, summary: Summary) -> Iterator[str]:
     said = {(venue, asset): one for venue, assets in summary["balances"].items() for asset, one in assets.items()}
     for place in sorted({*said, *books.ledger.accounts}):
         account, one = books.ledger.accounts[place], said.get(place, {})
-        for name in ("initial", "trades", "fees", "funding", "carried", "final"):
+        for name in ("initial", "trades", "fees", "funding", "carried", "moved", "final"):
             yield from _amount(f"{name} of {place}", one.get(name), getattr(account, name))
 
 
@@ -70,7 +83,7 @@ def _results(books: Recount, summary: Summary) -> Iterator[str]:
 def _open(books: Recount, summary: Summary) -> Iterator[str]:
     holdings = books.holdings
     risk = summary["risk_stats"]["global"]
-    yield from _amount("exposure", risk["total_exposure_usd"], holdings.exposure_usd())
+    yield from _amount("exposure", risk["total_exposure_usd"], books.exposure_usd)
     loss = books.postings.daily_loss_usd(books.last_ns)
     yield from _amount("realised loss of the day", risk["total_daily_loss_usd"], loss)
     yield from _count("open positions", [one["trade_id"] for one in summary["open_positions"]], [*holdings.positions])

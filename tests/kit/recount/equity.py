@@ -143,9 +143,14 @@ class Equity:
                 of["fx_usd"] += (one.initial + one.trades - one.fees) * price - begun - traded + paid
             else:
                 traded, paid = one.trades * price, one.fees * price
-                of["inventory_usd"] += one.initial * price - begun
+                of["inventory_usd"] += (one.initial + one.moved) * price - begun
             of["arbitrage_usd"] += traded
             of["fees_usd"] -= paid
+        for venue, asset, amount in self._ledger.under_way():
+            price = self._price((venue, asset), amount)
+            if price is not None:
+                of["now_usd"] += amount * price
+                of["inventory_usd"] += amount * price
         left = self._left_usd()
         of["residuals_usd"] = left
         of["arbitrage_usd"] -= left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,11 +24,12 @@ class Account:
     fees: Fraction = NONE
     funding: Fraction = NONE
     carried: Fraction = NONE
+    moved: Fraction = NONE
     locked: Fraction = NONE
 
     @property
     def final(self) -> Fraction:
-        return self.initial + self.trades - self.fees + self.funding - self.carried
+        return self.initial + self.trades - self.fees + self.funding + self.moved - self.carried
 
     @property
     def free(self) -> Fraction:
@@ -68,6 +70,7 @@ class Ledger:
         self.accounts: defaultdict[tuple[str, str], Account] = defaultdict(Account)
         self.contracts: defaultdict[tuple[str, str], Contract] = defaultdict(Contract)
         self.orders: dict[str, _Order] = {}
+        self.in_transit: dict[str, Event] = {}
 
     def apply(self, event: Event) -> None:
         kind = event["type"]
@@ -84,8 +87,32 @@ class Ledger:
             self._fill(event, self.orders[event["client_order_id"]])
         elif kind in _ENDS:
             self._end(event["client_order_id"])
+        elif kind == "transfer_sent":
+            left, fee = self.accounts[event["source"], event["asset"]], number(event["fee"])
+            left.fees, left.moved = left.fees + fee, left.moved - number(event["amount"]) + fee
+            self.in_transit[event["transfer_id"]] = event
+        elif kind == "transfer_arrived":
+            self.accounts[event["target"], event["asset"]].moved += self._arrived(event)
         elif kind == "funding_paid":
             self.accounts[event["venue"], event["asset"]].funding += number(event["amount"])
+
+    def _arrived(self, event: Event) -> Fraction:
+        """Return what has arrived: what was under way, which it has to say, too."""
+        sent = self.in_transit.pop(event["transfer_id"])
+        amount = number(sent["amount"]) - number(sent["fee"])
+        assert number(event["amount"]) == amount
+        assert event["ts_ns"] >= sent["arrives_at_ns"]
+        return amount
+
+    @property
+    def in_transit_usd(self) -> Fraction:
+        """What is under way, at the prices at which it was sent."""
+        return sum((number(one["value_usd"]) for one in self.in_transit.values()), NONE)
+
+    def under_way(self) -> Iterator[tuple[str, str, Fraction]]:
+        """Yield venue, asset and amount of what is to arrive."""
+        for sent in self.in_transit.values():
+            yield sent["target"], sent["asset"], number(sent["amount"]) - number(sent["fee"])
 
     def _deposit(self, event: Event) -> None:
         amount = number(event["amount"])

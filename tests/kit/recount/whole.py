@@ -50,11 +50,16 @@ class Recount:
         for books in (self.listings, self.ledger, self.pairs, self.left, self.equity, self.funnel):
             books.apply(event)
         if event["type"] in _USES:
-            self.peak_exposure_usd = max(self.peak_exposure_usd, self.holdings.exposure_usd())
+            self.peak_exposure_usd = max(self.peak_exposure_usd, self.exposure_usd)
         elif event["type"] == "markets_marked":
             worth = self.pnl_usd + sum(map(self.equity.unrealised_usd, self.holdings.symbols), NONE)
             self._highest = max(self._highest, worth)
             self.drawdown_usd = max(self.drawdown_usd, self._highest - worth)
+
+    @property
+    def exposure_usd(self) -> Fraction:
+        """What is at risk, and under way."""
+        return self.holdings.exposure_usd() + self.ledger.in_transit_usd
 
     @property
     def pnl_usd(self) -> Fraction:

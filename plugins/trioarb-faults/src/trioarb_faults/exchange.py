@@ -61,6 +61,7 @@ class FaultyExchange(Exchange):
         self.offers = context.inner.offers
         self.borrow_bps_per_day = context.inner.borrow_bps_per_day
         self.charging = context.inner.charging
+        self.simulates_transfers = context.inner.simulates_transfers
         self.liquidating = context.inner.liquidating
         self.charge_every_seconds = context.inner.charge_every_seconds
         self.layer = layer_around(context.inner, FaultyExchange)
@@ -105,6 +106,9 @@ class FaultyExchange(Exchange):
 
     def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
         return self._inner.seed_inventory(instrument, quote)
+
+    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
+        self._inner.transfer(transfer_id, asset, amount)
 
     async def place(self, order: Order) -> OrderReport:
         await self._pause(0, order)  # orders of the same moment are numbered alike every time

@@ -58,6 +58,7 @@ from trioarb.model.event.residual import (
     ResidualTaken,
     ResidualWorked,
 )
+from trioarb.model.event.transfer import TransferArrived, TransferSent
 
 __all__ = [
     "BalanceDiffered",
@@ -117,6 +118,8 @@ __all__ = [
     "TradeCorrected",
     "TransactionLeg",
     "TransactionOpened",
+    "TransferArrived",
+    "TransferSent",
     "UniverseRefreshed",
     "UpdatesDown",
     "UpdatesUp",

@@ -51,6 +51,9 @@ class Exchange(ABC):
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
 
+    #: Whether `transfer` may be called. Simulated venues only.
+    simulates_transfers: bool = False
+
     def __new__(cls, *args: Any, **options: Any) -> Self:
         """Refuse a plugin of before: nobody would call its `submit` any more.
 
@@ -115,6 +118,17 @@ class Exchange(ABC):
         ``None`` asks, after a crash, what it granted before.
         """
         return Decimal(0)
+
+    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
+        """Take note that so much left for another venue (below zero), or has arrived from one. Simulated venues only.
+
+        It has happened: what is refused is told again. After a crash what a venue knows already is told again, too, and
+        changes nothing then: an id leaves once, and arrives once.
+
+        Raises:
+            VenueError: less is free than is to leave, for now.
+        """
+        raise VenueError("this exchange plugin doesn't simulate transfers")
 
     @abstractmethod
     async def place(self, order: Order) -> OrderReport:
