@@ -481,6 +481,17 @@ _TRADE = (
         tests=(f"{_RESIDUALS}test_residuals_of_different_venues_are_not_netted_where_one_of_them_lends",),
     ),
     Removal(
+        name="positions are given up",
+        promise="So are the legs of a position that neither venue would ever have closed",
+        file="src/trioarb/engine/symbol.py",
+        text="                elif found.is_crumb and reason in _AT_END:\n",
+        instead="                elif found.is_crumb and reason not in _AT_END:\n",
+        tests=(
+            "tests/engine/test_closable.py::"
+            "test_a_position_that_was_never_large_enough_to_be_closed_is_worked_off_at_the_end[spot]",
+        ),
+    ),
+    Removal(
         name="crumbs are made larger",
         promise="made large enough, if that costs less",
         file="src/trioarb/engine/working.py",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from recompute import check
 
 from trioarb.testing import (
     CampaignResult,
@@ -17,6 +18,7 @@ from trioarb.testing import (
     scripted_market,
     two_venues,
 )
+from trioarb.verify.verification import Verifier
 
 FEE_BPS, SLIPPAGE_BPS = Decimal("7.5"), Decimal(20)
 
@@ -180,6 +182,49 @@ def test_what_is_filled_below_every_minimum_is_a_position_unless_it_is_worth_nex
     assert [(one["venue"], one["quantity"]) for one in result.of_type("dust_left")] == (
         [] if positions else [("a", "0.5"), ("b", "-0.5")]
     )
+
+
+def run_little(*, account: str = "spot", policy: str = "work") -> CampaignResult:
+    """Enter with 0.5 filled on both legs, 50 USD, where 100 are the least at both venues."""
+    table = two_venues()
+    table["strategy"] |= {"entry_bps": 10, "order_size_usd": 500, "max_holding_seconds": 5}
+    table["execution"] = {"residual_policy": policy}
+    table["guards"] |= {"symbol": {"cooldown_seconds": 1000}}
+    for venue in table["exchanges"].values():
+        venue |= {"min_notional": 100, "lot_size": "0.01", "latency_ms": 50, "account": account}
+        if account == "margin":
+            venue["max_borrow_usd"] = 5_000
+    tapes = {}
+    for venue, bid in (("a", 100.0), ("b", 101.0)):
+        rows = [(0.0, "BTCUSDT", bid, 9.0, bid + 0.1, 9.0), (0.02, "BTCUSDT", bid, 0.5, bid + 0.1, 0.5)]
+        rows += [(float(second), "BTCUSDT", bid, 9.0, bid + 0.1, 9.0) for second in range(1, 30)]
+        tapes[venue] = ScriptedTape(rows, listings=[listing("BTC")])
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+@pytest.mark.parametrize("account", ["spot", "margin"])
+def test_a_position_that_was_never_large_enough_to_be_closed_is_worked_off_at_the_end(account: str) -> None:
+    """Neither venue would ever have taken it: its legs are netted where nobody is owed, else made large enough."""
+    result = run_little(account=account)
+
+    assert (result.exit_code, result.campaign.problems) == (0, [])
+    check(result.events, borrow_usd=dict.fromkeys("ab", "5000") if account == "margin" else {})
+    verifier = Verifier()
+    verifier.fold(result.records)
+    assert verifier.result().violations == ()
+    (closed,) = result.of_type("position_closed")
+    assert closed["reason"] == "campaign_end"
+    assert bool(result.of_type("residuals_netted")) == (account == "spot")
+    assert bool(result.of_type("residual_worked")) == (account == "margin")
+    assert result.campaign.state.exposure.exposure_usd() == 0
+
+
+def test_a_position_that_is_too_small_stays_where_nothing_is_worked_off() -> None:
+    result = run_little(policy="hold")
+
+    assert not result.of_type("position_closed")
+    assert result.exit_code == 3
+    assert "too small for a and b" in result.campaign.problems[0]
 
 
 def run_frozen(returns: int) -> CampaignResult:

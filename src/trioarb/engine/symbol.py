@@ -39,6 +39,8 @@ _TIME_EVERY = 64
 
 #: Pause after an exit that closed nothing.
 _RETRY_CLOSE_NS = 200_000_000
+#: Nothing comes after that a position could go along with.
+_AT_END = frozenset({ExitReason.CAMPAIGN_END, ExitReason.EMERGENCY_STOP})
 
 
 class SymbolTask:
@@ -464,6 +466,8 @@ class SymbolTask:
                         await rest()
                 elif found.is_dust:
                     self._parts.executor.write_off(self.market, position, found.plan, reason)
+                elif found.is_crumb and reason in _AT_END:
+                    self._parts.executor.give_up(self.market, position, found.plan, reason)
                 await trio.lowlevel.checkpoint_if_cancelled()
             if self._parts.trades.positions(self.symbol):
                 await self.take_turn(at_ns=self._parts.time.now_ns() + _RETRY_CLOSE_NS)

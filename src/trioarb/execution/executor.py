@@ -197,6 +197,12 @@ class Executor:
         flight = self._open_exit(market, position, plan, reason)
         self._settle(flight, Finish(PairOutcome.FLAT, ZERO, False))
 
+    def give_up(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> None:
+        """Leave both legs of a position that no venue would ever close as residuals, if these are worked off."""
+        if self._settings.residual_policy is ResidualPolicy.WORK:
+            flight = self._open_exit(market, position, plan, reason)
+            self._settle(flight, Finish(PairOutcome.RESIDUAL, ZERO, False), gives_up=True)
+
     async def recover(self, market: Market, flows: PairFlows) -> None:
         """Bring a pair that a crash cut off to its end. Not ended by cancellation of the caller."""
         flight = self._flights[flows.opened.pair_id] = self._flight(market, flows.opened)
@@ -383,7 +389,7 @@ class Executor:
         self._journal.record(opened)
         return Flight(market, opened)
 
-    def _settle(self, flight: Flight, finish: Finish | LoopEnd) -> None:
+    def _settle(self, flight: Flight, finish: Finish | LoopEnd, *, gives_up: bool = False) -> None:
         """Record how the pair ended: in one step with its last fill, nothing comes between."""
         market, opened = flight.market, flight.opened
         self._flights.pop(opened.pair_id, None)
@@ -406,6 +412,7 @@ class Executor:
             now_ns=self._time.now_ns(),
             usd_per_quote=market.usd_per_quote,
             dust_usd=self._settings.dust_usd,
+            gives_up=gives_up,
         ):
             self._journal.record(event)
 

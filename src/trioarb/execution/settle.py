@@ -133,18 +133,20 @@ def settle(
     now_ns: int,
     usd_per_quote: Decimal,
     dust_usd: Decimal,
+    gives_up: bool = False,
 ) -> list[Event]:
     """Return the events that end a pair, in the order in which they are to be recorded.
 
     ``legs``: the long one first. ``position`` is what an exit was to close, ``None`` for an entry; ``totals`` are those
     of its trade. ``unknown``: orders whose fate could not be learnt; with one no further exit can be sent safely, and
-    whatever an exit is not known to have closed becomes residuals, one for each leg. A hedged quantity that no
-    venue would take, and that is worth less than ``dust_usd``, is dust on both legs, not a position. An entry that
-    holds nothing closes its position at once (``now_ns``), however small: it earned what its legs differ by.
+    whatever an exit is not known to have closed becomes residuals, one for each leg; so it does where it ``gives_up``.
+    A hedged quantity that no venue would take, and that is worth less than ``dust_usd``, is dust on both legs, not a
+    position. An entry that holds nothing closes its position at once (``now_ns``), however small: it earned what its
+    legs differ by.
     """
     opened, outcome = flows.opened, finish.outcome
     hedged = ZERO
-    if position is None or not unknown:
+    if position is None or not (unknown or gives_up):
         hedged = max(ZERO, min(leg.held if leg.sign > 0 else -leg.held for leg in legs))
     worth_usd = (
         cost_usd(hedged, max(leg.counted(leg.limit_counted) for leg in legs), usd_per_quote) if opened.holds else ZERO

@@ -28,7 +28,8 @@ Asked = tuple[Path, float]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: it never will be one.
+    """How to close a position. ``is_tradable``: both venues would take it; ``is_dust``: it never will be one;
+    ``is_crumb``: neither venue would have taken so little at the position's own prices either.
 
     ``touches``: those of the two venues, buying and selling, that it was made with.
     """
@@ -36,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
     plan: Opportunity
     is_tradable: bool
     is_dust: bool
+    is_crumb: bool
     touches: tuple[Touch | None, Touch | None]
 
 
@@ -283,7 +285,8 @@ class Decider:
         )
         is_tradable = both_take(plan.quantity, plan, buy, sell)
         is_dust = not is_tradable and self._is_dust(position, plan, buy, sell)
-        return Plan(plan, is_tradable, is_dust, (buy.touch, sell.touch))
+        is_crumb = not is_tradable and self._is_crumb(position, buy, sell)
+        return Plan(plan, is_tradable, is_dust, is_crumb, (buy.touch, sell.touch))
 
     def _is_dust(self, position: Position, plan: Opportunity, buy: Leg, sell: Leg) -> bool:
         """Return whether no venue would take a position, and it is worth next to nothing."""
@@ -294,6 +297,15 @@ class Decider:
             for leg, limit in ((buy, plan.buy_limit), (sell, plan.sell_limit))
             if limit
         )
+
+    @staticmethod
+    def _is_crumb(position: Position, buy: Leg, sell: Leg) -> bool:
+        """Return whether a position was never large enough to be closed: what an entry or an exit in part left.
+
+        One that was, and fell in value, may be so again.
+        """
+        own = (buy, position.sell_price), (sell, position.buy_price)
+        return all(leg.fx_rate is None and position.quantity < least(leg.instrument, price) for leg, price in own)
 
     def has_same_quotes(self, plan: Opportunity, touches: tuple[Touch | None, Touch | None]) -> bool:
         """Return whether the quotes of a plan's venues are still those that it was made with."""
