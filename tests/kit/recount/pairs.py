@@ -103,7 +103,9 @@ class Pairs:
             limits = (
                 number(event[f"{side}_limit"]) * number(event.get(f"{side}_fx") or "1") for side in ("buy", "sell")
             )
-            self._reserve(event, number(event["quantity"]) * max(limits) * self._usd(buy))
+            # What a venue closed by force has happened, and risks no more.
+            quantity = NONE if event.get("reason") == "liquidated" else number(event["quantity"])
+            self._reserve(event, quantity * max(limits) * self._usd(buy))
 
     def _on_transaction_opened(self, event: Event) -> None:
         legs = event["legs"]
