@@ -174,9 +174,9 @@ def _contracts(table: dict[str, Any], chance: Random) -> None:
         paper["funding_interval_hours"] = chance.choice((Decimal("0.1"), 1, 8))
     table["guards"].setdefault("global", {})["min_liquidation_distance_pct"] = chance.choice((1, 5, 30))
     if chance.random() < 0.5:  # so little is there that contracts are liquidated now and then
-        order_usd, part = Decimal(table["strategy"].get("order_size_usd", 500)), chance.choice(("0.03", "0.06"))
+        order_usd, part = Decimal(table["strategy"].get("order_size_usd", 500)), chance.choice(("0.04", "0.06"))
         wallet = order_usd * Decimal(part)
-        paper |= {"leverage": 20, "maintenance_margin_bps": chance.choice((300, 480)), "balances": {"USDT": wallet}}
+        paper |= {"leverage": 20, "maintenance_margin_bps": chance.choice((400, 490)), "balances": {"USDT": wallet}}
         table["guards"]["global"]["min_liquidation_distance_pct"] = 0
 
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import tomli
+from command import SPREAD
 from msgspec.structs import replace
 from streams import STREAMS, Stream, changed, dropped, inserted, moved, places, renumbered, stream
 
@@ -69,6 +71,7 @@ from trioarb.model.seen import SeenIds
 from trioarb.model.trade import Answer, EndedBy, PairKind, PairOutcome, Phase
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
+from trioarb.testing import run_virtual
 from trioarb.verify import verification
 from trioarb.verify.findings import Check
 from trioarb.verify.verification import Verification, Verifier
@@ -1115,6 +1118,7 @@ def test_renumbering_keeps_a_sound_stream_sound() -> None:
     assert all(verified(renumbered(one)).is_sound for one in records.values())
 
 
+BASIS = SPREAD.with_name("basis.toml")
 FUNDED = "contracts, with funding"
 
 
@@ -1150,3 +1154,34 @@ def test_a_liquidation_without_its_fills_twice_or_without_a_reason_is_unsound() 
     ):
         found = [str(one) for one in verified(spoilt).violations]
         assert any(said in one for one in found), (said, found)
+
+
+def test_a_distance_to_liquidation_that_the_books_do_not_come_to_is_unsound() -> None:
+    """An account with two contracts: a third is refused, since the nearest of all would be too near."""
+    result = run_virtual(tight())
+    records = list(result.records)
+    found = [
+        at
+        for at in places(records, Decided, rule="liquidation_distance")
+        if isinstance(records[at - 1].event, MarketsMarked | Decided)
+    ]
+    assert found
+    assert not verified(records).violations
+    for at in found:
+        value = event(records, at).value
+        far, _, where = value.partition(" ")
+        wrong = changed(records, at, value=f"{Decimal(far) + Decimal('0.1')} {where}")
+        assert any("to liquidation; the books come to" in str(one) for one in verified(wrong).violations)
+
+
+def tight() -> dict[str, Any]:
+    """Return a campaign whose account can't hold many contracts."""
+    table = tomli.loads(BASIS.read_text(encoding="utf-8"), parse_float=Decimal)
+    table["session"] |= {"max_runtime_seconds": 200, "seed": 3}
+    table["exchanges"]["perp"] |= {"leverage": 20, "maintenance_margin_bps": 250, "balances": {"USDT": "120"}}
+    for venue in table["exchanges"].values():
+        venue["market"] |= {"volatility_bps": 15, "size_usd": 600, "step_ms": 500}
+    table["exchanges"]["perp"]["market"] |= {"basis_bps": 40, "basis_half_life_seconds": 30}
+    table["strategy"] |= {"exit_bps": 900}
+    table["guards"]["global"] |= {"min_liquidation_distance_pct": 5}
+    return table

@@ -134,7 +134,7 @@ class GlobalTier(GuardTier):
         return Refusal(
             answer=Answer.REDUCE if largest else Answer.DENY,
             rule="liquidation_distance",
-            value=f"{text(distance.quantize(_PCT_STEP))} at {venue}",
+            value=f"{self._risk.marked_text(distance.quantize(_PCT_STEP))} at {venue}",
             limit=text(self._settings.min_liquidation_distance_pct),
             largest=OrderSize(base=largest) if largest else None,
         )

@@ -46,6 +46,16 @@ class Standing:
     free: Decimal
 
 
+@attrs.frozen
+class _Account:
+    """Contracts that stand for each other, by symbol, with their marks and terms, and the wallet behind them."""
+
+    wallet: Decimal
+    held: Mapping[str, Contracts]
+    marks: Mapping[str, Decimal | None]
+    terms: Mapping[str, ContractTerms]
+
+
 class Margins(Folding):
     """Folds how contracts are margined; what is held of them is the ledger's.
 
@@ -107,55 +117,54 @@ class Margins(Folding):
             balance=balance, value=total, initial=initial, maintenance=maintenance, free=_subtract(free, initial)
         )
 
-    def liquidation_price(
-        self, venue: str, symbol: str, *, opens: Decimal = ZERO, price: Decimal | None = None
-    ) -> Decimal | None:
-        """Return the mark at which a contract is liquidated, the marks of others staying; ``None``: none is.
-
-        ``opens``, below zero if it is sold, is bought at a ``price`` before.
-        """
-        terms, quote = self._terms[venue, symbol]
-        held = self._ledger.contracts(venue, symbol) or Contracts()
-        wallet = self._ledger.stock(quote, venue)
-        if opens and price is not None:
-            held = Contracts(held.quantity, held.cost)
-            side = Side.BUY if opens > 0 else Side.SELL
-            wallet = _add(wallet, held.trade(side, abs(opens), price))
-        for other, one in self._held(venue, quote).items():
-            if other == symbol:
-                continue
-            mark = self.mark(venue, other)
-            assert mark is not None
-            needed = self._terms[venue, other][0].maintenance_margin(abs(_multiply(one.quantity, mark)))
-            wallet = _subtract(_add(wallet, one.unrealised(mark)), needed)
-        return liquidation_price(wallet, held, terms.maintenance_margin_bps)
+    def liquidation_price(self, venue: str, symbol: str) -> Decimal | None:
+        """Return the mark at which a contract is liquidated, the marks of others staying; ``None``: none is."""
+        return self._liquidation_price(symbol, self._account(venue, symbol, ZERO, None))
 
     def distance_pct(
         self, venue: str, symbol: str, *, opens: Decimal = ZERO, price: Decimal | None = None
     ) -> Decimal | None:
         """Return by how much of it the mark may move until the contract is liquidated; ``None``: it never is.
 
-        With ``opens``, the least of all contracts of the account: they stand for each other.
-
-        Not above zero if it is to be liquidated now. ``opens`` and ``price`` are as in `liquidation_price`; where
-        nothing was looked at yet, that price is the mark.
+        With ``opens``, below zero if it is sold, which is bought at a ``price`` before: the least of all contracts of
+        the account then, since they stand for each other; where nothing was looked at yet, that price is the mark.
+        Not above zero if it is to be liquidated now.
         """
-        if not opens:
-            return self._distance_pct(venue, symbol, ZERO, None)
-        others = [other for other in self._held(venue, self._terms[venue, symbol][1]) if other != symbol]
-        found = [self._distance_pct(venue, other, ZERO, None) for other in others]
-        found.append(self._distance_pct(venue, symbol, opens, price))
+        account = self._account(venue, symbol, opens, price)
+        found = (self._distance_pct(one, account) for one in (account.held if opens else (symbol,)))
         return min((one for one in found if one is not None), default=None)
 
-    def _distance_pct(self, venue: str, symbol: str, opens: Decimal, price: Decimal | None) -> Decimal | None:
-        held = self._ledger.contracts(venue, symbol)
-        quantity = _add(opens, ZERO if held is None else held.quantity)
-        at = self.liquidation_price(venue, symbol, opens=opens, price=price)
-        mark = self.mark(venue, symbol)
-        mark = price if mark is None else mark
-        if at is None or mark is None or not quantity:
+    def _account(self, venue: str, symbol: str, opens: Decimal, price: Decimal | None) -> _Account:
+        """Return what stands for each other with a contract, once so much more of it was traded at a price."""
+        quote = self._terms[venue, symbol][1]
+        held, wallet = dict(self._held(venue, quote)), self._ledger.stock(quote, venue)
+        marks = {one: self.mark(venue, one) for one in held}
+        if opens and price is not None:
+            before = held.get(symbol) or Contracts()
+            held[symbol] = more = Contracts(before.quantity, before.cost)
+            wallet = _add(wallet, more.trade(Side.BUY if opens > 0 else Side.SELL, abs(opens), price))
+            mark = marks.get(symbol)
+            mark = self.mark(venue, symbol) if mark is None else mark
+            marks[symbol] = price if mark is None else mark
+        terms = {one: self._terms[venue, one][0] for one in held}
+        return _Account(wallet, held, marks, terms)
+
+    def _liquidation_price(self, symbol: str, account: _Account) -> Decimal | None:
+        wallet = account.wallet
+        for other, one in account.held.items():
+            if other != symbol:
+                mark = account.marks[other]
+                assert mark is not None
+                needed = account.terms[other].maintenance_margin(abs(_multiply(one.quantity, mark)))
+                wallet = _subtract(_add(wallet, one.unrealised(mark)), needed)
+        held = account.held.get(symbol)
+        return None if held is None else liquidation_price(wallet, held, account.terms[symbol].maintenance_margin_bps)
+
+    def _distance_pct(self, symbol: str, account: _Account) -> Decimal | None:
+        at, mark, held = self._liquidation_price(symbol, account), account.marks.get(symbol), account.held.get(symbol)
+        if at is None or mark is None or held is None or not held.quantity:
             return None
-        away = _subtract(mark, at) if quantity > 0 else _subtract(at, mark)
+        away = _subtract(mark, at) if held.quantity > 0 else _subtract(at, mark)
         return per_unit(_multiply(away, _HUNDRED), mark)
 
     def _held(self, venue: str, quote: str) -> Mapping[str, Contracts]:

@@ -59,6 +59,15 @@ class Books(Folding):
         """Return how many contracts are open, below zero if they are short."""
         return self._open[venue, symbol][0] if (venue, symbol) in self._open else ZERO
 
+    def contracts_at(self, venue: str) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return by symbol how many contracts are open at a venue, and what it carries for them."""
+        return {symbol: held for (at, symbol), held in self._open.items() if at == venue}
+
+    def wallet(self, venue: str, asset: str) -> Decimal:
+        """Return what is owned of an asset, locked or not."""
+        account = self._accounts.get((venue, asset))
+        return ZERO if account is None else account.free + account.locked
+
     def _deposit(self, event: Deposited, record: Record) -> None:
         account, differed = self._accounts[event.venue, event.asset], self._differed
         account.free += event.amount

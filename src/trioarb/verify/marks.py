@@ -43,7 +43,8 @@ class Marks(Folding):
         self._listings = listings
         self._pairs = pairs
         self._residuals = residuals
-        self._is_marked = False
+        #: Whether what is open counts at its marks, which are recorded with the answers that go by them.
+        self.is_marked = False
         self._bids: dict[str, Decimal] = {}
         self._asks: dict[str, Decimal] = {}
         #: What a unit of a converted quote asset brings, and what it costs.
@@ -78,7 +79,7 @@ class Marks(Folding):
         return None if rate is None else price * rate
 
     def _begin(self, opened: CampaignOpened, _: Record) -> None:
-        self._is_marked = opened.loss_basis == "marked"
+        self.is_marked = opened.loss_basis == "marked"
 
     def _mark(self, event: MarketsMarked, record: Record) -> None:
         self._bids.update(event.bids)
@@ -134,7 +135,7 @@ class Marks(Folding):
             return
         day = record.ts_ns // _DAY_NS
         pnl = dict(self._pnl) if self._day == day else {}
-        if self._is_marked:
+        if self.is_marked:
             base = self._base if self._base_day == day else {}
             worth = self._worth()
             for symbol in sorted(worth.keys() | base.keys()):

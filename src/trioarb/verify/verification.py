@@ -24,6 +24,7 @@ from trioarb.verify.findings import Check, Findings, Violation
 from trioarb.verify.funding import Funding
 from trioarb.verify.funding_times import FundingTimes
 from trioarb.verify.late import Late
+from trioarb.verify.liquidation_distance import LiquidationDistance
 from trioarb.verify.liquidations import Liquidations
 from trioarb.verify.listings import Listings
 from trioarb.verify.markouts import Markouts
@@ -161,6 +162,7 @@ class Verifier:
         self._residuals = Residuals(findings, self._listings, self._pairs, self._orders)
         self._funding = Funding(findings, self._listings, self._pairs)
         self._marks = Marks(findings, self._listings, self._pairs, self._residuals)
+        self._distance = LiquidationDistance(findings, self._listings, self._books, self._pairs, self._marks)
         self._taken = Taken(findings, self._listings, self._pairs, self._residuals, self._marks)
         self._late = Late(findings, self._pairs, self._orders, self._residuals, self._taken)
         self._transfers = Transfers(findings, self._listings, self._books)
@@ -198,6 +200,7 @@ class Verifier:
             self._taken,
             self._funding,
             self._marks,
+            self._distance,
             self._markouts,
             self._equity,
             self._rates,

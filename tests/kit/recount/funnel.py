@@ -59,6 +59,8 @@ class Funnel:
             route = self._denials[event["decision_seq"]]
             self._answer(event, route, event["count"])
         elif kind in ("pair_opened", "transaction_opened") and event["kind"] == "entry":
+            if event.get("reason") == "liquidated":  # nobody sent it
+                return
             self._unsent[event["pair_id"]] = event["symbol"]
         elif kind == "order_submitted" and event["pair_id"] in self._unsent:
             self.of[self._unsent.pop(event["pair_id"])]["sent"] += 1
