@@ -647,6 +647,22 @@ _TRADE = (
         tests=(f"{_LIQUIDATION}test_what_the_journal_lost_is_learnt_at_the_resume",),
     ),
     Removal(
+        name="funding once",
+        promise="**Funding is counted once, for all contracts that are held at its time**",
+        file="src/trioarb/builtin/paper.py",
+        text="self._rates.begin(max(charge.ts_ns, self._context.time.now_ns()))",
+        instead="pass",
+        tests=("tests/engine/test_basis.py::test_killed_at_every_event[206]",),
+    ),
+    Removal(
+        name="funding for all",
+        promise="**Funding is counted once, for all contracts that are held at its time**",
+        file="src/trioarb/verify/funding_times.py",
+        text="            if paid != count:",
+        instead="            if False:",
+        tests=("tests/verify/test_verification.py::test_a_funding_that_is_missing_in_part_or_whole_is_unsound",),
+    ),
+    Removal(
         name="reduced",
         promise="**What a guard reduces is no larger than it says**",
         file="src/trioarb/engine/symbol.py",
