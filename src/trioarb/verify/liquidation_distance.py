@@ -64,9 +64,9 @@ class LiquidationDistance(Folding):
         for other, (count, carried) in self._books.contracts_at(venue).items():
             if count and self._listings.symbols[other].quote_at(venue) == quote:
                 held[other] = count, carried
-        if not (held.keys() | {symbol}) <= marked:
+        if symbol not in marked or not held.keys() <= marked:
             return None
-        marks = {other: self._middle(other, venue) for other in held.keys() | {symbol}}
+        marks = {other: self._middle(other, venue) for other in (*held, symbol)}
         if None in marks.values():
             return None
         wallet = self._books.wallet(venue, quote)
