@@ -495,8 +495,8 @@ _TRADE = (
         name="crumbs are made larger",
         promise="made large enough, if that costs less",
         file="src/trioarb/engine/working.py",
-        text="        if order is None and own is not None and is_last:",
-        instead="        if order is None and own is not None and not is_last:",
+        text="and enlarged is not None and enlarged[root] < _MOST_ENLARGED:",
+        instead="and enlarged is None:",
         tests=(f"{_RESIDUALS}test_at_the_end_a_crumb_is_made_large_enough_to_be_traded_away",),
     ),
     Removal(

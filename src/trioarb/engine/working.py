@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import trio
 
 from trioarb.config.schema import ResidualPolicy
@@ -19,6 +21,8 @@ __all__ = ["work_at_end", "work_periodically"]
 #: Pause before a residual is tried, and the longest between two tries that filled nothing; each is twice the last.
 _FIRST_NS, _LONGEST_NS = SECOND_NS, 64 * SECOND_NS
 _ORDER = Turn.SERVICE.order(number=9)
+#: How often a residual is made larger.
+_MOST_ENLARGED = 3
 #: Pause between two tries at the end, where time is short.
 _HURRY_NS = SECOND_NS // 5
 
@@ -53,17 +57,19 @@ async def work_at_end(campaign: Campaign) -> None:
         return
     time = campaign.parts.time
     until_ns = time.now_ns() + seconds_to_ns(campaign.config.execution.close_deadline_seconds)
+    enlarged = Counter[str]()
     while any(is_workable(one) for one in campaign.parts.trades.residuals.values()) and time.now_ns() < until_ns:
         if trio.current_time() >= campaign.parts.executor.hurry_until:
             return
-        if not await _work(campaign, is_last=True):
+        if not await _work(campaign, enlarged):
             await time.sleep(_HURRY_NS, _ORDER)
 
 
-async def _work(campaign: Campaign, *, is_last: bool = False) -> bool:
+async def _work(campaign: Campaign, enlarged: Counter[str] | None = None) -> bool:
     """Net what hedges each other, and try each residual once; return whether something was traded or netted.
 
-    ``is_last``: no other pair takes along what is too small. It is made larger, if that costs next to nothing.
+    ``enlarged``, at the end: no other pair takes along what is too small. It is made larger, if that costs next to
+    nothing, and counted there: where the venue can't be paid for all of it, a crumb would be left again and again.
     """
     parts, config, has_changed = campaign.parts, campaign.config.execution, _net(campaign)
     for residual_id in tuple(parts.trades.residuals):
@@ -74,8 +80,10 @@ async def _work(campaign: Campaign, *, is_last: bool = False) -> bool:
         legs = [market.leg(venue, side) for venue in market.instruments if _is_fresh(campaign, market, venue)]
         order = work_off(residual, legs, slippage_bps=config.unwind_slippage_bps)
         own = next((leg for leg in legs if leg.venue == residual.venue), None)
-        if order is None and own is not None and is_last:
+        root = residual_id.partition(".w")[0]
+        if order is None and own is not None and enlarged is not None and enlarged[root] < _MOST_ENLARGED:
             order = enlarge(residual, own, slippage_bps=config.unwind_slippage_bps, dust_usd=config.dust_usd)
+            enlarged[root] += order is not None
         if order is not None:
             has_changed |= await parts.executor.work(market, residual, order)
     return has_changed
