@@ -496,7 +496,7 @@ _TRADE = (
         promise="made large enough, if that costs less",
         file="src/trioarb/engine/working.py",
         text="and enlarged is not None and enlarged[root] < _MOST_ENLARGED:",
-        instead="and enlarged is None:",
+        instead="and enlarged is not None and enlarged[root] < 0:",
         tests=(f"{_RESIDUALS}test_at_the_end_a_crumb_is_made_large_enough_to_be_traded_away",),
     ),
     Removal(

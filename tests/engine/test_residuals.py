@@ -207,6 +207,7 @@ def test_dust_is_traded_away_along_too() -> None:
 def test_at_the_end_a_crumb_is_made_large_enough_to_be_traded_away() -> None:
     result = run_crumbs(crumbs(then=8.85, back=8.85))
 
+    assert result.exit_code == 0
     (left, larger) = result.of_type("residual_left")
     bought, sold = (one for one in result.of_type("order_submitted") if one["purpose"] == "work")
     assert (left["quantity"], larger["quantity"]) == ("0.06", "0.17")
