@@ -53,9 +53,10 @@ from trioarb.time.virtual import VirtualClock
 @pytest.fixture(autouse=True, scope="module")
 def quiet() -> Iterator[None]:
     """Tracebacks of bugs that are meant are not drawn; that takes longer than the campaign."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 FULL, HALF, NONE = Decimal(1), Decimal("0.5"), Decimal(0)

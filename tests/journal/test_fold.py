@@ -52,9 +52,10 @@ EVERY = 50
 @pytest.fixture(autouse=True, scope="module")
 def quiet() -> Iterator[None]:
     """Spare the log of what goes wrong on purpose."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def both(*settings: str) -> list[str]:

@@ -173,7 +173,8 @@ class Sender:
                 problem = str(error)
             else:
                 return order.client_order_id in flight.unanswered
-        self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
+        if order.client_order_id in flight.unanswered:  # else its updates told all of it meanwhile
+            self._journal.record(OrderUnknown(client_order_id=order.client_order_id, reason=problem))
         return False
 
     def let_rest(self, order: Order) -> None:
