@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import tomli
 
+from trioarb.api import TapeRow
 from trioarb.errors import ConfigError, PluginError
 from trioarb.model.number import EXACT, per_unit
 from trioarb.testing import (
@@ -366,3 +368,97 @@ def test_what_is_not_converted_is_refused_at_the_start(overrides: tuple[str, ...
     settings = ("exchanges.seoul.inventory_usd_per_symbol=0", *overrides)
     with pytest.raises(PluginError, match=said):
         run_virtual(KIMCHI.read_text(encoding="utf-8"), overrides=settings)
+
+
+# Sources that are plugins: market data in the table of a venue at which nothing is traded
+
+
+class Odd(ScriptedTape):
+    """A source of the rate that goes wrong after ten seconds."""
+
+    def __init__(self, said: object) -> None:
+        rows = rates({"bank": {0: RATE}})["bank"]
+        super().__init__(rows, listings=[listing("USDT", "KRW")])
+        self._said = said
+
+    def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
+        for row in super().rows(symbols, start_ns):
+            if row[0] < start_ns + 10 * 10**9:
+                yield row
+            elif isinstance(self._said, Exception):
+                raise self._said
+            else:
+                odd: Any = (*row[:3], self._said, *row[4:])
+                yield odd
+
+
+def from_plugin(bank: ScriptedTape, *more: str) -> CampaignResult:
+    """Run a campaign whose rate is said by ``bank`` alone, at which nothing is traded."""
+    table = two_venues()
+    rows = coin()
+    tapes = {
+        "seoul": ScriptedTape(rows["seoul"], listings=[listing("BTC", "KRW")]),
+        "world": ScriptedTape(rows["world"], listings=[listing("BTC")]),
+        "bank": bank,
+    }
+    table["exchanges"] = {
+        "seoul": {"same_as": {"KRW": "USDT"}, "balances": {"KRW": "200000000"}, "inventory_usd_per_symbol": 5_000},
+        "world": {"balances": {"USDT": "100000"}, "inventory_usd_per_symbol": 5_000},
+        "bank": {},
+    }
+    for venue in table["exchanges"].values():
+        venue["market"] = {"plugin": "scripted"}
+    table["universe"] = {"source": "scripted", "mode": "FIXED_LIST", "whitelist": ["BTCUSDT"]}
+    table["fx"] = {"KRW": {"symbol": "USDTKRW", "markets": ["bank"], "max_age_ms": 3_000, "outlier_bps": 50}}
+    table["strategy"] = {"entry_bps": 20, "exit_bps": -25, "order_size_usd": 400, "max_holding_seconds": 600}
+    table["guards"]["symbol"] = {"cooldown_seconds": 1, "max_position_count": 3}
+    result = run_virtual(table, plugins={"market": scripted_market(tapes)}, overrides=more)
+    verifier = Verifier()
+    verifier.fold(result.records)
+    assert [str(one) for one in verifier.result().violations] == []
+    return result
+
+
+def test_a_rate_may_come_from_a_plugin_that_says_nothing_else() -> None:
+    result = from_plugin(ScriptedTape(rates({"bank": {0: RATE}})["bank"], listings=[listing("USDT", "KRW")]))
+
+    assert result.exit_code == 0
+    assert states(result) == [(0.0, "away"), (1.25, "good")]
+    (first, *_) = [one for one in result.of_type("decided") if one["answer"] == "ALLOW"]
+    assert first["fx_sources"] == ["KRW@bank"]
+    assert {one["venue"] for one in result.of_type("order_filled")} == {"seoul", "world"}
+
+
+@pytest.mark.parametrize(
+    "said", [-1400.0, float("inf"), 1_500.0, float("nan"), 0.0], ids=["negative", "infinite", "crossed", "nan", "zero"]
+)
+def test_what_a_source_can_not_mean_takes_it_away_and_denies_entries(said: float) -> None:
+    """What can't be is refused, and what is no side withdraws it: either way the source has nothing more to say."""
+    result = from_plugin(Odd(said))
+
+    assert result.exit_code == 0
+    # A quote that is refused is looked at with the next time at which the rate is: when the last good one is too old.
+    assert [state for _, state in states(result)] in (["away", "good", "away"], ["away", "good", "old"])
+    assert states(result)[-1][0] <= 12.5
+    assert entered(result)
+    assert max(entered(result)) < states(result)[-1][0]
+    assert {one["rule"] for one in result.of_type("decided") if one["answer"] == "DENY"} & {"fx_away", "fx_age"}
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("1400", "rows raised TypeError: must be real number, not str"),
+        (None, "rows raised TypeError: must be real number, not NoneType"),
+        (OSError("the bank is closed"), "the bank is closed"),
+    ],
+    ids=["text", "nothing", "raises"],
+)
+def test_a_source_that_breaks_its_contract_ends_the_campaign_in_order(said: object, error: str) -> None:
+    result = from_plugin(Odd(said), "session.close_positions_at_end=true")
+
+    assert result.exit_code == 1
+    assert re.search(error, str(result.campaign.error)), result.campaign.error
+    assert "exchanges.bank.market" in str(result.campaign.error)
+    assert entered(result)
+    assert len(result.of_type("position_opened")) == len(result.of_type("position_closed"))
