@@ -34,6 +34,7 @@ _LATE = "plugins/trioarb-faults/tests/test_learnt_late.py::"
 _TRANSFERS = "tests/engine/test_transfers.py::"
 _RESIDUALS = "tests/engine/test_residuals.py::"
 _FX = "tests/engine/test_fx.py::"
+_RATES = "tests/cli/test_recorded_rates.py::"
 _LIQUIDATION = "tests/engine/test_liquidation.py::"
 _REDUCE = "tests/engine/test_reduce.py::"
 _LOOPS = "tests/engine/test_triangular.py::"
@@ -1178,6 +1179,22 @@ _REPRODUCIBLE = (
         text="isinstance(world.time, VirtualTime) and campaign.recorder is None",
         instead="isinstance(world.time, VirtualTime)",
         tests=("tests/cli/test_run_record.py::test_a_replay_that_is_recorded_passes_over_nothing",),
+    ),
+    Removal(
+        name="rates are recorded",
+        promise="A recording of prices that are converted holds the quotes of their rates",
+        file="src/trioarb/engine/recording.py",
+        text="            wanted.update(at[venue].symbol for at in rates if venue in at)\n",
+        instead="",
+        tests=(f"{_RATES}test_a_recording_can_be_replayed_by_a_constant_if_it_holds_no_rate",),
+    ),
+    Removal(
+        name="recorded in its money",
+        promise="each price in the money that its venue gave it in",
+        file="src/trioarb/quotes/recorder.py",
+        text="{listing.venue_quote or listing.quote}",
+        instead="{listing.quote}",
+        tests=(f"{_RATES}test_a_replay_trades_as_the_campaign_did_that_was_recorded",),
     ),
     Removal(
         name="recording ends alone",
