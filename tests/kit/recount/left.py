@@ -24,6 +24,8 @@ class Left:
         self.unassigned_usd = NONE
         #: The trade of which something was learnt late.
         self._learnt: Trade | None = None
+        #: The symbol of what was resolved last: what is left of that follows, also in the bridge of a loop.
+        self._resolved = ""
 
     def apply(self, event: Event) -> None:
         handler = getattr(self, f"_on_{event['type']}", None)
@@ -56,7 +58,7 @@ class Left:
             pair.left_usd += booked * usd
             pair.left[symbol, venue] += NONE if event["possible"] else quantity
         else:  # what is left of one that was resolved, whose PnL says so already
-            self._postings.bring(symbol, booked * usd)
+            self._postings.bring(self._resolved or symbol, booked * usd)
             if self._learnt is not None:
                 self._learnt.due_usd += booked * usd
 
@@ -88,7 +90,7 @@ class Left:
         self._postings.same("fees_usd", fees)
         self._postings.tell()
         self._postings.bring(event["symbol"], earned - residual.booked * usd, fees)
-        self._learnt = None
+        self._learnt, self._resolved = None, event["symbol"]
         if order.event["purpose"] != "work":
             self._learnt = trade = self._pairs.trades[residual.trade_id]
             trade.due_usd, trade.due_fees_usd = earned - residual.booked * usd, fees
