@@ -132,8 +132,8 @@ class Pointed(PaperExchange):
     def open(self) -> None:
         self._balances["POINT"] = Decimal(1_000)
 
-    def _fill(self, *arguments: Any) -> Fill:
-        return replace(super()._fill(*arguments), fee=Decimal(1), fee_asset="POINT")
+    def _taken(self, *arguments: Any) -> tuple[Fill, ...]:
+        return tuple(replace(fill, fee=Decimal(1), fee_asset="POINT") for fill in super()._taken(*arguments))
 
 
 @asynccontextmanager
