@@ -26,6 +26,8 @@ __all__ = ["Plan", "Played", "Started", "fast_campaign", "killed_soon", "play", 
 #: A process that takes longer hangs, which is a defect.
 _PATIENCE_SECONDS = 60
 _POLL_SECONDS = 0.002
+#: How often a campaign is stopped to see whether orders are under way, before it is killed without any.
+_LOOKS = 40
 _SYMBOLS = ("BTCUSDT", "DOGEUSDT", "ETHUSDT", "LTCUSDT", "SOLUSDT", "XRPUSDT")
 
 
@@ -203,20 +205,16 @@ def start(folder: Path, *arguments: str) -> Started:
     return Started(popen, errors)
 
 
-def killed_soon(folder: Path, config: str, *, after_seconds: float = 0.7) -> Path:
-    """Run a campaign and kill it while orders are in flight; return its journal."""
+def killed_soon(folder: Path, config: str) -> Path:
+    """Run a campaign and kill it while orders are in flight, once it has opened a position; return its journal."""
     (folder / "config.toml").write_text(config)
     journal = folder / "j.journal"
     started = start(folder, "run", "config.toml", "--journal=j.journal")
     try:
         _wait_for_events(journal, started)
-        time.sleep(after_seconds)
-        while True:
-            _wait_for_order(journal, started)
-            started.popen.send_signal(signal.SIGSTOP)
-            if at_kill(journal).in_flight:
-                return journal
-            started.popen.send_signal(signal.SIGCONT)
+        _wait_until(lambda: b'"type":"position_opened"' in journal.read_bytes(), started)
+        _stop_in_flight(journal, started)
+        return journal
     finally:
         started.kill()
 
@@ -303,31 +301,44 @@ def _wait_to_kill(journal: Path, started: Started, random: Random, *, is_first: 
     if is_first:
         time.sleep(random.choice([random.uniform(0, 0.15), random.uniform(0.2, 0.9), random.uniform(0.2, 0.9)]))
         if random.random() < 0.8:
-            _wait_for_order(journal, started, random)
+            _stop_in_flight(journal, started, random)
         return
     # A resumed campaign is killed while it reads, asks, evens out, or closes.
     match random.choice(["any", "order", "order"]):
         case "any":
             _wait_until(lambda: False, started, seconds=random.uniform(0.2, 1.0))
         case "order":
-            _wait_for_order(journal, started, random)
+            _stop_in_flight(journal, started, random)
 
 
-def _wait_for_order(journal: Path, started: Started, random: Random | None = None) -> None:
-    """Wait until a venue has executed one more order, and with ``random`` a little longer."""
+def _stop_in_flight(journal: Path, started: Started, random: Random | None = None) -> None:
+    """Stop the process while orders are under way, or have just been: however slow the machine is."""
+    for _ in range(_LOOKS):
+        started.popen.send_signal(signal.SIGCONT)
+        if not _wait_for_order(journal, started, random):
+            return
+        started.popen.send_signal(signal.SIGSTOP)
+        if at_kill(journal).in_flight:
+            return
+
+
+def _wait_for_order(journal: Path, started: Started, random: Random | None = None) -> bool:
+    """Wait until a venue has executed one more order, and with ``random`` a little longer; say whether it has."""
     stem = journal.name.removesuffix(".journal")
     paths = list(journal.parent.glob(f"{stem}.*.venue"))
     before = sum(map(_size, paths))
-    _wait_until(lambda: sum(map(_size, paths)) > before, started, seconds=3)
+    has_executed = _wait_until(lambda: sum(map(_size, paths)) > before, started, seconds=3)
     if random is not None:
         time.sleep(random.choice([0, random.uniform(0, 0.005), random.uniform(0, 0.06)]))
+    return has_executed
 
 
-def _wait_until(condition: Callable[[], bool], started: Started, *, seconds: float = 20) -> None:
-    """Wait until it is so, the process has ended, or time is up."""
+def _wait_until(condition: Callable[[], bool], started: Started, *, seconds: float = 20) -> bool:
+    """Wait until it is so, the process has ended, or time is up; say whether it is so."""
     until = time.monotonic() + seconds
-    while not condition() and started.popen.poll() is None and time.monotonic() < until:
+    while not (is_so := condition()) and started.popen.poll() is None and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)
+    return is_so
 
 
 def _size(path: Path) -> int:
