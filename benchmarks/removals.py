@@ -501,6 +501,14 @@ _TRADE = (
         tests=(f"{_RESIDUALS}test_at_the_end_a_crumb_is_made_large_enough_to_be_traded_away",),
     ),
     Removal(
+        name="nothing is begun too late",
+        promise="**At the end nothing is begun that could not be answered in time**",
+        file="src/trioarb/execution/executor.py",
+        text="return trio.current_time() < min(self.hurry_until, self._last_at)",
+        instead="return trio.current_time() < self.hurry_until",
+        tests=(f"{_RESIDUALS}test_at_the_end_no_order_is_sent_that_could_not_be_answered_in_time",),
+    ),
+    Removal(
         name="slippage not by rounding",
         promise="not by rounding either",
         file="src/trioarb/strategy/leg.py",

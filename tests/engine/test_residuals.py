@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from math import nan
 from typing import Any
 
 import pytest
@@ -118,6 +119,39 @@ def test_where_its_own_venue_is_silent_another_sells_what_it_holds() -> None:
     worked = [one for one in result.of_type("order_submitted") if one["purpose"] == "work"]
     assert {one["venue"] for one in worked} <= {"a", "b"}
     assert_sound(result)
+
+
+def test_at_the_end_no_order_is_sent_that_could_not_be_answered_in_time() -> None:
+    """A position can't be closed, since b is silent, and a residual can't be sold, so fast does a fall."""
+
+    def rows() -> Iterator[tuple[str, ScriptedRow]]:
+        for tick in range(180):
+            price, gap = 100.0 * 0.995 ** max(0, tick - 8), 1.0 if tick in (0, 8) else 0.0
+            yield "a", (tick / 4, "BTCUSDT", price - 0.1, 50.0, price, 50.0)
+            if tick <= 8:
+                yield "b", (tick / 4, "BTCUSDT", price - 0.1 + gap, 50.0, price + gap, 50.0)
+        yield "b", (2.01, "BTCUSDT", nan, nan, 100.0, 50.0)
+
+    def sent_at_the_end(latency_ms: int) -> int:
+        settings = ["exchanges.a.latency_ms", "session.max_runtime_seconds", "guards.symbol.cooldown_seconds"]
+        values = [latency_ms, 10, 1]
+        result = run(
+            iter(sorted(rows(), key=lambda row: row[1][0])),
+            *(f"{key}={value}" for key, value in zip(settings, values, strict=True)),
+            leg_timeout_seconds=1,
+            close_deadline_seconds=20,
+            max_exit_quote_age_ms=2_000,
+        )
+        assert len(result.of_type("position_opened")) == 1
+        assert result.of_type("campaign_ended")[0]["problems"]
+        assert not result.of_type("order_unknown")
+        assert_sound(result)
+        ended_ns = result.of_type("phase_entered")[-2]["ts_ns"]
+        work = [one for one in result.of_type("order_submitted") if one["purpose"] == "work"]
+        return sum(one["ts_ns"] > ended_ns for one in work)
+
+    for latency_ms in (600, 700, 800):
+        assert sent_at_the_end(latency_ms) > 3
 
 
 def crumbs(then: float, back: float = 50.0) -> Iterator[tuple[str, ScriptedRow]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import trio
-
 from trioarb.config.schema import ResidualPolicy
 from trioarb.engine.campaign import Campaign
 from trioarb.execution.netting import to_net
@@ -59,7 +57,7 @@ async def work_at_end(campaign: Campaign) -> None:
     until_ns = time.now_ns() + seconds_to_ns(campaign.config.execution.close_deadline_seconds)
     enlarged = Counter[str]()
     while any(is_workable(one) for one in campaign.parts.trades.residuals.values()) and time.now_ns() < until_ns:
-        if trio.current_time() >= campaign.parts.executor.hurry_until:
+        if not campaign.parts.executor.has_time:
             return
         if not await _work(campaign, enlarged):
             await time.sleep(_HURRY_NS, _ORDER)
@@ -84,7 +82,7 @@ async def _work(campaign: Campaign, enlarged: Counter[str] | None = None) -> boo
         if order is None and own is not None and enlarged is not None and enlarged[root] < _MOST_ENLARGED:
             order = enlarge(residual, own, slippage_bps=config.unwind_slippage_bps, dust_usd=config.dust_usd)
             enlarged[root] += order is not None
-        if order is not None:
+        if order is not None and parts.executor.has_time:
             has_changed |= await parts.executor.work(market, residual, order)
     return has_changed
 

@@ -99,6 +99,8 @@ class Executor:
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
         self.hurry_until = inf
+        #: What is sent later would not be answered before the campaign has to end, even if nobody hurries that.
+        self._last_at = inf
         #: The entries that are quoted, by their pair.
         self._quoted: dict[str, Quoted] = {}
         self._quoter = Quoter(
@@ -171,10 +173,20 @@ class Executor:
             await self._finish(flight, self._quoter.withdraw)
 
     def end_within(self, seconds: float) -> None:
-        """Let no exit begin that couldn't end within so many seconds and what pairs and late orders may take."""
+        """Let nothing begin that couldn't end within so many seconds and what pairs and late orders may take."""
         settings = self._settings
         drain = 5 * settings.leg_timeout_seconds + settings.hedge_deadline_seconds + _MARGIN_SECONDS
-        self.hurry_until = min(self.hurry_until, trio.current_time() + float(drain) + seconds)
+        end_at = trio.current_time() + float(drain) + seconds
+        self.hurry_until = min(self.hurry_until, end_at)
+        self._last_at = end_at - 2 * float(settings.leg_timeout_seconds)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether an order that is sent now can be answered, or asked for, before the campaign has to end.
+
+        Only who hurries that cuts off what was sent.
+        """
+        return trio.current_time() < min(self.hurry_until, self._last_at)
 
     def enter(self, market: Market, opened: Intent) -> Rest | None:
         """Execute an entry that was opened, as far as nothing has to be waited for; return the rest, to be awaited."""
@@ -186,9 +198,9 @@ class Executor:
     def exit(self, market: Market, position: Position, plan: Opportunity, reason: ExitReason) -> Rest | None:
         """Close the planned quantity of a position, as `enter` does.
 
-        Nothing is sent when a hurry has no time left for it.
+        Nothing is sent when there is no time left for it.
         """
-        if trio.current_time() >= self.hurry_until:
+        if not self.has_time:
             return None
         return self._execute(self._open_exit(market, position, plan, reason))
 
