@@ -304,8 +304,8 @@ _TRADE = (
         name="asked by its pair",
         promise="until the leg's timeout by its pair",
         file="src/trioarb/execution/sender.py",
-        text="                if report is not None:\n                    return report\n                await",
-        instead="                return report\n                await",
+        text="                if report is not None:\n                    return report\n                again",
+        instead="                return report\n                again",
         tests=(f"{_OUTCOMES}test_entry[DOWN_FILLED-FILLED--]",),
     ),
     Removal(

@@ -172,6 +172,26 @@ def test_check_says_how_contracts_are_margined_and_what_is_paid_for_holding_them
     assert json.loads(trioarb("check", SPREAD, "--json").out)["contracts"] == {}
 
 
+@pytest.mark.parametrize(
+    ("config", "override", "key"),
+    [
+        ("spread", "exchanges.a.latency_ms=5000", "exchanges.a.latency_ms = 5000"),
+        ("spread", "exchanges.a.order_latency={ ms = 7000 }", "exchanges.a.order_latency.ms = 7000"),
+        ("spread", "session.latency_factor=125", "exchanges.b.latency_ms = 40"),
+        ("chaos", "exchanges.b.wraps.latency_ms=6000", "exchanges.b.wraps.latency_ms = 6000"),
+    ],
+)
+def test_check_warns_of_orders_whose_answers_are_not_waited_for(
+    trioarb: CommandLine, config: str, override: str, key: str
+) -> None:
+    def warnings(*flags: str) -> list[str]:
+        shown = json.loads(trioarb("check", SPREAD.with_name(f"{config}.toml"), "--json", *flags).out)
+        return [one for one in shown["warnings"] if "leg_timeout_seconds = 5" in one]
+
+    assert warnings() == []
+    assert any(warning.startswith(f"{key}: orders take as long as") for warning in warnings(f"--set={override}"))
+
+
 def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: CommandLine) -> None:
     questionable = (
         "--set=strategy.exit_bps=-12",

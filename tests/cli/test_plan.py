@@ -35,6 +35,14 @@ def drifted(trioarb: CommandLine, tmp_path: Path) -> Path:
     return journal
 
 
+def test_a_withdrawal_of_an_asset_that_nobody_lists_is_an_error(trioarb: CommandLine) -> None:
+    ran = trioarb("plan", TOP10, '--set=withdrawals.a.usdt={ fee = "1", minutes = 5 }')
+
+    assert ran.code == 2
+    assert "withdrawals.a.usdt: there is no such asset among what source and venues list" in ran.err
+    assert "did you mean 'USDT'?" in ran.err
+
+
 def test_a_journal_says_what_would_even_it_out(trioarb: CommandLine, drifted: Path) -> None:
     planned = trioarb("plan", drifted, "--tolerance=0.01", "--json")
 

@@ -114,6 +114,20 @@ def test_over_the_threshold_but_not_sized(run: Callable[..., Any], overrides: li
     assert text.endswith(key)
 
 
+def test_what_is_too_good_to_be_true_is_said_so_before_its_size(run: Callable[..., Any]) -> None:
+    text = advice(run("strategy.order_size_usd=1", "guards.symbol.max_edge_bps=11"))
+
+    assert "no order could be sized" in text
+    assert "beyond guards.symbol.max_edge_bps = 11: two coins may share the ticker" in text
+    assert "order_size_usd" not in text, "a larger order would not help"
+
+
+def test_a_limit_whose_digits_have_no_end_is_shortened(run: Callable[..., Any]) -> None:
+    text = advice(run("guards.portfolio.total_capital_usd=100", "universe.top_n=7"))
+
+    assert "against a limit of 14.2857, which comes from" in text
+
+
 def test_what_is_shown_is_too_small(run: Callable[..., Any]) -> None:
     tiny = [f"exchanges.{venue}.market.size_usd=0.01" for venue in "ab"]
     text = advice(run(*tiny, "universe.mode=SINGLE", "universe.symbol=ADAUSDT", "strategy.entry_bps=1"))

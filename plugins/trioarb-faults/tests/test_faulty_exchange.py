@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import trio
 from recompute import check
+from structlog.testing import capture_logs
 
 from trioarb.api import (
     SECOND_NS,
@@ -274,6 +275,15 @@ def test_without_a_connection_nothing_arrives_and_nothing_is_known_until_it_is_b
     assert 3 * SECOND_NS < rejected["ts_ns"] - submitted["ts_ns"] < 4 * SECOND_NS
     assert entry_outcome(result) in ("hedged", "flat")
     assert result.exit_code == 0
+
+
+def test_an_order_that_is_asked_for_again_and_again_is_warned_of_once() -> None:
+    with capture_logs() as logs:
+        scripted("1:disconnect", disconnect_seconds=3)
+
+    said = [one for one in logs if one["event"] == "order not known yet"]
+    assert len(said) > 10
+    assert len([one for one in said if one["log_level"] == "warning"]) == len({one["order"] for one in said})
 
 
 def test_a_disconnection_takes_the_answers_that_are_under_way_with_it() -> None:

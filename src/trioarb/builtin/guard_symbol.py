@@ -53,7 +53,9 @@ _DOUBTS = frozenset({_TOO_GOOD, _APART})
 @attrs.frozen(kw_only=True)
 class SymbolSettings:
     max_edge_bps: PositiveBps = setting(
-        Decimal(500), doc="higher edges are no opportunity, but two coins of one ticker, or prices that are wrong: DENY"
+        Decimal(500),
+        doc="higher edges are no opportunity, but two coins of one ticker, or prices that are wrong: DENY",
+        concerns="edge_too_good",
     )
     max_price_ratio: PositiveDecimal = setting(
         Decimal("1.03"),

@@ -37,7 +37,7 @@ class Latency:
         doc="constant: ms; uniform: from ms to most_ms; log_normal: ms is the median, sigma the spread of its log; "
         "recorded: one of file's",
     )
-    ms: Milliseconds = setting(ZERO, doc="the one, the least, or the median")
+    ms: Milliseconds = setting(ZERO, doc="the one, the least, or the median", concerns="latency")
     most_ms: Milliseconds | None = setting(None, doc="uniform: the longest; log_normal: longer ones are cut to it")
     sigma: Amount = setting(Decimal("0.5"), doc="log_normal: standard deviation of the logarithm")
     file: Path | None = setting(None, doc="recorded: text file of latencies in milliseconds, one a line")

@@ -131,7 +131,9 @@ class PaperSettings:
         "taken as long as the account holds enough, then of the quote asset; [fee_assets] says what it is worth",
     )
     latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
-    order_latency: Latency | None = setting(None, doc="the same, if it isn't always as long; absent: latency_ms")
+    order_latency: Latency | None = setting(
+        None, doc="the same, if it isn't always as long; absent: latency_ms", concerns="latency"
+    )
     answer_latency: Latency | None = setting(
         None, doc="time from a deed of the venue to our hearing of it; absent: none"
     )

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
-from trioarb.config.schema import ClockKind, EngineMode, FxTable, Mode, Session, Tables, UniverseMode
+import attrs
+
+from trioarb.config.schema import (
+    ClockKind,
+    Config,
+    EngineMode,
+    FxTable,
+    Mode,
+    PluginTable,
+    Session,
+    Tables,
+    UniverseMode,
+)
+from trioarb.model.number import text
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 
-__all__ = ["constant_rates", "disagreements", "real_time", "real_withdrawals"]
+__all__ = ["constant_rates", "disagreements", "late_answers", "real_time", "real_withdrawals"]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
@@ -71,6 +85,33 @@ def real_withdrawals(tables: Tables, live: Mapping[str, str]) -> Iterator[Proble
         allowed="false, or paper venues only",
         remedy="trioarb plan prints what would have to be moved",
     )
+
+
+def late_answers(config: Config) -> Iterator[str]:
+    """Warn of orders that take as long as their answers are waited for, or longer: none of them would ever fill."""
+    waited = config.execution.leg_timeout_seconds
+    for tables in config.exchanges.values():
+        table: PluginTable | None = tables.exchange
+        while table is not None:
+            for key, taken_ms in _latencies(table.settings, table.key):
+                if taken_ms * config.session.latency_factor >= waited * 1_000:
+                    yield (
+                        f"{key} = {text(taken_ms)}: orders take as long as their answers are waited for, or longer, so "
+                        f"all of them time out; lower it, or raise execution.leg_timeout_seconds = {text(waited)}"
+                    )
+            table = table.wraps
+
+
+def _latencies(settings: Any, key: str) -> Iterator[tuple[str, Decimal]]:
+    """Yield key and milliseconds of the settings that concern latency, those inside of tables included."""
+    cls = type(settings)
+    for field in attrs.fields(cls) if attrs.has(cls) else ():
+        if field.metadata.get("concerns") == "latency" and (value := getattr(settings, field.name)) is not None:
+            below = join_key(key, field.name)
+            if isinstance(value, Decimal):
+                yield below, value
+            else:
+                yield from _latencies(value, below)
 
 
 def constant_rates(rates: Mapping[str, Decimal | FxTable]) -> dict[str, Decimal]:

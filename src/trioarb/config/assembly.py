@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.config.agreement import constant_rates, disagreements, real_time, real_withdrawals
+from trioarb.config.agreement import constant_rates, disagreements, late_answers, real_time, real_withdrawals
 from trioarb.config.digest import digest
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
@@ -142,6 +142,7 @@ class Assembly:
             digest="",
             redactor=redactor,
         )
+        self.warnings += late_answers(config)
         return attrs.evolve(config, digest=_digest(config))
 
     def _lay_variables(self) -> None:

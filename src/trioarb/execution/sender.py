@@ -305,10 +305,11 @@ class Sender:
                 self._conclude_asked(flight, order, report)
                 pause_ns = self._retry_ns
 
-    async def ask_once(self, market: Market, order: Order) -> OrderReport | None:
+    async def ask_once(self, market: Market, order: Order, *, again: bool = False) -> OrderReport | None:
         """Ask the venue what became of an order; ``None``: it doesn't know now.
 
-        An order that never reached the venue comes back as a rejection.
+        An order that never reached the venue comes back as a rejection. ``again``: the log has warned of it a moment
+        ago.
         """
         problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         with self._answer_by(self._leg_timeout_ns):
@@ -318,7 +319,8 @@ class Sender:
                 problem = str(error)
             else:
                 return _rejection(order, "never reached the venue") if report is None else report
-        self._log.warning("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
+        say = self._log.debug if again else self._log.warning
+        say("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
         return None
 
     async def _ask_in_time(self, market: Market, order: Order, until_ns: int, pause_ns: int) -> OrderReport | None:
@@ -327,10 +329,12 @@ class Sender:
         with trio.CancelScope(deadline=self._time.deadline(until_ns)):
             if pause_ns:
                 await self._time.sleep(pause_ns, turn)
+            again = False
             while True:
-                report = await self.ask_once(market, order)
+                report = await self.ask_once(market, order, again=again)
                 if report is not None:
                     return report
+                again = True
                 await self._time.sleep(self._retry_ns, turn)
         return None
 

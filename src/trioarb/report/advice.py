@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
@@ -14,6 +15,8 @@ from trioarb.report.keys import keys, listed, rule_keys, value_of, venue_keys
 from trioarb.report.report import Report
 
 __all__ = ["advise"]
+
+_ENDLESS = re.compile(r"-?[0-9]+\.[0-9]{12,}")
 
 
 def advise(report: Report) -> tuple[str, ...]:
@@ -102,6 +105,9 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
     config, opened = report.config, report.statistics.opened
     reason, count = _most(not_sized_total(report.statistics))
     yield f"{over:,} edges passed the threshold, and no order could be sized, {count:,} times because of {reason}."
+    if doubt := _too_good(report, _hindered(report, reason)):
+        yield doubt
+        return
     match reason.split("."):
         case ["balance", venue, asset, *_] if venue in config.exchanges:
             concerns = ["balance", "inventory"] if _is_base(report, venue, asset) else ["balance"]
@@ -152,7 +158,9 @@ def _denied(report: Report, sized: int) -> Iterator[str]:
     found = rule_keys(report.config, tier, name)
     yield f"{sized:,} opportunities were sized, and the guards allowed none; {rule} denied {count:,} of them."
     last = report.statistics.denied.get(rule)
-    measured = f"It last recorded {last.value} against a limit of {last.limit}" if last else "It has a limit"
+    measured = "It has a limit"
+    if last is not None:
+        measured = f"It last recorded {_brief(str(last.value))} against a limit of {_brief(str(last.limit))}"
     yield f"{measured}, which comes from {listed(found)}." if found else f"{measured}; see [guards.{tier}]."
 
 
@@ -186,10 +194,35 @@ def _most(counts: Counter[str]) -> tuple[str, int]:
     return max(counts.items(), key=lambda item: (item[1], item[0]))
 
 
+def _brief(told: str) -> str:
+    """Shorten a number whose digits have no end, such as a third of something; anything else stays as it is."""
+    return f"{Decimal(told):.4f}" if _ENDLESS.fullmatch(told) else told
+
+
+def _hindered(report: Report, reason: str) -> str:
+    """Return the symbol that was hindered most often."""
+    statistics = report.statistics
+    return max(statistics.universe, key=lambda symbol: not_sized_of(statistics, symbol)[reason])
+
+
+def _too_good(report: Report, symbol: str) -> str:
+    """Say that a symbol's edges are beyond what guards believe, if they are; guards see only what was sized."""
+    highest = report.highest_edge_bps(symbol)
+    for table in report.config.guards:
+        most = value_of(table, "edge_too_good")
+        if isinstance(most, Decimal) and highest is not None and highest > most:
+            return (
+                f"Edges of {symbol} went up to {highest:,.0f} bps, beyond {listed(keys(table, 'edge_too_good'))}: two "
+                "coins may share the ticker, or a price is wrong; leave it out (universe.blacklist), or tell the coins "
+                "apart (exchanges.NAME.aliases)."
+            )
+    return ""
+
+
 def _smallest(report: Report, reason: str) -> str:
     """Describe the smallest order of the symbol that was hindered most often."""
     statistics = report.statistics
-    symbol = max(statistics.universe, key=lambda symbol: not_sized_of(statistics, symbol)[reason])
+    symbol = _hindered(report, reason)
     rules = {venue: ", ".join(_rules(listed)) or "no rule" for venue, listed in statistics.instruments[symbol].items()}
     if len(set(rules.values())) == 1:
         return f" of {symbol} ({next(iter(rules.values()))})"

@@ -59,11 +59,20 @@ def _set(table: PluginTable, concern: str) -> Iterator[tuple[str, Any]]:
 
 
 def _chosen(table: PluginTable, choose: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
-    cls: type[Any] = type(table.settings)
+    yield from _chosen_in(table.settings, table.key, choose)
+
+
+def _chosen_in(settings: Any, key: str, choose: Callable[[Any], bool]) -> Iterator[tuple[str, Any]]:
+    """Yield keys with values; of a table that is chosen, those inside of it that are."""
+    cls: type[Any] = type(settings)
     for field in attrs.fields(cls) if attrs.has(cls) else ():
-        value = getattr(table.settings, field.name)
-        if value is not None and choose(field):
-            yield join_key(table.key, field.name), value
+        value = getattr(settings, field.name)
+        if value is None or not choose(field):
+            continue
+        if attrs.has(type(value)):
+            yield from _chosen_in(value, join_key(key, field.name), choose)
+        else:
+            yield join_key(key, field.name), value
 
 
 def _shown(key: str, value: Any, of: str | None) -> str:

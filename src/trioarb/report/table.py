@@ -167,7 +167,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     ]
     yield "Edge to PnL (USD)", list(_attribution(report))
     yield "Edge missed (USD)", list(_missed(report))
-    yield "After fills (bps)", list(_markouts(report))
+    yield "Gained after fills (bps)", list(_markouts(report))
     yield (
         "Latency, realised PnL (USD)",
         [
@@ -258,8 +258,13 @@ def _markouts(report: Report) -> Iterator[tuple[str, str | Text]]:
     found = report.state.markouts.of.items()
     legs = (one for one in found if one[0][2] is Purpose.LEG)
     for (venue, side, _, rests), by_horizon in sorted(legs, key=lambda one: (one[0][0], one[0][1].value, one[0][3])):
-        shown = (f"{seconds} s {bps(float(one.bps))}" for seconds, one in by_horizon.items() if one.bps is not None)
-        yield f"{'resting ' if rests else ''}{side.value} at {venue}", ", ".join(shown)
+        most = max(one.fills for one in by_horizon.values())
+        shown = (
+            f"{seconds} s {one.bps:+.2f}" + ("" if one.fills == most else f" of {one.fills:,}")
+            for seconds, one in by_horizon.items()
+            if one.bps is not None
+        )
+        yield f"{'resting ' if rests else ''}{side.value} at {venue}, {most:,} times", ", ".join(shown)
 
 
 def _missed(report: Report) -> Iterator[tuple[str, str | Text]]:
@@ -280,13 +285,17 @@ def _routes(statistics: Statistics) -> Iterator[tuple[str, str | Text]]:
         yield from _most_common(tried)
 
 
+#: What guard tiers' figures are called where their names would mislead: health looks back on the last orders only.
+_SAID_OF_VENUES = {"orders": "last orders"}
+
+
 def _venues(report: Report) -> Iterator[tuple[str, str | Text]]:
     """Yield what guard tiers say of the venues; why one isn't healthy is among the remarks."""
     for venue, figures in report.figures_of("venues").items():
         yield venue, str(figures.get("health", ""))
         for what, figure in figures.items():
             if what not in ("health", "reason"):
-                yield f"  {what}", str(figure)
+                yield f"  {_SAID_OF_VENUES.get(what, what)}", str(figure)
 
 
 def _recording(figures: RecordingFigures | None) -> Iterator[tuple[str, str | Text]]:

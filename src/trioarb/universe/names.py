@@ -23,6 +23,10 @@ def unknown_names(config: Config, listings: Iterable[Listing]) -> Iterator[Probl
     for name in config.symbols:
         if name not in known["symbols"]:
             yield _unknown("symbols", name, "symbols", known["symbols"])
+    for venue, by_asset in config.withdrawals.items():
+        for asset in by_asset:
+            if asset not in known["assets"]:
+                yield _unknown(join_key("withdrawals", venue), asset, "assets", known["assets"])
     for table in config.plugin_tables():
         for key, what, name in _named(table):
             if name not in known[what]:
