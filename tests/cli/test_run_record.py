@@ -136,6 +136,23 @@ def test_a_campaign_that_is_recorded_does_the_same(trioarb: CommandLine) -> None
     assert names(trioarb.folder / "quotes") == ["2025-01-01/a.000000.parquet", "2025-01-01/b.000000.parquet"]
 
 
+def test_what_a_venue_calls_otherwise_is_recorded_by_its_own_name_and_replayed_by_ours(trioarb: CommandLine) -> None:
+    """Both venues call XTZ what is DOGE here, and the other way round; of one of them nothing is recorded."""
+    renamed = [f'--set=exchanges.{venue}.aliases={{ DOGE = "XTZ", XTZ = "DOGE" }}' for venue in "ab"]
+    chosen = ("--set=universe.mode=FIXED_LIST", '--set=universe.whitelist=["XTZUSDT", "ETHUSDT"]', *renamed)
+    ran = trioarb.run(SPREAD, *VIRTUAL, *chosen, "--record=quotes")
+    recorded = [pq.read_table(path)["symbol"].to_pylist() for path in (trioarb.folder / "quotes").rglob("*.parquet")]
+    replayed = trioarb("replay", SPREAD, "--quotes=quotes", *chosen, *VIRTUAL[1:], "--summary=replayed.json")
+    surveyed = trioarb("survey", SPREAD, "--quotes=quotes", *chosen, "--json")
+
+    assert ran.code == replayed.code == surveyed.code == 0, replayed.err + surveyed.err
+    assert {name for names in recorded for name in names} == {"DOGE-USDT", "ETH-USDT"}
+    summary = json.loads((trioarb.folder / "replayed.json").read_text())
+    assert summary["closed_trades"] > 0
+    assert summary["closed_trades"] == ran.summary["closed_trades"]
+    assert {route["symbol"] for route in json.loads(surveyed.out)["routes"]} == {"XTZUSDT", "ETHUSDT"}
+
+
 def test_a_replay_that_is_recorded_passes_over_nothing(trioarb: CommandLine) -> None:
     assert ran_virtual(trioarb, "--record=quotes").code == 0
     recorded = [

@@ -72,7 +72,8 @@ class _Names:
         listings, seen = self.market.listings(), dict[str, str]()
         assets = {asset for one in listings for asset in (one.base, one.quote)}
         quotes = {self.aliases.get(one.quote, one.quote) for one in listings}
-        wanted = [(key, name, assets) for name in self.aliases]
+        # A recording holds only the symbols that were chosen for it, and not each needs an alias.
+        wanted = [] if self._is_recorded else [(key, name, assets) for name in self.aliases]
         wanted += [(join_key("exchanges", self.venue, "same_as"), name, quotes) for name in self.same_as]
         for place, name, known in wanted:
             if name not in known:
@@ -91,17 +92,22 @@ class _Names:
                 )
             seen[ours.symbol] = symbol
 
+    @property
+    def _is_recorded(self) -> bool:
+        return isinstance(self.market, Tape) and self.market.stored() is not None
+
     def _ours(self, listing: Listing) -> tuple[str, Listing]:
         base = self.aliases.get(listing.base, listing.base)
         quote = self.aliases.get(listing.quote, listing.quote)
         common = self.same_as.get(quote, base)
+        name = f"{listing.base}-{listing.quote}"
         if common != base:  # in that asset itself it is its price
             return listing.symbol, attrs.evolve(
-                listing, symbol=base + common, base=base, quote=common, venue_quote=quote
+                listing, symbol=base + common, base=base, quote=common, venue_quote=quote, venue_name=name
             )
         if (base, quote) == (listing.base, listing.quote):
             return listing.symbol, listing
-        return listing.symbol, attrs.evolve(listing, symbol=base + quote, base=base, quote=quote)
+        return listing.symbol, attrs.evolve(listing, symbol=base + quote, base=base, quote=quote, venue_name=name)
 
 
 class _AliasedTape(Tape):

@@ -21,7 +21,8 @@ class Listing:
 
     ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown. ``price_step``:
     the power of ten of which all its prices are multiples, where recorded data is known so well. ``venue_quote``: in
-    which asset the venue quotes it, where that is another that counts as ``quote``.
+    which asset the venue quotes it, where that is another that counts as ``quote``. ``venue_name``: what the venue
+    calls it, as BASE-QUOTE, where that is something else.
     """
 
     symbol: str
@@ -30,6 +31,7 @@ class Listing:
     volume_24h_quote: Decimal | None = None
     price_step: Decimal | None = attrs.field(default=None, eq=False)
     venue_quote: str | None = attrs.field(default=None, eq=False)
+    venue_name: str | None = attrs.field(default=None, eq=False)
 
 
 class InstrumentStatus(Enum):

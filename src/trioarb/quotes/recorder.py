@@ -94,9 +94,9 @@ class QuoteRecorder:
         return [part.path for part in (*self._ended, *self._parts.values())]
 
     def tap(self, venue: str, listing: Listing, sink: QuoteSink | None = None) -> QuoteSink:
-        """Return a sink that records every quote, and passes it on; by the asset in which the venue itself quotes."""
+        """Return a sink that records every quote, by the venue's own names as replays expect them, and passes it on."""
         waiting = self._waiting.setdefault(venue, deque())
-        name = f"{listing.base}-{listing.venue_quote or listing.quote}"
+        name = listing.venue_name or f"{listing.base}-{listing.quote}"
 
         def on_quote(
             bid: float,
