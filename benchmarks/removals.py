@@ -1200,8 +1200,8 @@ _REPRODUCIBLE = (
         name="recorded in its money",
         promise="each price in the money that its venue gave it in",
         file="src/trioarb/quotes/recorder.py",
-        text="{listing.venue_quote or listing.quote}",
-        instead="{listing.quote}",
+        text='listing.venue_name or f"{listing.base}-{listing.quote}"',
+        instead='f"{listing.base}-{listing.quote}"',
         tests=(f"{_RATES}test_a_replay_trades_as_the_campaign_did_that_was_recorded",),
     ),
     Removal(
