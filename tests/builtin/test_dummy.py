@@ -156,14 +156,14 @@ SAMPLE_SYMBOLS = [listing.symbol for listing in trio.run(source_listings)]
 EXPECTED = by_symbol(take(trio.run(make_tape), SAMPLE_SYMBOLS, 40))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(symbols=st.lists(st.sampled_from(SAMPLE_SYMBOLS), unique=True, min_size=1))
 def test_a_symbol_has_the_same_quotes_whatever_is_watched_beside_it(symbols: list[str]) -> None:
     rows = by_symbol(take(trio.run(make_tape), symbols, 40))
     assert rows == {symbol: EXPECTED[symbol] for symbol in symbols}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**64),
     step_ms=st.decimals("0.01", 5000, places=2),

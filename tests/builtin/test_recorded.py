@@ -129,7 +129,7 @@ async def test_two_exchanges_of_one_file_merge_in_its_order(tmp_path: Path) -> N
         assert [row[1] for row in merged] == [0, 1, 2, 3, 4]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from(["A", "B"]), st.sampled_from(["BTC-USDT", "ETH-USDT", "BTC-USD"])),

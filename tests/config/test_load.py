@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import hypothesis
 import pytest
 import tomli
 from hypothesis import given
@@ -475,7 +474,6 @@ def test_a_digest_is_64_hex_digits() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", load().config.digest)
 
 
-@hypothesis.settings(deadline=None)
 @given(amount=st.decimals(0, 10**12, places=6))
 def test_a_number_has_one_digest_however_it_is_written(amount: Decimal) -> None:
     digests = {
@@ -503,7 +501,6 @@ KEYS = ("plugin", "log", "seed", "mode", "top_n", "whitelist", "balances", "inst
 PATHS = st.lists(st.sampled_from([*TABLES, *KEYS]), max_size=3)
 
 
-@hypothesis.settings(deadline=None)
 @given(places=st.lists(st.tuples(PATHS, GARBAGE), max_size=4))
 def test_garbage_is_loaded_or_refused(places: list[tuple[list[str], Any]]) -> None:
     table: Any = read(GOOD)
@@ -517,7 +514,6 @@ def test_garbage_is_loaded_or_refused(places: list[tuple[list[str], Any]]) -> No
     assert all(problem.file and problem.message and str(problem) for problem in found)
 
 
-@hypothesis.settings(deadline=None)
 @given(text=st.text(max_size=20) | st.sampled_from(["a.*", "*.*", '"', "session.", "exchanges.*"]), value=st.text())
 def test_any_override_is_taken_or_refused(text: str, value: str) -> None:
     for override in (text, f"{text}={value}", f"session.{text}={value}"):

@@ -231,7 +231,6 @@ def crowded_loop() -> dict[str, Any]:
 
 @settings(
     max_examples=examples(80, 16),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=set(Phase) - {Phase.shrink},
 )
@@ -288,7 +287,6 @@ def test_the_events_are_those_of_every_quote_shown(
 
 @settings(
     max_examples=examples(100, 30),
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=set(Phase) - {Phase.shrink},
 )

@@ -560,7 +560,7 @@ def tapes(
     return rows
 
 
-@settings(max_examples=examples(150, 30), deadline=None)
+@settings(max_examples=examples(150, 30))
 @given(drawn=tables(), seed=st.integers(0, 2**32), steps=st.integers(2, 50), over_midnight=st.booleans())
 def test_random_campaigns_add_up_and_keep_every_limit(
     drawn: tuple[dict[str, Any], dict[str, Decimal]], seed: int, steps: int, over_midnight: bool
@@ -587,7 +587,7 @@ SUFFERED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(100, 20), deadline=None)
+@settings(max_examples=examples(100, 20))
 @given(
     drawn=tables(),
     seed=st.integers(0, 2**32),

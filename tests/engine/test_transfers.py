@@ -249,7 +249,7 @@ def test_tables_and_timelines_tell_of_them() -> None:
 # Whatever happens, money is conserved
 
 
-@settings(max_examples=examples(40, 10), deadline=None)
+@settings(max_examples=examples(40, 10))
 @given(
     fee=st.decimals(0, "0.5", places=3),
     minutes=st.decimals("0.01", 2, places=2),

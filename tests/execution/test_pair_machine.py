@@ -235,7 +235,7 @@ def check_finish(play: Play, finish: Finish, buy: Leg, sell: Leg, *, out_of_time
         assert any(is_tradable(abs(imbalance), one, at=best_limit(play, one, imbalance)) for one in venues)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data(), play=plays(), patience=st.integers(0, 12))
 def test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up(data: st.DataObject, play: Play, patience: int) -> None:
     for _ in range(patience):
@@ -253,7 +253,7 @@ def test_a_pair_never_goes_too_far_and_ends_when_its_time_is_up(data: st.DataObj
     assert isinstance(play.next(*data.draw(markets(play)), out_of_time=True), Finish)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(play=plays(), quoted=st.tuples(touches(), touches()))
 def test_where_everything_fills_a_pair_ends_even_or_as_dust_after_a_few_orders(
     play: Play, quoted: tuple[Touch, Touch]

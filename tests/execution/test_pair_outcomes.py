@@ -570,7 +570,7 @@ def test_an_order_that_a_hurry_leaves_without_an_answer_is_called_unknown(fates:
 AN_END = st.builds(End, st.floats(0.9, 45), st.sampled_from([Cause.ENDED, Cause.CANCELLED]))
 
 
-@settings(max_examples=examples(200, 40), deadline=None)
+@settings(max_examples=examples(200, 40))
 @given(
     fates=st.fixed_dictionaries(dict.fromkeys("ab", st.dictionaries(st.integers(1, 8), st.sampled_from(Fate)))),
     down_seconds=st.sampled_from([0.3, 2, 7, 12, 30]),

@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-from hypothesis import given
+from effort import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -69,6 +70,7 @@ def whole(text: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", event_types())
+@settings(max_examples=examples(100, 25))
 @given(data=st.data())
 def test_an_event_is_read_as_it_was_written(name: str, data: st.DataObject) -> None:
     event = data.draw(events_of(event_types()[name]))

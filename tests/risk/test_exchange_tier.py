@@ -659,7 +659,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=st.lists(STEPS, max_size=25))
 def test_folding_the_journal_again_gives_the_same_answers(steps: Sequence[tuple[str, Any, Any]]) -> None:
     desk = Desk(down_seconds=Decimal(20), freeze_after_downs=4, max_venue_daily_loss_usd=Decimal(100), min_orders=3)
@@ -695,7 +695,7 @@ LATENCIES = st.sampled_from([0, 1, 99_999_999, 100_000_000, 100_000_001, 3 * SEC
 SEEN = st.tuples(PASSED, st.one_of(st.none(), st.tuples(LATENCIES, st.booleans())))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(most=st.integers(1, 12), seen=st.lists(SEEN, max_size=60))
 def test_what_is_counted_as_orders_come_and_go_is_what_their_list_says(
     most: int, seen: Sequence[tuple[int, tuple[int, bool] | None]]
@@ -718,7 +718,7 @@ def test_what_is_counted_as_orders_come_and_go_is_what_their_list_says(
         assert (window.latency_ns, window.is_slow) == (latency_ns, latency_ns > limit_ns)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     seen=st.lists(st.tuples(PASSED, LATENCIES, st.sampled_from(["ok", "ok", "failed", "unknown", "lose"])), max_size=40)
 )

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trioarb.errors import CampaignError, ConfigError, VenueError, cut, shown
@@ -54,7 +54,6 @@ def test_inside_of_what_is_encoded_nothing_of_it_can_be_decoded(before: bytes, s
     assert len(redacted.replace("***", "")) <= (len(before) + len(after)) * 4 // 3 + 8
 
 
-@settings(deadline=None)
 @given(
     secret=st.text(
         st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="*x"), min_size=8, max_size=60

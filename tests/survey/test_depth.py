@@ -63,7 +63,7 @@ def walked(levels: Sequence[tuple[float, float]]) -> float | None:
     return None if rest > 0 else value / wanted / best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(ROW, min_size=1, max_size=50),
     most=st.sampled_from([1, 7, 1_000]),

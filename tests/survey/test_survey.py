@@ -139,7 +139,7 @@ def quantile(values: Sequence[tuple[float, int]], share: float) -> float:
     raise AssertionError
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.one_of(st.lists(ROW, min_size=1, max_size=5), st.lists(ROW, min_size=40, max_size=60)),
     most=st.sampled_from([1, 3, 7, 1_000]),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import hypothesis
 import pytest
 import tomli
 from hypothesis import given
@@ -146,7 +145,6 @@ def test_a_source_without_symbols_is_an_error() -> None:
         select([], universe("FULL_MARKET"))
 
 
-@hypothesis.settings(deadline=None)
 @given(
     volumes=st.lists(st.none() | st.decimals(0, 10**9, places=2), min_size=1, max_size=20),
     minimum=st.none() | st.decimals(0, 10**9, places=2),
