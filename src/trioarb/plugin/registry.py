@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, entry_points
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -158,14 +158,19 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
 
 def _sources(extra: Mapping[str, object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
     points = entry_points(group=hookspec.PROJECT)
-    for point in sorted(points, key=lambda point: (_distribution(point), point.name)):
-        yield f"{point.name} = {point.value}", _distribution(point), point.load
+    # A distribution reads its metadata anew whenever it is asked: once for all its plugins is enough.
+    names = {dist: _named(dist) for dist in {point.dist for point in points}}
+    for point in sorted(points, key=lambda point: (names[point.dist], point.name)):
+        yield f"{point.name} = {point.value}", names[point.dist], point.load
     for name, module in extra.items():
         yield name, name, lambda module=module: module  # type: ignore[misc]
 
 
-def _distribution(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown distribution"
+def _named(distribution: Distribution | None) -> str:
+    if distribution is None:
+        return "unknown distribution"
+    metadata = distribution.metadata
+    return f"{metadata['Name']} {metadata['Version']}"
 
 
 def _flaws(manager: pluggy.PluginManager, plugin: object, distributions: Mapping[str, str]) -> Iterator[str]:
