@@ -42,7 +42,7 @@ def test_asking_changes_nothing_that_happens(trioarb: CommandLine) -> None:
     virtual = (
         str(SPREAD),
         "--events=events.jsonl",
-        "--runtime=2000",
+        "--runtime=500",
         "--iterations=100000",
         "--set=session.clock=virtual",
     )

@@ -1,6 +1,6 @@
 """A campaign cancelled at its k-th task step, for every k, leaves nothing behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 import recompute
 import trio
+from effort import examples
 
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
@@ -142,13 +143,17 @@ def of_type(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [event for event in events if event["type"] == kind]
 
 
-@pytest.mark.parametrize("where", ["before_task_step", "task_scheduled", "after_io_wait"])
+#: Every step is cancelled; of the other moments, which are near these, some by default.
+EVERY: Mapping[Where, int] = {"before_task_step": 1, "task_scheduled": 3, "after_io_wait": 3}
+
+
+@pytest.mark.parametrize("where", EVERY)
 def test_cancelled_at_every_step(where: Where) -> None:
     campaign, events, steps = run(where, None)
     check(campaign, events)
     assert of_type(events, "position_closed")
     assert steps > 50
-    for k in range(1, steps + 1):
+    for k in range(1, steps + 1, examples(1, EVERY[where])):
         campaign, events, _ = run(where, k)
         try:
             check(campaign, events)
@@ -161,7 +166,7 @@ def test_ended_by_every_event(loop_interval_ms: int) -> None:
     """What was decided in that step is never sent; what was sent is brought to its end."""
     whole = run("task_scheduled", None, loop_interval_ms=loop_interval_ms)[1]
     assert [event for event in whole if event["type"] == "decided" and event["answer"] == "ALLOW"]
-    for seq in range(1, len(whole)):
+    for seq in range(1, len(whole), examples(1, 2)):
         campaign, events, _ = run("task_scheduled", None, end_at=seq, loop_interval_ms=loop_interval_ms)
         try:
             check(campaign, events)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import attrs
 import pytest
 import trio
+from effort import examples
 from recount import recount
 
 from trioarb.api import (
@@ -255,7 +256,7 @@ def test_the_campaign_meets_an_orders_life() -> None:
     assert ran.of_type("order_cancelled")
 
 
-#: A campaign for each step; of the others, which are moments near these, some.
+#: A campaign for each step; of the others, which are moments near these, some by default.
 EVERY: Mapping[Where, int] = {"before_task_step": 1, "task_scheduled": 3, "after_io_wait": 3}
 
 
@@ -263,7 +264,7 @@ EVERY: Mapping[Where, int] = {"before_task_step": 1, "task_scheduled": 3, "after
 def test_cancelled_at_every_step(where: Where) -> None:
     steps = run(where=where).steps
     assert steps > 20
-    for k in range(1, steps + 1, EVERY[where]):
+    for k in range(1, steps + 1, examples(1, EVERY[where])):
         ran = run(where=where, k=k)
         try:
             check(ran)

@@ -26,7 +26,7 @@ def played(seeds: range, folder: Path, **options: int) -> list[Played]:
     return done
 
 
-@pytest.mark.parametrize("first", range(0, examples(SEEDS, 40), EACH))
+@pytest.mark.parametrize("first", range(0, examples(SEEDS, 30), EACH))
 def test_swarm(first: int, tmp_path: Path) -> None:
     done = played(range(first, first + EACH), tmp_path, jobs=1)
     # It would prove little if nothing befell them.
