@@ -36,6 +36,7 @@ class Totals:
     lost: int = 0
     doubled: int = 0
     residuals: int = 0
+    transfers: int = 0
     differences: int = 0
 
     def add(self, played: Played) -> None:
@@ -50,6 +51,7 @@ class Totals:
             self.lost += len(played.aftermath.lost)
             self.doubled += len(played.aftermath.doubled)
             self.residuals += played.aftermath.residuals
+            self.transfers += played.aftermath.transfers
             self.differences += len(played.aftermath.differences)
 
     def __str__(self) -> str:
@@ -91,6 +93,7 @@ def main() -> int:
     figures.add("of them with orders in flight", totals.kills_in_flight, "kills")
     figures.add("orders sent", totals.orders, "orders")
     figures.add("orders executed that the journal does not know", totals.orders_not_kept, "orders", "0")
+    figures.add("transfers", totals.transfers, "transfers")
     figures.add("fills lost", totals.lost, "fills", "0")
     figures.add("orders doubled", totals.doubled, "orders", "0")
     figures.add("balances that differed", totals.differences, "assets", "0")

@@ -39,6 +39,7 @@ class Totals:
     resumes: int = 0
     stops: int = 0
     residuals: int = 0
+    transfers: int = 0
     repeated: int = 0
     never_began: int = 0
     violations: int = 0
@@ -58,6 +59,7 @@ class Totals:
         self.resumes += played.resumes
         self.stops += verdict.stops
         self.residuals += verdict.residuals
+        self.transfers += verdict.transfers
         self.repeated += played.is_repeated
         self.never_began += played.never_began
         self.violations += bool(played.violations)
@@ -71,7 +73,7 @@ class Totals:
         return (
             f"{self.seeds:,} seeds, {self.simulated_hours:,.0f} h, {self.pairs:,} pairs, {self.orders:,} orders, "
             f"{self.faults.total():,} faults, {self.kills:,} kills, {self.resumes:,} resumes, "
-            f"{self.residuals:,} residuals, {self.violations:,} violations"
+            f"{self.residuals:,} residuals, {self.transfers:,} transfers, {self.violations:,} violations"
         )
 
     def store(self, seconds: float) -> None:

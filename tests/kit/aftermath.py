@@ -43,6 +43,7 @@ class Aftermath:
     doubled: tuple[str, ...]
     differences: tuple[str, ...]
     residuals: int
+    transfers: int
     problems: tuple[str, ...]
 
 
@@ -103,5 +104,6 @@ def examine(journal: Path) -> Aftermath:
         doubled=tuple(twice),
         differences=tuple(differences),
         residuals=len(facts.residuals),
+        transfers=len({moved for _, moved, _ in told.moved}),
         problems=tuple(problems),
     )

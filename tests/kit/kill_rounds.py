@@ -30,6 +30,15 @@ _POLL_SECONDS = 0.002
 _LOOKS = 40
 _SYMBOLS = ("BTCUSDT", "DOGEUSDT", "ETHUSDT", "LTCUSDT", "SOLUSDT", "XRPUSDT")
 
+_MOVES = """
+[transfers]
+simulate = true
+check_seconds = 0.05
+tolerance = 0
+most_fee_bps = 10_000
+spread = 1
+"""
+
 
 def fast_campaign(
     *,
@@ -46,12 +55,14 @@ def fast_campaign(
     holds: bool = True,
     loops: bool = False,
     quotes: bool = False,
+    moves: bool = False,
     seed: int = 7,
 ) -> str:
     """Return the configuration of a campaign that has orders in flight nearly all the time, and never ends.
 
     Without ``holds`` it buys and sells once, from stock. ``loops``: it goes around BTC, ETH and USDT at each venue.
-    If it ``quotes``, orders rest at the first venue, and are hedged at the others.
+    If it ``quotes``, orders rest at the first venue, and are hedged at the others. If it ``moves``, what has drifted
+    goes from venue to venue all the time.
     """
     if loops:
         symbols, margin, fee_asset = ("BTCUSDT", "ETHBTC", "ETHUSDT"), False, "quote"
@@ -96,8 +107,14 @@ circuit_breaker_loss_count = 0
 max_symbol_daily_loss_usd = 100_000
 """
     ]
+    if moves:
+        moved = sorted({"USDT", *(symbol.removesuffix("USDT") for symbol in symbols if symbol.endswith("USDT"))})
+        terms = "\n".join(f'{asset} = {{ fee = "0.00001", minutes = "0.006" }}' for asset in moved)
+        tables += [_MOVES, *(f"[withdrawals.{venue}]\n{terms}\n" for venue in venues)]
     for venue, latency_ms in zip(venues, latencies_ms, strict=False):
         account = 'account = "margin"\nmax_borrow_usd = 20_000' if margin else "inventory_usd_per_symbol = 5_000"
+        if moves and venue != venues[0]:  # it begins with what lacks there
+            account, assets = account.replace("5_000", "2_000"), assets.replace('"100000"', '"60000"')
         account = 'account = "spot"' if loops else account
         tables.append(f"""
 [exchanges.{venue}]
@@ -139,6 +156,7 @@ class Plan:
             loop_interval_ms=random.choice([0, 25]),
             holds=(once := Random(f"round {seed} once").random()) < 0.7,
             loops=(loops := Random(f"round {seed} loops").random() < 0.2 and not quotes),
+            moves=Random(f"round {seed} moves").random() < 0.3,
             quotes=quotes or (once >= 0.85 and not loops),
             seed=seed,
         )

@@ -108,6 +108,7 @@ class Verdict:
     residuals: int = 0
     differences: int = 0
     stops: int = 0
+    transfers: int = 0
 
 
 def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
@@ -149,6 +150,7 @@ def judge(journal: Path, plan: Plan, ended: Ended | None) -> Verdict:
         residuals=len(facts.residuals) + course.resolved,
         differences=len(told.differences),
         stops=course.stops,
+        transfers=len({moved for _, moved, _ in told.moved}),
     )
 
 

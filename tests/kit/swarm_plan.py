@@ -10,6 +10,8 @@ from typing import Any, Literal
 import attrs
 from swarm_market import PRICES
 
+from trioarb.builtin.dummy_samples import SAMPLES
+
 __all__ = ["Act", "Plan", "Stretch", "calmed", "plan_of", "trades_contracts"]
 
 What = Literal["kill", "cancel", "signal", "kill_switch", "touch", "remove"]
@@ -33,6 +35,12 @@ _ORDER_FAULTS = (
 )
 _DUMMY_SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "PEPEUSDT", "LTCUSDT")
 _LOOP = ("BTCUSDT", "ETHBTC", "ETHUSDT")
+#: About what assets are worth, where something is moved.
+_USD = {
+    "USDT": Decimal(1),
+    **{one.base: Decimal(one.price) for one in SAMPLES if one.quote == "USDT"},
+    **{base: Decimal(str(price)) for base, price in PRICES.items()},
+}
 #: Lots of two venues that are no multiples of each other, in a unit of the symbol.
 _LOTS = ("0.1", "0.03", "0.1", "0.25", "0.07", "1", "0.001", "0.01")
 
@@ -201,6 +209,38 @@ def _two_monies(table: dict[str, Any], chance: Random) -> None:
     }
 
 
+def _transfers(table: dict[str, Any], chance: Random, seconds: float) -> None:
+    """Let stock that has drifted be moved between the spot accounts, and be under way for a part of the campaign."""
+    order_usd = Decimal(table["strategy"]["order_size_usd"])
+    bases = {
+        symbol[: -len(quote)]
+        for symbol in table["universe"]["whitelist"]
+        for quote in ("USDT", "BTC")
+        if symbol.endswith(quote)
+    }
+    check_seconds = seconds / chance.choice((10, 50, 200))
+    minutes = check_seconds * chance.choice((0, 0.3, 3, 20)) / 60
+    table["transfers"] = {
+        "simulate": True,
+        "check_seconds": Decimal(f"{check_seconds:.3g}"),
+        "tolerance": chance.choice((0, Decimal("0.1"), Decimal("0.5"))),
+        "most_fee_bps": chance.choice((10, 100, 10_000)),
+        "least_gain_bps": chance.choice((0, 0, 5)),
+        "spread": chance.choice((0, 1)),
+    }
+    fee_usd = order_usd * chance.choice((0, Decimal("0.0001"), Decimal("0.005")))
+    terms = {
+        asset: {"fee": Decimal(f"{fee_usd / _USD[asset]:.3g}"), "minutes": Decimal(f"{minutes:.3g}")}
+        for asset in sorted(bases | {"USDT"})
+    }
+    table["withdrawals"] = dict.fromkeys(table["exchanges"], terms)
+    # Some venue begins with less than the others.
+    paper = _innermost(table["exchanges"][chance.choice([*table["exchanges"]])])
+    if "inventory_usd_per_symbol" in paper:
+        paper["inventory_usd_per_symbol"] /= chance.choice((1, 3, 10))
+    paper["balances"] = {asset: Decimal(amount) / chance.choice((1, 3)) for asset, amount in paper["balances"].items()}
+
+
 class _Draw:
     def __init__(self, random: Random, hours: float) -> None:
         self._random = random
@@ -267,6 +307,9 @@ class _Draw:
         is_plain = is_plain and not any(map(trades_contracts, table["exchanges"].values()))
         if is_plain and is_dummy and (chance := Random(f"{seed}/monies")).random() < 0.35:
             _two_monies(table, chance)
+        accounts = [_innermost(exchange).get("account", "spot") for exchange in table["exchanges"].values()]
+        if accounts.count("spot") > 1 and (chance := Random(f"{seed}/transfers")).random() < 0.4:
+            _transfers(table, chance, self._seconds)
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,

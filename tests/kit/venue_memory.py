@@ -48,6 +48,8 @@ class Told:
         self.liquidated: list[model.ContractsLiquidated] = []
         self.forced: set[str] = set()
         self.deposits = Books(Fraction)
+        #: What left venues (below zero) and arrived at them, by venue, transfer and asset.
+        self.moved: dict[tuple[str, str, str], Fraction] = {}
         self.differences: list[model.Deposited] = []
         for record in records:
             match record.event:
@@ -67,6 +69,10 @@ class Told:
                     self.deposits[deposit.venue, deposit.asset] += Fraction(deposit.amount)
                     if deposit.reason == "difference":
                         self.differences.append(deposit)
+                case model.TransferSent(transfer_id=moved, asset=asset, source=venue, amount=amount):
+                    self.moved[venue, moved, asset] = -Fraction(amount)
+                case model.TransferArrived(transfer_id=moved, asset=asset, target=venue, amount=amount):
+                    self.moved[venue, moved, asset] = Fraction(amount)
                 case _:
                     pass
 
@@ -144,6 +150,7 @@ def contradictions(told: Told, venues: Lines, *, unknown: Collection[str] = ()) 
     """Yield what the journal knows and no venue does, and where the money at the venues is not what it says."""
     known = {order_id for _, order_id, _ in executed(venues)} | told.forced
     yield from _liquidations(told, venues)
+    yield from _transfers(told, venues)
     yield from (f"{order_id} has fills, and no venue knows it" for order_id in sorted(told.fills.keys() - known))
     yield from (f"{order_id} is cancelled, and no venue knows it" for order_id in sorted(told.cancelled - known))
     booked, held = money_of(told, without=unknown), given_by(venues)
@@ -154,7 +161,9 @@ def contradictions(told: Told, venues: Lines, *, unknown: Collection[str] = ()) 
                 _book(booked, venue, line["base"], line["quote"], line["order"]["side"], fill)
     for venue, lines in venues.items():
         for line in lines:
-            if line["type"] == "liquidated":
+            if line["type"] == "moved":
+                held[venue, line["asset"]] += Fraction(line["amount"])
+            elif line["type"] == "liquidated":
                 for fill in line["liquidation"]["fills"]:
                     _book(held, venue, line["base"], line["quote"], line["liquidation"]["side"], fill)
     for venue, asset in sorted(booked.keys() | held.keys()):
@@ -175,6 +184,18 @@ def _liquidations(told: Told, venues: Lines) -> Iterator[str]:
         yield f"venues liquidated {sorted(there)}, the journal says {sorted(here)}, or not the same of them"
 
 
+def _transfers(told: Told, venues: Lines) -> Iterator[str]:
+    """Yield what left or reached a venue otherwise than the journal says, or more than once."""
+    lines = [(venue, line) for venue, lines in venues.items() for line in lines if line["type"] == "moved"]
+    there = {(venue, one["transfer_id"], one["asset"]): Fraction(one["amount"]) for venue, one in lines}
+    for place in sorted(there.keys() | told.moved.keys()):
+        here = told.moved.get(place), there.get(place)
+        if here[0] != here[1]:
+            yield f"{place}: the journal moves {here[0]}, the venue {here[1]}"
+    if len(lines) > len(there):
+        yield "a venue took note of a transfer twice"
+
+
 def given_by(venues: Lines) -> Books:
     """Return what venues were opened with, and granted since."""
     given = Books(Fraction)
@@ -190,8 +211,10 @@ def given_by(venues: Lines) -> Books:
 
 
 def money_of(told: Told, *, without: Collection[str] = ()) -> Books:
-    """Return what deposits and fills come to, but for the fills of some orders."""
+    """Return what deposits, transfers and fills come to, but for the fills of some orders."""
     booked = Books(Fraction, told.deposits)
+    for (venue, _, asset), amount in told.moved.items():
+        booked[venue, asset] += amount
     for order_id, fills in told.fills.items():
         for fill in fills if order_id not in without else ():
             _book(booked, fill.venue, fill.base, fill.quote, fill.side.value, _line(fill))
