@@ -206,24 +206,93 @@ def test_what_is_netted_adds_up() -> None:
     assert result.of_type("residuals_netted")
 
 
+def moving() -> CampaignResult:
+    """Return a campaign that buys where it is cheap for a minute, and whose stock is moved back."""
+    table = two_venues()
+    table["strategy"] = {"plugin": "inventory", "entry_bps": 20, "order_size_usd": 400}
+    table["guards"] |= {"global": {"max_total_exposure_usd": 100_000}, "symbol": {"cooldown_seconds": 1}}
+    table["guards"]["portfolio"] = {"total_capital_usd": 100_000, "max_symbol_allocation_pct": 1}
+    table["transfers"] = {"simulate": True, "check_seconds": 10, "most_fee_bps": 100}
+    terms = {"BTC": {"fee": "0.001", "minutes": "0.4"}, "USDT": {"fee": "1", "minutes": "0.4"}}
+    table["withdrawals"] = dict.fromkeys("ab", terms)
+    tapes = {}
+    for venue, paper in table["exchanges"].items():
+        paper |= {"tick_size": "0.1", "lot_size": "0.01", "taker_fee_bps": 4, "latency_ms": 20}
+        paper |= {"inventory_usd_per_symbol": 2_000, "balances": {"USDT": "3000"}}
+        price = 101.0 if venue == "b" else 100.0
+        rows: list[ScriptedRow] = [(tick / 2, "BTCUSDT", price, 50.0, price + 0.1, 50.0) for tick in range(120)]
+        tapes[venue] = ScriptedTape(rows, listings=[listing("BTC")])
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+def forced() -> CampaignResult:
+    """Return a campaign whose one contract, sold at b, is closed by force as prices rise."""
+    table = two_venues()
+    table["strategy"] = {"entry_bps": 40, "exit_bps": 1_000, "order_size_base": 1}
+    table["guards"]["symbol"] = {"cooldown_seconds": 100}
+    margined = {"account": "perpetual", "leverage": 10, "maintenance_margin_bps": 100, "liquidation_fee_bps": 100}
+    table["exchanges"]["b"] |= {**margined, "balances": {"USDT": "20"}, "inventory_usd_per_symbol": 0}
+    tapes = {}
+    for venue, paper in table["exchanges"].items():
+        paper |= {"latency_ms": 100, "tick_size": "0.01", "lot_size": "0.01"}
+        rows: list[ScriptedRow] = []
+        for tick in range(160):
+            second = tick / 4
+            price = 100.0 + max(0.0, second - 10) + (1.5 if venue == "b" and 1 <= second < 2 else 0.0)
+            rows.append((second, "BTCUSDT", round(price, 2), 50.0, round(price + 0.01, 2), 50.0))
+        tapes[venue] = ScriptedTape(rows, listings=[listing("BTC")])
+    return run_virtual(table, plugins={"market": scripted_market(tapes)})
+
+
+def test_what_is_closed_by_force_adds_up() -> None:
+    result = forced()
+    counted(result)
+    assert result.of_type("contracts_liquidated")
+
+
+def test_what_is_moved_adds_up() -> None:
+    books = counted(moving())
+    assert books.moved.count > len(books.moved.under_way) > 0
+
+
 # What it is worth
 
 #: Figures that an event has of its own, beside those that all else follows from.
 RESULTS = {
-    "pair_opened": ("reserved_usd",),
+    "decided": ("quantity", "notional_usd", "edge_bps"),
+    "pair_opened": ("quantity", "buy_limit", "sell_limit", "reserved_usd"),
     "transaction_opened": ("reserved_usd",),
-    "pair_ended": ("pnl_usd", "fees_usd"),
-    "position_opened": ("quantity", "buy_price", "cash", "fees", "exposure_usd"),
-    "position_reduced": ("cash", "fees", "exposure_usd"),
-    "position_closed": ("pnl_usd", "fees_usd"),
+    "order_submitted": ("quantity", "limit_price", "locked"),
+    "order_filled": ("quantity", "price", "fee", "fee_value", "fx_rate"),
+    "order_cancelled": ("unfilled",),
+    "pair_ended": ("bought", "sold", "pnl_usd", "fees_usd", "dust", "dust_value_usd"),
+    "position_opened": ("quantity", "buy_price", "sell_price", "cash", "fees", "realised", "exposure_usd"),
+    "position_reduced": ("cash", "fees", "realised", "exposure_usd"),
+    "position_closed": (
+        "quantity",
+        "entry_buy_price",
+        "entry_sell_price",
+        "exit_buy_price",
+        "exit_sell_price",
+        "pnl_usd",
+        "fees_usd",
+    ),
+    "position_marked": ("quantity", "unrealised_usd"),
     "residual_left": ("quantity", "booked_value", "cost_usd"),
     "residual_taken": ("quantity", "rest", "value", "fees", "booked_value", "cost_usd", "pnl_usd"),
     "residual_resolved": ("pnl_usd", "fees_usd"),
-    "residuals_netted": ("quantity", "long_booked_value", "short_cost_usd", "pnl_usd"),
+    "residuals_netted": ("quantity", "value", "long_booked_value", "short_cost_usd", "pnl_usd"),
+    "trade_corrected": ("before_usd", "pnl_usd", "fees_usd", "late_fees_usd"),
     "dust_left": ("quantity", "booked_value", "cost_usd"),
-    "funding_paid": ("amount_usd",),
+    "funding_paid": ("quantity", "mark", "rate_bps", "amount", "amount_usd"),
+    "contracts_liquidated": ("quantity", "value", "fees", "balance", "maintenance"),
+    "transfer_sent": ("amount", "fee", "value_usd", "fee_usd"),
+    "transfer_arrived": ("amount",),
+    "fx_rated": ("bid", "ask"),
+    "markets_marked": ("unrealised_usd",),
     "equity_stated": ("start_usd", "now_usd", "arbitrage_usd", "inventory_usd", "fees_usd", "residuals_usd", "fx_usd"),
-    "order_filled": ("quantity", "price", "fee", "fx_rate"),
+    "funnel_counted": ("iterations", "over_threshold", "sized"),
+    "route_counted": ("over_threshold", "sized"),
 }
 
 
@@ -235,6 +304,17 @@ def events(name: str) -> list[Mapping[str, Any]]:
     if name == "quotes that rest":
         overrides = ["session.max_runtime_seconds=5", MANY, "session.seed=1"]
         return [*run_virtual(config("maker_taker"), overrides=overrides).events]
+    if name == "transfers":
+        return [*moving().events]
+    if name == "closed by force":
+        return [*forced().events]
+    if name == "fees in a third asset":
+        overrides = [
+            *VARIATIONS["fees in an asset of its own, with a market"][1],
+            "session.max_runtime_seconds=5",
+            MANY,
+        ]
+        return [*run_virtual(config("spread"), overrides=overrides).events]
     return [to_json_object(record) for record in stream(name)]
 
 
@@ -242,13 +322,36 @@ def spoiled(name: str) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
     """Yield the events of a stream with one figure changed in its last digit, once for each figure that it has."""
     seen = set()
     for index, event in enumerate(events(name)):
+        if not holds_figures(event, events(name)[index + 1 : index + 2]):
+            continue
         for key in RESULTS.get(event["type"], ()):
-            if key in event and (event["type"], key) not in seen:
+            if key in event and event[key] not in ({}, None) and (event["type"], key) not in seen:
                 seen.add((event["type"], key))
-                value = Decimal(event[key])
-                other = value + Decimal((0, (1,), value.as_tuple().exponent))
-                changed = {**event, key: format(other, "f")}
+                changed = {**event, key: other(event[key])}
                 yield f"{event['type']} {key}", [*events(name)[:index], changed, *events(name)[index + 1 :]]
+
+
+def holds_figures(event: Mapping[str, Any], following: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether something follows from an event: of an answer only what it allows, of counters the last ones."""
+    match event["type"]:
+        case "decided":
+            return bool(following) and following[0]["type"] == "pair_opened"
+        case "fx_rated":
+            return bool(event["state"] == "good")
+        case "funnel_counted" | "route_counted":
+            return bool(event["final"])
+    return True
+
+
+def other(value: Any) -> Any:
+    """Return a figure that is off by its last digit; of several, the first is."""
+    if isinstance(value, Mapping):
+        (first, figure), *rest = value.items()
+        return {first: other(figure), **dict(rest)}
+    if isinstance(value, int):
+        return value + 1
+    number = Decimal(value)
+    return format(number + Decimal((0, (1,), number.as_tuple().exponent)), "f")
 
 
 SPOILED = (
@@ -258,8 +361,13 @@ SPOILED = (
     "contracts, with funding",
     "margin, slow venue",
     "residual worked off",
+    "position kept",
+    "exit learnt late",
+    "closed by force",
     "netted",
     "quotes that rest",
+    "transfers",
+    "fees in a third asset",
 )
 
 

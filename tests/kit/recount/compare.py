@@ -40,6 +40,7 @@ def differences(books: Recount, summary: Summary) -> list[str]:
         *_equity(books, summary),
         *_attribution(books, summary),
         *_funnel(books, summary),
+        *_moved(books, summary),
     ]
 
 
@@ -155,9 +156,25 @@ def _funnel(books: Recount, summary: Summary) -> Iterator[str]:
         ours = funnel.of[symbol]
         for step in ("allowed", "sent", "filled", "closed"):
             yield from _count(f"{step} of {symbol}", said[step], ours[step])
-        for step in ("seen", "refused", "evaluated", "fresh", "over_threshold", "sized"):
+        for step in said.keys() - {"allowed", "sent", "filled", "closed"}:
             yield from _count(f"{step} of {symbol}", said[step], funnel.counted.get(symbol, {}).get(step, 0))
         routes = {f"{buy}>{sell}": funnel.of_route(symbol, (buy, sell)) for buy, sell in funnel.routes[symbol]}
         yield from _count(f"routes of {symbol}", summary["routes"][symbol], routes)
         reasons = funnel.counted.get(symbol, {}).get("not_sized", {})
         yield from _count(f"not sized of {symbol}", summary["not_sized"]["symbols"][symbol], reasons)
+
+
+def _moved(books: Recount, summary: Summary) -> Iterator[str]:
+    said, ours = summary.get("transfers"), books.moved
+    if said is None:
+        yield from _count("transfers", 0, ours.count)
+        return
+    yield from _count("transfers sent", said["sent"], ours.count)
+    yield from _count("transfers arrived", said["arrived"], ours.count - len(ours.under_way))
+    yield from _amount("fees_usd of transfers", said["fees_usd"], ours.fees_usd)
+    yield from _count("assets moved", {*said["assets"]}, {*ours.assets})
+    for asset, one in ours.assets.items():
+        for name in ("sent", "arrived", "fees"):
+            yield from _amount(f"{name} of {asset}, moved", said["assets"][asset][name], getattr(one, name))
+    coming = {one["transfer_id"]: number(one["amount"]) for one in said["in_transit"]}
+    yield from _count("under way", coming, ours.under_way)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 
-from recount.exact import NONE, Event, number
+from recount.exact import NONE, Event, number, optional
 from recount.flow import counted_fee, counted_price
-from recount.holding import Holdings
+from recount.holding import Holdings, Position
 from recount.ledger import Ledger
 from recount.listing import Listings, Place
 
@@ -26,6 +26,8 @@ class Equity:
         self._holdings = holdings
         self.problems: list[str] = []
         self.prices: dict[Place, tuple[Fraction | None, Fraction | None]] = {}
+        #: Positions that were marked at the prices that are recorded next.
+        self._marked: list[Event] = []
         self._rates: dict[str, tuple[Fraction, Fraction]] = {}
         #: By venue and asset: what was put in and had a price, worth it then; and how much had none yet.
         self._start: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
@@ -41,6 +43,12 @@ class Equity:
             self._value((event["venue"], event["asset"]))
         elif kind == "order_filled" and event.get("fx_rate"):
             self._convert(event)
+        elif kind == "fx_rated" and event["state"] == "good":
+            self._check_rate(event)
+        elif kind == "contracts_liquidated":
+            self._check_margin(event)
+        elif kind == "position_marked":
+            self._marked.append(event)
         elif kind == "markets_marked":
             self._mark(event)
         elif kind == "equity_stated":
@@ -69,16 +77,65 @@ class Equity:
             differing = {one for one in {*said, *ours} if said.get(one) != ours.get(one)}
             self.problems.append(f"seq {event['seq']}: what is open of {sorted(differing)} is worth {ours}, not {said}")
 
+        for one in self._marked:
+            self._check_position(one)
+        self._marked.clear()
+
+    def _check_rate(self, event: Event) -> None:
+        """Hold a rate against the medians of its sources, where it has any."""
+        for side in ("bid", "ask"):
+            said = sorted(number(one) for one in event[f"{side}s"].values())
+            if said and number(event[side]) != (said[(len(said) - 1) // 2] + said[len(said) // 2]) / 2:
+                self.problems.append(f"seq {event['seq']}: fx_rated says {side} {event[side]}, of {event[f'{side}s']}")
+
+    def _check_margin(self, event: Event) -> None:
+        """Hold what an account was worth and needed against its wallet, if all it held was the contract at its mark.
+
+        It is closed at the venue before this is told: where fills were told in between, nothing is known.
+        """
+        venue, listed = event["venue"], self._listings.of[event["symbol"], event["venue"]]
+        held = {place: one for place, one in self._ledger.contracts.items() if one.quantity and place[1] == venue}
+        contract = held.pop((event["symbol"], venue), None)
+        account = self._ledger.accounts[venue, listed["quote"]]
+        if contract is None or held or event.get("mark") is None:
+            return
+        if any(order.event["venue"] == venue for order in self._ledger.orders.values()):
+            return
+        mark = number(event["mark"])
+        worth = account.final + contract.quantity * mark - contract.cost
+        needed = abs(contract.quantity) * mark * number(listed["maintenance_margin_bps"]) / _BPS
+        if (number(event["balance"]), number(event["maintenance"])) != (worth, needed):
+            said = f"{event['balance']} of {event['maintenance']}"
+            self.problems.append(
+                f"seq {event['seq']}: contracts_liquidated says {said}, not {float(worth)} of {float(needed)}"
+            )
+
+    def _check_position(self, marked: Event) -> None:
+        """Hold a position's mark against what it is worth."""
+        position = self._holdings.positions[marked["trade_id"]]
+        worth, said = self._unrealised(position), optional(marked, "unrealised_usd")
+        if worth is not None:
+            worth *= self._listings.usd_of_symbol(position.symbol)
+        if said != worth or number(marked["quantity"]) != position.quantity:
+            self.problems.append(
+                f"seq {marked['seq']}: {marked['trade_id']} is worth {worth}, not {said}, or of another size"
+            )
+
+    def _unrealised(self, one: Position) -> Fraction | None:
+        """Return what a position would bring, at executable prices and net of fees, beyond what it cost."""
+        bid, ask = self._side((one.symbol, one.buy_venue), 1), self._side((one.symbol, one.sell_venue), -1)
+        if bid is None or ask is None:
+            return None
+        bid *= 1 - self._listings.fee_bps(one.symbol, one.buy_venue) / _BPS
+        ask *= 1 + self._listings.fee_bps(one.symbol, one.sell_venue) / _BPS
+        return one.quantity * (bid - ask) + one.cash - one.fees
+
     def unrealised_usd(self, symbol: str) -> Fraction:
         """Return what is open of a symbol would bring beyond what it is booked at."""
         total = NONE
         for one in self._holdings.positions.values():
             if one.symbol == symbol:
-                bid, ask = self._side((symbol, one.buy_venue), 1), self._side((symbol, one.sell_venue), -1)
-                if bid is not None and ask is not None:
-                    bid *= 1 - self._listings.fee_bps(symbol, one.buy_venue) / _BPS
-                    ask *= 1 + self._listings.fee_bps(symbol, one.sell_venue) / _BPS
-                    total += one.quantity * (bid - ask) + one.cash - one.fees
+                total += self._unrealised(one) or NONE
         for left in self._holdings.residuals.values():
             price = self._side((left.symbol, left.venue), left.quantity)
             if left.symbol == symbol and price is not None and not left.is_possible:

@@ -112,6 +112,8 @@ class Funnel:
                     self.problems.append(f"{symbol} {venues}: a try was neither sized nor not: {counted}")
                 if self.is_whole and event["final"] and tries[1] != route.decided:
                     self.problems.append(f"{symbol} {venues}: sized {tries[1]}, and {route.decided} decided on")
+            if event["iterations"] != event["evaluated"]:
+                self.problems.append(f"{symbol}: {event['iterations']} iterations, and {event['evaluated']} evaluated")
             told = Counter({"over_threshold": event["over_threshold"], "sized": event["sized"], **event["not_sized"]})
             if event["final"] and sums != told:
                 self.problems.append(f"{symbol}: its routes sum to {dict(sums)}, and it counts {dict(told)}")

@@ -15,7 +15,10 @@ __all__ = ["Dust", "Holdings", "Position", "Residual"]
 
 @dataclass
 class Position:
-    """``cash`` and ``fees``: what of its trade's money it holds, in what its symbol is counted in."""
+    """``cash`` and ``fees``: what of its trade's money it holds, in what its symbol is counted in.
+
+    ``since_ns``: since when it is as large as it is.
+    """
 
     symbol: str
     buy_venue: str
@@ -25,6 +28,7 @@ class Position:
     fees: Fraction
     higher_price: Fraction
     usd: Fraction
+    since_ns: int
 
     @property
     def exposure_usd(self) -> Fraction:

@@ -12,6 +12,9 @@ from recount.postings import Postings
 
 __all__ = ["Left"]
 
+_BPS = 10_000
+_CHARGE_ROUNDED = Fraction(1, 10**8)
+
 
 class Left:
     """``unassigned_usd``: what was charged or paid for what belongs to no trade that goes on."""
@@ -72,6 +75,8 @@ class Left:
         dust.cost_usd += cost
         pair.left_usd += booked * usd
         pair.left[place] += quantity
+        pair.dust_usd += booked * usd
+        pair.dust[place] += quantity
 
     def _on_residual_worked(self, event: Event) -> None:
         self._holdings.residuals[event["residual_id"]].order_id = event["client_order_id"]
@@ -120,7 +125,10 @@ class Left:
             del self._holdings.residuals[residual_id]
 
     def _on_residuals_netted(self, event: Event) -> None:
+        long = self._holdings.residuals[event["long_id"]]
+        before = long.booked
         pnl = self._shrink_both(event) * self._listings.usd_of_symbol(event["symbol"])
+        self._postings.same("value", before - long.booked)
         self._postings.same("pnl_usd", pnl)
         self._postings.tell()
         self._postings.bring(event["symbol"], pnl, number(event["fees_usd"]))
@@ -148,6 +156,7 @@ class Left:
     # What venues charge, and what was lost before
 
     def _on_funding_paid(self, event: Event) -> None:
+        self._check_charge(event)
         usd = number(event["amount"]) * self._usd((event["symbol"], event["venue"]))
         self._postings.same("amount_usd", usd)
         self._postings.post(event["symbol"], usd)
@@ -157,6 +166,19 @@ class Left:
             self.unassigned_usd += usd
         else:
             trade.pnl_usd, trade.funding_usd = trade.pnl_usd + usd, trade.funding_usd + usd
+
+    def _check_charge(self, event: Event) -> None:
+        """Hold what was charged against the rate, the mark, and what the trade held; venues round what they charge."""
+        quantity = number(event["quantity"])
+        worth = quantity * number(event["mark"]) * number(event["rate_bps"]) / _BPS
+        due = -worth if event["kind"] == "funding" else worth
+        if abs(number(event["amount"]) - due) > _CHARGE_ROUNDED:
+            self._postings.problem(f"moves {event['amount']}, and {float(due)} are due")
+        position = self._holdings.positions.get(event.get("trade_id") or "")
+        if position is not None and event["kind"] == "funding" and position.since_ns <= event["charged_at_ns"]:
+            held = position.quantity if position.buy_venue == event["venue"] else -position.quantity
+            if quantity != held:
+                self._postings.problem(f"is for {event['quantity']}, and {float(held)} were held")
 
     def _on_loss_carried(self, event: Event) -> None:
         self._postings.carry(number(event["total_usd"]))

@@ -55,6 +55,13 @@ class Listings:
     def fee_bps(self, symbol: str, venue: str) -> Fraction:
         return number(self.of[symbol, venue]["taker_fee_bps"])
 
+    def to_tick(self, place: Place, price: Fraction, *, up: bool) -> Fraction:
+        """Return the next price up or down that a venue takes."""
+        listed = self.of[place]
+        steps = {number(least): number(step) for least, step in (listed.get("ticks") or {}).items()}
+        tick = steps[max(least for least in steps if least <= price)] if steps else number(listed["tick_size"])
+        return -(-price // tick) * tick if up else price // tick * tick
+
     def is_contract(self, symbol: str, venue: str) -> bool:
         return self.of[symbol, venue].get("leverage") is not None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from recount.exact import NONE, Event, average, cut, number
+from recount.exact import NONE, Event, average, cut, number, optional
 from recount.flow import Flow, counted_fee, counted_price
 from recount.holding import Holdings, Position
 from recount.listing import Listings, Place
@@ -32,6 +32,9 @@ class Trade:
     due_usd: Fraction = NONE
     due_fees_usd: Fraction = NONE
     paired: Pair | None = None
+    #: Its position as it was opened, and the pairs that closed it.
+    opened: Event | None = None
+    exits: list[Pair] = field(default_factory=list)
     entered: bool = False
     is_over: bool = False
 
@@ -48,6 +51,11 @@ class Pair:
     taken: defaultdict[str, Flow] = field(default_factory=lambda: defaultdict(Flow))
     left: defaultdict[Place, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
     left_usd: Fraction = NONE
+    #: Of that, what is dust.
+    dust: defaultdict[Place, Fraction] = field(default_factory=lambda: defaultdict(Fraction))
+    dust_usd: Fraction = NONE
+    #: What was said of its position before it ended: opened, or reduced.
+    said: Event | None = None
     late: defaultdict[Place, Flow] = field(default_factory=lambda: defaultdict(Flow))
     closed: Event | None = None
     ended: bool = False
@@ -106,6 +114,8 @@ class Pairs:
             # What a venue closed by force has happened, and risks no more.
             quantity = NONE if event.get("reason") == "liquidated" else number(event["quantity"])
             self._reserve(event, quantity * max(limits) * self._usd(buy))
+        else:
+            self._postings.same("reserved_usd", NONE)
 
     def _on_transaction_opened(self, event: Event) -> None:
         legs = event["legs"]
@@ -120,6 +130,8 @@ class Pairs:
         pair = self.pairs[event["pair_id"]] = Pair(event, legs, {leg: Flow() for leg in legs}, before)
         if pair.is_entry:
             self.trades[event["trade_id"]] = Trade(event["symbol"])
+        else:
+            self.trades[event["trade_id"]].exits.append(pair)
         return pair
 
     def _reserve(self, event: Event, usd: Fraction) -> None:
@@ -157,6 +169,7 @@ class Pairs:
         self._postings.same("fees_usd", fees)
         self._postings.tell()
         self._postings.post(event["symbol"], pnl, fees)
+        self._check_net(pair)
         self.outcomes[event["kind"], event["outcome"]] += 1
         trade.pnl_usd, trade.fees_usd = trade.pnl_usd + pnl, trade.fees_usd + fees
         trade.left_usd += pair.left_usd
@@ -165,8 +178,42 @@ class Pairs:
         for venue, flow in pair.taken.items():
             if flow.net or flow.cash or flow.fees:
                 self._postings.problem(f"traded {float(flow.net)} at {venue} of what was left there, untold")
+        if pair.said is not None:
+            self._check_realised(pair.said, trade.pnl_usd / self._usd(pair.legs[0]))
         self._count(pair, trade, pnl)
         trade.is_over = held is None
+
+    def _check_net(self, pair: Pair) -> None:
+        """Hold what a pair says that it bought, sold and left as dust against its fills and its dust."""
+        if pair.is_loop:
+            home, cross = pair.flows[pair.legs[0]].net, pair.flows[pair.legs[1]].net
+            is_bought = pair.opened["legs"][0]["side"] == "buy"
+            bought, sold = (home, -cross) if is_bought else (cross, -home)
+            dust = abs(pair.dust[pair.legs[0]])
+        else:
+            bought, sold = (pair.flows[leg].net for leg in self._sides(pair))
+            sold, dust = -sold, max(map(abs, pair.dust.values()), default=NONE)
+        self._postings.same("bought", bought)
+        self._postings.same("sold", sold)
+        self._postings.same("dust", dust)
+        self._postings.same("dust_value_usd", pair.dust_usd)
+
+    def _check_realised(self, said: Event, realised: Fraction) -> None:
+        """Hold what a position says that its trade has realised against that; ``realised`` in what it is counted in.
+
+        What is closed at once has also realised what it would have kept, which its opening doesn't say.
+        """
+        if said["type"] == "position_opened" and said["trade_id"] not in self._holdings.positions:
+            realised -= number(said["cash"]) - number(said["fees"])
+        if number(said["realised"]) != realised:
+            self._postings.problem(f"ends what said realised {said['realised']}, which is {float(realised)}")
+
+    @staticmethod
+    def _sides(pair: Pair) -> tuple[Place, Place]:
+        """Return where a pair of two legs buys, and where it sells."""
+        buy = next(leg for leg in pair.legs if leg[1] == _buy_venue(pair.opened))
+        (sell,) = (leg for leg in pair.legs if leg != buy)
+        return buy, sell
 
     def _count(self, pair: Pair, trade: Trade, pnl: Fraction) -> None:
         """Count what won and lost: closed trades, and entries that came to something without a position."""
@@ -197,6 +244,7 @@ class Pairs:
         self._postings.same("fees_usd", trade.fees_usd)
         self._postings.residuals_usd -= change
         trade.due_usd = trade.due_fees_usd = NONE
+        self._check_exit_prices(event, trade)
         if event["pair_id"] != order.event["pair_id"] or event["had_position"] != trade.entered:
             self._postings.problem("corrects another trade than the order is of")
         if not trade.entered:
@@ -228,8 +276,7 @@ class Pairs:
     @staticmethod
     def _late_sides(pair: Pair) -> tuple[Flow, Flow]:
         """Return what an entry bought and sold in all."""
-        buy = next(leg for leg in pair.legs if leg[1] == _buy_venue(pair.opened))
-        (sell,) = (leg for leg in pair.legs if leg != buy)
+        buy, sell = Pairs._sides(pair)
         return pair.in_all(buy), pair.in_all(sell)
 
     def _check_quantities(self, pair: Pair, held: Fraction) -> None:
@@ -289,19 +336,24 @@ class Pairs:
             is_bought = pair.opened["legs"][0]["side"] == "buy"
             around = min(home.net, -cross.net) if is_bought else min(cross.net, -home.net)
             self._postings.same("quantity", around)
-            prices = [number(event["buy_price"]), number(event["sell_price"])]
-            cash = fees = NONE  # it is closed in the same step
+            prices = self._loop_prices(pair)
+            cash = sum((flow.cash for _, flow in self._money(pair)), NONE)
+            fees = sum((flow.fees for _, flow in self._money(pair)), NONE)
         else:
             buys, sells = self._late_sides(pair)
             if trade.paired is None:
                 self._postings.same("quantity", min(buys.net, -sells.net))
             prices = [average(buys.buy_value, buys.bought), average(sells.sell_value, sells.sold)]
-            self._postings.same("buy_price", prices[0])
-            self._postings.same("sell_price", prices[1])
             cash = cut(sells.sell_value, quantity, sells.sold) - cut(buys.buy_value, quantity, buys.bought)
             fees = cut(sells.sell_fees, quantity, sells.sold) + cut(buys.buy_fees, quantity, buys.bought)
-            self._postings.same("cash", cash)
-            self._postings.same("fees", fees)
+        for key, amount in zip(("buy_price", "sell_price", "cash", "fees"), (*prices, cash, fees), strict=True):
+            self._postings.same(key, amount)
+        if trade.paired is None:
+            pair.said = event
+        else:
+            kept = NONE if pair.holds else cash - fees
+            self._postings.same("realised", trade.pnl_usd / self._usd(pair.legs[0]) - kept)
+        trade.opened = event
         position = Position(
             event["symbol"],
             event["buy_venue"],
@@ -311,9 +363,22 @@ class Pairs:
             fees,
             max(prices),
             self._usd(pair.legs[0]),
+            event["ts_ns"],
         )
         self._holdings.positions[event["trade_id"]] = position
         self._postings.same("exposure_usd", position.exposure_usd)
+
+    @staticmethod
+    def _loop_prices(pair: Pair) -> list[Fraction]:
+        """Return at which averages it bought and sold what went around, the one way over the bridge."""
+        prices = []
+        for leg, place in zip(pair.opened["legs"], pair.legs, strict=True):
+            flow = pair.flows[place]
+            is_buy = leg["side"] == "buy"
+            value, quantity = (flow.buy_value, flow.bought) if is_buy else (flow.sell_value, flow.sold)
+            prices.append(average(value, quantity))
+        direct, through = prices[0], prices[1] * prices[2]
+        return [direct, through] if pair.opened["legs"][0]["side"] == "buy" else [through, direct]
 
     def _on_position_reduced(self, event: Event) -> None:
         held = self._holdings.positions[event["trade_id"]]
@@ -322,17 +387,36 @@ class Pairs:
             amount: Fraction = getattr(held, key)
             setattr(held, key, amount - cut(amount, held.quantity - rest, held.quantity))
             self._postings.same(key, getattr(held, key))
-        held.quantity = rest
+        held.quantity, held.since_ns = rest, event["ts_ns"]
         self._postings.same("exposure_usd", held.exposure_usd)
+        self._flying(event).said = event
 
     def _on_position_closed(self, event: Event) -> None:
         del self._holdings.positions[event["trade_id"]]
         trade = self.trades[event["trade_id"]]
+        assert trade.opened is not None
+        self._postings.same("quantity", number(trade.opened["quantity"]))
+        for side in ("buy", "sell"):
+            self._postings.same(f"entry_{side}_price", number(trade.opened[f"{side}_price"]))
+        if event["opened_at_ns"] != trade.opened["ts_ns"]:
+            self._postings.problem(f"was opened at {trade.opened['ts_ns']}, and says {event['opened_at_ns']}")
+        self._check_exit_prices(event, trade)
         if trade.paired is not None and not trade.paired.holds:  # its entry had ended before
             trade.paired.closed, trade.is_over = event, True
             self._count(trade.paired, trade, NONE)
         else:
             self._flying(event).closed = event
+
+    def _check_exit_prices(self, event: Event, trade: Trade) -> None:
+        """Hold what exits say that they bought and sold at against what they did, on average."""
+        bought = sold = Flow()
+        for pair in trade.exits:
+            buy, sell = self._sides(pair)
+            bought, sold = bought.plus(pair.in_all(buy)), sold.plus(pair.in_all(sell))
+        for side, quantity, value in (("buy", bought.bought, bought.buy_value), ("sell", sold.sold, sold.sell_value)):
+            said = optional(event, f"exit_{side}_price")
+            if said != (average(value, quantity) if quantity else None):
+                self._postings.problem(f"says exit_{side}_price {said}, of {float(quantity)} worth {float(value)}")
 
     def _flying(self, event: Event) -> Pair:
         """Return the pair of a trade that is in flight."""

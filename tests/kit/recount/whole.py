@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 from recount.equity import Equity
 from recount.exact import NONE, Event
@@ -12,8 +13,10 @@ from recount.holding import Holdings
 from recount.ledger import Ledger
 from recount.left import Left
 from recount.listing import Listings
+from recount.moved import Moved
 from recount.pairs import Pairs
 from recount.postings import Postings
+from recount.sent import Sent
 
 __all__ = ["Recount", "recount"]
 
@@ -29,6 +32,11 @@ _USES = (
 )
 
 
+class Books(Protocol):
+    def apply(self, event: Event) -> None:
+        """Count an event."""
+
+
 class Recount:
     """``problems``: what events say of themselves, and that isn't so."""
 
@@ -39,15 +47,27 @@ class Recount:
         self.postings = Postings()
         self.pairs = Pairs(self.listings, self.holdings, self.postings)
         self.left = Left(self.listings, self.holdings, self.postings, self.pairs)
+        self.moved = Moved(self.listings, self.postings)
+        self.sent = Sent(self.listings, self.postings, self.pairs)
         self.equity = Equity(self.listings, self.ledger, self.holdings)
         self.funnel = Funnel()
+        self._books: Sequence[Books] = (
+            self.listings,
+            self.ledger,
+            self.moved,
+            self.pairs,
+            self.left,
+            self.sent,
+            self.equity,
+            self.funnel,
+        )
         self.peak_exposure_usd = self.drawdown_usd = self._highest = NONE
         self.last_ns = 0
 
     def apply(self, event: Event) -> None:
         self.last_ns = event["ts_ns"]
         self.postings.begin(event)
-        for books in (self.listings, self.ledger, self.pairs, self.left, self.equity, self.funnel):
+        for books in self._books:
             books.apply(event)
         if event["type"] in _USES:
             self.peak_exposure_usd = max(self.peak_exposure_usd, self.exposure_usd)
