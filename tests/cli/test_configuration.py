@@ -159,6 +159,20 @@ def test_check_shows_what_would_run_and_trades_nothing(trioarb: CommandLine) -> 
     assert not list(ran.folder.iterdir())
 
 
+def test_check_shows_small_steps_at_a_glance_and_what_makers_pay(trioarb: CommandLine) -> None:
+    maker = SPREAD.with_name("maker_taker.toml")
+    shown = trioarb("check", KIMCHI).out
+    fees = json.loads(trioarb("check", maker, "--json").out)["symbols"]["BTCUSDT"]
+
+    assert "1e-8" in shown
+    assert "0.00000001" not in shown
+    said = trioarb("check", maker).out
+    assert "10/1" in said
+    assert "Two fees: that of what takes, and that of what rests." in said
+    assert "Two fees" not in trioarb("check", SPREAD).out
+    assert {venue: one["maker_fee_bps"] for venue, one in fees.items()} == {"a": "1", "b": "4"}
+
+
 def test_check_says_how_contracts_are_margined_and_what_is_paid_for_holding_them(trioarb: CommandLine) -> None:
     basis = SPREAD.with_name("basis.toml")
     said = trioarb("check", basis).out

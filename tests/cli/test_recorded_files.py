@@ -280,6 +280,23 @@ def test_prices_finer_than_the_tick_are_traded_by_one_that_fits_or_warned_of(tri
     assert 'exchanges.left.instruments.BTCUSDT.tick_size = "0.0000000001" would fit' in ran.warnings
 
 
+def test_prices_that_floats_have_reckoned_are_to_be_rounded(trioarb: CommandLine) -> None:
+    """Nobody has a tick of 1e-14."""
+    reckoned = [
+        (ts_ns, venue, symbol, bid * 1.1, 5.0, ask * 1.1, 5.0)
+        for ts_ns, venue, symbol, bid, _, ask, _ in ROWS
+        if bid is not None and ask is not None
+    ]
+    write(trioarb.folder / "quotes.parquet", reckoned)
+    (trioarb.folder / "c.toml").write_text(CONFIG)
+
+    ran = trioarb.run("c.toml", "--set=exchanges.*.tick_size=0.01")
+
+    assert "don't lie on the tick size 0.01" in ran.warnings
+    assert "round the prices to the tick before they are played" in ran.warnings
+    assert "would fit" not in ran.warnings
+
+
 def test_an_edge_too_good_to_be_true_is_warned_of_once_and_never_traded(
     recorded: Callable[[Iterable[Row]], Ran],
 ) -> None:

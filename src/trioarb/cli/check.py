@@ -134,6 +134,7 @@ def _symbols(campaign: Campaign) -> dict[str, Any]:
                 "min_notional": _text(instrument.rules.min_notional),
                 "min_quantity": _text(instrument.rules.min_quantity),
                 "taker_fee_bps": text(instrument.taker_fee_bps),
+                "maker_fee_bps": text(instrument.maker_fee_bps),
                 "status": instrument.status.value,
             }
             for venue, instrument in task.market.instruments.items()
@@ -268,6 +269,9 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
             console.print(f"{venue}{of}: {one['described']}", soft_wrap=True)
             console.print(f"  of a position's value {one['initial_margin_bps']} bps to open it", soft_wrap=True)
     console.print(_rules(plan["symbols"]))
+    rules = [one for by_venue in plan["symbols"].values() for one in by_venue.values()]
+    if any(one["maker_fee_bps"] != one["taker_fee_bps"] for one in rules):
+        console.print("Two fees: that of what takes, and that of what rests.")
     for line in _tick_lines(plan["symbols"]):
         console.print(line, soft_wrap=True)
     for symbol, keys in plan["overrides"].items():
@@ -286,7 +290,10 @@ def _rules(symbols: dict[str, Any]) -> Table:
     for symbol, venues in symbols.items():
         alike: dict[tuple[str, ...], list[str]] = {}
         for venue, rules in venues.items():
-            shown = rules | {"tick_size": _short(rules["tick_size"])}
+            shown = rules | {"tick_size": _short(rules["tick_size"]), "lot_size": _small(rules["lot_size"])}
+            maker = shown.pop("maker_fee_bps")
+            if maker != rules["taker_fee_bps"]:
+                shown["taker_fee_bps"] = f"{rules['taker_fee_bps']}/{maker}"
             alike.setdefault(tuple(rule or "none" for rule in shown.values()), []).append(venue)
         for number, (rules, names) in enumerate(alike.items()):
             table.add_row("" if number else symbol, ", ".join(names), *rules)
@@ -296,9 +303,16 @@ def _rules(symbols: dict[str, Any]) -> Table:
 def _short(tick_size: str | None) -> str | None:
     """Return price steps that differ with the price as their first and last one."""
     if tick_size is None or _AND not in tick_size:
-        return tick_size
+        return _small(tick_size)
     steps = [one.split()[0] for one in tick_size.split(_AND)]
     return f"{steps[0]} to {steps[-1]}"
+
+
+def _small(step: str | None) -> str | None:
+    """Return a step of a millionth or less as 1e-8, which can be read at a glance."""
+    if step is None or not step.startswith("0.00000"):
+        return step
+    return f"{Decimal(step).normalize():e}".replace("e-0", "e-")
 
 
 def _tick_lines(symbols: Mapping[str, Any]) -> Iterator[str]:

@@ -339,6 +339,10 @@ def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
         task.note_event()
 
 
+#: No venue's prices have more.
+_MOST_DECIMALS = 12
+
+
 def _tick_warnings(world: World) -> list[str]:
     """Warn of recorded prices that lie between the steps in which a venue takes orders."""
     warnings: list[str] = []
@@ -352,10 +356,14 @@ def _tick_warnings(world: World) -> list[str]:
             if tick is None:
                 continue  # a table of steps is the venue's own, and no rule is none that prices could break
             if _decimals(step) > _decimals(tick):
+                remedy = (
+                    f'exchanges.{venue}.instruments.{symbol}.tick_size = "{text(step)}" would fit'
+                    if _decimals(step) <= _MOST_DECIMALS
+                    else "so many come of reckoning with floats: round the prices to the tick before they are played"
+                )
                 warnings.append(
                     f"{symbol} at {venue}: its prices have {_decimals(step)} decimals and don't lie on the tick size "
-                    f"{text(tick)}: orders at them are rounded in our favour, and may never fill; "
-                    f'exchanges.{venue}.instruments.{symbol}.tick_size = "{text(step)}" would fit'
+                    f"{text(tick)}: orders at them are rounded in our favour, and may never fill; {remedy}"
                 )
     return warnings
 
