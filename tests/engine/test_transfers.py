@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from recompute import check
 from recount import differences, recount
+from venue_memory import Told, contradictions, venue_lines
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec
 from trioarb.builtin.paper import PaperExchange
@@ -222,6 +223,20 @@ def test_a_transfer_that_a_crash_met_leaves_and_arrives_once(
     ids = [one.event.transfer_id for one in records if isinstance(one.event, model.TransferArrived)]
     assert ids
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("spoil", ["forgotten", "twice", "another amount"])
+def test_what_a_venue_remembers_otherwise_than_the_journal_is_noticed(tmp_path: Path, spoil: str) -> None:
+    place = Place(tmp_path, config(), [(0, 200, DEAR)])
+    _, records = place.run()
+    told, venues = Told(records), venue_lines(place.journal)
+    assert not list(contradictions(told, venues))
+
+    lines = next(lines for lines in venues.values() if any(line["type"] == "moved" for line in lines))
+    number, moved = next((number, line) for number, line in enumerate(lines) if line["type"] == "moved")
+    other = {**moved, "amount": str(Decimal(moved["amount"]) + Decimal("1e-8"))}
+    lines[number : number + 1] = {"forgotten": [], "twice": [moved, moved], "another amount": [other]}[spoil]
+    assert list(contradictions(told, venues))
 
 
 # What is told

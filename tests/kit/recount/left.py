@@ -175,6 +175,9 @@ class Left:
         if abs(number(event["amount"]) - due) > _CHARGE_ROUNDED:
             self._postings.problem(f"moves {event['amount']}, and {float(due)} are due")
         position = self._holdings.positions.get(event.get("trade_id") or "")
+        place = event["symbol"], event["venue"]
+        if any(place in pair.legs for pair in self._pairs.pairs.values() if not pair.ended):
+            return  # its venue may have traded what isn't told yet
         if position is not None and event["kind"] == "funding" and position.since_ns <= event["charged_at_ns"]:
             held = position.quantity if position.buy_venue == event["venue"] else -position.quantity
             if quantity != held:
