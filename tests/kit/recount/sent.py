@@ -15,6 +15,7 @@ __all__ = ["Sent"]
 _BPS = 10_000
 #: Margins are rounded up here.
 _MARGIN_STEP = Fraction(1, 10**8)
+_FEE_STEP = Fraction(1, 10**8)
 _EDGE_ROUNDED = Fraction(1, 2 * 10**6)
 _OPENS = ("leg", "hedge")
 
@@ -129,9 +130,23 @@ class Sent:
             self._postings.problem(f"fills {float(order.filled)} of {order.event['quantity']}")
         if limit and (price > limit if event["side"] == "buy" else price < limit):
             self._postings.problem(f"fills at {event['price']}, worse than {order.event['limit_price']}")
+        if order.event["purpose"] != "liquidation" and not order.event.get("post_only"):
+            self._check_fee(event)
         if order.event["purpose"] == "liquidation":
             quantity = number(event["quantity"])
             self._account({"quantity": quantity, "value": quantity * price, "fees": number(event["fee"])})
+
+    def _check_fee(self, event: Event) -> None:
+        """Compute the fee of who takes; one in an asset of its own is rounded up, and worth as much at that moment."""
+        quantity, fee = number(event["quantity"]), number(event["fee"])
+        rate = self._listings.fee_bps(event["symbol"], event["venue"]) / _BPS
+        value = quantity * number(event["price"])
+        if event["fee_asset"] in (event["base"], event["quote"]):
+            self._postings.same("fee", (quantity if event["fee_asset"] == event["base"] else value) * rate)
+        elif fee and event.get("fee_value") is not None:
+            worth = number(event["fee_value"])
+            if not 0 <= worth - value * rate < _FEE_STEP * worth / fee:
+                self._postings.problem(f"takes a fee worth {float(worth)} instead of {float(value * rate)}")
 
     def _on_order_cancelled(self, event: Event) -> None:
         order = self._pairs.orders[event["client_order_id"]]
