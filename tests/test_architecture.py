@@ -109,7 +109,10 @@ def test_the_core_imports_no_default_plugin() -> None:
 
 
 #: Names of settings that name something of an instrument, a fill or a file, too.
-CORE_WORDS = {"tick_size", "lot_size", "min_notional", "taker_fee_bps", "balances", "fee_asset", "path"}
+CORE_WORDS = {
+    *("tick_size", "lot_size", "min_notional", "maker_fee_bps", "taker_fee_bps"),
+    *("balances", "fee_asset", "path"),
+}
 
 
 def test_the_core_names_no_setting_of_a_default_plugin() -> None:

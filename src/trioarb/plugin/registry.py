@@ -159,7 +159,7 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
 def _sources(extra: Mapping[str, object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
     points = entry_points(group=hookspec.PROJECT)
     # A distribution reads its metadata anew whenever it is asked: once for all its plugins is enough.
-    names = {dist: _named(dist) for dist in {point.dist for point in points}}
+    names = {dist: _named(dist) for dist in dict.fromkeys(point.dist for point in points)}
     for point in sorted(points, key=lambda point: (names[point.dist], point.name)):
         yield f"{point.name} = {point.value}", names[point.dist], point.load
     for name, module in extra.items():
