@@ -11,6 +11,7 @@ from contextlib import closing
 from threading import get_ident
 from typing import Any
 
+import attrs
 import trio
 
 from trioarb.errors import MarketDataError, PluginFault
@@ -253,7 +254,7 @@ class CheckedGuard(GuardTier):
         self.polls = self._has_poll and not self.polls_marks
         self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
         self._inner = inner
-        self._where = where
+        self._where = attrs.evolve(where, names=())
         #: How many events `poll` tripped since it last tripped none.
         self._polled = 0
 
@@ -312,7 +313,7 @@ class _CheckedStrategy(Strategy):
         self.holds = answer.is_a(inner.holds, bool, "holds")
         self.triangles = answer.check_triangles(inner.triangles, holds=self.holds)
         self._inner = inner
-        self._where = where
+        self._where = attrs.evolve(where, names=())
 
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
         try:

@@ -56,12 +56,16 @@ class Calls:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Where:
-    """Whose call it is: the table's key, the plugin's name, and the symbol of a strategy."""
+    """Whose call it is: the table's key, the plugin's name, and the symbol of a strategy.
+
+    ``names``: the errors of ours that what is called may raise; any other one of them is the plugin's fault, too.
+    """
 
     key: str
     plugin: str
     calls: Calls
     about: str = ""
+    names: tuple[type[TrioarbError], ...] = (TrioarbError,)
 
     def __str__(self) -> str:
         return f"[{self.key}]: plugin {self.plugin!r}" + (f" ({self.about})" if self.about else "")
@@ -85,7 +89,7 @@ class Where:
             return PluginFault(f"{self}: {method} raised {describe(own)}") if others else self.error(method, first)
         if isinstance(error, Nonsense):
             return PluginFault(f"{self}: {method} returned {error}")
-        if isinstance(error, TrioarbError):
+        if isinstance(error, (PluginFault, *self.names)):
             return self._named(error)
         return PluginFault(f"{self}: {method} raised {describe(error)}")
 

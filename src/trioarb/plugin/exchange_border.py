@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+import attrs
 import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
@@ -40,14 +41,16 @@ class CheckedExchange(Exchange):
             borrow_bps = answer.check_amount(borrow_bps, "borrow_bps_per_day", at_least=ZERO)
         self.borrow_bps_per_day = borrow_bps
         self._inner = inner
-        self._where = where
+        #: Before anything is traded an error may say more: what the user can mend.
+        self._listing = where
+        self._where = attrs.evolve(where, names=(VenueError,))
         self._venue = venue
         self._instruments: dict[str, Instrument] = {}
         # A subclass that has a `place` of its own must not be passed by.
         self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "place"), 1)
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
-        with trio.move_on_after(self._where.calls.seconds), self._where.call("instruments"):
+        with trio.move_on_after(self._where.calls.seconds), self._listing.call("instruments"):
             found = answer.check_instruments(await self._inner.instruments(listings), self._venue, listings)
             answer.check_contracts(found, self.account)
             self._instruments = {**self._instruments, **found}
