@@ -12,7 +12,7 @@ import pytest
 import wired_plugins
 from command import CommandLine
 
-from trioarb.api import ExchangeSpec, Order, OrderRejected, Side
+from trioarb.api import ExchangeSpec, Offer, Order, OrderRejected, Side
 from trioarb.cli.opened import without_orders
 from trioarb.plugin.registry import load_plugins
 
@@ -100,6 +100,15 @@ def test_check_online_opens_everything_and_sends_nothing(wired: CommandLine) -> 
     assert sorted(noted(wired)) == ["exchange a", "market of a", "market of b", "source"]
 
 
+def test_check_online_knows_what_a_venue_takes(wired: CommandLine) -> None:
+    """A strategy that needs more than immediate orders is no error where the venue has them."""
+    quoted = ("--set", "strategy.plugin=maker_taker", "--set", "strategy.maker=a")
+
+    ran = wired("check", "wire.toml", "--online", *quoted)
+
+    assert ran.code == 0, ran.err
+
+
 def test_symbols_opens_everything(wired: CommandLine) -> None:
     ran = wired("symbols", "wire.toml")
 
@@ -167,4 +176,6 @@ async def test_an_exchange_that_is_looked_at_refuses_orders(tmp_path: Path, monk
             with pytest.raises(OrderRejected):
                 await exchange.place(order)
             assert await exchange.balances() == {"BTC": Decimal(50)}
+            assert exchange.offers == {Offer.GTC, Offer.POST_ONLY}
+            assert not exchange.grants_inventory
     assert noted(CommandLine(folder=tmp_path)) == ["exchange a", "order at a", "exchange a"]

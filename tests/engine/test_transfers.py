@@ -169,7 +169,8 @@ def test_a_withdrawal_of_which_nothing_is_known_is_not_made(capsys: pytest.Captu
     assert capsys.readouterr().out.count("withdrawals.a.BTC") == 1
 
 
-def test_a_venue_that_is_not_simulated_is_refused() -> None:
+@pytest.mark.parametrize("name", ["a", "market"])
+def test_a_venue_that_is_not_simulated_is_refused(name: str) -> None:
     @asynccontextmanager
     async def open_real(settings: PaperSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
         yield PaperExchange(settings, context)
@@ -177,14 +178,15 @@ def test_a_venue_that_is_not_simulated_is_refused() -> None:
     real = plugin_of(ExchangeSpec(name="real", doc="a venue", settings=PaperSettings, open=open_real, live=True))
     table = config()
     table["session"] = {"loop_interval_ms": 0}
-    table["exchanges"]["a"]["plugin"] = "real"
+    table["exchanges"][name] = table["exchanges"].pop("a") | {"plugin": "real"}
+    table["withdrawals"] = {}
     plugins = load_plugins({"market": scripted_market(tapes(1)), "venue": real})
 
     with pytest.raises(ConfigError) as refused:
         load_table(table, plugins)
     (problem,) = refused.value.problems
     assert problem.key == "transfers.simulate"
-    assert 'exchange plugin "real" in [exchanges.a]' in problem.message
+    assert f'exchange plugin "real" in [exchanges.{name}]' in problem.message
     assert "never withdraws" in problem.message
 
 

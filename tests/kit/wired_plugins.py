@@ -27,6 +27,7 @@ from trioarb.api import (
     MarketContext,
     MarketData,
     MarketDataSpec,
+    Offer,
     Order,
     OrderRejected,
     OrderReport,
@@ -79,6 +80,9 @@ class WireFeed(Feed):
 
 
 class WireExchange(Exchange):
+    offers = frozenset({Offer.GTC, Offer.POST_ONLY})
+    grants_inventory = False
+
     def __init__(self, settings: WireExchangeSettings, venue: str) -> None:
         self._settings = settings
         self._venue = venue

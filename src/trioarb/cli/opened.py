@@ -93,6 +93,9 @@ class _Observed(Exchange):
         self.account = exchange.account
         self.max_borrow_usd = exchange.max_borrow_usd
         self.borrow_bps_per_day = exchange.borrow_bps_per_day
+        self.offers = exchange.offers
+        self.grants_inventory = exchange.grants_inventory
+        self.simulates_transfers = exchange.simulates_transfers
         self._exchange = exchange
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:

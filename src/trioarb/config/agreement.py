@@ -73,7 +73,7 @@ def real_withdrawals(tables: Tables, live: Mapping[str, str]) -> Iterator[Proble
     """Yield why nothing can be moved: a campaign or a venue that isn't simulated. ``live`` is as in `real_time`."""
     if not tables.transfers.simulate:
         return
-    venues = {key: what for key, what in live.items() if key.startswith("exchanges.") and ".market" not in key}
+    venues = {key: what for key, what in live.items() if _is_of_exchange(key)}
     real = next(iter(venues.items()), None)
     if tables.session.mode is Mode.PAPER and real is None:
         return
@@ -85,6 +85,11 @@ def real_withdrawals(tables: Tables, live: Mapping[str, str]) -> Iterator[Proble
         allowed="false, or paper venues only",
         remedy="trioarb plan prints what would have to be moved",
     )
+
+
+def _is_of_exchange(key: str) -> bool:
+    """Return whether a plugin's table is that of an exchange, or of one that it wraps; not of its market data."""
+    return key.startswith("exchanges.") and ".market" not in key.removeprefix("exchanges.")
 
 
 def late_answers(config: Config) -> Iterator[str]:
