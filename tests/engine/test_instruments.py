@@ -187,6 +187,8 @@ def test_other_rules_hold_from_then_on() -> None:
         ({"taker_fee_bps": Decimal(9)}, "other fees of AAAUSDT"),
         ({"venue": "a"}, "AAAUSDT.venue"),
         ({"status": "halted"}, "AAAUSDT.status"),
+        ({"quote": "KRW"}, "other assets of AAAUSDT"),
+        ({"base": None}, "AAAUSDT.base"),
     ],
 )
 def test_a_change_that_can_not_be_is_refused_where_it_is_told(change: dict[str, Any], said: str) -> None:
@@ -195,3 +197,11 @@ def test_a_change_that_can_not_be_is_refused_where_it_is_told(change: dict[str, 
     assert result.of_type("instrument_changed") == []
     assert result.exit_code == 1
     assert said in result.campaign.error
+
+
+def test_what_counts_as_what_is_not_the_venues_to_say() -> None:
+    result = run((5, {"counts_as": "KRW", **HALT}))
+
+    (changed,) = result.of_type("instrument_changed")
+    assert "counts_as" not in changed
+    assert violations(result.records) == []

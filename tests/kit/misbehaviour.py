@@ -139,6 +139,8 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "rules.min_quantity": _NUMBERS[1:],
         "status": ("None", "text"),
         "fee_asset": _TEXTS[1:],
+        "quote": ("None", "ESC"),
+        "counts_as": ("text", "an object"),
     },
     "balances": {"USDT": _NUMBERS},
     "orders": {
@@ -168,7 +170,14 @@ _FIELDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "largest.base": _NUMBERS[1:],
         "largest.entry_bps": ("negative", "text"),
     },
-    "listings": {"symbol": _TEXTS, "quote": _TEXTS, "volume_24h_quote": _NUMBERS[1:]},
+    "listings": {
+        "symbol": _TEXTS,
+        "quote": _TEXTS,
+        "volume_24h_quote": _NUMBERS[1:],
+        "price_step": _NUMBERS[1:],
+        "venue_quote": _TEXTS[1:],
+        "venue_name": _TEXTS[1:],
+    },
 }
 
 #: Answers that are right: no misbehaviour.

@@ -52,10 +52,13 @@ class Changes:
     def _change(self, instrument: Instrument) -> None:
         symbol, venue = instrument.symbol, instrument.venue
         before = self.instruments.get(symbol, {}).get(venue)
-        if before is not None and before.counts_as is not None:
-            instrument = attrs.evolve(instrument, counts_as=before.counts_as)
-        if before is None or before == instrument or self._record is None:
+        if before is None or self._record is None:
             return
+        instrument = attrs.evolve(instrument, counts_as=before.counts_as)  # which the configuration says, not the venue
+        if before == instrument:
+            return
+        if (before.base, before.quote) != (instrument.base, instrument.quote):
+            raise PluginFault(f"[exchanges.{venue}]: changed was given other assets of {symbol}; they never change")
         if (before.maker_fee_bps, before.taker_fee_bps) != (instrument.maker_fee_bps, instrument.taker_fee_bps):
             raise PluginFault(f"[exchanges.{venue}]: changed was given other fees of {symbol}; they stay while it runs")
         if (before.contract is None) != (instrument.contract is None):

@@ -44,7 +44,8 @@ class Instrument:
     """A symbol as one venue lists it. Fees in basis points of the traded quote value.
 
     ``fee_asset``: what they are taken in, where that is known and neither base nor quote.
-    ``counts_as``: the quote asset of the symbol, where this one's is another; its prices are converted for it.
+    ``counts_as``: the quote asset of the symbol, where this one's is another; its prices are converted for it. The
+    engine fills it in, as the configuration says (``same_as``): an exchange plugin leaves it out.
 
     A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again. ``contract``: it is a perpetual
     contract, and what is held of it is no base asset.

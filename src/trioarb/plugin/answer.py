@@ -219,6 +219,11 @@ def check_listings(value: object) -> Sequence[Listing]:
         _name(listing.quote, f"{where}.quote")
         if listing.volume_24h_quote is not None:
             check_amount(listing.volume_24h_quote, f"{where}.volume_24h_quote", at_least=ZERO)
+        if listing.price_step is not None:
+            _factor(listing.price_step, f"{where}.price_step", above=ZERO)
+        for name in ("venue_quote", "venue_name"):
+            if getattr(listing, name) is not None:
+                _name(getattr(listing, name), f"{where}.{name}")
     return listings
 
 
@@ -260,6 +265,8 @@ def check_instruments(value: object, venue: str, listings: Sequence[Listing]) ->
         for name, known in (("symbol", symbol), ("base", listing.base), ("quote", listing.quote)):
             if getattr(instrument, name) != known:
                 raise _nonsense(f"{symbol}.{name}", getattr(instrument, name), repr(known))
+        if instrument.counts_as is not None:
+            raise _nonsense(f"{symbol}.counts_as", instrument.counts_as, "None: the key same_as says that")
     return instruments
 
 
@@ -269,7 +276,8 @@ def check_instrument(value: object, venue: str, symbol: str = "") -> Instrument:
     symbol = symbol or _name(instrument.symbol, "symbol")
     if instrument.venue != venue:
         raise _nonsense(f"{symbol}.venue", instrument.venue, repr(venue))
-    _name(instrument.native_id, f"{symbol}.native_id")
+    for name in ("native_id", "base", "quote"):
+        _name(getattr(instrument, name), f"{symbol}.{name}")
     check_rules(instrument.rules, f"{symbol}.rules")
     is_a(instrument.status, InstrumentStatus, f"{symbol}.status")
     if instrument.fee_asset is not None:
