@@ -1338,7 +1338,7 @@ _PLUGIN = (
         name="an error that the contract doesn't name",
         promise="**Whatever a plugin raises, answers or leaves out**",
         file="src/trioarb/plugin/call.py",
-        text="        if isinstance(error, (PluginFault, *self.names)):",
+        text="        if isinstance(error, TrioarbError) and isinstance(error, (PluginFault, *self.names)):",
         instead="        if isinstance(error, TrioarbError):",
         tests=(f"{_ODD}test_a_misbehaviour[Exchange.order raises another's error]",),
     ),

@@ -44,7 +44,7 @@ from trioarb.model.fx import FxState
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.order import Order, OrderUpdate, Purpose, Side, TimeInForce
+from trioarb.model.order import Order, OrderReport, OrderUpdate, Purpose, Side, TimeInForce
 from trioarb.model.trade import ExitReason, Opportunity, PairKind, PairOutcome, Position
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.trades import OpenOrder, PairFlows, Trades
@@ -224,7 +224,7 @@ class Executor:
         is_quoted = any(one.rests for one in flight.unanswered.values())
         await self._finish(flight, self._quoter.withdraw if is_quoted else self._sender.ask_all)
 
-    async def learn(self, market: Market, order: OpenOrder, turn: int) -> None:
+    async def learn(self, order: OpenOrder, turn: int) -> None:
         """Ask once what became of an order that its pair ended without; record what is learnt, and what it changes.
 
         ``turn`` orders those that are asked about together. Cancellation leaves everything as it is.
@@ -232,14 +232,10 @@ class Executor:
         submitted = order.submitted
         if submitted.rests:
             await self._sender.cancel(order_of(submitted))
-        report = await self._sender.ask_once(market, order_of(submitted))
+        report = await self._sender.ask_once(order_of(submitted))
         await self._time.turn(Turn.VENUE.order(symbol=submitted.symbol, venue=submitted.venue, number=3 + turn))
-        if report is None or submitted.client_order_id not in self._trades.orders:
-            return
-        try:
-            self._hear(order, OrderUpdate.of(report))
-        except VenueError as error:
-            structlog.get_logger("trioarb.execution").warning("order not known yet", error=str(error))
+        if report is not None and submitted.client_order_id in self._trades.orders:
+            self._hear_answer(order, report)
 
     def hear(self, venue: str, update: OrderUpdate) -> bool:
         """Record what a venue says by itself of an order, and what that changes; return whether it is one of ours.
@@ -258,9 +254,11 @@ class Executor:
 
     async def ask(self, order: OpenOrder) -> bool:
         """Ask once what became of an order that was acknowledged; record it, and return whether the venue knew."""
-        report = await self._sender.ask_once(self._markets[order.submitted.symbol], order_of(order.submitted))
-        if report is None:
-            return False
+        report = await self._sender.ask_once(order_of(order.submitted))
+        return report is not None and self._hear_answer(order, report)
+
+    def _hear_answer(self, order: OpenOrder, report: OrderReport) -> bool:
+        """Record what a venue answers of an order; return whether that can be, by what was heard before."""
         try:
             self._hear(order, OrderUpdate.of(report))
         except VenueError as error:

@@ -105,7 +105,7 @@ class Reconciler:
             for turn, order in enumerate(self._trades.late_orders):
                 if self._executor.is_sending(order.submitted.client_order_id):
                     continue
-                nursery.start_soon(self._executor.learn, self._markets[order.submitted.symbol], order, turn)
+                nursery.start_soon(self._executor.learn, order, turn)
 
     async def foreign_orders(self, venue: str, since_ns: int | None = None) -> Sequence[Order]:
         """Return the orders that a venue knows and the journal doesn't, without those that were returned last time.

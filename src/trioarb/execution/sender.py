@@ -22,7 +22,6 @@ from trioarb.model.trade import PairKind
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.state.funds import funds_needed
 from trioarb.state.trades import OpenOrder, Trades
-from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import Bell, CampaignTime, Turn, seconds_to_ns
 
 __all__ = ["Sender", "intent_of", "not_sent"]
@@ -192,7 +191,7 @@ class Sender:
             if is_asked and streams:
                 await self._hear_on(flight, order, min(until_ns, self._time.now_ns() + self._leg_timeout_ns // 2))
             if order_id in flight.unanswered:
-                report = await self.ask_once(flight.market, order)
+                report = await self.ask_once(order)
                 await self._time.turn(turn)
                 if report is not None:
                     self._conclude_asked(flight, order, report)
@@ -281,7 +280,7 @@ class Sender:
         """Ask what became of an order that has no last word, until it has one or the time for it is over."""
         until_ns, pause_ns = self._time.now_ns() + self._leg_timeout_ns, 0
         while order.client_order_id in flight.unanswered:
-            report = await self._ask_in_time(flight.market, order, until_ns, pause_ns)
+            report = await self._ask_in_time(order, until_ns, pause_ns)
             await self._time.turn(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
             if report is None:
                 return
@@ -299,13 +298,13 @@ class Sender:
         for order in tuple(flight.unanswered.values()):
             until_ns, pause_ns = self._time.now_ns() + self._leg_timeout_ns, 0
             while order.client_order_id in flight.unanswered:
-                report = await self._ask_in_time(flight.market, order, until_ns, pause_ns)
+                report = await self._ask_in_time(order, until_ns, pause_ns)
                 if report is None:
                     break
                 self._conclude_asked(flight, order, report)
                 pause_ns = self._retry_ns
 
-    async def ask_once(self, market: Market, order: Order, *, again: bool = False) -> OrderReport | None:
+    async def ask_once(self, order: Order, *, again: bool = False) -> OrderReport | None:
         """Ask the venue what became of an order; ``None``: it doesn't know now.
 
         An order that never reached the venue comes back as a rejection. ``again``: the log has warned of it a moment
@@ -323,7 +322,7 @@ class Sender:
         say("order not known yet", order=order.client_order_id, venue=order.venue, error=problem)
         return None
 
-    async def _ask_in_time(self, market: Market, order: Order, until_ns: int, pause_ns: int) -> OrderReport | None:
+    async def _ask_in_time(self, order: Order, until_ns: int, pause_ns: int) -> OrderReport | None:
         """Ask the venue what became of an order, after a pause, until it knows; ``None``: time ran out."""
         turn = Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=1)
         with trio.CancelScope(deadline=self._time.deadline(until_ns)):
@@ -331,7 +330,7 @@ class Sender:
                 await self._time.sleep(pause_ns, turn)
             again = False
             while True:
-                report = await self.ask_once(market, order, again=again)
+                report = await self.ask_once(order, again=again)
                 if report is not None:
                     return report
                 again = True

@@ -89,7 +89,7 @@ class Where:
             return PluginFault(f"{self}: {method} raised {describe(own)}") if others else self.error(method, first)
         if isinstance(error, Nonsense):
             return PluginFault(f"{self}: {method} returned {error}")
-        if isinstance(error, (PluginFault, *self.names)):
+        if isinstance(error, TrioarbError) and isinstance(error, (PluginFault, *self.names)):
             return self._named(error)
         return PluginFault(f"{self}: {method} raised {describe(error)}")
 
