@@ -381,7 +381,7 @@ def check_liquidations(value: object, instruments: Mapping[str, Instrument]) -> 
 
 
 def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:
-    """Return what is owned by asset; only a margin account may owe."""
+    """Return what is owned by asset; a spot account can't owe anything."""
     balances = dict(islice(is_a(value, Mapping).items(), _MOST_ASSETS + 1))
     if len(balances) > _MOST_ASSETS:
         raise Nonsense(f"more than {_MOST_ASSETS:,} assets; leave out those of which nothing is owned")
@@ -392,7 +392,7 @@ def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:
 
 
 def check_report(value: object, order: Order | None, instrument: Instrument | None) -> OrderReport:
-    """Return a final report, its reason made printable; held against ``order`` and ``instrument``, if known."""
+    """Return a report, its reason made printable; held against ``order`` and ``instrument``, if known."""
     report = is_a(value, OrderReport)
     fills = tuple(_items(report.fills, "fills"))
     reason = _text(report.reason, "reason")

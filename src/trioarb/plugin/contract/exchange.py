@@ -46,7 +46,7 @@ class Exchange(ABC):
     charging: bool
     #: Whether `liquidations` tells of contracts that were closed by force; true where a class has it.
     liquidating: bool
-    #: How often both are asked while something is held: each second of simulated venues.
+    #: How often both are asked while something is held; a simulated venue may want each second.
     charge_every_seconds: int = 60
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
@@ -186,12 +186,16 @@ class Exchange(ABC):
         return None
 
     def answer(self, order: Order) -> OrderReport:
-        """Return the final report of an order whose time has come; raises what `place` raises."""
+        """Return what `place` would have, of an order whose time has come; raises what that raises."""
         raise VenueError("this exchange plugin doesn't say when it answers")
 
     @abstractmethod
     async def order(self, client_order_id: str) -> OrderReport | None:
-        """Return the final report of an order, or ``None`` if the venue never got it and never will.
+        """Return an order as it stands now, with every fill that it ever had; ``None``: the venue never got it, and
+        never will.
+
+        With the status OPEN it is asked about again. ``None`` is believed, and the order is over: only the venue's own
+        "no such order", at a time at which it can't arrive any more, is one; anything else is a `VenueError`.
 
         Raises:
             VenueError: not known now; it will be asked again.
@@ -231,12 +235,15 @@ class ExchangeContext:
     ``follow(symbol, told)`` has ``told`` called at each quote of it that is accepted here (``None``: no more), for a
     simulated venue where an order rests; it costs the symbol that quotes are skipped.
 
+    ``seed`` is the session's, for whatever is drawn. ``fx``: USD for one unit of the quote assets, as of now.
+    ``latency_factor``: by how much a simulated venue's latencies are to be multiplied.
+
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
     there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
     ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
     (halted, trading), from now on; before the campaign has begun, too. Fees can't change. ``fee_price(asset,
     quote)`` is what an asset in which fees are taken is worth in a quote asset, by the campaign's own prices.
-    ``aliases``: what assets are called here that the venue calls otherwise; listings have our names.
+    ``aliases``: our names of assets by the venue's own, where these are others; listings have ours.
     """
 
     venue: str

@@ -40,6 +40,9 @@ class QuoteSink(Protocol):
     ) -> None:
         """Take a quote, or a book: its best level, and with ``levels`` those beyond.
 
+        A price or size that is NaN or 0 withdraws its side. So with NaN for all four nothing is entered or left here
+        until the next quote: what a feed says whose book has a gap, or of a symbol that has fallen silent.
+
         ``received_ns``: campaign time at which it came, which is not ahead of now by a minute or more. ``venue_ts_ns``:
         the venue's own time of it, Unix nanoseconds, if the venue says one. It goes into recordings, as it is; nothing
         is decided by it, so it may run backwards.
