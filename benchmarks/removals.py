@@ -616,6 +616,25 @@ _TRADE = (
         ),
     ),
     Removal(
+        name="doubts before sizes",
+        promise="**Nothing is entered where prices can't be right**",
+        file="src/trioarb/engine/symbol.py",
+        text="            if rule is not None:\n                funnel",
+        instead="            if rule is not None and False:\n                funnel",
+        tests=(
+            "tests/risk/test_price_ratio.py::test_a_ratio_that_stays_puts_the_route_into_quarantine_with_one_warning",
+            "tests/risk/test_price_ratio.py::test_a_route_on_which_no_order_can_be_sized_is_put_there_as_well",
+        ),
+    ),
+    Removal(
+        name="quotes that are doubted",
+        promise="**Nothing is entered where prices can't be right**",
+        file="src/trioarb/engine/symbol.py",
+        text="if self._quoted is not None and self._quoted.is_on(path.route):",
+        instead="if False:",
+        tests=(f"{_QUOTES}test_an_order_does_not_rest_while_the_prices_that_it_is_made_of_are_doubted",),
+    ),
+    Removal(
         name="near liquidation",
         promise="**No entry brings contracts near their liquidation**",
         file="src/trioarb/builtin/guard_global.py",

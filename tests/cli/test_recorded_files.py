@@ -297,19 +297,25 @@ def test_prices_that_floats_have_reckoned_are_to_be_rounded(trioarb: CommandLine
     assert "would fit" not in ran.warnings
 
 
+@pytest.mark.parametrize("cheap", [100.0, 0.0001], ids=["an order could be sized", "none could"])
 def test_an_edge_too_good_to_be_true_is_warned_of_once_and_never_traded(
-    recorded: Callable[[Iterable[Row]], Ran],
+    recorded: Callable[[Iterable[Row]], Ran], cheap: float
 ) -> None:
-    """What the right venue calls BTC is another coin, of three times the price."""
-    rows = [one for ms in range(0, 900, 20) for one in (row(ms, "LEFT", 100.0, 100.1), row(ms + 9, "RIGHT", 301, 302))]
+    """What the right venue calls BTC is another coin, of three times the price, or of three million times."""
+    left = cheap, round(cheap * 1.001, 7)
+    rows = [one for ms in range(0, 900, 20) for one in (row(ms, "LEFT", *left), row(ms + 9, "RIGHT", 301, 302))]
 
     ran = recorded(rows)
 
     assert ran.code == 0
     assert not ran.summary["trades"]
-    assert ran.summary["funnel"]["BTCUSDT"]["sized"] > 20
+    assert ran.summary["funnel"]["BTCUSDT"]["over_threshold"] > 20
+    assert ran.summary["funnel"]["BTCUSDT"]["sized"] == 0
+    denied_there = ran.summary["decisions"]["by_rule"]["symbol.edge_too_good"]
+    assert ran.summary["not_sized"]["symbols"]["BTCUSDT"] == {"symbol.edge_too_good": denied_there}
     (denied,) = {(one["tier"], one["rule"], one["limit"]) for one in ran.of_type("decided")}
     assert denied == ("symbol", "edge_too_good", "500 bps")
     assert ran.warnings.count("symbol.edge_too_good") == 1
     (line,) = (line for line in ran.warnings.splitlines() if "edge_too_good" in line)
-    assert "symbol=BTCUSDT value=20045.883744 bps, from left to right limit=500 bps" in line
+    edge = {100.0: "20045.883744", 0.0001: "30045873744.404343"}[cheap]
+    assert f"symbol=BTCUSDT value={edge} bps, from left to right limit=500 bps" in line

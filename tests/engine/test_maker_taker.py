@@ -118,6 +118,22 @@ def test_an_order_rests_until_it_fills_and_is_hedged_at_once() -> None:
     assert result.of_type("position_closed")[0]["reason"] == "once"
 
 
+def test_an_order_does_not_rest_while_the_prices_that_it_is_made_of_are_doubted() -> None:
+    """Twice they are apart for too long, and it is said once."""
+    apart, together = (104.4, 104.6, 50.0), (100.0, 100.4, 50.0)
+    changes = {"b": [(0, *apart), (7, *together), (9, *apart)]}
+    result = run(changes, seconds=20, more={"guards.symbol.price_ratio_seconds": 5}, requote_bps=50)
+
+    check(result)
+    withdrawn = [seconds_of(result, one) for one in result.of_type("order_cancelled")]
+    assert [one for one in withdrawn if 5 <= one < 5.3]
+    assert 14 <= withdrawn[-1] < 14.3
+    placed = [seconds_of(result, one) for one in orders(result)]
+    assert not [at for at in placed if 5 <= at < 7 or at >= 14]
+    assert len(result.of_type("guard_tripped")) == 1
+    assert not result.of_type("order_filled")
+
+
 def test_each_partial_fill_is_hedged_as_it_comes() -> None:
     result = run({"a": [(3, 100.0, 100.2, 1.0), (3.25, 100.0, 100.4, 50.0), (4, 100.0, 100.2, 50.0)]})
 

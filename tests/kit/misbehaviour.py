@@ -188,6 +188,7 @@ _RIGHT = {
     "batches": {"None"},
     "order": {"None"},
     "check": {"None"},
+    "doubt": {"None"},
     "entry": {"None"},
     "exit": {"None"},
     "entry_from_bps": {"a float"},
@@ -421,6 +422,9 @@ class _Guard(GuardTier):
             limit=f"{most}",
             largest=OrderSize(usd=most),
         )
+
+    def doubt(self, route: Any, edge_bps: float, now_ns: int) -> None:
+        pass
 
     def apply(self, record: Any) -> None:
         pass

@@ -288,6 +288,7 @@ class Books:
         self._sized: dict[str, int] = {}
         #: By symbol and venues: how often a route was decided on, and what was counted of it last.
         self._decided_on: Counter[tuple[str, str, str]] = Counter()
+        self._doubted: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
         self._counted: dict[tuple[str, str, str], Event] = {}
         self._marked: set[str] = set()
         self._stopped = False
@@ -474,6 +475,9 @@ class Books:
             self._problem("counts a try that was neither sized nor not")
         if event["final"] and event["sized"] != self._decided_on[key]:
             self._problem(f"counts {event['sized']} sized, but {self._decided_on[key]} were decided on")
+        for rule, count in self._doubted[key].items():
+            if event["final"] and event["not_sized"].get(rule) != count:
+                self._problem(f"counts {event['not_sized'].get(rule)} not sized by {rule}, but {count} were doubted")
 
     def _on_symbol_quarantined(self, event: Event) -> None:
         pass
@@ -484,11 +488,10 @@ class Books:
     # Decisions
 
     def _on_decided(self, event: Event) -> None:
-        answer, symbol = event["answer"], event["symbol"]
+        answer = event["answer"]
         self.decisions[answer] += 1
         if "buy_venue" in event:
-            self._routed[symbol] += 1
-            self._decided_on[symbol, event["buy_venue"], event["sell_venue"]] += 1
+            self._count_route(event, event, 1)
         if answer == "ALLOW":
             self._allowed = event
             if "rule" in event or "tier" in event:
@@ -510,9 +513,16 @@ class Books:
             self._problem("repeats nothing")
         self.decisions[event["answer"]] += event["count"]
         self.by_rule[f"{event['tier']}.{event['rule']}"] += event["count"]
-        self._routed[event["symbol"]] += event["count"]
         if first is not None:
-            self._decided_on[first["symbol"], first["buy_venue"], first["sell_venue"]] += event["count"]
+            self._count_route(first, event, event["count"])
+
+    def _count_route(self, decided: Event, event: Event, count: int) -> None:
+        key = decided["symbol"], decided["buy_venue"], decided["sell_venue"]
+        if "quantity" in decided:
+            self._routed[event["symbol"]] += count
+            self._decided_on[key] += count
+        else:
+            self._doubted[key][f"{decided['tier']}.{decided['rule']}"] += count
 
     def _on_markets_marked(self, event: Event) -> None:
         """What prices say of losses is the verification's."""

@@ -117,8 +117,8 @@ def test_over_the_threshold_but_not_sized(run: Callable[..., Any], overrides: li
 def test_what_is_too_good_to_be_true_is_said_so_before_its_size(run: Callable[..., Any]) -> None:
     text = advice(run("strategy.order_size_usd=1", "guards.symbol.max_edge_bps=11"))
 
-    assert "no order could be sized" in text
-    assert "beyond guards.symbol.max_edge_bps = 11: two coins may share the ticker" in text
+    assert "none was sized: symbol.edge_too_good denied" in text
+    assert "which comes from guards.symbol.max_edge_bps = 11. Two coins may share the ticker" in text
     assert "order_size_usd" not in text, "a larger order would not help"
 
 

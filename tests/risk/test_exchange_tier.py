@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from asking import ask
+from checked import checked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -73,7 +74,7 @@ class Desk:
             journal=self.journal,
             trades=self.trades,
             marks=Marks(Exposure(), self.trades),
-            tiers={"exchange": self.tier},
+            tiers={"exchange": checked("exchange", self.tier)},
             max_concurrent_pairs=100,
         )
         self.guards = guards

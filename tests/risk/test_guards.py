@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from trioarb.builtin.guard_portfolio import PortfolioSettings, PortfolioTier
 from trioarb.builtin.guard_symbol import SymbolSettings, SymbolTier
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, PairEnded, PairOpened, PositionClosed, PositionOpened, ResidualLeft
-from trioarb.model.trade import ExitReason, PairKind, PairOutcome
+from trioarb.model.trade import ExitReason, OrderSize, PairKind, PairOutcome, Sighting
 from trioarb.risk.guards import Guards
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
@@ -703,6 +703,73 @@ def test_max_concurrent_pairs_counts_entries_in_flight() -> None:
     assert desk.answer() == "DENY engine.max_concurrent_pairs"
     desk.unwind(second, 0)
     assert desk.answer() == "ALLOW"
+
+
+# What is doubted before it is sized
+
+
+class Doubting(GuardTier):
+    """Doubts routes as it was told, and allows whatever is sized."""
+
+    def __init__(self, says: Callable[[], Refusal | None]) -> None:
+        self.says = says
+
+    def doubt(self, route: Route, edge_bps: float, now_ns: int) -> Refusal | None:
+        return self.says()
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> None:
+        return None
+
+
+def doubted(desk: Desk, edge_bps: float = 12.0) -> str | None:
+    route = Route(symbol=BTC, buy_venue="a", sell_venue="b")
+    seen = Sighting(route=route, edge_bps=Decimal(str(edge_bps)), ask=Decimal(1), bid=Decimal(2))
+    return desk.guards.doubt(route, edge_bps, desk.now_ns, sight=lambda: seen)
+
+
+def test_what_is_doubted_is_a_denial_without_a_size_and_repeats_are_counted() -> None:
+    desk = Desk(symbol=calm(max_edge_bps=Decimal(100)))
+
+    assert doubted(desk) is None
+    assert [doubted(desk, 101.5) for _ in range(3)] == ["symbol.edge_too_good"] * 3
+    (denied,) = desk.recorded(Decided)
+    assert (denied.answer, denied.tier, denied.rule) == (Answer.DENY, "symbol", "edge_too_good")
+    assert (denied.value, denied.limit) == ("101.5 bps", "100 bps")
+    assert (denied.edge_bps, denied.ask, denied.bid) == (Decimal("101.5"), 1, 2)
+    assert (denied.quantity, denied.notional_usd) == (None, None)
+    desk.guards.flush([BTC])
+    assert [one.count for one in desk.recorded(event.DecisionsRepeated)] == [2]
+    (tripped,) = desk.recorded(event.GuardTripped)
+    assert tripped.value == "101.5 bps, from a to b"
+
+
+def test_an_edge_beyond_all_numbers_is_doubted() -> None:
+    desk = Desk()
+    assert doubted(desk, float("inf")) == "symbol.edge_too_good"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refusal(answer=Answer.STOP, rule="doubt", value="1", limit="0"),
+        Refusal(answer=Answer.REDUCE, rule="doubt", value="1", limit="0", largest=OrderSize(usd=Decimal(1))),
+        Refusal(answer=Answer.DENY, rule="doubt", value="1", limit="0", largest=OrderSize(usd=Decimal(1))),
+        "no",
+    ],
+    ids=["stop", "reduce", "a size", "text"],
+)
+def test_who_doubts_can_only_deny(answer: Any) -> None:
+    desk = Desk(more={"odd": Doubting(lambda: answer)})
+    assert doubted(desk) == "odd.error"
+
+
+def test_who_fails_to_doubt_denies() -> None:
+    def fail() -> None:
+        raise ValueError("no idea")
+
+    desk = Desk(more={"odd": Doubting(fail)})
+    assert doubted(desk) == "odd.error"
+    assert desk.answer() == "ALLOW", "it lost nothing of its state"
 
 
 # How answers are recorded

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
 from trioarb.api import SECOND_NS
 from trioarb.model.event import Decided
+from trioarb.model.trade import Answer
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
 from trioarb.verify.verification import Verifier
 
 _RULE = "price_ratio"
 
 
-def run(ratio: Callable[[int], float], *, venues: str = "ab", spread: float = 1.0001, **symbol: Any) -> CampaignResult:
+def run(
+    ratio: Callable[[int], float],
+    *,
+    venues: str = "ab",
+    spread: float = 1.0001,
+    strategy: dict[str, Any] | None = None,
+    **symbol: Any,
+) -> CampaignResult:
     """Venue b quotes so many times what the others do, by the second."""
     config = two_venues()
     config["session"]["max_runtime_seconds"] = 120
     config["exchanges"] = dict.fromkeys(venues, config["exchanges"]["a"])
-    config["strategy"] = {"exit_bps": -12, "max_holding_seconds": 2}
+    config["strategy"] = {"exit_bps": -12, "max_holding_seconds": 2, **(strategy or {})}
     config["guards"] |= {"symbol": {"cooldown_seconds": 3, "circuit_breaker_loss_count": 0, **symbol}}
     config["guards"]["portfolio"] = {"max_symbol_allocation_pct": 1}
 
@@ -58,19 +67,54 @@ def test_a_spread_that_eats_the_edge_up_does_not_hide_the_ratio() -> None:
     assert max(entries(result)) < 30
 
 
+def test_a_route_on_which_no_order_can_be_sized_is_put_there_as_well() -> None:
+    result = run(lambda second: 1.04, strategy={"order_size_usd": 1})
+
+    assert not entries(result)
+    (tripped,) = result.of_type("guard_tripped")
+    assert tripped["value"].startswith("1.0400 (104.0052 / 100.005) for 30 s")
+    (final,) = (one for one in result.of_type("funnel_counted") if one["final"])
+    doubted = final["not_sized"].pop("symbol.price_ratio")
+    assert doubted == result.refusals["symbol.price_ratio"] > 50
+    assert final["not_sized"] == {"order_size.below_minimum": final["over_threshold"] - doubted}
+    (route,) = (one for one in result.of_type("route_counted") if one["final"] and one["over_threshold"])
+    assert route["not_sized"]["symbol.price_ratio"] == doubted
+    (denied,) = result.of_type("decided")
+    assert "quantity" not in denied
+    assert (denied["ask"], denied["bid"]) == ("100.01", "104")
+
+
+def forged(result: CampaignResult, of: str, **fields: Any) -> list[str]:
+    """Return what verify finds wrong, if the first answer of a rule says something else."""
+    records = list(result.records)
+    index = next(at for at, one in enumerate(records) if isinstance(one.event, Decided) and one.event.rule == of)
+    other = replace(records[index].event, **fields)
+    verifier = Verifier()
+    verifier.fold([*records[:index], records[index]._replace(event=other), *records[index + 1 :]])
+    return [one.what for one in verifier.result().violations]
+
+
 def test_verify_computes_the_ratio_again() -> None:
-    records = list(run(lambda second: 1.04).records)
-    index = next(at for at, one in enumerate(records) if isinstance(one.event, Decided) and one.event.rule == _RULE)
+    result = run(lambda second: 1.04)
 
-    def found(value: str) -> list[str]:
-        forged = replace(records[index].event, value=value)
-        verifier = Verifier()
-        verifier.fold([*records[:index], records[index]._replace(event=forged), *records[index + 1 :]])
-        return [one.what for one in verifier.result().violations]
-
-    assert not found("1.0400 (104.0052 / 100.005) for 30 s")
+    assert not forged(result, _RULE, value="1.0400 (104.0052 / 100.005) for 30 s")
     for value in ("1.0500 (104.0052 / 100.005) for 30 s", "1.0100 (101.005 / 100.005) for 30 s"):
-        assert "isn't one of its prices" in found(value)[0]
+        assert "isn't one of its prices" in forged(result, _RULE, value=value)[0]
+
+
+def test_verify_computes_an_edge_that_is_too_good_again() -> None:
+    """It is that of the prices beside it, less taker fees; and each denial counts among what was not sized."""
+    result, rule = run(lambda second: 1.06), "edge_too_good"
+    decided = next(one for one in result.of_type("decided") if one["rule"] == rule)
+    edge = Decimal(decided["edge_bps"])
+
+    assert not forged(result, rule)
+    assert "isn't its own" in forged(result, rule, value=f"{edge + 1} bps")[0]
+    assert "isn't its own" in forged(result, rule, limit=f"{edge} bps")[0]
+    other = edge + Decimal("0.00001")
+    assert "its prices have an edge of" in forged(result, rule, edge_bps=other, value=f"{other} bps")[0]
+    assert "DENY to what was not sized" in " ".join(forged(result, rule, answer=Answer.STOP))
+    assert "of this stretch, but" in " ".join(forged(result, rule, rule="edge_too_bad"))
 
 
 def test_a_ratio_that_comes_and_goes_is_an_opportunity() -> None:

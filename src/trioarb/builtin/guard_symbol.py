@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import attrs
@@ -31,6 +32,7 @@ from trioarb.api import (
     PositiveMoney,
     Record,
     Refusal,
+    Route,
     Seconds,
     event,
     floor_to,
@@ -110,7 +112,7 @@ class _State:
 class SymbolTier(GuardTier):
     """A result is a closed trade, or an entry that was unwound at a price; PnL below zero is a loss.
 
-    How long prices have been apart is seen at opportunities: beyond the ratio there is one at every evaluation. It
+    How long prices have been apart is seen where a route is wanted: beyond the ratio it is at every evaluation. It
     begins anew when a campaign is resumed.
     """
 
@@ -125,14 +127,17 @@ class SymbolTier(GuardTier):
         self._states = defaultdict[str, _State](_State)
         self._states.update((symbol, _State()) for symbol in context.symbols)
 
+    def doubt(self, route: Route, edge_bps: float, now_ns: int) -> Refusal | None:
+        limits = self._limits(route.symbol)
+        if edge_bps > limits.max_edge_bps:
+            value = text(Decimal(f"{edge_bps:.6f}")) if isfinite(edge_bps) else str(edge_bps)
+            return _deny(_TOO_GOOD, f"{value} bps", f"{text(limits.max_edge_bps)} bps")
+        return self._apart(route, edge_bps, limits, now_ns)
+
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         symbol = opportunity.route.symbol
         limits = self._limits(symbol)
         state = self._states[symbol]
-        if opportunity.edge_bps > limits.max_edge_bps:
-            return _deny(_TOO_GOOD, f"{text(opportunity.edge_bps)} bps", f"{text(limits.max_edge_bps)} bps")
-        if (apart := self._apart(opportunity, limits, state, now_ns)) is not None:
-            return apart
         if state.open_until_ns is not None and now_ns < state.open_until_ns:
             return _deny(_BREAKER, f"open for {(state.open_until_ns - now_ns) / SECOND_NS:.3f} s", "closed")
         if state.last_allowed_ns is not None:
@@ -182,13 +187,12 @@ class SymbolTier(GuardTier):
         largest = OrderSize(base=floor_to(left, _LEAST))
         return Refusal(answer=Answer.REDUCE, rule="imbalance", value=value, limit=limit, largest=largest)
 
-    def _apart(self, opportunity: Opportunity, limits: SymbolSettings, state: _State, now_ns: int) -> Refusal | None:
+    def _apart(self, route: Route, edge_bps: float, limits: SymbolSettings, now_ns: int) -> Refusal | None:
         """Refuse a route whose prices have been too far apart for too long."""
-        route = opportunity.route
-        venues = route.buy_venue, route.sell_venue
+        state, venues = self._states[route.symbol], (route.buy_venue, route.sell_venue)
         cheap, dear = self._risk.mid(route.symbol, route.buy_venue), self._risk.mid(route.symbol, route.sell_venue)
         # Without a middle to be compared, what the route earns stands for it.
-        ratio = dear / cheap if cheap and dear else 1 + opportunity.edge_bps / BPS
+        ratio = dear / cheap if cheap and dear else 1 + edge_bps / float(BPS)
         if ratio <= limits.max_price_ratio:
             state.apart.pop(venues, None)
             return None

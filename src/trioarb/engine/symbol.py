@@ -517,32 +517,41 @@ class SymbolTask:
                 return
 
     def _try_path(self, path: Path, edge: float, now_ns: int) -> bool:
-        """Enter on a route if it is wanted, can be sized and is allowed; say whether no other needs to be tried."""
+        """Enter on a route if it is wanted, not doubted, can be sized and is allowed; say whether no other needs to be
+        tried."""
         wanted = self.strategy.entry(path.route, edge, now_ns)
         if wanted is None:
             return False
-        is_busy, decider = self._is_busy, self._decider
+        self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
+        is_busy, decider, market, guards = self._is_busy, self._decider, self.market, self._parts.guards
+        funnel = self._funnel.of_route(path.route)
+        funnel.over_threshold += 1
+        doubt = market.doubt(path.route, now_ns) if market.rates else None
+        if doubt is None:
+            rule = guards.doubt(
+                path.route, edge, now_ns, sight=lambda: market.with_rates(decider.sight(path, edge), now_ns)
+            )
+            if rule is not None:
+                funnel.not_sized[rule] += 1
+                if self._quoted is not None and self._quoted.is_on(path.route):
+                    self._quoted.withdraw()
+                return False
         found = decider.entry(path, wanted, is_busy=is_busy)
         if wanted.quoting is not None and now_ns < self._quoted_ns + wanted.quoting.least_ns and not is_busy:
             found = NotSized("quoted_lately")
-        self._has_news = True  # a strategy that wanted an entry may want the next one from another edge on
-        funnel = self._funnel.of_route(path.route)
-        funnel.over_threshold += 1
         if isinstance(found, NotSized):
             funnel.not_sized[found.reason] += 1
             return is_busy
         funnel.sized += 1
-        executor, market, doubt = self._parts.executor, self.market, None
+        executor = self._parts.executor
         if market.rates:
-            found, doubt = market.with_rates(found, now_ns), market.doubt(found, now_ns)
+            found = market.with_rates(found, now_ns)
 
         def resize(largest: OrderSize) -> Opportunity | NotSized:
             smaller = decider.size(path, wanted.no_more_than(largest))
             return smaller if isinstance(smaller, NotSized) else market.with_rates(smaller, now_ns)
 
-        decision, allowed = self._parts.guards.decide(
-            found, now_ns, pair_id=executor.next_pair_id, resize=resize, doubt=doubt
-        )
+        decision, allowed = guards.decide(found, now_ns, pair_id=executor.next_pair_id, resize=resize, doubt=doubt)
         if decision.answer is Answer.ALLOW:
             if allowed.quoting is None:
                 self._work = executor.open_entry(allowed, holds=self.strategy.holds)

@@ -12,6 +12,7 @@ from trioarb.execution.flight import Flight
 from trioarb.execution.pair import Send, Withdraw
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.model.event import TransactionOpened
+from trioarb.model.market import Route
 from trioarb.model.order import Order, Purpose
 from trioarb.time.campaign_time import Bell, CampaignTime
 
@@ -30,6 +31,11 @@ class Quoted:
     bell: Bell
     placed_ns: int = 0
     is_withdrawn: bool = False
+
+    def is_on(self, route: Route) -> bool:
+        """Return whether it enters on a route."""
+        opened = self.opened
+        return (opened.symbol, opened.buy_venue, opened.sell_venue) == (route.symbol, route.buy_venue, route.sell_venue)
 
     def withdraw(self) -> None:
         """Have it cancelled, whatever the market says."""

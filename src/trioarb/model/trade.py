@@ -195,6 +195,22 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     fx: FxUsed | None = None
 
 
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """A route that the strategy wants to enter, as it is seen before it is sized.
+
+    ``edge_bps`` is that of the best prices, absent where it is beyond all numbers. ``ask`` stands at the buy venue,
+    ``bid`` at the sell venue; a loop has neither. ``fx``: by which rates they were compared, if by any.
+    """
+
+    route: Route
+    edge_bps: Decimal | None
+    ask: Decimal | None = None
+    ask_size: Decimal | None = None
+    bid: Decimal | None = None
+    bid_size: Decimal | None = None
+    fx: FxUsed | None = None
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed.
 

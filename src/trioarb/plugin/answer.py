@@ -532,10 +532,24 @@ def check_refusal(value: object, asked: Opportunity) -> Refusal:
         _check_largest(value.largest, asked)
     elif value.largest is not None:
         raise _nonsense("largest", value.largest, f"None, since the answer is {value.answer.value}")
-    refused, limit = _text(value.value, "value"), _text(value.limit, "limit")
-    if (refused, limit) == (value.value, value.limit):
-        return value
-    return Refusal(answer=value.answer, rule=value.rule, value=refused, limit=limit, largest=value.largest)
+    return _printable(value)
+
+
+def check_doubt(value: object) -> Refusal:
+    """Return why prices can't be relied on, its texts made printable."""
+    if not isinstance(value, Refusal) or value.answer is not Answer.DENY:
+        raise _nonsense("", value, "a Refusal with DENY, or None")
+    _name(value.rule, "rule")
+    if value.largest is not None:
+        raise _nonsense("largest", value.largest, "None, since the answer is DENY")
+    return _printable(value)
+
+
+def _printable(refusal: Refusal) -> Refusal:
+    refused, limit = _text(refusal.value, "value"), _text(refusal.limit, "limit")
+    if (refused, limit) == (refusal.value, refusal.limit):
+        return refusal
+    return Refusal(answer=refusal.answer, rule=refusal.rule, value=refused, limit=limit, largest=refusal.largest)
 
 
 def _check_largest(value: object, asked: Opportunity) -> None:

@@ -243,13 +243,15 @@ class _CheckedSource(SymbolSource):
 
 
 class CheckedGuard(GuardTier):
-    """A tier. ``polls``: whether it wants to be asked without an event; methods that it doesn't have want nothing."""
+    """A tier. ``polls``: whether it wants to be asked without an event, ``doubts``: whether it says what it thinks of
+    prices; methods that it doesn't have want nothing."""
 
     def __init__(self, inner: GuardTier, where: Where) -> None:
         kind = type(inner)
         self.folds = frozenset() if kind.apply is GuardTier.apply else _kinds(inner.folds, "folds")
         self.reacts = frozenset() if kind.react is GuardTier.react else _kinds(inner.reacts, "reacts")
         self.polls_marks = answer.is_a(inner.polls_marks, bool, "polls_marks")
+        self.doubts = kind.doubt is not GuardTier.doubt
         self._has_poll = kind.poll is not GuardTier.poll
         self.polls = self._has_poll and not self.polls_marks
         self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
@@ -264,6 +266,13 @@ class CheckedGuard(GuardTier):
             return refusal if refusal is None else answer.check_refusal(refusal, opportunity)
         except BaseException as error:
             self._where.fail("check", error)
+
+    def doubt(self, route: Route, edge_bps: float, now_ns: int) -> Refusal | None:
+        try:
+            refusal = self._inner.doubt(route, edge_bps, now_ns)
+            return refusal if refusal is None else answer.check_doubt(refusal)
+        except BaseException as error:
+            self._where.fail("doubt", error)
 
     def apply(self, record: Record) -> None:
         try:

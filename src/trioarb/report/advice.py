@@ -16,6 +16,8 @@ from trioarb.report.report import Report
 
 __all__ = ["advise"]
 
+#: Rules that deny what may be another coin of the same ticker.
+_COINS = frozenset({"edge_too_good", "price_ratio"})
 _ENDLESS = re.compile(r"-?[0-9]+\.[0-9]{12,}")
 
 
@@ -104,10 +106,13 @@ def _below_threshold(report: Report, fresh: int, positive: int) -> Iterator[str]
 def _not_sized(report: Report, over: int) -> Iterator[str]:
     config, opened = report.config, report.statistics.opened
     reason, count = _most(not_sized_total(report.statistics))
-    yield f"{over:,} edges passed the threshold, and no order could be sized, {count:,} times because of {reason}."
-    if doubt := _too_good(report, _hindered(report, reason)):
-        yield doubt
+    if reason in report.statistics.by_rule:
+        yield f"{over:,} edges passed the threshold, and none was sized: {reason} denied {count:,} of them."
+        yield _measured(report, reason)
+        if reason.rpartition(".")[2] in _COINS:
+            yield _two_coins(report, _hindered(report, reason))
         return
+    yield f"{over:,} edges passed the threshold, and no order could be sized, {count:,} times because of {reason}."
     match reason.split("."):
         case ["balance", venue, asset, *_] if venue in config.exchanges:
             concerns = ["balance", "inventory"] if _is_base(report, venue, asset) else ["balance"]
@@ -153,15 +158,21 @@ def _not_sized(report: Report, over: int) -> Iterator[str]:
 
 
 def _denied(report: Report, sized: int) -> Iterator[str]:
-    rule, count = _most(report.statistics.by_rule)
+    # What was doubted before is none of them.
+    rule, count = _most(report.statistics.by_rule - not_sized_total(report.statistics))
+    yield f"{sized:,} opportunities were sized, and the guards allowed none; {rule} denied {count:,} of them."
+    yield _measured(report, rule)
+
+
+def _measured(report: Report, rule: str) -> str:
+    """Say what a rule measured last, and where its limit comes from."""
     tier, _, name = rule.partition(".")
     found = rule_keys(report.config, tier, name)
-    yield f"{sized:,} opportunities were sized, and the guards allowed none; {rule} denied {count:,} of them."
     last = report.statistics.denied.get(rule)
     measured = "It has a limit"
     if last is not None:
         measured = f"It last recorded {_brief(str(last.value))} against a limit of {_brief(str(last.limit))}"
-    yield f"{measured}, which comes from {listed(found)}." if found else f"{measured}; see [guards.{tier}]."
+    return f"{measured}, which comes from {listed(found)}." if found else f"{measured}; see [guards.{tier}]."
 
 
 def _never_filled(report: Report, allowed: int) -> Iterator[str]:
@@ -205,18 +216,13 @@ def _hindered(report: Report, reason: str) -> str:
     return max(statistics.universe, key=lambda symbol: not_sized_of(statistics, symbol)[reason])
 
 
-def _too_good(report: Report, symbol: str) -> str:
-    """Say that a symbol's edges are beyond what guards believe, if they are; guards see only what was sized."""
+def _two_coins(report: Report, symbol: str) -> str:
     highest = report.highest_edge_bps(symbol)
-    for table in report.config.guards:
-        most = value_of(table, "edge_too_good")
-        if isinstance(most, Decimal) and highest is not None and highest > most:
-            return (
-                f"Edges of {symbol} went up to {highest:,.0f} bps, beyond {listed(keys(table, 'edge_too_good'))}: two "
-                "coins may share the ticker, or a price is wrong; leave it out (universe.blacklist), or tell the coins "
-                "apart (exchanges.NAME.aliases)."
-            )
-    return ""
+    up_to = "" if highest is None else f", whose edges went up to {highest:,.0f} bps"
+    return (
+        f"Two coins may share the ticker {symbol}{up_to}, or a price is wrong: leave it out (universe.blacklist), or "
+        "tell the coins apart (exchanges.NAME.aliases)."
+    )
 
 
 def _smallest(report: Report, reason: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import structlog
@@ -15,7 +15,7 @@ from trioarb.journal.fold import Fold
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped, Record
 from trioarb.model.market import Route
-from trioarb.model.trade import Answer, Opportunity, OrderSize, Refusal
+from trioarb.model.trade import Answer, FxUsed, Opportunity, OrderSize, Refusal, Sighting
 from trioarb.plugin.border import CheckedGuard
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
@@ -58,6 +58,7 @@ class Guards:
         self._marks = marks
         self._trades = trades
         self._tiers = tiers
+        self._doubting = tuple((name, tier) for name, tier in tiers.items() if tier.doubts)
         self._reacting: dict[type[Event], tuple[tuple[str, CheckedGuard], ...]] = {}
         self._max_concurrent_pairs = max_concurrent_pairs
         #: By symbol, of each of its routes.
@@ -100,6 +101,26 @@ class Guards:
         decision = _decided(opportunity, tier, refusal, pair_id)
         self._record(opportunity.route, decision, reductions)
         return decision, opportunity
+
+    def doubt(self, route: Route, edge_bps: float, now_ns: int, *, sight: Callable[[], Sighting]) -> str | None:
+        """Return by which rule (``TIER.RULE``) a tier doubts the prices of a route, if one does; recorded as a DENY.
+
+        ``sight`` returns the route as it is seen now.
+        """
+        for name, tier in self._doubting:
+            if name in self._broken:
+                continue  # it denies whatever is sized
+            try:
+                refusal = tier.doubt(route, edge_bps, now_ns)
+            except PluginFault as error:
+                self._log.error("guard tier failed; denied", tier=name, exc_info=error)
+                refusal = _no_answer(str(error))
+            if refusal is not None:
+                if not self._repeats(route, name, refusal.rule):
+                    self._marks.forget()
+                    self._record(route, _doubted(sight(), name, refusal), ())
+                return f"{name}.{refusal.rule}"
+        return None
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
@@ -251,9 +272,7 @@ class Guards:
             self.flush((route.symbol,))
             streaks.clear()
         elif streak is not None:
-            before = streak.decision
-            if (decision.tier, decision.rule) == (before.tier, before.rule):
-                streak.count += 1
+            if self._repeats(route, decision.tier, decision.rule):
                 return
             del streaks[route]
             if streak.count:
@@ -266,6 +285,14 @@ class Guards:
         seq = self._journal.record(decision).seq
         if decision.answer is Answer.DENY:
             streaks[route] = _Streak(decision, seq)
+
+    def _repeats(self, route: Route, tier: str | None, rule: str | None) -> bool:
+        """Count a DENY that repeats the one before of the same route; say whether it does."""
+        streak = self._streaks[route.symbol].get(route)
+        if streak is None or (streak.decision.tier, streak.decision.rule) != (tier, rule):
+            return False
+        streak.count += 1
+        return True
 
     def _record_repeats(self, streak: _Streak) -> None:
         decision = streak.decision
@@ -306,11 +333,36 @@ def _decided(opportunity: Opportunity, tier: str, refusal: Refusal | None, pair_
         pair_id=pair_id if refusal is None else None,
         largest_usd=None if largest is None else largest.usd,
         largest_base=None if largest is None else largest.base,
-        buy_fx=None if fx is None else fx.buy,
-        sell_fx=None if fx is None else fx.sell,
-        fx_age_ns=None if fx is None else fx.age_ns,
-        fx_sources=None if fx is None else fx.sources,
+        **_rates(fx),
     )
+
+
+def _doubted(seen: Sighting, tier: str, refusal: Refusal) -> Decided:
+    """Return the DENY of a route whose prices a tier doubts."""
+    route, fx = seen.route, seen.fx
+    return Decided(
+        symbol=route.symbol,
+        buy_venue=route.buy_venue,
+        sell_venue=route.sell_venue,
+        edge_bps=seen.edge_bps,
+        ask=seen.ask,
+        ask_size=seen.ask_size,
+        bid=seen.bid,
+        bid_size=seen.bid_size,
+        answer=refusal.answer,
+        tier=tier,
+        rule=refusal.rule,
+        value=refusal.value,
+        limit=refusal.limit,
+        **_rates(fx),
+    )
+
+
+def _rates(fx: FxUsed | None) -> dict[str, Any]:
+    """Return by which rates prices were compared, as a decision has them."""
+    if fx is None:
+        return {}
+    return {"buy_fx": fx.buy, "sell_fx": fx.sell, "fx_age_ns": fx.age_ns, "fx_sources": fx.sources}
 
 
 def _nothing_left(reduce: Refusal, smaller: Opportunity | NotSized) -> Refusal:

@@ -79,7 +79,7 @@ class Missed(Folding):
         buy, sell = decided.buy_venue, decided.sell_venue
         if decided.answer is Answer.ALLOW:
             self._allowed[decided.symbol] = decided
-        elif buy is not None and sell is not None and decided.edge_bps is not None:
+        elif buy is not None and sell is not None and decided.edge_bps is not None and decided.quantity is not None:
             route = Route(symbol=decided.symbol, buy_venue=buy, sell_venue=sell)
             missed = self.edges[route, f"{decided.tier}.{decided.rule}"]
             if decided.answer is Answer.REDUCE:

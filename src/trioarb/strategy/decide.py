@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
-from math import inf
+from math import inf, isfinite
 
 import attrs
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from trioarb.model.market import Instrument, InstrumentStatus, Route
 from trioarb.model.number import BPS, EXACT
 from trioarb.model.order import Side
-from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position
+from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position, Sighting
 from trioarb.plugin.contract import Strategy
 from trioarb.quotes.band import Held, Path, edge_bps, exit_asked, net_bps
 from trioarb.quotes.board import QuoteBoard, Touch
@@ -189,6 +189,16 @@ class Decider:
             sell,
             entry_bps=self.strategy.entry_bps if wanted.entry_bps is None else wanted.entry_bps,
             slippage_bps=self._slippage_bps if self.strategy.holds else None,
+        )
+
+    def sight(self, path: Path, edge_bps: float) -> Sighting:
+        """Return a route as it is seen now, in exact decimals."""
+        route, edge = path.route, Decimal(f"{edge_bps:.6f}") if isfinite(edge_bps) else None
+        buy, sell = self._board.touch(route.buy_venue), self._board.touch(route.sell_venue)
+        if buy is None or sell is None:
+            return Sighting(route=route, edge_bps=edge)
+        return Sighting(
+            route=route, edge_bps=edge, ask=buy.ask, ask_size=buy.ask_size, bid=sell.bid, bid_size=sell.bid_size
         )
 
     def rests(self, found: Opportunity, placed_ns: int, now_ns: int) -> tuple[bool, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import attrs
@@ -12,7 +12,7 @@ import attrs
 from trioarb.model.market import Instrument, InstrumentStatus, Route, Triangle
 from trioarb.model.number import BPS
 from trioarb.model.order import Side
-from trioarb.model.trade import Opportunity, OrderSize, Position
+from trioarb.model.trade import Opportunity, OrderSize, Position, Sighting
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
 from trioarb.strategy.decide import Decider
@@ -110,6 +110,10 @@ class LoopDecider(Decider):
         if is_busy or any(self._is_in_flight(one.symbol, one.venue) for one in path.instruments):
             return NotSized("pair_in_flight")
         return self.size(path, wanted)
+
+    def sight(self, path: Path, edge_bps: float) -> Sighting:
+        """Return a loop as it is seen now; what two prices make its edge can't be said."""
+        return Sighting(route=path.route, edge_bps=Decimal(f"{edge_bps:.6f}") if isfinite(edge_bps) else None)
 
     def size(self, path: Path, wanted: OrderSize) -> Opportunity | NotSized:
         """Return a loop of no more than is wanted, at the present prices."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import attrs
 import msgspec
 
 from trioarb.model.fx import FxState
-from trioarb.model.market import Instrument
+from trioarb.model.market import Instrument, Route
 from trioarb.model.number import EXACT, text
 from trioarb.model.order import Order, Side
-from trioarb.model.trade import Answer, FxUsed, Opportunity, Refusal
+from trioarb.model.trade import Answer, FxUsed, Opportunity, Refusal, Sighting
 from trioarb.plugin.contract import Exchange
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard, Touch
@@ -22,6 +23,8 @@ from trioarb.strategy.leg import Leg
 from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["Market"]
+
+FoundT = TypeVar("FoundT", Opportunity, Sighting)
 
 
 @attrs.frozen(kw_only=True)
@@ -136,8 +139,8 @@ class Market:
             ask_size=touch.ask_size,
         )
 
-    def with_rates(self, found: Opportunity, now_ns: int) -> Opportunity:
-        """Return an opportunity with the rates by which its legs were compared."""
+    def with_rates(self, found: FoundT, now_ns: int) -> FoundT:
+        """Return what was found with the rates by which its prices were compared."""
         venues = found.route.buy_venue, found.route.sell_venue
         used = {rate.asset: rate for venue in venues if (rate := self.rates.get(venue)) is not None}
         if not used:
@@ -151,9 +154,9 @@ class Market:
         )
         return msgspec.structs.replace(found, fx=fx)
 
-    def doubt(self, found: Opportunity, now_ns: int) -> Refusal | None:
-        """Return why the rates of an opportunity can't be relied on, if they can't."""
-        for venue in (found.route.buy_venue, found.route.sell_venue):
+    def doubt(self, route: Route, now_ns: int) -> Refusal | None:
+        """Return why the rates of a route can't be relied on, if they can't."""
+        for venue in (route.buy_venue, route.sell_venue):
             rate = self.rates.get(venue)
             if rate is not None and rate.state is not FxState.GOOD:
                 return _refusal(rate, now_ns)

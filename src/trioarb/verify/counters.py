@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import attrs
 
 from trioarb.journal.fold import Folding
 from trioarb.model.event import CampaignResumed, FunnelCounted, Record, RouteCounted
 from trioarb.model.funnel import FUNNEL_COUNTERS
-from trioarb.verify.entries import Answers, Venues
+from trioarb.verify.entries import Answers, Venues, answers
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Counters"]
@@ -25,17 +26,18 @@ _PARTS = (
 
 @attrs.define
 class _Counted:
-    """The last counters of a symbol or a route, and how often it was sized when the present stretch began.
+    """The last counters of a symbol or a route, and what of them is decided on as they were when the present stretch
+    began: under '' what was sized, under its rule what was doubted.
 
     ``decided_before``: how many decisions there were then.
     """
 
     last: FunnelCounted | RouteCounted | None = None
-    sized_before: int = 0
-    decided_before: int = 0
+    counted_before: Counter[str] = attrs.field(factory=Counter)
+    decided_before: Counter[str] = attrs.field(factory=Counter)
     is_new_stretch: bool = False
 
-    def count(self, event: FunnelCounted | RouteCounted, names: tuple[str, ...], decided: int) -> list[str]:
+    def count(self, event: FunnelCounted | RouteCounted, names: tuple[str, ...], decided: Counter[str]) -> list[str]:
         """Take the counters, and return what is wrong with them."""
         wrong, not_sized = [], sum(event.not_sized.values())
         if event.sized + not_sized > event.over_threshold:
@@ -43,19 +45,22 @@ class _Counted:
         if self.last is not None:
             fallen = [name for name in names if getattr(event, name) < getattr(self.last, name)]
             if fallen and self.is_new_stretch:
-                self.sized_before = 0
+                self.counted_before.clear()
             else:
                 wrong += [f"{name} falls from {getattr(self.last, name)} to {getattr(event, name)}" for name in fallen]
-        decided -= self.decided_before
-        if event.sized - self.sized_before < decided:
-            wrong.append(f"sized {event.sized - self.sized_before} of this stretch, but {decided} were decided on")
+        counted = _decidable(event)
+        for rule, count in decided.items():
+            here, of_these = counted[rule] - self.counted_before[rule], count - self.decided_before[rule]
+            if here < of_these:
+                what = f"{rule} {here}" if rule else f"sized {here}"
+                wrong.append(f"{what} of this stretch, but {of_these} were decided on")
         self.last, self.is_new_stretch = event, False
         return wrong
 
-    def resume(self, decided: int) -> None:
+    def resume(self, decided: Counter[str]) -> None:
         """Begin a stretch: what was counted after the last counters is lost."""
-        self.sized_before = self.last.sized if self.last is not None else 0
-        self.decided_before = decided
+        self.counted_before = _decidable(self.last) if self.last is not None else Counter()
+        self.decided_before = decided.copy()
         self.is_new_stretch = True
 
 
@@ -67,12 +72,12 @@ class Counters(Folding):
         self._decided = decided
         self._symbols: dict[str, _Counted] = {}
         self._routes: defaultdict[str, dict[Venues, _Counted]] = defaultdict(dict)
-        self._decided_before: Answers = defaultdict(Counter)
+        self._decided_before: Answers = answers()
 
     def _count(self, event: FunnelCounted, record: Record) -> None:
         one = self._symbols.get(event.symbol)
         if one is None:
-            before = self._decided_before[event.symbol].total()
+            before = _over_all(self._decided_before[event.symbol])
             one = self._symbols[event.symbol] = _Counted(decided_before=before)
         wrong = [
             f"{part} {getattr(event, part)} of {whole} {getattr(event, whole)}"
@@ -83,7 +88,7 @@ class Counters(Folding):
             wrong.append(f"refused {event.refused} and conflated {event.conflated} of seen {event.seen}")
         if event.refused + event.withdrawn > event.seen:
             wrong.append(f"refused {event.refused} and withdrawn {event.withdrawn} of seen {event.seen}")
-        wrong += one.count(event, FUNNEL_COUNTERS, self._decided[event.symbol].total())
+        wrong += one.count(event, FUNNEL_COUNTERS, _over_all(self._decided[event.symbol]))
         self._report(record, wrong)
 
     def _count_route(self, event: RouteCounted, record: Record) -> None:
@@ -104,9 +109,12 @@ class Counters(Folding):
             self._findings.add(Check.COUNTERS, record, f"counts {what}")
 
     def _resume(self, event: CampaignResumed, record: Record) -> None:
-        self._decided_before = defaultdict(Counter, {symbol: one.copy() for symbol, one in self._decided.items()})
+        self._decided_before = answers()
+        for symbol, by_route in self._decided.items():
+            for venues, count in by_route.items():
+                self._decided_before[symbol][venues] = count.copy()
         for symbol, one in self._symbols.items():
-            one.resume(self._decided[symbol].total())
+            one.resume(_over_all(self._decided[symbol]))
         for symbol, routes in self._routes.items():
             for venues, route in routes.items():
                 route.resume(self._decided[symbol][venues])
@@ -120,6 +128,14 @@ class Counters(Folding):
             total = sum(map(_tries, routes), Counter[str]())
             if total != _tries(one.last):
                 self._findings.add(Check.COUNTERS, last, f"the routes of {symbol} don't sum to what it counts")
+
+
+def _decidable(event: FunnelCounted | RouteCounted) -> Counter[str]:
+    return Counter({**event.not_sized, "": event.sized})
+
+
+def _over_all(by_route: Mapping[Venues, Counter[str]]) -> Counter[str]:
+    return sum(by_route.values(), Counter[str]())
 
 
 def _tries(event: FunnelCounted | RouteCounted) -> Counter[str]:

@@ -21,24 +21,30 @@ from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, ExitReason, PairKind
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
+from trioarb.verify.listings import Listings
 
-__all__ = ["Answers", "Entries", "Venues"]
+__all__ = ["Answers", "Entries", "Venues", "answers"]
+
+_BPS = 10_000
+#: An edge is written with so many digits, and is that of doubles.
+_EDGE_DIGITS, _OF_DOUBLES = Fraction(1, 10**6), Fraction(1, 10**12)
 
 #: What a ratio of prices is said as, and how far it may be rounded.
 _RATIO, _ROUNDED = re.compile(r"([0-9.]+) \(([0-9.]+) / ([0-9.]+)\) for \d+ s"), Fraction(1, 10**4)
 
 #: Where a route buys, and where it sells.
 Venues = tuple[str, str]
-#: How often opportunities were answered, by symbol and venues.
-Answers = defaultdict[str, Counter[Venues]]
+#: How often routes were answered, by symbol and venues: under '' what was sized, under its rule what was doubted.
+Answers = defaultdict[str, defaultdict[Venues, Counter[str]]]
 
 
 class Entries(Folding):
-    """Folds decisions. ``decided`` counts the answers to the opportunities of each route."""
+    """Folds decisions. ``decided`` counts the answers to each route."""
 
-    def __init__(self, findings: Findings, course: Course) -> None:
+    def __init__(self, findings: Findings, course: Course, listings: Listings) -> None:
         self._findings = findings
         self._course = course
+        self._listings = listings
         self._allowed: dict[str, tuple[Record, Decided]] = {}
         #: Of each route the last DENY, if the symbol had nothing else but DENY since.
         self._denied: defaultdict[str, dict[Venues, tuple[int, Decided]]] = defaultdict(dict)
@@ -47,7 +53,7 @@ class Entries(Folding):
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
         self._unheard: set[str] = set()
-        self.decided: Answers = defaultdict(Counter)
+        self.decided: Answers = answers()
 
     def _decide(self, event: Decided, record: Record) -> None:
         add = self._findings.add
@@ -60,7 +66,7 @@ class Entries(Folding):
             return
         if event.buy_venue is not None and event.sell_venue is not None:
             venues, denied = (event.buy_venue, event.sell_venue), self._denied[event.symbol]
-            self.decided[event.symbol][venues] += 1
+            self.decided[event.symbol][venues][_counted_as(event)] += 1
             if event.answer is Answer.DENY:
                 denied[venues] = record.seq, event
             else:
@@ -75,8 +81,27 @@ class Entries(Folding):
             add(Check.ENTRIES, record, "refuses without a rule, or names a pair")
         if (event.tier, event.rule) == ("symbol", "price_ratio") and not _is_apart(event):
             add(Check.ENTRIES, record, f"refuses for a ratio that isn't one of its prices: {event.value}")
+        if (event.tier, event.rule) == ("symbol", "edge_too_good") and not _is_too_good(event):
+            add(Check.ENTRIES, record, f"refuses for an edge that isn't its own, or within the limit: {event.value}")
+        if event.buy_venue is not None and event.quantity is None:
+            self._check_doubted(record, event)
         if event.answer is Answer.STOP:
             self._stopped_by = self._stopped_by or record
+
+    def _check_doubted(self, record: Record, event: Decided) -> None:
+        """Check that what was not sized was denied, at the edge of the prices that it names."""
+        if event.answer is not Answer.DENY:
+            self._findings.add(Check.ENTRIES, record, "answers something else than DENY to what was not sized")
+        listed = self._listings.symbols.get(event.symbol)
+        at = {} if listed is None else listed.at
+        buying, selling = at.get(str(event.buy_venue)), at.get(str(event.sell_venue))
+        if event.ask is None or event.bid is None or buying is None or selling is None:
+            return  # a loop, or a venue that doesn't list the symbol, of which other rules say so
+        received = Fraction(event.bid) * (_BPS - Fraction(selling.taker_fee_bps)) * Fraction(event.sell_fx or 1)
+        paid = Fraction(event.ask) * (_BPS + Fraction(buying.taker_fee_bps)) * Fraction(event.buy_fx or 1)
+        edge = _BPS * (received / paid - 1)
+        if event.edge_bps is not None and abs(Fraction(event.edge_bps) - edge) > _EDGE_DIGITS + abs(edge) * _OF_DOUBLES:
+            self._findings.add(Check.ENTRIES, record, f"its prices have an edge of {float(edge):.6f} bps")
 
     def _check_reduced(self, record: Record, event: Decided) -> None:
         """Check that what follows a REDUCE is allowed, or reduced again, and within what was left."""
@@ -98,7 +123,7 @@ class Entries(Folding):
     def _repeat(self, event: DecisionsRepeated, record: Record) -> None:
         for venues, (seq, denied) in self._denied[event.symbol].items():
             if seq == event.decision_seq:
-                self.decided[event.symbol][venues] += event.count
+                self.decided[event.symbol][venues][_counted_as(denied)] += event.count
                 is_same = (event.answer, event.tier, event.rule) == (denied.answer, denied.tier, denied.rule)
                 if is_same and event.count >= 1:
                     return
@@ -159,6 +184,24 @@ class Entries(Folding):
         allowed = self._allowed.pop(symbol, None)
         if allowed is not None:
             self._findings.add(Check.ENTRIES, allowed[0], "allows an entry that was never opened")
+
+
+def answers() -> Answers:
+    """Return what counts none yet."""
+    return defaultdict(lambda: defaultdict(Counter))
+
+
+def _counted_as(event: Decided) -> str:
+    """Return under which name an answer is counted: its rule, where it was doubted before it was sized."""
+    return "" if event.quantity is not None else f"{event.tier}.{event.rule}"
+
+
+def _is_too_good(event: Decided) -> bool:
+    """Return whether the edge that an answer says is its own, beyond its limit."""
+    if event.edge_bps is None:
+        return True  # beyond all numbers
+    limit = Fraction((event.limit or "").partition(" ")[0] or 0)
+    return event.value == f"{text(event.edge_bps)} bps" and event.edge_bps > limit
 
 
 def _is_apart(event: Decided) -> bool:

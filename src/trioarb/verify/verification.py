@@ -168,7 +168,7 @@ class Verifier:
         self._transfers = Transfers(findings, self._listings, self._books)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals, self._transfers)
         self._markouts = Markouts(findings, self._orders.submitted)
-        self._entries = Entries(findings, self._course)
+        self._entries = Entries(findings, self._course, self._listings)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
         self._rates = Rates(findings, self._listings)

@@ -25,13 +25,14 @@ _ORDERS = {
 
 @dataclass
 class Route:
-    """``answers``: what the guards said to what was sized; ``by_rule``: who denied, and who reduced."""
+    """``decided``: how often it was answered once it was sized, ``doubted``: before, by the rule."""
 
     allowed: int = 0
     denied: Counter[str] = field(default_factory=Counter)
     reduced: Counter[str] = field(default_factory=Counter)
     counted: Event = field(default_factory=dict)
     decided: int = 0
+    doubted: Counter[str] = field(default_factory=Counter)
 
 
 class Funnel:
@@ -47,7 +48,7 @@ class Funnel:
         self.counted: dict[str, Event] = {}
         self.is_whole = True
         self._unsent: dict[str, str] = {}
-        self._denials: dict[int, Route | None] = {}
+        self._denials: dict[int, tuple[Route | None, bool]] = {}
 
     def apply(self, event: Event) -> None:
         kind = event["type"]
@@ -56,8 +57,8 @@ class Funnel:
         if kind == "decided":
             self._decide(event)
         elif kind == "decisions_repeated":
-            route = self._denials[event["decision_seq"]]
-            self._answer(event, route, event["count"])
+            route, is_sized = self._denials[event["decision_seq"]]
+            self._answer(event, route, event["count"], is_sized=is_sized)
         elif kind in ("pair_opened", "transaction_opened") and event["kind"] == "entry":
             if event.get("reason") == "liquidated":  # nobody sent it
                 return
@@ -80,10 +81,10 @@ class Funnel:
 
     def _decide(self, event: Event) -> None:
         route = self._route(event["symbol"], event["buy_venue"], event["sell_venue"]) if "buy_venue" in event else None
-        self._denials[event["seq"]] = route
-        self._answer(event, route, 1)
+        self._denials[event["seq"]] = route, "quantity" in event
+        self._answer(event, route, 1, is_sized="quantity" in event)
 
-    def _answer(self, event: Event, route: Route | None, count: int) -> None:
+    def _answer(self, event: Event, route: Route | None, count: int, *, is_sized: bool) -> None:
         answer, one = event["answer"], Route() if route is None else route
         self.answers[answer] += count
         rule = f"{event.get('tier')}.{event.get('rule')}"
@@ -97,7 +98,10 @@ class Funnel:
             self.of[event["symbol"]]["rejected"] += count
             self.by_rule[rule] += count
             one.denied[rule] += count
-        one.decided += count
+        if is_sized:
+            one.decided += count
+        else:
+            one.doubted[rule] += count
 
     def finish(self) -> None:
         """Hold counters against the answers, and routes against their symbols."""
@@ -112,6 +116,10 @@ class Funnel:
                     self.problems.append(f"{symbol} {venues}: a try was neither sized nor not: {counted}")
                 if self.is_whole and event["final"] and tries[1] != route.decided:
                     self.problems.append(f"{symbol} {venues}: sized {tries[1]}, and {route.decided} decided on")
+                for rule in route.denied.keys() if self.is_whole and event["final"] else ():
+                    told, ours = not_sized.get(rule, 0), route.doubted[rule]
+                    if told != ours:
+                        self.problems.append(f"{symbol} {venues}: {told} not sized by {rule}, and {ours} doubted")
             if event["iterations"] != event["evaluated"]:
                 self.problems.append(f"{symbol}: {event['iterations']} iterations, and {event['evaluated']} evaluated")
             told = Counter({"over_threshold": event["over_threshold"], "sized": event["sized"], **event["not_sized"]})

@@ -18,9 +18,10 @@ class Decided(Event, frozen=True, kw_only=True):
     ``tier``, ``rule``, ``value`` and ``limit`` are absent from an ALLOW, ``pair_id`` from others. A REDUCE names the
     largest size that its rule leaves, ``largest_usd`` or ``largest_base``; in the same step the ALLOW of what was made
     of that follows, or another REDUCE. A STOP that a loss calls, without an opportunity at hand, has no route, quantity
-    or edge. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where the quantity takes more levels than the
-    best, ``asks`` and ``bids`` are those that it takes, as prices and sizes, the best one first; ``edge_bps`` is that
-    of the averages over them then. ``buy_fx`` and ``sell_fx``: the rates of legs whose quote asset
+    or edge. A DENY of prices that are doubted before anything is sized has no quantity or notional; ``edge_bps`` is
+    that of the best prices then. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where the quantity takes
+    more levels than the best, ``asks`` and ``bids`` are those that it takes, as prices and sizes, the best one first;
+    ``edge_bps`` is that of the averages over them then. ``buy_fx`` and ``sell_fx``: the rates of legs whose quote asset
     isn't the symbol's; ``fx_age_ns`` is that of the oldest quote in them, ``fx_sources`` (``ASSET@VENUE``) are those
     that counted.
     """
@@ -85,7 +86,7 @@ class FunnelCounted(Event, frozen=True, kw_only=True):
     """A symbol's counters since the campaign's start (running totals, not differences).
 
     Of an evaluation, all routes over the threshold may be tried, best first, until one is entered: each is counted as
-    ``over_threshold``, and as ``sized`` or ``not_sized``.
+    ``over_threshold``, and as ``sized`` or ``not_sized``; what a guard doubts isn't, by ``TIER.RULE``.
     ``withdrawn``: quotes without one of their sides, or both; they are not ``refused``.
     ``highest_edge_bps``: the highest edge that was seen so far, absent before the first.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from trioarb.model.event import Event, GuardTripped, Record
-from trioarb.model.market import Instrument
+from trioarb.model.market import Instrument, Route
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Opportunity, Refusal
 
@@ -98,6 +98,15 @@ class GuardTier(ABC):
 
         A REDUCE names in ``largest`` what is not in the way; it is asked again about what can be made of that.
         """
+
+    def doubt(self, route: Route, edge_bps: float, now_ns: int) -> Refusal | None:
+        """Return why the prices of a route can't be relied on, as a DENY; or ``None``. A tier that raises is a DENY.
+
+        Asked about each route that the strategy wants to enter, at the edge of its best prices, whether an order can be
+        sized there or not, and whether a pair is in flight or not. What is doubted is not sized, and no `check` is
+        asked.
+        """
+        return None
 
     def apply(self, record: Record) -> None:  # noqa: B027  # not every tier has a state
         """Fold one event into the tier's state. Called for every event, in order; the tier's only source of state."""
