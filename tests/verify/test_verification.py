@@ -24,7 +24,6 @@ from trioarb.model.event import (
     Deposited,
     EquityStated,
     Event,
-    FillsMarkedOut,
     FundingPaid,
     FunnelCounted,
     FxRated,
@@ -111,9 +110,9 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     seen = {type(record.event) for name in STREAMS for record in stream(name)}
     # A universe that is chosen anew is verified where it is made: tests/engine/test_refresh.py; what streams of orders
     # tell, in tests/engine/test_order_updates.py; rules that change, in tests/engine/test_instruments.py; transactions
-    # of other legs than a pair's, in tests/verify/test_transactions.py; markouts in tests/engine/test_markouts.py; a
-    # loss that is carried, in tests/cli/test_carry_loss.py.
-    told = {FillsMarkedOut, InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
+    # of other legs than a pair's, in tests/verify/test_transactions.py; a loss that is carried, in
+    # tests/cli/test_carry_loss.py.
+    told = {InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp, TransferArrived, TransferSent}  # the latter two: tests/engine/test_transfers.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
