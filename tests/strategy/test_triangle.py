@@ -17,7 +17,7 @@ from trioarb.model.trade import Account, Opportunity, OrderSize
 from trioarb.quotes.board import Touch
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized
-from trioarb.strategy.triangle import LoopLegs, loop_edge_bps, size_loop, triangle_of, triangles_in
+from trioarb.strategy.triangle import LoopLegs, loop_edge_bps, size_loop, triangles_in
 
 BTC, CROSS, ETH = (
     Listing(symbol="BTCUSDT", base="BTC", quote="USDT"),
@@ -75,9 +75,9 @@ def sized(legs: LoopLegs, usd: str = "6051", entry_bps: str = "0", **dust: str) 
 
 
 def test_three_symbols_are_a_triangle_in_whichever_order() -> None:
-    assert triangle_of([BTC, CROSS, ETH]) == triangle_of([ETH, BTC, CROSS]) == TRIANGLE
-    assert triangle_of([BTC, ETH, Listing(symbol="SOLUSDT", base="SOL", quote="USDT")]) is None
-    assert triangle_of([BTC, BTC, CROSS]) is None
+    assert triangles_in([BTC, CROSS, ETH]) == triangles_in([ETH, BTC, CROSS]) == (TRIANGLE,)
+    assert triangles_in([BTC, ETH, Listing(symbol="SOLUSDT", base="SOL", quote="USDT")]) == ()
+    assert triangles_in([BTC, BTC, CROSS]) == ()
 
 
 def test_all_triangles_of_a_market_are_found() -> None:

@@ -31,7 +31,7 @@ class Campaign:
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
     given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
-    ``market`` is the scope of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
+    ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
     rounds. ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
     """
 
@@ -56,7 +56,7 @@ class Campaign:
     signals: int = 0
     ended_ns: int | None = None
     closing: trio.CancelScope | None = None
-    market: trio.CancelScope | None = None
+    market_scope: trio.CancelScope | None = None
     player: Player | None = None
     arrivals: list[str] = attrs.field(factory=list)
     _draining: bool = False

@@ -41,11 +41,11 @@ async def _run_market(
 ) -> None:
     status, after_ns = _StartedOnce(task_status), -1
     while True:
-        with trio.CancelScope() as campaign.market:
+        with trio.CancelScope() as campaign.market_scope:
             async with trio.open_nursery() as nursery:
                 await _open_all(campaign, nursery, watch, after_ns)
                 status.started()
-        if not campaign.market.cancelled_caught:
+        if not campaign.market_scope.cancelled_caught:
             return
         after_ns = campaign.world.time.now_ns()
 

@@ -83,6 +83,6 @@ def _change_over(campaign: Campaign, before: Sequence[str], selection: Selection
         campaign.arrivals.append(symbol)
     if added:
         campaign.arrived.ring()
-        if campaign.market is not None:
-            campaign.market.cancel()
+        if campaign.market_scope is not None:
+            campaign.market_scope.cancel()
     campaign.end_if_all_done()

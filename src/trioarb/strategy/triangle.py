@@ -5,7 +5,7 @@ It is gone around in two ways: buy at home and sell through the bridge, or buy t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
 
 import msgspec
@@ -17,20 +17,9 @@ from trioarb.model.trade import LegPlan, Opportunity, OrderSize
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized
 
-__all__ = ["LoopLegs", "loop_edge_bps", "size_loop", "triangle_of", "triangles_in"]
+__all__ = ["LoopLegs", "loop_edge_bps", "size_loop", "triangles_in"]
 
 _STEP = Decimal("1e-6")
-
-
-def triangle_of(listings: Sequence[Listing]) -> Triangle | None:
-    """Return the triangle that three symbols make, in whichever order; ``None``: they make none."""
-    for home in listings:
-        for cross in listings:
-            for other in listings:
-                is_triangle = home.base == cross.base and cross.quote == other.base and other.quote == home.quote
-                if is_triangle and len({home.base, cross.quote, home.quote}) == 3:
-                    return Triangle(home=home.symbol, cross=cross.symbol, other=other.symbol)
-    return None
 
 
 def triangles_in(listings: Iterable[Listing]) -> tuple[Triangle, ...]:

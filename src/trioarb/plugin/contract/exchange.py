@@ -26,7 +26,10 @@ class OrderSink(Protocol):
     """What `Exchange.updates` calls with every message about an order, in the order received."""
 
     def __call__(self, update: OrderUpdate, /) -> None:
-        """Take a message, whosever order it is about. Late, early and repeated ones do no harm."""
+        """Take a message, whosever order it is about. Late, early and repeated ones do no harm.
+
+        Of an order without a client id, which somebody sent by hand perhaps, the venue's own id stands in its place.
+        """
 
 
 class Exchange(ABC):
