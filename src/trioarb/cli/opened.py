@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from decimal import Decimal
 from typing import Any, TypeVar
 
 import attrs
@@ -14,12 +13,9 @@ from trioarb.cli.running import clock_of
 from trioarb.config.load import Loaded
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
-from trioarb.errors import CampaignError, OrderRejected
-from trioarb.model.contract import Charge, Contracts
-from trioarb.model.liquidation import Liquidation
-from trioarb.model.market import Instrument, Listing, Quote
-from trioarb.model.order import Order, OrderReport, VenueOrder
-from trioarb.plugin.contract import Exchange, ExchangeContext
+from trioarb.errors import CampaignError, OrderRejected, VenueError
+from trioarb.model.order import Order, OrderReport
+from trioarb.plugin.contract import Exchange, ExchangeContext, ExchangeWrapper
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec
 from trioarb.time.virtual import VirtualClock
@@ -86,41 +82,11 @@ def without_orders(plugins: Plugins) -> Plugins:
     )
 
 
-class _Observed(Exchange):
+class _Observed(ExchangeWrapper):
     """An exchange that is asked, and gets no orders."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.account = exchange.account
-        self.max_borrow_usd = exchange.max_borrow_usd
-        self.borrow_bps_per_day = exchange.borrow_bps_per_day
-        self.offers = exchange.offers
-        self.grants_inventory = exchange.grants_inventory
-        self.simulates_transfers = exchange.simulates_transfers
-        self._exchange = exchange
-
-    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
-        return await self._exchange.instruments(listings)
-
-    async def balances(self) -> Mapping[str, Decimal]:
-        return await self._exchange.balances()
-
-    async def charges(self, since_ns: int) -> Sequence[Charge]:
-        return await self._exchange.charges(since_ns)
-
-    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
-        return await self._exchange.liquidations(since_ns)
-
-    async def positions(self) -> Mapping[str, Contracts]:
-        return await self._exchange.positions()
-
-    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
-        return self._exchange.seed_inventory(instrument, quote)
 
     async def place(self, order: Order) -> OrderReport:
         raise OrderRejected("nothing is traded while a configuration is looked at")
 
-    async def order(self, client_order_id: str) -> OrderReport | None:
-        return await self._exchange.order(client_order_id)
-
-    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
-        return await self._exchange.orders(symbols, since_ns)
+    async def cancel(self, client_order_id: str) -> None:
+        raise VenueError("nothing is cancelled while a configuration is looked at")

@@ -17,7 +17,7 @@ from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
 from trioarb.plugin import answer
 from trioarb.plugin.call import Where
-from trioarb.plugin.contract import Exchange, OrderSink
+from trioarb.plugin.contract import Exchange, OrderSink, answers_instead
 from trioarb.plugin.tap import Subscribed, Tap
 
 __all__ = ["CheckedExchange"]
@@ -46,8 +46,7 @@ class CheckedExchange(Exchange):
         self._where = attrs.evolve(where, names=(VenueError,))
         self._venue = venue
         self._instruments: dict[str, Instrument] = {}
-        # A subclass that has a `place` of its own must not be passed by.
-        self._answers = _depth(type(inner), "answer") >= max(_depth(type(inner), "place"), 1)
+        self._answers = answers_instead(type(inner))
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._listing.call("instruments"):
@@ -191,9 +190,3 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("orders"):
             return answer.check_orders(await self._inner.orders(symbols, since_ns), self._instruments)
         raise VenueError(self._where.late("orders"))
-
-
-def _depth(kind: type, method: str) -> int:
-    """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
-    below = kind.__mro__[: kind.__mro__.index(Exchange)]
-    return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)

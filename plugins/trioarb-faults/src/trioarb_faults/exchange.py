@@ -16,12 +16,10 @@ import trio
 
 from trioarb.api import (
     SECOND_NS,
-    Charge,
     Contracts,
-    Exchange,
     ExchangeContext,
+    ExchangeWrapper,
     Instrument,
-    Liquidation,
     Listing,
     Order,
     OrderRejected,
@@ -29,7 +27,6 @@ from trioarb.api import (
     OrderSink,
     OrderStatus,
     OrderUpdate,
-    Quote,
     Turn,
     VenueError,
     VenueOrder,
@@ -47,7 +44,7 @@ __all__ = ["FaultyExchange"]
 T = TypeVar("T")
 
 
-class FaultyExchange(Exchange):
+class FaultyExchange(ExchangeWrapper):
     """Passes everything on to the venue that it wraps, and lets some of it go wrong.
 
     Every order takes the same number of draws from every fault's own random stream, used or not: switching a fault on
@@ -56,16 +53,8 @@ class FaultyExchange(Exchange):
 
     def __init__(self, settings: FaultyExchangeSettings, context: ExchangeContext, memory: Memory) -> None:
         assert context.inner is not None
-        self.account = context.inner.account
-        self.max_borrow_usd = context.inner.max_borrow_usd
-        self.offers = context.inner.offers
-        self.borrow_bps_per_day = context.inner.borrow_bps_per_day
-        self.charging = context.inner.charging
-        self.simulates_transfers = context.inner.simulates_transfers
-        self.liquidating = context.inner.liquidating
-        self.charge_every_seconds = context.inner.charge_every_seconds
+        super().__init__(context.inner)
         self.layer = layer_around(context.inner, FaultyExchange)
-        self._inner = context.inner
         self._venue = context.venue
         self._time = context.time
         self._memory = memory
@@ -88,27 +77,15 @@ class FaultyExchange(Exchange):
         self._log = structlog.get_logger("trioarb.faulty")
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
-        instruments = await self._inner.instruments(listings)
+        instruments = await self.inner.instruments(listings)
         self._instruments.update(instruments)
         return instruments
 
     async def balances(self) -> Mapping[str, Decimal]:
-        return await self._asked(self._inner.balances)
+        return await self._asked(self.inner.balances)
 
     async def positions(self) -> Mapping[str, Contracts]:
-        return await self._asked(self._inner.positions)
-
-    async def charges(self, since_ns: int) -> Sequence[Charge]:
-        return await self._inner.charges(since_ns)
-
-    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
-        return await self._inner.liquidations(since_ns)
-
-    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
-        return self._inner.seed_inventory(instrument, quote)
-
-    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
-        self._inner.transfer(transfer_id, asset, amount)
+        return await self._asked(self.inner.positions)
 
     async def place(self, order: Order) -> OrderReport:
         await self._pause(0, order)  # orders of the same moment are numbered alike every time
@@ -125,7 +102,7 @@ class FaultyExchange(Exchange):
         sent = self._alter(order, faults)
         answer: OrderReport | VenueError
         try:
-            answer = self._reported(await self._inner.place(sent))
+            answer = self._reported(await self.inner.place(sent))
         except VenueError as error:
             answer = error
         if after_ns:
@@ -155,32 +132,32 @@ class FaultyExchange(Exchange):
         late_ns = self._late_cancels.pop(client_order_id, 0)
         if late_ns:
             await self._time.sleep(late_ns, Turn.VENUE.order(venue=self._venue, number=1))
-        await self._asked(lambda: self._inner.cancel(client_order_id))
+        await self._asked(lambda: self.inner.cancel(client_order_id))
 
     async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
-        return [self._updated(one) for one in await self._asked(lambda: self._inner.open_orders(symbols))]
+        return [self._updated(one) for one in await self._asked(lambda: self.inner.open_orders(symbols))]
 
     async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         self._told.require()
         async with trio.open_nursery() as nursery:
-            if self._inner.streams:
+            if self.inner.streams:
                 await nursery.start(partial(self._pass_on, sink))
             await nursery.start(self._told.run, sink)
             task_status.started()
 
     async def _pass_on(self, sink: OrderSink, *, task_status: trio.TaskStatus[None]) -> None:
-        await self._inner.updates(lambda update: sink(self._updated(update)), task_status=task_status)
+        await self.inner.updates(lambda update: sink(self._updated(update)), task_status=task_status)
 
     def _updated(self, update: OrderUpdate) -> OrderUpdate:
         altered = self._memory.get(update.client_order_id)
         return update if altered is None else altered.updated(update)
 
     async def order(self, client_order_id: str) -> OrderReport | None:
-        report = await self._asked(lambda: self._inner.order(client_order_id))
+        report = await self._asked(lambda: self.inner.order(client_order_id))
         return None if report is None else self._reported(report)
 
     async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
-        return [self._remembered(one) for one in await self._asked(lambda: self._inner.orders(symbols, since_ns))]
+        return [self._remembered(one) for one in await self._asked(lambda: self.inner.orders(symbols, since_ns))]
 
     def _faults(self, order: Order) -> Mapping[Fault, tuple[float, float]]:
         """Return what happens to the next order, each fault with two numbers below 1 that say how."""

@@ -4,7 +4,14 @@ All of them live inside the campaign's Trio run. Methods that are not ``async`` 
 events and must not block. Venue errors are raised as `VenueError` (fate unknown) or `OrderRejected` (certain).
 """
 
-from trioarb.plugin.contract.exchange import Exchange, ExchangeContext, OrderSink, See
+from trioarb.plugin.contract.exchange import (
+    Exchange,
+    ExchangeContext,
+    ExchangeWrapper,
+    OrderSink,
+    See,
+    answers_instead,
+)
 from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
 from trioarb.plugin.contract.market import (
     Feed,
@@ -24,6 +31,7 @@ __all__ = [
     "ALWAYS",
     "Exchange",
     "ExchangeContext",
+    "ExchangeWrapper",
     "ExitBand",
     "Feed",
     "GuardContext",
@@ -43,4 +51,5 @@ __all__ = [
     "SymbolSource",
     "Tape",
     "TapeRow",
+    "answers_instead",
 ]

@@ -19,7 +19,7 @@ from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrd
 from trioarb.model.trade import Account
 from trioarb.time.campaign_time import CampaignTime
 
-__all__ = ["Exchange", "ExchangeContext", "OrderSink", "See"]
+__all__ = ["Exchange", "ExchangeContext", "ExchangeWrapper", "OrderSink", "See", "answers_instead"]
 
 
 class OrderSink(Protocol):
@@ -41,7 +41,7 @@ class Exchange(ABC):
     max_borrow_usd: Decimal = Decimal(0)
     #: What it offers beyond immediate-or-cancel limit orders. What rests needs `cancel`, and `open_orders`.
     offers: frozenset[Offer] = frozenset()
-    #: Whether `updates` tell of orders; true where a class has them, but a wrapper has what it wraps.
+    #: Whether `updates` tell of orders; true where a class has them.
     streams: bool
     #: Margin only: what interest is charged of what is borrowed; ``None``: none.
     borrow_bps_per_day: Decimal | None = None
@@ -214,6 +214,75 @@ class Exchange(ABC):
             VenueError: not known now; it will be asked again.
         """
         raise VenueError("this exchange plugin can't say which orders there were")
+
+
+def answers_instead(kind: type[Exchange]) -> bool:
+    """Return whether `answer` may stand for `place`: not where a subclass has a `place` of its own, but no `answer`."""
+    return _depth(kind, "answer") >= max(_depth(kind, "place"), 1)
+
+
+def _depth(kind: type[Exchange], method: str) -> int:
+    """Return how deep the class is that defines a method: 0 for the contract's own, the more the further from it."""
+    below = kind.__mro__[: kind.__mro__.index(Exchange)]
+    return next((len(below) - place for place, one in enumerate(below) if method in vars(one)), 0)
+
+
+class ExchangeWrapper(Exchange):
+    """Passes everything on to the exchange that it wraps. A subclass has what it means to change, and nothing else.
+
+    One with a `place` of its own gets every order by that: `answer` isn't asked then.
+    """
+
+    def __init__(self, inner: Exchange) -> None:
+        self.inner = inner
+        self._inner_answers = answers_instead(type(inner))
+        for name in Exchange.__annotations__:  # what it is and offers
+            setattr(self, name, getattr(inner, name))
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        return await self.inner.instruments(listings)
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        return await self.inner.balances()
+
+    async def positions(self) -> Mapping[str, Contracts]:
+        return await self.inner.positions()
+
+    async def charges(self, since_ns: int) -> Sequence[Charge]:
+        return await self.inner.charges(since_ns)
+
+    async def liquidations(self, since_ns: int) -> Sequence[Liquidation]:
+        return await self.inner.liquidations(since_ns)
+
+    def seed_inventory(self, instrument: Instrument, quote: Quote | None) -> Decimal:
+        return self.inner.seed_inventory(instrument, quote)
+
+    def transfer(self, transfer_id: str, asset: str, amount: Decimal) -> None:
+        self.inner.transfer(transfer_id, asset, amount)
+
+    async def place(self, order: Order) -> OrderReport:
+        return await self.inner.place(order)
+
+    async def cancel(self, client_order_id: str) -> None:
+        await self.inner.cancel(client_order_id)
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        return await self.inner.open_orders(symbols)
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        await self.inner.updates(sink, task_status=task_status)
+
+    def answers_at_ns(self, order: Order) -> int | None:
+        return self.inner.answers_at_ns(order) if self._inner_answers else None
+
+    def answer(self, order: Order) -> OrderReport:
+        return self.inner.answer(order)
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        return await self.inner.order(client_order_id)
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        return await self.inner.orders(symbols, since_ns)
 
 
 class See(Protocol):
