@@ -9,11 +9,10 @@ from msgspec.structs import replace
 
 from trioarb.execution.left import still_possible
 from trioarb.execution.netting import less
-from trioarb.execution.settle import EndedLeg
+from trioarb.execution.settle import EndedLeg, closed_at_once
 from trioarb.model.event import (
     Event,
     OrderSubmitted,
-    PositionClosed,
     PositionOpened,
     ResidualLeft,
     ResidualResolved,
@@ -23,7 +22,7 @@ from trioarb.model.event import (
 from trioarb.model.market import Instrument
 from trioarb.model.number import EXACT, ZERO, per_unit, share
 from trioarb.model.order import Purpose
-from trioarb.model.trade import ExitReason, PairKind, Position
+from trioarb.model.trade import PairKind, Position
 from trioarb.quotes.board import Touch
 from trioarb.state.trades import OpenOrder, PairFlows
 from trioarb.strategy.leg import least
@@ -208,20 +207,11 @@ def pair_up(
         before_usd=totals.pnl_usd,
         pnl_usd=pnl_usd,
     )
-    return [paired, position, *([] if opened.holds else [_closed_at_once(flows, position, paired, now_ns)])]
-
-
-def _closed_at_once(flows: PairFlows, position: PositionOpened, paired: ResidualsPaired, now_ns: int) -> PositionClosed:
-    return PositionClosed(
-        trade_id=position.trade_id,
-        symbol=position.symbol,
-        buy_venue=position.buy_venue,
-        sell_venue=position.sell_venue,
-        quantity=position.quantity,
-        entry_buy_price=position.buy_price,
-        entry_sell_price=position.sell_price,
-        fees_usd=flows.totals.fees_usd,
-        pnl_usd=_add(flows.totals.pnl_usd, paired.pnl_usd),
-        opened_at_ns=now_ns,
-        reason=ExitReason.ONCE,
-    )
+    if opened.holds:
+        return [paired, position]
+    earned_usd = _add(totals.pnl_usd, paired.pnl_usd)
+    return [
+        paired,
+        position,
+        closed_at_once(position, pnl_usd=earned_usd, fees_usd=totals.fees_usd, now_ns=now_ns),
+    ]

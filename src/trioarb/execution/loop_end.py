@@ -13,11 +13,11 @@ import msgspec
 
 from trioarb.execution.left import Left, side_of
 from trioarb.execution.loop import LoopEnd, LoopFlows
+from trioarb.execution.settle import closed_at_once
 from trioarb.model.event import (
     Event,
     OrderSubmitted,
     PairEnded,
-    PositionClosed,
     PositionOpened,
     ResidualLeft,
     ResidualResolved,
@@ -25,7 +25,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.number import EXACT, ZERO, per_unit
 from trioarb.model.order import Order, Side
-from trioarb.model.trade import ExitReason, PairOutcome
+from trioarb.model.trade import PairOutcome
 from trioarb.quotes.board import Touch
 from trioarb.state.trades import OpenOrder, PairFlows
 
@@ -98,7 +98,8 @@ def settle_loop(
     prices = _prices(loop)
     if prices is not None and loop.through:
         position = _opened(opened, loop.through, prices, cash, fees, values, usd_per_quote)
-        events = [position, _closed(position, pnl, fees_usd, now_ns, usd_per_quote)]
+        pnl_usd = _multiply(pnl, usd_per_quote)
+        events = [position, closed_at_once(position, pnl_usd=pnl_usd, fees_usd=fees_usd, now_ns=now_ns)]
     outcome = PairOutcome.RESIDUAL if residuals else PairOutcome.HEDGED if events else PairOutcome.FLAT
     events += (
         one.residual(f"{opened.pair_id}.{number}", opened, usd_per_quote) for number, one in enumerate(residuals, 1)
@@ -158,24 +159,6 @@ def _opened(
         fees=fees,
         realised=realised,
         exposure_usd=_multiply(_multiply(quantity, max(prices)), usd_per_quote),
-    )
-
-
-def _closed(
-    position: PositionOpened, pnl: Decimal, fees_usd: Decimal, now_ns: int, usd_per_quote: Decimal
-) -> PositionClosed:
-    return PositionClosed(
-        trade_id=position.trade_id,
-        symbol=position.symbol,
-        buy_venue=position.buy_venue,
-        sell_venue=position.sell_venue,
-        quantity=position.quantity,
-        entry_buy_price=position.buy_price,
-        entry_sell_price=position.sell_price,
-        fees_usd=fees_usd,
-        pnl_usd=_multiply(pnl, usd_per_quote),
-        opened_at_ns=now_ns,
-        reason=ExitReason.ONCE,
     )
 
 

@@ -30,7 +30,7 @@ from trioarb.quotes.board import Touch
 from trioarb.state.trades import Flow, PairFlows, TradeTotals
 from trioarb.strategy.leg import least
 
-__all__ = ["EndedLeg", "settle"]
+__all__ = ["EndedLeg", "closed_at_once", "settle"]
 
 _add, _subtract, _multiply = EXACT.add, EXACT.subtract, EXACT.multiply
 
@@ -181,7 +181,8 @@ def settle(
             events.append(entered)
             if not opened.holds:
                 realised = _add(realised, _subtract(kept_cash, kept_fees))
-                events.append(_closed_at_once(entered, realised, totals, now_ns, usd_per_quote))
+                pnl_usd, fees_usd = _multiply(realised, usd_per_quote), _multiply(totals.fees, usd_per_quote)
+                events.append(closed_at_once(entered, pnl_usd=pnl_usd, fees_usd=fees_usd, now_ns=now_ns))
         if not kept and outcome is PairOutcome.HEDGED:
             outcome = PairOutcome.FLAT
     else:
@@ -239,9 +240,7 @@ def _opened(
     )
 
 
-def _closed_at_once(
-    position: PositionOpened, realised: Decimal, totals: TradeTotals, now_ns: int, usd_per_quote: Decimal
-) -> PositionClosed:
+def closed_at_once(position: PositionOpened, *, pnl_usd: Decimal, fees_usd: Decimal, now_ns: int) -> PositionClosed:
     """Return the end of a position that has no exit."""
     return PositionClosed(
         trade_id=position.trade_id,
@@ -251,8 +250,8 @@ def _closed_at_once(
         quantity=position.quantity,
         entry_buy_price=position.buy_price,
         entry_sell_price=position.sell_price,
-        fees_usd=_multiply(totals.fees, usd_per_quote),
-        pnl_usd=_multiply(realised, usd_per_quote),
+        fees_usd=fees_usd,
+        pnl_usd=pnl_usd,
         opened_at_ns=now_ns,
         reason=ExitReason.ONCE,
     )
