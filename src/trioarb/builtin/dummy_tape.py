@@ -33,6 +33,8 @@ _BPS = 0.0001
 _WALK_LIMIT = 20.0
 #: Rows that are computed together: few at first, so that a campaign begins at once.
 _FIRST_ROWS, _MOST_ROWS = 256, 131_072
+#: From so many columns on all are computed together, step by step; fewer one after the other.
+_MANY_COLUMNS = 12
 
 _LN_2 = Decimal("0.693147180559945309417232121458")
 #: ln, exp and sqrt of a decimal are rounded alike everywhere; those of a float are the C library's.
@@ -80,22 +82,23 @@ def batches(
     )
     if not phases:
         return
-    quotes = [_Quotes(shape, SAMPLE_OF[symbol], seed, venue, phase_ns) for phase_ns, _, symbol in phases]
-    books = [_Levels(shape, SAMPLE_OF[symbol], f"{seed}/{venue}/{symbol}/levels", beyond) for _, _, symbol in phases]
+    traded = [SAMPLE_OF[symbol] for _, _, symbol in phases]
+    quotes = _Quotes(shape, traded, seed, venue, [phase_ns for phase_ns, _, _ in phases])
+    books = [_Levels(shape, sample, f"{seed}/{venue}/{sample.symbol}/levels", beyond) for sample in traded]
     firsts = np.array([start_ns + phase_ns for phase_ns, _, _ in phases], dtype=np.int64)
     orders = np.array([order for _, order, _ in phases], dtype=np.int64)
     first, most = 0, _FIRST_ROWS
     while True:
         steps = max(1, most // len(phases))
         # A step after the other, within it a symbol after the other: so the rows are in the order of their times.
-        tops = [one.take(first, steps) for one in quotes]
-        bid, bid_size, ask, ask_size = np.stack(tops, axis=2).reshape(4, -1)
+        tops = quotes.take(first, steps)
         levels = None
         if beyond:
-            deep = [book.below(top) for book, top in zip(books, tops, strict=True)]
+            deep = [book.below(tuple(top[:, number] for top in tops)) for number, book in enumerate(books)]
             levels = np.stack(deep, axis=3).reshape(4, beyond, -1)
         ts_ns = firsts[None, :] + step_ns * np.arange(first, first + steps, dtype=np.int64)[:, None]
         order = np.tile(orders, steps)
+        bid, bid_size, ask, ask_size = (top.reshape(-1) for top in tops)
         yield RowBatch(
             ts_ns=ts_ns.reshape(-1),
             order=order,
@@ -112,51 +115,85 @@ def batches(
 
 
 class _Quotes:
-    """The quotes of one symbol at one venue, from the first step on."""
+    """The quotes of some symbols at one venue, from the first step on."""
 
-    def __init__(self, shape: Shape, sample: Sample, seed: int, venue: str, phase_ns: int) -> None:
-        symbol = sample.symbol
-        self._common = _common_of(shape, sample, seed)
-        self._venue = _Draws(f"{seed}/{venue}/{symbol}")
-        self._step_ns, self._phase_ns = shape.step_ns, phase_ns
-        step_seconds = Decimal(shape.step_ns).scaleb(-9)
-        self._keep, stir = _decay(step_seconds, shape.basis_half_life_seconds)
-        scale = float(shape.basis_bps) * _BPS * sample.basis * 2
-        self._stir_scale = scale * stir
-        ((first, second, third),) = self._venue.take(1, 3).tolist()
-        self._basis = scale * (first + second + third - 1.5)
-        self._dislocated = _Dislocations(shape, f"{seed}/{venue}/{symbol}/dislocation", step_seconds)
-        self._half_spread = float(shape.spread_bps) * _BPS / 2
-        self._size_quote = float(shape.size_usd) / _QUOTE_USD[sample.quote]
-        # A whole number over a whole number is the float nearest to the price; a product of floats is not.
-        self._tick, self._lot = Decimal(sample.tick).as_integer_ratio(), Decimal(sample.lot).as_integer_ratio()
-
-    def take(self, first: int, steps: int) -> Array:
-        """Return bid, bid size, ask and ask size of the next steps, ``first`` being the number of the first of them."""
+    def __init__(
+        self, shape: Shape, samples: Sequence[Sample], seed: int, venue: str, phases_ns: Sequence[int]
+    ) -> None:
         import numpy as np
 
-        price = self._common.prices(
-            (self._phase_ns + self._step_ns * np.arange(first, first + steps)) // _COMMON_STEP_NS
-        )
-        spread, bid_size, ask_size, one, two, three = np.ascontiguousarray(self._venue.take(steps, 6).T)
-        stirred = self._stir_scale * (one + two + three - 1.5)
-        keep = self._keep
-        bases = list(accumulate(stirred.tolist(), lambda basis, stir: keep * basis + stir, initial=self._basis))
-        self._basis = bases.pop()
-        middle = price * (1.0 + self._dislocated.moved(np.array(bases)))
+        self._commons = [_common_of(shape, sample, seed) for sample in samples]
+        self._draws = [_Draws(f"{seed}/{venue}/{sample.symbol}") for sample in samples]
+        self._step_ns, self._phases_ns = shape.step_ns, phases_ns
+        step_seconds = Decimal(shape.step_ns).scaleb(-9)
+        self._keep, stir = _decay(step_seconds, shape.basis_half_life_seconds)
+        scales = np.array([float(shape.basis_bps) * _BPS * sample.basis * 2 for sample in samples])
+        self._stir_scales = scales * stir
+        first, second, third = np.array([draws.take(1, 3)[0] for draws in self._draws]).T
+        self._bases = scales * (first + second + third - 1.5)
+        seeds = [f"{seed}/{venue}/{sample.symbol}/dislocation" for sample in samples]
+        self._dislocated = _Dislocations(shape, seeds, step_seconds)
+        self._half_spread = float(shape.spread_bps) * _BPS / 2
+        self._size_quote = np.array([float(shape.size_usd) / _QUOTE_USD[sample.quote] for sample in samples])
+        # A whole number over a whole number is the float nearest to the price; a product of floats is not.
+        ticks = [Decimal(sample.tick).as_integer_ratio() for sample in samples]
+        lots = [Decimal(sample.lot).as_integer_ratio() for sample in samples]
+        self._tick_up, self._tick_down = np.array(ticks, dtype=float).T
+        self._lot_up, self._lot_down = np.array(lots, dtype=float).T
+
+    def take(self, first: int, steps: int) -> tuple[Array, Array, Array, Array]:
+        """Return bid, bid size, ask and ask size of the next steps, ``first`` being the number of the first of them.
+
+        By step and symbol.
+        """
+        import numpy as np
+
+        shape = steps, len(self._draws)
+        price, stirs, spread, bid_draw, ask_draw = (np.empty(shape) for _ in range(5))
+        times_ns = self._step_ns * np.arange(first, first + steps)
+        for number, (common, draws) in enumerate(zip(self._commons, self._draws, strict=True)):
+            price[:, number] = common.prices((self._phases_ns[number] + times_ns) // _COMMON_STEP_NS)
+            drawn = draws.take(steps, 6)
+            spread[:, number], bid_draw[:, number], ask_draw[:, number] = drawn[:, 0], drawn[:, 1], drawn[:, 2]
+            stirs[:, number] = drawn[:, 3] + drawn[:, 4] + drawn[:, 5] - 1.5
+        bases = _decaying(self._bases, self._keep, self._stir_scales * stirs)
+        self._bases = bases[-1]
+        middle = price * (1.0 + self._dislocated.moved(bases[:-1]))
         half = self._half_spread * (0.5 + spread)
-        tick_up, tick_down = self._tick
-        ticks_per_quote = tick_down / tick_up
+        ticks_per_quote = self._tick_down / self._tick_up
         bid = np.maximum(np.floor(middle * (1.0 - half) * ticks_per_quote + 0.5), 1.0)
         ask = np.maximum(np.floor(middle * (1.0 + half) * ticks_per_quote + 0.5), bid + 1.0)
-        lot_up, lot_down = self._lot
-        lots = self._size_quote / price * (lot_down / lot_up)
-        sizes = [
+        lots = self._size_quote / price * (self._lot_down / self._lot_up)
+        bid_size, ask_size = (
             # 0.1 + 2.7 u² has mean 1: mostly small sizes, some large.
-            (np.floor(lots * (0.1 + 2.7 * draw * draw)) + 1.0) * lot_up / lot_down
-            for draw in (bid_size, ask_size)
-        ]
-        return np.stack([bid * tick_up / tick_down, sizes[0], ask * tick_up / tick_down, sizes[1]])
+            (np.floor(lots * (0.1 + 2.7 * draw * draw)) + 1.0) * self._lot_up / self._lot_down
+            for draw in (bid_draw, ask_draw)
+        )
+        return bid * self._tick_up / self._tick_down, bid_size, ask * self._tick_up / self._tick_down, ask_size
+
+
+def _decaying(start: Array, keep: float, added: Array) -> Array:
+    """Return what is kept of columns that begin with ``start`` and get ``added`` at each step: one row more than that.
+
+    One step after the other, so that it doesn't matter how many are computed together.
+    """
+    import numpy as np
+
+    steps, columns = added.shape
+    found = np.empty((steps + 1, columns))
+    found[0] = start
+    if columns < _MANY_COLUMNS:
+        for column in range(columns):
+            values = accumulate(
+                added[:, column].tolist(), lambda value, new: keep * value + new, initial=float(start[column])
+            )
+            found[:, column] = np.fromiter(values, dtype=float, count=steps + 1)
+        return found
+    rows = list(found)
+    for row, after, new in zip(rows, rows[1:], added, strict=False):
+        np.multiply(row, keep, after)
+        np.add(after, new, after)
+    return found
 
 
 class _Common(Protocol):
@@ -229,15 +266,17 @@ def _common_of(shape: Shape, sample: Sample, seed: int) -> _Common:
 
 
 class _Dislocations:
-    """How far a venue's price of a symbol leaves the others' at once, and how it comes back."""
+    """How far a venue's prices of some symbols leave the others' at once, and how they come back."""
 
-    def __init__(self, shape: Shape, seed: str, step_seconds: Decimal) -> None:
+    def __init__(self, shape: Shape, seeds: Sequence[str], step_seconds: Decimal) -> None:
+        import numpy as np
+
         self._chance = shape.dislocations_per_hour * shape.step_ns / _HOUR_NS
-        self._draws = _Draws(seed)
+        self._draws = [_Draws(seed) for seed in seeds] if self._chance else []
         self._least = float(shape.dislocation_bps) * _BPS
         self._excess = float(shape.dislocation_excess_bps) * _BPS
         self._keep, _ = _decay(step_seconds, shape.dislocation_half_life_seconds)
-        self._moved = 0.0
+        self._moved = np.zeros(len(seeds))
 
     def moved(self, bases: Array) -> Array:
         """Return the bases of the next steps with what dislocations add to them."""
@@ -245,15 +284,15 @@ class _Dislocations:
 
         if not self._chance:
             return bases
-        draws = self._draws.take(len(bases), 3)
-        begun = np.zeros(len(bases))
-        for step in (draws[:, 0] < self._chance).nonzero()[0].tolist():
-            size = self._least - self._excess * float(_PORTABLE.ln(Decimal(1.0 - float(draws[step, 1]))))
-            begun[step] = size if draws[step, 2] < 0.5 else -size
-        keep = self._keep
-        added = list(accumulate(begun.tolist(), lambda moved, new: moved * keep + new, initial=self._moved))
+        begun = np.zeros(bases.shape)
+        for number, own in enumerate(self._draws):
+            draws = own.take(len(bases), 3)
+            for step in (draws[:, 0] < self._chance).nonzero()[0].tolist():
+                size = self._least - self._excess * float(_PORTABLE.ln(Decimal(1.0 - float(draws[step, 1]))))
+                begun[step, number] = size if draws[step, 2] < 0.5 else -size
+        added = _decaying(self._moved, self._keep, begun)
         self._moved = added[-1]
-        moved: Array = bases + np.array(added[1:])
+        moved: Array = bases + added[1:]
         return moved
 
 
@@ -269,7 +308,7 @@ class _Levels:
         self._size_quote = float(shape.size_usd) / _QUOTE_USD[sample.quote]
         self._tick, self._lot = Decimal(sample.tick).as_integer_ratio(), Decimal(sample.lot).as_integer_ratio()
 
-    def below(self, top: Array) -> Array:
+    def below(self, top: Sequence[Array]) -> Array:
         """Return the levels beyond the best quotes of some steps: prices and sizes of the bids, and of the asks."""
         import numpy as np
 
