@@ -666,6 +666,8 @@ def _check_quoting(value: object, *, holds: bool) -> None:
 
 def check_edge(value: object, field: str = "") -> float:
     """Return an edge to be asked from: any number, infinities too."""
+    if type(value) is float and value == value:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise _nonsense(field, value, "a number")
     return float(value)

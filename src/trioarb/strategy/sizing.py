@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
+from itertools import chain
 
 import msgspec
 
@@ -37,20 +38,24 @@ def size_entry(
     payable as far beyond the touch; ``None``: it never will be closed.
     """
     buy, sell = buy.entering, sell.entering
-    if buy.limit <= 0:
+    walk = steps(buy, sell, entry_bps)
+    first = next(walk)
+    if first.buy_limit <= 0:
         return NotSized("tick_size")
-    if edge_at(buy, buy.limit, sell, sell.limit) < entry_bps:
+    if edge_at(buy, first.buy_limit, sell, first.sell_limit) < entry_bps:
         return NotSized("edge_after_rounding")
+    closing: _Closing | None = None
     if slippage_bps is not None:
         back, out = sell.reversed, buy.reversed
         for leg in (back, out):
             if not leg.is_priced:
                 return NotSized(f"no_price_to_close.{leg.venue}")
-        if back.limit_beyond(slippage_bps) < back.price or out.limit_beyond(slippage_bps) > out.price:
+        closing = _Closing(back, back.limit_beyond(slippage_bps))
+        if closing.limit < back.price or out.limit_beyond(slippage_bps) > out.price:
             return NotSized("tick_size_to_close")
     found: _Sized | None = None
-    for step in steps(buy, sell, entry_bps):
-        sized = _size_at(step, wanted, buy, sell, slippage_bps)
+    for step in chain((first,), walk):
+        sized = _size_at(step, wanted, buy, sell, closing)
         if found is None or sized.quantity > found.quantity:
             found = sized
         if sized.is_bounded_by_others:
@@ -88,10 +93,26 @@ class _Sized(msgspec.Struct, frozen=True):
         return min(self.bounds[2:]) <= self.step.displayed
 
 
-def _size_at(step: Step, wanted: OrderSize, buy: Leg, sell: Leg, slippage_bps: Decimal | None) -> _Sized:
+class _Closing(msgspec.Struct, frozen=True):
+    """Where what is sold is bought back, and the limit of that."""
+
+    leg: Leg
+    limit: Decimal
+
+    def closable(self, sell_limit: Decimal) -> Decimal:
+        """Return how much could be bought back of what is sold at a limit, with its proceeds and what is free there."""
+        instrument = self.leg.instrument
+        if instrument.contract is not None:
+            return Decimal("Infinity")  # with the margin that it binds
+        fee_bps = max(instrument.taker_fee_bps, ZERO)
+        cost = self.limit * (BPS + fee_bps) - sell_limit * (BPS - fee_bps)
+        return self.leg.free_quote * BPS / cost if cost > 0 else Decimal("Infinity")
+
+
+def _size_at(step: Step, wanted: OrderSize, buy: Leg, sell: Leg, closing: _Closing | None) -> _Sized:
     bounds = [step.displayed_to_buy, step.displayed_to_sell, buy.payable(step.buy_limit), sell.payable(step.sell_limit)]
-    if slippage_bps is not None:
-        bounds.append(_closable(sell.reversed, step.sell_limit, slippage_bps))
+    if closing is not None:
+        bounds.append(closing.closable(step.sell_limit))
     if wanted.usd is not None:
         bounds.append(wanted.usd / _higher_usd(step, buy, sell))
     if wanted.base is not None:
@@ -101,15 +122,6 @@ def _size_at(step: Step, wanted: OrderSize, buy: Leg, sell: Leg, slippage_bps: D
 
 def _higher_usd(step: Step, buy: Leg, sell: Leg) -> Decimal:
     return max(EXACT.multiply(step.buy_limit, buy.usd_per_quote), EXACT.multiply(step.sell_limit, sell.usd_per_quote))
-
-
-def _closable(back: Leg, sell_limit: Decimal, slippage_bps: Decimal) -> Decimal:
-    """Return how much could be bought back of what is sold at a limit, with its proceeds and what is free there."""
-    if back.instrument.contract is not None:
-        return Decimal("Infinity")  # with the margin that it binds
-    limit, fee_bps = back.limit_beyond(slippage_bps), max(back.instrument.taker_fee_bps, ZERO)
-    cost = limit * (BPS + fee_bps) - sell_limit * (BPS - fee_bps)
-    return back.free_quote * BPS / cost if cost > 0 else Decimal("Infinity")
 
 
 def _scarce(bounds: Sequence[Decimal], buy: Leg, sell: Leg, closes: bool) -> str:

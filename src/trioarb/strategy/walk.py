@@ -68,7 +68,12 @@ def edge_over(buy: Leg, sell: Leg, step: Step, quantity: Decimal) -> Decimal:
     """Return the edge of a quantity that is displayed at a step: that of the averages over the levels, at prices that
     orders may have.
     """
-    return edge_at(buy, _average(buy, step.bought, quantity), sell, _average(sell, step.sold, quantity))
+    buy_price, sell_price = step.buy_limit, step.sell_limit
+    if len(step.bought) > 1:
+        buy_price = _average(buy, step.bought, quantity)
+    if len(step.sold) > 1:
+        sell_price = _average(sell, step.sold, quantity)
+    return edge_at(buy, buy_price, sell, sell_price)
 
 
 def edge_at(buy: Leg, buy_price: Decimal, sell: Leg, sell_price: Decimal) -> Decimal:
@@ -82,8 +87,6 @@ def edge_at(buy: Leg, buy_price: Decimal, sell: Leg, sell_price: Decimal) -> Dec
 
 
 def _average(leg: Leg, levels: Sequence[Level], quantity: Decimal) -> Decimal:
-    if len(levels) == 1:
-        return leg.limit_at(levels[0].price)
     value, rest = Decimal(0), quantity
     for level in levels:
         part = min(rest, level.size)
