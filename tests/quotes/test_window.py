@@ -97,6 +97,7 @@ def test_each_place_holds_what_every_venue_quoted_then(
         patch.setattr(window, "ZONE_ROWS", zone)
         pieces = pieces_of(rows, cuts, sorted(ended))
         made = list(windows(gathered(iter(pieces), most) if is_gathered else iter(pieces), SYMBOLS, VENUES))
+        assert all(one.extremes for one in made)  # made while the zones are of this size
     assert sum(map(len, made)) == len(rows)
     cells = [[Cell() for _ in range(VENUES)] for _ in range(SYMBOLS)]
     ended_at: dict[int, int] = {}
@@ -149,9 +150,9 @@ def check_zones(one: Window, zone: int) -> None:
         ages_ns = np.where(one.bid <= one.ask, one.ts_ns[one.row] - one.came_ns, NEVER)
     for number, start in enumerate(range(0, len(one), zone)):
         for pair, ratio in enumerate(ratios[:, start : start + zone]):
-            assert same(one.zone_ratio[pair, number], highest(ratio))
-        assert one.zone_age_ns[:, number].tolist() == ages_ns[:, start : start + zone].max(axis=1).tolist()
+            assert same(one.extremes.zone_ratio[pair, number], highest(ratio))
+        assert one.extremes.zone_age_ns[:, number].tolist() == ages_ns[:, start : start + zone].max(axis=1).tolist()
     for k, symbol in enumerate(one.present.tolist()):
         own = ratios[:, slice(*one.places_of(symbol))]
         for pair, ratio in enumerate(own):
-            assert same(one.best_ratio[pair, k], highest(ratio))
+            assert same(one.extremes.best_ratio[pair, k], highest(ratio))

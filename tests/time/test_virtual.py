@@ -18,7 +18,7 @@ def told(wait: Callable[[VirtualTime], Awaitable[object]]) -> list[int]:
 
     async def main() -> None:
         time = VirtualTime(clock, START_NS)
-        with time.led_by(lambda at_ns: seen.append(at_ns - START_NS)):
+        with time.led_by(lambda at_ns, turn: seen.append(at_ns - START_NS)):
             await wait(time)
         await time.sleep(SECOND_NS, Turn.SYMBOL.order())  # after it nobody is told any more
 

@@ -287,10 +287,15 @@ class SymbolTask:
 
     def round_bars(self, now_ns: int) -> Sequence[float] | None:
         """Return from which edge of each path on it has to look; ``None``: it has to, whatever the edges."""
-        if self._has_news or self._is_busy or self._quoted is not None or self.market.rates:
+        # Asked of every symbol in every round: so nothing is called before it has to be.
+        if self._has_news or self._work is not None or self._rest is not None or self._quoted is not None:
             return None
-        is_entering = self._active and self._entries_open and not self.fenced and self._decider.enters
-        return self._decider.round_bars(now_ns) if is_entering else None
+        decider = self._decider
+        if self.fenced or not (self._active and self._entries_open and decider.enters) or self.market.rates:
+            return None
+        if decider.held:
+            self._source.put()
+        return decider.round_bars(now_ns)
 
     def pass_rounds(self, passed: Passed) -> None:
         """Count rounds of the loop in which there was nothing to decide."""
@@ -352,6 +357,7 @@ class SymbolTask:
         if not self._active or self._is_busy:
             return False
         self._unread[:] = [False] * len(self._unread)
+        self._source.put()
         try:
             self.evaluate(self._parts.time.now_ns())
         except Exception as error:  # the symbol's fault, not that of the others
@@ -692,4 +698,7 @@ class _NoQuotes(Source):
         pass
 
     def look_back(self, venue: int) -> None:
+        pass
+
+    def put(self) -> None:
         pass

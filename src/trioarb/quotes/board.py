@@ -56,6 +56,9 @@ class LooksBack(Protocol):
     def look_back(self, venue: int) -> None:
         """Tell the board's watch of a venue what came and was not told."""
 
+    def put(self) -> None:
+        """See to it that the board holds what came up to now."""
+
 
 class QuoteBoard:
     """Columns of the latest accepted quotes, by index of the venue. A quote costs no object; ``serial`` is set last.
@@ -65,6 +68,8 @@ class QuoteBoard:
 
     ``levels`` beyond the best are those of one quote, or a column (see `quotes.levels`) and its row: of what is not
     looked at no more than that is done. Whoever keeps columns in use says so by `hold_levels` before they go.
+
+    The columns themselves are up to date in a symbol's turn, and whoever asks by a method gets what is.
 
     ``watches`` are told of the quotes of their venue: of each by who puts it here, or of those that were passed over by
     ``source``, when somebody looks.
@@ -103,6 +108,7 @@ class QuoteBoard:
 
     def quote(self, venue: int) -> Quote | None:
         """Return the latest quote of a venue, or ``None`` before the first."""
+        self._come_up()
         if not self.serial[venue]:
             return None
         return Quote(
@@ -119,6 +125,7 @@ class QuoteBoard:
 
     def book(self, venue: int) -> Book | None:
         """Return the latest levels of a venue, or ``None`` before the first quote."""
+        self._come_up()
         if not self.serial[venue]:
             return None
         bid, ask = self.bid[venue], self.ask[venue]
@@ -161,6 +168,10 @@ class QuoteBoard:
         if see is not None and not see(bids, bid_sizes, asks, ask_sizes):
             self.watches[venue] = None
 
+    def _come_up(self) -> None:
+        if self.source is not None:
+            self.source.put()
+
     def _look_back(self, venue: int) -> None:
         if self.source is not None:
             self.source.look_back(venue)
@@ -173,6 +184,7 @@ class QuoteBoard:
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
+        self._come_up()
         index = self.venues.index(venue)
         known, touch = self._touches[index]
         serial = self.serial[index]  # read first, since the live view asks from another thread
@@ -190,6 +202,7 @@ class QuoteBoard:
 
     def newest_ns(self, venue: str) -> int:
         """Return when a venue's latest quote was received; -1 before the first."""
+        self._come_up()
         return self.received_ns[self.venues.index(venue)]
 
     def is_whole(self, venue: int) -> bool:
@@ -220,20 +233,19 @@ class QuoteBoard:
 
     def put_all(
         self,
-        bid: Sequence[float],
-        bid_size: Sequence[float],
-        ask: Sequence[float],
-        ask_size: Sequence[float],
-        received_ns: Sequence[int],
-        serial: Sequence[int],
+        bid: list[float],
+        bid_size: list[float],
+        ask: list[float],
+        ask_size: list[float],
+        received_ns: list[int],
+        serial: list[int],
     ) -> None:
-        """Put the latest quotes of all venues on the board, but for levels beyond the best."""
-        self.bid[:] = bid
-        self.bid_size[:] = bid_size
-        self.ask[:] = ask
-        self.ask_size[:] = ask_size
-        self.received_ns[:] = received_ns
-        self.serial[:] = serial
+        """Put the latest quotes of all venues on the board, but for levels beyond the best: the lists are its own now.
+
+        Nobody holds the ones before: sinks do, and a symbol either has sinks or is played to.
+        """
+        self.bid, self.bid_size, self.ask, self.ask_size = bid, bid_size, ask, ask_size
+        self.received_ns, self.serial = received_ns, serial
 
     def forget_touch(self, venue: int) -> None:
         """Make a venue's touch anew when it is asked for: something was refused after its quote."""

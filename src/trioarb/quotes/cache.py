@@ -19,6 +19,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import attrs
 import msgspec
 import structlog
 
@@ -38,7 +39,7 @@ from trioarb.quotes.cache_folder import (
     write_manifest,
     write_note,
 )
-from trioarb.quotes.window import ZONE_ROWS, Window
+from trioarb.quotes.window import ZONE_ROWS, Extremes, Window
 
 __all__ = ["StoreError", "Writer", "bytes_for", "key_of", "load", "save"]
 
@@ -48,6 +49,7 @@ _PAGE_BYTES = 4_096
 _VERIFIED_NS = 86_400 * 10**9
 #: So much is left free on the disk.
 _RESERVE_BYTES = 256 << 20
+_EXTREMES = tuple(one.name for one in attrs.fields(Extremes))
 
 
 class StoreError(TrioarbError):
@@ -148,7 +150,8 @@ class Writer:
             ended=list(window.ended),
         )
         for name, kind, shape in _layout(place, len(self._venues)):
-            column = getattr(window, name).astype(kind, copy=False).reshape(shape)
+            column = getattr(window.extremes if name in _EXTREMES else window, name)
+            column = column.astype(kind, copy=False).reshape(shape)
             self._file.write(memoryview(column.reshape(-1)).cast("B") if column.size else b"")
         self._windows.append(place)
 
@@ -242,4 +245,5 @@ def _window(data: Any, place: Place, venues: int) -> Window:
         size = np.dtype(kind).itemsize * prod(shape)
         columns[name] = data[offset : offset + size].view(kind).reshape(shape)
         offset += size
-    return Window(is_all_accepted=place.is_all_accepted, ended=place.ended, **columns)
+    kept = Extremes(**{name: columns.pop(name) for name in _EXTREMES})
+    return Window(is_all_accepted=place.is_all_accepted, ended=place.ended, kept=kept, **columns)

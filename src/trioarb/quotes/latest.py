@@ -40,27 +40,28 @@ class Latest:
 
     def take(self, window: Window, first: int, until: int) -> Array:
         """Take the rows of a window from one up to another; return the last one of each cell among them."""
+        import numpy as np
+
         self.times += 1
         rows: Array = first + (window.next_row[first:until] >= until).nonzero()[0]
-        place, cell = window.place[rows], window.cell[rows]
-        at = (cell % self.venues).astype(int) * len(window) + place  # in the columns of all venues, one after the other
-        self.bid.reshape(-1)[cell] = window.bid.reshape(-1)[at]
-        self.ask.reshape(-1)[cell] = window.ask.reshape(-1)[at]
-        self.came_ns.reshape(-1)[cell] = window.came_ns.reshape(-1)[at]
-        self.bid_size.reshape(-1)[cell], self.ask_size.reshape(-1)[cell] = (
-            window.bid_size[place],
-            window.ask_size[place],
-        )
-        serial, number = self.serial.reshape(-1), window.number[place]
-        self.waiting.reshape(-1)[cell] += number - serial[cell]
+        place, cell = window.place.take(rows).astype(np.intp), window.cell.take(rows).astype(np.intp)
+        at = cell % self.venues * len(window) + place  # in the columns of all venues, one after the other
+        self.bid.reshape(-1)[cell] = window.bid.reshape(-1).take(at)
+        self.ask.reshape(-1)[cell] = window.ask.reshape(-1).take(at)
+        self.came_ns.reshape(-1)[cell] = window.came_ns.reshape(-1).take(at)
+        self.bid_size.reshape(-1)[cell] = window.bid_size.take(place)
+        self.ask_size.reshape(-1)[cell] = window.ask_size.take(place)
+        serial, number = self.serial.reshape(-1), window.number.take(place)
+        self.waiting.reshape(-1)[cell] += number - serial.take(cell)
         serial[cell] = number
         return rows
 
     def put(self, window: Window, rows: Array, after: int) -> None:
         """Put all boards in step, of which these rows were taken; of those up to ``after`` they show something."""
         columns = (self.bid, self.bid_size, self.ask, self.ask_size, self.came_ns, self.serial)
-        for board, *now in zip(self.boards, *(column.tolist() for column in columns), strict=True):
-            board.put_all(*now)
+        now = (column.tolist() for column in columns)
+        for board, bid, bid_size, ask, ask_size, came_ns, serial in zip(self.boards, *now, strict=True):
+            board.put_all(bid, bid_size, ask, ask_size, came_ns, serial)
         if not window.is_all_accepted:
             refused = rows[(window.kind[window.place[rows]] == REFUSED) & (rows >= after)]
             for cell in window.cell[refused].tolist():

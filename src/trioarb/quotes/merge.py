@@ -147,14 +147,23 @@ def joined(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     return columns
 
 
+def _in_order(columns: Mapping[str, Array], order: Array) -> dict[str, Array]:
+    """Return rows by time, ``order``, and the tapes' order."""
+    import numpy as np
+
+    rows = columns["ts_ns"].argsort(kind="stable")
+    ts_ns = columns["ts_ns"].take(rows)
+    if (ts_ns[1:] == ts_ns[:-1]).any():
+        rows = np.lexsort((columns["tape"], order, columns["ts_ns"]))
+    return {name: column.take(rows, axis=-1) for name, column in columns.items()}
+
+
 def merge(tapes: Sequence[Generator[RowBatch, None, None]], symbols: Sequence[str]) -> Generator[Merged, None, None]:
     """Yield the rows of all tapes in order, some thousands at a time: by time, ``order``, and the tapes' order.
 
     If no tape has a row, nothing is yielded. What a tape raises is raised after its last row. Close it if it is not
     iterated to its end: tapes are read in threads.
     """
-    import numpy as np
-
     codes = {symbol: code for code, symbol in enumerate(symbols)}
     sources = [_Source(number, tape, codes) for number, tape in enumerate(tapes)]
     try:
@@ -168,10 +177,9 @@ def merge(tapes: Sequence[Generator[RowBatch, None, None]], symbols: Sequence[st
             parts = [one.take(until) for one in sources if len(one)]
             columns = joined(parts)
             if len(columns["ts_ns"]):
+                order = columns.pop("order")
                 if sum(len(part["ts_ns"]) > 0 for part in parts) > 1:
-                    order = np.lexsort((columns["tape"], columns["order"], columns["ts_ns"]))
-                    columns = {name: column.take(order, axis=-1) for name, column in columns.items()}
-                del columns["order"]
+                    columns = _in_order(columns, order)
                 ended = [end for one in sources if (end := one.end(columns["tape"])) is not None]
                 errors = [(last, error) for tape, last in ended if (error := sources[tape].error) is not None]
                 if errors:

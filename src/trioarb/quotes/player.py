@@ -1,8 +1,8 @@
 """Play recorded quotes in virtual time: show the rows that can matter, and count the others.
 
 The one player of windows, which hold the rows of all symbols. A symbol is shown the rows for which its strategy's bands
-ask; the rows between are put on its board before anybody else wakes, and counted when somebody wants to know, or when
-that by which they count changes. What comes of it is what would come of showing every row.
+ask; the rows between are put on its board before anybody else looks at it, and counted when somebody wants to know, or
+when that by which they count changes. What comes of it is what would come of showing every row.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _FEW_ROWS, _FEW_DENSE_ROWS = 8, 64
 _FEW_CELLS = 32
 #: So many rows are made together, where they are asked for one by one.
 _ROWS_AHEAD = 1_024
+
+#: Turns for which boards are put in step when they are looked at.
+_AS_NEEDED = frozenset({Turn.PACE, Turn.SERVICE})
 
 _NEVER = 2**63 - 1
 
@@ -113,6 +116,10 @@ class _Played(Source):
         """Tell the board's watch of what was put there since, and before."""
         self._player.look_back(self._symbol, venue)
 
+    def put(self) -> None:
+        """Put what came up to now on the boards."""
+        self._player.put()
+
 
 class Player:
     """Plays windows to the symbols, which are those of the windows in order.
@@ -155,8 +162,10 @@ class Player:
         self._window: Window | None = None
         #: By cell: the row before which its board's watch was told of all.
         self._told: dict[int, int] = {}
-        # All rows before this one are on the boards; its time, and up to which row they may be put there.
+        # All rows before this one have come; its time, and up to which row they may come.
         self._row, self._row_ns, self._stop = 0, _NEVER, 0
+        #: All rows before this one are on the boards.
+        self._put_row = 0
         for symbol, follower in enumerate(followers):
             follower.follow(_Played(self, symbol))
         self._latest = Latest([one.board for one in followers], venues)
@@ -173,15 +182,18 @@ class Player:
     async def play(self, windows: Iterable[Window]) -> None:
         """Play until the windows end; return at the last row's time."""
         self._time.yield_soon()  # whatever was started beside this has its first turn before time goes on
-        with self._time.led_by(self._put_until):
-            for window in windows:
-                self._enter(window)
-                await self._play_window()
-                self.count()
-                self._hold_levels(window)
-                self._tell_watches(window)
-                self._take_the_rest()
-                self._window, self._row_ns, self._taken_row = None, _NEVER, 0
+        try:
+            with self._time.led_by(self._put_until):
+                for window in windows:
+                    self._enter(window)
+                    await self._play_window()
+                    self.count()
+                    self._hold_levels(window)
+                    self._tell_watches(window)
+                    self._take_the_rest()
+                    self._window, self._row_ns, self._taken_row = None, _NEVER, 0
+        finally:
+            self.put()
 
     async def _play_window(self) -> None:
         time, rows = self._time, len(self._ts_ns)
@@ -239,6 +251,7 @@ class Player:
         self._values_from = 0
         self._ends = sorted((last + 1, venue) for venue, last in window.ended)
         self._row, self._row_ns, self._stop = 0, int(window.ts_ns[0]), 0
+        self._put_row = 0
         self._others: list[tuple[int, int]] = []
         self._exit_row.clear()
         self._limit_row.clear()
@@ -271,8 +284,8 @@ class Player:
         ((_, cell, venue, *values),) = self._some(row, row + 1)
         symbol, levels = cell // self._venues, None if self._window is None else self._window.levels
         self._boards[cell].put(venue, *values, None if levels is None else (levels, row))
-        self._row = row + 1
-        self._row_ns = int(self._ts_ns[row + 1]) if row + 1 < len(self._ts_ns) else _NEVER
+        self._come(row + 1)
+        self._put_row = row + 1
         if self._limit_row.get(symbol) == row:
             self._count_before(row)  # whether it is the last evaluation depends on how many there were
         self._shown.append(row)
@@ -281,18 +294,35 @@ class Player:
 
     # Boards
 
-    def _put_until(self, at_ns: int) -> None:
-        """Put what came up to a time on the boards; called before others wake."""
+    def _put_until(self, at_ns: int, turn: int) -> None:
+        """Put what came up to a time on the boards; called before others wake.
+
+        Not where a round of the loop or a service begins: most of those look at no board, and who does has it put in
+        step.
+        """
         if at_ns >= self._row_ns and self._window is not None:
-            self._put(min(int(self._ts_ns.searchsorted(at_ns, "right")), self._stop))
+            self._come(min(int(self._ts_ns.searchsorted(at_ns, "right")), self._stop))
+        if turn not in _AS_NEEDED:
+            self._put(self._row)
+
+    def put(self) -> None:
+        """Put what came up to now on the boards."""
+        self._put(self._row)
+
+    def _come(self, until: int) -> None:
+        """Take note that the rows before one have come."""
+        if until > self._row:
+            self._row = until
+            self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
 
     def _put(self, until: int) -> None:
         """Put the rows before one on the boards: each venue's last."""
-        count, window, since = until - self._row, self._window, self._row
+        window, since = self._window, self._put_row
+        count = until - since
         if count <= 0 or window is None:
             return
-        self._row = until
-        self._row_ns = int(self._ts_ns[until]) if until < len(self._ts_ns) else _NEVER
+        self._come(until)
+        self._put_row = until
         if count <= (_FEW_DENSE_ROWS if self._is_dense else _FEW_ROWS):
             quotes: Iterable[tuple[Any, ...]] = {quote[1]: quote for quote in self._some(since, until)}.values()
         else:
@@ -370,7 +400,7 @@ class Player:
         )
 
     def look_back(self, symbol: int, venue: int) -> None:
-        """Tell a board's watch of the rows that are on the board and that it was not told of."""
+        """Tell a board's watch of the rows that have come and that it was not told of."""
         import numpy as np
 
         window, board, cell = self._window, self._followers[symbol].board, symbol * self._venues + venue

@@ -79,7 +79,7 @@ class Source:
 
     @property
     def came_ns(self) -> int:
-        return self.board.received_ns[self.index]
+        return self.board.newest_ns(self.venue)
 
 
 class Sourced(Rate):

@@ -14,7 +14,6 @@ import attrs
 
 from trioarb.quotes.band import Path
 from trioarb.quotes.latest import Latest
-from trioarb.quotes.window import pairs_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,20 +73,21 @@ class Rounds:
         self._latest = latest
         self._here = slice(len(takers))  # others have no rounds
         self._number_of = {taker.symbol: number for number, taker in enumerate(takers)}
-        self._pairs = pairs_of(latest.venues)
-        self._sell, self._buy = (np.array(one, dtype=np.intp) for one in zip(*self._pairs, strict=True))
-        # By symbol and pair of venues; of a pair that is no path of the symbol's, nothing is ever asked.
-        self._is_path = np.zeros((len(takers), len(self._pairs)), dtype=bool)
-        self._keep, self._cost = np.ones(self._is_path.shape), np.ones(self._is_path.shape)
-        self._bars = np.full(self._is_path.shape, np.inf)
+        # By symbol and place of a path: where to sell · venues + where to buy. Of what is no path nothing is asked.
+        venues = latest.venues
+        self._is_no_path = np.ones((len(takers), venues * venues), dtype=bool)
+        self._keep, self._cost = np.ones((len(takers), venues)), np.ones((len(takers), venues))
+        self._bars = np.full(self._is_no_path.shape, np.inf)
         self._places: list[list[int]] = []
         for number, taker in enumerate(takers):
-            places = [self._pairs.index((path.sell, path.buy)) for path in taker.paths]
+            places = [path.sell * venues + path.buy for path in taker.paths]
             self._places.append(places)
-            self._is_path[number, places] = True
-            self._keep[number, places] = [path.keep_sell for path in taker.paths]
-            self._cost[number, places] = [path.cost_buy for path in taker.paths]
+            self._is_no_path[number, places] = False
+            for path in taker.paths:
+                self._keep[number, path.sell], self._cost[number, path.buy] = path.keep_sell, path.cost_buy
         self._known: list[Sequence[float] | None] = [None] * len(takers)
+        #: How many rounds each had left, when it was told of those before.
+        self._left = np.array([taker.iterations_left for taker in takers], dtype=np.int64)
         self._max_age_ns = np.array([taker.max_quote_age_ns for taker in takers], dtype=np.int64)
         # What was not told yet; and how many quotes of each cell waited when it was told last.
         self._rounds, self._stale, self._positive, self._conflated = (
@@ -104,64 +104,68 @@ class Rounds:
 
     def look(self, takers: Iterable[Taker], now_ns: int) -> None:
         """Let those look who may have something to decide, in their order; count the round of the others."""
-        import numpy as np
-
         edges = self._edges_bps(now_ns)
-        best = edges.max(axis=1)
-        asked: list[bool] = np.any(edges >= self._bars, axis=1).tolist()
+        has_to_look = (edges >= self._bars).any(axis=1)
+        has_to_look |= self._left - self._rounds <= 1
+        asked: list[bool] = has_to_look.tolist()
         passed, taken = list[int](), list[int]()
+        number_of, known = self._number_of, self._known
         for taker in takers:
-            number = self._number_of.get(taker.symbol)
+            number = number_of.get(taker.symbol)
             if number is None:
                 taker.tick()
                 continue
             # Asked in its turn, since those before it may have changed what it has to decide.
             bars = taker.round_bars(now_ns)
-            if bars is not None and bars is not self._known[number]:
-                self._known[number] = bars
+            if bars is not None and bars is not known[number]:
+                known[number] = bars
                 self._bars[number, self._places[number]] = bars
-                asked[number] = bool((edges[number] >= self._bars[number]).any())
-            if bars is None or asked[number] or taker.iterations_left - self._rounds[number] <= 1:
+                is_last = bool(self._left[number] - self._rounds[number] <= 1)
+                asked[number] = is_last or bool((edges[number] >= self._bars[number]).any())
+            if bars is None or asked[number]:
                 self._tell(number)
                 if taker.tick():
                     taken.append(number)
+                self._left[number] = taker.iterations_left
             else:
                 passed.append(number)
-        self._count(passed, best)
-        self._read(passed + taken)
+        self._count(self._rows_of(passed), edges)
+        self._read(self._rows_of(passed + taken))
         self._told = -1
 
+    def _rows_of(self, numbers: list[int]) -> list[int] | slice:
+        """Return what picks the rows of these symbols: all of them at once, as a rule."""
+        return self._here if len(numbers) == len(self._takers) else numbers
+
     def _edges_bps(self, now_ns: int) -> Array:
-        """Return, by symbol and pair of venues, the edge between fresh quotes; −∞ where there is none."""
+        """Return, by symbol and place of a path, the edge between fresh quotes; −∞ where there is none."""
         import numpy as np
 
-        oldest_ns = np.maximum(now_ns - self._max_age_ns, 0)[:, None]
         latest, here = self._latest, self._here
-        is_fresh = latest.came_ns[here] >= oldest_ns
-        with np.errstate(invalid="ignore"):
-            received = latest.bid[here][:, self._sell] * self._keep
-            paid = latest.ask[here][:, self._buy] * self._cost
-            edges = 1e4 * (received / paid - 1.0)
-            is_edge = is_fresh[:, self._sell] & is_fresh[:, self._buy] & self._is_path & (edges > -np.inf)
-        found: Array = np.where(is_edge, edges, -np.inf)
-        return found
+        is_fresh = latest.came_ns[here] >= np.maximum(now_ns - self._max_age_ns, 0)[:, None]
+        received = np.where(is_fresh, latest.bid[here] * self._keep, np.nan)
+        paid = np.where(is_fresh, latest.ask[here] * self._cost, np.nan)
+        edges: Array = 1e4 * (received[:, :, None] / paid[:, None, :] - 1.0)
+        edges = edges.reshape(self._bars.shape)
+        edges[self._is_no_path | np.isnan(edges)] = -np.inf
+        return edges
 
-    def _count(self, passed: Sequence[int], best: Array) -> None:
+    def _count(self, passed: list[int] | slice, edges: Array) -> None:
         """Count a round of those who did not look."""
         import numpy as np
 
-        best = best[passed]
+        best = edges[passed].max(axis=1)
         self._rounds[passed] += 1
         self._stale[passed] += best == -np.inf
         self._positive[passed] += best > 0
         self._highest[passed] = np.maximum(self._highest[passed], best)
 
-    def _read(self, numbers: Sequence[int]) -> None:
+    def _read(self, numbers: list[int] | slice) -> None:
         """Take what waits to be read of some symbols: of several quotes of a venue the last one is."""
         self._conflate(numbers)
         self._latest.waiting[numbers] = self._waited[numbers] = 0
 
-    def _conflate(self, numbers: Sequence[int] | slice) -> None:
+    def _conflate(self, numbers: list[int] | slice) -> None:
         import numpy as np
 
         waiting = self._latest.waiting[numbers]
@@ -192,3 +196,4 @@ class Rounds:
             for column in columns:
                 column[number] = 0
             self._highest[number] = -inf
+            self._left[number] = self._takers[number].iterations_left

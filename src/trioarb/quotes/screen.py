@@ -82,12 +82,15 @@ class Screen:
 
         self.window = window
         self._terms = terms
-        self._is_fresh_zone = window.zone_age_ns <= terms.least_age_ns
-        ratio = window.zone_ratio * terms.most_kept[:, None]
         # By place: where a fresh route earns anything, and where there is no route between fresh quotes.
         self._is_positive, self._is_stale = np.zeros(len(window), dtype=bool), np.zeros(len(window), dtype=bool)
         self._has_edges = has_edges
+        wanted: Sequence[Array] = ()
+        if has_edges or (terms.bar < np.inf).any():
+            ratio = window.extremes.zone_ratio * terms.most_kept[:, None]
+            wanted = list(ratio >= terms.bar.min(axis=1)[:, None])
         if has_edges:
+            self._is_fresh_zone = window.extremes.zone_age_ns <= terms.least_age_ns
             for places in self._slices_of(np.asarray((ratio >= 1.0).any(axis=0))):
                 self._find_positive(places)
             # A zone in which two venues have whole and fresh quotes throughout has a route everywhere.
@@ -96,7 +99,6 @@ class Screen:
         meant = [window.kind == REFUSED, window.kind == WITHDRAWN] if window.kind.any() else [(), ()]
         #: Of what is counted but for `seen`, where it is.
         self._places = [np.asarray(one, dtype=bool).nonzero()[0] for one in (*meant, self._is_stale, self._is_positive)]
-        wanted = ratio >= terms.bar.min(axis=1)[:, None]
         asked = [self._asked(number, self._places_of(zones)) for number, zones in enumerate(wanted) if zones.any()]
         if np.isneginf(terms.bar).any():
             asked.append(self._of_those_that_want_all())
@@ -262,12 +264,15 @@ class Screen:
         """
         import numpy as np
 
+        if not self._has_edges:
+            return {}
         window, terms, present = self.window, self._terms, self.window.present
+        extremes = window.extremes
         is_higher = np.zeros(len(present), dtype=bool)
         for number, (sell, buy) in enumerate(terms.pairs):
-            ratio = window.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
+            ratio = extremes.best_ratio[number] * (terms.keep[sell][present] / terms.cost[buy][present]) * (1 + _SLACK)
             is_higher |= 1e4 * (ratio - 1.0) > known
-        if not (self._has_edges and is_higher.any()):
+        if not is_higher.any():
             return {}
         # Zones in which no edge can exceed what is known of any of their symbols need not be looked at.
         edges = np.append(np.arange(0, len(window), ZONE_ROWS), len(window))
@@ -275,7 +280,7 @@ class Screen:
         ended = window.starts.searchsorted(edges[1:])
         least = np.append(np.where(is_higher, known, np.inf), np.inf)
         least = np.minimum.reduceat(least, np.stack((begun, ended), axis=1).reshape(-1))[::2]
-        ratio = np.fmax.reduce(window.zone_ratio * terms.most_kept[:, None])
+        ratio = np.fmax.reduce(extremes.zone_ratio * terms.most_kept[:, None])
         places = self._places_of(1e4 * (ratio - 1.0) > least)
         row = window.row[places]
         places = places[(row >= first_row) & (row < end_row)]

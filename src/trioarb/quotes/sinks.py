@@ -45,6 +45,11 @@ class Source(Protocol):
     def look_back(self, venue: int) -> None:
         """Tell the board's watch of a venue what came and was not told."""
 
+    def put(self) -> None:
+        """See to it that the board holds what came up to now. Where a round of the loop begins, or a service, it may
+        not yet.
+        """
+
 
 class Show(Protocol):
     """Takes a quote that is on the board already: the index of its venue, and when it came."""
@@ -72,6 +77,9 @@ class Sinks(Source):
 
     def look_back(self, venue: int) -> None:
         """Each quote is told as it comes."""
+
+    def put(self) -> None:
+        """Each quote is put on the board as it comes."""
 
 
 def sinks_of(

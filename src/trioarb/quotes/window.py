@@ -36,6 +36,20 @@ def pairs_of(venues: int) -> Sequence[tuple[int, int]]:
     return [(sell, buy) for sell in range(venues) for buy in range(venues) if sell != buy]
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class Extremes:
+    """How far the rows of a window reach, so that most of them need not be looked at.
+
+    ``zone_ratio`` (P, zones): the highest bid ÷ ask among each `ZONE_ROWS` places; ``zone_age_ns`` (V, zones): how old
+    a venue's quote is at most, `NEVER` if it isn't whole everywhere. ``best_ratio`` (P, present): a symbol's highest
+    bid ÷ ask. NaN stands for none.
+    """
+
+    zone_ratio: Array
+    zone_age_ns: Array
+    best_ratio: Array
+
+
 @attrs.frozen(kw_only=True, eq=False, slots=False)
 class Window:
     """Some rows of all symbols, V venues and P ordered pairs of them, as `pairs_of` gives them.
@@ -54,9 +68,7 @@ class Window:
     ``firsts``: rows with a venue's first whole quote of a symbol. ``ended``: venues whose last row was in here, and
     which row that is, −1 if it is none of these.
 
-    ``zone_ratio`` (P, zones): the highest bid ÷ ask among each `ZONE_ROWS` places; ``zone_age_ns`` (V, zones): how old
-    a venue's quote is at most, `NEVER` if it isn't whole everywhere. ``best_ratio`` (P, present): a symbol's highest
-    bid ÷ ask. NaN stands for none.
+    ``kept``: its `Extremes`, where they were made before.
     """
 
     ts_ns: Array
@@ -74,12 +86,10 @@ class Window:
     present: Array
     starts: Array
     firsts: Array
-    zone_ratio: Array
-    zone_age_ns: Array
-    best_ratio: Array
     levels: Array | None
     is_all_accepted: bool
     ended: Sequence[tuple[int, int]]
+    kept: Extremes | None = None
 
     def __len__(self) -> int:
         return len(self.ts_ns)
@@ -90,6 +100,23 @@ class Window:
         import numpy as np
 
         return np.repeat(self.present, np.diff(self.starts))
+
+    @cached_property
+    def extremes(self) -> Extremes:
+        """Made when somebody asks for them: who looks in rounds doesn't."""
+        import numpy as np
+
+        if self.kept is not None:
+            return self.kept
+        zones, starts = np.arange(0, len(self), ZONE_ROWS), self.starts[:-1]
+        with np.errstate(invalid="ignore"):
+            ratios = [self.bid[sell] / self.ask[buy] for sell, buy in pairs_of(len(self.bid))]
+            ages_ns = np.where(self.bid <= self.ask, self.ts_ns[self.row] - self.came_ns, NEVER)
+        return Extremes(
+            zone_ratio=np.array([np.fmax.reduceat(ratio, zones) for ratio in ratios]),
+            zone_age_ns=np.maximum.reduceat(ages_ns, zones, axis=1),
+            best_ratio=np.array([np.fmax.reduceat(ratio, starts) for ratio in ratios]),
+        )
 
     def places_of(self, symbol: int) -> tuple[int, int]:
         """Return the first place of a symbol's rows, and the one after its last."""
@@ -150,7 +177,6 @@ class _Latest:
         import numpy as np
 
         self.venues = venues
-        self.pairs = pairs_of(venues)
         self.bid = np.full((venues, symbols), np.nan)
         self.ask = np.full((venues, symbols), np.nan)
         self.came_ns = np.full((venues, symbols), -1, dtype=np.int64)
@@ -173,37 +199,29 @@ class _Latest:
         is_sound = have_sound_levels(columns)[row] if "levels" in columns else None
         prices, kind = _judged({name: columns[name][row] for name in ("bid", "bid_size", "ask", "ask_size")}, is_sound)
         bid, ask = np.empty((self.venues, rows)), np.empty((self.venues, rows))
-        came_ns, number = np.empty((self.venues, rows), dtype=np.int64), np.zeros(rows, dtype=np.int32)
-        # Of each place: where its symbol's rows begin, and which symbol it is, to fall back on what came before.
-        begin, lengths = np.repeat(starts[:-1], np.diff(starts)), np.diff(starts)
-        places, accepted = np.arange(rows, dtype=np.int32), kind != REFUSED
+        came_ns, number = np.empty((self.venues, rows), dtype=np.int64), np.empty(rows, dtype=np.int32)
+        accepted = kind != REFUSED
         is_all_accepted = bool(accepted.all())
         next_row = np.full(rows, _NO_ROW, dtype=np.int32)
+        last = starts[1:] - 1
         for one in range(self.venues):
-            here = venue == one
-            own = here.nonzero()[0]
-            goes_on = begin[own[1:]] == begin[own[:-1]]
+            own = (venue == one).nonzero()[0]
+            goes_on = symbol[own[1:]] == symbol[own[:-1]]
             next_row[row[own[:-1][goes_on]]] = row[own[1:][goes_on]]
-            filled, is_before = _filled(here, places, begin)
-            bid[one] = np.where(is_before, np.repeat(self.bid[one][present], lengths), prices["bid"][filled])
-            ask[one] = np.where(is_before, np.repeat(self.ask[one][present], lengths), prices["ask"][filled])
+            quoted = _Own(own, starts, present)
+            bid[one] = quoted.spread(prices["bid"], self.bid[one])
+            ask[one] = quoted.spread(prices["ask"], self.ask[one])
+            counted = np.cumsum(accepted[own], dtype=np.int32)
+            before = np.concatenate(([0], counted))[quoted.firsts]
+            number[own] = counted + np.repeat(self.number[one][present] - before, quoted.counts)
             if not is_all_accepted:
-                here &= accepted
-                filled, is_before = _filled(here, places, begin)
-            came_ns[one] = np.where(is_before, np.repeat(self.came_ns[one][present], lengths), ts_ns[filled])
-            counted = np.cumsum(here, dtype=np.int32)
-            before = np.concatenate(([0], counted))[starts[:-1]]
-            counted += np.repeat(self.number[one][present] - before, lengths).astype(np.int32)
-            number = np.where(venue == one, counted, number)
-            last = starts[1:] - 1
+                quoted = _Own(own[accepted[own]], starts, present)
+            came_ns[one] = quoted.spread(ts_ns, self.came_ns[one])
             self.bid[one][present], self.ask[one][present] = bid[one][last], ask[one][last]
-            self.came_ns[one][present], self.number[one][present] = came_ns[one][last], counted[last]
+            self.came_ns[one][present] = came_ns[one][last]
+            self.number[one][present] += quoted.counts
 
         cell = (columns["symbol"].astype(np.int32) * self.venues + columns["tape"]).astype(np.int32)
-        zones = np.arange(0, rows, ZONE_ROWS)
-        with np.errstate(invalid="ignore"):
-            ratios = [bid[sell] / ask[buy] for sell, buy in self.pairs]
-            ages_ns = np.where(bid <= ask, ts_ns - came_ns, NEVER)
         return Window(
             ts_ns=columns["ts_ns"],
             cell=cell,
@@ -220,9 +238,6 @@ class _Latest:
             present=present,
             starts=starts,
             firsts=self._firsts(cell, kind[place]),
-            zone_ratio=np.array([np.fmax.reduceat(ratio, zones) for ratio in ratios]),
-            zone_age_ns=np.maximum.reduceat(ages_ns, zones, axis=1),
-            best_ratio=np.array([np.fmax.reduceat(ratio, starts[:-1]) for ratio in ratios]),
             levels=columns.get("levels"),
             is_all_accepted=is_all_accepted,
             ended=ended,
@@ -238,13 +253,33 @@ class _Latest:
         return np.sort(new[first]).astype(np.int32)
 
 
-def _filled(here: Array, places: Array, begin: Array) -> tuple[Array, Array]:
-    """Return, by place, the latest place of the same symbol that is ``here``, and where there is none, 0 instead."""
-    import numpy as np
+class _Own:
+    """Some places, in order: what is there holds until the next of them, or the end of the symbol's rows.
 
-    filled = np.maximum.accumulate(np.where(here, places, -1))
-    is_before = filled < begin
-    return np.where(is_before, 0, filled), is_before
+    By present symbol: ``firsts``, the number of its first one among them, and ``counts``, how many it has.
+    """
+
+    def __init__(self, own: Array, starts: Array, present: Array) -> None:
+        import numpy as np
+
+        self._own, self._rows = own, int(starts[-1])
+        bounds = own.searchsorted(starts)
+        self.firsts, self.counts = bounds[:-1], np.diff(bounds)
+        self._lengths = np.diff(own, append=self._rows)
+        # Before a symbol's first one holds what came before these rows.
+        until = np.minimum(np.append(own, self._rows)[self.firsts], starts[1:])
+        lengths = until - starts[:-1]
+        self._symbol_before = np.repeat(present, lengths)
+        self._before = np.repeat(until - np.cumsum(lengths), lengths) + np.arange(lengths.sum())
+
+    def spread(self, values: Array, before: Array) -> Array:
+        """Return, by place, the value that holds there; ``before``: by symbol, of what came before these rows."""
+        import numpy as np
+
+        found = np.empty(self._rows, dtype=values.dtype)
+        found[self._rows - int(self._lengths.sum()) :] = np.repeat(values[self._own], self._lengths)
+        found[self._before] = before[self._symbol_before]
+        return found
 
 
 def _judged(columns: dict[str, Array], has_sound_levels: Array | None) -> tuple[dict[str, Array], Array]:

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from trioarb.time.campaign_time import SECOND_NS, Bell, CampaignTime, WakeOrder
+from trioarb.time.campaign_time import SECOND_NS, Bell, CampaignTime, Turn, WakeOrder
 
 __all__ = ["VirtualClock", "VirtualTime"]
 
@@ -50,7 +50,7 @@ class VirtualClock(trio.abc.Clock):
         #: Until then nobody has to be woken; ``None``: not looked for since the clock woke somebody.
         self.horizon_ns: int | None = 0
         #: Called before anybody wakes, with the time up to which everything of order class 0 has had its turn.
-        self.lead: Callable[[int], None] | None = None
+        self.lead: Callable[[int, int], None] | None = None
         #: The task that was woken last, if the agenda says for certain that it was its turn.
         self.awake: trio.lowlevel.Task | None = None
         self._woke_for: tuple[int, WakeOrder] | None = None
@@ -80,7 +80,7 @@ class VirtualClock(trio.abc.Clock):
         while self.current_time() < deadline:
             self.elapsed_ns += 1
         if self.lead is not None:
-            self.lead(self.elapsed_ns - 1)
+            self.lead(self.elapsed_ns - 1, Turn.LAST)
         return 0
 
     def _first(self) -> tuple[int, WakeOrder, int, _Entry] | None:
@@ -94,7 +94,7 @@ class VirtualClock(trio.abc.Clock):
         at_ns, order, _, entry = heapq.heappop(self._agenda)
         self.elapsed_ns = max(self.elapsed_ns, at_ns)
         if self.lead is not None:
-            self.lead(self.elapsed_ns if order[0] else self.elapsed_ns - 1)
+            self.lead(self.elapsed_ns if order[0] else self.elapsed_ns - 1, order[0])
         self._note(entry.task, (at_ns, order))
         return entry
 
@@ -200,11 +200,12 @@ class VirtualTime(CampaignTime):
         return self._start_ns + self._clock.elapsed_ns
 
     @contextmanager
-    def led_by(self, lead: Callable[[int], None]) -> Iterator[None]:
+    def led_by(self, lead: Callable[[int, int], None]) -> Iterator[None]:
         """Call ``lead`` before anybody wakes, so that what it keeps is up to date: with the time up to which (that
-        included) everything of `Turn.MARKET` has had its turn. It must not raise, and wakes nobody.
+        included) everything of `Turn.MARKET` has had its turn, and which `Turn` begins. It must not raise, and wakes
+        nobody.
         """
-        self._clock.lead = lambda elapsed_ns: lead(self._start_ns + elapsed_ns)
+        self._clock.lead = lambda elapsed_ns, turn: lead(self._start_ns + elapsed_ns, turn)
         try:
             yield
         finally:
@@ -230,7 +231,7 @@ class VirtualTime(CampaignTime):
             return False
         clock.elapsed_ns = elapsed_ns
         if clock.lead is not None:
-            clock.lead(elapsed_ns if order[0] else elapsed_ns - 1)
+            clock.lead(elapsed_ns if order[0] else elapsed_ns - 1, order[0])
         clock.horizon_ns = None
         return True
 
