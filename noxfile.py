@@ -62,6 +62,7 @@ def bench(session: nox.Session) -> None:
     session.install(".", *PLUGINS, *group("test"))
     everything = (
         "campaign",
+        "day",
         "startup",
         "shutdown",
         "journal",

@@ -9,16 +9,19 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import tomli
 import trio
 from figures import Figures, seconds_of
 
 from trioarb.cli.journal import keep_anew
 from trioarb.cli.running import leave_uncollected
-from trioarb.config.load import load_config
+from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.event import Record
@@ -44,14 +47,24 @@ def lasting(seconds: int) -> list[str]:
     return ["session.max_iterations=1000000", f"session.max_runtime_seconds={seconds}"]
 
 
-def journaled(overrides: Sequence[str], observers: Sequence[Callable[[Record], object]] = ()) -> tuple[float, Campaign]:
-    """Run spread in virtual time with its journal on disk; return the seconds it took.
+def table_of(path: Path) -> dict[str, Any]:
+    return tomli.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+
+
+def journaled(
+    overrides: Sequence[str],
+    observers: Sequence[Callable[[Record], object]] = (),
+    *,
+    table: Mapping[str, Any] | None = None,
+) -> tuple[float, Campaign]:
+    """Run spread, or what a table configures, in virtual time with its journal on disk; return the seconds it took.
 
     Raises:
         SystemExit: it ended before its time.
     """
     plugins, clock = load_plugins(), VirtualClock()
-    loaded = load_config(SPREAD, plugins, overrides=['session.clock="virtual"', *overrides])
+    chosen = table_of(SPREAD) if table is None else table
+    loaded = load_table(chosen, plugins, overrides=['session.clock="virtual"', *overrides])
     with tempfile.TemporaryDirectory() as folder:
         keeping = keep_anew(Path(folder) / "c.journal", loaded)
         run = partial(
