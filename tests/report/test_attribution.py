@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 from streams import STREAMS, Stream, stream
 
 from trioarb.journal.fold import Folds
@@ -36,6 +38,7 @@ from trioarb.state.ledger import Ledger
 from trioarb.state.state import State
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 DEEP = ["engine.depth=6", "exchanges.*.market.size_usd=50", "exchanges.*.latency_ms=600"]
 
 
@@ -217,7 +220,7 @@ def test_an_entry_that_filled_nothing_missed_all_of_its_edge() -> None:
 
 def test_what_levels_cost_more_than_they_were_to_is_slippage() -> None:
     """Seven levels are looked at and the books move meanwhile: nothing is lost between the parts."""
-    text = (Path(__file__).parents[2] / "configs" / "spread.toml").read_text(encoding="utf-8")
+    text = (CONFIGS / "spread.toml").read_text(encoding="utf-8")
     result = run_virtual(text, overrides=[*DEEP, "session.max_runtime_seconds=300"])
     trades = over([decode(json.dumps(event).encode()) for event in result.events])
 
@@ -301,3 +304,214 @@ def test_an_entry_in_two_monies_has_the_same_parts_at_the_rate_of_its_decision_a
 def test_a_rate_that_stands_still_is_no_part_of_what_an_entry_brought() -> None:
     trade, _ = in_two_monies(rate=1_390.0, later=1_390.0)
     assert trade.fx_usd == 0
+
+
+class Entries:
+    """What became of entries that were quoted or went around, by code of its own, from the events alone; in fractions.
+
+    Fees are taken in quote asset, and nothing is learnt late.
+    """
+
+    def __init__(self, result: CampaignResult) -> None:
+        self.parts: dict[str, dict[str, Fraction]] = {}
+        self._decided = {one["pair_id"]: one for one in result.of_type("decided") if "pair_id" in one}
+        self._purpose = {one["client_order_id"]: one["purpose"] for one in result.of_type("order_submitted")}
+        self._fills: defaultdict[str, list[Any]] = defaultdict(list)
+        self._taken: defaultdict[str, list[Any]] = defaultdict(list)
+        self._left: defaultdict[str, Fraction] = defaultdict(Fraction)
+        pair_of = {one["client_order_id"]: one["pair_id"] for one in result.of_type("order_submitted")}
+        for one in result.of_type("order_filled"):
+            self._fills[pair_of[one["client_order_id"]]].append(one)
+        for one in result.of_type("residual_taken"):
+            self._taken[one["pair_id"]].append(one)
+        for one in result.of_type("residual_left"):
+            self._left[one["pair_id"]] += Fraction(one["booked_value"])
+        ended = {one["pair_id"]: one for one in result.of_type("pair_ended")}
+        rates = result.of_type("campaign_opened")[0]["fx"]
+        quotes = {one["symbol"]: one["quote"] for one in result.of_type("instrument_listed")}
+        for opened in result.of_type("transaction_opened"):
+            usd, pair_id = Fraction(rates[quotes[opened["symbol"]]]), opened["pair_id"]
+            of = self._of_a_loop if len(opened["legs"]) == 3 else self._of_a_quote
+            parts = {name: amount * usd for name, amount in of(opened).items()}
+            self.parts[opened["trade_id"]] = parts | {
+                "exit": Fraction(0),
+                "fees": -Fraction(ended[pair_id]["fees_usd"]),
+                "left": self._left[pair_id] * usd + Fraction(ended[pair_id]["dust_value_usd"]),
+            }
+
+    def _orders(
+        self, pair_id: str, symbol: str, venue: str, purposes: set[str]
+    ) -> list[list[tuple[Fraction, Fraction]]]:
+        """Return what a pair's orders at a place traded at which prices, without what was left there before it."""
+        by_order: dict[str, list[tuple[Fraction, Fraction]]] = {}
+        for one in self._fills[pair_id]:
+            order_id = one["client_order_id"]
+            if (one["symbol"], one["venue"]) == (symbol, venue) and self._purpose[order_id] in purposes:
+                by_order.setdefault(order_id, []).append((Fraction(one["quantity"]), Fraction(one["price"])))
+        return list(by_order.values())
+
+    def _of_a_quote(self, opened: Any) -> dict[str, Fraction]:
+        pair_id, decided = opened["pair_id"], self._decided[opened["pair_id"]]
+        quantity = Fraction(opened["legs"][0]["quantity"])
+        margin = latency = slippage = all_cash = Fraction(0)
+        nets = list[Fraction]()
+        for leg in opened["legs"]:
+            sign = 1 if leg["side"] == "sell" else -1
+            price = Fraction(leg["limit"] if leg.get("post_only") else decided["bid" if sign > 0 else "ask"])
+            margin += sign * price
+            orders = self._orders(pair_id, leg["symbol"], leg["venue"], {"hedge", "leg"} if "after" in leg else {"leg"})
+            taken = [one for one in self._taken[pair_id] if one["venue"] == leg["venue"]]
+            strange = sum((abs(Fraction(one["quantity"])) for one in taken), Fraction(0))
+            strange_cash = sum((abs(Fraction(one["value"])) for one in taken), Fraction(0))
+            best = min if sign < 0 else max
+            sizes = [
+                [sum((size for size, _ in fills), Fraction(0)), best(price for _, price in fills)] for fills in orders
+            ]
+            filled, rest = sum((size for size, _ in sizes), Fraction(0)) - strange, strange
+            for one in reversed(sizes):
+                part = min(one[0], rest)
+                one[0], rest = one[0] - part, rest - part
+            moved = sum((sign * size * (top - price) for size, top in sizes), Fraction(0))
+            value = sum((size * at for fills in orders for size, at in fills), Fraction(0)) - strange_cash
+            latency += moved
+            slippage += sign * (value - filled * price) - moved
+            here = [one for one in self._fills[pair_id] if one["venue"] == leg["venue"]]
+            net = sum(
+                (Fraction(one["quantity"]) * (1 if one["side"] == leg["side"] else -1) for one in here), Fraction(0)
+            )
+            nets.append(net - strange)
+            all_cash += sum(
+                (
+                    Fraction(one["quantity"]) * Fraction(one["price"]) * (1 if one["side"] == "sell" else -1)
+                    for one in here
+                ),
+                Fraction(0),
+            )
+            all_cash -= sign * strange_cash
+        held = max(Fraction(0), min(nets))
+        return {
+            "decided": quantity * margin,
+            "unfilled": (held - quantity) * margin,
+            "latency": latency,
+            "slippage": slippage,
+            "uneven": all_cash - held * margin - latency - slippage,
+        }
+
+    def _of_a_loop(self, opened: Any) -> dict[str, Fraction]:
+        legs, pair_id = opened["legs"], opened["pair_id"]
+        home, cross, other = (Fraction(leg["limit"]) for leg in legs)
+        signs = [1 if leg["side"] == "sell" else -1 for leg in legs]
+        quantity = Fraction(legs[1]["quantity"])
+        margin = signs[0] * home + signs[1] * cross * other
+        latency = slippage = cash = Fraction(0)
+        around = list[Fraction]()
+        for leg, sign, limit, worth in zip(legs, signs, (home, cross, other), (1, other, 1), strict=True):
+            orders = self._orders(pair_id, leg["symbol"], leg["venue"], {"leg"})
+            best = min if sign < 0 else max
+            for fills in orders:
+                filled, top = sum(size for size, _ in fills), best(price for _, price in fills)
+                latency += sign * filled * (top - limit) * worth
+                slippage += sign * sum(size * (price - top) for size, price in fills) * worth
+            net = Fraction(0)
+            for one in self._fills[pair_id]:
+                if one["symbol"] != leg["symbol"]:
+                    continue
+                size, way = Fraction(one["quantity"]), 1 if one["side"] == "sell" else -1
+                net += size * way * sign
+                assert one["fee_asset"] == one["quote"]
+                cash += Fraction(one["fee"]) * other if leg is legs[1] else way * size * Fraction(one["price"])
+            around.append(net * quantity / Fraction(leg["quantity"]) if leg is legs[2] else net)
+        even = max(Fraction(0), min(around)) * margin
+        return {
+            "decided": quantity * margin,
+            "unfilled": even - quantity * margin,
+            "latency": latency,
+            "slippage": slippage,
+            "uneven": cash - even - latency - slippage,
+        }
+
+
+def recomputed(result: CampaignResult) -> tuple[dict[str, Attributed], Entries]:
+    """Hold the parts of a campaign's trades against code of its own, and return both."""
+    trades, ours = over(list(result.records)), Entries(result)
+    assert set(trades) == set(ours.parts)
+    for trade_id, trade in trades.items():
+        assert total(trade.parts.values()) == trade.pnl_usd
+        assert trade.entry_usd is None
+        told = {name.removesuffix("_usd"): float(amount) for name, amount in trade.parts.items()}
+        expected = {name: pytest.approx(float(amount), abs=1e-12) for name, amount in ours.parts[trade_id].items()}
+        assert told == expected
+    figures = attribution(result.campaign.state)
+    assert figures is not None
+    assert (
+        total(amount for name, amount in figures.items() if name != "entries")
+        == result.campaign.state.statistics.pnl_usd
+    )
+    assert "entry_usd" not in figures
+    return trades, ours
+
+
+def shipped(name: str, **venue: Any) -> CampaignResult:
+    table = tomli.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"), parse_float=Decimal)
+    table["session"] |= {"max_runtime_seconds": 300}
+    for one in table["exchanges"].values():
+        one |= venue
+    return run_virtual(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "latency_ms"), [("maker_taker", 20), ("maker_taker", 900), ("triangular", 5), ("triangular", 20)]
+)
+def test_quotes_and_loops_have_the_same_parts(name: str, latency_ms: int) -> None:
+    trades, _ = recomputed(shipped(name, latency_ms=latency_ms))
+
+    assert sum(trade.filled_bps is not None for trade in trades.values()) > 5
+    assert any(trade.unfilled_usd for trade in trades.values())
+    assert any(trade.latency_usd for trade in trades.values())
+
+
+def test_how_the_touch_moved_before_a_quote_was_hedged_is_latency() -> None:
+    """A purchase rests at 100.2, to be hedged at 100.4; when it fills, 100.3 is bid there."""
+    table = two_venues()
+    for venue in table["exchanges"].values():
+        venue |= {"tick_size": "0.1", "lot_size": "0.01", "latency_ms": 20, "taker_fee_bps": 4, "maker_fee_bps": 1}
+    table["strategy"] = {
+        "plugin": "maker_taker",
+        "maker": "a",
+        "order_size_base": 2,
+        "reach_bps": 30,
+        "requote_bps": 99,
+    }
+    table["guards"]["symbol"] = {"cooldown_seconds": 1_000}
+    prices = {"a": [(100.0, 100.4)] * 12 + [(100.0, 100.2)] * 8, "b": [(100.4, 100.6)] * 12 + [(100.3, 100.6)] * 8}
+
+    def tape(venue: str) -> ScriptedTape:
+        rows = [(at / 4, "BTCUSDT", bid, 5.0, ask, 5.0) for at, (bid, ask) in enumerate(prices[venue])]
+        return ScriptedTape(rows, listings=[listing("BTC")])
+
+    result = run_virtual(table, plugins={"market": scripted_market({"a": tape("a"), "b": tape("b")})})
+    (trade,) = recomputed(result)[0].values()
+
+    assert trade.decided_usd == 2 * (Decimal("100.4") - Decimal("100.2"))
+    assert trade.latency_usd == -2 * Decimal("0.1")
+    assert not trade.unfilled_usd
+    assert not trade.slippage_usd
+    assert not trade.uneven_usd
+    assert trade.sent_bps is None
+    (bought, sold) = result.of_type("order_filled")
+    paid = Decimal(bought["price"]) * 2 + Decimal(bought["fee"])
+    received = Decimal(sold["price"]) * 2 - Decimal(sold["fee"])
+    assert trade.filled_bps == pytest.approx(10_000 * (received / paid - 1), abs=Decimal("1e-6"))
+
+
+def test_the_edges_of_a_loop_are_those_of_going_around() -> None:
+    result = shipped("triangular")
+    trades = over(list(result.records))
+
+    whole = [trade for trade in trades.values() if not trade.unfilled_usd and trade.filled_bps is not None]
+    assert len(whole) > 20
+    for trade in whole:
+        assert trade.decided_bps is not None
+        assert trade.sent_bps == pytest.approx(trade.decided_bps, abs=Decimal("0.5")), "but for what lots leave"
+        if not trade.latency_usd and not trade.slippage_usd:
+            assert trade.filled_bps == pytest.approx(trade.sent_bps, abs=Decimal("1e-5"))

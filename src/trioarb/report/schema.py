@@ -77,7 +77,7 @@ TABLES = (
             _decimal("pnl_usd", "realised, fees taken off"),
             _text("reason", "why it was closed; unwound: it opened no position"),
             _decimal("decided_bps", "edge net of taker fees, as it was decided"),
-            _decimal("sent_bps", "the same at the limits that were sent"),
+            _decimal("sent_bps", "the same at the limits that were sent; absent where an order rested"),
             _decimal("filled_bps", "the same at the averages that the legs' orders were filled at, and the fees taken"),
             _decimal(
                 "decided_usd", "what the decided quantity would have brought at the decision's prices, before fees"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Context, Decimal, localcontext
+from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 
 import attrs
 
@@ -30,14 +30,14 @@ from trioarb.model.event import (
     TradeCorrected,
 )
 from trioarb.model.market import Level
-from trioarb.model.number import BPS, EXACT, ZERO, per_unit, share
-from trioarb.model.order import Purpose, Side
+from trioarb.model.number import EXACT, ZERO
+from trioarb.model.order import Side
 from trioarb.model.trade import Answer, PairKind, PairOutcome
-from trioarb.state.trades import fee_of, value_of
+from trioarb.state.entry import EntryLeg, EntryOfLoop, EntryOfTwo
+from trioarb.state.trades import value_of
 
 __all__ = ["PARTS", "Attributed", "AttributionTotals", "Attributions", "late_usd_of"]
 
-_BPS_STEP, _ROUNDED = Decimal("0.000001"), Context(prec=40)
 #: The parts that a trade's PnL is the sum of.
 PARTS = (
     "entry_usd",
@@ -69,11 +69,17 @@ class Attributed:
     which the entry's fills were counted had moved since the decision, absent where no price was converted; all other
     parts of the entry are at the rates of the decision.
 
-    Where no prices of a decision are known, or there are other than two legs,
-    ``entry`` stands for the first five and ``fx``: what the entry brought before fees.
+    An entry that is quoted is decided upon at the limit at which it rests, and at the touch at which it was to be
+    hedged: all its hedges are orders of that leg. A loop is decided upon at the limits of its legs, and everything is
+    in the money that it begins and ends with, what it trades for the bridge at the limit of the bridge's own market.
+    What lots leave of it is in ``uneven``, and at its worth in ``left``.
 
-    Edges are net of taker fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, ``filled_bps``
-    at the averages of the legs' fills and the fees that were really taken, absent where a leg filled nothing.
+    Where no prices of a decision are known ``entry`` stands for the first five and ``fx``: what the entry brought
+    before fees.
+
+    Edges are net of fees: ``decided_bps`` as decided, ``sent_bps`` at the limits that were sent, absent where an order
+    rests, and ``filled_bps`` at the averages of the legs' fills and the fees that were really taken, absent where a leg
+    filled nothing.
     """
 
     trade_id: str
@@ -136,88 +142,18 @@ class AttributionTotals:
 
 
 @attrs.define
-class _Leg:
-    """What a venue's leg was to trade, at which levels, and what its order did. Amounts in the symbol's quote asset.
-
-    ``rate``: by which the venue's prices were converted, when it was decided; absent where they are in that asset.
-    ``value`` is what its order traded at that rate, ``counted`` the same at the rate of each fill.
-    """
-
-    is_buy: bool
-    levels: Sequence[Level]
-    rate: Decimal | None = None
-    filled: Decimal = ZERO
-    value: Decimal = ZERO
-    counted: Decimal = ZERO
-    fees: Decimal = ZERO
-    best: Decimal | None = None
-    net: Decimal = ZERO
-    """What this venue has traded in the leg's direction, remedies included."""
-
-    def fill(self, quantity: Decimal, price: Decimal, counted: Decimal, fee: Decimal) -> None:
-        self.filled += quantity
-        self.value += self.at_decision(quantity * price)
-        self.counted += counted
-        self.fees += fee
-        if self.best is None or (price < self.best if self.is_buy else price > self.best):
-            self.best = price
-
-    def take(self, quantity: Decimal, counted: Decimal, fee: Decimal) -> None:
-        """Leave out what of its fills was none of its own."""
-        self.net -= quantity
-        self.filled -= quantity
-        self.value -= counted if self.rate is None else share(self.value, counted, self.counted)
-        self.counted -= counted
-        self.fees -= fee
-
-    def at_decision(self, amount: Decimal) -> Decimal:
-        """Return an amount of the venue's own quote asset as it was worth then."""
-        return amount if self.rate is None else amount * self.rate
-
-    def promised(self, quantity: Decimal) -> Decimal:
-        """Return what so much would bring (a buy: less than zero) at the levels that were decided upon."""
-        value, left = ZERO, quantity
-        for level in self.levels[:-1]:
-            part = min(left, level.size)
-            value += part * level.price
-            left -= part
-        value = self.at_decision(value + left * self.levels[-1].price)
-        return -value if self.is_buy else value
-
-    @property
-    def latency(self) -> Decimal:
-        """What the way of the best price brought until the order arrived."""
-        if self.best is None:
-            return ZERO
-        moved = self.at_decision(self.filled * (self.best - self.levels[0].price))
-        return -moved if self.is_buy else moved
-
-    @property
-    def brought(self) -> Decimal:
-        return -self.value if self.is_buy else self.value
-
-    @property
-    def moved(self) -> Decimal:
-        """What of what it brought is by rates that are others now than when it was decided."""
-        moved = self.counted - self.value
-        return -moved if self.is_buy else moved
-
-
-@attrs.define
 class _Trade:
-    """A trade that isn't over. ``legs``: those that buy and sell, in quote asset; none where there are others than two.
+    """A trade that isn't over. ``entry``: its entry's legs; none where what they were to bring isn't known, or they are
+    counted in different assets.
 
     ``orders`` are those of its pair in flight.
     """
 
     opened: Intent
     decided: Decided | None
-    legs: Mapping[str, _Leg]
+    entry: EntryOfTwo | EntryOfLoop | None
     usd: Decimal
-    fee_bps: tuple[Decimal, Decimal]
     orders: list[str] = attrs.field(factory=list)
-    remedies: Decimal = ZERO
-    remedies_moved: Decimal = ZERO
     exit_usd: Decimal = ZERO
     fees_usd: Decimal = ZERO
     left_usd: Decimal = ZERO
@@ -229,24 +165,17 @@ class _Trade:
 
     def come_to(self, *, is_over: bool) -> Attributed:
         """Return what it came to, or to so far. In exact arithmetic."""
-        parts = {}
-        if is_over:
+        parts, entry = dict[str, Decimal](), self.entry
+        if entry is not None and entry.is_known:
+            parts = {f"{name}_usd": amount * self.usd for name, amount in entry.parts().items()}
+        elif is_over:
             others = self.exit_usd + self.left_usd + (self.funding_usd or ZERO) + (self.late_usd or ZERO)
             parts["entry_usd"] = self.pnl_usd + self.fees_usd - others
-        sent_bps = filled_bps = None
-        if self.legs:
-            buy, sell = self.legs.values()
-            buy_fee, sell_fee = self.fee_bps
-            paid, received = buy.at_decision(self.opened.buy_limit), sell.at_decision(self.opened.sell_limit)
-            sent_bps = _edge_bps(paid * (BPS + buy_fee), received * (BPS - sell_fee))
-            filled_bps = _filled_bps(buy, sell)
-            if buy.levels:
-                parts = self._parts(buy, sell)
         return Attributed(
             trade_id=self.opened.trade_id,
             decided_bps=None if self.decided is None else self.decided.edge_bps,
-            sent_bps=sent_bps,
-            filled_bps=filled_bps,
+            sent_bps=None if entry is None else entry.sent_bps,
+            filled_bps=None if entry is None else entry.filled_bps,
             **parts,
             exit_usd=self.exit_usd,
             fees_usd=-self.fees_usd,
@@ -255,34 +184,6 @@ class _Trade:
             late_usd=self.late_usd,
             pnl_usd=self.pnl_usd,
         )
-
-    def _parts(self, buy: _Leg, sell: _Leg) -> dict[str, Decimal]:
-        """Return what became of the edge that was decided upon, until both legs were even."""
-        quantity, held = self.opened.quantity, max(ZERO, min(buy.net, sell.net))
-        promised = {one: buy.promised(one) + sell.promised(one) for one in (quantity, held)}
-        latency = buy.latency + sell.latency
-        slippage = sum((leg.brought - leg.promised(leg.filled) for leg in (buy, sell)), ZERO) - latency
-        uneven = sum((leg.promised(leg.filled) - leg.promised(held) for leg in (buy, sell)), ZERO) + self.remedies
-        parts = {
-            "decided_usd": promised[quantity] * self.usd,
-            "unfilled_usd": (promised[held] - promised[quantity]) * self.usd,
-            "latency_usd": latency * self.usd,
-            "slippage_usd": slippage * self.usd,
-            "uneven_usd": uneven * self.usd,
-        }
-        if buy.rate is not None or sell.rate is not None:
-            parts["fx_usd"] = (buy.moved + sell.moved + self.remedies_moved) * self.usd
-        return parts
-
-
-def _filled_bps(buy: _Leg, sell: _Leg) -> Decimal | None:
-    if not buy.filled or not sell.filled:
-        return None
-    return _edge_bps((buy.counted + buy.fees) * sell.filled, (sell.counted - sell.fees) * buy.filled)
-
-
-def _edge_bps(paid: Decimal, received: Decimal) -> Decimal:
-    return _ROUNDED.quantize(BPS * (per_unit(received, paid) - 1), _BPS_STEP)
 
 
 class Attributions(Folding):
@@ -343,16 +244,27 @@ class Attributions(Folding):
         decided = self._decided.pop(opened.symbol, None)
         if decided is not None and decided.pair_id != opened.pair_id:
             decided = None
-        buy, sell = ((opened.symbol, venue) for venue in (opened.buy_venue, opened.sell_venue))
-        legs: dict[str, _Leg] = {}
-        if isinstance(opened, PairOpened) and self._counted.get(buy) == self._counted.get(sell):
-            asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
-            bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
-            is_known = bool(asks and bids)
-            legs[opened.buy_venue] = _Leg(True, asks if is_known else (), opened.buy_fx)
-            legs[opened.sell_venue] = _Leg(False, bids if is_known else (), opened.sell_fx)
-        fees = self._fee_bps.get(buy, ZERO), self._fee_bps.get(sell, ZERO)
-        return _Trade(opened, decided, legs, self._usd(*buy), fees)
+        return _Trade(opened, decided, self._entry(opened, decided), self._usd(opened.symbol, opened.buy_venue))
+
+    def _entry(self, opened: Intent, decided: Decided | None) -> EntryOfTwo | EntryOfLoop | None:
+        legs, symbols = opened.legs, {leg.symbol for leg in opened.legs}
+        fees = [self._fee_bps.get((leg.symbol, leg.venue), ZERO) for leg in legs]
+        if len(legs) == len(symbols) == 3:
+            return None if decided is None else EntryOfLoop(legs, fees)
+        counted = {self._counted.get((leg.symbol, leg.venue)) for leg in legs}
+        if len(legs) != 2 or len(symbols) != 1 or len(counted) != 1:
+            return None
+        if isinstance(opened, PairOpened):
+            rates = opened.buy_fx, opened.sell_fx
+        else:
+            rates = (None, None) if decided is None else (decided.buy_fx, decided.sell_fx)
+        asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
+        bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
+        is_known = bool(asks and bids)
+        of_side = {Side.BUY: (asks, rates[0]), Side.SELL: (bids, rates[1])}
+        return EntryOfTwo(
+            [EntryLeg.of(leg, *of_side[leg.side], fee_bps=fee) for leg, fee in zip(legs, fees, strict=True)], is_known
+        )
 
     def _usd(self, symbol: str, venue: str) -> Decimal:
         """Return what the asset is worth that is counted in there."""
@@ -370,20 +282,12 @@ class Attributions(Folding):
         if order is None or trade is None:
             return  # late, or to work off a residual
         with localcontext(EXACT):
-            is_buy, counted = fill.side is Side.BUY, value_of(fill)
             if order.pair_id != trade.opened.pair_id:
+                is_buy, counted = fill.side is Side.BUY, value_of(fill)
                 trade.exit_usd += (-counted if is_buy else counted) * self._usd(fill.symbol, fill.venue)
                 return
-            leg = trade.legs.get(fill.venue)
-            if leg is None:
-                return
-            leg.net += fill.quantity if is_buy is leg.is_buy else -fill.quantity
-            if order.purpose is Purpose.LEG:
-                leg.fill(fill.quantity, fill.price, counted, fee_of(fill))
-            else:
-                value = leg.at_decision(fill.quantity * fill.price)
-                trade.remedies += -value if is_buy else value
-                trade.remedies_moved += value - counted if is_buy else counted - value
+            if trade.entry is not None:
+                trade.entry.fill(order, fill)
 
     def _fund(self, paid: FundingPaid, _: Record) -> None:
         trade = self._trades.get(paid.trade_id or "")
@@ -406,11 +310,10 @@ class Attributions(Folding):
         if trade is None:
             return
         with localcontext(EXACT):
-            leg = trade.legs.get(taken.venue)
             if taken.pair_id != trade.opened.pair_id:
                 trade.exit_usd -= taken.value * self._usd(taken.symbol, taken.venue)
-            elif leg is not None:
-                leg.take(abs(taken.quantity), abs(taken.value), taken.fees)
+            elif trade.entry is not None:
+                trade.entry.take(taken)
 
     def _resolve(self, resolved: ResidualResolved | ResidualsNetted, _: Record) -> None:
         self._bring(resolved.pnl_usd)
