@@ -515,3 +515,25 @@ def test_the_edges_of_a_loop_are_those_of_going_around() -> None:
         assert trade.sent_bps == pytest.approx(trade.decided_bps, abs=Decimal("0.5")), "but for what lots leave"
         if not trade.latency_usd and not trade.slippage_usd:
             assert trade.filled_bps == pytest.approx(trade.sent_bps, abs=Decimal("1e-5"))
+
+
+@pytest.mark.parametrize("name", ["maker_taker", "triangular"])
+def test_the_parts_of_quotes_and_loops_sum_to_what_they_earned_where_venues_fail(name: str) -> None:
+    table = tomli.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"), parse_float=Decimal)
+    table["session"] |= {"max_runtime_seconds": 200}
+    faults = {"partial": "0.3", "lose_ack": "0.1", "lose_order": "0.03", "late_fill": "0.1"}
+    for key, venue in table["exchanges"].items():
+        market = venue.pop("market")
+        table["exchanges"][key] = {"plugin": "faulty", **faults, "wraps": venue, "market": market}
+    table["guards"]["exchange"] = {"enabled": False}
+
+    result = run_virtual(table)
+    trades = over(list(result.records))
+    assert any(trade.late_usd for trade in trades.values())
+    for trade in trades.values():
+        assert trade.entry_usd is None
+        assert total(trade.parts.values()) == trade.pnl_usd
+    figures = attribution(result.campaign.state)
+    assert figures is not None
+    amounts = (amount for part, amount in figures.items() if part != "entries")
+    assert total(amounts) == result.campaign.state.statistics.pnl_usd

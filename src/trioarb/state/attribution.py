@@ -254,10 +254,7 @@ class Attributions(Folding):
         counted = {self._counted.get((leg.symbol, leg.venue)) for leg in legs}
         if len(legs) != 2 or len(symbols) != 1 or len(counted) != 1:
             return None
-        if isinstance(opened, PairOpened):
-            rates = opened.buy_fx, opened.sell_fx
-        else:
-            rates = (None, None) if decided is None else (decided.buy_fx, decided.sell_fx)
+        rates = (opened.buy_fx, opened.sell_fx) if isinstance(opened, PairOpened) else (None, None)
         asks = () if decided is None else _levels(decided.asks, decided.ask, decided.ask_size)
         bids = () if decided is None else _levels(decided.bids, decided.bid, decided.bid_size)
         is_known = bool(asks and bids)
