@@ -635,6 +635,14 @@ _TRADE = (
         tests=(f"{_QUOTES}test_an_order_does_not_rest_while_the_prices_that_it_is_made_of_are_doubted",),
     ),
     Removal(
+        name="cancelled in order",
+        promise="not on Trio's scheduler",
+        file="src/trioarb/execution/sender.py",
+        text="        await self._time.turn(turn)  # what the campaign's end",
+        instead="        # what the campaign's end",
+        tests=(f"{_QUOTES}test_orders_that_the_end_withdraws_together_are_cancelled_in_the_same_order",),
+    ),
+    Removal(
         name="near liquidation",
         promise="**No entry brings contracts near their liquidation**",
         file="src/trioarb/builtin/guard_global.py",

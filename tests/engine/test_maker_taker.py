@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+import tomli
+import trio
 from swarm import broken
 from swarm_plan import Act, Plan, Stretch
 
@@ -231,6 +233,20 @@ def test_the_end_withdraws_it_first() -> None:
     draining = next(one["seq"] for one in result.of_type("phase_entered") if one["phase"] == "DRAINING")
     assert 5 <= seconds_of(result, result.of_type("order_cancelled")[-1]) < 5.1
     assert not [one for one in result.events[draining:] if one["type"] in ("transaction_opened", "order_submitted")]
+
+
+def test_orders_that_the_end_withdraws_together_are_cancelled_in_the_same_order() -> None:
+    """The end wakes their tasks together, in whichever order Trio likes."""
+    config = tomli.loads((Path(__file__).parents[2] / "configs" / "maker_taker.toml").read_text())
+
+    def ended(seed: int) -> Sequence[Mapping[str, Any]]:
+        trio._core._run._r.seed(seed)
+        return run_virtual(config, overrides=["session.max_runtime_seconds=17"]).events
+
+    first, *others = map(ended, range(6))
+    cancelled = [one["ts_ns"] for one in first if one["type"] == "order_cancelled"]
+    assert len(set(cancelled[-3:])) == 1
+    assert all(other == first for other in others)
 
 
 def test_a_post_only_order_that_would_take_is_refused_and_placed_anew() -> None:

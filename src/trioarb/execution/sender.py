@@ -185,6 +185,7 @@ class Sender:
         order_id, streams = order.client_order_id, self._venues[order.venue].streams
         turn = Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2)
         until_ns = self._time.now_ns() + 2 * self._leg_timeout_ns
+        await self._time.turn(turn)  # what the campaign's end wakes together goes to the venue in order
         while order_id in flight.unanswered and self._time.now_ns() < until_ns:
             is_asked = await self.cancel(order)
             await self._time.turn(turn)
