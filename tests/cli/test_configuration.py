@@ -46,6 +46,9 @@ PROBLEMS = [
     ("guards.symbol.cooldown_second", "", "", "cooldown_seconds"),
 ]
 
+#: Ready configurations whose recordings aren't part of the project.
+RECORDED = frozenset({"binance_spot_usdm.toml", "lunc_gateio_mexc.toml"})
+
 ONE_VENUE = '[universe]\ntop_n = 3\n[exchanges.a]\nmarket = { plugin = "dummy" }\n'
 
 #: What `run` refuses: a configuration's text (none: the ready one), flags, and what the only line says.
@@ -204,6 +207,24 @@ def test_check_warns_of_orders_whose_answers_are_not_waited_for(
 
     assert warnings() == []
     assert any(warning.startswith(f"{key}: orders take as long as") for warning in warnings(f"--set={override}"))
+
+
+def test_transfers_without_terms_are_warned_of(trioarb: CommandLine) -> None:
+    def warnings(*arguments: str) -> list[str]:
+        return [one for one in json.loads(trioarb("check", SPREAD, "--json", *arguments).out)["warnings"]]
+
+    simulated = "--set=transfers.simulate=true"
+    (warned,) = warnings(simulated)
+    assert warned.startswith("transfers.simulate = true moves nothing, since no table [withdrawals.NAME]")
+    assert 'withdrawals.a.USDT = { fee = "1", minutes = 5 }' in warned
+    assert not warnings(simulated, '--set=withdrawals.a.USDT={ fee = "1", minutes = 5 }')
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in SPREAD.parent.glob("*.toml") if path.name not in RECORDED)
+)
+def test_ready_configurations_give_no_cause_for_warnings(trioarb: CommandLine, name: str) -> None:
+    assert json.loads(trioarb("check", SPREAD.with_name(name), "--json").out)["warnings"] == []
 
 
 def test_check_as_json_has_the_digest_and_the_warnings_of_the_run(trioarb: CommandLine) -> None:

@@ -13,6 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from command import SPREAD, CommandLine
 
+REPLAY = SPREAD.with_name("replay.toml")
+#: So much is open at once that some of it finds nothing more to be closed by.
+CROWDED = (
+    *("--set", "universe.mode=FULL_MARKET", "--set", "guards.portfolio.total_capital_usd=1000000"),
+    *("--set", "guards.global.max_total_exposure_usd=1000000"),
+)
 VIRTUAL = ("--set", "session.clock=virtual", "--set", "session.loop_interval_ms=0")
 
 
@@ -33,6 +39,37 @@ def test_a_replay_plays_what_was_recorded(trioarb: CommandLine) -> None:
     replayed = trioarb("replay", SPREAD, "--quotes", "quotes", *limits, "--summary", "summary.json", "--plain")
     assert replayed.code in (0, 3), replayed.err
     assert sum(funnel["seen"] for funnel in replayed.summary["funnel"].values()) == seen
+
+
+def test_the_first_recording_replays_to_a_clean_end(trioarb: CommandLine) -> None:
+    recorded = trioarb("record", REPLAY, "--out", "quotes", "--hours", "0.05")
+    assert recorded.code == 0, recorded.err
+
+    replayed = trioarb("replay", REPLAY, "--quotes", "quotes", "--summary", "summary.json", "--plain")
+    assert replayed.code == 0, replayed.out
+    assert not replayed.warnings
+    assert replayed.summary["closed_trades"] > 10
+    assert not replayed.summary["problems"]
+    assert not replayed.summary["residuals"]
+
+
+def test_what_could_not_be_closed_before_the_data_ended_says_so(trioarb: CommandLine) -> None:
+    trioarb("record", SPREAD, "--out", "quotes", "--hours", "0.003", *VIRTUAL, *CROWDED)
+    replay = ("replay", SPREAD, "--quotes", "quotes", "--iterations", "100000", *VIRTUAL, *CROWDED)
+    replayed = trioarb(*replay, "--summary", "summary.json", "--plain")
+    assert replayed.code == 3
+    left = {one["symbol"] for one in replayed.summary["residuals"]}
+    problem = replayed.summary["problems"][-1]
+    assert left
+    assert problem.startswith("the recorded data ended at 2025-01-01 00:00:10 UTC")
+    assert all(symbol in problem for symbol in left)
+
+    (journal,) = (trioarb.folder / "journals").glob("*.journal")
+    resumed = trioarb("resume", journal, "--close-only", "--summary", "summary.json", "--plain")
+    assert resumed.code == 3
+    problem = resumed.summary["problems"][-1]
+    assert problem.startswith("the recorded data has no quotes after 2025-01-01 00:00:")
+    assert all(symbol in problem for symbol in left)
 
 
 def test_a_recording_that_is_killed_loses_no_more_than_its_last_second(trioarb: CommandLine) -> None:

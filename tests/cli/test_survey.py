@@ -161,7 +161,12 @@ def test_it_is_a_table_for_people_and_parquet_for_programs(trioarb: CommandLine,
     assert ran.code == 0
     assert ran.err == ""
     assert "BTCUSDT a → b" in ran.out
-    assert ran.out.splitlines()[-1] == "In all: pays (1 pays, 1 can't pay)."
+    *table, last = ran.out.splitlines()
+    assert last == "In all: pays (1 pays, 1 can't pay)."
+    trips, stock = (index for index, line in enumerate(table) if line.startswith("route "))
+    assert table[trips - 2] == "Round trips: in, and out again later; gross edges in bps"
+    assert table[stock - 2] == "From stock: in, and left at that"
+    assert max(map(len, table[trips - 1 : stock + 3])) <= 100
     kept = pq.read_table(tmp_path / "routes.parquet").to_pylist()
     known = [{name: value for name, value in row.items() if value is not None} for row in kept]
     assert known == found(trioarb, quotes, "--no-replay")["routes"]

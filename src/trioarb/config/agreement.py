@@ -23,7 +23,14 @@ from trioarb.model.number import text
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 
-__all__ = ["constant_rates", "disagreements", "late_answers", "real_time", "real_withdrawals"]
+__all__ = [
+    "constant_rates",
+    "disagreements",
+    "idle_transfers",
+    "late_answers",
+    "real_time",
+    "real_withdrawals",
+]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
@@ -90,6 +97,17 @@ def real_withdrawals(tables: Tables, live: Mapping[str, str]) -> Iterator[Proble
 def _is_of_exchange(key: str) -> bool:
     """Return whether a plugin's table is that of an exchange, or of one that it wraps; not of its market data."""
     return key.startswith("exchanges.") and ".market" not in key.removeprefix("exchanges.")
+
+
+def idle_transfers(config: Config) -> Iterator[str]:
+    """Warn of transfers that are wanted and can't be: without its terms nothing is withdrawn."""
+    if config.transfers.simulate and not any(config.withdrawals.values()):
+        venue = next(iter(config.exchanges))
+        yield (
+            "transfers.simulate = true moves nothing, since no table [withdrawals.NAME] says what a venue takes for a "
+            f"withdrawal and how long that is under way; add some, such as withdrawals.{venue}.USDT = "
+            '{ fee = "1", minutes = 5 }, or leave transfers.simulate out'
+        )
 
 
 def late_answers(config: Config) -> Iterator[str]:

@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.config.agreement import constant_rates, disagreements, late_answers, real_time, real_withdrawals
+from trioarb.config.agreement import (
+    constant_rates,
+    disagreements,
+    idle_transfers,
+    late_answers,
+    real_time,
+    real_withdrawals,
+)
 from trioarb.config.digest import digest
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
@@ -143,6 +150,7 @@ class Assembly:
             redactor=redactor,
         )
         self.warnings += late_answers(config)
+        self.warnings += idle_transfers(config)
         return attrs.evolve(config, digest=_digest(config))
 
     def _lay_variables(self) -> None:

@@ -32,7 +32,8 @@ class Campaign:
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
     given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
     ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
-    rounds. ``head`` is ``SEQ:HASH`` of the journal's last event, once it is closed.
+    rounds; ``data_is_over`` once recorded data has shown its last row. ``head`` is ``SEQ:HASH`` of the journal's last
+    event, once it is closed.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class Campaign:
     closing: trio.CancelScope | None = None
     market_scope: trio.CancelScope | None = None
     player: Player | None = None
+    data_is_over: bool = False
     arrivals: list[str] = attrs.field(factory=list)
     _draining: bool = False
 

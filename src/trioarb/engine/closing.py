@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import trio
 
 from trioarb.engine.campaign import Campaign
@@ -9,11 +12,11 @@ from trioarb.engine.charging import learn_all_charges
 from trioarb.engine.reconciling import reconcile_at_end
 from trioarb.engine.stating import mark_all, state_equity
 from trioarb.engine.symbol import SymbolTask
-from trioarb.engine.working import work_at_end
+from trioarb.engine.working import work_at_end, works_off
 from trioarb.model.event import CampaignEnded, PositionMarked
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
-from trioarb.time.campaign_time import seconds_to_ns
+from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
 
 __all__ = ["close", "close_symbol", "drain"]
 
@@ -38,6 +41,28 @@ async def drain(campaign: Campaign) -> None:
                 f"{campaign.symbols[position.route.symbol].why_open(position)}"
             )
     await work_at_end(campaign)
+    campaign.problems.extend(_left_by_data(campaign, closes=closes))
+
+
+def _left_by_data(campaign: Campaign, *, closes: bool) -> Iterator[str]:
+    """Say of what should have been closed that there are no further quotes to close it by, if that is so."""
+    trades, resumed = campaign.parts.trades, campaign.state.statistics.resumed
+    symbols = [one.symbol for one in trades.residuals.values() if works_off(campaign)]
+    symbols += [one.route.symbol for one in trades.positions() if closes]
+    if not campaign.data_is_over or not symbols:
+        return
+    last_ns = max((ns for board in campaign.world.boards.values() for ns in board.received_ns), default=-1)
+    if last_ns >= 0:
+        end = f"the recorded data ended at {_utc(last_ns)}, and orders take no more than its last quotes displayed"
+    elif resumed is not None:
+        end = f"the recorded data has no quotes after {_utc(resumed.last_ts_ns)}, where the campaign was resumed"
+    else:
+        end = "the recorded data has no quotes"
+    yield f"{end}; what could not be closed by then is left: {', '.join(dict.fromkeys(symbols))}"
+
+
+def _utc(ns: int) -> str:
+    return f"{datetime.fromtimestamp(ns // SECOND_NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def _learn_late_orders(campaign: Campaign) -> None:

@@ -149,6 +149,7 @@ async def _deliver(
 
 async def _end_of_data(campaign: Campaign) -> None:
     await campaign.world.time.sleep_until(campaign.world.time.now_ns(), Turn.LAST.order())
+    campaign.data_is_over = True
     campaign.end(EndedBy.END_OF_DATA)
 
 

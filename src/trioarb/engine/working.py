@@ -14,7 +14,7 @@ from trioarb.model.trade import Account
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
-__all__ = ["work_at_end", "work_periodically"]
+__all__ = ["work_at_end", "work_periodically", "works_off"]
 
 #: Pause before a residual is tried, and the longest between two tries that filled nothing; each is twice the last.
 _FIRST_NS, _LONGEST_NS = SECOND_NS, 64 * SECOND_NS
@@ -49,9 +49,7 @@ async def work_periodically(campaign: Campaign) -> None:
 
 async def work_at_end(campaign: Campaign) -> None:
     """Trade away what is left before the campaign ends, within the time that closing may take."""
-    resumed = campaign.state.statistics.resumed
-    is_asked = resumed is not None and resumed.close_only
-    if not is_asked and campaign.config.execution.residual_policy is not ResidualPolicy.WORK:
+    if not works_off(campaign):
         return
     time = campaign.parts.time
     until_ns = time.now_ns() + seconds_to_ns(campaign.config.execution.close_deadline_seconds)
@@ -61,6 +59,13 @@ async def work_at_end(campaign: Campaign) -> None:
             return
         if not await _work(campaign, enlarged):
             await time.sleep(_HURRY_NS, _ORDER)
+
+
+def works_off(campaign: Campaign) -> bool:
+    """Return whether what is left is traded away at the end."""
+    resumed = campaign.state.statistics.resumed
+    is_asked = resumed is not None and resumed.close_only
+    return is_asked or campaign.config.execution.residual_policy is ResidualPolicy.WORK
 
 
 async def _work(campaign: Campaign, enlarged: Counter[str] | None = None) -> bool:

@@ -176,6 +176,7 @@ async def open_world(
             raise ConfigError(missing)
         tuning = Tuning(config)
         tuning.take_in(symbols)
+        is_recorded = all(isinstance(one, Tape) and one.stored() is not None for one in markets.values())
         wide = (
             coverage_warning(selection, len(symbols), config.universe),
             stablecoin_warning(symbols, config.universe),
@@ -196,7 +197,7 @@ async def open_world(
             rates=rates,
             opener=opener,
             warnings=(
-                *(unknown_warnings(selection, config.universe) if past is None else ()),
+                *(unknown_warnings(selection, config.universe, is_recorded=is_recorded) if past is None else ()),
                 *warnings,
                 *constant_warnings(config, instruments),
                 *filter(None, wide),

@@ -124,61 +124,86 @@ def print_survey(survey: Survey, replayed: Replayed | None, seconds: tuple[float
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
 
 
-_HEADERS = (
-    "route",
-    "p50",
-    "p99",
-    "highest",
-    "break-even",
-    "above it",
-    "chances",
-    "half-life",
-    "long enough",
-    "one way",
-    "long enough",
+#: Of round trips, and from stock; in two lines, so that the tables are no wider than a terminal.
+_TRIP = (
+    ("", "", "", "", "break-", "share", "", "half-", "long", ""),
+    ("route", "p50", "p99", "highest", "even", "above", "chances", "life", "enough", "verdict"),
+)
+_STOCK = (
+    ("", "break-", "share", "", "half-", "long", ""),
+    ("route", "even", "above", "chances", "life", "enough", "verdict"),
 )
 
 
-def _cells(one: Figures) -> tuple[str, ...]:
+def _name(one: Figures) -> str:
+    return f"{one.route.symbol} {one.route.buy_venue} → {one.route.sell_venue}"
+
+
+def _trip_cells(one: Figures) -> tuple[str, ...]:
     edges = dict(zip(QUANTILES, one.gross_bps, strict=False))
     return (
-        f"{one.route.symbol} {one.route.buy_venue} → {one.route.sell_venue}",
+        _name(one),
         bps(edges.get(0.5)),
         bps(edges.get(0.99)),
         bps(one.highest_gross_bps),
         "" if one.break_even is None else bps(one.break_even.gross_bps),
-        "" if one.share_above_break_even is None else f"{one.share_above_break_even:.2%}",
+        _share(one.share_above_break_even),
         f"{one.chances:,}",
-        "" if one.half_life_ms is None else f"{one.half_life_ms:,.0f} ms",
+        _life(one.half_life_ms),
         f"{one.lasting:,}",
-        f"{one.one_way:,}",
-        f"{one.one_way_lasting:,}",
         one.verdict.value,
+    )
+
+
+def _stock_cells(one: Figures) -> tuple[str, ...]:
+    return (
+        _name(one),
+        "" if one.break_even is None else bps(one.break_even.one_way_bps),
+        _share(one.share_above_zero),
+        f"{one.one_way:,}",
+        _life(one.one_way_half_life_ms),
+        f"{one.one_way_lasting:,}",
         one.one_way_verdict.value,
     )
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _life(half_life_ms: float | None) -> str:
+    return "" if half_life_ms is None else f"{half_life_ms:,.0f} ms"
+
+
+def _table(
+    headers: Sequence[tuple[str, ...]], rows: Sequence[tuple[str, ...]], verdicts: Sequence[Verdict]
+) -> Iterator[Text]:
+    """Yield lines whose figures are flush right, between a name and a verdict."""
+    lines = aligned([*headers, *rows], right=set(range(1, len(headers[0]) - 1)))
+    for header in lines[: len(headers)]:
+        yield Text(header, style="bold")
+    for line, verdict in zip(lines[len(headers) :], verdicts, strict=True):
+        yield Text(line, style=_STYLES[verdict])
 
 
 def _depth_cells(one: Figures) -> tuple[str, ...]:
     sides = [side for side in (one.buying, one.selling) if side is not None]
     slippage = (bps(side.slippage_bps) if side.slippage_bps is not None else "-" for side in sides)
     reached = min(side.reached for side in sides)
-    return (_cells(one)[0], *slippage, f"{reached:.0%} of the books reach it")
+    return (_name(one), *slippage, f"{reached:.0%} of the books reach it")
 
 
 def _lines(survey: Survey, replayed: Replayed | None, seconds: tuple[float, float]) -> Iterator[Text]:
     whole, latency = (survey.last_ns - survey.first_ns) / 1e9, f"{survey.latency_ns / 1e6:g} ms"
+    yield Text(f"{survey.rows:,} quotes in {duration(whole)}, from {iso_time(survey.first_ns)} on\n")
+    yield Text("Round trips: in, and out again later; gross edges in bps", style="bold")
+    yield from _table(_TRIP, [*map(_trip_cells, survey.routes)], [one.verdict for one in survey.routes])
+    yield Text("\nFrom stock: in, and left at that", style="bold")
+    yield from _table(_STOCK, [*map(_stock_cells, survey.routes)], [one.one_way_verdict for one in survey.routes])
     yield Text(
-        f"{survey.rows:,} quotes in {duration(whole)}, from {iso_time(survey.first_ns)} on; gross edges in bps\n"
-    )
-    verdicts = "round trip", "from stock"
-    header, *rows = aligned([(*_HEADERS, *verdicts), *map(_cells, survey.routes)], right=set(range(1, len(_HEADERS))))
-    yield Text(header, style="bold")
-    for row, one in zip(rows, survey.routes, strict=True):
-        yield Text(row, style=_STYLES[one.verdict])
-    yield Text(
-        "\nbreak-even: both orders' fees on the way in and on the way out, and what half of the ways out cost, gross.\n"
-        f"chances: times above it; long enough: {latency} or more. one way: times above the costs of the way in, which "
-        "are all there are for who sells from stock."
+        "\nbreak-even: both orders' fees on the way in and, of a round trip, on the way out, and what half of the ways "
+        "out cost, gross.\n"
+        f"chances: times above it; half-life: half of them lasted longer; long enough: {latency} or more."
     )
     deep = [one for one in survey.routes if one.buying is not None and one.selling is not None]
     if deep:
@@ -244,7 +269,7 @@ def _by_reason(routes: Sequence[Figures]) -> dict[str, list[str]]:
     for one in routes:
         if one.verdict is Verdict.PAYS:
             continue  # the table says it
-        found.setdefault(f"{one.verdict.value}: {one.why}", []).append(_cells(one)[0])
+        found.setdefault(f"{one.verdict.value}: {one.why}", []).append(_name(one))
     return {
         why: [*names[:_MOST_NAMED], *([f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else [])]
         for why, names in found.items()

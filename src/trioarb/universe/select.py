@@ -187,10 +187,14 @@ def _nothing_left(listed: int, out: Sequence[_Out], settings: Universe) -> str:
     return f"no symbol is left of the {listed} listed: {counts} removed; {advice[last]} under [universe]"
 
 
-def unknown_warnings(selection: Selection, settings: Universe) -> Iterator[str]:
-    """Say which blacklisted and whitelisted symbols the source doesn't list, and so have no effect."""
+def unknown_warnings(selection: Selection, settings: Universe, *, is_recorded: bool = False) -> Iterator[str]:
+    """Say which blacklisted and whitelisted symbols the source doesn't list, and so have no effect.
+
+    ``is_recorded``: from recordings, which lack by right what was left out when they were made.
+    """
     known = [verdict.symbol for verdict in selection.verdicts]
-    for key, symbols in (("blacklist", settings.blacklist), ("whitelist", settings.whitelist)):
+    blacklist = () if is_recorded else settings.blacklist
+    for key, symbols in (("blacklist", blacklist), ("whitelist", settings.whitelist)):
         yield from (_not_listed(key, symbol, known, settings) for symbol in symbols if symbol not in known)
 
 
