@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trioarb.api import Listing
+from trioarb.engine.aliases import aliased
 from trioarb.errors import ConfigError
 from trioarb.testing import CampaignResult, ScriptedTape, listing, run_virtual, scripted_market, two_venues
 
@@ -41,6 +42,21 @@ def test_a_venue_with_a_name_of_its_own_is_traded_with_the_others() -> None:
         ("a", "ETH"),
         ("b", "ETH"),
     }
+
+
+def test_an_alias_that_is_wrong_in_many_symbols_is_one_problem() -> None:
+    listings = [
+        Listing(symbol=base + quote, base=base, quote=quote)
+        for quote in ("USDT", "EUR", "BNB")
+        for base in ("XBT", "BTC")
+    ]
+    with pytest.raises(ConfigError) as error:
+        aliased(ScriptedTape([], listings=listings), "a", {"XBT": "BTC"})
+
+    (problem,) = error.value.problems
+    assert problem.message == (
+        "XBTUSDT and BTCUSDT would both be BTCUSDT, and so in 2 more symbols: an alias is for one coin"
+    )
 
 
 @pytest.mark.parametrize(

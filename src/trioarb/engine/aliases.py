@@ -84,13 +84,20 @@ class _Names:
                     else f"{self.venue} quotes nothing in it",
                     suggestion=nearest(name, sorted(known)),
                 )
+        found = dict[tuple[str, str, str], list[str]]()
+        own = {one.symbol: one for one in listings}
         for symbol, ours in self._found():
             if ours.symbol in seen:
-                yield Problem(
-                    key=key if ours.venue_quote is None else join_key("exchanges", self.venue, "same_as"),
-                    message=f"{seen[ours.symbol]} and {symbol} would both be {ours.symbol}: an alias is for one coin",
-                )
+                place = key if ours.venue_quote is None else join_key("exchanges", self.venue, "same_as")
+                one, other = own[seen[ours.symbol]], own[symbol]
+                differ = (one.base, other.base) if one.base != other.base else (one.quote, other.quote)
+                both = f"{one.symbol} and {symbol} would both be {ours.symbol}"
+                found.setdefault((place, *differ), []).append(both)
             seen[ours.symbol] = symbol
+        # An alias that is wrong is so in each symbol of the asset.
+        for (place, *_), (first, *others) in found.items():
+            more = f", and so in {len(others):,} more symbols" if others else ""
+            yield Problem(key=place, message=f"{first}{more}: an alias is for one coin")
 
     @property
     def _is_recorded(self) -> bool:
