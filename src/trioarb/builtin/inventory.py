@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import attrs
+from msgspec import structs
 
 from trioarb.api import (
     Bps,
     NonNegativeBps,
     OrderSize,
-    PositiveDecimal,
     PositiveMilliseconds,
-    PositiveMoney,
     Route,
     Strategy,
     StrategyContext,
@@ -25,12 +24,13 @@ from trioarb.api import (
     setting,
     text,
 )
+from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["InventorySettings", "InventoryStrategy"]
 
 
 @attrs.frozen(kw_only=True)
-class InventorySettings:
+class InventorySettings(SizedSettings):
     entry_bps: Bps = setting(
         Decimal(10), doc="least edge, net of both taker fees, while both sides hold as much", concerns="entry_edge"
     )
@@ -40,10 +40,6 @@ class InventorySettings:
         "that sells there; in between in proportion",
     )
     least_entry_bps: Bps = setting(Decimal(1), doc="the skew goes no lower than this")
-    order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest trade in USD; absent, and order_size_base absent too: 500", concerns="order_size"
-    )
-    order_size_base: PositiveDecimal | None = setting(None, doc="largest trade in base asset", concerns="order_size")
     max_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(2_000), doc="older quotes are not acted upon", concerns="quote_age"
     )
@@ -61,8 +57,7 @@ class InventoryStrategy(Strategy):
     def __init__(self, settings: InventorySettings, context: StrategyContext) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
-        default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
-        self._usd, self._base = settings.order_size_usd or default, settings.order_size_base
+        self._size = settings.order_size
         self._entry, self._skew = float(settings.entry_bps), float(settings.skew_bps)
         self._least = min(float(settings.least_entry_bps), self._entry)
         self._stock = context.stock
@@ -81,7 +76,7 @@ class InventoryStrategy(Strategy):
         least = self.entry_from_bps(route)
         if edge_bps < least:
             return None
-        return OrderSize(usd=self._usd, base=self._base, entry_bps=exact_decimal(least))
+        return structs.replace(self._size, entry_bps=exact_decimal(least))
 
 
 def _warnings(settings: InventorySettings) -> Iterable[str]:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import attrs
+from msgspec import structs
 
 from trioarb.api import (
     BPS,
@@ -14,9 +15,7 @@ from trioarb.api import (
     NonNegativeBps,
     Offer,
     OrderSize,
-    PositiveDecimal,
     PositiveMilliseconds,
-    PositiveMoney,
     Quoting,
     Route,
     Strategy,
@@ -28,12 +27,13 @@ from trioarb.api import (
     setting,
     text,
 )
+from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["MakerTakerSettings", "MakerTakerStrategy"]
 
 
 @attrs.frozen(kw_only=True)
-class MakerTakerSettings:
+class MakerTakerSettings(SizedSettings):
     maker: str | None = setting(
         None, doc="the venue where orders rest; absent: the first one that takes them post-only"
     )
@@ -52,10 +52,6 @@ class MakerTakerSettings:
     min_requote_ms: PositiveMilliseconds = setting(
         Decimal(500), doc="but not sooner after it was placed, nor is the next one placed sooner"
     )
-    order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest trade in USD; absent, and order_size_base absent too: 500", concerns="order_size"
-    )
-    order_size_base: PositiveDecimal | None = setting(None, doc="largest trade in base asset", concerns="order_size")
     max_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(2_000), doc="older quotes are not acted upon, and nothing rests on them", concerns="quote_age"
     )
@@ -69,7 +65,6 @@ class MakerTakerStrategy(Strategy):
     def __init__(self, settings: MakerTakerSettings, context: StrategyContext) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
-        default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
         self._maker = settings.maker or next((venue for venue in context.venues if venue in context.rests_at), "")
         quoting = Quoting(
             venue=self._maker,
@@ -78,7 +73,7 @@ class MakerTakerStrategy(Strategy):
             requote_bps=settings.requote_bps,
             least_ns=seconds_to_ns(settings.min_requote_ms / 1000),
         )
-        self._wanted = OrderSize(usd=settings.order_size_usd or default, base=settings.order_size_base, quoting=quoting)
+        self._wanted = structs.replace(settings.order_size, quoting=quoting)
         self._least = self._least_edge(settings, context)
 
     def _least_edge(self, settings: MakerTakerSettings, context: StrategyContext) -> float:

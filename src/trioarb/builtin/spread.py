@@ -16,9 +16,7 @@ from trioarb.api import (
     OrderSize,
     Position,
     PositiveBps,
-    PositiveDecimal,
     PositiveMilliseconds,
-    PositiveMoney,
     PositiveSeconds,
     Route,
     Strategy,
@@ -29,20 +27,17 @@ from trioarb.api import (
     setting,
     text,
 )
+from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["SpreadSettings", "SpreadStrategy"]
 
 
 @attrs.frozen(kw_only=True)
-class SpreadSettings:
+class SpreadSettings(SizedSettings):
     entry_bps: Bps = setting(Decimal(10), doc="least edge of an entry, net of both taker fees", concerns="entry_edge")
     exit_bps: Bps = setting(
         Decimal(-6), doc="least edge of the reversed route at which a position is closed", concerns="exit_edge"
     )
-    order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest entry in USD; absent, and order_size_base absent too: 500", concerns="order_size"
-    )
-    order_size_base: PositiveDecimal | None = setting(None, doc="largest entry in base asset", concerns="order_size")
     max_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(2_000), doc="older quotes are not acted upon", concerns="quote_age"
     )
@@ -60,8 +55,7 @@ class SpreadStrategy(Strategy):
         self.entry_bps = settings.entry_bps
         self.exit_bps = settings.exit_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
-        default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
-        self._size = OrderSize(usd=settings.order_size_usd or default, base=settings.order_size_base)
+        self._size = settings.order_size
         self._entry = float(settings.entry_bps)
         self._exit = float(settings.exit_bps)
         self._take_profit = inf if settings.take_profit_bps is None else float(settings.take_profit_bps)

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import attrs
+from msgspec import structs
 
 from trioarb.api import (
     Bps,
     OrderSize,
     PositiveDecimal,
     PositiveMilliseconds,
-    PositiveMoney,
     Route,
     Strategy,
     StrategyContext,
@@ -25,16 +25,14 @@ from trioarb.api import (
     setting,
     text,
 )
+from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["TriangularSettings", "TriangularStrategy"]
 
 
 @attrs.frozen(kw_only=True)
-class TriangularSettings:
+class TriangularSettings(SizedSettings):
     entry_bps: Bps = setting(Decimal(5), doc="least edge of a loop, net of its three taker fees", concerns="entry_edge")
-    order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest loop in USD; absent, and order_size_base absent too: 500", concerns="order_size"
-    )
     order_size_base: PositiveDecimal | None = setting(
         None,
         doc="largest loop in the base asset of its home symbol (ETH of ETHUSDT, ETHBTC, BTCUSDT)",
@@ -57,10 +55,9 @@ class TriangularStrategy(Strategy):
     def __init__(self, settings: TriangularSettings, context: StrategyContext) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
-        default = Decimal(500) if settings.order_size_usd is None and settings.order_size_base is None else None
-        usd = settings.order_size_usd or default
+        size = settings.order_size
         # Guards and sizes count what a loop may leave one-sided: two legs of it.
-        self._size = OrderSize(usd=None if usd is None else 2 * usd, base=settings.order_size_base)
+        self._size = structs.replace(size, usd=None if size.usd is None else 2 * size.usd)
         self._entry = float(settings.entry_bps)
         wanted = _chosen(settings.triangles, context.triangles)
         self.triangles = tuple(one for one in wanted if one.home == context.symbol)

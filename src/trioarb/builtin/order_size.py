@@ -1,0 +1,26 @@
+"""How large a trade a strategy wants: the keys that its settings share with those of others."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import attrs
+
+from trioarb.api import OrderSize, PositiveDecimal, PositiveMoney, setting
+
+__all__ = ["SizedSettings"]
+
+_DEFAULT_USD = Decimal(500)
+
+
+@attrs.frozen(kw_only=True)
+class SizedSettings:
+    order_size_usd: PositiveMoney | None = setting(
+        None, doc="largest trade in USD; absent, and order_size_base absent too: 500", concerns="order_size"
+    )
+    order_size_base: PositiveDecimal | None = setting(None, doc="largest trade in base asset", concerns="order_size")
+
+    @property
+    def order_size(self) -> OrderSize:
+        default = _DEFAULT_USD if self.order_size_base is None else None
+        return OrderSize(usd=self.order_size_usd or default, base=self.order_size_base)
