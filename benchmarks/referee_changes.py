@@ -114,13 +114,15 @@ OTHER_COURSE: Mapping[str, str] = {
 #: compared.
 ADDED: Mapping[str, frozenset[str]] = {
     "campaign_opened": frozenset({"loss_basis", "listed", "margin", "warnings"}),
-    "instrument_listed": frozenset({"status"}),
+    "instrument_listed": frozenset({"maker_fee_bps", "status"}),
     # Why an answer is none names plugin, venue, method and field now, and the old event doesn't say the venue.
     "order_unknown": frozenset({"reason"}),
     "campaign_resumed": frozenset({"config", "durability", "warnings"}),
     "funnel_counted": frozenset({"highest_edge_bps", "withdrawn"}),
     "campaign_ended": frozenset({"problems", "recovered"}),
     "residual_left": frozenset({"last_price"}),
+    "order_cancelled": frozenset({"reason"}),
+    "instrument_changed": frozenset({"maker_fee_bps"}),
     "pair_opened": frozenset({"holds"}),
 }
 

@@ -211,7 +211,7 @@ def test_check_warns_of_orders_whose_answers_are_not_waited_for(
 
 def test_transfers_without_terms_are_warned_of(trioarb: CommandLine) -> None:
     def warnings(*arguments: str) -> list[str]:
-        return [one for one in json.loads(trioarb("check", SPREAD, "--json", *arguments).out)["warnings"]]
+        return list(json.loads(trioarb("check", SPREAD, "--json", *arguments).out)["warnings"])
 
     simulated = "--set=transfers.simulate=true"
     (warned,) = warnings(simulated)

@@ -65,6 +65,11 @@ def test_what_could_not_be_closed_before_the_data_ended_says_so(trioarb: Command
     assert all(symbol in problem for symbol in left)
 
     (journal,) = (trioarb.folder / "journals").glob("*.journal")
+    trade = replayed.summary["residuals"][0]["trade_id"]
+    told = trioarb("explain", journal, "--trade", trade).out
+    assert "not filled: orders of ours had taken what is displayed there before" in told
+    assert len([line for line in told.splitlines() if " more like these" in line]) == 1
+    assert len(told.splitlines()) < 60
     resumed = trioarb("resume", journal, "--close-only", "--summary", "summary.json", "--plain")
     assert resumed.code == 3
     problem = resumed.summary["problems"][-1]

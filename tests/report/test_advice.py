@@ -140,7 +140,11 @@ def test_what_is_shown_is_too_small(run: Callable[..., Any]) -> None:
     ("override", "rule", "key"),
     [
         ("guards.symbol.max_position_size_usd=1", "symbol.position_size", "guards.symbol.max_position_size_usd = 1"),
-        ("guards.portfolio.total_capital_usd=10", "portfolio.allocation", "guards.portfolio.total_capital_usd = 10"),
+        (
+            "guards.portfolio.total_capital_usd=10",
+            "portfolio.allocation",
+            "guards.portfolio.total_capital_usd = 10 (capital, divided by the symbols of the universe",
+        ),
         (
             "guards.global.max_total_exposure_usd=0",
             "global.total_exposure",
@@ -203,3 +207,19 @@ def test_allowed_but_too_late(scripted: Callable[..., Any]) -> None:
     assert "The guards allowed 1 entry" in text
     assert "found nothing at their limit" in text
     assert "exchanges.a.latency_ms = 1500" in text
+
+
+def test_allowed_but_taken_before_by_ourselves(scripted: Callable[..., Any]) -> None:
+    """What a displays is bought at once, and given back since b is gone on arrival; then a displays it on."""
+    taken = scripted(
+        "session.loop_interval_ms=0",
+        "guards.symbol.circuit_breaker_loss_count=9",
+        a=[(second, 99.9, 100.0) for second in range(30)],
+        b=[(1, 101.0, 101.1), (1.02, 95.0, 95.1), (10, 101.0, 101.1), *((t, 95.0, 101.1) for t in (10.05, 20))],
+    )
+    text = advice(taken)
+
+    assert "The guards allowed 2 entries, and no position came of it" in text
+    assert "orders of ours had taken what is displayed there before" in text
+    assert "prices had moved" not in text
+    assert "Smaller orders would change that (strategy.order_size_usd = 500)" in text

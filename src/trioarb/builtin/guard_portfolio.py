@@ -33,7 +33,9 @@ __all__ = ["PortfolioSettings", "PortfolioTier"]
 @attrs.frozen(kw_only=True)
 class PortfolioSettings:
     total_capital_usd: PositiveMoney = setting(
-        Decimal(10_000), doc="capital that is shared out to the symbols", concerns="allocation"
+        Decimal(10_000),
+        doc="capital, divided by the symbols of the universe, according to their weights",
+        concerns="allocation",
     )
     max_symbol_allocation_pct: Fraction = setting(
         Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction"

@@ -64,6 +64,8 @@ __all__ = ["PaperExchange"]
 
 
 _PER_BPS = Decimal("1e-4")
+#: Why an order is cancelled for which there would have been more, had we not taken it before.
+_TAKEN = "orders of ours had taken what is displayed there before"
 
 
 class _Terms(msgspec.Struct, frozen=True):
@@ -394,20 +396,24 @@ class PaperExchange(Exchange):
         if order.post_only and matches:
             matches, problem = (), "a post-only order would take"
         filled = sum((match.quantity for match in matches), ZERO)
-        status = OrderStatus.REJECTED if problem else OrderStatus.CANCELLED
+        status, reason = OrderStatus.REJECTED if problem else OrderStatus.CANCELLED, problem
         if filled and filled == order.quantity:
             status = OrderStatus.FILLED
         elif order.time_in_force is TimeInForce.FOK:
             matches = ()
         elif order.time_in_force is TimeInForce.GTC and not problem:
             status = OrderStatus.OPEN
+        if status is OrderStatus.CANCELLED and order.type is OrderType.LIMIT:
+            book = self._context.book(order.symbol)
+            if self._matching.has_taken(order.symbol, order.side, book, order.limit_price):
+                reason = _TAKEN
         fills = self._taken(order, terms, matches, venue_order_id) if terms else ()
         return OrderReport(
             client_order_id=order.client_order_id,
             venue_order_id=venue_order_id,
             status=status,
             fills=fills,
-            reason=problem,
+            reason=reason,
         )
 
     def _refuse(self, order: Order, terms: _Terms | None) -> str:

@@ -91,6 +91,13 @@ class Matching:
             return levels
         return [Level(price, _less(size, memory.taken.get(price))) for price, size in levels]
 
+    def has_taken(self, symbol: str, side: Side, book: Book | None, limit: Decimal) -> bool:
+        """Return whether a price within a limit is displayed at which less is left than that, since we took of it."""
+        memory = self._memories.get((symbol, side))
+        if memory is None or book is None:
+            return False
+        return any(level.price in memory.taken for level in within(_displayed(side, book), side, limit))
+
     def take(self, symbol: str, side: Side, book: Book, matches: Iterable[Level]) -> None:
         """Keep in mind what was matched with the levels of a book that were ``left``."""
         memory = self._memories.setdefault((symbol, side), _Memory())

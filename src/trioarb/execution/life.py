@@ -192,4 +192,4 @@ class Life:
             events.append(OrderExpired(client_order_id=order_id, unfilled=unfilled))
         else:
             self.status = OrderStatus.CANCELLED
-            events.append(OrderCancelled(client_order_id=order_id, unfilled=unfilled))
+            events.append(OrderCancelled(client_order_id=order_id, unfilled=unfilled, reason=reason))

@@ -193,6 +193,10 @@ def _never_filled(report: Report, allowed: int) -> Iterator[str]:
             latencies = venue_keys(config, "latency", config.exchanges)
             remedy = f"raise it, or lower {listed(latencies)}" if latencies else "raise it if the venue is only slow"
             yield f"{orders['unanswered']:,} of {submitted} had no answer within {timeout}; {remedy}."
+        case _ if 2 * (said := report.statistics.cancelled_for).total() >= orders["cancelled"] > 0:
+            reason, count = _most(said)
+            yield f"{orders['cancelled']:,} of {submitted} found too little at their limit; of {count:,}, {reason}."
+            yield f"Smaller orders would change that ({listed(keys(config.strategy, 'order_size')) or 'the strategy'})."
         case _:
             latencies = venue_keys(config, "latency", config.exchanges)
             yield f"{orders['cancelled']:,} of {submitted} found nothing at their limit: prices had moved on the way."

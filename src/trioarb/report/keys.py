@@ -34,15 +34,21 @@ def venue_keys(config: Config, concern: str, venues: Iterable[str], *, nonzero: 
 
 
 def rule_keys(config: Config, tier: str, rule: str) -> list[str]:
-    """Return the settings that a guard rule's limit comes from: those that say so, or have its name in theirs."""
+    """Return the settings that a guard rule's limit comes from, and what they are: those that say so, or have its name
+    in theirs.
+    """
     if tier == "engine":
         return [f"engine.{rule} = {to_plain(getattr(config.engine, rule, None))}"]
-    return [
-        f"{key} = {to_plain(value)}"
-        for table in config.guards
-        if table.key == f"guards.{tier}"
-        for key, value in _chosen(table, lambda field: rule == field.metadata.get("concerns") or rule in field.name)
-    ]
+    found = []
+    for table in (one for one in config.guards if one.key == f"guards.{tier}"):
+        docs = {
+            join_key(table.key, field.name): field.metadata.get("doc", "")
+            for field in attrs.fields(type(table.settings))
+        }
+        for key, value in _chosen(table, lambda field: rule == field.metadata.get("concerns") or rule in field.name):
+            meaning = f" ({docs[key]})" if docs.get(key) else ""
+            found.append(f"{key} = {to_plain(value)}{meaning}")
+    return found
 
 
 def listed(found: Sequence[str]) -> str:

@@ -213,7 +213,9 @@ class Rows(Folding):
             self._end(order, "filled", record.ts_ns)
 
     def _cancel(self, cancelled: OrderCancelled, record: Record) -> None:
-        self._end(self._orders[cancelled.client_order_id], "cancelled", record.ts_ns)
+        order = self._orders[cancelled.client_order_id]
+        order.reason = cancelled.reason or order.reason
+        self._end(order, "cancelled", record.ts_ns)
 
     def _expire(self, expired: OrderExpired, record: Record) -> None:
         self._end(self._orders[expired.client_order_id], "expired", record.ts_ns)

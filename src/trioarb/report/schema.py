@@ -113,7 +113,7 @@ TABLES = (
             _decimal("limit_price"),
             _decimal("filled", "quantity that was filled"),
             _text("status", "filled, cancelled, expired, rejected; unknown: no answer came; open: it was under way"),
-            _text("reason", "why it was rejected, or had no answer"),
+            _text("reason", "why it was rejected or cancelled, where its venue said that, or had no answer"),
             Column("durable", Kind.FLAG, "whether its intent was in the journal before it was sent"),
         ),
     ),

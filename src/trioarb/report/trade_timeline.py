@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 
 import attrs
@@ -50,6 +51,10 @@ __all__ = ["TradeTimeline"]
 #: Averages are quotients; nobody wants all their digits.
 _SHOWN = Context(prec=10)
 _ONE = Decimal(1)
+#: So many tries that are alike are told as one, each of up to so many lines.
+_MANY, _SPANS = 3, range(1, 9)
+#: What tells tries apart that are alike.
+_NUMBERED = re.compile(r"(?<=\border )\d+|(?<=\bp)\d+\b")
 _FILLS = ("entry", "exit", "late fills", "worked off")
 _PARTS = tuple(f"{what}: {part}" for what in _FILLS for part in ("bought", "sold", "fees"))
 
@@ -114,7 +119,7 @@ class TradeTimeline(Folding):
         yield f"Trade {self._trade_id}: {entry.symbol}, bought at {entry.buy_venue}, sold at {entry.sell_venue}"
         yield f"Order 1 is {self._campaign_id}-1 at its venue, and so on. Times are UTC."
         yield ""
-        for ts_ns, line in self._lines:
+        for ts_ns, line in _folded(self._lines):
             yield f"{utc(ts_ns)}  {line}"
         yield ""
         parts = self.parts_usd()
@@ -256,7 +261,8 @@ class TradeTimeline(Folding):
         )
 
     def _cancel(self, event: OrderCancelled, record: Record) -> None:
-        self._tell_of_order(event, record, f"cancelled, {text(event.unfilled)} not filled")
+        why = f": {event.reason}" if event.reason else ""
+        self._tell_of_order(event, record, f"cancelled, {text(event.unfilled)} not filled{why}")
 
     def _expire(self, event: OrderExpired, record: Record) -> None:
         self._tell_of_order(event, record, f"expired, {text(event.unfilled)} not filled")
@@ -399,6 +405,25 @@ class TradeTimeline(Folding):
 
     def _order(self, client_order_id: str) -> str:
         return f"order {client_order_id.removeprefix(f'{self._campaign_id}-')}"
+
+
+def _folded(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield what is told, and of tries that differ in nothing but their numbers the first, and how many more came."""
+    alike, at = [_NUMBERED.sub("", line) for _, line in lines], 0
+    while at < len(lines):
+        span, times = next(((span, times) for span in _SPANS if (times := _times(alike, at, span)) >= _MANY), (1, 1))
+        yield from lines[at : at + span]
+        at += span * times
+        if times > 1:
+            yield lines[at - 1][0], f"  … {times - 1:,} more like {'it' if span == 1 else 'these'}"
+
+
+def _times(alike: Sequence[str], at: int, span: int) -> int:
+    """Return how often in a row the lines from ``at`` on are told."""
+    end = at + span
+    while end + span <= len(alike) and alike[end : end + span] == alike[at : at + span]:
+        end += span
+    return (end - at) // span
 
 
 def _decision(decided: Decided, base: str) -> Iterator[str]:

@@ -199,6 +199,8 @@ class Statistics(Folding):
         self.reduced: Counter[str] = Counter()
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.orders: Counter[str] = Counter()
+        #: What venues said why they cancelled orders, where they did.
+        self.cancelled_for: Counter[str] = Counter()
         self.denied: dict[str, Decided] = {}
         self.unvalued_fees: dict[str, Decimal] = {}
         #: What was paid (below zero) or received for what was held, by its kind.
@@ -343,6 +345,8 @@ class Statistics(Folding):
 
     def _count_order(self, event: OrderCancelled | OrderExpired | OrderRejected | OrderUnknown, _: Record) -> None:
         self.orders[_ANSWERS[type(event)]] += 1
+        if isinstance(event, OrderCancelled) and event.reason:
+            self.cancelled_for[event.reason] += 1
 
     def _fill(self, filled: OrderFilled, _: Record) -> None:
         self.orders[_ANSWERS[OrderFilled]] += 1

@@ -33,6 +33,8 @@ class InstrumentListed(Event, frozen=True, kw_only=True):
 
     ``leverage`` and ``maintenance_margin_bps`` are those of a perpetual contract. ``funding_bps``: what is to be paid
     for it each ``funding_interval_hours``; absent: no funding.
+
+    ``maker_fee_bps`` is absent in journals from before it was recorded.
     """
 
     symbol: str
@@ -52,6 +54,7 @@ class InstrumentListed(Event, frozen=True, kw_only=True):
     maintenance_margin_bps: Decimal | None = None
     funding_bps: Decimal | None = None
     funding_interval_hours: Decimal | None = None
+    maker_fee_bps: Decimal | None = None
 
 
 class InstrumentChanged(Event, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class InstrumentChanged(Event, frozen=True, kw_only=True):
     maintenance_margin_bps: Decimal | None = None
     funding_bps: Decimal | None = None
     funding_interval_hours: Decimal | None = None
+    maker_fee_bps: Decimal | None = None
 
 
 def terms_of(instrument: Instrument) -> dict[str, Any]:
@@ -97,6 +101,7 @@ def terms_of(instrument: Instrument) -> dict[str, Any]:
         "maintenance_margin_bps": None if contract is None else contract.maintenance_margin_bps,
         "funding_bps": None if contract is None else contract.funding_bps,
         "funding_interval_hours": None if contract is None else contract.funding_interval_hours,
+        "maker_fee_bps": instrument.maker_fee_bps,
     }
 
 

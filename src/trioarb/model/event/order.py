@@ -100,10 +100,11 @@ class FillsMarkedOut(Event, frozen=True, kw_only=True):
 
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
-    """The unfilled rest of the order is gone."""
+    """The unfilled rest of the order is gone. ``reason``: what the venue says of it, if it says anything."""
 
     client_order_id: str
     unfilled: Decimal
+    reason: str = ""
 
 
 class OrderExpired(Event, frozen=True, kw_only=True):
