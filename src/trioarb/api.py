@@ -70,6 +70,7 @@ from trioarb.plugin.spec import (
     SymbolSourceSpec,
 )
 from trioarb.quotes.recording import Recording
+from trioarb.settings.order_size import SizedSettings
 from trioarb.settings.types import (
     Amount,
     Bps,
@@ -182,6 +183,7 @@ __all__ = [
     "SeenIds",
     "SelfTrade",
     "Side",
+    "SizedSettings",
     "SourceContext",
     "Stored",
     "Strategy",

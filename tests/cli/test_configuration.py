@@ -327,6 +327,7 @@ def test_what_init_writes_is_valid_and_trades(trioarb: CommandLine) -> None:
     assert "trioarb check trioarb.toml" in written.out
     assert (trioarb.folder / "trioarb.toml").read_text().count("#") > 50
     assert ran.summary["trades"]
+    assert not ran.summary["warnings"]
     assert list((trioarb.folder / "logs").glob("trioarb_*.jsonl"))
 
 

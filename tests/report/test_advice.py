@@ -118,7 +118,10 @@ def test_what_is_too_good_to_be_true_is_said_so_before_its_size(run: Callable[..
     text = advice(run("strategy.order_size_usd=1", "guards.symbol.max_edge_bps=11"))
 
     assert "none was sized: symbol.edge_too_good denied" in text
-    assert "which comes from guards.symbol.max_edge_bps = 11. Two coins may share the ticker" in text
+    assert (
+        "which comes from guards.symbol.max_edge_bps = 11 (higher edges are no opportunity, but two coins of one"
+        in text
+    )
     assert "order_size_usd" not in text, "a larger order would not help"
 
 

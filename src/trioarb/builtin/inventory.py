@@ -15,6 +15,7 @@ from trioarb.api import (
     OrderSize,
     PositiveMilliseconds,
     Route,
+    SizedSettings,
     Strategy,
     StrategyContext,
     StrategySpec,
@@ -24,7 +25,6 @@ from trioarb.api import (
     setting,
     text,
 )
-from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["InventorySettings", "InventoryStrategy"]
 

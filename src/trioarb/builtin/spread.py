@@ -19,6 +19,7 @@ from trioarb.api import (
     PositiveMilliseconds,
     PositiveSeconds,
     Route,
+    SizedSettings,
     Strategy,
     StrategyContext,
     StrategySpec,
@@ -27,7 +28,6 @@ from trioarb.api import (
     setting,
     text,
 )
-from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["SpreadSettings", "SpreadStrategy"]
 

@@ -15,6 +15,7 @@ from trioarb.api import (
     PositiveDecimal,
     PositiveMilliseconds,
     Route,
+    SizedSettings,
     Strategy,
     StrategyContext,
     StrategySpec,
@@ -25,7 +26,6 @@ from trioarb.api import (
     setting,
     text,
 )
-from trioarb.builtin.order_size import SizedSettings
 
 __all__ = ["TriangularSettings", "TriangularStrategy"]
 

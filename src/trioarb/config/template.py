@@ -36,7 +36,13 @@ _HEAD = """\
 #: What the default campaign says aloud of the core's keys, whether it is a default or not.
 _SPOKEN: Mapping[str, Mapping[str, Any]] = {
     "session": {"max_runtime_seconds": 120, "max_iterations": 50, "loop_interval_ms": 500, "seed": 7},
-    "universe": {"source": "dummy", "mode": "TOP_N", "top_n": 10, "base_quote": "USDT", "blacklist": ()},
+    "universe": {
+        "source": "dummy",
+        "mode": "TOP_N",
+        "top_n": 10,
+        "base_quote": "USDT",
+        "blacklist": ("BUSDUSDT", "USDCUSDT"),
+    },
     "engine": {"mode": "multi", "max_concurrent_pairs": 10},
 }
 

@@ -1,4 +1,4 @@
-"""How large a trade a strategy wants: the keys that its settings share with those of others."""
+"""How large a trade a strategy wants: keys that strategies share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.api import OrderSize, PositiveDecimal, PositiveMoney, setting
+from trioarb.model.trade import OrderSize
+from trioarb.settings.types import PositiveDecimal, PositiveMoney, setting
 
 __all__ = ["SizedSettings"]
 
@@ -15,6 +16,8 @@ _DEFAULT_USD = Decimal(500)
 
 @attrs.frozen(kw_only=True)
 class SizedSettings:
+    """What settings of a strategy may derive from, to have these keys."""
+
     order_size_usd: PositiveMoney | None = setting(
         None, doc="largest trade in USD; absent, and order_size_base absent too: 500", concerns="order_size"
     )
