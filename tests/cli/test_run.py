@@ -234,7 +234,8 @@ def test_flags_win_over_the_file(trioarb: CommandLine) -> None:
 
 
 def test_the_runtime_ends_it_as_planned(trioarb: CommandLine) -> None:
-    ran = trioarb.run(SPREAD, "--set=session.clock=virtual", "--runtime=2.6", "--log-level=WARNING")
+    warned_of = "--set=universe.blacklist=[]"
+    ran = trioarb.run(SPREAD, "--set=session.clock=virtual", "--runtime=2.6", "--log-level=WARNING", warned_of)
 
     assert ran.code == 0
     assert ran.summary["ended_by"] == "runtime"
