@@ -108,7 +108,9 @@ def test_an_order_rests_until_it_fills_and_is_hedged_at_once() -> None:
     assert (resting["time_in_force"], resting["post_only"], resting["limit_price"]) == ("gtc", True, LIMIT)
     bought, hedged = result.of_type("order_filled")[:2]
     assert (bought["client_order_id"], bought["price"]) == (resting["client_order_id"], LIMIT)
-    # The maker fee is paid where it rested.
+    # The maker fee is paid where it rested, and is recorded.
+    fees = {one["venue"]: one["maker_fee_bps"] for one in result.of_type("instrument_listed")}
+    assert D(fees["a"]) == 1
     assert D(bought["fee"]) == D(bought["quantity"]) * D(LIMIT) / 10_000
     assert (hedged["client_order_id"], hedged["price"]) == (sold["client_order_id"], "100.4")
     assert 3 <= seconds_of(result, bought) < 3.1

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from trioarb.model.event import KillSwitchPulled, Record, TransactionLeg
+from trioarb.model.event import InstrumentListed, KillSwitchPulled, OrderCancelled, Record, TransactionLeg
 from trioarb.model.market import Level
 from trioarb.model.wire import decode, encode, event_types, to_json_object
 
@@ -118,3 +118,17 @@ def test_text_that_is_no_unicode_is_escaped_as_json_does() -> None:
 
     assert line == b'{"seq":1,"ts_ns":2,"type":"kill_switch_pulled","source":"/h\\udce9/' + "π".encode() + b'"}'
     assert json.loads(line)["source"] == "/h\udce9/π"
+
+
+def test_what_older_journals_do_not_say_is_absent() -> None:
+    listed = {"symbol": "BTCUSDT", "venue": "a", "native_id": "BTCUSDT", "base": "BTC", "quote": "USDT"}
+    records = [
+        {"seq": 1, "ts_ns": 1, "type": "instrument_listed", **listed, "taker_fee_bps": "4"},
+        {"seq": 2, "ts_ns": 1, "type": "order_cancelled", "client_order_id": "c-1", "unfilled": "1"},
+    ]
+    first, second = (decode(json.dumps(one).encode()).event for one in records)
+
+    assert isinstance(first, InstrumentListed)
+    assert first.maker_fee_bps is None
+    assert isinstance(second, OrderCancelled)
+    assert not second.reason
