@@ -37,7 +37,9 @@ LATE = {
 }
 
 
-def run(script: Mapping[str, list[str]], *, strategy: str = "spread", seconds: int = 60) -> CampaignResult:
+def run(
+    script: Mapping[str, list[str]], *, strategy: str = "spread", seconds: int = 60, residuals: str = "hold"
+) -> CampaignResult:
     """Run with a trade of BTC and one of ETH: gaps open at once, close after 30 s, and venues are away for twelve."""
     tapes = {}
     for venue, more in (("a", 0.0), ("b", 1.0)):
@@ -61,7 +63,7 @@ def run(script: Mapping[str, list[str]], *, strategy: str = "spread", seconds: i
             "cut_stream_seconds": 5,
             "delay_ms": 5_000,
         }
-    table["execution"] = {"residual_policy": "hold", "leg_timeout_seconds": 2}
+    table["execution"] = {"residual_policy": residuals, "leg_timeout_seconds": 2}
     table["strategy"] = {"plugin": strategy, "entry_bps": 20, "order_size_usd": 400}
     if strategy == "spread":
         table["strategy"]["exit_bps"] = -20
@@ -187,3 +189,45 @@ def test_what_a_trade_was_made_of_is_told_again_once_it_is_over() -> None:
     assert (first.trade_id, first.late_usd) == (last.trade_id, None)
     assert last.late_usd is not None
     assert total(last.parts.values()) == last.pnl_usd
+
+
+def balanced(result: CampaignResult) -> bool:
+    """Return whether all that the venues filled is booked, once, and what it left is resolved as it should be."""
+    verifier = Verifier()
+    verifier.fold(decode(msgspec.json.encode(event)) for event in result.events)
+    check(result.events)
+    return not (result.campaign.error or result.of_type("balance_differed") or verifier.result().violations)
+
+
+def test_a_fill_after_the_cancellation_of_the_last_order_is_learnt_before_the_end() -> None:
+    """Its stream would tell of it only after the campaign has ended."""
+    held, worked = (run({"a": ["3:late_fill"]}, seconds=20, residuals=policy) for policy in ("hold", "work"))
+
+    for result in (held, worked):
+        assert balanced(result)
+        (reopened,) = result.of_type("order_reopened")
+        assert reopened["ts_ns"] - result.of_type("phase_entered")[-2]["ts_ns"] < 10**9
+    assert (held.exit_code, worked.exit_code) == (3, 0)
+    assert len(held.campaign.parts.trades.residuals) == 1
+    assert not worked.campaign.parts.trades.residuals
+
+
+def test_a_fill_that_is_told_while_the_stream_is_cut_is_asked_for_once_balances_differ() -> None:
+    """The order was done, so that nobody asks about it when the stream is back."""
+    result = run({"a": ["1:late_fill", "3:acknowledge", "3:cut_stream"]}, seconds=150)
+
+    assert balanced(result)
+    (reopened,) = result.of_type("order_reopened")
+    assert reopened["client_order_id"].endswith("-1")
+    assert 60 <= (reopened["ts_ns"] - result.events[0]["ts_ns"]) / 10**9 < 61
+
+
+def test_an_order_that_works_off_a_residual_may_fill_after_its_last_word() -> None:
+    """Its answer is lost. Its stream tells its last word while the venue is asked about it, which says more."""
+    result = run({"a": ["1:late_fill", "4:lose_ack", "4:late_fill"]}, residuals="work")
+
+    assert balanced(result)
+    _, reopened = result.of_type("order_reopened")
+    (worked,) = result.of_type("residual_worked")[:1]
+    assert reopened["client_order_id"] == worked["client_order_id"]
+    assert not result.campaign.parts.trades.residuals

@@ -32,15 +32,19 @@ async def drain(campaign: Campaign) -> None:
     await _learn_late_orders(campaign)
     stopped, resumed = campaign.state.statistics.is_stopped, campaign.state.statistics.resumed
     closes = stopped or campaign.config.session.close_positions_at_end or (resumed is not None and resumed.close_only)
-    if closes:
-        await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
-        for position in campaign.parts.trades.positions():
-            campaign.problems.append(
-                f"{position.route.symbol}: {text(position.quantity)} could not be closed in time; still long at "
-                f"{position.route.buy_venue} and short at {position.route.sell_venue}"
-                f"{campaign.symbols[position.route.symbol].why_open(position)}"
-            )
-    await work_at_end(campaign)
+    while True:
+        if closes:
+            await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
+        await work_at_end(campaign)
+        # What is learnt now has to be closed or traded away in turn, by orders that may end short as well.
+        if not (await _learn_missed_fills(campaign) and campaign.parts.executor.has_time):
+            break
+    for position in campaign.parts.trades.positions() if closes else ():
+        campaign.problems.append(
+            f"{position.route.symbol}: {text(position.quantity)} could not be closed in time; still long at "
+            f"{position.route.buy_venue} and short at {position.route.sell_venue}"
+            f"{campaign.symbols[position.route.symbol].why_open(position)}"
+        )
     campaign.problems.extend(_left_by_data(campaign, closes=closes))
 
 
@@ -67,10 +71,21 @@ def _utc(ns: int) -> str:
 
 async def _learn_late_orders(campaign: Campaign) -> None:
     """Ask once more about the orders that never got an answer."""
+    with _time_to_ask(campaign) as campaign.closing:
+        await campaign.parts.reconciler.learn_late_orders()
+
+
+async def _learn_missed_fills(campaign: Campaign) -> bool:
+    """Ask about what venues did beyond what they told; return whether it was anything."""
+    with _time_to_ask(campaign) as campaign.closing:
+        return await campaign.parts.reconciler.learn_missed_fills()
+    return False
+
+
+def _time_to_ask(campaign: Campaign) -> trio.CancelScope:
     timeout_ns = seconds_to_ns(campaign.config.execution.leg_timeout_seconds)
     deadline = campaign.parts.time.deadline(campaign.parts.time.now_ns() + timeout_ns)
-    with trio.CancelScope(deadline=min(deadline, campaign.parts.executor.hurry_until)) as campaign.closing:
-        await campaign.parts.reconciler.learn_late_orders()
+    return trio.CancelScope(deadline=min(deadline, campaign.parts.executor.hurry_until))
 
 
 async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:

@@ -86,7 +86,13 @@ class Executor:
         self._lives = Lives(journal, trades, instruments, fee_value_of, self._rate_of)
         self._loops = Loops(trades=trades, markets=markets, settings=settings)
         self._sender = Sender(
-            journal=journal, trades=trades, lives=self._lives, venues=venues, time=time, settings=settings
+            journal=journal,
+            trades=trades,
+            lives=self._lives,
+            venues=venues,
+            time=time,
+            settings=settings,
+            hear_more=self._hear,
         )
         self._liquidator = Liquidator(
             journal=journal, trades=trades, lives=self._lives, next_order_id=self._next_order_id, settle=self._settle
@@ -254,7 +260,9 @@ class Executor:
 
     async def ask(self, order: OpenOrder) -> bool:
         """Ask once what became of an order that was acknowledged; record it, and return whether the venue knew."""
-        report = await self._sender.ask_once(order_of(order.submitted))
+        submitted = order.submitted
+        report = await self._sender.ask_once(order_of(submitted))
+        await self._time.turn(Turn.VENUE.order(symbol=submitted.symbol, venue=submitted.venue, number=3))
         return report is not None and self._hear_answer(order, report)
 
     def _hear_answer(self, order: OpenOrder, report: OrderReport) -> bool:

@@ -11,9 +11,10 @@ from decimal import Decimal
 import attrs
 import trio
 
-from trioarb.errors import VenueError
+from trioarb.errors import PluginFault, VenueError
 from trioarb.execution.executor import Executor
 from trioarb.journal.journal import Journal
+from trioarb.model.contract import contract_of
 from trioarb.model.event import BalanceDiffered, Deposited, Intent, PairEnded
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Order
@@ -34,6 +35,8 @@ LOOK_BACK_NS = KNOWN_FOR_NS // 2
 _APART_NS = 60 * SECOND_NS
 #: A difference that has stood for so long is none that an answer under way explains.
 _CERTAIN_NS = 30 * SECOND_NS
+#: How long a venue is asked about orders that may explain a difference.
+_EXPLAINING_NS = 5 * SECOND_NS
 
 
 @attrs.frozen(kw_only=True)
@@ -107,6 +110,40 @@ class Reconciler:
                     continue
                 nursery.start_soon(self._executor.learn, order, turn)
 
+    async def learn_missed_fills(self) -> bool:
+        """Learn what venues filled beyond what they told; return whether it was anything.
+
+        A venue that doesn't say its balances is left out. Cancellation leaves the rest as is.
+        """
+        has_learnt = False
+        for venue, exchange in self._venues.items():
+            if not self._trades.ended_short(venue):
+                continue
+            try:
+                held = await exchange.holdings()
+            except (VenueError, PluginFault):
+                continue
+            has_learnt |= await self._explain(venue, held)
+        return has_learnt
+
+    async def _explain(self, venue: str, held: Mapping[str, Decimal]) -> bool:
+        """Ask about orders that ended short, the newest first, until the ledger says what a venue holds, or for a
+        while; return whether one had filled more.
+
+        Its fill may have raced its cancellation, and not be told yet, or have been told while the stream was cut.
+        """
+        has_learnt = False
+        with trio.CancelScope(deadline=self._time.deadline(self._time.now_ns() + _EXPLAINING_NS)):
+            for order in self._trades.ended_short(venue):
+                assets = {one.asset for one in self._differing(venue, held)}
+                if not assets:
+                    break
+                symbol, filled = order.submitted.symbol, order.filled
+                if not assets.isdisjoint((self._markets[symbol].instruments[venue].base, contract_of(symbol))):
+                    await self._executor.ask(order)
+                    has_learnt |= order.filled != filled
+        return has_learnt
+
     async def foreign_orders(self, venue: str, since_ns: int | None = None) -> Sequence[Order]:
         """Return the orders that a venue knows and the journal doesn't, without those that were returned last time.
 
@@ -164,6 +201,7 @@ class Reconciler:
     async def look(self) -> Sequence[Difference]:
         """Compare all balances once, while orders go out; book what has differed for a while, and return it.
 
+        Orders of which the venue has told less than it filled are asked about first.
         A venue that doesn't answer is left out, as is one whose books moved meanwhile. What differs for a moment may be
         an answer that lags behind its orders, however often it is looked at in that moment.
         """
@@ -175,6 +213,9 @@ class Reconciler:
                 held = await exchange.holdings()
             except VenueError:
                 continue
+            if self.is_uncertain(venue) or self._ledger.held(venue) != booked:
+                continue
+            await self._explain(venue, held)
             if self.is_uncertain(venue) or self._ledger.held(venue) != booked:
                 continue
             for one in self._differing(venue, held):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import structlog
@@ -28,7 +28,10 @@ __all__ = ["Sender", "intent_of", "not_sent"]
 
 
 class Sender:
-    """Records orders before they go out, sends them, and records what the venues say of them."""
+    """Records orders before they go out, sends them, and records what the venues say of them.
+
+    ``hear_more`` records what a venue says of an order that is done already, and what that changes.
+    """
 
     def __init__(
         self,
@@ -39,7 +42,9 @@ class Sender:
         venues: Mapping[str, CheckedExchange],
         time: CampaignTime,
         settings: Execution,
+        hear_more: Callable[[OpenOrder, OrderUpdate], None],
     ) -> None:
+        self._hear_more = hear_more
         self._journal = journal
         self._trades = trades
         self._lives = lives
@@ -352,6 +357,11 @@ class Sender:
         """
         known = self._trades.order(order.client_order_id)
         assert known is not None
+        if known.is_done:
+            # Its updates told its last word while this was asked for; with more fills it was not the last, and its pair
+            # may have ended since.
+            self._hear_more(known, OrderUpdate.of(report))
+            return known.filled
         life = self._lives.hear(known, OrderUpdate.of(report))
         if life.is_done:
             self._end(flight, order.client_order_id, life.status)

@@ -288,6 +288,11 @@ class Trades(Folding):
         """The orders without a last word whose pair has ended without them."""
         return tuple(order for order in self.orders.values() if order.pair.ended)
 
+    def ended_short(self, venue: str) -> Sequence[OpenOrder]:
+        """Return the orders of a venue that were submitted lately and ended with less than all filled; newest first."""
+        recent = (order for _, order in reversed(self._recent.values()))
+        return tuple(one for one in recent if one.submitted.venue == venue and one.is_done and one.unfilled)
+
     def knows(self, client_order_id: str) -> bool:
         """Return whether an order was submitted lately, or has no last word yet."""
         return client_order_id in self._recent or client_order_id in self.orders
