@@ -42,19 +42,21 @@ async def open_fragile(settings: SpreadSettings, context: StrategyContext) -> As
 
 
 class Bolder(SpreadStrategy):
-    """Wants 40 bps more for its first entry of a symbol than for the following ones."""
+    """Wants 40 bps more for its first entry of a symbol than for those that come later."""
 
     def __init__(self, settings: SpreadSettings) -> None:
         super().__init__(settings)
-        self._more_bps = 40.0
+        self._first_ns: int | None = None
 
     def entry_from_bps(self, route: Route) -> float:
-        return super().entry_from_bps(route) + self._more_bps
+        return super().entry_from_bps(route) + (40.0 if self._first_ns is None else 0.0)
 
     def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
-        wanted = super().entry(route, edge_bps - self._more_bps, now_ns)
-        if wanted is not None:
-            self._more_bps = 0.0
+        # Of one moment all routes are held against the band that it had declared for them.
+        more_bps = 40.0 if self._first_ns is None or now_ns == self._first_ns else 0.0
+        wanted = super().entry(route, edge_bps - more_bps, now_ns)
+        if wanted is not None and self._first_ns is None:
+            self._first_ns = now_ns
         return wanted
 
 
