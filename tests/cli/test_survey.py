@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command import CommandLine, Ran
+from command import SPREAD, CommandLine, Ran
 
 from trioarb.quotes.levels_file import levels_path
 
@@ -253,6 +253,9 @@ def test_what_does_not_go_is_an_error(trioarb: CommandLine, tmp_path: Path) -> N
     assert (both.code, neither.code) == (2, 2)
     assert both.error == "--hours: not together with --quotes, which are recorded already"
     assert "give them with --quotes, or let them be recorded first with --hours" in neither.err
+    loops = trioarb("survey", SPREAD.with_name("triangular.toml"), "--hours=1")
+    assert loops.code == 2
+    assert "strategy.plugin: goes around symbols of one venue; a survey looks at routes between venues" in loops.err
 
 
 @pytest.mark.parametrize(

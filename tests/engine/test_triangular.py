@@ -110,7 +110,7 @@ class Books:
 
     def check(self, result: CampaignResult) -> None:
         """Nothing comes from nowhere, and nothing goes."""
-        for venue in ("a", "b"):
+        for venue in result.campaign.parts.venues:
             booked = {asset: Fraction(amount) for asset, amount in result.campaign.state.ledger.held(venue).items()}
             assert booked == {asset: amount for (at, asset), amount in self.held.items() if at == venue}
         assert not result.of_type("balance_differed")
@@ -143,6 +143,23 @@ def test_the_shipped_campaign_trades_and_is_denied_and_its_money_adds_up(interva
     for (symbol, _), dust in result.campaign.state.trades.dust.items():
         assert abs(dust.quantity) <= Decimal("0.00001")
         assert symbol == "BTCUSDT"
+
+
+@pytest.mark.parametrize("interval_ms", [0, 250])
+def test_one_venue_is_enough(interval_ms: int) -> None:
+    """What the other one quotes says nothing of a loop here."""
+    found = table()
+    found["session"]["loop_interval_ms"] = interval_ms
+    both = run_virtual(found)
+    del found["exchanges"]["b"]
+
+    result = run_virtual(found)
+
+    opened = [one for one in both.of_type("transaction_opened") if one["legs"][0]["venue"] == "a"]
+    assert len(opened) > 5
+    assert [one["ts_ns"] for one in result.of_type("transaction_opened")][:3] == [one["ts_ns"] for one in opened][:3]
+    Books(result).check(result)
+    assert is_sound(result)
 
 
 def test_legs_that_fall_short_are_evened_out_in_the_markets_of_what_is_left() -> None:

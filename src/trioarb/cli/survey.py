@@ -25,6 +25,7 @@ from trioarb.config.schema import ClockKind, LogLevel
 from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.spec import StrategySpec
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import configure_logging
@@ -99,6 +100,7 @@ def survey(
                 exchanges=dict(pair("--exchange", one, "VENUE=NAME", "spot=BINANCE") for one in exchange or ()),
             ),
         )
+        _require_routes(loaded, plugins)
         _require_recorded(loaded)
         _log_to_stderr(loaded)
         with loaded.config.redactor.in_errors():
@@ -123,6 +125,7 @@ def _record(
         TrioarbError: a market can't be opened or fails, or the files can't be written.
     """
     loaded = load_config(config, plugins, overrides=overrides, environment=os.environ)
+    _require_routes(loaded, plugins)
     if not loaded.live:
         in_virtual_time = [*overrides, "session.clock=virtual", "session.speed=1"]
         loaded = load_config(config, plugins, overrides=in_virtual_time, environment=os.environ)
@@ -177,6 +180,22 @@ def _look(
         replayed = trio.run(partial(replay, loaded.config, plugins, clock=clock), clock=clock)
     found = attrs.evolve(found, warnings=(*loaded.warnings, *found.warnings))
     return found, replayed, (looked - started, time.perf_counter() - looked)
+
+
+def _require_routes(loaded: Loaded, plugins: Plugins) -> None:
+    """Complain of a strategy that trades no route between venues: what is surveyed says nothing of it."""
+    strategy = loaded.config.strategy
+    if plugins.get(StrategySpec, strategy.plugin, key=strategy.key).loops:
+        raise ConfigError(
+            [
+                Problem(
+                    key="strategy.plugin",
+                    message="goes around symbols of one venue; a survey looks at routes between venues",
+                    value=f'"{strategy.plugin}"',
+                    remedy="a run in virtual time, or a replay of recorded quotes, says what loops would have earned",
+                )
+            ]
+        )
 
 
 def _require_recorded(loaded: Loaded) -> None:

@@ -35,7 +35,9 @@ __all__ = [
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
 
 
-def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[..., bool]) -> Iterator[Problem]:
+def disagreements(
+    tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[..., bool], *, least_venues: int
+) -> Iterator[Problem]:
     """Yield what contradicts itself. ``is_sound(*keys)``: those keys hold what the user meant, not a stand-in."""
     if is_sound("session.clock", "session.speed"):
         yield from _session(tables)
@@ -44,7 +46,7 @@ def disagreements(tables: Tables, fx: Mapping[str, Decimal], is_sound: Callable[
     if is_sound("engine.mode", "universe.mode", "universe.top_n"):
         yield from _engine(tables)
     if is_sound("exchanges"):
-        yield from _venues(tables)
+        yield from _venues(tables, least_venues)
         if is_sound("fx"):
             yield from _rates(tables, fx)
         for venue in (one for one in tables.withdrawals if one not in tables.exchanges):
@@ -221,12 +223,12 @@ def _engine(tables: Tables) -> Iterator[Problem]:
         )
 
 
-def _venues(tables: Tables) -> Iterator[Problem]:
-    if len(tables.exchanges) < 2:
+def _venues(tables: Tables, least: int) -> Iterator[Problem]:
+    if len(tables.exchanges) < least:
         only = ", ".join(tables.exchanges)
         yield Problem(
             key="exchanges",
             message="one venue only" if only else "no venues",
             value=only,
-            allowed="two or more tables [exchanges.NAME]",
+            allowed=f"{('one', 'two')[least - 1]} or more tables [exchanges.NAME]",
         )

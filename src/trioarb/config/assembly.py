@@ -103,10 +103,10 @@ class Assembly:
         """
         tables = self._core()
         fx = {**_KNOWN_RATES, **constant_rates(tables.fx)}
-        self._problems += list(disagreements(tables, fx, self._is_sound))
+        strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
+        self._problems += list(disagreements(tables, fx, self._is_sound, least_venues=self._least_venues(strategy)))
         source = self._source(tables)
         exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
-        strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
         guards = self._guards(tables.guards)
         tables_of = {table.key: table for table in (strategy, *guards) if table is not None}
         tiers = sorted(
@@ -171,6 +171,10 @@ class Assembly:
                 if bad.issuperset(more := {problem.key for problem in error.problems}):
                     raise
                 bad |= more
+
+    def _least_venues(self, strategy: PluginTable | None) -> int:
+        """Return how many venues it takes: loops go around at one."""
+        return 1 if strategy and self.plugins.get(StrategySpec, strategy.plugin, key=strategy.key).loops else 2
 
     def _source(self, tables: Tables) -> PluginTable | None:
         if not self._is_sound("universe.source"):

@@ -166,7 +166,7 @@ async def open_world(
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
-        symbols, warnings = _routed(selection, instruments)
+        symbols, warnings = _routed(selection, instruments, least=_least_venues(loops))
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
             raise UniverseError(
                 f'engine.mode is "single", but the universe has {len(symbols)} symbols; '
@@ -207,11 +207,11 @@ async def open_world(
 
 
 async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequence[Listing], Sequence[str]]:
-    """Take in symbols that are new to it; return those that two venues list, and warnings of the others."""
+    """Take in symbols that are new to it; return those that enough venues list, and warnings of the others."""
     found: dict[str, dict[str, Instrument]] = {}
     for venue, exchange in world.exchanges.items():
         await _list_at(venue, world.markets[venue], exchange, listings, found)
-    kept, warnings = _at_two_venues(listings, found)
+    kept, warnings = _at_enough_venues(listings, found, least=_least_venues(world.loops))
     world.tuning.take_in(kept)
     for listing in kept:
         world.symbols.append(listing)
@@ -346,29 +346,35 @@ def _check_quotes(config: Config, symbols: Sequence[Listing], *, loops: bool) ->
         )
 
 
+def _least_venues(loops: bool) -> int:
+    """Return how many venues have to list a symbol: a route needs two, a loop one."""
+    return 1 if loops else 2
+
+
 def _routed(
-    selection: Selection, instruments: Mapping[str, Mapping[str, Instrument]]
+    selection: Selection, instruments: Mapping[str, Mapping[str, Instrument]], *, least: int
 ) -> tuple[tuple[Listing, ...], list[str]]:
-    """Keep the symbols that at least two venues list.
+    """Keep the symbols that at least so many venues list.
 
     Raises:
         UniverseError: there are none.
     """
-    kept, warnings = _at_two_venues(selection.symbols, instruments)
+    kept, warnings = _at_enough_venues(selection.symbols, instruments, least=least)
     if not kept:
-        raise UniverseError("no chosen symbol is listed at two venues:\n" + "\n".join(warnings))
+        at = "any venue" if least == 1 else "two venues"
+        raise UniverseError(f"no chosen symbol is listed at {at}:\n" + "\n".join(warnings))
     return tuple(kept), warnings
 
 
-def _at_two_venues(
-    listings: Sequence[Listing], instruments: Mapping[str, Mapping[str, Instrument]]
+def _at_enough_venues(
+    listings: Sequence[Listing], instruments: Mapping[str, Mapping[str, Instrument]], *, least: int
 ) -> tuple[list[Listing], list[str]]:
     kept, warnings = [], []
     for listing in listings:
         venues = list(instruments.get(listing.symbol, {}))
-        if len(venues) > 1:
+        if len(venues) >= least:
             kept.append(listing)
         else:
-            listed = f"only at {venues[0]}" if venues else "at no venue"
-            warnings.append(f"{listing.symbol} is listed {listed}; it takes two venues to trade it")
+            listed = f"only at {venues[0]}; it takes two venues to trade it" if venues else "at no venue"
+            warnings.append(f"{listing.symbol} is listed {listed}")
     return kept, warnings

@@ -154,7 +154,7 @@ class Player:
         self._terms = Terms([one.paths for one in followers], [one.max_quote_age_ns for one in followers], venues)
         #: Symbols whose bands have to be read again; what the bands were, by symbol.
         self._changed = set(range(len(followers)))
-        self._entry_from: list[Sequence[float]] = [()] * len(followers)
+        self._entry_from: list[Sequence[float] | None] = [()] * len(followers)
         self._held: dict[int, Sequence[Held]] = {}
         self._exit_row: dict[int, int] = {}
         self._limit_row: dict[int, int] = {}
@@ -443,11 +443,11 @@ class Player:
             follower = self._followers[symbol]
             bands = follower.bands()
             is_asked = bands is not None and follower.is_evaluating
-            entry_from = (
-                bands.entry_from_bps if bands is not None and is_asked else (float("inf"),) * len(follower.paths)
-            )
+            entry_from: Sequence[float] | None = (float("inf"),) * len(follower.paths)
             if follower.wants_all:
-                entry_from = (float("-inf"),) * len(follower.paths)
+                entry_from = None
+            elif bands is not None and is_asked:
+                entry_from = bands.entry_from_bps
             if entry_from != self._entry_from[symbol]:
                 self._entry_from[symbol] = entry_from
                 self._terms.ask(symbol, follower.paths, entry_from)

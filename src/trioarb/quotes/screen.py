@@ -29,8 +29,8 @@ _FIRST_EXIT_ROWS = 512
 class Terms:
     """What every symbol's rows are held against: fees, the greatest age, and from which ratio on it wants to be asked.
 
-    By symbol, pairs of venues as in `pairs_of`. A symbol that asks for nothing has the bar ∞, one that wants every row
-    −∞.
+    By symbol, pairs of venues as in `pairs_of`. A symbol that asks for nothing has the bar ∞. ``wants_all``: it has to
+    be shown every row, also where there is one venue only, and so no pair.
     """
 
     def __init__(self, paths: Sequence[Sequence[Path]], max_age_ns: Sequence[int], venues: int) -> None:
@@ -44,23 +44,19 @@ class Terms:
                 self.keep[path.sell, symbol], self.cost[path.buy, symbol] = path.keep_sell, path.cost_buy
         self.max_age_ns = np.array(max_age_ns, dtype=np.int64)
         self.bar = np.full((len(self.pairs), len(paths)), np.inf)
+        self.wants_all = np.zeros(len(paths), dtype=bool)
         self.least_age_ns = self.max_age_ns.min()
         self._number_of = number_of
         self.has_equal_fees = all(bool((one == one[:1]).all()) for fees in (self.keep, self.cost) for one in fees)
         #: The most that a ratio of prices can become by fees.
         self.most_kept = np.array([(self.keep[sell] / self.cost[buy]).max() for sell, buy in self.pairs]) * (1 + _SLACK)
 
-    def ask(self, symbol: int, paths: Sequence[Path], entry_from_bps: Sequence[float]) -> bool:
-        """Let a symbol be asked from these edges of its paths on; say whether that is new."""
-        import numpy as np
-
-        bars = np.full(len(self.pairs), np.inf)
-        for path, bps in zip(paths, entry_from_bps, strict=True):
-            bars[self._number_of[path.sell, path.buy]] = ratio_below(bps)
-        if np.array_equal(bars, self.bar[:, symbol]):
-            return False
-        self.bar[:, symbol] = bars
-        return True
+    def ask(self, symbol: int, paths: Sequence[Path], entry_from_bps: Sequence[float] | None) -> None:
+        """Let a symbol be asked from these edges of its paths on; ``None``: about every row."""
+        self.wants_all[symbol] = entry_from_bps is None
+        self.bar[:, symbol] = float("inf")
+        for path, bps in zip(paths, entry_from_bps or (), strict=entry_from_bps is not None):
+            self.bar[self._number_of[path.sell, path.buy], symbol] = ratio_below(bps)
 
     def keep_of(self, venue: int, symbol: Array | None) -> Any:
         """Return what is kept of a sale: of these symbols, or of all, whose fees are equal."""
@@ -100,7 +96,7 @@ class Screen:
         #: Of what is counted but for `seen`, where it is.
         self._places = [np.asarray(one, dtype=bool).nonzero()[0] for one in (*meant, self._is_stale, self._is_positive)]
         asked = [self._asked(number, self._places_of(zones)) for number, zones in enumerate(wanted) if zones.any()]
-        if np.isneginf(terms.bar).any():
+        if terms.wants_all.any():
             asked.append(self._of_those_that_want_all())
         self.entries = np.unique(window.row[np.concatenate(asked)]) if asked else np.empty(0, dtype=np.int32)
 
@@ -165,11 +161,9 @@ class Screen:
         return is_fresh
 
     def _of_those_that_want_all(self) -> Array:
-        import numpy as np
 
         window = self.window
-        wants_all = np.asarray(np.isneginf(self._terms.bar).any(axis=0))
-        places: Array = (wants_all[window.symbol] & (window.kind != REFUSED)).nonzero()[0]
+        places: Array = (self._terms.wants_all[window.symbol] & (window.kind != REFUSED)).nonzero()[0]
         return places
 
     def _find_stale(self, places: slice) -> None:
@@ -187,7 +181,7 @@ class Screen:
 
         window, bars = self.window, self._terms.bar[:, symbol]
         places = np.arange(*window.places_of(symbol))
-        if np.isneginf(bars).any():
+        if self._terms.wants_all[symbol]:
             places = places[window.kind[places] != REFUSED]
         else:
             asked = [self._asked(number, places) for number in range(len(bars))]
