@@ -38,15 +38,26 @@ LATE = {
 
 
 def run(
-    script: Mapping[str, list[str]], *, strategy: str = "spread", seconds: int = 60, residuals: str = "hold"
+    script: Mapping[str, list[str]],
+    *,
+    strategy: str = "spread",
+    seconds: int = 60,
+    residuals: str = "hold",
+    first_exit: float = 50.0,
+    rise: float = 0.0,
+    delay_ms: int = 5_000,
 ) -> CampaignResult:
-    """Run with a trade of BTC and one of ETH: gaps open at once, close after 30 s, and venues are away for twelve."""
+    """Run with a trade of BTC and one of ETH: gaps open at once, close after 30 s, and venues are away for twelve.
+
+    ``first_exit``: what is displayed in the second in which gaps close. ``rise``: of all prices, two seconds later.
+    """
     tapes = {}
     for venue, more in (("a", 0.0), ("b", 1.0)):
         rows = [
-            (float(second), symbol, 100 + gap, 50.0, 100.1 + gap, 50.0)
+            (float(second), symbol, 100 + gap, size, 100.1 + gap, size)
             for second in range(1, seconds)
-            for gap in (more if second < 30 else 0.2,)
+            for size in (first_exit if second == 30 else 50.0,)
+            for gap in ((more if second < 30 else 0.2) + (rise if second >= 32 else 0.0),)
             for symbol in ("BTCUSDT", "ETHUSDT")
         ]
         tapes[venue] = ScriptedTape(rows, listings=[listing("BTC"), listing("ETH")])
@@ -61,7 +72,7 @@ def run(
             "script": script.get(venue, []),
             "disconnect_seconds": 12,
             "cut_stream_seconds": 5,
-            "delay_ms": 5_000,
+            "delay_ms": delay_ms,
         }
     table["execution"] = {"residual_policy": residuals, "leg_timeout_seconds": 2}
     table["strategy"] = {"plugin": strategy, "entry_bps": 20, "order_size_usd": 400}
@@ -231,3 +242,14 @@ def test_an_order_that_works_off_a_residual_may_fill_after_its_last_word() -> No
     (worked,) = result.of_type("residual_worked")[:1]
     assert reopened["client_order_id"] == worked["client_order_id"]
     assert not result.campaign.parts.trades.residuals
+
+
+def test_a_correction_while_another_exit_is_in_flight_counts_what_that_has_filled() -> None:
+    result = run({"a": ["3:late_fill"], "b": ["6:lose_order"]}, first_exit=2.5, rise=0.1, delay_ms=17_500)
+
+    (corrected,) = result.of_type("trade_corrected")
+    *_, last = (one for one in result.of_type("pair_opened") if one["symbol"] == "BTCUSDT")
+    (ended,) = (one for one in result.of_type("pair_ended") if one["pair_id"] == last["pair_id"])
+    assert last["seq"] < corrected["seq"] < ended["seq"]
+    assert Decimal(corrected["exit_sell_price"]) != 100
+    assert balanced(result)

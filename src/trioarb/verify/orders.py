@@ -127,6 +127,8 @@ class Orders(Folding):
             flow = order.late if pair.has_ended else pair.flow(event.symbol, event.venue)
             if flow is not None:
                 flow.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)
+                if not (pair.has_ended or pair.is_entry):
+                    pair.trade.exits.add(is_buy=is_buy, quantity=quantity, value=value, fee=fee)
         order.unfilled -= event.quantity
         if not order.unfilled:
             self._finish(order)

@@ -25,7 +25,6 @@ from trioarb.model.seen import SeenIds
 from trioarb.model.trade import ExitReason, PairKind, PairOutcome
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
-from trioarb.verify.flow import Flow
 from trioarb.verify.listings import Listed, Listings
 from trioarb.verify.loop import Loop, is_loop, problem_of_loop
 from trioarb.verify.pair import Pair, Trade, is_average
@@ -360,9 +359,6 @@ class Pairs(Folding):
             add(Check.PNL, record, f"values {text(event.dust)} of dust at {text(event.dust_value_usd)} USD")
         trade.pnl_usd += event.pnl_usd
         trade.fees_usd += fees_usd
-        if not pair.is_entry:
-            self._count_exit(trade.exits, pair.buy)
-            self._count_exit(trade.exits, pair.sell)
         position = pair.position
         if position is None:
             return
@@ -384,13 +380,6 @@ class Pairs(Folding):
         ):
             if (price is not None) != bool(quantity) or (price is not None and not is_average(price, value, quantity)):
                 add(Check.POSITIONS, record, f"ends a trade whose exit_{side}_price is not that of its fills")
-
-    @staticmethod
-    def _count_exit(exits: Flow, flow: Flow) -> None:
-        exits.bought += flow.bought
-        exits.buy_value += flow.buy_value
-        exits.sold += flow.sold
-        exits.sell_value += flow.sell_value
 
 
 def _higher_limit(opened: Intent) -> Decimal:
