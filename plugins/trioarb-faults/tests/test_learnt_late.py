@@ -253,3 +253,14 @@ def test_a_correction_while_another_exit_is_in_flight_counts_what_that_has_fille
     assert last["seq"] < corrected["seq"] < ended["seq"]
     assert Decimal(corrected["exit_sell_price"]) != 100
     assert balanced(result)
+
+
+def test_the_end_waits_for_an_order_that_works_off_a_residual_and_may_be_lost() -> None:
+    result = run({"a": ["1:late_fill", "4:lose_order"]}, residuals="work", seconds=7)
+
+    assert balanced(result)
+    lost = result.of_type("residual_worked")[0]["client_order_id"]
+    (rejected,) = (one for one in result.of_type("order_rejected") if one["client_order_id"] == lost)
+    draining = next(one for one in result.of_type("phase_entered") if one["phase"] == "DRAINING")
+    assert rejected["seq"] > draining["seq"]
+    assert not result.campaign.parts.trades.residuals

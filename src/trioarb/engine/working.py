@@ -54,7 +54,7 @@ async def work_at_end(campaign: Campaign) -> None:
     time = campaign.parts.time
     until_ns = time.now_ns() + seconds_to_ns(campaign.config.execution.close_deadline_seconds)
     enlarged = Counter[str]()
-    while any(is_workable(one) for one in campaign.parts.trades.residuals.values()) and time.now_ns() < until_ns:
+    while _is_at_work(campaign) and time.now_ns() < until_ns:
         if not campaign.parts.executor.has_time:
             return
         if not await _work(campaign, enlarged):
@@ -66,6 +66,15 @@ def works_off(campaign: Campaign) -> bool:
     resumed = campaign.state.statistics.resumed
     is_asked = resumed is not None and resumed.close_only
     return is_asked or campaign.config.execution.residual_policy is ResidualPolicy.WORK
+
+
+def _is_at_work(campaign: Campaign) -> bool:
+    """Return whether a residual can be worked off, or an order that is to do so is on its way, which may not."""
+    parts = campaign.parts
+    return any(
+        is_workable(one) or parts.executor.is_sending(one.client_order_id or "")
+        for one in parts.trades.residuals.values()
+    )
 
 
 async def _work(campaign: Campaign, enlarged: Counter[str] | None = None) -> bool:
