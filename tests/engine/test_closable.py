@@ -145,7 +145,8 @@ def test_a_position_that_fell_below_a_minimum_stays_open_and_is_named(least: dic
     assert not result.of_type("position_closed")
     assert not result.of_type("dust_left")
     assert result.exit_code == 3
-    (problem,) = result.of_type("campaign_ended")[0]["problems"]
+    problem, at_the_end = result.of_type("campaign_ended")[0]["problems"]
+    assert at_the_end.startswith("the recorded data ended at ")
     assert f"too small for {' and '.join(sorted(one for one in least if least[one] == 100))}" in problem
     (marked,) = result.of_type("position_marked")
     assert marked["quantity"] == opened["quantity"]
@@ -252,5 +253,6 @@ def test_a_position_at_a_venue_that_stays_silent_is_left_open_and_says_so() -> N
 
     assert not result.of_type("position_closed")
     assert result.exit_code == 3
-    (problem,) = result.of_type("campaign_ended")[0]["problems"]
+    problem, at_the_end = result.of_type("campaign_ended")[0]["problems"]
+    assert at_the_end.startswith("the recorded data ended at ")
     assert "the last quote of b is" in problem
