@@ -72,7 +72,9 @@ class Recount:
         if event["type"] in _USES:
             self.peak_exposure_usd = max(self.peak_exposure_usd, self.exposure_usd)
         elif event["type"] == "markets_marked":
-            worth = self.pnl_usd + sum(map(self.equity.unrealised_usd, self.holdings.symbols), NONE)
+            # As told: between a residual that is resolved and the one that it leaves, fills alone would miss it.
+            told = sum(self.postings.told_usd.values(), NONE)
+            worth = told + sum(map(self.equity.unrealised_usd, self.holdings.symbols), NONE)
             self._highest = max(self._highest, worth)
             self.drawdown_usd = max(self.drawdown_usd, self._highest - worth)
 
