@@ -12,6 +12,7 @@ from trioarb.errors import ConfigError
 from trioarb.model.market import Listing
 from trioarb.model.rules import TradingRules
 from trioarb.plugin.contract import Feed, MarketData, QuoteSink, RowBatch, Stored, Tape, TapeRow
+from trioarb.plugin.contract.market import is_recorded
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem, nearest
 
@@ -73,7 +74,7 @@ class _Names:
         assets = {asset for one in listings for asset in (one.base, one.quote)}
         quotes = {self.aliases.get(one.quote, one.quote) for one in listings}
         # A recording holds only the symbols that were chosen for it, and not each needs an alias.
-        wanted = [] if self._is_recorded else [(key, name, assets) for name in self.aliases]
+        wanted = [] if is_recorded(self.market) else [(key, name, assets) for name in self.aliases]
         wanted += [(join_key("exchanges", self.venue, "same_as"), name, quotes) for name in self.same_as]
         for place, name, known in wanted:
             if name not in known:
@@ -98,10 +99,6 @@ class _Names:
         for (place, *_), (first, *others) in found.items():
             more = f", and so in {len(others):,} more symbols" if others else ""
             yield Problem(key=place, message=f"{first}{more}: an alias is for one coin")
-
-    @property
-    def _is_recorded(self) -> bool:
-        return isinstance(self.market, Tape) and self.market.stored() is not None
 
     def _ours(self, listing: Listing) -> tuple[str, Listing]:
         base = self.aliases.get(listing.base, listing.base)

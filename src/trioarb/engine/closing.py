@@ -55,7 +55,8 @@ def _left_by_data(campaign: Campaign, *, closes: bool) -> Iterator[str]:
     symbols += [one.route.symbol for one in trades.positions() if closes]
     if not campaign.data_is_over or not symbols:
         return
-    last_ns = max((ns for board in campaign.world.boards.values() for ns in board.received_ns), default=-1)
+    boards = campaign.world.boards.values()
+    last_ns = max((board.newest_ns(venue) for board in boards for venue in board.venues), default=-1)
     if last_ns >= 0:
         end = f"the recorded data ended at {_utc(last_ns)}, and orders take no more than its last quotes displayed"
     elif resumed is not None:
@@ -79,7 +80,7 @@ async def _learn_missed_fills(campaign: Campaign) -> bool:
     """Ask about what venues did beyond what they told; return whether it was anything."""
     with _time_to_ask(campaign) as campaign.closing:
         return await campaign.parts.reconciler.learn_missed_fills()
-    return False
+    return False  # time was up
 
 
 def _time_to_ask(campaign: Campaign) -> trio.CancelScope:

@@ -13,7 +13,8 @@ from trioarb.model.event import Event, FxRated
 from trioarb.model.fx import FxState, Said
 from trioarb.model.market import Instrument, Listing
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit
-from trioarb.plugin.contract import MarketData, Tape
+from trioarb.plugin.contract import MarketData
+from trioarb.plugin.contract.market import is_recorded
 from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.quotes.rate import Constant, Rate, Source, Sourced
 from trioarb.quotes.watched import Watched
@@ -153,7 +154,7 @@ def rate_listings(config: Config, markets: Mapping[str, MarketData]) -> dict[str
             listing = listings.get(table.symbol or "")
             if listing is not None:
                 found[venue] = listing
-            elif _is_recorded(markets[venue]):
+            elif is_recorded(markets[venue]):
                 lacking.append(venue)
             else:
                 problems.append(_not_listed(key, table, venue, listings))
@@ -222,10 +223,6 @@ def _otherwise_counted(config: Config, asset: str, common: str) -> Iterator[Prob
                 value=f'"{other}"',
                 allowed=f'"{common}"',
             )
-
-
-def _is_recorded(market: MarketData) -> bool:
-    return isinstance(market, Tape) and market.stored() is not None
 
 
 def _not_recorded(key: str, table: FxTable, venues: Sequence[str], asset: str) -> Problem:

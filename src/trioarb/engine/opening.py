@@ -47,6 +47,9 @@ from trioarb.time.virtual import VirtualClock
 
 __all__ = ["open_campaign", "open_symbol", "open_tiers", "record_instruments", "record_opening"]
 
+#: No venue's prices have more.
+_MOST_DECIMALS = 12
+
 
 @asynccontextmanager
 async def open_campaign(
@@ -337,10 +340,6 @@ def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
     task = symbols.get(getattr(record.event, "symbol", ""))
     if task is not None:
         task.note_event()
-
-
-#: No venue's prices have more.
-_MOST_DECIMALS = 12
 
 
 def _tick_warnings(world: World) -> list[str]:

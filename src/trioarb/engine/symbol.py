@@ -190,6 +190,7 @@ class SymbolTask:
     @property
     def best_edge_bps(self) -> float | None:
         """The best edge between the quotes that were fresh when the newest came."""
+        self._source.put()
         return self._decider.look(max(self._board.received_ns))[0]
 
     def why_open(self, position: Position) -> str:

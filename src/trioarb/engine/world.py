@@ -32,6 +32,7 @@ from trioarb.plugin.contract import (
     SymbolSource,
     Tape,
 )
+from trioarb.plugin.contract.market import is_recorded
 from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec
@@ -176,7 +177,7 @@ async def open_world(
             raise ConfigError(missing)
         tuning = Tuning(config)
         tuning.take_in(symbols)
-        is_recorded = all(isinstance(one, Tape) and one.stored() is not None for one in markets.values())
+        is_replayed = all(map(is_recorded, markets.values()))
         wide = (
             coverage_warning(selection, len(symbols), config.universe),
             stablecoin_warning(symbols, config.universe),
@@ -197,7 +198,7 @@ async def open_world(
             rates=rates,
             opener=opener,
             warnings=(
-                *(unknown_warnings(selection, config.universe, is_recorded=is_recorded) if past is None else ()),
+                *(unknown_warnings(selection, config.universe, is_recorded=is_replayed) if past is None else ()),
                 *warnings,
                 *constant_warnings(config, instruments),
                 *filter(None, wide),

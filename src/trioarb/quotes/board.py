@@ -187,7 +187,7 @@ class QuoteBoard:
         self._come_up()
         index = self.venues.index(venue)
         known, touch = self._touches[index]
-        serial = self.serial[index]  # read first, since the live view asks from another thread
+        serial = self.serial[index]
         if serial != known:
             levels = self.levels[index]
             touch = Touch(

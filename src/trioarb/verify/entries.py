@@ -29,8 +29,13 @@ _BPS = 10_000
 #: An edge is written with so many digits, and is that of doubles.
 _EDGE_DIGITS, _OF_DOUBLES = Fraction(1, 10**6), Fraction(1, 10**12)
 
-#: What a ratio of prices is said as, and how far it may be rounded.
-_RATIO, _ROUNDED = re.compile(r"([0-9.]+) \(([0-9.]+) / ([0-9.]+)\) for \d+ s"), Fraction(1, 10**4)
+#: What a ratio of prices is said as, and its limit; how far it may be rounded. And the limit of an edge.
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_RATIO, _BOUND = (
+    re.compile(rf"{_NUMBER} \({_NUMBER} / {_NUMBER}\) for \d+ s"),
+    re.compile(rf"{_NUMBER} for {_NUMBER} s"),
+)
+_ROUNDED, _EDGE = Fraction(1, 10**4), re.compile(rf"{_NUMBER} bps")
 
 #: Where a route buys, and where it sells.
 Venues = tuple[str, str]
@@ -95,7 +100,7 @@ class Entries(Folding):
         listed = self._listings.symbols.get(event.symbol)
         at = {} if listed is None else listed.at
         buying, selling = at.get(str(event.buy_venue)), at.get(str(event.sell_venue))
-        if event.ask is None or event.bid is None or buying is None or selling is None:
+        if not event.ask or event.bid is None or buying is None or selling is None:
             return  # a loop, or a venue that doesn't list the symbol, of which other rules say so
         received = Fraction(event.bid) * (_BPS - Fraction(selling.taker_fee_bps)) * Fraction(event.sell_fx or 1)
         paid = Fraction(event.ask) * (_BPS + Fraction(buying.taker_fee_bps)) * Fraction(event.buy_fx or 1)
@@ -200,8 +205,8 @@ def _is_too_good(event: Decided) -> bool:
     """Return whether the edge that an answer says is its own, beyond its limit."""
     if event.edge_bps is None:
         return True  # beyond all numbers
-    limit = Fraction((event.limit or "").partition(" ")[0] or 0)
-    return event.value == f"{text(event.edge_bps)} bps" and event.edge_bps > limit
+    said = _EDGE.fullmatch(event.limit or "")
+    return said is not None and event.value == f"{text(event.edge_bps)} bps" and event.edge_bps > Fraction(said[1])
 
 
 def _is_apart(event: Decided) -> bool:
@@ -209,10 +214,14 @@ def _is_apart(event: Decided) -> bool:
 
     The middles have to fit the quotes: one is no higher than its ask, the other no lower than its bid.
     """
-    said = _RATIO.fullmatch(event.value or "")
+    said, bound = _RATIO.fullmatch(event.value or ""), _BOUND.fullmatch(event.limit or "")
     if said is None:
         return True  # of prices that have no middle to be compared
+    if bound is None:
+        return False
     ratio, dear, cheap = map(Fraction, said.groups())
-    limit = Fraction((event.limit or "").partition(" ")[0] or 0)
+    limit = Fraction(bound[1])
+    if not cheap:
+        return False
     is_ratio = abs(dear / cheap - ratio) <= _ROUNDED and dear / cheap > limit
     return is_ratio and cheap <= Fraction(event.ask or cheap) and dear >= Fraction(event.bid or dear)

@@ -146,6 +146,11 @@ class Tape(MarketData):
         return None
 
 
+def is_recorded(market: MarketData) -> bool:
+    """Return whether its rows are kept somewhere: it has what was chosen when they were, and no more."""
+    return isinstance(market, Tape) and market.stored() is not None
+
+
 class Feed(MarketData):
     """Market data that comes when it comes."""
 
