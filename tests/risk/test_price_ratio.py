@@ -101,6 +101,9 @@ def test_verify_computes_the_ratio_again() -> None:
     assert not forged(result, _RULE, value="1.0400 (104.0052 / 100.005) for 30 s")
     for value in ("1.0500 (104.0052 / 100.005) for 30 s", "1.0100 (101.005 / 100.005) for 30 s"):
         assert "isn't one of its prices" in forged(result, _RULE, value=value)[0]
+    for odd in ("none", "1.0.3 for 30 s"):
+        assert "isn't one of its prices" in forged(result, _RULE, limit=odd)[0]
+    assert "isn't one of its prices" in forged(result, _RULE, value="1.0400 (104.0052 / 0) for 30 s")[0]
 
 
 def test_verify_computes_an_edge_that_is_too_good_again() -> None:
@@ -111,7 +114,9 @@ def test_verify_computes_an_edge_that_is_too_good_again() -> None:
 
     assert not forged(result, rule)
     assert "isn't its own" in forged(result, rule, value=f"{edge + 1} bps")[0]
-    assert "isn't its own" in forged(result, rule, limit=f"{edge} bps")[0]
+    for limit in (f"{edge} bps", "none", "5.0.0 bps"):
+        assert "isn't its own" in forged(result, rule, limit=limit)[0]
+    assert not forged(result, rule, ask=Decimal(0))
     other = edge + Decimal("0.00001")
     assert "its prices have an edge of" in forged(result, rule, edge_bps=other, value=f"{other} bps")[0]
     assert "DENY to what was not sized" in " ".join(forged(result, rule, answer=Answer.STOP))

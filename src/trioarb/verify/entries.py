@@ -29,13 +29,11 @@ _BPS = 10_000
 #: An edge is written with so many digits, and is that of doubles.
 _EDGE_DIGITS, _OF_DOUBLES = Fraction(1, 10**6), Fraction(1, 10**12)
 
-#: What a ratio of prices is said as, and its limit; how far it may be rounded. And the limit of an edge.
+#: What a ratio of prices is said as, its limit, and that of an edge; how far a ratio may be rounded.
 _NUMBER = r"(\d+(?:\.\d+)?)"
-_RATIO, _BOUND = (
-    re.compile(rf"{_NUMBER} \({_NUMBER} / {_NUMBER}\) for \d+ s"),
-    re.compile(rf"{_NUMBER} for {_NUMBER} s"),
-)
-_ROUNDED, _EDGE = Fraction(1, 10**4), re.compile(rf"{_NUMBER} bps")
+_RATIO = re.compile(rf"{_NUMBER} \({_NUMBER} / {_NUMBER}\) for \d+ s")
+_BOUND, _EDGE = re.compile(rf"{_NUMBER} for {_NUMBER} s"), re.compile(rf"{_NUMBER} bps")
+_ROUNDED = Fraction(1, 10**4)
 
 #: Where a route buys, and where it sells.
 Venues = tuple[str, str]
