@@ -108,9 +108,9 @@ def calmed(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_faults(table: Mapping[str, Any]) -> dict[str, Any]:
     rates = dict.fromkeys((*_ORDER_FAULTS, "stale", "crossed", "drop", "silence", "nonsense", "reject_rate"), 0)
-    calm = {key: rates.get(key, value) for key, value in table.items() if key != "script"}
-    if not calm.get("columns"):
-        calm.pop("ends_after_seconds", None)
+    # Markets go on, whenever the campaign was left; those that come as columns are made whole, and would never be.
+    left_out = {"script", "ends_after_seconds", "columns"}
+    calm = {key: rates.get(key, value) for key, value in table.items() if key not in left_out}
     return {key: _without_faults(value) if key in ("wraps", "market") else value for key, value in calm.items()}
 
 
