@@ -643,8 +643,8 @@ _TRADE = (
         name="doubts before sizes",
         promise="**Nothing is entered where prices can't be right**",
         file="src/trioarb/engine/symbol.py",
-        text="            if rule is not None:\n                funnel",
-        instead="            if rule is not None and False:\n                funnel",
+        text="        if rule is not None:\n            funnel",
+        instead="        if rule is not None and False:\n            funnel",
         tests=(
             "tests/risk/test_price_ratio.py::test_a_ratio_that_stays_puts_the_route_into_quarantine_with_one_warning",
             "tests/risk/test_price_ratio.py::test_a_route_on_which_no_order_can_be_sized_is_put_there_as_well",

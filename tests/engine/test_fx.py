@@ -181,6 +181,8 @@ def test_a_rate_that_has_become_too_old_denies_entries_and_lets_exits_go_on() ->
     denied = [one for one in result.of_type("decided") if one.get("rule") == "fx_age"]
     assert denied
     assert {one["tier"] for one in denied} == {"engine"}
+    assert not [one for one in denied if "quantity" in one], "it was sized at a rate that can't be relied on"
+    assert "engine.fx_age" in result.of_type("funnel_counted")[-1]["not_sized"]
     assert (denied[0]["value"], denied[0]["limit"]) == ("KRW: 3.250 s old", "3.000 s")
     # The gap closes at 30 s: positions are closed at the last known rate, and it is said of each fill.
     exits = [one for one in result.of_type("pair_opened") if one["kind"] == "exit"]

@@ -724,7 +724,7 @@ class Doubting(GuardTier):
 def doubted(desk: Desk, edge_bps: float = 12.0) -> str | None:
     route = Route(symbol=BTC, buy_venue="a", sell_venue="b")
     seen = Sighting(route=route, edge_bps=Decimal(str(edge_bps)), ask=Decimal(1), bid=Decimal(2))
-    return desk.guards.doubt(route, edge_bps, desk.now_ns, sight=lambda: seen)
+    return desk.guards.doubt(route, edge_bps, desk.now_ns, sight=lambda: seen, rates=None)
 
 
 def test_what_is_doubted_is_a_denial_without_a_size_and_repeats_are_counted() -> None:

@@ -533,16 +533,18 @@ class SymbolTask:
         is_busy, decider, market, guards = self._is_busy, self._decider, self.market, self._parts.guards
         funnel = self._funnel.of_route(path.route)
         funnel.over_threshold += 1
-        doubt = market.doubt(path.route, now_ns) if market.rates else None
-        if doubt is None:
-            rule = guards.doubt(
-                path.route, edge, now_ns, sight=lambda: market.with_rates(decider.sight(path, edge), now_ns)
-            )
-            if rule is not None:
-                funnel.not_sized[rule] += 1
-                if self._quoted is not None and self._quoted.is_on(path.route):
-                    self._quoted.withdraw()
-                return False
+        rule = guards.doubt(
+            path.route,
+            edge,
+            now_ns,
+            sight=lambda: market.with_rates(decider.sight(path, edge), now_ns),
+            rates=market.doubt(path.route, now_ns) if market.rates else None,
+        )
+        if rule is not None:
+            funnel.not_sized[rule] += 1
+            if self._quoted is not None and self._quoted.is_on(path.route):
+                self._quoted.withdraw()
+            return False
         found = decider.entry(path, wanted, is_busy=is_busy)
         if wanted.quoting is not None and now_ns < self._quoted_ns + wanted.quoting.least_ns and not is_busy:
             found = NotSized("quoted_lately")
@@ -558,7 +560,7 @@ class SymbolTask:
             smaller = decider.size(path, wanted.no_more_than(largest))
             return smaller if isinstance(smaller, NotSized) else market.with_rates(smaller, now_ns)
 
-        decision, allowed = guards.decide(found, now_ns, pair_id=executor.next_pair_id, resize=resize, doubt=doubt)
+        decision, allowed = guards.decide(found, now_ns, pair_id=executor.next_pair_id, resize=resize)
         if decision.answer is Answer.ALLOW:
             if allowed.quoting is None:
                 self._work = executor.open_entry(allowed, holds=self.strategy.holds)

@@ -79,17 +79,15 @@ class Guards:
         *,
         pair_id: str,
         resize: Callable[[OrderSize], Opportunity | NotSized],
-        doubt: Refusal | None = None,
     ) -> tuple[Decided, Opportunity]:
         """Return the answer, recorded, and what it is about. An ALLOW names the pair to be opened before anything else.
 
         ``resize`` sizes the opportunity again, up to what a REDUCE leaves of it. What comes of that all tiers are asked
         about. Reductions are recorded if something is allowed in the end.
-        ``doubt``: why what it was made with can't be relied on; no tier is asked then.
         """
         self._marks.forget()
         reductions = list[Decided]()
-        tier, refusal = self._ask(opportunity, now_ns) if doubt is None else (_ENGINE, doubt)
+        tier, refusal = self._ask(opportunity, now_ns)
         while refusal is not None and refusal.largest is not None:
             smaller = resize(refusal.largest)
             if isinstance(smaller, NotSized) or len(reductions) == _MOST_REDUCTIONS:
@@ -102,11 +100,23 @@ class Guards:
         self._record(opportunity.route, decision, reductions)
         return decision, opportunity
 
-    def doubt(self, route: Route, edge_bps: float, now_ns: int, *, sight: Callable[[], Sighting]) -> str | None:
-        """Return by which rule (``TIER.RULE``) a tier doubts the prices of a route, if one does; recorded as a DENY.
+    def doubt(
+        self, route: Route, edge_bps: float, now_ns: int, *, sight: Callable[[], Sighting], rates: Refusal | None
+    ) -> str | None:
+        """Return by which rule (``TIER.RULE``) the prices of a route are doubted, if they are; recorded as a DENY.
 
-        ``sight`` returns the route as it is seen now.
+        ``rates``: why those by which its prices are compared can't be relied on; no tier is asked then. ``sight``
+        returns the route as it is seen now.
         """
+        tier, refusal = self._doubt(route, edge_bps, now_ns) if rates is None else (_ENGINE, rates)
+        if refusal is None:
+            return None
+        if not self._repeats(route, tier, refusal.rule):
+            self._marks.forget()
+            self._record(route, _doubted(sight(), tier, refusal), ())
+        return f"{tier}.{refusal.rule}"
+
+    def _doubt(self, route: Route, edge_bps: float, now_ns: int) -> tuple[str, Refusal | None]:
         for name, tier in self._doubting:
             if name in self._broken:
                 continue  # it denies whatever is sized
@@ -116,11 +126,8 @@ class Guards:
                 self._log.error("guard tier failed; denied", tier=name, exc_info=error)
                 refusal = _no_answer(str(error))
             if refusal is not None:
-                if not self._repeats(route, name, refusal.rule):
-                    self._marks.forget()
-                    self._record(route, _doubted(sight(), name, refusal), ())
-                return f"{name}.{refusal.rule}"
-        return None
+                return name, refusal
+        return _ENGINE, None
 
     @property
     def folds(self) -> Mapping[type[Event], Fold]:
