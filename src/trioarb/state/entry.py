@@ -24,8 +24,7 @@ class EntryLeg:
 
     ``rate``: by which the leg's prices were converted, when it was decided; absent where they are in that asset.
     ``value`` is what its orders traded at that rate, ``counted`` the same at the rate of each fill, as are ``fees``.
-    ``follows``: it hedges what another leg fills, by as many orders as that takes. ``net`` is what was traded in its
-    direction where it trades, remedies included.
+    ``net`` is what was traded in its direction where it trades, remedies included.
     """
 
     leg: TransactionLeg
@@ -156,7 +155,7 @@ class EntryOfTwo:
     @property
     def sent_bps(self) -> Decimal | None:
         if self._buy.leg.post_only or self._sell.leg.post_only:
-            return None  # by a maker fee that no event tells
+            return None  # what hedges it goes out later, each order at a limit of its own
         return _edge_bps(self._buy.limit * self._buy.with_fee, self._sell.limit * self._sell.with_fee)
 
     @property

@@ -21,7 +21,7 @@ from trioarb.strategy.quoting import has_moved, quote_price, size_quote
 from trioarb.strategy.sizing import NotSized, both_take, size_entry, size_exit
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["Asked", "Decider", "Exit", "Plan", "paths_of"]
+__all__ = ["Asked", "Decider", "Exit", "Plan", "paths_of", "written"]
 
 #: A route that the strategy wants to be asked about, and its edge.
 Asked = tuple[Path, float]
@@ -193,7 +193,7 @@ class Decider:
 
     def sight(self, path: Path, edge_bps: float) -> Sighting:
         """Return a route as it is seen now, in exact decimals."""
-        route, edge = path.route, Decimal(f"{edge_bps:.6f}") if isfinite(edge_bps) else None
+        route, edge = path.route, written(edge_bps)
         buy, sell = self._board.touch(route.buy_venue), self._board.touch(route.sell_venue)
         if buy is None or sell is None:
             return Sighting(route=route, edge_bps=edge)
@@ -339,6 +339,11 @@ class Decider:
 
 def _by_edge(asked: Asked) -> float:
     return -asked[1]
+
+
+def written(edge_bps: float) -> Decimal | None:
+    """Return an edge as events have it; ``None``: it is beyond all numbers."""
+    return Decimal(f"{edge_bps:.6f}") if isfinite(edge_bps) else None
 
 
 def paths_of(symbol: str, venues: Sequence[str], instruments: Mapping[str, Instrument]) -> tuple[Path, ...]:

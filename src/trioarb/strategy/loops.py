@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import attrs
@@ -15,7 +15,7 @@ from trioarb.model.order import Side
 from trioarb.model.trade import Opportunity, OrderSize, Position, Sighting
 from trioarb.quotes.band import Path
 from trioarb.quotes.board import QuoteBoard
-from trioarb.strategy.decide import Decider
+from trioarb.strategy.decide import Decider, written
 from trioarb.strategy.leg import Leg
 from trioarb.strategy.sizing import NotSized
 from trioarb.strategy.triangle import LoopLegs, loop_edge_bps, size_loop
@@ -113,7 +113,7 @@ class LoopDecider(Decider):
 
     def sight(self, path: Path, edge_bps: float) -> Sighting:
         """Return a loop as it is seen now; what two prices make its edge can't be said."""
-        return Sighting(route=path.route, edge_bps=Decimal(f"{edge_bps:.6f}") if isfinite(edge_bps) else None)
+        return Sighting(route=path.route, edge_bps=written(edge_bps))
 
     def size(self, path: Path, wanted: OrderSize) -> Opportunity | NotSized:
         """Return a loop of no more than is wanted, at the present prices."""
