@@ -17,6 +17,8 @@ import tomli
 from trioarb.api import TapeRow
 from trioarb.errors import ConfigError, PluginError
 from trioarb.model.number import EXACT, per_unit
+from trioarb.report.advice import advise
+from trioarb.report.report import Report
 from trioarb.testing import (
     CampaignResult,
     ScriptedRow,
@@ -190,6 +192,22 @@ def test_a_rate_that_has_become_too_old_denies_entries_and_lets_exits_go_on() ->
     late = [one for one in result.of_type("order_filled") if one["ts_ns"] >= exits[0]["ts_ns"] and "fx_rate" in one]
     assert {one["fx_state"] for one in late} == {"old"}
     assert not result.of_type("residual_left")
+
+
+@pytest.mark.parametrize(
+    ("seoul", "overrides", "key"),
+    [
+        ({0: (RATE[0] * 1.07, RATE[1] * 1.07)}, (), "fx.KRW.outlier_bps = 50 ("),
+        ({0: (0.0, 0.0)}, ("fx.KRW.least_sources=2",), "fx.KRW.least_sources = 2)"),
+    ],
+)
+def test_without_a_trade_the_key_is_named_that_the_rate_lacks(
+    seoul: Mapping[float, tuple[float, float]], overrides: tuple[str, ...], key: str
+) -> None:
+    ended = campaign({"busan": {0: RATE}, "seoul": seoul}, overrides=overrides).campaign
+    sentences = advise(Report(config=ended.config, state=ended.state, at_ns=ended.parts.time.now_ns()))
+
+    assert key in " ".join(sentences)
 
 
 def test_two_sources_that_are_far_apart_dispute_the_rate() -> None:

@@ -235,7 +235,7 @@ class ExchangeTier(GuardTier):
         yield "health", one.health.value
         if one.health is not Health.HEALTHY:
             yield "reason", one.reason
-        yield "orders", window.count
+        yield "last_orders", window.count
         if window.count:
             yield "error_rate", (Decimal(window.failed) / window.count).quantize(_RATE_STEP)
             yield "latency_p90_ms", window.latency_ns / 1_000_000

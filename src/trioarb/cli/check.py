@@ -312,7 +312,7 @@ def _small(step: str | None) -> str | None:
     """Return a step of a millionth or less as 1e-8, which can be read at a glance."""
     if step is None or not step.startswith("0.00000"):
         return step
-    return f"{Decimal(step).normalize():e}".replace("e-0", "e-")
+    return f"{Decimal(step).normalize():e}"
 
 
 def _tick_lines(symbols: Mapping[str, Any]) -> Iterator[str]:

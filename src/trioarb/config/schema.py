@@ -346,16 +346,23 @@ class FxTable:
     symbol: str | None = setting(
         None, doc="the symbol whose price it is, such as USDTKRW, quoted in the asset or of it; instead of rate"
     )
-    markets: tuple[str, ...] = setting((), doc="the venues that list this symbol: their books are the sources")
+    markets: tuple[str, ...] = setting(
+        (), doc="the venues that list this symbol: their books are the sources", concerns="fx_away"
+    )
     max_age_ms: PositiveMilliseconds = setting(
-        Decimal(10_000), doc="a source whose quote is older doesn't count; without any that does, nothing is entered"
+        Decimal(10_000),
+        doc="a source whose quote is older doesn't count; without any that does, nothing is entered",
+        concerns="fx_age",
     )
     outlier_bps: NonNegativeBps = setting(
         Decimal(100),
         doc="a source that is further from the median of all doesn't count; if it can't be said which is right, "
         "nothing is entered",
+        concerns="fx_disputed",
     )
-    least_sources: PositiveCount = setting(1, doc="how many sources have to count; with less, nothing is entered")
+    least_sources: PositiveCount = setting(
+        1, doc="how many sources have to count; with less, nothing is entered", concerns="fx_sources"
+    )
 
     def __attrs_post_init__(self) -> None:
         if (self.rate is None) == (self.symbol is None):

@@ -11,7 +11,7 @@ from trioarb.model.event import InstrumentChanged, InstrumentListed
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy
 from trioarb.report.funnel import funnel_total, not_sized_of, not_sized_total
-from trioarb.report.keys import keys, listed, rule_keys, value_of, venue_keys
+from trioarb.report.keys import fx_keys, keys, listed, rule_keys, value_of, venue_keys
 from trioarb.report.report import Report
 
 __all__ = ["advise"]
@@ -68,12 +68,18 @@ def _never_fresh(report: Report, evaluated: int) -> Iterator[str]:
         yield f"No symbol had quotes of two venues: {listed(silent)} brought none that could be accepted."
         yield f"Check that market data{_or_longer(report)}"
         return
+    rates = report.state.fx.rates.items()
+    if unknown := [asset for asset, one in sorted(rates) if one.last is not None and one.last.bid is None]:
+        found = [key for asset in unknown for key in fx_keys(report.config, asset)]
+        yield f"What {listed(unknown)} is worth was never known, so prices in it could not be compared."
+        yield f"Check where that comes from ({listed(found)}): who quotes it, and how many have to."
+        return
     age = listed(keys(report.config.strategy, "quote_age"))
     yield (
-        f"In {evaluated:,} evaluations, no symbol had quotes of two venues that were both younger than "
+        f"In {evaluated:,} evaluations, there never were all quotes that a trade takes, each younger than "
         f"{age or 'the strategy allows'}."
     )
-    yield f"{'Raise it' if age else 'Allow older quotes'}, or use data that has the venues' quotes at the same times."
+    yield f"{'Raise it' if age else 'Allow older quotes'}, or use data that has such quotes at the same times."
 
 
 def _below_threshold(report: Report, fresh: int, positive: int) -> Iterator[str]:
@@ -172,7 +178,9 @@ def _measured(report: Report, rule: str) -> str:
     measured = "It has a limit"
     if last is not None:
         measured = f"It last recorded {_brief(str(last.value))} against a limit of {_brief(str(last.limit))}"
-    return f"{measured}, which comes from {listed(found)}." if found else f"{measured}; see [guards.{tier}]."
+    if found:
+        return f"{measured}, which comes from {listed(found)}."
+    return f"{measured}." if tier == "engine" else f"{measured}; see [guards.{tier}]."
 
 
 def _never_filled(report: Report, allowed: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from trioarb.config.schema import Config, PluginTable
 from trioarb.report.plain import to_plain
 from trioarb.settings.key import join_key
 
-__all__ = ["keys", "listed", "rule_keys", "value_of", "venue_keys"]
+__all__ = ["fx_keys", "keys", "listed", "rule_keys", "value_of", "venue_keys"]
 
 
 def keys(table: PluginTable, *concerns: str, of: str | None = None) -> list[str]:
@@ -33,22 +33,29 @@ def venue_keys(config: Config, concern: str, venues: Iterable[str], *, nonzero: 
     return [key for table in tables if not nonzero or value_of(table, concern) for key in keys(table, concern)]
 
 
+def fx_keys(config: Config, asset: str) -> list[str]:
+    """Return where it comes from what a quote asset is worth, and how many sources that takes."""
+    table = config.fx_markets[asset]
+    return [
+        f"{join_key('fx', asset, name)} = {to_plain(getattr(table, name))}" for name in ("markets", "least_sources")
+    ]
+
+
 def rule_keys(config: Config, tier: str, rule: str) -> list[str]:
     """Return the settings that a guard rule's limit comes from, and what they are: those that say so, or have its name
     in theirs.
     """
     if tier == "engine":
-        return [f"engine.{rule} = {to_plain(getattr(config.engine, rule, None))}"]
-    found = []
-    for table in (one for one in config.guards if one.key == f"guards.{tier}"):
-        docs = {
-            join_key(table.key, field.name): field.metadata.get("doc", "")
-            for field in attrs.fields(type(table.settings))
-        }
-        for key, value in _chosen(table, lambda field: rule == field.metadata.get("concerns") or rule in field.name):
-            meaning = f" ({docs[key]})" if docs.get(key) else ""
-            found.append(f"{key} = {to_plain(value)}{meaning}")
-    return found
+        tables = [("engine", config.engine), *((join_key("fx", one), fx) for one, fx in config.fx_markets.items())]
+    else:
+        tables = [(table.key, table.settings) for table in config.guards if table.key == f"guards.{tier}"]
+    return [told for key, settings in tables for told in _told(settings, key, rule)]
+
+
+def _told(settings: Any, table: str, rule: str) -> Iterator[str]:
+    docs = {join_key(table, field.name): field.metadata.get("doc", "") for field in attrs.fields(type(settings))}
+    for key, value in _chosen_in(settings, table, lambda one: rule == one.metadata.get("concerns") or rule in one.name):
+        yield f"{key} = {to_plain(value)}" + (f" ({docs[key]})" if docs.get(key) else "")
 
 
 def listed(found: Sequence[str]) -> str:

@@ -285,17 +285,13 @@ def _routes(statistics: Statistics) -> Iterator[tuple[str, str | Text]]:
         yield from _most_common(tried)
 
 
-#: What guard tiers' figures are called where their names would mislead: health looks back on the last orders only.
-_SAID_OF_VENUES = {"orders": "last orders"}
-
-
 def _venues(report: Report) -> Iterator[tuple[str, str | Text]]:
     """Yield what guard tiers say of the venues; why one isn't healthy is among the remarks."""
     for venue, figures in report.figures_of("venues").items():
         yield venue, str(figures.get("health", ""))
         for what, figure in figures.items():
             if what not in ("health", "reason"):
-                yield f"  {_SAID_OF_VENUES.get(what, what)}", str(figure)
+                yield f"  {what}", str(figure)
 
 
 def _recording(figures: RecordingFigures | None) -> Iterator[tuple[str, str | Text]]:
