@@ -157,6 +157,16 @@ def test_an_order_of_one_lot_passes_whole() -> None:
     assert of_order(result, 1)[2]["fill_id"] == "a-1-1"
 
 
+def test_a_fill_that_is_split_costs_what_its_parts_cost_however_small_the_fee() -> None:
+    result = run(venues({"script": ["1:reorder_fills"]}, taker_fee_bps="-0.0000000953"))
+
+    fills = [event for event in of_order(result, 1) if event["type"] == "order_filled"]
+    assert len(fills) == 2
+    for fill in fills:
+        value = Decimal(fill["quantity"]) * Decimal(fill["price"])
+        assert Decimal(fill["fee"]) == value * Decimal("-0.00000000000953")
+
+
 def test_a_lost_answer_is_learnt_by_asking() -> None:
     result = scripted("1:lose_ack")
 
