@@ -253,8 +253,15 @@ def test_what_does_not_go_is_an_error(trioarb: CommandLine, tmp_path: Path) -> N
     assert (both.code, neither.code) == (2, 2)
     assert both.error == "--hours: not together with --quotes, which are recorded already"
     assert "give them with --quotes, or let them be recorded first with --hours" in neither.err
-    loops = trioarb("survey", SPREAD.with_name("triangular.toml"), "--hours=1")
+
+
+@pytest.mark.parametrize("given", [("--hours=1", "--keep=kept"), ()], ids=["recorded first", "as configured"])
+def test_a_strategy_without_routes_is_refused_before_anything_is_looked_at(
+    trioarb: CommandLine, given: tuple[str, ...]
+) -> None:
+    loops = trioarb("survey", SPREAD.with_name("triangular.toml"), *given)
     assert loops.code == 2
+    assert not (trioarb.folder / "kept").exists()
     assert "strategy.plugin: goes around symbols of one venue; a survey looks at routes between venues" in loops.err
 
 

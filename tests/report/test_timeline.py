@@ -123,6 +123,17 @@ def test_an_order_of_unknown_fate_is_told_until_it_is_learnt() -> None:
     assert any(line.startswith("late fills: sold") for line in told)
 
 
+def test_tries_that_are_alike_are_told_once_with_how_many_came() -> None:
+    records = stream("residual")
+    hedges = len(places(records, OrderSubmitted, pair_id="p1", purpose=Purpose.HEDGE))
+    unwinds = len(places(records, OrderSubmitted, pair_id="p1", purpose=Purpose.UNWIND))
+    told = [line.partition("  ")[2].strip() for line in trade_timeline(records, "t1").lines()]
+
+    assert hedges == unwinds > 10
+    assert len([line for line in told if line.startswith(("hedge, ", "unwind, "))]) == 2
+    assert f"… {hedges - 1} more like these" in told
+
+
 def test_an_open_position_is_told_with_its_mark() -> None:
     lines = list(trade_timeline(stream("position kept"), "t1").lines())
 
