@@ -25,7 +25,7 @@ def group(name: str) -> list[str]:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, those of the plugin packages included: nox -s tests -- [-m quick] [--long] [-n 0] [pytest's]."""
-    session.install("-e", ".", *PLUGINS, *group("test"))
+    session.install("-e", ".[venue]", *PLUGINS, *group("test"))
     session.run("pytest", *WORKERS, *session.posargs)
 
 
@@ -40,7 +40,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    session.install("-e", ".", *PLUGINS, *group("types"))
+    session.install("-e", ".[venue]", *PLUGINS, *group("types"))
     session.run("mypy")
     for path in sorted(Path("plugins").glob("trioarb-*/src")):
         session.run("mypy", "--strict", str(path))
@@ -50,9 +50,10 @@ def types(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml allows."""
     project = PROJECT["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["recorded"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["recorded"], *extras["venue"]]
     requirements = [re.sub(r">=", "==", line) for line in needed]
-    session.install("-e", ".", *PLUGINS, *requirements, *group("test"))
+    session.install("-e", ".[venue]", *PLUGINS, *requirements, *group("test"))
     session.run("pytest", *WORKERS, *session.posargs)
 
 
@@ -91,7 +92,7 @@ def swarm(session: nox.Session) -> None:
 @nox.session(name="taken-out")
 def taken_out(session: nox.Session) -> None:
     """Take each guarantee out, and see its tests fail: nox -s taken-out -- [--list] [--only NAME ...] [--long]."""
-    session.install("-e", ".", *PLUGINS, *group("test"))
+    session.install("-e", ".[venue]", *PLUGINS, *group("test"))
     session.run("python", "benchmarks/taken_out.py", *session.posargs)
 
 

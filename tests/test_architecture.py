@@ -42,7 +42,7 @@ LAYERS = (
     "report",
     "cli",
 )
-FACADES = ("api", "testing")
+FACADES = ("api", "testing", "venue")
 
 
 def module_name(path: Path) -> str:
@@ -100,7 +100,7 @@ def run_python(code: str) -> str:
 
 def test_every_folder_has_its_place() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert folders <= {*LAYERS, "builtin", "testing"}
+    assert folders <= {*LAYERS, "builtin", "testing", "venue"}
 
 
 def test_the_core_imports_no_default_plugin() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "TrioarbError",
     "UniverseError",
     "VenueError",
+    "WireError",
     "clean",
     "cut",
     "describe",
@@ -82,6 +83,10 @@ class MarketDataError(TrioarbError):
 
 class VenueError(TrioarbError):
     """A venue did not answer, or its answer makes no sense: what became of the request is unknown."""
+
+
+class WireError(VenueError):
+    """What a venue sent isn't what its documents say: it can't be decoded, or says what can't be."""
 
 
 class OrderRejected(VenueError):

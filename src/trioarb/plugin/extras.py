@@ -40,6 +40,7 @@ EXTRAS = (
     Extra(name="recorded", modules=("pyarrow",)),
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
     Extra(name="keyring", modules=("keyring",)),
+    Extra(name="venue", modules=("websockets", "httpx", "h11", "truststore", "stamina", "cryptography")),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
 )
 

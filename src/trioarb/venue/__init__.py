@@ -1,0 +1,19 @@
+"""The venue kit: what plugins of real venues are made of. Public for plugin authors, beside `trioarb.api`.
+
+Requests and signatures are pure: they can be built and checked without a network. Import from here.
+"""
+
+from trioarb.venue.number import finite, finite_float
+from trioarb.venue.request import Credentials, Request, Response
+from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
+
+__all__ = [
+    "Credentials",
+    "Request",
+    "Response",
+    "base64_of",
+    "finite",
+    "finite_float",
+    "hmac_digest",
+    "json_web_token",
+]
