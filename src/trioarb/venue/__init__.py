@@ -3,6 +3,7 @@
 Requests and signatures are pure: they can be built and checked without a network. Import from here.
 """
 
+from trioarb.errors import WireError
 from trioarb.venue.number import finite, finite_float
 from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
@@ -11,6 +12,7 @@ __all__ = [
     "Credentials",
     "Request",
     "Response",
+    "WireError",
     "base64_of",
     "finite",
     "finite_float",
