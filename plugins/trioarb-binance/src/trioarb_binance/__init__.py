@@ -1,0 +1,1 @@
+"""Binance: spot, and market data of USDT-margined futures."""
