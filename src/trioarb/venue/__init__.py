@@ -4,21 +4,33 @@ Requests, signatures and books are pure: they can be built and checked without a
 """
 
 from trioarb.errors import WireError
+from trioarb.venue.backoff import Backoff
 from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
+from trioarb.venue.endpoint import Endpoint
+from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.number import finite, finite_float
+from trioarb.venue.pace import Pace
 from trioarb.venue.request import Credentials, Request, Response
+from trioarb.venue.session import Key, WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
+from trioarb.venue.tls import tls_context
 
 __all__ = [
+    "Backoff",
     "BookOutcome",
     "BookRule",
     "Change",
     "Credentials",
+    "Endpoint",
+    "Heartbeat",
+    "Key",
     "OrderBook",
+    "Pace",
     "Place",
     "Request",
     "Response",
+    "WebSocketSession",
     "WireError",
     "base64_of",
     "finite",
@@ -27,5 +39,6 @@ __all__ = [
     "json_web_token",
     "linked",
     "numbered",
+    "tls_context",
     "unnumbered",
 ]

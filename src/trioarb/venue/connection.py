@@ -1,0 +1,296 @@
+"""One WebSocket connection of a session, from its handshake to its end."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Any, cast
+
+import trio
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
+from websockets.frames import Close, Frame, Opcode
+from websockets.protocol import Event
+from websockets.trio.client import ClientConnection, connect
+
+from trioarb.errors import MissingPackage, VenueError, clean, cut, describe
+from trioarb.venue.endpoint import Endpoint
+from trioarb.venue.heartbeat import Heartbeat
+from trioarb.venue.pace import Pace
+
+__all__ = ["Connection"]
+
+_SHOWN_CHARACTERS = 200
+#: A message in more pieces is refused: pieces may be empty, so that its size alone bounds nothing.
+_PIECES_AT_MOST = 4_096
+#: Answers to a handshake that may be another a moment later.
+_PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, 418}
+
+
+class _Pump(ClientConnection):
+    """Hands messages on where they are read, without a queue and a change of tasks for each of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.take: Callable[[bytes], None] | None = None
+        self.on_sign_of_life: Callable[[], None] = lambda: None
+        self.on_farewell: Callable[[], None] = lambda: None
+        self.on_pieces: Callable[[], None] = lambda: None
+        self._early: list[bytes] = []
+        self._pieces: list[bytes] = []
+
+    def begin(self, take: Callable[[bytes], None]) -> None:
+        """Hand on what came with the handshake, and what comes from now on."""
+        self.take = take
+        for message in self._early:
+            take(message)
+        self._early.clear()
+
+    def process_event(self, event: Event) -> None:
+        if self.response is None or not isinstance(event, Frame) or event.opcode > Opcode.BINARY:
+            super().process_event(event)
+            self.on_sign_of_life()
+            if isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
+                self.on_farewell()
+            return
+        message = bytes(event.data)
+        if not event.fin or self._pieces:
+            self._pieces.append(message)
+            if len(self._pieces) > _PIECES_AT_MOST:
+                self._pieces.clear()
+                self.on_pieces()
+            if not event.fin:
+                return
+            message = b"".join(self._pieces)
+            self._pieces.clear()
+        if self.take is None:
+            self._early.append(message)
+        else:
+            self.take(message)
+
+
+class _Connect(connect):
+    """Goes where it is told only: another host would be told what was signed for this one."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Connection:
+    """One connection: opened, subscribed, and read until it ends. It is run once.
+
+    ``take`` is called with each message, text as its UTF-8, in the task that reads; what it raises ends the connection,
+    and `run` raises it. ``on_opened`` is called before the first.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        heartbeat: Heartbeat,
+        pace: Pace,
+        *,
+        take: Callable[[bytes], None],
+        on_opened: Callable[[], None],
+        on_sign_of_life: Callable[[], None],
+    ) -> None:
+        self._endpoint, self._heartbeat, self._pace = endpoint, heartbeat, pace
+        self._take, self._on_opened, self._on_sign_of_life = take, on_opened, on_sign_of_life
+        self._socket: _Pump | None = None
+        self._failure: Exception | None = None
+        self._scope = trio.CancelScope()
+        self._left = trio.Event()
+        #: When the handshake was done, by Trio's clock; `None`: it wasn't.
+        self.opened_at: float | None = None
+        self.ended = trio.Event()
+        #: Why it ended.
+        self.why = ""
+        #: Whether another try would end the same way, as far as can be known.
+        self.is_hopeless = False
+        #: How long the venue wants to be left alone.
+        self.retry_after_seconds = 0.0
+
+    async def run(
+        self,
+        subscriptions: Iterable[str | bytes],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Open it, send ``subscriptions`` at its pace and say ``started()``, and read until it ends; ``why`` says why.
+
+        It also says so when it ends before. Cancelled: it is cut, without a farewell.
+
+        Raises:
+            MissingPackage: a proxy needs a package that isn't installed.
+            Exception: what ``take`` raised.
+        """
+        is_told = False
+
+        def tell() -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
+                task_status.started()
+
+        try:
+            with self._scope:
+                async with AsyncExitStack() as stack:
+                    socket = await self._open(stack)
+                    if socket is not None:
+                        await self._live(socket, subscriptions, tell)
+        finally:
+            if self._socket is not None:
+                self.why = self.why or self._closed(self._socket.protocol)
+            self._socket = None
+            self.ended.set()
+        if self._failure is not None:
+            raise self._failure
+        tell()
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message at the connection's pace; text as text, bytes as a binary frame.
+
+        Raises:
+            VenueError: the connection has ended. Whether the venue has got the message is unknown.
+        """
+        await self._pace.wait()
+        try:
+            if self._socket is None:
+                raise VenueError(f"{self._endpoint.host}: no message can be sent, {self.why or 'it is not connected'}")
+            await self._socket.send(message)
+        except ConnectionClosed:
+            raise VenueError(f"{self._endpoint.host}: the connection ended while a message was sent") from None
+
+    def leave(self, why: str) -> None:
+        """Say farewell and read on until the other side has answered, no longer than ``close_seconds``."""
+        self.why = self.why or why
+        self._left.set()
+
+    def cut(self, why: str) -> None:
+        """End it at once, and read no more."""
+        self.why = self.why or why
+        self._take = _pass_over
+        self._scope.cancel()
+
+    async def _open(self, stack: AsyncExitStack) -> _Pump | None:
+        endpoint = self._endpoint
+        headers = endpoint.headers()
+        try:
+            socket = await stack.enter_async_context(
+                _Connect(
+                    endpoint.url,
+                    ssl=endpoint.tls,
+                    proxy=endpoint.proxy,
+                    compression="deflate" if endpoint.is_compressed else None,
+                    additional_headers=headers,
+                    open_timeout=endpoint.open_seconds,
+                    close_timeout=endpoint.close_seconds,
+                    ping_interval=self._heartbeat.ping_seconds,
+                    ping_timeout=self._heartbeat.ping_seconds,
+                    max_size=endpoint.max_message_bytes,
+                    create_connection=_Pump,
+                )
+            )
+        except InvalidStatus as error:
+            self._refused(error)
+        except (OSError, InvalidHandshake, trio.BrokenResourceError) as error:
+            self._unreachable(error)
+        except (InvalidURI, InvalidProxy) as error:
+            # Its text holds the whole address.
+            what = "address" if isinstance(error, InvalidURI) else "proxy"
+            self.is_hopeless, self.why = True, f"the {what} of {endpoint.host} can't be used: {error.msg}"
+        except ImportError as error:
+            raise MissingPackage(f"the proxy of {endpoint.host} can't be used: {error}") from None
+        else:
+            return cast("_Pump", socket)
+        return None
+
+    async def _live(self, socket: _Pump, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
+        self._socket, self.opened_at = socket, trio.current_time()
+        socket.on_sign_of_life = self._on_sign_of_life
+        # Whoever says farewell and then keeps the line open is not waited for longer.
+        socket.on_farewell = self._expect_the_end
+        socket.on_pieces = lambda: self.cut(
+            f"{self._endpoint.host} sent a message in more than {_PIECES_AT_MOST} pieces"
+        )
+        self._on_opened()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._subscribe, subscriptions, tell)
+            nursery.start_soon(self._leave, socket)
+            if self._heartbeat.message is not None:
+                nursery.start_soon(self._beat, self._heartbeat.message)
+            socket.begin(self._hand_on)
+            try:
+                # No message ever comes this way: this waits for the end, and learns of it.
+                await socket.recv(decode=False)
+            except ConnectionClosed:
+                nursery.cancel_scope.cancel()
+        self._expect_the_end()
+
+    def _hand_on(self, message: bytes) -> None:
+        # The library logs what is raised where it reads, and goes on; so it is kept, and raised where it is waited.
+        try:
+            self._take(message)
+        except Exception as error:
+            self._failure = self._failure or error
+            self.cut("a message could not be taken")
+
+    async def _subscribe(self, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
+        try:
+            for message in subscriptions:
+                await self.send(message)
+        except VenueError:
+            return  # the end of the connection, which says more
+        tell()
+
+    async def _beat(self, message: str | bytes) -> None:
+        try:
+            while True:
+                await trio.sleep(self._heartbeat.message_seconds)
+                await self.send(message)
+        except VenueError:
+            return
+
+    async def _leave(self, socket: _Pump) -> None:
+        await self._left.wait()
+        self._expect_the_end()
+        await socket.aclose()
+
+    def _expect_the_end(self) -> None:
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + self._endpoint.close_seconds)
+
+    def _closed(self, protocol: ClientProtocol) -> str:
+        host = self._endpoint.host
+        if protocol.close_rcvd is not None and protocol.close_rcvd_then_sent is not False:
+            return f"{host} closed the connection: {_said(protocol.close_rcvd)}"
+        if protocol.close_sent is not None:
+            return f"the connection to {host} was given up: {_said(protocol.close_sent)}"
+        return f"the connection to {host} was cut"
+
+    def _refused(self, error: InvalidStatus) -> None:
+        answer = error.response
+        status = answer.status_code
+        self.is_hopeless = 300 <= status < 500 and status not in _PASSING
+        wait = answer.headers.get("Retry-After", "")
+        self.retry_after_seconds = float(wait) if wait.isdecimal() and len(wait) < 7 else 0.0
+        body = cut(clean((answer.body or b"").decode("utf-8", "replace")), _SHOWN_CHARACTERS)
+        self.why = f"{self._endpoint.host} answered the handshake with {status}{': ' if body else ''}{body}"
+
+    def _unreachable(self, error: Exception) -> None:
+        cause = error if isinstance(error, InvalidHandshake | TimeoutError) else error.__cause__ or error
+        self.why = f"{self._endpoint.host} can't be reached: {describe(cause)}"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            self.is_hopeless = True
+            self.why = (
+                f"{self._endpoint.host} is not who it says it is: {cause.verify_message}; "
+                "if its authority is to be trusted, name a file with that one's certificate as ca_file"
+            )
+
+
+def _said(farewell: Close) -> str:
+    return cut(clean(str(farewell)), _SHOWN_CHARACTERS)
+
+
+def _pass_over(message: bytes) -> None:
+    """Take nothing: what it belonged to has been told to be over."""
