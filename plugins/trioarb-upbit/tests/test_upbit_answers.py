@@ -29,7 +29,7 @@ from trioarb.api import (
 )
 from trioarb.venue import Response, WireError
 from trioarb_upbit import wire
-from trioarb_upbit.dialect import decode, encode
+from trioarb_upbit.dialect.struct import decode, encode
 from trioarb_upbit.wire.answer import UpbitOrder
 
 IDS = wire.CLIENT_IDS
@@ -234,6 +234,7 @@ def test_an_order_that_was_placed_is_acknowledged_and_no_more() -> None:
         ("too_many_requests", 429),
         ("", 429),
         ("", 418),
+        ("insufficient_funds_bid", 200),
     ],
 )
 def test_a_refusal_of_the_documents_is_a_rejection(name: str, status: int) -> None:

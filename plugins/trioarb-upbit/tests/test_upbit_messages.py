@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from token_requests import files_of, shared, shared_json
 
-from trioarb.api import Fill, OrderStatus, OrderUpdate, exact_decimal
+from trioarb.api import Fill, InstrumentStatus, OrderStatus, OrderUpdate, exact_decimal
 from trioarb.venue import Response, WireError
 from trioarb_upbit import wire
-from trioarb_upbit.dialect import Market, Price, TradeBody, decode, encode
+from trioarb_upbit.dialect.market import Market, Price, TradeBody
+from trioarb_upbit.dialect.struct import decode, encode
 
 #: Every file of shared data that is of Upbit: whether it is the protocol as it is now, and which test holds it.
 MANIFEST = {
@@ -227,6 +228,19 @@ def test_lists_hold_several_messages_in_their_order() -> None:
     decoded = wire.decode(json.dumps([LONG_BOOK, SHORT_TRADE, {"type": "candle.1s", "code": "KRW-BTC"}]).encode())
     assert [type(message).__name__ for message in decoded] == ["Orderbook", "ShortMyOrder", "Unknown"]
     assert wire.decode(b"[]") == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "trades"),
+    [
+        ({"market_state": "ACTIVE", "is_trading_suspended": False}, True),
+        ({"market_state": "ACTIVE", "is_trading_suspended": True}, False),
+        ({"market_state": "DELISTED", "is_trading_suspended": False}, False),
+        ({"market_state": "PREVIEW", "is_trading_suspended": False}, False),
+    ],
+)
+def test_a_market_that_is_suspended_or_going_is_halted(said: dict[str, object], trades: bool) -> None:
+    assert wire.status_in(one(LONG_TICKER | said)) is (InstrumentStatus.TRADING if trades else InstrumentStatus.HALTED)
 
 
 def test_places_filled_up_with_zero_are_no_levels() -> None:

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 from trioarb.api import BPS, EXACT, InstrumentStatus
 from trioarb_upbit.dialect.account import Account
+from trioarb_upbit.dialect.stream import Ticker
 from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType
 
-__all__ = ["Chance", "ChanceMarket", "ChanceSide", "fees_of", "least_total", "status_of"]
+__all__ = ["Chance", "ChanceMarket", "ChanceSide", "fees_of", "least_total", "status_in", "status_of"]
 
 
 class ChanceSide(Exact, frozen=True, kw_only=True):
@@ -63,3 +64,8 @@ def status_of(state: str | None, *, is_suspended: bool = False) -> InstrumentSta
     """
     trades = (state is None or state.lower() == "active") and not is_suspended
     return InstrumentStatus.TRADING if trades else InstrumentStatus.HALTED
+
+
+def status_in(ticker: Ticker) -> InstrumentStatus:
+    """Return whether a market trades, by a message of its prices."""
+    return status_of(ticker.market_state or None, is_suspended=ticker.is_trading_suspended is True)

@@ -226,7 +226,7 @@ class StreamDecoder:
             return decode(self._kinds[head.ty][1], message, f"a message {head.ty}")
         if head.error is not UNSET:
             return head.error
-        if head.status is not UNSET and head.type is UNSET and head.ty is UNSET:
+        if head.status == "UP":
             return Up(status=head.status)
         return Unknown(head.type or head.ty or "")
 

@@ -4,43 +4,30 @@ Nothing here waits, reads a clock, draws a nonce or opens a socket. A request is
 whoever has a connection. Endpoints, limits and oddities, with their sources: docs/venues/upbit.md.
 """
 
-from trioarb_upbit.dialect import (
-    PING,
-    Channel,
+from trioarb_upbit.dialect.account import MyAsset
+from trioarb_upbit.dialect.authentication import private_headers, signed
+from trioarb_upbit.dialect.chance import status_in
+from trioarb_upbit.dialect.failure import Failure, FailureKind, failure_of
+from trioarb_upbit.dialect.limit import Limit, Remaining, remaining_of
+from trioarb_upbit.dialect.listing import balances, books, chance, listings, markets, prices, trades
+from trioarb_upbit.dialect.stream import (
     Depth,
-    Failure,
-    FailureKind,
-    Format,
-    Limit,
     Orderbook,
-    Remaining,
     StreamError,
     Ticker,
     Trade,
     Unknown,
     Up,
     depth_of,
-    failure_of,
-    private_headers,
-    remaining_of,
-    signed,
-    subscription,
 )
-from trioarb_upbit.dialect.account import MyAsset
+from trioarb_upbit.dialect.subscription import PING, Channel, Format, subscription
 from trioarb_upbit.wire.answer import (
     acknowledgement,
-    balances,
-    books,
     cancelled,
-    chance,
     instruments,
-    listings,
-    markets,
     order_report,
     order_updates,
-    prices,
     ticks,
-    trades,
     venue_orders,
 )
 from trioarb_upbit.wire.limits import LIMITS
@@ -128,6 +115,7 @@ __all__ = [
     "private_headers",
     "remaining_of",
     "signed",
+    "status_in",
     "subscription",
     "ticks",
     "trades",

@@ -1,19 +1,19 @@
-"""Upbit's answers and what they are to the engine. Where the venue refused or failed, each raises `VenueError`."""
+"""Upbit's answers about orders and price steps, and what they are to the engine.
+
+Where the venue refused or failed, each raises `VenueError`; what both venues have in common is `dialect.listing`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from trioarb.api import ClientIds, Instrument, Listing, OrderReport, OrderUpdate, VenueOrder
 from trioarb.venue import Response
-from trioarb_upbit.dialect import account as accounts
-from trioarb_upbit.dialect.account import Account
+from trioarb_upbit.dialect import listing
 from trioarb_upbit.dialect.answer import Accepted, accepted, decode_answer, taken, told_of
-from trioarb_upbit.dialect.chance import Chance, fees_of, least_total, status_of
-from trioarb_upbit.dialect.market import BookBody, Market, Price, TradeBody, instrument_of, listing_of
+from trioarb_upbit.dialect.chance import Chance
 from trioarb_upbit.dialect.order import RestOrder, update_of, venue_order_of
-from trioarb_upbit.dialect.stream import Depth, depth_of
 from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType, renamed
 from trioarb_upbit.wire.rules import DEFAULT_FEES_BPS, trading_rules
 
@@ -21,18 +21,11 @@ __all__ = [
     "Tick",
     "UpbitOrder",
     "acknowledgement",
-    "balances",
-    "books",
     "cancelled",
-    "chance",
     "instruments",
-    "listings",
-    "markets",
     "order_report",
     "order_updates",
-    "prices",
     "ticks",
-    "trades",
     "venue_orders",
 ]
 
@@ -50,41 +43,9 @@ class Tick(Exact, frozen=True, kw_only=True):
     supported_levels: tuple[str | int | float, ...] | UnsetType = UNSET
 
 
-def markets(response: Response) -> tuple[Market, ...]:
-    """Return all markets."""
-    return decode_answer(tuple[Market, ...], response, "the markets")
-
-
-def prices(response: Response) -> tuple[Price, ...]:
-    """Return last prices and volumes."""
-    return decode_answer(tuple[Price, ...], response, "the prices")
-
-
 def ticks(response: Response) -> dict[str, Decimal]:
     """Return the present price steps, by market."""
     return {one.market: one.tick_size for one in decode_answer(tuple[Tick, ...], response, "the price steps")}
-
-
-def books(response: Response) -> dict[str, Depth]:
-    """Return books, by market."""
-    bodies = decode_answer(tuple[BookBody, ...], response, "the books")
-    return {one.market: depth_of(one.timestamp, one.orderbook_units) for one in bodies}
-
-
-def trades(response: Response) -> tuple[TradeBody, ...]:
-    """Return a market's last trades, the newest first."""
-    return decode_answer(tuple[TradeBody, ...], response, "the trades")
-
-
-def chance(response: Response) -> Chance:
-    """Return fees, least order and state of one market."""
-    return decode_answer(Chance, response, "a market's conditions")
-
-
-def listings(all_markets: Iterable[Market], all_prices: Iterable[Price]) -> tuple[Listing, ...]:
-    """Return the markets as a source of symbols tells of them, in the venue's order."""
-    by_market = {one.market: one for one in all_prices}
-    return tuple(listing_of(one, by_market.get(one.market)) for one in all_markets)
 
 
 def instruments(
@@ -99,27 +60,15 @@ def instruments(
 
     All mappings are by market. Without a chance, fees are the venue's usual ones, and it is taken to trade.
     """
-    found = dict[str, Instrument]()
-    for listing in wanted:
-        market = f"{listing.quote}-{listing.base}"
-        conditions = chances.get(market)
-        rules = trading_rules(
-            listing.quote,
-            tick_size=tick_sizes.get(market),
-            price=last_prices.get(market),
-            least_total=least_total(conditions) if conditions else None,
-        )
-        fees = fees_of(conditions) if conditions else DEFAULT_FEES_BPS.get(listing.quote)
-        if rules is None or fees is None:
-            continue
-        status = status_of(conditions.market.state if conditions else None)
-        found[listing.symbol] = instrument_of(listing, venue=venue, rules=rules, fees_bps=fees, status=status)
-    return found
-
-
-def balances(response: Response) -> dict[str, Decimal]:
-    """Return what is owned by asset, free and locked together."""
-    return accounts.balances(decode_answer(tuple[Account, ...], response, "the balances"))
+    return listing.instruments(
+        wanted,
+        venue,
+        rules_of=trading_rules,
+        usual_fees_bps=DEFAULT_FEES_BPS,
+        tick_sizes=tick_sizes,
+        last_prices=last_prices,
+        chances=chances,
+    )
 
 
 def acknowledgement(response: Response, client_order_id: str) -> OrderReport:
