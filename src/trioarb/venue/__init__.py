@@ -9,8 +9,11 @@ from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
 from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.heartbeat import Heartbeat
+from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
+from trioarb.venue.limits import Limits, Permit
 from trioarb.venue.number import finite, finite_float
 from trioarb.venue.pace import Pace
+from trioarb.venue.refusal import retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.session import Key, WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
@@ -21,15 +24,25 @@ __all__ = [
     "BookOutcome",
     "BookRule",
     "Change",
+    "Closed",
+    "Costs",
     "Credentials",
     "Endpoint",
     "Heartbeat",
     "Key",
+    "Limit",
+    "LimitReached",
+    "LimitRules",
+    "Limits",
     "OrderBook",
     "Pace",
+    "Permit",
     "Place",
+    "Priority",
     "Request",
     "Response",
+    "Told",
+    "Usage",
     "WebSocketSession",
     "WireError",
     "base64_of",
@@ -39,6 +52,8 @@ __all__ = [
     "json_web_token",
     "linked",
     "numbered",
+    "retry_after",
+    "seconds_to_reset",
     "tls_context",
     "unnumbered",
 ]
