@@ -18,6 +18,7 @@ from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.session import Key, WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
 from trioarb.venue.tls import tls_context
+from trioarb.venue.window import Limit
 
 __all__ = [
     "Backoff",
