@@ -30,6 +30,8 @@ class VenueServer:
     #: Those of the open ones that have sent something.
     subscribed: list[ServerConnection] = attrs.field(factory=list)
     most_open: int = 0
+    #: With which codes clients left.
+    farewells: list[int | None] = attrs.field(factory=list)
     #: How the next handshakes are answered, before all others succeed.
     refusals: list[Response] = attrs.field(factory=list)
 
@@ -58,7 +60,7 @@ class VenueServer:
                 if answer is not None:
                     await answer(connection, message)
         except ConnectionClosed:
-            pass
+            self.farewells.append(connection.close_code)
         finally:
             self.open.remove(connection)
             if connection in self.subscribed:

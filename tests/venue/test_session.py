@@ -346,6 +346,7 @@ async def test_another_connection_takes_over_without_a_hole(lifetime_seconds: fl
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert owner.kinds == ["connected"]
     assert server.most_open == 2
+    assert server.farewells[:2] == [1000, 1000]
 
 
 async def test_the_old_connection_stays_until_the_new_one_delivers_each_key() -> None:
@@ -579,6 +580,30 @@ async def test_a_key_can_be_asked_for_again() -> None:
     assert owner.kinds == ["connected"]
 
 
+async def test_what_was_to_be_asked_for_again_is_not_after_all_is_subscribed_to_anew() -> None:
+    owner = Owner()
+    async with venue_server() as server:
+        session = session_of(
+            server,
+            owner,
+            keys={"a": None, "b": None},
+            sends=lambda: Pace((1, 0.3), jitter_seconds=0.0),
+            backoff=Backoff(first_seconds=0.1, chance=lambda: 0.0),
+        )
+        async with running(session):
+            session.ask_again("b")
+            await trio.sleep(0.05)
+            session.ask_again("b")
+            await server.open[0].aclose()
+            await until(lambda: owner.kinds == ["connected", "disconnected"])
+            session.ask_again("b")
+            await until(lambda: len(server.connected) == 2 and server.messages(1))
+            session.ask_again("a")
+            await until(lambda: len(server.messages(1)) == 2)
+
+    assert server.messages() == ["subscribe a b", "subscribe a b", "subscribe a"]
+
+
 async def test_a_silence_is_none_while_it_is_not_connected() -> None:
     owner = Owner()
     async with venue_server(echo) as server:
@@ -601,11 +626,17 @@ async def test_messages_are_sent_by_the_connection_of_the_moment() -> None:
             await until(lambda: server.messages() == ["subscribe a", "text", b"bytes"])
 
 
-async def test_what_a_callback_raises_ends_the_session() -> None:
+async def test_what_a_callback_raises_ends_the_session_and_nothing_more_is_told() -> None:
+    taken: list[bytes] = []
+
     def refuse(message: bytes, received_ns: int) -> Key | None:
+        taken.append(message)
         raise LookupError("no such thing")
 
-    async with venue_server(echo) as server:
+    async def send_two_at_once(connection: ServerConnection, message: Message) -> None:
+        await connection.stream.send_all(b"\x81\x01a\x81\x01b")
+
+    async with venue_server(send_two_at_once) as server:
         session = session_of(server, Owner())
         session.on_message = refuse
         with trio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
@@ -613,6 +644,7 @@ async def test_what_a_callback_raises_ends_the_session() -> None:
         await until(lambda: not server.open)
 
     assert caught.group_contains(LookupError, match="no such thing")
+    assert taken == [b"a"]
 
 
 def _has_none_open(server: VenueServer) -> bool:

@@ -15,8 +15,9 @@ from trioarb.venue.number import finite, finite_float
 from trioarb.venue.pace import Pace
 from trioarb.venue.refusal import retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
-from trioarb.venue.session import Key, WebSocketSession
+from trioarb.venue.session import WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
+from trioarb.venue.silence import Key
 from trioarb.venue.tls import tls_context
 from trioarb.venue.window import Limit
 

@@ -6,76 +6,24 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 import trio
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
-from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import Event
-from websockets.trio.client import ClientConnection, connect
+from websockets.frames import Close
 
 from trioarb.errors import MissingPackage, VenueError, clean, cut, describe
 from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.pace import Pace
+from trioarb.venue.pump import PIECES_AT_MOST, Connect, Pump
 
 __all__ = ["Connection"]
 
 _SHOWN_CHARACTERS = 200
-#: A message in more pieces is refused: pieces may be empty, so that its size alone bounds nothing.
-_PIECES_AT_MOST = 4_096
 #: Answers to a handshake that may be another a moment later.
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, 418}
-
-
-class _Pump(ClientConnection):
-    """Hands messages on where they are read, without a queue and a change of tasks for each of them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.take: Callable[[bytes], None] | None = None
-        self.on_sign_of_life: Callable[[], None] = lambda: None
-        self.on_farewell: Callable[[], None] = lambda: None
-        self.on_pieces: Callable[[], None] = lambda: None
-        self._early: list[bytes] = []
-        self._pieces: list[bytes] = []
-
-    def begin(self, take: Callable[[bytes], None]) -> None:
-        """Hand on what came with the handshake, and what comes from now on."""
-        self.take = take
-        for message in self._early:
-            take(message)
-        self._early.clear()
-
-    def process_event(self, event: Event) -> None:
-        if self.response is None or not isinstance(event, Frame) or event.opcode > Opcode.BINARY:
-            super().process_event(event)
-            self.on_sign_of_life()
-            if isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-                self.on_farewell()
-            return
-        message = bytes(event.data)
-        if not event.fin or self._pieces:
-            self._pieces.append(message)
-            if len(self._pieces) > _PIECES_AT_MOST:
-                self._pieces.clear()
-                self.on_pieces()
-            if not event.fin:
-                return
-            message = b"".join(self._pieces)
-            self._pieces.clear()
-        if self.take is None:
-            self._early.append(message)
-        else:
-            self.take(message)
-
-
-class _Connect(connect):
-    """Goes where it is told only: another host would be told what was signed for this one."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class Connection:
@@ -97,7 +45,7 @@ class Connection:
     ) -> None:
         self._endpoint, self._heartbeat, self._pace = endpoint, heartbeat, pace
         self._take, self._on_opened, self._on_sign_of_life = take, on_opened, on_sign_of_life
-        self._socket: _Pump | None = None
+        self._socket: Pump | None = None
         self._failure: Exception | None = None
         self._scope = trio.CancelScope()
         self._left = trio.Event()
@@ -173,12 +121,12 @@ class Connection:
         self._take = _pass_over
         self._scope.cancel()
 
-    async def _open(self, stack: AsyncExitStack) -> _Pump | None:
+    async def _open(self, stack: AsyncExitStack) -> Pump | None:
         endpoint = self._endpoint
         headers = endpoint.headers()
         try:
             socket = await stack.enter_async_context(
-                _Connect(
+                Connect(
                     endpoint.url,
                     ssl=endpoint.tls,
                     proxy=endpoint.proxy,
@@ -189,7 +137,7 @@ class Connection:
                     ping_interval=self._heartbeat.ping_seconds,
                     ping_timeout=self._heartbeat.ping_seconds,
                     max_size=endpoint.max_message_bytes,
-                    create_connection=_Pump,
+                    create_connection=Pump,
                 )
             )
         except InvalidStatus as error:
@@ -203,16 +151,16 @@ class Connection:
         except ImportError as error:
             raise MissingPackage(f"the proxy of {endpoint.host} can't be used: {error}") from None
         else:
-            return cast("_Pump", socket)
+            return cast("Pump", socket)
         return None
 
-    async def _live(self, socket: _Pump, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
+    async def _live(self, socket: Pump, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
         self._socket, self.opened_at = socket, trio.current_time()
         socket.on_sign_of_life = self._on_sign_of_life
         # Whoever says farewell and then keeps the line open is not waited for longer.
         socket.on_farewell = self._expect_the_end
         socket.on_pieces = lambda: self.cut(
-            f"{self._endpoint.host} sent a message in more than {_PIECES_AT_MOST} pieces"
+            f"{self._endpoint.host} sent a message in more than {PIECES_AT_MOST} pieces"
         )
         self._on_opened()
         async with trio.open_nursery() as nursery:
@@ -252,7 +200,7 @@ class Connection:
         except VenueError:
             return
 
-    async def _leave(self, socket: _Pump) -> None:
+    async def _leave(self, socket: Pump) -> None:
         await self._left.wait()
         self._expect_the_end()
         await socket.aclose()

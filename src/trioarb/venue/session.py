@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING
 
 import attrs
@@ -15,21 +15,16 @@ from trioarb.venue.backoff import Backoff
 from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.pace import Pace
+from trioarb.venue.silence import Key, Silence
 
 if TYPE_CHECKING:
     from trioarb.venue.connection import Connection
 
-__all__ = ["Key", "WebSocketSession"]
+__all__ = ["WebSocketSession"]
 
-#: What is subscribed to, such as a symbol and a channel.
-Key = Hashable
 #: Makes messages that subscribe to keys; asked anew for each connection, so that they may be signed.
 Subscribe = Callable[[Sequence[Key]], Iterable[str | bytes]]
 
-#: The time for which something may be silent is looked at in so many steps, of no more than a second.
-_STEPS = 8
-#: A key that stays silent is asked for less and less often, down to this power of 2.
-_DOUBLED_AT_MOST = 4
 #: Connections that were opened together are renewed one after another, over this share of their lifetime.
 _SPREAD = 0.1
 
@@ -105,13 +100,9 @@ class WebSocketSession:
 
     _current: _Line | None = attrs.field(default=None, init=False)
     _lines: list[_Line] = attrs.field(factory=list, init=False)
-    #: Time in steps: to note it with each message costs next to nothing.
-    _step: int = attrs.field(default=0, init=False)
-    _step_seconds: float = attrs.field(default=1.0, init=False)
-    _heard: dict[Key, int] = attrs.field(factory=dict, init=False)
-    #: Of keys that are silent: when that was told last, and how often.
-    _silent: dict[Key, tuple[int, int]] = attrs.field(factory=dict, init=False)
-    _is_subscribed: bool = attrs.field(default=False, init=False)
+    _silence: Silence = attrs.field(
+        default=attrs.Factory(lambda self: Silence(self.keys, self.idle_seconds), takes_self=True), init=False
+    )
     _to_ask: dict[Key, None] = attrs.field(factory=dict, init=False)
     _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -126,8 +117,6 @@ class WebSocketSession:
             MissingPackage: see `Endpoint`.
             ExceptionGroup: what a callback raised.
         """
-        spans = [seconds for seconds in (*self.keys.values(), self.idle_seconds) if seconds is not None]
-        self._step_seconds = min([1.0, *(seconds / _STEPS for seconds in spans)])
         refused: str | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
@@ -137,7 +126,7 @@ class WebSocketSession:
                 line = await self._attempt(nursery)
                 connection = line.connection
                 if line is self._current:
-                    self._begin_to_watch()
+                    self._silence.begin()
                     if is_first:
                         task_status.started()
                         is_first = False
@@ -169,7 +158,9 @@ class WebSocketSession:
             self._current.stirred.set()
 
     def ask_again(self, key: Key) -> None:
-        """Subscribe to a key again, as to get another snapshot of it. Nothing is told of it."""
+        """Subscribe to a key again, as to get another snapshot. While it isn't connected, that is to come anyway."""
+        if self._current is None:
+            return
         self._to_ask[key] = None
         self._asked.set()
 
@@ -177,8 +168,9 @@ class WebSocketSession:
         """Try to open a connection and to subscribe; the line that is returned may have ended already."""
         from trioarb.venue.connection import Connection
 
-        # Asked for silence limits only: of others nothing may come for hours.
-        line = _Line(heard=self._step, unheard={key for key, seconds in self.keys.items() if seconds is not None})
+        # Of keys that may be silent for ever nothing may come for hours.
+        expected = {key for key, seconds in self.keys.items() if seconds is not None}
+        line = _Line(heard=self._silence.step, unheard=expected)
         line.connection = Connection(
             self.endpoint,
             self.heartbeat,
@@ -199,7 +191,8 @@ class WebSocketSession:
             self._lines.remove(line)
         line.stirred.set()
         if line is self._current:
-            self._current, self._is_subscribed = None, False
+            self._current = None
+            self._silence.end()
             self._to_ask.clear()
             self.on_disconnected(line.connection.why)
 
@@ -262,11 +255,12 @@ class WebSocketSession:
 
     def _taker(self, line: _Line) -> Callable[[bytes], None]:
         """Make what takes a connection's messages: of everything here, this is what is done most often."""
-        on_message, now_ns, heard, unheard = self.on_message, self.now_ns, self._heard, line.unheard
+        on_message, now_ns, unheard = self.on_message, self.now_ns, line.unheard
+        silence, heard = self._silence, self._silence.heard
 
         def take(message: bytes) -> None:
             key = on_message(message, now_ns())
-            line.heard = step = self._step
+            line.heard = step = silence.step
             if key is not None:
                 heard[key] = step
                 if unheard:
@@ -283,43 +277,24 @@ class WebSocketSession:
             self.on_connected()
 
     def _see(self, line: _Line) -> None:
-        line.heard = self._step
-
-    def _begin_to_watch(self) -> None:
-        self._is_subscribed = True
-        self._silent.clear()
-        for key in self.keys:
-            self._heard[key] = self._step
+        line.heard = self._silence.step
 
     async def _watch(self) -> None:
         """Look for connections by which nothing comes, and for keys of which nothing comes."""
         while True:
-            await trio.sleep(self._step_seconds)
-            self._step += 1
-            if self.idle_seconds is not None:
-                for line in tuple(self._lines):
-                    if line.connection.opened_at is None:
-                        line.heard = self._step
-                    elif self._step - line.heard > self._steps(self.idle_seconds):
-                        host, seconds = self.endpoint.host, self.idle_seconds
-                        line.connection.cut(f"nothing came from {host} for {seconds:g} s")
-            if self._is_subscribed:
-                for key, may_be_silent in self.keys.items():
-                    if may_be_silent is not None:
-                        self._look_at(key, self._steps(may_be_silent))
+            await trio.sleep(self._silence.step_seconds)
+            silent = self._silence.advance()
+            for line in tuple(self._lines):
+                self._look_at(line)
+            for key in silent:
+                self.ask_again(key)
+                self.on_silent(key)
 
-    def _look_at(self, key: Key, allowed: int) -> None:
-        if self._step - self._heard[key] <= allowed:
-            self._silent.pop(key, None)
-            return
-        told_at, times = self._silent.get(key, (-1, 0))
-        if not times or self._step - told_at > allowed * 2**times:
-            self._silent[key] = (self._step, min(times + 1, _DOUBLED_AT_MOST))
-            self.ask_again(key)
-            self.on_silent(key)
-
-    def _steps(self, seconds: float) -> int:
-        return ceil(seconds / self._step_seconds)
+    def _look_at(self, line: _Line) -> None:
+        if line.connection.opened_at is None:
+            self._see(line)
+        elif self.idle_seconds is not None and self._silence.step - line.heard > self._silence.steps(self.idle_seconds):
+            line.connection.cut(f"nothing came from {self.endpoint.host} for {self.idle_seconds:g} s")
 
     async def _ask(self) -> None:
         """Subscribe again to keys that are to be asked for, many in one message."""
