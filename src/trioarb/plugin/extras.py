@@ -41,6 +41,7 @@ EXTRAS = (
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
     Extra(name="keyring", modules=("keyring",)),
     Extra(name="venue", modules=("websockets", "httpx", "h11", "truststore", "stamina", "cryptography")),
+    Extra(name="sim", folder="plugins/trioarb-sim", commands=("venue-sim",)),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
 )
 

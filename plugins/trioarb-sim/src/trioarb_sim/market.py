@@ -42,6 +42,8 @@ class MarketRules:
     taker_fee: Decimal = ZERO
     fee_in: FeeIn = FeeIn.RECEIVED
     state: MarketState = MarketState.TRADING
+    #: What is said to have been traded in 24 hours, in base asset.
+    volume: Decimal = ZERO
     #: Between which multiples of the last price a limit has to be; ``None``: anywhere.
     price_band: tuple[Decimal, Decimal] | None = None
 

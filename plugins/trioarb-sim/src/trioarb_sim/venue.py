@@ -14,7 +14,7 @@ from trioarb_sim.book import Book, LevelChange, Levels, Match, Outcome
 from trioarb_sim.market import FeeIn, MarketRules
 from trioarb_sim.order import Execution, OrderState, OrderTerms, Refusal, Refused, VenueOrder
 
-__all__ = ["BalancesChanged", "BookChanged", "OrderChanged", "Traded", "Venue"]
+__all__ = ["BalancesChanged", "BookChanged", "OrderChanged", "Private", "Public", "Traded", "Venue"]
 
 _FEE_UNIT = Decimal("1e-8")
 

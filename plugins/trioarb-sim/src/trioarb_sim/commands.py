@@ -1,0 +1,49 @@
+"""`trioarb venue-sim`: one simulated venue, until somebody ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+from cyclopts import Parameter
+
+__all__ = ["app"]
+
+_HELP = """Simulate a venue on this machine: its protocol, an account, a matching engine, limits, faults on request.
+
+It listens on 127.0.0.1 until Ctrl-C, and says where. Prices wander by time and seed, so two simulated venues agree on
+them. Nothing is kept: account and orders are gone with the process. Keys are worth nothing, and are printed.
+
+    trioarb venue-sim binance --port 8080
+    trioarb venue-sim binance --port 8443 --tls --dir sim      # writes sim/ca.pem, sim/port
+    trioarb venue-sim binance --fault lost_acknowledgement=3 --fault silent@BTCUSDT
+
+Faults: lost_acknowledgement, late_fill, gap, cut, cut_private, too_many_requests, banned, server_error, malformed and
+shutdown happen so many times, once if nothing is said; silent, duplicate, skewed_clock, retired, unknown and slow last.
+"""
+
+app = cyclopts.App(name="venue-sim", help=_HELP)
+
+
+@app.default
+def venue_sim(
+    venue: Annotated[str, Parameter(help="Which venue: binance.")],
+    *,
+    port: Annotated[int, Parameter(help="Where to listen; 0: any free port.")] = 0,
+    tls: Annotated[
+        bool, Parameter(negative="", help="Speak TLS, with a certificate authority of this run's own.")
+    ] = False,
+    dir: Annotated[Path | None, Parameter(help="Where to write `port`, and with TLS `ca.pem`.")] = None,
+    seed: Annotated[int, Parameter(help="Of the prices; venues of one seed wander together.")] = 0,
+    every: Annotated[float, Parameter(help="Seconds between two changes of each book.")] = 0.2,
+    fault: Annotated[
+        list[str] | None,
+        Parameter(help="What is to go wrong: NAME, NAME=TIMES, NAME@MARKET or NAME=TIMES@MARKET."),
+    ] = None,
+) -> int:
+    """Run a simulated venue; return 0."""
+    # Imported where it is needed: the command line lists this command whenever it is asked for help.
+    from trioarb_sim.command import run
+
+    return run(venue, port=port, tls=tls, folder=dir, seed=seed, every_seconds=every, faults=fault or [])

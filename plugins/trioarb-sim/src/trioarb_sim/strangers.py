@@ -1,0 +1,84 @@
+"""What strangers show on a market: a price that wanders, with levels around it, the same in every process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_EVEN, Decimal
+from random import Random
+
+import attrs
+import trio
+
+from trioarb_sim.market import MarketRules
+from trioarb_sim.venue import Venue
+
+__all__ = ["Wandering", "show_strangers"]
+
+_WAVES = 12
+Level = tuple[Decimal, Decimal]
+
+
+@attrs.frozen(kw_only=True)
+class Wandering:
+    """How prices wander. All is a function of time, seed and names, so two venues agree without talking.
+
+    ``prices``: the middle around which a base asset wanders, by name, in quote asset. ``swing_bps``: how far, all
+    venues together; ``basis_bps``: how far one venue from the others. ``spread_bps`` is the distance of best bid and
+    ask, ``step_bps`` that of levels, ``size_value`` what a level is worth in quote asset.
+    """
+
+    prices: Mapping[str, Decimal]
+    seed: int = 0
+    swing_bps: float = 60
+    basis_bps: float = 20
+    spread_bps: float = 2
+    step_bps: float = 3
+    size_value: Decimal = Decimal(2000)
+    levels: int = 20
+
+    def book(self, venue: str, rules: MarketRules, seconds: float) -> tuple[list[Level], list[Level]]:
+        """Return bids and asks, best first, at a time."""
+        common = _wave(f"{self.seed}/{rules.base}", seconds, 600) * self.swing_bps
+        own = _wave(f"{self.seed}/{venue}/{rules.base}", seconds, 40) * self.basis_bps
+        middle = float(self.prices[rules.base]) * (1 + (common + own) / 10_000)
+        bids, asks = list[Level](), list[Level]()
+        for number in range(self.levels):
+            away = (self.spread_bps / 2 + number * self.step_bps) / 10_000
+            size = 0.5 + (1 + _wave(f"{self.seed}/{venue}/{rules.name}/{number}", seconds, 15)) / 2
+            for side, price in ((bids, middle * (1 - away)), (asks, middle * (1 + away))):
+                at = _round(Decimal(repr(price)), rules.tick_at(Decimal(repr(price))))
+                quantity = _round(self.size_value * Decimal(repr(size)) / at, rules.lot)
+                if quantity > 0 and (not side or side[-1][0] != at):
+                    side.append((at, quantity))
+        if bids and asks and bids[0][0] >= asks[0][0]:  # a tick that is wider than the spread
+            tick = rules.tick_at(asks[0][0])
+            asks = [(price + tick + bids[0][0] - asks[0][0], size) for price, size in asks]
+        return bids, asks
+
+
+async def show_strangers(
+    venue: Venue, name: str, wandering: Wandering, markets: Iterable[str], *, every_seconds: float, start_seconds: float
+) -> None:
+    """Let strangers show what they want, each so often, until cancelled; ``start_seconds``: the time now."""
+    names = list(markets)
+    started = trio.current_time()
+    while True:
+        seconds = start_seconds + trio.current_time() - started
+        for market in names:
+            venue.show(market, *wandering.book(name, venue.rules(market), seconds))
+        await trio.sleep(every_seconds)
+
+
+def _wave(name: str, seconds: float, period: float) -> float:
+    """Return a sum of sines with random phases, mostly between -1 and 1; ``period`` is that of the slowest."""
+    random = Random(name)
+    total = 0.0
+    for number in range(1, _WAVES + 1):
+        phase, pace = random.random(), number * (0.8 + 0.4 * random.random())
+        total += math.sin(2 * math.pi * (pace * seconds / period + phase)) / math.sqrt(number)
+    return total / 3
+
+
+def _round(value: Decimal, step: Decimal) -> Decimal:
+    return (value / step).to_integral_value(ROUND_HALF_EVEN) * step
