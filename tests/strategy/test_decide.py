@@ -69,7 +69,6 @@ class Desk:
             board=board,
             strategy=strategy,
             leg=lambda venue, side: desk.leg(instruments[venue], side),
-            usd_per_quote=Decimal(1),
             slippage_bps=Decimal(20),
             exit_age_ns=10**18,
             dust_usd=Decimal(1),
@@ -214,9 +213,10 @@ def test_on_stale_quotes_only_time_asks_and_only_the_longest_holding_is_followed
 
 def test_a_position_without_quotes_waits() -> None:
     desk = Desk.of(Scripted(band=ExitBand(from_ns=0)))
-    position = desk.hold()
+    desk.hold()
     assert desk.decider.exit(NOW_NS, {}) is None
-    assert desk.decider.unrealised_usd(position) is None
+    assert not desk.strategy.asked
     desk.quote(0, 100.0, 100.1)
     desk.quote(1, 100.0, 100.5)
-    assert desk.decider.unrealised_usd(position) == Decimal("0.5")
+    desk.decider.exit(NOW_NS, {})
+    assert desk.strategy.asked == ["exit"]

@@ -10,10 +10,10 @@ import trio
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.charging import learn_all_charges
 from trioarb.engine.reconciling import reconcile_at_end
-from trioarb.engine.stating import mark_all, state_equity
+from trioarb.engine.stating import mark_positions, state_equity
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.working import work_at_end, works_off
-from trioarb.model.event import CampaignEnded, PositionMarked
+from trioarb.model.event import CampaignEnded
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
 from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
@@ -112,16 +112,7 @@ async def close(campaign: Campaign) -> None:
     """Step 4: market data has ended. Mark what stays open, compare with the venues, write the last event."""
     journal = campaign.parts.journal
     await learn_all_charges(campaign)
-    for position in campaign.parts.trades.positions():
-        journal.record(
-            PositionMarked(
-                trade_id=position.trade_id,
-                symbol=position.route.symbol,
-                quantity=position.quantity,
-                unrealised_usd=campaign.symbols[position.route.symbol].unrealised_usd(position),
-            )
-        )
-    mark_all(campaign, "end")
+    mark_positions(campaign, "end")
     for asset, fee in sorted(campaign.state.statistics.unvalued_fees.items()):
         campaign.problems.append(
             f"fees of {text(fee)} {asset} are in no figure but the balances: the asset had no price when they were "

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from trioarb.engine.campaign import Campaign
-from trioarb.model.event import EquityStated
+from trioarb.model.event import EquityStated, MarketsMarked, PositionMarked
 from trioarb.time.campaign_time import SECOND_NS, Turn
 
-__all__ = ["mark_all", "state_equity", "state_equity_periodically"]
+__all__ = ["mark_all", "mark_positions", "state_equity", "state_equity_periodically"]
 
 _EVERY_NS = 60 * SECOND_NS
 _ORDER = Turn.SERVICE.order(number=7)
@@ -24,8 +24,21 @@ async def state_equity_periodically(campaign: Campaign) -> None:
 
 def mark_all(campaign: Campaign, reason: str) -> None:
     """Record what every venue shows of every symbol."""
-    places = campaign.parts.instruments.items()
-    marked = campaign.state.marks.mark(reason, ((symbol, venue) for symbol, by_venue in places for venue in by_venue))
+    campaign.parts.journal.record(_look_at_all(campaign, reason))
+
+
+def mark_positions(campaign: Campaign, reason: str) -> None:
+    """Record what each open position is worth, and the prices of every venue and symbol: it is worth that at them."""
+    marked = _look_at_all(campaign, reason)
+    for position in campaign.parts.trades.positions():
+        campaign.parts.journal.record(
+            PositionMarked(
+                trade_id=position.trade_id,
+                symbol=position.route.symbol,
+                quantity=position.quantity,
+                unrealised_usd=campaign.state.marks.position_usd(position),
+            )
+        )
     campaign.parts.journal.record(marked)
 
 
@@ -45,3 +58,8 @@ def state_equity(campaign: Campaign) -> None:
             unpriced=figures.unpriced,
         )
     )
+
+
+def _look_at_all(campaign: Campaign, reason: str) -> MarketsMarked:
+    places = campaign.parts.instruments.items()
+    return campaign.state.marks.mark(reason, ((symbol, venue) for symbol, by_venue in places for venue in by_venue))

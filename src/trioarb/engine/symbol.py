@@ -121,8 +121,6 @@ class SymbolTask:
             board=market.board,
             strategy=strategy,
             leg=market.leg,
-            value=market.in_common,
-            usd_per_quote=market.usd_per_quote,
             slippage_bps=parts.limits.slippage_bps,
             exit_age_ns=parts.limits.exit_age_ns,
             dust_usd=parts.limits.dust_usd,
@@ -196,10 +194,6 @@ class SymbolTask:
     def why_open(self, position: Position) -> str:
         """Return what is in the way of closing a position now, to follow in a sentence; empty if that isn't known."""
         return self._decider.why_open(position, self._parts.time.now_ns())
-
-    def unrealised_usd(self, position: Position) -> Decimal | None:
-        """Return PnL if closed at the touch, fees paid; ``None`` without quotes."""
-        return self._decider.unrealised_usd(position)
 
     def follow(self, source: Source) -> None:
         """Take quotes from a source, which is told when it has to show others."""

@@ -26,6 +26,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.fx import Said
 from trioarb.model.number import BPS, EXACT, ZERO, per_unit, text
+from trioarb.model.trade import Position
 from trioarb.plugin.contract import RiskView
 from trioarb.quotes.board import QuoteBoard, Touch
 from trioarb.quotes.rate import Rate
@@ -163,6 +164,12 @@ class Marks(RiskView, Folding):
     def marked_text(self, amount: Decimal) -> str:
         self._is_said = self._is_marked
         return text(amount)
+
+    def position_usd(self, position: Position) -> Decimal | None:
+        """Return what a position would bring now beyond what it cost; ``None``: a price was never known."""
+        with localcontext(EXACT):
+            value = self._value_of(position)
+            return None if value is None else value * self._usd.get(position.route.symbol, ZERO)
 
     def unrealised_usd(self, symbol: str | None = None) -> Decimal:
         """Return what is open would bring beyond what it is booked at, where that is known; 0 if it doesn't count."""
@@ -443,16 +450,22 @@ class Marks(RiskView, Folding):
                 worth = self._worth[symbol] = self._value(symbol) * self._usd.get(symbol, ZERO)
         return worth
 
+    def _value_of(self, position: Position) -> Decimal | None:
+        """Return what a position would bring beyond what it cost, in quote asset, if both its prices are known."""
+        symbol, fees = position.route.symbol, self._fee_bps
+        buy, sell = position.route.buy_venue, position.route.sell_venue
+        bid = self._converted(symbol, buy, self._price(symbol, buy).bid, is_paid=False)
+        ask = self._converted(symbol, sell, self._price(symbol, sell).ask, is_paid=True)
+        if bid is None or ask is None:
+            return None
+        received, paid = bid * (BPS - fees[symbol, buy]), ask * (BPS + fees[symbol, sell])
+        return position.quantity * (received - paid) / BPS + position.cash - position.fees
+
     def _value(self, symbol: str) -> Decimal:
         """Return what is open would bring beyond what it is booked at, in quote asset. In exact arithmetic."""
-        total, trades, fees = ZERO, self._trades, self._fee_bps
+        total, trades = ZERO, self._trades
         for position in trades.positions(symbol):
-            buy, sell = position.route.buy_venue, position.route.sell_venue
-            bid = self._converted(symbol, buy, self._price(symbol, buy).bid, is_paid=False)
-            ask = self._converted(symbol, sell, self._price(symbol, sell).ask, is_paid=True)
-            if bid is not None and ask is not None:
-                received, paid = bid * (BPS - fees[symbol, buy]), ask * (BPS + fees[symbol, sell])
-                total += position.quantity * (received - paid) / BPS + position.cash - position.fees
+            total += self._value_of(position) or ZERO
         for residual in trades.residuals.values():
             if residual.symbol == symbol and not residual.possible:
                 price = self.side(symbol, residual.venue, residual.quantity)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from math import inf, isfinite
 
 import attrs
 import msgspec
 
 from trioarb.model.market import Instrument, InstrumentStatus, Route
-from trioarb.model.number import BPS, EXACT
+from trioarb.model.number import BPS
 from trioarb.model.order import Side
 from trioarb.model.trade import ExitReason, Opportunity, OrderSize, Position, Sighting
 from trioarb.plugin.contract import Strategy
@@ -52,8 +52,7 @@ class Exit(msgspec.Struct, frozen=True):
 class Decider:
     """What one symbol's board, positions and strategy lead to.
 
-    ``leg`` says of a venue what can be traded there now, ``value`` what its price is in the symbol's quote asset. The
-    strategy's bands are those of the last `declare`.
+    ``leg`` says of a venue what can be traded there now. The strategy's bands are those of the last `declare`.
     """
 
     __slots__ = (
@@ -65,8 +64,6 @@ class Decider:
         "_legs",
         "_path_of",
         "_slippage_bps",
-        "_usd_per_quote",
-        "_value",
         "enters",
         "entry_from",
         "held",
@@ -83,8 +80,6 @@ class Decider:
         board: QuoteBoard,
         strategy: Strategy,
         leg: Callable[[str, Side], Leg],
-        value: Callable[[str, Side, Decimal], Decimal] = lambda venue, side, price: price,
-        usd_per_quote: Decimal,
         slippage_bps: Decimal,
         exit_age_ns: int,
         dust_usd: Decimal,
@@ -99,10 +94,8 @@ class Decider:
         self.held: Sequence[Held] = ()
         self._board = board
         self._leg = leg
-        self._value = value
         self.price(paths)
         self._bars: Sequence[float] = (inf,) * len(self.paths)
-        self._usd_per_quote = usd_per_quote
         self._slippage_bps = slippage_bps
         self._exit_age_ns = exit_age_ns
         self._dust_usd = dust_usd
@@ -321,20 +314,6 @@ class Decider:
         """Return whether the quotes of a plan's venues are still those that it was made with."""
         touch, route = self._board.touch, plan.route
         return touch(route.buy_venue) is touches[0] and touch(route.sell_venue) is touches[1]
-
-    def unrealised_usd(self, position: Position) -> Decimal | None:
-        """Return PnL if closed at the touch, fees paid, to the last digit; ``None`` without quotes."""
-        route = position.route
-        long, short = self._board.touch(route.buy_venue), self._board.touch(route.sell_venue)
-        if long is None or long.bid is None or short is None or short.ask is None:
-            return None
-        with localcontext(EXACT):
-            bid = self._value(route.buy_venue, Side.SELL, long.bid)
-            ask = self._value(route.sell_venue, Side.BUY, short.ask)
-            received = bid * (BPS - self.instruments[route.buy_venue].taker_fee_bps)
-            paid = ask * (BPS + self.instruments[route.sell_venue].taker_fee_bps)
-            mark = position.quantity * (received - paid) / BPS
-            return (mark + position.cash - position.fees) * self._usd_per_quote
 
 
 def _by_edge(asked: Asked) -> float:

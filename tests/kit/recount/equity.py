@@ -28,8 +28,6 @@ class Equity:
         self.prices: dict[Place, tuple[Fraction | None, Fraction | None]] = {}
         #: Positions that were marked at the prices that are recorded next.
         self._marked: list[Event] = []
-        #: Whether prices were recorded since the campaign was resumed: before, there may be no quotes yet.
-        self._has_prices = True
         self._rates: dict[str, tuple[Fraction, Fraction]] = {}
         #: By venue and asset: what was put in and had a price, worth it then; and how much had none yet.
         self._start: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
@@ -49,8 +47,6 @@ class Equity:
             self._check_rate(event)
         elif kind == "contracts_liquidated":
             self._check_margin(event)
-        elif kind == "campaign_resumed":
-            self._has_prices = False
         elif kind == "position_marked":
             self._marked.append(event)
         elif kind == "markets_marked":
@@ -84,7 +80,6 @@ class Equity:
         for one in self._marked:
             self._check_position(one)
         self._marked.clear()
-        self._has_prices = True
 
     def _check_rate(self, event: Event) -> None:
         """Hold a rate against the medians of its sources, where it has any."""
@@ -121,9 +116,7 @@ class Equity:
         worth, said = self._unrealised(position), optional(marked, "unrealised_usd")
         if worth is not None:
             worth *= self._listings.usd_of_symbol(position.symbol)
-        # Without a quote there is no figure, though its symbol has one, by the prices that were recorded last.
-        is_absent = said is None and not self._has_prices
-        if (said != worth and not is_absent) or number(marked["quantity"]) != position.quantity:
+        if said != worth or number(marked["quantity"]) != position.quantity:
             self.problems.append(
                 f"seq {marked['seq']}: {marked['trade_id']} is worth {worth}, not {said}, or of another size"
             )

@@ -58,7 +58,7 @@ class PositionClosed(Event, frozen=True, kw_only=True):
 class PositionMarked(Event, frozen=True, kw_only=True):
     """What an open position would bring now, at the executable prices net of fees, less what it cost.
 
-    ``unrealised_usd`` is absent where a quote is missing.
+    ``unrealised_usd`` is absent where a price was never known; a side that is gone counts as it was shown last.
     """
 
     trade_id: str
