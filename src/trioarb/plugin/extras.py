@@ -43,6 +43,7 @@ EXTRAS = (
     Extra(name="venue", modules=("websockets", "httpx", "h11", "truststore", "stamina", "cryptography")),
     Extra(name="sim", folder="plugins/trioarb-sim", commands=("venue-sim",)),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
+    Extra(name="binance", folder="plugins/trioarb-binance", plugins=("binance", "binance_usdm")),
 )
 
 

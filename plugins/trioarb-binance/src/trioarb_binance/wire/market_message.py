@@ -28,6 +28,7 @@ __all__ = [
     "Why",
     "decode_best",
     "decode_snapshot",
+    "stream_of",
 ]
 
 T = TypeVar("T")
@@ -293,6 +294,13 @@ class MarketDecoder:
             return Passed(streamed.stream, why, streamed.data)
 
         return passing
+
+
+def stream_of(message: bytes) -> str:
+    """Return which stream a message says that it is of, readable or not; '' if that isn't what it says first."""
+    if not message.startswith(_HEAD):
+        return ""
+    return message[len(_HEAD) : max(message.find(b'"', len(_HEAD)), 0)].decode("utf-8", "replace")
 
 
 _SNAPSHOT = msgspec.json.Decoder(BookSnapshot, strict=False)

@@ -1,0 +1,127 @@
+"""Spot and USDT-margined futures: what of their market data differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+
+import attrs
+
+from trioarb.api import InstrumentStatus, Listing, TradingRules
+from trioarb.venue import BookRule, Request, linked, numbered
+from trioarb_binance.asking import Ask
+from trioarb_binance.wire import spot, usdm
+from trioarb_binance.wire.body import decode, decode_many
+from trioarb_binance.wire.instruments import is_perpetual, listing_of, rules_of, status_of, volumes_of
+from trioarb_binance.wire.limits import LimitKind, limits_of
+from trioarb_binance.wire.listing_body import (
+    ExchangeInfo,
+    RateLimit,
+    Symbol,
+    Ticker24h,
+    UsdmExchangeInfo,
+    UsdmSymbol,
+)
+
+__all__ = ["SPOT", "USDM", "Dialect", "Listed", "Market"]
+
+#: Of what Binance allows in a minute, so much is for snapshots of books; others at this address need some, too.
+_SHARE = 0.5
+#: Where Binance doesn't say what it allows.
+_WEIGHT_A_MINUTE = 1_200
+
+
+@attrs.frozen(kw_only=True)
+class Market:
+    """A symbol that is traded, as it is listed."""
+
+    listing: Listing
+    native_id: str
+    rules: TradingRules
+
+
+@attrs.frozen(kw_only=True)
+class Listed:
+    """Everything that is traded, by symbol; and how many snapshots of books may be asked for in a minute."""
+
+    markets: Mapping[str, Market]
+    snapshots_a_minute: int
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """``levels``: so many a side a snapshot of a book has; ``rule``: how changes follow one another."""
+
+    is_usdm: bool
+    rest_url: str
+    stream_url: str
+    levels: int
+    rule: BookRule
+    info: Callable[[], Request]
+    tickers: Callable[[], Request]
+    snapshot: Callable[[str, int], Request]
+    read: Callable[[bytes], tuple[Iterable[Symbol | UsdmSymbol], Iterable[RateLimit]]]
+
+    async def listed(self, ask: Ask) -> Listed:
+        """Ask what is traded, in two requests.
+
+        Raises:
+            VenueError: it isn't known.
+        """
+        symbols, limits = self.read((await ask(self.info())).body)
+        volumes = volumes_of(decode_many(Ticker24h, (await ask(self.tickers())).body))
+        weight = self.snapshot("", self.levels).weight
+        allowed = [
+            one.count * 60 // one.seconds
+            for one in limits_of(limits)
+            if one.kind is LimitKind.WEIGHT and one.seconds <= 60
+        ]
+        markets = (_market(one, volumes.get(one.symbol)) for one in symbols if _is_traded(one))
+        return Listed(
+            markets={one.listing.symbol: one for one in markets},
+            snapshots_a_minute=max(1, int(min(allowed, default=_WEIGHT_A_MINUTE) * _SHARE) // weight),
+        )
+
+
+def _is_traded(symbol: Symbol | UsdmSymbol) -> bool:
+    if isinstance(symbol, UsdmSymbol) and not is_perpetual(symbol):
+        return False
+    return status_of(symbol) is InstrumentStatus.TRADING
+
+
+def _market(symbol: Symbol | UsdmSymbol, volume: Decimal | None) -> Market:
+    return Market(listing=listing_of(symbol, volume), native_id=symbol.symbol, rules=rules_of(symbol.filters))
+
+
+def _read_spot(body: bytes) -> tuple[Iterable[Symbol], Iterable[RateLimit]]:
+    info = decode(ExchangeInfo, body)
+    return info.symbols, info.rate_limits
+
+
+def _read_usdm(body: bytes) -> tuple[Iterable[UsdmSymbol], Iterable[RateLimit]]:
+    info = decode(UsdmExchangeInfo, body)
+    return info.symbols, info.rate_limits
+
+
+SPOT = Dialect(
+    is_usdm=False,
+    rest_url="https://api.binance.com",
+    stream_url="wss://stream.binance.com:9443",
+    levels=1_000,
+    rule=numbered,
+    info=spot.exchange_info,
+    tickers=spot.ticker_24h,
+    snapshot=spot.depth,
+    read=_read_spot,
+)
+USDM = Dialect(
+    is_usdm=True,
+    rest_url="https://fapi.binance.com",
+    stream_url="wss://fstream.binance.com/public",
+    levels=1_000,
+    rule=linked,
+    info=usdm.exchange_info,
+    tickers=usdm.ticker_24h,
+    snapshot=usdm.depth,
+    read=_read_usdm,
+)

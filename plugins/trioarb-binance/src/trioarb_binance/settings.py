@@ -1,0 +1,42 @@
+"""What the plugins' tables may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+
+from trioarb.api import Seconds, setting
+
+__all__ = ["BinanceMarketSettings", "BinanceSourceSettings", "market_warnings"]
+
+
+@attrs.frozen(kw_only=True)
+class BinanceSourceSettings:
+    """Where Binance is."""
+
+    rest_url: str | None = setting(None, doc="address of REST requests; absent: Binance's own")
+    proxy: str | None = setting(
+        None, secret=True, doc="address of a proxy (http://, https://); the environment's isn't looked at"
+    )
+    ca_file: Path | None = setting(
+        None, doc="certificates (PEM) that are trusted beside those that the operating system trusts"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BinanceMarketSettings(BinanceSourceSettings):
+    """Where Binance is, and how long it may be silent."""
+
+    stream_url: str | None = setting(None, doc="address of market streams; absent: Binance's own")
+    silent_seconds: Seconds = setting(
+        Decimal(60),
+        doc="a symbol of which nothing came for so long isn't quoted until something does; 0: it may be silent",
+    )
+
+
+def market_warnings(settings: BinanceMarketSettings) -> Iterable[str]:
+    if (settings.rest_url is None) is not (settings.stream_url is None):
+        yield "rest_url and stream_url: one is Binance's own and the other isn't; their books won't fit together"

@@ -1,0 +1,30 @@
+"""Which symbols Binance trades, with their volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trioarb.api import Listing, SymbolSource, UniverseError, VenueError
+from trioarb_binance.asking import Ask
+from trioarb_binance.dialect import Dialect
+
+__all__ = ["BinanceSource"]
+
+
+class BinanceSource(SymbolSource):
+    """Asks anew each time, in two requests of weight 100 together (spot)."""
+
+    def __init__(self, dialect: Dialect, ask: Ask) -> None:
+        self._dialect, self._ask = dialect, ask
+
+    async def listings(self) -> Sequence[Listing]:
+        """Return what is traded now.
+
+        Raises:
+            UniverseError: it isn't known.
+        """
+        try:
+            listed = await self._dialect.listed(self._ask)
+        except VenueError as error:
+            raise UniverseError(f"Binance: its symbols aren't known: {error}") from error
+        return [market.listing for market in listed.markets.values()]
