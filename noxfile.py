@@ -99,5 +99,5 @@ def taken_out(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation."""
-    session.install("-e", ".", "-e", "plugins/trioarb-faults")
+    session.install("-e", ".", *PLUGINS)
     session.run("python", "docs/configuration_reference.py")
