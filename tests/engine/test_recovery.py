@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from cut_off import Place, of
+from cut_off import Place, of, quotes
 
 from trioarb.builtin.paper import PaperExchange
 from trioarb.errors import CampaignError, VenueError
@@ -65,6 +65,25 @@ def test_close_only_closes_what_the_configuration_would_keep(tmp_path: Path, tab
     assert sum(isinstance(record.event, model.PositionClosed) for record in records) == 1
     assert not campaign.parts.trades.positions()
     assert campaign.exit_code == 0
+    place.verify()
+
+
+def test_what_can_not_be_closed_is_worth_what_its_venues_showed_last(tmp_path: Path, table: dict[str, Any]) -> None:
+    """Nothing is quoted at one of them since the campaign was resumed."""
+    table["session"] |= {"close_positions_at_end": False, "max_runtime_seconds": 30}
+    table["execution"] = {"close_deadline_seconds": 5}
+    place = Place(tmp_path, table, [(1, 2, 1.0)])
+    place.run()
+
+    silent = attrs.evolve(place, rows={"a": [], "b": quotes([])["b"]})
+    _, records = silent.run(resumed=True, close_only=True)
+
+    events = [record.event for record in records]
+    (position,) = [event for event in events if isinstance(event, model.PositionMarked)]
+    markets = [event for event in events if isinstance(event, model.MarketsMarked)][-1]
+    assert markets.reason == "end"
+    assert position.unrealised_usd is not None
+    assert {position.symbol: position.unrealised_usd} == markets.unrealised_usd
     place.verify()
 
 
