@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, swarm, taken-out, docs, lowest."""
+"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest."""
 
 import re
 import tomllib
@@ -94,6 +94,26 @@ def taken_out(session: nox.Session) -> None:
     """Take each guarantee out, and see its tests fail: nox -s taken-out -- [--list] [--only NAME ...] [--long]."""
     session.install("-e", ".[venue]", *PLUGINS, *group("test"))
     session.run("python", "benchmarks/taken_out.py", *session.posargs)
+
+
+#: Clients that others wrote: the script that uses one, its venue, and what it needs.
+FOREIGN = {
+    "binance-ccxt": ("binance_ccxt.py", "binance", ("ccxt>=4.5",)),
+    "binance-sdk-spot": ("binance_sdk.py", "binance", ("binance-sdk-spot>=13.0",)),
+}
+
+
+@nox.session
+def foreign(session: nox.Session) -> None:
+    """Let clients that others wrote talk to the simulated venues: nox -s foreign [-- NAME ...]."""
+    session.install(".", *PLUGINS)
+    for name in session.posargs or FOREIGN:
+        script, venue, needs = FOREIGN[name]
+        folder = Path(session.create_tmp()) / name
+        session.run("python", "-m", "venv", str(folder), silent=True)
+        python = str(folder / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", *needs, external=True)
+        session.run("python", "foreign/judge.py", python, f"foreign/{script}", venue)
 
 
 @nox.session
