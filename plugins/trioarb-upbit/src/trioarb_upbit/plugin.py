@@ -1,0 +1,119 @@
+"""What Upbit lists, and its market data: the hooks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+
+from trioarb.api import (
+    Listing,
+    MarketContext,
+    MarketData,
+    MarketDataSpec,
+    SourceContext,
+    SymbolSource,
+    SymbolSourceSpec,
+    TradingRules,
+    hookimpl,
+)
+from trioarb_upbit import wire
+from trioarb_upbit.dialect.market import Price
+from trioarb_upbit.feed import BookFeed
+from trioarb_upbit.reader import Reader, open_reader
+from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+from trioarb_upbit.wire.limits import WEBSOCKET_CONNECT, WEBSOCKET_MESSAGE
+
+__all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
+
+_QUOTES = ("KRW", "BTC", "USDT")
+#: So many markets are asked for at once: their names stand in the address of the request.
+_PER_REQUEST = 100
+
+
+class UpbitSource(SymbolSource):
+    """All markets of Upbit, with what was traded there in 24 hours."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def listings(self) -> Sequence[Listing]:
+        listed, _ = await _listings(self._reader)
+        return listed
+
+
+async def _listings(reader: Reader) -> tuple[tuple[Listing, ...], tuple[Price, ...]]:
+    """Return all markets and their last prices, in two requests."""
+    markets = wire.markets(await reader.read(wire.get_markets()))
+    prices = wire.prices(await reader.read(wire.get_all_prices(_QUOTES)))
+    return wire.listings(markets, prices), prices
+
+
+async def _rules(reader: Reader, listed: Iterable[Listing], prices: Iterable[Price]) -> dict[str, TradingRules]:
+    """Return the rules of all markets whose price step is known, by symbol."""
+    by_market = {f"{one.quote}-{one.base}": one for one in listed}
+    last = {one.market: one.trade_price for one in prices}
+    steps = dict[str, Decimal]()
+    for some in _in_parts(list(by_market)):
+        steps |= wire.ticks(await reader.read(wire.get_ticks(some)))
+    found = dict[str, TradingRules]()
+    for market, listing in by_market.items():
+        rules = wire.trading_rules(listing.quote, tick_size=steps.get(market), price=last.get(market))
+        if rules is not None:
+            found[listing.symbol] = rules
+    return found
+
+
+def _in_parts(markets: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(markets), _PER_REQUEST):
+        yield markets[start : start + _PER_REQUEST]
+
+
+@asynccontextmanager
+async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
+    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+        yield UpbitSource(reader)
+
+
+@asynccontextmanager
+async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
+    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+        listed, prices = await _listings(reader)
+        rules = await _rules(reader, listed, prices)
+    yield BookFeed(
+        settings,
+        wire.PUBLIC_STREAM_URL,
+        known=listed,
+        rules=rules,
+        decode=wire.decode,
+        code_of=partial(wire.orderbook_code, depth=context.depth),
+        connects=[limit for limit in wire.LIMITS if limit.group == WEBSOCKET_CONNECT],
+        messages=[limit for limit in wire.LIMITS if limit.group == WEBSOCKET_MESSAGE],
+    )
+
+
+@hookimpl
+def trioarb_symbol_sources() -> Sequence[SymbolSourceSpec]:
+    return [
+        SymbolSourceSpec(
+            name="upbit",
+            doc="all markets of Upbit with their volumes",
+            open=_open_source,
+            settings=ConnectionSettings,
+            live=True,
+        )
+    ]
+
+
+@hookimpl
+def trioarb_market_data() -> Sequence[MarketDataSpec]:
+    return [
+        MarketDataSpec(
+            name="upbit",
+            doc="books of Upbit as they come, with its price steps and least orders",
+            open=_open_market,
+            settings=MarketSettings,
+            live=True,
+        )
+    ]

@@ -1,0 +1,32 @@
+"""What a user may say of the connection to a venue of this dialect."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+
+from trioarb.api import PositiveSeconds, setting
+
+__all__ = ["ConnectionSettings", "MarketSettings"]
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionSettings:
+    """How the venue is reached. Addresses are the venue's own unless others are given, as of a simulator."""
+
+    url: str = setting("", doc="address for requests, as https://host; empty: the venue's own")
+    ca_file: Path | None = setting(None, doc="certificates (PEM) that are trusted beside those of the system")
+    proxy: str | None = setting(None, doc="proxy for all connections, as http://host:port")
+
+
+@attrs.frozen(kw_only=True)
+class MarketSettings(ConnectionSettings):
+    """How the venue's market data is had."""
+
+    stream_url: str = setting("", doc="address of the stream, as wss://host/path; empty: the venue's own")
+    silent_seconds: PositiveSeconds = setting(
+        Decimal(60),
+        doc="a market of which nothing comes for so long is taken off the board and asked for again",
+    )

@@ -1,0 +1,304 @@
+"""Upbit's market data over loopback, in real time: sockets don't wait for a virtual clock."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from json_server import JsonServer, json_server
+from venue_server import VenueServer, venue_server
+from websockets.trio.server import ServerConnection
+
+from trioarb.api import Feed, MarketContext, MarketDataError, SourceContext, SymbolSource, VenueError
+from trioarb.plugin.registry import load_plugins
+from trioarb.plugin.spec import MarketDataSpec, SymbolSourceSpec
+from trioarb.testing import run_real
+from trioarb_upbit import plugin, wire
+from trioarb_upbit.reader import open_reader
+from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+
+MARKETS = [
+    {"market": "KRW-BTC", "korean_name": "비트코인", "english_name": "Bitcoin"},
+    {"market": "BTC-XRP", "korean_name": "리플", "english_name": "XRP"},
+]
+PRICES = [
+    {
+        "market": "KRW-BTC",
+        "trade_price": 90_000_000,
+        "timestamp": 1,
+        "acc_trade_price_24h": 125_000_000_000.5,
+        "acc_trade_volume_24h": 1388.8,
+    }
+]
+
+
+def answer(method: str, target: str) -> tuple[int, object]:
+    """Answer as Upbit would of a venue with two markets."""
+    path = target.partition("?")[0]
+    known: dict[str, object] = {
+        "/v1/market/all": MARKETS,
+        "/v1/ticker/all": PRICES,
+        "/v1/orderbook/instruments": [{"market": "KRW-BTC", "quote_currency": "KRW", "tick_size": "500"}],
+    }
+    return (200, known[path]) if path in known else (404, {"error": {"name": "not_found", "message": path}})
+
+
+def frame(market: str, bid: float, ask: float, **changes: object) -> bytes:
+    unit = {"ap": ask, "bp": bid, "as": 1.0, "bs": 2.0}
+    deeper = {"ap": ask * 2, "bp": bid / 2, "as": 3.0, "bs": 4.0}
+    return json.dumps(
+        {"ty": "orderbook", "cd": market, "tms": 5, "obu": [unit, deeper], "st": "REALTIME"} | changes
+    ).encode()
+
+
+@attrs.define
+class Shown:
+    """A sink that keeps what it is shown, and wakes who waits for it."""
+
+    quotes: list[tuple[Any, ...]] = attrs.field(factory=list)
+    changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def __call__(self, *quote: Any) -> None:
+        self.quotes.append(quote)
+        self.changed.set()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return all(math.isnan(number) for number in self.quotes[-1][:4])
+
+    async def until(self, is_there: Callable[[Shown], bool]) -> None:
+        with trio.fail_after(10):
+            while not (self.quotes and is_there(self)):
+                await self.changed.wait()
+                self.changed = trio.Event()
+
+
+async def show_books(connection: ServerConnection, message: str | bytes) -> None:
+    await connection.send(frame("KRW-BTC", 90_000_000.0, 90_001_000.0))
+    await connection.send(frame("BTC-XRP.5", 0.00002, 0.00003))
+
+
+@asynccontextmanager
+async def running(
+    respond: Callable[[ServerConnection, str | bytes], Any] = show_books, silent_seconds: Decimal = Decimal(60)
+) -> AsyncIterator[tuple[Feed, VenueServer, JsonServer, dict[str, Shown]]]:
+    """Run a feed of both markets against a venue that answers subscriptions as told."""
+    async with venue_server(respond) as stream, json_server(answer) as rest:
+        settings = MarketSettings(url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
+        (spec,) = plugin.trioarb_market_data()
+        sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
+        async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3)) as feed:
+            assert isinstance(feed, Feed)
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(10):
+                    await nursery.start(feed.run, sinks)
+                yield feed, stream, rest, sinks
+                nursery.cancel_scope.cancel()
+
+
+async def test_books_are_shown_as_they_come_with_the_levels_beyond() -> None:
+    async with running() as (_, stream, _, sinks):
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
+        await sinks["XRPBTC"].until(lambda one: len(one.quotes) == 1)
+        bid, bid_size, ask, ask_size, _, venue_ns, levels = sinks["BTCKRW"].quotes[0]
+        assert (bid, bid_size, ask, ask_size) == (90_000_000.0, 2.0, 90_001_000.0, 1.0)
+        assert venue_ns == 5_000_000
+        assert levels == ((45_000_000.0,), (4.0,), (180_002_000.0,), (3.0,))
+        assert sinks["XRPBTC"].quotes[0][:3] == (0.00002, 2.0, 0.00003)
+        (asked,) = stream.messages()
+        assert json.loads(asked)[1:] == [
+            {"type": "orderbook", "codes": ["KRW-BTC.5", "BTC-XRP.5"]},
+            {"format": "SIMPLE"},
+        ]
+
+
+async def test_markets_come_with_volumes_steps_and_least_orders() -> None:
+    async with running() as (feed, stream, rest, _):
+        assert [(one.symbol, one.volume_24h_quote) for one in feed.listings()] == [
+            ("BTCKRW", Decimal("125000000000.5")),
+            ("XRPBTC", None),
+        ]
+        won = feed.rules("BTCKRW")
+        assert won is not None
+        assert won.tick_at(Decimal(90_000_000)) == Decimal(500)
+        assert won.min_notional == Decimal(5000)
+        assert feed.rules("ETHKRW") is None
+        assert rest.asked == [
+            ("GET", "/v1/market/all?is_details=true"),
+            ("GET", "/v1/ticker/all?quote_currencies=KRW%2CBTC%2CUSDT"),
+            ("GET", "/v1/orderbook/instruments?markets=KRW-BTC%2CBTC-XRP"),
+        ]
+        assert "origin" not in rest.headers
+        assert all("Origin" not in request.headers for request in stream.requests)
+
+
+async def test_a_lost_connection_withdraws_all_and_the_next_shows_them_again() -> None:
+    async with running() as (_, stream, _, sinks):
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
+        await stream.open[0].aclose()
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 3)
+        await sinks["XRPBTC"].until(lambda one: len(one.quotes) == 3)
+        for sink in sinks.values():
+            lost = sink.quotes[1]
+            assert all(math.isnan(number) for number in lost[:4])
+            assert not sink.is_withdrawn
+        assert len(stream.messages()) == 2
+
+
+async def test_a_silent_market_is_withdrawn_and_everything_is_asked_for_again() -> None:
+    asked_again = trio.Event()
+
+    async def show_one(connection: ServerConnection, message: str | bytes) -> None:
+        await connection.send(frame("KRW-BTC", 90_000_000.0, 90_001_000.0))
+        if len(stream.messages()) == 2:
+            asked_again.set()
+
+    async with running(show_one, silent_seconds=Decimal("0.3")) as (_, stream, _, sinks):
+        await sinks["XRPBTC"].until(lambda one: one.is_withdrawn)
+        with trio.fail_after(10):
+            await asked_again.wait()
+        first, again = (json.loads(message) for message in stream.messages()[:2])
+        assert again[1:] == first[1:]
+        assert again[0] != first[0]
+
+
+async def test_what_is_not_known_or_cannot_be_read_is_counted_and_the_feed_goes_on() -> None:
+    async def show_all_sorts(connection: ServerConnection, message: str | bytes) -> None:
+        await connection.send('{"status":"UP"}')
+        await connection.send('{"ty":"candle.1s","cd":"KRW-BTC"}')
+        await connection.send("PONG")
+        await connection.send(b'{"ty":"orderbook"}')
+        await connection.send(frame("KRW-ETH", 1.0, 2.0))
+        await connection.send(frame("KRW-BTC", 90_000_000.0, 90_001_000.0))
+
+    async with running(show_all_sorts) as (feed, _, _, sinks):
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
+        assert isinstance(feed, plugin.BookFeed)
+        assert feed.unknown == {"candle.1s": 1}
+        assert feed.unreadable == 2
+
+
+async def test_a_book_that_cannot_be_is_withdrawn_and_the_next_is_shown() -> None:
+    async def show_nonsense(connection: ServerConnection, message: str | bytes) -> None:
+        await connection.send(frame("KRW-BTC", -1.0, 2.0))
+        await connection.send(frame("KRW-BTC", 1.0, 2.0))
+
+    async with running(show_nonsense) as (feed, _, _, sinks):
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 2)
+        assert all(math.isnan(number) for number in sinks["BTCKRW"].quotes[0][:4])
+        assert not sinks["BTCKRW"].is_withdrawn
+        assert isinstance(feed, plugin.BookFeed)
+        assert feed.unreadable == 1
+
+
+async def test_a_withdrawn_side_is_none() -> None:
+    async def show_asks(connection: ServerConnection, message: str | bytes) -> None:
+        unit = {"ap": 2.0, "bp": 0.0, "as": 1.0, "bs": 0.0}
+        await connection.send(frame("KRW-BTC", 1.0, 2.0, obu=[unit]))
+
+    async with running(show_asks) as (_, _, _, sinks):
+        await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
+        bid, _, ask, ask_size, *_ = sinks["BTCKRW"].quotes[0]
+        assert math.isnan(bid)
+        assert (ask, ask_size) == (2.0, 1.0)
+
+
+async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> None:
+    async def refuse(connection: ServerConnection, message: str | bytes) -> None:
+        await connection.send('{"error":{"name":"NO_CODES","message":"there are none"}}')
+
+    (spec,) = plugin.trioarb_market_data()
+    async with venue_server(refuse) as stream, json_server(answer) as rest:
+        settings = MarketSettings(url=rest.url, stream_url=stream.url)
+        async with spec.open(settings, MarketContext(venue="upbit", seed=1)) as feed:
+            assert isinstance(feed, Feed)
+            with trio.fail_after(10), pytest.raises(MarketDataError, match=r"NO_CODES \(there are none\)"):
+                await feed.run({"BTCKRW": Shown()})
+
+
+async def test_the_source_lists_all_markets() -> None:
+    async with json_server(answer) as rest:
+        (spec,) = plugin.trioarb_symbol_sources()
+        async with spec.open(ConnectionSettings(url=rest.url), SourceContext(markets={})) as source:
+            assert isinstance(source, SymbolSource)
+            assert [one.symbol for one in await source.listings()] == ["BTCKRW", "XRPBTC"]
+
+
+async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_was_asked() -> None:
+    (spec,) = plugin.trioarb_market_data()
+    context = MarketContext(venue="upbit", seed=1)
+    async with json_server(lambda method, target: (429, {"error": {"name": "too_many_requests"}})) as rest:
+        with pytest.raises(VenueError, match="the markets: too_many_requests"):
+            async with spec.open(MarketSettings(url=rest.url), context):
+                pass
+    with pytest.raises(VenueError, match="/v1/market/all has no answer"):
+        async with spec.open(MarketSettings(url=rest.url), context):
+            pass
+
+
+async def test_the_reader_sends_nothing_that_changes_something() -> None:
+    async with json_server(answer) as rest, open_reader(ConnectionSettings(url=rest.url), "", ()) as reader:
+        with pytest.raises(ValueError, match="changes something"):
+            await reader.read(wire.cancel_order(uuid="a"))
+        assert rest.asked == []
+
+
+def test_the_plugins_are_there_by_their_name() -> None:
+    known = load_plugins()
+    for kind in (MarketDataSpec, SymbolSourceSpec):
+        assert known.get(kind, "upbit", key="here").live
+
+
+@contextmanager
+def venue_in_a_thread(bid: float) -> Iterator[tuple[str, str]]:
+    """Run a venue beside a campaign, which has Trio's loop for itself; give its two addresses."""
+    found: list[tuple[str, str]] = []
+    is_up, is_over = threading.Event(), threading.Event()
+
+    async def show(connection: ServerConnection, message: str | bytes) -> None:
+        for number in range(200):
+            await connection.send(frame("KRW-BTC", bid - number % 2, bid + 1000.0))
+            await trio.sleep(0.02)
+
+    async def serve() -> None:
+        async with venue_server(show) as stream, json_server(answer) as rest:
+            found.append((rest.url, stream.url))
+            is_up.set()
+            await trio.to_thread.run_sync(is_over.wait, abandon_on_cancel=True)
+
+    thread = threading.Thread(target=partial(trio.run, serve))
+    thread.start()
+    try:
+        assert is_up.wait(10)
+        yield found[0]
+    finally:
+        is_over.set()
+        thread.join(10)
+
+
+def test_a_campaign_trades_on_paper_what_two_such_venues_show() -> None:
+    with venue_in_a_thread(90_000_000.0) as (url, stream_url), venue_in_a_thread(92_000_000.0) as (other, other_stream):
+        market = {"plugin": "upbit", "url": url, "stream_url": stream_url}
+        paper = {"plugin": "paper", "taker_fee_bps": 5, "balances": {"KRW": "100000000", "BTC": "1"}}
+        table = {
+            "universe": {"source": "upbit", "mode": "SINGLE", "symbol": "BTCKRW", "settings": {"url": url}},
+            "fx": {"KRW": {"rate": "0.0007"}},
+            "exchanges": {
+                "here": {**paper, "market": market},
+                "there": {**paper, "market": {**market, "url": other, "stream_url": other_stream}},
+            },
+            "strategy": {"plugin": "spread", "order_size_usd": 100, "entry_bps": 20, "exit_bps": 5},
+        }
+        result = run_real(table, seconds=3)
+    filled = [one for one in result.events if one["type"] == "order_filled"]
+    assert {one["venue"] for one in filled[:2]} == {"here", "there"}
+    assert {one["quote"] for one in filled} == {"KRW"}
