@@ -283,6 +283,8 @@ def test_every_extra_is_what_the_project_says(extra: Extra) -> None:
     if extra.folder:
         package = tomllib.loads((root / extra.folder / "pyproject.toml").read_text())["project"]
         assert [extra.package] == project["optional-dependencies"][extra.name] == [package["name"]]
+        ours = [one for one in package["dependencies"] if one.startswith("trioarb-")]
+        assert ours == [extra.needs.rpartition("/")[2]] * bool(extra.needs)
         points = package["entry-points"]
         assert {*extra.plugins} <= points.get("trioarb", {}).keys()
         assert {*extra.commands} <= points.get("trioarb.commands", {}).keys()

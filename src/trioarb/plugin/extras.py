@@ -13,13 +13,15 @@ __all__ = ["EXTRAS", "Extra", "extra_with_command", "extra_with_plugin", "requir
 
 @attrs.frozen(kw_only=True)
 class Extra:
-    """An extra of trioarb. ``folder``: where its package lies in a checkout, if it is one of ours.
+    """An extra of trioarb. ``folder``: where its package lies in a checkout, if it is one of ours; ``needs``: where
+    another of ours does that it is built on.
 
     ``plugins``, ``commands`` and ``modules`` are what there is with it only.
     """
 
     name: str
     folder: str = ""
+    needs: str = ""
     plugins: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -32,7 +34,8 @@ class Extra:
     @property
     def install(self) -> str:
         """The line that installs it, and the one for a checkout."""
-        checkout = f"pip install {self.folder}" if self.folder else f"pip install '.[{self.name}]'"
+        folders = f"{self.needs} {self.folder}".strip() or f"'.[{self.name}]'"
+        checkout = f"pip install {folders}"
         return f"pip install 'trioarb[{self.name}]' (in a checkout: {checkout})"
 
 
@@ -44,6 +47,8 @@ EXTRAS = (
     Extra(name="sim", folder="plugins/trioarb-sim", commands=("venue-sim",)),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
     Extra(name="binance", folder="plugins/trioarb-binance", plugins=("binance", "binance_usdm")),
+    Extra(name="upbit", folder="plugins/trioarb-upbit", plugins=("upbit",)),
+    Extra(name="bithumb", folder="plugins/trioarb-bithumb", needs="plugins/trioarb-upbit", plugins=("bithumb",)),
 )
 
 
