@@ -68,6 +68,7 @@ def bench(session: nox.Session) -> None:
         "shutdown",
         "journal",
         "orders",
+        "rest",
         "every_step",
         "kill_rounds",
         "quotes",

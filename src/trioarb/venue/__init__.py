@@ -8,13 +8,16 @@ from trioarb.venue.backoff import Backoff
 from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
 from trioarb.venue.endpoint import Endpoint
+from trioarb.venue.failure import NotSent, RequestFailed
 from trioarb.venue.heartbeat import Heartbeat
+from trioarb.venue.host import Host
 from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
 from trioarb.venue.limits import Limits, Permit
 from trioarb.venue.number import finite, finite_float
 from trioarb.venue.pace import Pace
 from trioarb.venue.refusal import retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
+from trioarb.venue.rest import RestClient, open_rest
 from trioarb.venue.session import WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
 from trioarb.venue.silence import Key
@@ -31,18 +34,22 @@ __all__ = [
     "Credentials",
     "Endpoint",
     "Heartbeat",
+    "Host",
     "Key",
     "Limit",
     "LimitReached",
     "LimitRules",
     "Limits",
+    "NotSent",
     "OrderBook",
     "Pace",
     "Permit",
     "Place",
     "Priority",
     "Request",
+    "RequestFailed",
     "Response",
+    "RestClient",
     "Told",
     "Usage",
     "WebSocketSession",
@@ -54,6 +61,7 @@ __all__ = [
     "json_web_token",
     "linked",
     "numbered",
+    "open_rest",
     "retry_after",
     "seconds_to_reset",
     "tls_context",

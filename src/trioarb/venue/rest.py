@@ -1,0 +1,117 @@
+"""A venue's requests: reads over a pool, orders over a connection that is kept open, all within its limits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import inf
+
+import trio
+
+from trioarb.venue.failure import NotSent, RequestFailed, refused_status
+from trioarb.venue.host import Host
+from trioarb.venue.limit_rules import LimitReached, Priority
+from trioarb.venue.limits import Limits
+from trioarb.venue.line import Line
+from trioarb.venue.reader import Reader
+from trioarb.venue.request import Request, Response
+
+__all__ = ["RestClient", "open_rest"]
+
+_ATTEMPTS = 3
+_WAITS = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
+
+
+class RestClient:
+    """Sends requests. `open_rest` makes one."""
+
+    def __init__(self, venue: str, limits: Limits, reader: Reader, line: Line | None) -> None:
+        self._venue = venue
+        self._limits = limits
+        self._reader = reader
+        self._line = line
+
+    @property
+    def is_line_open(self) -> bool:
+        """Whether an order would find its connection open."""
+        return self._line is not None and self._line.is_open
+
+    async def send(self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = inf) -> Response:
+        """Send a request, when the venue's limits allow it, and return the answer: of a status of 2xx or 4xx.
+
+        A read is sent up to three times where it fails by what may pass. Anything else is sent once, and is never sent
+        again, whatever happens. ``patience``: how many seconds it may wait for the limits.
+
+        Cancelled: it may have been sent.
+
+        Raises:
+            NotSent: it is no read, and it is certain that nothing of it left: this client may only read, the limits
+                have no room in time, or there is no connection.
+            LimitReached: a read for which the limits have no room in time.
+            RequestFailed: no answer, none that can be read, or one of a status of 3xx or 5xx. Of what is no read it is
+                unknown what became of it.
+        """
+        if request.is_read:
+            return await self._read(request, priority, patience)
+        if self._line is None:
+            raise NotSent(
+                f"{self._venue}: {request.method} {request.path} would change something, and this campaign may only "
+                "read here, as on paper and in shadow mode; it wasn't sent"
+            )
+        try:
+            permit = await self._limits.acquire(request, priority, patience=patience)
+        except LimitReached as error:
+            raise NotSent(str(error)) from None
+        with permit:
+            try:
+                response = await self._line.request(request)
+            except RequestFailed as error:
+                if error.was_sent:
+                    raise
+                raise NotSent(f"{error}; it wasn't sent") from None
+            self._limits.hear(permit, response)
+        return self._judged(request, response)
+
+    async def _read(self, request: Request, priority: Priority, patience: float) -> Response:
+        import stamina
+
+        # Its waits are Trio's where Trio runs.
+        async for attempt in stamina.retry_context(
+            on=lambda error: isinstance(error, RequestFailed) and error.may_pass,
+            attempts=_ATTEMPTS,
+            timeout=None,
+            **_WAITS,
+        ):
+            with attempt:
+                with await self._limits.acquire(request, priority, patience=patience) as permit:
+                    response = await self._reader.request(request)
+                    self._limits.hear(permit, response)
+                return self._judged(request, response)
+        raise AssertionError("the last attempt raises")
+
+    def _judged(self, request: Request, response: Response) -> Response:
+        error = refused_status(self._venue, request, response)
+        if error is not None:
+            raise error
+        return response
+
+
+@asynccontextmanager
+async def open_rest(venue: str, host: Host, *, limits: Limits, can_trade: bool) -> AsyncIterator[RestClient]:
+    """Open what requests to a venue's host go over, and close it at the end of the block.
+
+    ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads.
+    """
+    async with Reader(venue, host) as reader:
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            line = Line(venue, host) if can_trade else None
+            if line is not None:
+                await nursery.start(line.run)
+            try:
+                yield RestClient(venue, limits, reader, line)
+            except Exception as error:  # as it was raised, in no group
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
