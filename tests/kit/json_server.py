@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import attrs
@@ -49,7 +49,8 @@ class JsonServer:
                         connection.send(h11.Data(data)),
                         connection.send(h11.EndOfMessage()),
                     ]
-                    await stream.send_all(b"".join(part for part in parts if part))
+                    with suppress(trio.BrokenResourceError):  # who asked has left
+                        await stream.send_all(b"".join(part for part in parts if part))
                     return
                 elif isinstance(event, h11.ConnectionClosed):
                     return

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,12 +18,13 @@ from json_server import JsonServer, json_server
 from venue_server import VenueServer, venue_server
 from websockets.trio.server import ServerConnection
 
-from trioarb.api import Feed, MarketContext, MarketDataError, SourceContext, SymbolSource, VenueError
+from trioarb.api import Feed, MarketContext, MarketDataError, Order, Side, SourceContext, SymbolSource, VenueError
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import MarketDataSpec, SymbolSourceSpec
 from trioarb.testing import run_real
+from trioarb.venue import LimitReached, Limits, Priority, Response
 from trioarb_upbit import plugin, wire
-from trioarb_upbit.reader import open_reader
+from trioarb_upbit.reader import Reader, open_reader
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
 MARKETS = [
@@ -245,8 +246,60 @@ async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_
             pass
 
 
+def reader_of(rest: JsonServer) -> AbstractAsyncContextManager[Reader]:
+    return open_reader(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS)
+
+
+async def test_a_read_whose_answer_failed_is_tried_again_three_times_in_all() -> None:
+    statuses = [500, 429, 200, 502, 503, 504]
+
+    def fail(method: str, target: str) -> tuple[int, object]:
+        return statuses.pop(0), []
+
+    async with json_server(fail) as rest, reader_of(rest) as reader:
+        assert (await reader.read(wire.get_accounts())).status == 200
+        assert (await reader.read(wire.get_markets())).status == 504
+        assert statuses == []
+        assert len(rest.asked) == 6
+
+
+async def test_an_answer_without_end_is_given_up() -> None:
+    async with json_server(lambda method, target: (200, "x" * 17_000_000)) as rest, reader_of(rest) as reader:
+        with pytest.raises(VenueError, match="more than 16,777,216 bytes"):
+            await reader.read(wire.get_markets())
+
+
+async def test_requests_go_no_faster_than_the_venue_and_its_answers_say(autojump_clock: trio.abc.Clock) -> None:
+    limits = Limits("Upbit", wire.LIMITS)
+    for _ in range(8):
+        with await limits.acquire(wire.cancel_order(uuid="a"), Priority.CANCEL, patience=0):
+            pass
+    order = wire.place_order(BUY, "KRW-BTC", identifier=None)
+    for _ in range(8):
+        with await limits.acquire(order, Priority.HEDGE, patience=0):
+            pass
+    with pytest.raises(LimitReached):
+        await limits.acquire(order, Priority.HEDGE, patience=0)
+    began = trio.current_time()
+    with await limits.acquire(order, Priority.HEDGE) as permit:
+        assert trio.current_time() - began >= 1
+        limits.hear(permit, Response(status=201, headers={"remaining-req": "group=order; min=0; sec=0"}))
+    with pytest.raises(LimitReached):
+        await limits.acquire(order, Priority.HEDGE, patience=0)
+
+
+BUY = Order(
+    client_order_id="18e3a-0f00ba-7",
+    venue="upbit",
+    symbol="BTCKRW",
+    side=Side.BUY,
+    quantity=Decimal("0.5"),
+    limit_price=Decimal(90_000_000),
+)
+
+
 async def test_the_reader_sends_nothing_that_changes_something() -> None:
-    async with json_server(answer) as rest, open_reader(ConnectionSettings(url=rest.url), "", ()) as reader:
+    async with json_server(answer) as rest, reader_of(rest) as reader:
         with pytest.raises(ValueError, match="changes something"):
             await reader.read(wire.cancel_order(uuid="a"))
         assert rest.asked == []

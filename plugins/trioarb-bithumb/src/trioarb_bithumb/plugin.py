@@ -17,7 +17,6 @@ from trioarb.api import (
     hookimpl,
 )
 from trioarb_bithumb import wire
-from trioarb_bithumb.wire.limits import WEBSOCKET_CONNECT
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
 from trioarb_upbit.reader import Reader, open_reader
@@ -56,13 +55,13 @@ def _rules(listed: Sequence[Listing]) -> dict[str, TradingRules]:
 
 @asynccontextmanager
 async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+    async with open_reader(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as reader:
         yield BithumbSource(reader)
 
 
 @asynccontextmanager
 async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+    async with open_reader(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as reader:
         listed = await _listings(reader)
     yield BookFeed(
         settings,
@@ -71,7 +70,7 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
         rules=_rules(listed),
         decode=wire.decode,
         code_of=str,  # there is no way to ask for a depth
-        connects=[limit for limit in wire.LIMITS if limit.group == WEBSOCKET_CONNECT],
+        connects=wire.CONNECTS,
         messages=(),
     )
 

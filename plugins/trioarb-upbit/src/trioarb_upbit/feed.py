@@ -13,7 +13,6 @@ import trio
 
 from trioarb.api import Feed, Listing, MarketDataError, QuoteSink, TradingRules
 from trioarb.venue import Endpoint, Key, Pace, WebSocketSession, WireError, tls_context
-from trioarb_upbit.dialect.limit import Limit
 from trioarb_upbit.dialect.stream import Orderbook, StreamError, Unknown, depth_of
 from trioarb_upbit.dialect.struct import Wire
 from trioarb_upbit.dialect.subscription import Channel, Format, subscription
@@ -25,7 +24,8 @@ __all__ = ["BookFeed"]
 class BookFeed(Feed):
     """The books of one venue, by one connection.
 
-    ``code_of`` makes the name of a market in a subscription, ``connects`` and ``messages`` are the stream's limits.
+    ``code_of`` makes the name of a market in a subscription, ``connects`` and ``messages`` are the stream's limits,
+    each as a count and seconds.
     ``unknown`` counts messages that aren't decoded by their type, ``unreadable`` those that can't be, books
     that make no sense among them, which are withdrawn.
     """
@@ -39,8 +39,8 @@ class BookFeed(Feed):
         rules: Mapping[str, TradingRules],
         decode: Callable[[bytes], Sequence[Wire | Unknown]],
         code_of: Callable[[str], str],
-        connects: Sequence[Limit],
-        messages: Sequence[Limit],
+        connects: Sequence[tuple[int, float]],
+        messages: Sequence[tuple[int, float]],
     ) -> None:
         self._settings = settings
         self._url = settings.stream_url or usual_url
@@ -49,8 +49,8 @@ class BookFeed(Feed):
         self._rules = rules
         self._decode = decode
         self._code_of = code_of
-        self._connects = _limits(connects)
-        self._messages = _limits(messages)
+        self._connects = connects
+        self._messages = messages
         self._tickets = count(1)
         self._sinks: Mapping[str, QuoteSink] = {}
         self._refusal = ""
@@ -156,7 +156,3 @@ class BookFeed(Feed):
 
 def _withdraw(sink: QuoteSink) -> None:
     sink(nan, nan, nan, nan, time.time_ns())
-
-
-def _limits(limits: Sequence[Limit]) -> list[tuple[int, float]]:
-    return [(one.requests, one.seconds) for one in limits]

@@ -23,7 +23,6 @@ from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
 from trioarb_upbit.reader import Reader, open_reader
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
-from trioarb_upbit.wire.limits import WEBSOCKET_CONNECT, WEBSOCKET_MESSAGE
 
 __all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
 
@@ -72,13 +71,13 @@ def _in_parts(markets: Sequence[str]) -> Iterator[Sequence[str]]:
 
 @asynccontextmanager
 async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+    async with open_reader(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as reader:
         yield UpbitSource(reader)
 
 
 @asynccontextmanager
 async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_reader(settings, wire.MAIN_URL, wire.LIMITS) as reader:
+    async with open_reader(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as reader:
         listed, prices = await _listings(reader)
         rules = await _rules(reader, listed, prices)
     yield BookFeed(
@@ -88,8 +87,8 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
         rules=rules,
         decode=wire.decode,
         code_of=partial(wire.orderbook_code, depth=context.depth),
-        connects=[limit for limit in wire.LIMITS if limit.group == WEBSOCKET_CONNECT],
-        messages=[limit for limit in wire.LIMITS if limit.group == WEBSOCKET_MESSAGE],
+        connects=wire.CONNECTS,
+        messages=wire.MESSAGES,
     )
 
 

@@ -16,7 +16,7 @@ from trioarb_bithumb.wire.answer import (
     ticks_of,
 )
 from trioarb_bithumb.wire.authentication import private_headers, signed
-from trioarb_bithumb.wire.limits import LIMITS
+from trioarb_bithumb.wire.limits import CONNECTS, LIMITS
 from trioarb_bithumb.wire.message import MyOrder, decode, order_update
 from trioarb_bithumb.wire.request import (
     CLIENT_IDS,
@@ -44,13 +44,13 @@ from trioarb_bithumb.wire.rules import DEFAULT_FEES_BPS, KRW_TICKS, trading_rule
 from trioarb_upbit.dialect.account import MyAsset
 from trioarb_upbit.dialect.chance import status_in
 from trioarb_upbit.dialect.failure import Failure, FailureKind, failure_of
-from trioarb_upbit.dialect.limit import Limit
 from trioarb_upbit.dialect.listing import balances, books, chance, listings, markets, prices, trades
 from trioarb_upbit.dialect.stream import Depth, Orderbook, StreamError, Ticker, Trade, Unknown, Up, depth_of
 from trioarb_upbit.dialect.subscription import PING, Channel, Format, subscription
 
 __all__ = [
     "CLIENT_IDS",
+    "CONNECTS",
     "DEFAULT_FEES_BPS",
     "KRW_TICKS",
     "LIMITS",
@@ -65,7 +65,6 @@ __all__ = [
     "FailureKind",
     "Format",
     "Generation",
-    "Limit",
     "MyAsset",
     "MyOrder",
     "OrderPage",

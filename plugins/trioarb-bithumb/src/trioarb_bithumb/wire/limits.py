@@ -5,19 +5,20 @@ More than 20 orders and cancels in a second of one coin may be restricted, says 
 
 from __future__ import annotations
 
-from trioarb_upbit.dialect.limit import Limit
+from trioarb.venue import Limit
+from trioarb_upbit.dialect.limit import limit_rules
 
 __all__ = [
     "BOOK",
     "CANCEL",
     "CANCEL_SEVERAL",
+    "CONNECTS",
     "LIMITS",
     "ORDER",
     "PRIVATE",
     "PUBLIC",
     "TICKER",
     "TRADE",
-    "WEBSOCKET_CONNECT",
 ]
 
 #: Classes of requests for market data.
@@ -25,11 +26,14 @@ BOOK, TICKER, TRADE, PUBLIC = "public-book", "public-ticker", "public-trade", "p
 #: Classes of requests of an account.
 ORDER, CANCEL, PRIVATE = "private-order", "private-cancel", "private-other"
 CANCEL_SEVERAL = "private-cancel-several"
-WEBSOCKET_CONNECT = "websocket-connect"
 
-LIMITS: tuple[Limit, ...] = (
-    *(Limit(group=group, requests=150, seconds=1, scope="ip") for group in (BOOK, TICKER, TRADE, PUBLIC)),
-    *(Limit(group=group, requests=140, seconds=1, scope="ip") for group in (ORDER, CANCEL, PRIVATE)),
-    Limit(group=CANCEL_SEVERAL, requests=20, seconds=1, scope="ip"),
-    Limit(group=WEBSOCKET_CONNECT, requests=10, seconds=1, scope="ip"),
+LIMITS = limit_rules(
+    {
+        **{group: [Limit(count=150, seconds=1.0)] for group in (BOOK, TICKER, TRADE, PUBLIC)},
+        **{group: [Limit(count=140, seconds=1.0)] for group in (ORDER, CANCEL, PRIVATE)},
+        CANCEL_SEVERAL: [Limit(count=20, seconds=1.0)],
+    }
 )
+
+#: How often a stream may be connected to: (count, seconds). For messages no limit is documented.
+CONNECTS = ((10, 1.0),)

@@ -1,22 +1,14 @@
-"""The venue's limits as plain data: what its page says, and what an answer says."""
+"""Limits as the kit takes them: a bucket for each group of requests, and what an answer says is left of one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-__all__ = ["Limit", "Remaining", "remaining_of"]
+from trioarb.venue import Limit, LimitRules, Request, Response, Told
 
-
-@attrs.frozen(kw_only=True)
-class Limit:
-    """So many requests of a group in so many seconds. ``scope``: what they are counted by, ``ip`` or ``account``."""
-
-    group: str
-    requests: int
-    seconds: float
-    scope: str
+__all__ = ["Remaining", "limit_rules", "remaining_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -41,3 +33,17 @@ def remaining_of(headers: Mapping[str, str]) -> Remaining | None:
     if not group or not (requests.isascii() and requests.isdigit()):
         return None
     return Remaining(group=group, requests=int(requests))
+
+
+def limit_rules(buckets: Mapping[str, Sequence[Limit]]) -> LimitRules:
+    """Return the rules of a venue whose requests count in the group that each says."""
+    return LimitRules(buckets=buckets, costs=_costs, told=_told)
+
+
+def _costs(request: Request) -> Mapping[str, int]:
+    return {request.group: request.weight}
+
+
+def _told(response: Response) -> Sequence[Told]:
+    remaining = remaining_of(response.headers)
+    return [Told(bucket=remaining.group, left=remaining.requests)] if remaining else []

@@ -8,7 +8,7 @@ from trioarb_upbit.dialect.account import MyAsset
 from trioarb_upbit.dialect.authentication import private_headers, signed
 from trioarb_upbit.dialect.chance import status_in
 from trioarb_upbit.dialect.failure import Failure, FailureKind, failure_of
-from trioarb_upbit.dialect.limit import Limit, Remaining, remaining_of
+from trioarb_upbit.dialect.limit import Remaining, remaining_of
 from trioarb_upbit.dialect.listing import balances, books, chance, listings, markets, prices, trades
 from trioarb_upbit.dialect.stream import (
     Depth,
@@ -30,7 +30,7 @@ from trioarb_upbit.wire.answer import (
     ticks,
     venue_orders,
 )
-from trioarb_upbit.wire.limits import LIMITS
+from trioarb_upbit.wire.limits import CONNECTS, LIMITS, MESSAGES
 from trioarb_upbit.wire.message import MyOrder, decode, order_update
 from trioarb_upbit.wire.request import (
     CLIENT_IDS,
@@ -58,10 +58,12 @@ from trioarb_upbit.wire.rules import DEFAULT_FEES_BPS, KRW_TICKS, USDT_TICKS, tr
 
 __all__ = [
     "CLIENT_IDS",
+    "CONNECTS",
     "DEFAULT_FEES_BPS",
     "KRW_TICKS",
     "LIMITS",
     "MAIN_URL",
+    "MESSAGES",
     "OFFERS",
     "PING",
     "PRIVATE_STREAM_URL",
@@ -72,7 +74,6 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Format",
-    "Limit",
     "MyAsset",
     "MyOrder",
     "Orderbook",
