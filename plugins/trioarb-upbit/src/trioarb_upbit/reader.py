@@ -69,7 +69,7 @@ class Reader:
 
         what = f"{self._client.base_url.host}: {request.path}"
         body = bytearray()
-        with trio.move_on_after(_TIMEOUT_SECONDS):
+        with trio.move_on_after(_TIMEOUT_SECONDS) as scope:
             try:
                 async with self._client.stream(
                     request.method, request.target, headers=dict(request.headers), content=request.body or None
@@ -77,11 +77,13 @@ class Reader:
                     async for part in answer.aiter_bytes():
                         body += part
                         if len(body) > _MOST_BYTES:
-                            raise WireError(f"{what} has an answer of more than {_MOST_BYTES:,} bytes")
+                            scope.cancel()  # and go on, so that the client closes what it reads from
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise VenueError(f"{what} has no answer: {str(error) or type(error).__name__}") from error
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return Response(status=answer.status_code, headers=headers, body=bytes(body))
+        if len(body) > _MOST_BYTES:
+            raise WireError(f"{what} has an answer of more than {_MOST_BYTES:,} bytes")
         raise VenueError(f"{what} has no answer within {_TIMEOUT_SECONDS:g} s")
 
 
