@@ -672,6 +672,21 @@ async def test_it_can_be_cancelled_wherever_it_waits() -> None:
             assert len(owner.told) == told
 
 
+async def test_it_can_be_run_again() -> None:
+    owner = Owner()
+    async with venue_server(echo) as server:
+        session = session_of(server, owner)
+        for times in (1, 2):
+            async with running(session):
+                with trio.fail_after(5):
+                    while len(owner.messages) < times:  # noqa: ASYNC110 - what is waited for happens at a server
+                        await trio.sleep(0.005)
+            with pytest.raises(VenueError, match="while it is not connected"):
+                await session.send("late")
+
+    assert owner.kinds == ["connected", "connected"]
+
+
 async def test_a_server_that_never_answers_is_given_up_and_can_be_cancelled() -> None:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]

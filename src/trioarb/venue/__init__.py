@@ -18,6 +18,7 @@ from trioarb.venue.pace import Pace
 from trioarb.venue.refusal import retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.rest import RestClient, open_rest
+from trioarb.venue.resync import Resync
 from trioarb.venue.session import WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
 from trioarb.venue.silence import Key
@@ -50,6 +51,7 @@ __all__ = [
     "RequestFailed",
     "Response",
     "RestClient",
+    "Resync",
     "Told",
     "Usage",
     "WebSocketSession",

@@ -18,6 +18,8 @@ from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.pace import Pace
 from trioarb.venue.pump import PIECES_AT_MOST, Connect, Pump
+from trioarb.venue.refusal import retry_after
+from trioarb.venue.request import Response
 
 __all__ = ["Connection"]
 
@@ -220,8 +222,8 @@ class Connection:
         answer = error.response
         status = answer.status_code
         self.is_hopeless = 300 <= status < 500 and status not in _PASSING
-        wait = answer.headers.get("Retry-After", "")
-        self.retry_after_seconds = float(wait) if wait.isdecimal() and len(wait) < 7 else 0.0
+        headers = {name.lower(): value for name, value in answer.headers.raw_items()}
+        self.retry_after_seconds = retry_after(Response(status=status, headers=headers)) or 0.0
         body = cut(clean((answer.body or b"").decode("utf-8", "replace")), _SHOWN_CHARACTERS)
         self.why = f"{self._endpoint.host} answered the handshake with {status}{': ' if body else ''}{body}"
 

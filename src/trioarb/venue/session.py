@@ -34,6 +34,8 @@ class _Line:
     """A connection, and what the session knows of it."""
 
     connection: Connection = attrs.field(init=False)
+    #: Whether it is to take over from another.
+    is_successor: bool
     #: Set when it has ended, or is to be renewed.
     stirred: trio.Event = attrs.field(factory=trio.Event)
     #: When something came last.
@@ -109,7 +111,7 @@ class WebSocketSession:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Stay connected until cancelled; say ``started()`` when all is subscribed to for the first time.
 
-        Cancelled: connections are cut, nothing is told any more, and nothing is left running.
+        Cancelled: connections are cut, nothing is told any more, and nothing is left running. It can be run again.
 
         Raises:
             VenueError: the first connection was refused for a reason that no other try would change: a certificate, a
@@ -123,7 +125,7 @@ class WebSocketSession:
             nursery.start_soon(self._ask)
             failures, is_first = 0, True
             while True:
-                line = await self._attempt(nursery)
+                line = await self._attempt(nursery, is_successor=False)
                 connection = line.connection
                 if line is self._current:
                     self._silence.begin()
@@ -164,13 +166,13 @@ class WebSocketSession:
         self._to_ask[key] = None
         self._asked.set()
 
-    async def _attempt(self, nursery: trio.Nursery) -> _Line:
+    async def _attempt(self, nursery: trio.Nursery, *, is_successor: bool) -> _Line:
         """Try to open a connection and to subscribe; the line that is returned may have ended already."""
         from trioarb.venue.connection import Connection
 
         # Of keys that may be silent for ever nothing may come for hours.
         expected = {key for key, seconds in self.keys.items() if seconds is not None}
-        line = _Line(heard=self._silence.step, unheard=expected)
+        line = _Line(is_successor=is_successor, heard=self._silence.step, unheard=expected)
         line.connection = Connection(
             self.endpoint,
             self.heartbeat,
@@ -189,11 +191,13 @@ class WebSocketSession:
             await line.connection.run(self._subscriptions(), task_status=task_status)
         finally:
             self._lines.remove(line)
+            was_current = line is self._current
+            if was_current:
+                self._current = None
+                self._silence.end()
+                self._to_ask.clear()
         line.stirred.set()
-        if line is self._current:
-            self._current = None
-            self._silence.end()
-            self._to_ask.clear()
+        if was_current:
             self.on_disconnected(line.connection.why)
 
     async def _stay(self, nursery: trio.Nursery, line: _Line) -> Connection:
@@ -221,7 +225,7 @@ class WebSocketSession:
             other: _Line | None = None
             async with trio.open_nursery() as waiting:
                 waiting.start_soon(_cancel_after, line.connection.ended, waiting.cancel_scope)
-                other = await self._attempt(nursery)
+                other = await self._attempt(nursery, is_successor=True)
                 if not other.connection.ended.is_set():
                     with trio.move_on_after(self.overlap_seconds):
                         await other.has_all.wait()
@@ -272,7 +276,7 @@ class WebSocketSession:
 
     def _opened(self, line: _Line) -> None:
         self._see(line)
-        if self._current is None:
+        if not line.is_successor:
             self._current = line
             self.on_connected()
 
