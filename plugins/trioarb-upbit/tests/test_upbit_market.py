@@ -6,7 +6,7 @@ import json
 import math
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -22,9 +22,9 @@ from trioarb.api import Feed, MarketContext, MarketDataError, Order, Side, Sourc
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import MarketDataSpec, SymbolSourceSpec
 from trioarb.testing import run_real
-from trioarb.venue import LimitReached, Limits, Priority, Response
+from trioarb.venue import LimitReached, Limits, NotSent, Priority, Response
 from trioarb_upbit import plugin, wire
-from trioarb_upbit.reader import Reader, open_reader
+from trioarb_upbit.client import open_client
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
 MARKETS = [
@@ -241,32 +241,9 @@ async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_
         with pytest.raises(VenueError, match="the markets: too_many_requests"):
             async with spec.open(MarketSettings(url=rest.url), context):
                 pass
-    with pytest.raises(VenueError, match="/v1/market/all has no answer"):
+    with pytest.raises(VenueError, match="Upbit: GET /v1/market/all: no answer"):
         async with spec.open(MarketSettings(url=rest.url), context):
             pass
-
-
-def reader_of(rest: JsonServer) -> AbstractAsyncContextManager[Reader]:
-    return open_reader(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS)
-
-
-async def test_a_read_whose_answer_failed_is_tried_again_three_times_in_all() -> None:
-    statuses = [500, 429, 200, 502, 503, 504]
-
-    def fail(method: str, target: str) -> tuple[int, object]:
-        return statuses.pop(0), []
-
-    async with json_server(fail) as rest, reader_of(rest) as reader:
-        assert (await reader.read(wire.get_accounts())).status == 200
-        assert (await reader.read(wire.get_markets())).status == 504
-        assert statuses == []
-        assert len(rest.asked) == 6
-
-
-async def test_an_answer_without_end_is_given_up() -> None:
-    async with json_server(lambda method, target: (200, "x" * 17_000_000)) as rest, reader_of(rest) as reader:
-        with pytest.raises(VenueError, match="more than 16,777,216 bytes"):
-            await reader.read(wire.get_markets())
 
 
 async def test_requests_go_no_faster_than_the_venue_and_its_answers_say(autojump_clock: trio.abc.Clock) -> None:
@@ -298,11 +275,21 @@ BUY = Order(
 )
 
 
-async def test_the_reader_sends_nothing_that_changes_something() -> None:
-    async with json_server(answer) as rest, reader_of(rest) as reader:
-        with pytest.raises(ValueError, match="changes something"):
-            await reader.read(wire.cancel_order(uuid="a"))
+async def test_nothing_that_changes_something_can_be_sent() -> None:
+    async with (
+        json_server(answer) as rest,
+        open_client(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS) as client,
+    ):
+        with pytest.raises(NotSent, match="may only read"):
+            await client.send(wire.cancel_order(uuid="a"))
         assert rest.asked == []
+
+
+@pytest.mark.parametrize("url", ["ws://localhost", "https://localhost/v1", "localhost"])
+async def test_an_address_that_is_none_is_an_error_that_says_so(url: str) -> None:
+    with pytest.raises(VenueError, match="the address of a host is"):
+        async with open_client(ConnectionSettings(url=url), wire.MAIN_URL, "Upbit", wire.LIMITS):
+            pass
 
 
 def test_the_plugins_are_there_by_their_name() -> None:

@@ -16,10 +16,11 @@ from trioarb.api import (
     TradingRules,
     hookimpl,
 )
+from trioarb.venue import RestClient
 from trioarb_bithumb import wire
+from trioarb_upbit.client import open_client
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
-from trioarb_upbit.reader import Reader, open_reader
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
 __all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
@@ -31,20 +32,20 @@ _PER_REQUEST = 100
 class BithumbSource(SymbolSource):
     """All markets of Bithumb, with what was traded there in 24 hours."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, client: RestClient) -> None:
+        self._client = client
 
     async def listings(self) -> Sequence[Listing]:
-        return await _listings(self._reader)
+        return await _listings(self._client)
 
 
-async def _listings(reader: Reader) -> Sequence[Listing]:
+async def _listings(client: RestClient) -> Sequence[Listing]:
     """Return all markets with their volumes, in a few requests: prices are told of markets by their names only."""
-    markets = wire.markets(await reader.read(wire.get_markets()))
+    markets = wire.markets(await client.send(wire.get_markets()))
     names = [one.market for one in markets]
     prices = list[Price]()
     for start in range(0, len(names), _PER_REQUEST):
-        prices += wire.prices(await reader.read(wire.get_prices(names[start : start + _PER_REQUEST])))
+        prices += wire.prices(await client.send(wire.get_prices(names[start : start + _PER_REQUEST])))
     return wire.listings(markets, prices)
 
 
@@ -55,14 +56,14 @@ def _rules(listed: Sequence[Listing]) -> dict[str, TradingRules]:
 
 @asynccontextmanager
 async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_reader(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as reader:
-        yield BithumbSource(reader)
+    async with open_client(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as client:
+        yield BithumbSource(client)
 
 
 @asynccontextmanager
 async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_reader(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as reader:
-        listed = await _listings(reader)
+    async with open_client(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as client:
+        listed = await _listings(client)
     yield BookFeed(
         settings,
         wire.PUBLIC_STREAM_URL,

@@ -18,10 +18,11 @@ from trioarb.api import (
     TradingRules,
     hookimpl,
 )
+from trioarb.venue import RestClient
 from trioarb_upbit import wire
+from trioarb_upbit.client import open_client
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
-from trioarb_upbit.reader import Reader, open_reader
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
 __all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
@@ -34,28 +35,28 @@ _PER_REQUEST = 100
 class UpbitSource(SymbolSource):
     """All markets of Upbit, with what was traded there in 24 hours."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, client: RestClient) -> None:
+        self._client = client
 
     async def listings(self) -> Sequence[Listing]:
-        listed, _ = await _listings(self._reader)
+        listed, _ = await _listings(self._client)
         return listed
 
 
-async def _listings(reader: Reader) -> tuple[tuple[Listing, ...], tuple[Price, ...]]:
+async def _listings(client: RestClient) -> tuple[tuple[Listing, ...], tuple[Price, ...]]:
     """Return all markets and their last prices, in two requests."""
-    markets = wire.markets(await reader.read(wire.get_markets()))
-    prices = wire.prices(await reader.read(wire.get_all_prices(_QUOTES)))
+    markets = wire.markets(await client.send(wire.get_markets()))
+    prices = wire.prices(await client.send(wire.get_all_prices(_QUOTES)))
     return wire.listings(markets, prices), prices
 
 
-async def _rules(reader: Reader, listed: Iterable[Listing], prices: Iterable[Price]) -> dict[str, TradingRules]:
+async def _rules(client: RestClient, listed: Iterable[Listing], prices: Iterable[Price]) -> dict[str, TradingRules]:
     """Return the rules of all markets whose price step is known, by symbol."""
     by_market = {f"{one.quote}-{one.base}": one for one in listed}
     last = {one.market: one.trade_price for one in prices}
     steps = dict[str, Decimal]()
     for some in _in_parts(list(by_market)):
-        steps |= wire.ticks(await reader.read(wire.get_ticks(some)))
+        steps |= wire.ticks(await client.send(wire.get_ticks(some)))
     found = dict[str, TradingRules]()
     for market, listing in by_market.items():
         rules = wire.trading_rules(listing.quote, tick_size=steps.get(market), price=last.get(market))
@@ -71,15 +72,15 @@ def _in_parts(markets: Sequence[str]) -> Iterator[Sequence[str]]:
 
 @asynccontextmanager
 async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_reader(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as reader:
-        yield UpbitSource(reader)
+    async with open_client(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as client:
+        yield UpbitSource(client)
 
 
 @asynccontextmanager
 async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_reader(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as reader:
-        listed, prices = await _listings(reader)
-        rules = await _rules(reader, listed, prices)
+    async with open_client(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as client:
+        listed, prices = await _listings(client)
+        rules = await _rules(client, listed, prices)
     yield BookFeed(
         settings,
         wire.PUBLIC_STREAM_URL,

@@ -1,0 +1,31 @@
+"""Opens what a venue of this dialect is asked by."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from trioarb.api import VenueError
+from trioarb.venue import Host, LimitRules, Limits, RestClient, open_rest, tls_context
+from trioarb_upbit.settings import ConnectionSettings
+
+__all__ = ["open_client"]
+
+
+@asynccontextmanager
+async def open_client(
+    settings: ConnectionSettings, usual_url: str, venue: str, rules: LimitRules, *, can_trade: bool = False
+) -> AsyncIterator[RestClient]:
+    """Give a client that keeps to the venue's limits; without ``can_trade`` it sends reads and nothing else.
+
+    Raises:
+        VenueError: an address or ``ca_file`` can't be used.
+    """
+    url = settings.url or usual_url
+    needs_tls = any((address or "").startswith("https:") for address in (url, settings.proxy))
+    try:
+        host = Host(url=url, tls=tls_context(settings.ca_file) if needs_tls else None, proxy=settings.proxy)
+    except ValueError as error:
+        raise VenueError(f"{venue}: {error}") from None
+    async with open_rest(venue, host, limits=Limits(venue, rules), can_trade=can_trade) as client:
+        yield client
