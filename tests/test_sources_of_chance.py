@@ -46,6 +46,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("quotes.cache_folder", "os.getpid"): "a name for a file that no other process writes",
     ("quotes.exact", "time.time_ns"): "times of recorded quotes that lie in the future are refused",
     ("venue.backoff", "random"): "how long until a real venue is connected to again; no event depends on it",
+    ("venue.clock", "time.time_ns"): "how far the machine's clock is from a venue's, which requests are signed with",
     ("verify.books", "id"): "tells accounts apart while one event is looked at; their order is not gone through",
 }
 
