@@ -97,10 +97,13 @@ def taken_out(session: nox.Session) -> None:
     session.run("python", "benchmarks/taken_out.py", *session.posargs)
 
 
-#: Clients that others wrote: the script that uses one, its venue, and what it needs.
+#: Clients that others wrote: the script that uses one, its venue, options of the judge, and what it needs.
 FOREIGN = {
-    "binance-ccxt": ("binance_ccxt.py", "binance", ("ccxt>=4.5",)),
-    "binance-sdk-spot": ("binance_sdk.py", "binance", ("binance-sdk-spot>=13.0",)),
+    "binance-ccxt": ("binance_ccxt.py", "binance", (), ("ccxt>=4.5",)),
+    "binance-sdk-spot": ("binance_sdk.py", "binance", (), ("binance-sdk-spot>=13.0",)),
+    "upbit-ccxt": ("korean_ccxt.py", "upbit", (), ("ccxt>=4.5",)),
+    "bithumb-ccxt": ("korean_ccxt.py", "bithumb", (), ("ccxt>=4.5",)),
+    "upbit-pyupbit": ("upbit_pyupbit.py", "upbit", ("--tls",), ("pyupbit>=0.2.34", "setuptools")),
 }
 
 
@@ -109,12 +112,12 @@ def foreign(session: nox.Session) -> None:
     """Let clients that others wrote talk to the simulated venues: nox -s foreign [-- NAME ...]."""
     session.install(".", *PLUGINS)
     for name in session.posargs or FOREIGN:
-        script, venue, needs = FOREIGN[name]
+        script, venue, options, needs = FOREIGN[name]
         folder = Path(session.create_tmp()) / name
         session.run("python", "-m", "venv", str(folder), silent=True)
         python = str(folder / "bin" / "python")
         session.run(python, "-m", "pip", "install", "--quiet", *needs, external=True)
-        session.run("python", "foreign/judge.py", python, f"foreign/{script}", venue)
+        session.run("python", "foreign/judge.py", python, f"foreign/{script}", venue, *options)
 
 
 @nox.session

@@ -111,6 +111,22 @@ def test_strangers_come_to_an_order_that_rests_at_its_price() -> None:
     assert shown(at) == (levels((97, 1)), levels((99, 2.5)))
 
 
+def test_a_stranger_takes_at_the_best_price_strangers_first() -> None:
+    at = venue()
+    at.show("BTCUSDT", levels((98, 1)), levels((100, 1), (101, 5)))
+    order = at.place("ann", terms(Side.SELL, 100, 2))
+    trades: list[object] = []
+    at.listen(trades.append)
+
+    at.strike("BTCUSDT", Side.BUY, D("1.5"))
+
+    assert (order.filled, order.is_open) == (D("0.5"), True)
+    assert [one.quantity for one in trades if isinstance(one, Traded)] == [1, D("0.5")]
+    at.strike("BTCUSDT", Side.BUY, D(9))
+    assert order.state is OrderState.FILLED
+    assert shown(at)[1] == levels((101, 5))
+
+
 def test_post_only_never_takes() -> None:
     at = venue()
     at.show("BTCUSDT", levels((98, 1)), levels((99, 1)))
@@ -209,8 +225,11 @@ ORDERS = st.builds(
 )
 
 
+STRIKES = st.tuples(st.sampled_from(Side), SIZES)
+
+
 @pytest.mark.parametrize("fee_in", FeeIn)
-@given(steps=st.lists(st.one_of(BOOKS, st.tuples(st.sampled_from(["ann", "bob"]), ORDERS), st.integers(0, 9))))
+@given(steps=st.lists(st.one_of(BOOKS, st.tuples(st.sampled_from(["ann", "bob"]), ORDERS), st.integers(0, 9), STRIKES)))
 def test_money_is_moved_and_never_made(fee_in: FeeIn, steps: list[Any]) -> None:
     at = venue(attrs.evolve(RULES, min_value=D(0), maker_fee=D("-0.0001"), fee_in=fee_in))
     books: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}
@@ -228,6 +247,8 @@ def test_money_is_moved_and_never_made(fee_in: FeeIn, steps: list[Any]) -> None:
                         at.cancel(orders[step])
                 case (str() as name, OrderTerms() as asked):
                     orders.append(at.place(name, asked))
+                case (Side() as side, quantity):
+                    at.strike("BTCUSDT", side, quantity)
                 case (bids, asks):
                     crossed = bids and asks and max(bids) >= min(asks)
                     at.show("BTCUSDT", list(bids.items()), [] if crossed else list(asks.items()))

@@ -19,7 +19,7 @@ Levels = Sequence[tuple[Decimal, Decimal]]
 class Match:
     """A taker met what was shown. ``maker`` is the order that rested there; ``None``: a stranger's.
 
-    ``taker`` is ``None`` where strangers came to an order that rested.
+    ``taker`` is ``None`` where a stranger came.
     """
 
     price: Decimal
@@ -74,6 +74,23 @@ class Book:
         for side in Side:
             for order in list(self._resting[side]):
                 self._meet_strangers(order, outcome)
+        return self._done(outcome)
+
+    def strike(self, side: Side, quantity: Decimal) -> Outcome:
+        """Let a stranger take at the best price: what strangers show there, then what rests there."""
+        outcome = Outcome()
+        against = _other(side)
+        price = self.best(against)
+        if price is not None:
+            there = self._strangers[against].get(price, ZERO)
+            if there:
+                self._match(Match(price, min(quantity, there), side, None, None), outcome)
+            quantity -= min(quantity, there)
+            for maker in [one for one in self._resting[against] if one.terms.price == price]:
+                if quantity:
+                    taken = min(quantity, maker.rest)
+                    quantity -= taken
+                    self._match(Match(price, taken, side, None, maker), outcome)
         return self._done(outcome)
 
     def place(self, order: VenueOrder) -> Outcome:
@@ -141,7 +158,7 @@ class Book:
             if order is not None:
                 order.filled += match.quantity
                 order.value += match.quantity * match.price
-        if match.taker is not None and match.maker is None:
+        if match.maker is None:
             self._reduce(_other(match.side), match.price, match.quantity)
         if match.maker is not None and match.maker.is_sated:
             self._resting[match.maker.terms.side].remove(match.maker)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Protocol
 
 import attrs
 import trio
@@ -13,20 +14,61 @@ import trio
 from trioarb_sim.account import Key
 from trioarb_sim.binance.app import HOSTS, BinanceApp
 from trioarb_sim.faults import Fault, Faults
-from trioarb_sim.market import FeeIn, MarketRules
-from trioarb_sim.server import serve
+from trioarb_sim.listing import KRW_A_DOLLAR, PRICES, binance_markets, owned_at, upbit_markets
+from trioarb_sim.market import MarketRules
+from trioarb_sim.server import App, serve
 from trioarb_sim.strangers import Wandering, show_strangers
 from trioarb_sim.tls import Authority
+from trioarb_sim.upbit.app import UpbitApp
+from trioarb_sim.upbit.dialect import BITHUMB, UPBIT, Dialect
 from trioarb_sim.venue import Venue
 
 __all__ = ["VENUES", "Simulator", "open_simulator"]
 
 _HOUR_MS = 3_600_000
-_PRICES = {"BTC": "60000", "ETH": "3000", "SOL": "150", "XRP": "0.5", "DOGE": "0.12", "ADA": "0.4", "TRX": "0.15"}
-_TICKS = {"BTC": "0.01", "ETH": "0.01", "SOL": "0.01", "XRP": "0.0001", "DOGE": "0.00001"}
-_LOTS = {"BTC": "0.00001", "ETH": "0.0001", "SOL": "0.001", "XRP": "1", "DOGE": "1"}
-_OWNED = {"USDT": Decimal(100_000), "KRW": Decimal(100_000_000)}
-_OWNED_VALUE = Decimal(50_000)
+
+
+class _Running(App, Protocol):
+    """An app with something to do besides answering."""
+
+    @property
+    def violations(self) -> Mapping[str, int]: ...
+
+    async def run(self) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class _Kind:
+    """A venue that can be simulated. ``hosts``: under which names clients know it."""
+
+    hosts: tuple[str, ...]
+    markets: Callable[[], list[MarketRules]]
+    app: Callable[[Venue, Faults, Callable[[], int], int | None], _Running]
+    ids_for_ever: bool
+
+
+def _upbit(dialect: Dialect) -> _Kind:
+    return _Kind(
+        hosts=dialect.hosts,
+        markets=lambda: upbit_markets(dialect),
+        app=lambda venue, faults, now_ms, _: UpbitApp(venue, faults, dialect, now_ms=now_ms),
+        ids_for_ever=True,
+    )
+
+
+#: By name.
+VENUES: Mapping[str, _Kind] = {
+    "binance": _Kind(
+        hosts=HOSTS,
+        markets=binance_markets,
+        app=lambda venue, faults, now_ms, weight: BinanceApp(
+            venue, faults, now_ms=now_ms, weight_limit=6000 if weight is None else weight
+        ),
+        ids_for_ever=False,
+    ),
+    "upbit": _upbit(UPBIT),
+    "bithumb": _upbit(BITHUMB),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -57,30 +99,6 @@ class Simulator:
         return f"{'wss' if self.authority else 'ws'}://{self.host}"
 
 
-def binance_markets() -> list[MarketRules]:
-    """Return some markets of Binance, as they are listed there."""
-    return [
-        MarketRules(
-            name=f"{base}USDT",
-            base=base,
-            quote="USDT",
-            ticks=((Decimal(0), Decimal(_TICKS.get(base, "0.0001"))),),
-            lot=Decimal(_LOTS.get(base, "0.1")),
-            min_quantity=Decimal(_LOTS.get(base, "0.1")),
-            min_value=Decimal(5),
-            maker_fee=Decimal("0.001"),
-            taker_fee=Decimal("0.001"),
-            fee_in=FeeIn.RECEIVED,
-            volume=Decimal(1_000_000) / Decimal(price),
-        )
-        for base, price in _PRICES.items()
-    ]
-
-
-#: By name: its markets, and the names under which clients know it.
-VENUES: Mapping[str, tuple[Callable[[], list[MarketRules]], Sequence[str]]] = {"binance": (binance_markets, HOSTS)}
-
-
 @asynccontextmanager
 async def open_simulator(
     name: str,
@@ -94,33 +112,33 @@ async def open_simulator(
     wandering: Wandering | None = None,
     faults: Mapping[Fault, int] | None = None,
     every_seconds: float = 0.2,
-    weight_limit: int = 6000,
+    weight_limit: int | None = None,
 ) -> AsyncIterator[Simulator]:
     """Run a simulated venue; everything of it ends with the context.
 
     ``wandering``: what strangers show; ``None``: prices of their own with that ``seed``. ``every_seconds`` 0: nothing,
-    a test shows what it wants.
+    a test shows what it wants. ``weight_limit``: another one than the venue's own, where it has weights.
 
     Raises:
         KeyError: there is no venue of this name.
         OSError: the port is taken.
     """
-    make_markets, hosts = VENUES[name]
-    rules = list(markets) if markets is not None else make_markets()
+    kind = VENUES[name]
+    rules = list(markets) if markets is not None else kind.markets()
     switched = Faults.of(faults or {})
 
     def now_ms() -> int:
         ahead = _HOUR_MS if switched.happens(Fault.SKEWED_CLOCK) else 0
         return time.time_ns() // 1_000_000 + ahead
 
-    venue = Venue(rules, now_ms=now_ms)
+    venue = Venue(rules, now_ms=now_ms, ids_for_ever=kind.ids_for_ever)
     key = key or Key(api_key=f"{name}-key", secret=f"{name}-secret")
-    venue.add_account("main", owned if owned is not None else _owned(rules), [key])
-    app = BinanceApp(venue, switched, now_ms=now_ms, weight_limit=weight_limit)
+    venue.add_account("main", owned if owned is not None else owned_at(rules), [key])
+    app = kind.app(venue, switched, now_ms, weight_limit)
     authority = Authority() if tls else None
-    prices = wandering or Wandering(prices={base: Decimal(price) for base, price in _PRICES.items()}, seed=seed)
+    prices = wandering or Wandering(prices={**PRICES, "USDT": Decimal(1)}, of_quote={"KRW": KRW_A_DOLLAR}, seed=seed)
     async with trio.open_nursery() as nursery:
-        context = authority.server(*hosts) if authority is not None else None
+        context = authority.server(*kind.hosts) if authority is not None else None
 
         async def listen(*, task_status: trio.TaskStatus[int]) -> None:
             await serve(app, port=port, tls=context, task_status=task_status)
@@ -141,15 +159,6 @@ async def open_simulator(
             faults=switched,
             key=key,
             authority=authority,
-            violations=app.api.violations,
+            violations=app.violations,
         )
         nursery.cancel_scope.cancel()
-
-
-def _owned(rules: Sequence[MarketRules]) -> dict[str, Decimal]:
-    """Return what an account owns to begin with: some of everything."""
-    owned = {one.quote: _OWNED.get(one.quote, Decimal(10)) for one in rules}
-    for one in rules:
-        price = Decimal(_PRICES.get(one.base, "1"))
-        owned.setdefault(one.base, (_OWNED_VALUE / price).quantize(Decimal("0.01")))
-    return owned

@@ -1,4 +1,4 @@
-"""What strangers show on a market: a price that wanders, with levels around it, the same in every process."""
+"""What strangers show and trade on a market: a price that wanders, with levels around it, the same in every process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from random import Random
 import attrs
 import trio
 
+from trioarb.api import Side
 from trioarb_sim.market import MarketRules
 from trioarb_sim.venue import Venue
 
@@ -23,12 +24,14 @@ Level = tuple[Decimal, Decimal]
 class Wandering:
     """How prices wander. All is a function of time, seed and names, so two venues agree without talking.
 
-    ``prices``: the middle around which a base asset wanders, by name, in quote asset. ``swing_bps``: how far, all
+    ``prices``: the middle around which a base asset wanders, by name, in dollars; ``of_quote``: what a dollar is in a
+    quote asset, 1 where nothing is said. ``swing_bps``: how far, all
     venues together; ``basis_bps``: how far one venue from the others. ``spread_bps`` is the distance of best bid and
-    ask, ``step_bps`` that of levels, ``size_value`` what a level is worth in quote asset.
+    ask, ``step_bps`` that of levels, ``size_value`` what a level is worth in dollars.
     """
 
     prices: Mapping[str, Decimal]
+    of_quote: Mapping[str, Decimal] = attrs.field(factory=dict)
     seed: int = 0
     swing_bps: float = 60
     basis_bps: float = 20
@@ -41,20 +44,29 @@ class Wandering:
         """Return bids and asks, best first, at a time."""
         common = _wave(f"{self.seed}/{rules.base}", seconds, 600) * self.swing_bps
         own = _wave(f"{self.seed}/{venue}/{rules.base}", seconds, 40) * self.basis_bps
-        middle = float(self.prices[rules.base]) * (1 + (common + own) / 10_000)
+        dollar = self.of_quote.get(rules.quote, Decimal(1))
+        middle = float(self.prices[rules.base] * dollar) * (1 + (common + own) / 10_000)
         bids, asks = list[Level](), list[Level]()
         for number in range(self.levels):
             away = (self.spread_bps / 2 + number * self.step_bps) / 10_000
             size = 0.5 + (1 + _wave(f"{self.seed}/{venue}/{rules.name}/{number}", seconds, 15)) / 2
             for side, price in ((bids, middle * (1 - away)), (asks, middle * (1 + away))):
                 at = _round(Decimal(repr(price)), rules.tick_at(Decimal(repr(price))))
-                quantity = _round(self.size_value * Decimal(repr(size)) / at, rules.lot)
+                quantity = _round(self.size_value * dollar * Decimal(repr(size)) / at, rules.lot)
                 if quantity > 0 and (not side or side[-1][0] != at):
                     side.append((at, quantity))
         if bids and asks and bids[0][0] >= asks[0][0]:  # a tick that is wider than the spread
             tick = rules.tick_at(asks[0][0])
             asks = [(price + tick + bids[0][0] - asks[0][0], size) for price, size in asks]
         return bids, asks
+
+    def trade(self, venue: str, rules: MarketRules, seconds: float) -> tuple[Side, Decimal]:
+        """Return what a stranger trades at a time: on which side, and how much; 0: nothing."""
+        mood = _wave(f"{self.seed}/{venue}/{rules.name}/trades", seconds, 8)
+        dollars = self.size_value * Decimal(repr(max(0.0, abs(mood) - 0.5)))
+        price = self.prices[rules.base] * self.of_quote.get(rules.quote, Decimal(1))
+        quantity = _round(dollars * self.of_quote.get(rules.quote, Decimal(1)) / price, rules.lot)
+        return (Side.BUY if mood > 0 else Side.SELL), quantity
 
 
 async def show_strangers(
@@ -66,7 +78,11 @@ async def show_strangers(
     while True:
         seconds = start_seconds + trio.current_time() - started
         for market in names:
-            venue.show(market, *wandering.book(name, venue.rules(market), seconds))
+            rules = venue.rules(market)
+            venue.show(market, *wandering.book(name, rules, seconds))
+            side, quantity = wandering.trade(name, rules, seconds)
+            if quantity > 0:
+                venue.strike(market, side, quantity)
         await trio.sleep(every_seconds)
 
 

@@ -162,6 +162,11 @@ class Venue:
         found = self._markets[market]
         self._settle(found, found.book.show(bids, asks))
 
+    def strike(self, market: str, side: Side, quantity: Decimal) -> None:
+        """Let a stranger buy or sell at the best price; orders that rest there fill after strangers' own."""
+        found = self._markets[market]
+        self._settle(found, found.book.strike(side, quantity))
+
     # Orders
 
     def place(self, account: str, terms: OrderTerms) -> VenueOrder:
@@ -193,6 +198,18 @@ class Venue:
             self._by_client_id[account, terms.client_id] = order
         self._tell_order(order, OrderState.OPEN, None, ZERO)
         self._settle(market, outcome, {account: {asset}})
+        return order
+
+    def take_and_cancel(self, account: str, terms: OrderTerms) -> VenueOrder:
+        """Take a post-only order that would take, as some venues do, and end it at once."""
+        now = self._now_ms()
+        order = VenueOrder(order_id=next(self._order_ids), account=account, terms=terms, created_ms=now, updated_ms=now)
+        self._orders[order.order_id] = order
+        if terms.client_id:
+            self._by_client_id[account, terms.client_id] = order
+        self._tell_order(order, OrderState.OPEN, None, ZERO)
+        why = Refusal.WOULD_TAKE.value
+        self._settle(self._markets[terms.market], Outcome(ended=[(order, OrderState.CANCELLED, why)]))
         return order
 
     def cancel(self, order: VenueOrder) -> None:

@@ -41,6 +41,10 @@ class BinanceApp:
         self._apis: dict[Socket, SocketApi] = {}
         self._connects: dict[str, deque[float]] = {}
 
+    @property
+    def violations(self) -> dict[str, int]:
+        return self.api.violations
+
     async def answer(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a REST request."""
         if self._faults.happens(Fault.SLOW):

@@ -1,0 +1,1 @@
+"""Upbit, and Bithumb, whose protocol is its sibling."""
