@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import trio
-from json_server import json_server
+from rest_server import Asked, http, rest_server
 from venue_server import venue_server
 from websockets.trio.server import ServerConnection
 
@@ -22,16 +22,18 @@ from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 NAMES = ["KRW-BTC", *(f"KRW-C{number}" for number in range(120)), "BTC-XRP"]
 
 
-def answer(method: str, target: str) -> tuple[int, object]:
+async def answer(asked: Asked) -> bytes:
     """Answer as Bithumb would of a venue with 122 markets."""
+    return http(200, json.dumps(body_of(asked.target)).encode())
+
+
+def body_of(target: str) -> object:
     asked = urlsplit(target)
     if asked.path == "/v1/market/all":
-        return 200, [
-            {"market": name, "korean_name": name, "english_name": name, "market_warning": "NONE"} for name in NAMES
-        ]
+        return [{"market": name, "korean_name": name, "english_name": name, "market_warning": "NONE"} for name in NAMES]
     if asked.path == "/v1/ticker":
         (names,) = parse_qs(asked.query)["markets"]
-        return 200, [
+        return [
             {
                 "market": name,
                 "trade_price": 100,
@@ -41,7 +43,7 @@ def answer(method: str, target: str) -> tuple[int, object]:
             }
             for name in names.split(",")
         ]
-    return 404, {"error": {"name": 404, "message": "no such path"}}
+    raise AssertionError(f"{target} is asked for")
 
 
 @attrs.define
@@ -60,7 +62,7 @@ async def show_book(connection: ServerConnection, message: str | bytes) -> None:
 
 
 async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
-    async with venue_server(show_book) as stream, json_server(answer) as rest:
+    async with venue_server(show_book) as stream, rest_server(answer) as rest:
         (spec,) = plugin.trioarb_market_data()
         settings = MarketSettings(url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5)) as feed:
@@ -79,11 +81,11 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
         assert sink.quotes[0][:4] == (100.0, 2.0, 101.0, 1.0)
         (asked,) = stream.messages()
         assert json.loads(asked)[1] == {"type": "orderbook", "codes": ["KRW-BTC"]}
-        assert [target.partition("?")[0] for _, target in rest.asked] == ["/v1/market/all", "/v1/ticker", "/v1/ticker"]
+        assert [one.target.partition("?")[0] for one in rest.asked] == ["/v1/market/all", "/v1/ticker", "/v1/ticker"]
 
 
 async def test_the_source_lists_all_markets() -> None:
-    async with json_server(answer) as rest:
+    async with rest_server(answer) as rest:
         (spec,) = plugin.trioarb_symbol_sources()
         async with spec.open(ConnectionSettings(url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from json_server import JsonServer, json_server
+from rest_server import Asked, RestServer, http, rest_server
 from venue_server import VenueServer, venue_server
 from websockets.trio.server import ServerConnection
 
@@ -42,15 +42,15 @@ PRICES = [
 ]
 
 
-def answer(method: str, target: str) -> tuple[int, object]:
+async def answer(asked: Asked) -> bytes:
     """Answer as Upbit would of a venue with two markets."""
-    path = target.partition("?")[0]
+    path = asked.target.partition("?")[0]
     known: dict[str, object] = {
         "/v1/market/all": MARKETS,
         "/v1/ticker/all": PRICES,
         "/v1/orderbook/instruments": [{"market": "KRW-BTC", "quote_currency": "KRW", "tick_size": "500"}],
     }
-    return (200, known[path]) if path in known else (404, {"error": {"name": "not_found", "message": path}})
+    return http(200, json.dumps(known[path]).encode())
 
 
 def frame(market: str, bid: float, ask: float, **changes: object) -> bytes:
@@ -91,9 +91,9 @@ async def show_books(connection: ServerConnection, message: str | bytes) -> None
 @asynccontextmanager
 async def running(
     respond: Callable[[ServerConnection, str | bytes], Any] = show_books, silent_seconds: Decimal = Decimal(60)
-) -> AsyncIterator[tuple[Feed, VenueServer, JsonServer, dict[str, Shown]]]:
+) -> AsyncIterator[tuple[Feed, VenueServer, RestServer, dict[str, Shown]]]:
     """Run a feed of both markets against a venue that answers subscriptions as told."""
-    async with venue_server(respond) as stream, json_server(answer) as rest:
+    async with venue_server(respond) as stream, rest_server(answer) as rest:
         settings = MarketSettings(url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
         (spec,) = plugin.trioarb_market_data()
         sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
@@ -133,12 +133,12 @@ async def test_markets_come_with_volumes_steps_and_least_orders() -> None:
         assert won.tick_at(Decimal(90_000_000)) == Decimal(500)
         assert won.min_notional == Decimal(5000)
         assert feed.rules("ETHKRW") is None
-        assert rest.asked == [
+        assert [(one.method, one.target) for one in rest.asked] == [
             ("GET", "/v1/market/all?is_details=true"),
             ("GET", "/v1/ticker/all?quote_currencies=KRW%2CBTC%2CUSDT"),
             ("GET", "/v1/orderbook/instruments?markets=KRW-BTC%2CBTC-XRP"),
         ]
-        assert "origin" not in rest.headers
+        assert all("origin" not in {name.lower() for name in one.headers} for one in rest.asked)
         assert all("Origin" not in request.headers for request in stream.requests)
 
 
@@ -218,7 +218,7 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
         await connection.send('{"error":{"name":"NO_CODES","message":"there are none"}}')
 
     (spec,) = plugin.trioarb_market_data()
-    async with venue_server(refuse) as stream, json_server(answer) as rest:
+    async with venue_server(refuse) as stream, rest_server(answer) as rest:
         settings = MarketSettings(url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="upbit", seed=1)) as feed:
             assert isinstance(feed, Feed)
@@ -227,7 +227,7 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
 
 
 async def test_the_source_lists_all_markets() -> None:
-    async with json_server(answer) as rest:
+    async with rest_server(answer) as rest:
         (spec,) = plugin.trioarb_symbol_sources()
         async with spec.open(ConnectionSettings(url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)
@@ -237,7 +237,11 @@ async def test_the_source_lists_all_markets() -> None:
 async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_was_asked() -> None:
     (spec,) = plugin.trioarb_market_data()
     context = MarketContext(venue="upbit", seed=1)
-    async with json_server(lambda method, target: (429, {"error": {"name": "too_many_requests"}})) as rest:
+
+    async def refuse(asked: Asked) -> bytes:
+        return http(429, b'{"error":{"name":"too_many_requests"}}')
+
+    async with rest_server(refuse) as rest:
         with pytest.raises(VenueError, match="the markets: too_many_requests"):
             async with spec.open(MarketSettings(url=rest.url), context):
                 pass
@@ -277,7 +281,7 @@ BUY = Order(
 
 async def test_nothing_that_changes_something_can_be_sent() -> None:
     async with (
-        json_server(answer) as rest,
+        rest_server(answer) as rest,
         open_client(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS) as client,
     ):
         with pytest.raises(NotSent, match="may only read"):
@@ -310,7 +314,7 @@ def venue_in_a_thread(bid: float) -> Iterator[tuple[str, str]]:
             await trio.sleep(0.02)
 
     async def serve() -> None:
-        async with venue_server(show) as stream, json_server(answer) as rest:
+        async with venue_server(show) as stream, rest_server(answer) as rest:
             found.append((rest.url, stream.url))
             is_up.set()
             await trio.to_thread.run_sync(is_over.wait, abandon_on_cancel=True)
