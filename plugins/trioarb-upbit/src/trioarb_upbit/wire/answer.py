@@ -23,6 +23,7 @@ __all__ = [
     "acknowledgement",
     "cancelled",
     "instruments",
+    "listed_orders",
     "order_report",
     "order_updates",
     "ticks",
@@ -91,15 +92,16 @@ def order_report(response: Response, ids: ClientIds, client_order_id: str) -> Or
     return told_of(UpbitOrder, response, ids, client_order_id)
 
 
+def listed_orders(response: Response) -> tuple[RestOrder, ...]:
+    """Return a list of orders as they are, without their trades."""
+    return decode_answer(tuple[UpbitOrder, ...], response, "the orders")  # type: ignore[valid-type]
+
+
 def order_updates(response: Response, ids: ClientIds) -> tuple[OrderUpdate, ...]:
     """Return a list of orders, without their fills."""
-    return tuple(update_of(one, ids) for one in _orders(response))
+    return tuple(update_of(one, ids) for one in listed_orders(response))
 
 
 def venue_orders(response: Response, ids: ClientIds, venue: str) -> tuple[VenueOrder, ...]:
     """Return a list of orders as the venue remembers them."""
-    return tuple(venue_order_of(one, ids, venue) for one in _orders(response))
-
-
-def _orders(response: Response) -> tuple[RestOrder, ...]:
-    return decode_answer(tuple[UpbitOrder, ...], response, "the orders")  # type: ignore[valid-type]
+    return tuple(venue_order_of(one, ids, venue) for one in listed_orders(response))
