@@ -77,6 +77,7 @@ def session_of(server: VenueServer | Endpoint, owner: Owner, **settings: Any) ->
             "keys": {"a": None},
             "subscribe": lambda keys: [f"subscribe {' '.join(map(str, keys))}"],
             "backoff": QUICK,
+            "linger_seconds": 0.02,
             **settings,
         },
     )
@@ -493,6 +494,20 @@ async def test_a_line_by_which_nothing_comes_is_given_up() -> None:
         await until(lambda: len(server.connected) == 2)
 
     assert f"nothing came from localhost:{server.port} for 0.1 s" in owner.reasons[0]
+
+
+async def test_a_venue_that_reads_nothing_is_given_up_though_a_message_is_under_way() -> None:
+    owner = Owner()
+    async with venue_server() as server:
+        session = session_of(server, owner, idle_seconds=0.3, heartbeat=Heartbeat(ping_seconds=0.1))
+        async with running(session):
+            server.open[0].pause_reading()
+            await session.send("what it reads last")
+            with pytest.raises(VenueError, match="ended while a message was sent"):
+                await session.send(b"x" * 100_000_000)
+            await until(lambda: len(server.connected) == 2)
+
+    assert owner.kinds == ["connected", "disconnected", "connected"]
 
 
 async def test_answers_to_pings_are_a_sign_of_life() -> None:

@@ -7,6 +7,7 @@ from trioarb.errors import WireError
 from trioarb.venue.backoff import Backoff
 from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
+from trioarb.venue.calls import Calls
 from trioarb.venue.clock import ClockRules, VenueClock
 from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.failure import NotSent, RequestFailed
@@ -30,6 +31,7 @@ __all__ = [
     "Backoff",
     "BookOutcome",
     "BookRule",
+    "Calls",
     "Change",
     "ClockRules",
     "Closed",

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from math import inf
 from typing import cast
 
 import trio
@@ -15,6 +16,7 @@ from websockets.frames import Close
 
 from trioarb.errors import MissingPackage, VenueError, clean, cut, describe
 from trioarb.venue.endpoint import Endpoint
+from trioarb.venue.failure import NotSent
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.pace import Pace
 from trioarb.venue.pump import PIECES_AT_MOST, Connect, Pump
@@ -51,6 +53,7 @@ class Connection:
         self._failure: Exception | None = None
         self._scope = trio.CancelScope()
         self._left = trio.Event()
+        self._leave_at = inf
         #: When the handshake was done, by Trio's clock; `None`: it wasn't.
         self.opened_at: float | None = None
         self.ended = trio.Event()
@@ -98,23 +101,29 @@ class Connection:
             raise self._failure
         tell()
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: str | bytes, *, patience: float = inf) -> None:
         """Send a message at the connection's pace; text as text, bytes as a binary frame.
 
         Raises:
-            VenueError: the connection has ended. Whether the venue has got the message is unknown.
+            NotSent: the connection had ended, or its pace would have had it wait for longer than ``patience`` seconds.
+            VenueError: the connection ended while it was sent. Whether the venue has got the message is unknown.
         """
-        await self._pace.wait()
+        host = self._endpoint.host
+        with trio.move_on_after(patience) as waiting:
+            await self._pace.wait()
+        if waiting.cancelled_caught:
+            raise NotSent(f"{host}: no message could be sent within {patience:g} s, as its limit of messages was used")
+        if self._socket is None:
+            raise NotSent(f"{host}: no message can be sent, {self.why or 'it is not connected'}")
         try:
-            if self._socket is None:
-                raise VenueError(f"{self._endpoint.host}: no message can be sent, {self.why or 'it is not connected'}")
             await self._socket.send(message)
         except ConnectionClosed:
-            raise VenueError(f"{self._endpoint.host}: the connection ended while a message was sent") from None
+            raise VenueError(f"{host}: the connection ended while a message was sent") from None
 
-    def leave(self, why: str) -> None:
-        """Say farewell and read on until the other side has answered, no longer than ``close_seconds``."""
+    def leave(self, why: str, *, after_seconds: float) -> None:
+        """Read on for a while, then say farewell, and have it answered, in no more than ``close_seconds``."""
         self.why = self.why or why
+        self._leave_at = trio.current_time() + after_seconds
         self._left.set()
 
     def cut(self, why: str) -> None:
@@ -204,6 +213,7 @@ class Connection:
 
     async def _leave(self, socket: Pump) -> None:
         await self._left.wait()
+        await trio.sleep_until(self._leave_at)
         self._expect_the_end()
         await socket.aclose()
 

@@ -13,6 +13,7 @@ import trio
 from trioarb.errors import VenueError
 from trioarb.venue.backoff import Backoff
 from trioarb.venue.endpoint import Endpoint
+from trioarb.venue.failure import NotSent
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.pace import Pace
 from trioarb.venue.silence import Key, Silence
@@ -76,6 +77,7 @@ class WebSocketSession:
         lifetime_seconds: so old a connection gets at most, before another takes over.
         overlap_seconds: for so long both deliver at most, until the new one has delivered something of each key that
             may not be silent for ever. Where there is no such key, for just so long.
+        linger_seconds: for so long the old one is read on after that, as answers may be on their way to it.
         backoff: how long to wait between connections.
         sends: the pace of messages of one connection. Answers to pings count at most venues and are not held back:
             leave some of the limit.
@@ -96,6 +98,7 @@ class WebSocketSession:
     idle_seconds: float | None = 60.0
     lifetime_seconds: float | None = None
     overlap_seconds: float = 5.0
+    linger_seconds: float = 0.5
     backoff: Backoff = attrs.field(factory=Backoff)
     sends: Callable[[], Pace] = Pace
     connects: Pace = attrs.field(factory=Pace)
@@ -144,15 +147,16 @@ class WebSocketSession:
         if refused is not None:
             raise VenueError(refused)
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: str | bytes, *, patience: float = inf) -> None:
         """Send a message by the connection of the moment, at its pace.
 
         Raises:
-            VenueError: there is none, or it ended meanwhile; then it is unknown whether the venue has got the message.
+            NotSent: there is none, or its pace would have had it wait for longer than ``patience`` seconds.
+            VenueError: it ended meanwhile. Whether the venue has got the message is unknown.
         """
         if self._current is None:
-            raise VenueError(f"{self.endpoint.host}: no message can be sent while it is not connected")
-        await self._current.connection.send(message)
+            raise NotSent(f"{self.endpoint.host}: no message can be sent while it is not connected")
+        await self._current.connection.send(message, patience=patience)
 
     def renew(self) -> None:
         """Have another connection take over, as after a notice that this one will be shut down."""
@@ -232,7 +236,7 @@ class WebSocketSession:
                 waiting.cancel_scope.cancel()
             if other is not None and self._current is line and not other.connection.ended.is_set():
                 self._current = other
-                line.connection.leave("another connection took over")
+                line.connection.leave("another connection took over", after_seconds=self.linger_seconds)
                 return other
             asked_for_seconds = 0.0
             if other is not None:
