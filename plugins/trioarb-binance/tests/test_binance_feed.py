@@ -20,6 +20,7 @@ from trioarb.api import (
     MarketContext,
     MarketDataError,
     MarketDataSpec,
+    OrderRejected,
     SymbolSourceSpec,
     UniverseError,
     VenueError,
@@ -32,6 +33,8 @@ from trioarb_binance.dialect import SPOT, USDM, Dialect
 from trioarb_binance.feed import BinanceFeed
 from trioarb_binance.settings import BinanceMarketSettings, market_warnings
 from trioarb_binance.source import BinanceSource
+from trioarb_binance.wire import spot
+from trioarb_binance.wire.limits import LimitKind, VenueLimit
 
 QUICK = Backoff(first_seconds=0.02, longest_seconds=0.1)
 SYMBOL: dict[str, Any] = {
@@ -158,7 +161,7 @@ async def test_what_is_traded_is_known_by_two_requests() -> None:
     assert list(listed.markets) == ["BTCUSDT", "ETHUSDT"]
     assert listed.markets["BTCUSDT"].listing.volume_24h_quote == 100.5
     assert listed.markets["ETHUSDT"].listing.volume_24h_quote is None
-    assert listed.snapshots_a_minute == 60  # half of 6,000, of weight 50 each
+    assert listed.limits == (VenueLimit(kind=LimitKind.WEIGHT, seconds=60, count=6_000),)
     assert [one.symbol for one in await BinanceSource(SPOT, ask).listings()] == ["BTCUSDT", "ETHUSDT"]
     usdm = Answers(
         {
@@ -168,7 +171,7 @@ async def test_what_is_traded_is_known_by_two_requests() -> None:
     )
     contracts = await USDM.listed(usdm)
     assert contracts.markets["BTCUSDT"].listing.volume_24h_quote == 7
-    assert contracts.snapshots_a_minute == 30  # half of 1,200 where nothing is said, of weight 20 each
+    assert contracts.limits == ()
 
 
 async def test_a_source_that_gets_no_answer_says_so() -> None:
@@ -415,7 +418,7 @@ def reply(status: int, body: bytes, **headers: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-READ = Request(method="GET", path="/api/v3/time", query="a=b", is_read=True)
+READ = spot.ticker_24h("BTCUSDT")
 
 
 async def test_a_read_is_tried_again() -> None:
@@ -425,7 +428,7 @@ async def test_a_read_is_tried_again() -> None:
     assert answer.body == b'{"serverTime":1}'
     assert answer.headers["x-mbx-used-weight-1m"] == "7"
     assert len(asked) == 2
-    assert asked[0].startswith(b"GET /api/v3/time?a=b HTTP/1.1\r\n")
+    assert asked[0].startswith(b"GET /api/v3/ticker/24hr?symbol=BTCUSDT HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
@@ -434,10 +437,11 @@ async def test_a_read_is_tried_again() -> None:
         (reply(400, b'{"code":-1121,"msg":"Invalid symbol."}'), 1),
         (reply(418, b'{"code":-1003,"msg":"banned"}', Retry_After="120"), 1),
         (reply(429, b'{"code":-1003,"msg":"too much"}', Retry_After="120"), 1),
+        (reply(429, b'{"code":-1003,"msg":"too much"}', Retry_After="0"), 3),
         (reply(503, b"no"), 3),
         (b"nonsense\r\n\r\n", 3),
     ],
-    ids=["refused", "banned", "limited for long", "server error", "no HTTP"],
+    ids=["refused", "banned", "limited for long", "limited", "server error", "no HTTP"],
 )
 async def test_what_is_no_answer_is_an_error(one: bytes, tries: int) -> None:
     async with web_server([one]) as (url, asked), open_asking(url) as ask:
@@ -446,18 +450,11 @@ async def test_what_is_no_answer_is_an_error(one: bytes, tries: int) -> None:
     assert len(asked) == tries
 
 
-async def test_what_changes_something_is_sent_once() -> None:
-    async with web_server([reply(503, b"no")]) as (url, asked), open_asking(url) as ask:
-        with pytest.raises(VenueError):
-            await ask(Request(method="POST", path="/api/v3/order", body=b"a=b"))
-    assert len(asked) == 1
-
-
-async def test_an_endless_answer_is_cut() -> None:
-    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + bytes(66 * 2**20)
-    async with web_server([endless]) as (url, _), open_asking(url) as ask:
-        with pytest.raises(VenueError, match="bytes"):
-            await ask(attrs.evolve(READ, is_read=False))
+async def test_what_changes_something_is_never_sent() -> None:
+    async with web_server([reply(200, b"{}")]) as (url, asked), open_asking(url) as ask:
+        with pytest.raises(OrderRejected, match="only read"):
+            await ask(Request(method="POST", path="/api/v3/order", body=b"a=b", group="orders"))
+    assert asked == []
 
 
 # As plugins

@@ -13,7 +13,7 @@ from trioarb_binance.asking import Ask
 from trioarb_binance.wire import spot, usdm
 from trioarb_binance.wire.body import decode, decode_many
 from trioarb_binance.wire.instruments import is_perpetual, listing_of, rules_of, status_of, volumes_of
-from trioarb_binance.wire.limits import LimitKind, limits_of
+from trioarb_binance.wire.limits import VenueLimit, limits_of
 from trioarb_binance.wire.listing_body import (
     ExchangeInfo,
     RateLimit,
@@ -24,11 +24,6 @@ from trioarb_binance.wire.listing_body import (
 )
 
 __all__ = ["SPOT", "USDM", "Dialect", "Listed", "Market"]
-
-#: Of what Binance allows in a minute, so much is for snapshots of books; others at this address need some, too.
-_SHARE = 0.5
-#: Where Binance doesn't say what it allows.
-_WEIGHT_A_MINUTE = 1_200
 
 
 @attrs.frozen(kw_only=True)
@@ -42,10 +37,10 @@ class Market:
 
 @attrs.frozen(kw_only=True)
 class Listed:
-    """Everything that is traded, by symbol; and how many snapshots of books may be asked for in a minute."""
+    """Everything that is traded, by symbol; and what Binance says of its limits."""
 
     markets: Mapping[str, Market]
-    snapshots_a_minute: int
+    limits: tuple[VenueLimit, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -70,17 +65,8 @@ class Dialect:
         """
         symbols, limits = self.read((await ask(self.info())).body)
         volumes = volumes_of(decode_many(Ticker24h, (await ask(self.tickers())).body))
-        weight = self.snapshot("", self.levels).weight
-        allowed = [
-            one.count * 60 // one.seconds
-            for one in limits_of(limits)
-            if one.kind is LimitKind.WEIGHT and one.seconds <= 60
-        ]
         markets = (_market(one, volumes.get(one.symbol)) for one in symbols if _is_traded(one))
-        return Listed(
-            markets={one.listing.symbol: one for one in markets},
-            snapshots_a_minute=max(1, int(min(allowed, default=_WEIGHT_A_MINUTE) * _SHARE) // weight),
-        )
+        return Listed(markets={one.listing.symbol: one for one in markets}, limits=limits_of(limits))
 
 
 def _is_traded(symbol: Symbol | UsdmSymbol) -> bool:

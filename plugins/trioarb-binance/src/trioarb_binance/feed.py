@@ -117,7 +117,6 @@ class BinanceFeed(Feed):
         snapshots = Snapshots(
             self._ask,
             self._dialect,
-            Pace((self._listed.snapshots_a_minute, 60.0)),
             now_ns=self._now_ns,
             backoff=self._backoff,
         )

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from trioarb.api import MarketContext, MarketData, MarketDataError, SourceContext, SymbolSource, VenueError
+from trioarb.venue import Limits
 from trioarb_binance.asking import Ask, open_asking
+from trioarb_binance.budget import limit_rules
 from trioarb_binance.dialect import Dialect
 from trioarb_binance.feed import BinanceFeed
 from trioarb_binance.settings import BinanceMarketSettings, BinanceSourceSettings
@@ -29,6 +31,7 @@ async def open_market(
             listed = await dialect.listed(ask)
         except VenueError as error:
             raise MarketDataError(f"Binance: its symbols aren't known: {error}") from error
+    async with _asking(dialect, settings, Limits("Binance", limit_rules(listed.limits))) as ask:
         yield BinanceFeed(
             dialect,
             listed,
@@ -50,5 +53,8 @@ async def open_source(
         yield BinanceSource(dialect, ask)
 
 
-def _asking(dialect: Dialect, settings: BinanceSourceSettings) -> AbstractAsyncContextManager[Ask]:
-    return open_asking(settings.rest_url or dialect.rest_url, ca_file=settings.ca_file, proxy=settings.proxy)
+def _asking(
+    dialect: Dialect, settings: BinanceSourceSettings, limits: Limits | None = None
+) -> AbstractAsyncContextManager[Ask]:
+    url = settings.rest_url or dialect.rest_url
+    return open_asking(url, ca_file=settings.ca_file, proxy=settings.proxy, limits=limits)

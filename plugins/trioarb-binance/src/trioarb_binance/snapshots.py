@@ -1,4 +1,4 @@
-"""Brings snapshots to books that wait for one, no more often than Binance allows."""
+"""Brings snapshots to books that wait for one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from trioarb.api import QuoteSink, VenueError
-from trioarb.venue import Backoff, BookOutcome, OrderBook, Pace
+from trioarb.venue import Backoff, BookOutcome, OrderBook
 from trioarb_binance.asking import Ask
 from trioarb_binance.dialect import Dialect
 from trioarb_binance.wire.market_message import decode_snapshot
@@ -42,9 +42,9 @@ class Snapshots:
     """
 
     def __init__(
-        self, ask: Ask, dialect: Dialect, pace: Pace, *, now_ns: Callable[[], int], backoff: Backoff | None = None
+        self, ask: Ask, dialect: Dialect, *, now_ns: Callable[[], int], backoff: Backoff | None = None
     ) -> None:
-        self._ask, self._dialect, self._pace, self._now_ns = ask, dialect, pace, now_ns
+        self._ask, self._dialect, self._now_ns = ask, dialect, now_ns
         self._backoff = backoff or Backoff()
         self._send, self._receive = trio.open_memory_channel[Waiting](math.inf)
 
@@ -65,7 +65,6 @@ class Snapshots:
             waiting.is_wanted = False
             if waiting.book.is_valid:
                 continue
-            await self._pace.wait()
             why = await self._bring(waiting)
             if not why:
                 waiting.failures = 0

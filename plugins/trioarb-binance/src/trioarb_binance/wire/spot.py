@@ -130,13 +130,19 @@ def open_orders(stamp: Stamp, native_id: str | None = None) -> Request:
     return signed("GET", "/api/v3/openOrders", {"symbol": native_id}, stamp, weight=6 if native_id else 80)
 
 
-def all_orders(native_id: str, stamp: Stamp, *, start_ms: int | None = None, limit: int | None = None) -> Request:
-    """Return the request for orders of a symbol, whatever became of them, the oldest first; 500 unless ``limit`` (at
-    most 1,000) says otherwise. From ``start_ms`` on, which Binance takes for 24 hours.
+def all_orders(
+    native_id: str,
+    stamp: Stamp,
+    *,
+    start_ms: int | None = None,
+    from_order_id: int | None = None,
+    limit: int | None = None,
+) -> Request:
+    """Return the request for orders of a symbol, whatever became of them, the oldest first: those from ``start_ms`` on,
+    or from an order on; 500 unless ``limit`` (at most 1,000) says otherwise.
     """
-    return signed(
-        "GET", "/api/v3/allOrders", {"symbol": native_id, "startTime": start_ms, "limit": limit}, stamp, weight=20
-    )
+    parameters = {"symbol": native_id, "orderId": from_order_id, "startTime": start_ms, "limit": limit}
+    return signed("GET", "/api/v3/allOrders", parameters, stamp, weight=20)
 
 
 def my_trades(

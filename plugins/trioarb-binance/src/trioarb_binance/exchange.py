@@ -1,0 +1,315 @@
+"""Binance spot as an exchange: orders over the WebSocket API, everything else by REST.
+
+Not registered as a plugin: as long as there is no mode of a campaign that may trade, nothing may send an order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+import trio
+
+from trioarb.api import (
+    Exchange,
+    Instrument,
+    Listing,
+    Offer,
+    Order,
+    OrderReport,
+    OrderSink,
+    OrderUpdate,
+    VenueError,
+    VenueOrder,
+)
+from trioarb.venue import Priority, Request, Response, WireError
+from trioarb_binance.api_session import ApiSession
+from trioarb_binance.venue_clock import VenueClock
+from trioarb_binance.wire import frames, spot
+from trioarb_binance.wire.account_body import Account
+from trioarb_binance.wire.account_message import AccountEvent, ExecutionReport
+from trioarb_binance.wire.body import decode, decode_many
+from trioarb_binance.wire.client_ids import CLIENT_IDS
+from trioarb_binance.wire.failure import Failure, Meaning, failure_of, failure_of_answer
+from trioarb_binance.wire.instruments import fees_of, instrument_of
+from trioarb_binance.wire.listing_body import Commission, ExchangeInfo, Symbol
+from trioarb_binance.wire.order_body import OrderBody, Trade
+from trioarb_binance.wire.reports import needs_trades, order_of, report_of, update_of, update_of_event
+from trioarb_binance.wire.request import ORDERS, WEIGHT
+from trioarb_binance.wire.signer import Signer, Stamp
+
+__all__ = ["BinanceExchange", "Sends"]
+
+_PAGE = 1_000
+#: A request that Binance took waits for its matching engine so long at most.
+_ENGINE_SECONDS = 10.0
+_MOST_REMEMBERED = 100_000
+_NS_IN_MS = 1_000_000
+
+
+class Sends(Protocol):
+    """The kit's client of REST: reads are tried again, what is answered is of a status of 2xx or 4xx."""
+
+    async def send(
+        self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = math.inf
+    ) -> Response: ...
+
+
+class BinanceExchange(Exchange):
+    """One spot account. `hear` and `down` are what its `ApiSession` calls."""
+
+    offers = frozenset({Offer.FOK, Offer.GTC, Offer.POST_ONLY, Offer.MARKET, Offer.MARKET_BY_AMOUNT, Offer.SELF_TRADE})
+    grants_inventory = False
+
+    def __init__(
+        self,
+        venue: str,
+        rest: Sends,
+        signer: Signer,
+        clock: VenueClock,
+        *,
+        recv_window_ms: int = 5_000,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._venue, self._rest, self._signer, self._clock = venue, rest, signer, clock
+        self._window_ms = recv_window_ms
+        self._aliases = dict(aliases or {})
+        self._instruments: dict[str, Instrument] = {}
+        self._by_native: dict[str, Instrument] = {}
+        #: Of orders of this run: which symbol, and when they were sent.
+        self._sent: dict[str, tuple[str, float]] = {}
+        self._opened_at = trio.current_time()
+        self._sinks: list[OrderSink] = []
+        self._cut: trio.Event = trio.Event()
+        self._why = ""
+        self.session: ApiSession | None = None
+        #: Events about orders that could not be understood: each ends `updates`, so that what is missing is asked for.
+        self.refused = 0
+
+    # What its session tells
+
+    def hear(self, event: AccountEvent) -> None:
+        """Take an event of the account."""
+        if not isinstance(event, ExecutionReport):
+            return
+        instrument = self._by_native.get(event.symbol)
+        try:
+            update = update_of_event(event, quote=instrument.quote if instrument else "")
+        except WireError as error:
+            self.refused += 1
+            self.down(str(error))
+            return
+        for sink in tuple(self._sinks):
+            sink(update)
+
+    def down(self, why: str) -> None:
+        """Take note that events are missing from now on."""
+        self._why = why
+        self._cut.set()
+        self._cut = trio.Event()
+
+    # As an exchange
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        info = decode(ExchangeInfo, await self._read(spot.exchange_info()))
+        by_assets = {(self._ours(one.base_asset), self._ours(one.quote_asset)): one for one in info.symbols}
+        found = dict[str, Instrument]()
+        for listing in listings:
+            symbol = by_assets.get((listing.base, listing.venue_quote or listing.quote))
+            if symbol is not None:
+                found[listing.symbol] = await self._instrument(listing, symbol)
+        self._instruments |= found
+        self._by_native |= {one.native_id: one for one in found.values()}
+        return found
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        account = decode(Account, await self._read_signed(lambda stamp: spot.account(stamp, nonzero_only=True)))
+        return {self._ours(asset): amount for asset, amount in account.owned().items()}
+
+    async def place(self, order: Order) -> OrderReport:
+        """As in the contract. Where it could not be sent, it is rejected: nothing of it has left."""
+        assert self.session is not None
+        instrument = self._instruments[order.symbol]
+        client_id = CLIENT_IDS.encode(order.client_order_id)
+        self._remember(order.client_order_id, order.symbol)
+        answer = await self.session.ask(
+            lambda number, stamp: frames.place_order(
+                number, order, native_id=instrument.native_id, client_id=client_id, stamp=stamp
+            ),
+            {ORDERS: 1, WEIGHT: 1},
+            # Nothing here says whether it is an entry: as what may be a hedge, none waits for room.
+            Priority.HEDGE,
+        )
+        if answer.status != 200:
+            failure = failure_of_answer(answer)
+            self._doubt(failure)
+            raise failure.of_order()
+        return report_of(self._result(answer.result), quote=instrument.quote)
+
+    async def cancel(self, client_order_id: str) -> None:
+        assert self.session is not None
+        client_id = CLIENT_IDS.encode(client_order_id)
+        for native_id in self._candidates(client_order_id):
+            answer = await self.session.ask(
+                lambda number, stamp, native_id=native_id: frames.cancel_order(  # type: ignore[misc]
+                    number, native_id, stamp, client_id=client_id
+                ),
+                {WEIGHT: 1},
+                Priority.CANCEL,
+                patience=1.0,
+            )
+            if answer.status == 200:
+                return
+            failure = failure_of_answer(answer)
+            self._doubt(failure)
+            if failure.meaning is not Meaning.NOT_CANCELLED:
+                raise failure.of_request()
+
+    async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
+        wanted = {self._instruments[symbol].native_id for symbol in symbols}
+        one = next(iter(wanted)) if len(wanted) == 1 else None
+        bodies = decode_many(OrderBody, await self._read_signed(lambda stamp: spot.open_orders(stamp, one)))
+        return [update_of(body) for body in bodies if body.symbol in wanted]
+
+    async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        if self.session is None or not self.session.is_up:
+            raise VenueError("Binance: the account's events can't be had now: the WebSocket API is not connected")
+        cut = self._cut
+        self._sinks.append(sink)
+        try:
+            task_status.started()
+            await cut.wait()
+        finally:
+            self._sinks.remove(sink)
+        raise VenueError(f"Binance: the account's events were cut: {self._why}")
+
+    async def order(self, client_order_id: str) -> OrderReport | None:
+        """As in the contract. That there is no such order is believed once it can't arrive any more."""
+        client_id = CLIENT_IDS.encode(client_order_id)
+        for native_id in self._candidates(client_order_id):
+            response = await self._signed(
+                lambda stamp, native_id=native_id: spot.query_order(  # type: ignore[misc]
+                    native_id, stamp, client_id=client_id
+                )
+            )
+            if response.is_success:
+                return await self._report(decode(OrderBody, response.body))
+            failure = failure_of(response)
+            self._doubt(failure)
+            if failure.meaning is not Meaning.NO_SUCH_ORDER:
+                raise failure.of_request()
+        _, sent_at = self._sent.get(client_order_id, ("", self._opened_at))
+        wait = sent_at + self._window_ms / 1000 + _ENGINE_SECONDS - trio.current_time()
+        if wait > 0:
+            raise VenueError(
+                f"Binance: {client_order_id}: there is no such order yet; it may still arrive for {wait:.1f} s"
+            )
+        return None
+
+    async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        found = list[tuple[int, VenueOrder]]()
+        for symbol in symbols:
+            instrument = self._instruments[symbol]
+            for body in await self._bodies(instrument.native_id, since_ns // _NS_IN_MS):
+                order = order_of(body, symbol=symbol, venue=self._venue)
+                if order is not None:
+                    at = body.time if isinstance(body.time, int) else 0
+                    found.append((at, VenueOrder(order=order, report=await self._report(body))))
+        return [order for _, order in sorted(found, key=lambda one: one[0])]
+
+    # Beneath
+
+    def _ours(self, asset: str) -> str:
+        return self._aliases.get(asset, asset)
+
+    async def _instrument(self, listing: Listing, symbol: Symbol) -> Instrument:
+        body = await self._read_signed(lambda stamp: spot.account_commission(symbol.symbol, stamp))
+        made = instrument_of(symbol, venue=self._venue, fees=fees_of(decode(Commission, body)))
+        return Instrument(
+            symbol=listing.symbol,
+            venue=self._venue,
+            native_id=symbol.symbol,
+            base=listing.base,
+            quote=listing.venue_quote or listing.quote,
+            rules=made.rules,
+            maker_fee_bps=made.maker_fee_bps,
+            taker_fee_bps=made.taker_fee_bps,
+            status=made.status,
+            fee_asset=None if made.fee_asset in (made.base, made.quote, None) else self._ours(made.fee_asset or ""),
+        )
+
+    def _remember(self, client_order_id: str, symbol: str) -> None:
+        if len(self._sent) >= _MOST_REMEMBERED:
+            del self._sent[next(iter(self._sent))]
+        self._sent[client_order_id] = (symbol, trio.current_time())
+
+    def _candidates(self, client_order_id: str) -> Sequence[str]:
+        """Return the venue's symbols that an order may be of: one, or after a restart all."""
+        symbol, _ = self._sent.get(client_order_id, ("", 0.0))
+        if symbol:
+            return [self._instruments[symbol].native_id]
+        if not self._by_native:
+            raise VenueError("Binance: no symbol is known yet; an order is asked for by its symbol")
+        return list(self._by_native)
+
+    async def _report(self, body: OrderBody) -> OrderReport:
+        instrument = self._by_native.get(body.symbol)
+        quote = instrument.quote if instrument else ""
+        if not needs_trades(body):
+            return report_of(body, quote=quote)
+        raw = await self._read_signed(
+            lambda stamp: spot.my_trades(body.symbol, stamp, venue_order_id=str(body.order_id), limit=_PAGE)
+        )
+        return report_of(body, quote=quote, trades=decode_many(Trade, raw))
+
+    async def _bodies(self, native_id: str, since_ms: int) -> Sequence[OrderBody]:
+        """Return all orders of a symbol since then, page by page."""
+        found = list[OrderBody]()
+        last_id: int | None = None
+        while True:
+            raw = await self._read_signed(
+                lambda stamp, last_id=last_id: spot.all_orders(  # type: ignore[misc]
+                    native_id,
+                    stamp,
+                    start_ms=since_ms if last_id is None else None,
+                    from_order_id=None if last_id is None else last_id + 1,
+                    limit=_PAGE,
+                )
+            )
+            page = decode_many(OrderBody, raw)
+            found += page
+            if len(page) < _PAGE:
+                return found
+            last_id = max(body.order_id for body in page)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(signer=self._signer, now_ms=self._clock.now_ms, recv_window_ms=self._window_ms)
+
+    async def _signed(self, make: Callable[[Stamp], Request]) -> Response:
+        return await self._rest.send(make(self._stamp()))
+
+    async def _read_signed(self, make: Callable[[Stamp], Request]) -> bytes:
+        return self._body(await self._signed(make))
+
+    async def _read(self, request: Request) -> bytes:
+        return self._body(await self._rest.send(request))
+
+    def _body(self, response: Response) -> bytes:
+        if not response.is_success:
+            failure = failure_of(response)
+            self._doubt(failure)
+            raise failure.of_request()
+        return response.body
+
+    def _doubt(self, failure: Failure) -> None:
+        if failure.meaning is Meaning.CLOCK:
+            self._clock.doubt()
+
+    @staticmethod
+    def _result(result: object) -> OrderBody:
+        if not isinstance(result, msgspec.Raw):
+            raise WireError("Binance: an answer to an order without a result")
+        return decode(OrderBody, result)
