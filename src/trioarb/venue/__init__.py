@@ -13,6 +13,7 @@ from trioarb.venue.endpoint import Endpoint
 from trioarb.venue.failure import NotSent, RequestFailed
 from trioarb.venue.heartbeat import Heartbeat
 from trioarb.venue.host import Host
+from trioarb.venue.ledger import Ledger
 from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
 from trioarb.venue.limits import Limits, Permit
 from trioarb.venue.number import finite, finite_float
@@ -21,6 +22,7 @@ from trioarb.venue.refusal import retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.rest import RestClient, open_rest
 from trioarb.venue.resync import Resync
+from trioarb.venue.runtime import runtime_folder
 from trioarb.venue.session import WebSocketSession
 from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
 from trioarb.venue.silence import Key
@@ -41,6 +43,7 @@ __all__ = [
     "Heartbeat",
     "Host",
     "Key",
+    "Ledger",
     "Limit",
     "LimitReached",
     "LimitRules",
@@ -70,6 +73,7 @@ __all__ = [
     "numbered",
     "open_rest",
     "retry_after",
+    "runtime_folder",
     "seconds_to_reset",
     "tls_context",
     "unnumbered",

@@ -6,17 +6,18 @@ which they came. Belongs to one Trio thread; the time is Trio's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import attrs
 import trio
 
+from trioarb.venue.ledger import Entry, Full, Ledger, Want
 from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
 from trioarb.venue.refusal import is_refusal, retry_after, seconds_to_reset
 from trioarb.venue.request import Request, Response
-from trioarb.venue.window import Spent, Window
+from trioarb.venue.window import Spent, Window, portion
 
 __all__ = ["Limits", "Permit"]
 
@@ -27,6 +28,16 @@ _BAN_SECONDS = 120.0
 _IP_BAN = 418
 
 
+@attrs.frozen
+class _Taken:
+    """What a permit took of a budget that is shared, and of which window."""
+
+    ledger: Ledger
+    entry: Entry
+    bucket: str
+    spent: Spent
+
+
 @attrs.define(eq=False)
 class Permit:
     """Leave to send one request. A context manager: its block ends when the answer is there, or none will be."""
@@ -34,6 +45,8 @@ class Permit:
     _limits: Limits
     costs: Costs
     _spent: tuple[tuple[Window, Spent], ...]
+    _taken: tuple[_Taken, ...] = ()
+    _is_over: bool = False
 
     def __enter__(self) -> Permit:
         return self
@@ -55,7 +68,15 @@ class _Waiter:
 
 
 class Limits:
-    """The limits of one key at one venue. ``on_closed`` is told when the venue refuses more; it must not raise."""
+    """The limits of one key at one venue.
+
+    ``on_closed`` is told when the venue refuses more, or did to another campaign; it must not raise. ``ledgers``: in
+    which budget that other campaigns share a bucket is counted, too. They go before nobody: a priority counts among the
+    callers of this campaign only, but the share that is kept for it is kept of all.
+
+    Raises:
+        VenueError: a ledger has no room for so many windows.
+    """
 
     def __init__(
         self,
@@ -63,6 +84,7 @@ class Limits:
         rules: LimitRules,
         *,
         on_closed: Callable[[Closed], None] = lambda closed: None,
+        ledgers: Mapping[str, Ledger] = MappingProxyType({}),
         now: Callable[[], float] = trio.current_time,
     ) -> None:
         self._venue = venue
@@ -73,6 +95,9 @@ class Limits:
         self._closed_until = dict.fromkeys(rules.buckets, -inf)
         self._refusals = 0
         self._waiting: list[_Waiter] = []
+        self._ledgers = dict(ledgers)
+        for name, ledger in self._ledgers.items():
+            ledger.expect(self._shared(name))
 
     async def acquire(
         self, request: Request | Costs, priority: Priority = Priority.LISTING, *, patience: float = inf
@@ -165,6 +190,8 @@ class Limits:
         until = self._now() + seconds
         for name in names:
             self._closed_until[name] = max(self._closed_until[name], until)
+            if name in self._ledgers:
+                self._ledgers[name].shut(self._shared(name), seconds)
         self._on_closed(Closed(venue=self._venue, buckets=names, seconds=seconds, reason=reason))
         self._serve()
 
@@ -173,6 +200,9 @@ class Limits:
         for window, spent in permit._spent:
             if window in self._windows[bucket]:
                 window.give_back(self._now(), spent)
+        for taken in permit._taken:
+            if taken.bucket == bucket:
+                taken.ledger.give_back([taken.entry])
         self._serve()
 
     def usage(self) -> tuple[Usage, ...]:
@@ -208,10 +238,18 @@ class Limits:
                 return attrs.evolve(told, resets_seconds=seconds_to_reset(response, limit.seconds))
         return told
 
+    def _shared(self, bucket: str) -> list[tuple[str, float]]:
+        return [(bucket, window.limit.seconds) for window in self._windows[bucket]]
+
     def _end(self, permit: Permit) -> None:
+        if permit._is_over:
+            return
+        permit._is_over = True
         now = self._now()
         for window, spent in permit._spent:
             window.answer(now, spent)
+        for ledger in dict.fromkeys(taken.ledger for taken in permit._taken):
+            ledger.settle([(one.entry, one.spent.weight) for one in permit._taken if one.ledger is ledger])
         self._serve()
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -239,8 +277,11 @@ class Limits:
             if wanted.isdisjoint(waiter.costs):
                 waiter.fits_at = self._fits_at(now, waiter)
                 if waiter.fits_at <= now:
-                    self._grant(waiter)
-                    continue
+                    full = self._grant(waiter)
+                    if full is None:
+                        continue
+                    waiter.fits_at = now + full.seconds
+                    self._hear_of_others(full)
             wanted.update(waiter.costs)
             if waiter.scope is not None:
                 waiter.scope.deadline = min(waiter.scope.deadline, waiter.fits_at)
@@ -257,13 +298,49 @@ class Limits:
                     at = max(at, window.fits_at(now, weight, share))
         return at
 
-    def _grant(self, waiter: _Waiter) -> None:
+    def _grant(self, waiter: _Waiter) -> Full | None:
+        """Give a waiter its permit, unless other campaigns leave no room for it."""
+        wanted: dict[Ledger, list[Want]] = {}
+        windows: dict[Ledger, list[Window]] = {}
+        for name, weight in waiter.costs.items():
+            ledger = self._ledgers.get(name)
+            if ledger is not None and weight:
+                wants = wanted.setdefault(ledger, [])
+                for window in self._windows[name]:
+                    allowed = portion(window.limit.count, _SHARES[waiter.priority])
+                    wants.append(Want(bucket=name, seconds=window.limit.seconds, weight=weight, allowed=allowed))
+                windows.setdefault(ledger, []).extend(self._windows[name])
+        entries: dict[Ledger, tuple[Entry, ...]] = {}
+        for ledger, wants in wanted.items():
+            took = ledger.take(wants)
+            if isinstance(took, Full):
+                for other, had in entries.items():
+                    other.give_back(had)
+                return took
+            entries[ledger] = took
         spent = tuple(
             (window, window.take(weight)) for name, weight in waiter.costs.items() for window in self._windows[name]
         )
-        waiter.permit = Permit(self, waiter.costs, spent)
+        of = dict(spent)
+        taken = tuple(
+            _Taken(ledger, entry, entry.bucket, of[window])
+            for ledger, took in entries.items()
+            for entry, window in zip(took, windows[ledger] if took else (), strict=True)
+        )
+        waiter.permit = Permit(self, waiter.costs, spent, taken)
         if waiter.scope is not None:
             waiter.scope.cancel()
+        return None
+
+    def _hear_of_others(self, full: Full) -> None:
+        """Take note of what another campaign was told of the venue."""
+        until = self._now() + full.seconds
+        news = tuple(name for name in full.closed if self._closed_until[name] <= self._now())
+        for name in news:
+            self._closed_until[name] = until
+        if news:
+            reason = "another campaign of this key was refused"
+            self._on_closed(Closed(venue=self._venue, buckets=news, seconds=full.seconds, reason=reason))
 
     def _too_late(self, waiter: _Waiter) -> LimitReached:
         seconds = waiter.fits_at - self._now()

@@ -14,7 +14,7 @@ from math import inf
 
 import attrs
 
-__all__ = ["Limit", "Spent", "Window"]
+__all__ = ["Limit", "Spent", "Window", "portion"]
 
 #: Into so many steps a window is cut: what was answered within one of them comes back together, at its end.
 _STEPS = 128
@@ -99,25 +99,25 @@ class Window:
         No more than half of that is ever on its way unanswered: by the answer to the first half it is known whether the
         second still fits. What weighs more than its share fits when nothing is used.
         """
-        used, ours = self.used(now), _portion(self.count, share)
+        used, ours = self.used(now), portion(self.count, share)
         if self._in_flight and self._in_flight + weight > max(1, ours // 2):
             return False
         if self._news is not None and now < self._news.until:
             kept = self.count - ours if weight <= ours else 0
             if weight > self._news.left - kept:
                 return False
-        return weight <= _portion(self.limit.count, share) - used or not used
+        return weight <= portion(self.limit.count, share) - used or not used
 
     def fits_at(self, now: float, weight: int, share: float = 1.0) -> float:
         """Return the earliest time at which so much might fit if no answer comes; infinity: not without one."""
         if self.fits(now, weight, share):
             return now
-        if self._in_flight and self._in_flight + weight > max(1, _portion(self.count, share) // 2):
+        if self._in_flight and self._in_flight + weight > max(1, portion(self.count, share) // 2):
             return inf
         at = now
         if self._news is not None and now < self._news.until:
             at = self._news.until
-        wanted = self.used(now) - max(0, _portion(self.limit.count, share) - weight)
+        wanted = self.used(now) - max(0, portion(self.limit.count, share) - weight)
         for step in self._steps:
             if wanted <= 0:
                 break
@@ -227,5 +227,6 @@ class Window:
             self._steps.append(_Step(now, now + seconds, weight))
 
 
-def _portion(count: int, share: float) -> int:
+def portion(count: int, share: float) -> int:
+    """Return how much of a limit a share of it is; never nothing."""
     return max(1, int(count * share))
