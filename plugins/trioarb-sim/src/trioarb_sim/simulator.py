@@ -34,6 +34,9 @@ class _Running(App, Protocol):
     @property
     def violations(self) -> Mapping[str, int]: ...
 
+    @property
+    def open_sockets(self) -> int: ...
+
     async def run(self) -> None: ...
 
 
@@ -85,6 +88,12 @@ class Simulator:
     key: Key
     authority: Authority | None
     violations: Mapping[str, int]
+    app: _Running = attrs.field(repr=False)
+
+    @property
+    def open_sockets(self) -> int:
+        """How many WebSockets are open now."""
+        return self.app.open_sockets
 
     @property
     def host(self) -> str:
@@ -160,5 +169,6 @@ async def open_simulator(
             key=key,
             authority=authority,
             violations=app.violations,
+            app=app,
         )
         nursery.cancel_scope.cancel()

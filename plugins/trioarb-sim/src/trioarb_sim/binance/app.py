@@ -45,6 +45,10 @@ class BinanceApp:
     def violations(self) -> dict[str, int]:
         return self.api.violations
 
+    @property
+    def open_sockets(self) -> int:
+        return len(self._streams) + len(self._apis)
+
     async def answer(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a REST request."""
         if self._faults.happens(Fault.SLOW):

@@ -31,6 +31,10 @@ class UpbitApp:
     def violations(self) -> dict[str, int]:
         return self.api.violations
 
+    @property
+    def open_sockets(self) -> int:
+        return len(self._streams)
+
     async def answer(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a REST request."""
         if self._faults.happens(Fault.SLOW):
