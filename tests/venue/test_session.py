@@ -503,11 +503,10 @@ async def test_a_venue_that_reads_nothing_is_given_up_though_a_message_is_under_
         async with running(session):
             server.open[0].pause_reading()
             await session.send("what it reads last")
-            with pytest.raises(VenueError, match="ended while a message was sent"):
+            # A ping that is sent at the same time may take the message along, and the failure, too.
+            with suppress(VenueError):
                 await session.send(b"x" * 100_000_000)
-            await until(lambda: len(server.connected) == 2)
-
-    assert owner.kinds == ["connected", "disconnected", "connected"]
+            await until(lambda: owner.kinds == ["connected", "disconnected", "connected"])
 
 
 async def test_answers_to_pings_are_a_sign_of_life() -> None:

@@ -102,7 +102,7 @@ class Connection:
         tell()
 
     async def send(self, message: str | bytes, *, patience: float = inf) -> None:
-        """Send a message at the connection's pace; text as text, bytes as a binary frame.
+        """Send a message at the connection's pace; text as text, bytes as a binary frame. Whether it arrives is open.
 
         Raises:
             NotSent: the connection had ended, or its pace would have had it wait for longer than ``patience`` seconds.

@@ -148,7 +148,7 @@ class WebSocketSession:
             raise VenueError(refused)
 
     async def send(self, message: str | bytes, *, patience: float = inf) -> None:
-        """Send a message by the connection of the moment, at its pace.
+        """Send a message by the connection of the moment, at its pace. That it arrives is known by an answer only.
 
         Raises:
             NotSent: there is none, or its pace would have had it wait for longer than ``patience`` seconds.
