@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -32,11 +33,10 @@ from trioarb.api import (
     VenueError,
 )
 from trioarb.errors import leaves
-from trioarb.venue import Backoff, Credentials, Endpoint, Host, Limits, Priority, Response, RestClient, open_rest
+from trioarb.venue import Backoff, Credentials, Endpoint, Host, Limits, Priority, RestClient, VenueClock, open_rest
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.budget import limit_rules
-from trioarb_binance.exchange import BinanceExchange
-from trioarb_binance.venue_clock import VenueClock
+from trioarb_binance.exchange import BinanceExchange, server_time_ms
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.client_ids import CLIENT_IDS
 from trioarb_binance.wire.signer import Signer, signer_of
@@ -113,17 +113,15 @@ async def trading(
     own_secret = secret or (private if kind == "ed25519" else "a-secret-of-hmac")
     signer = signer_of(Credentials(api_key="a-key", secret=own_secret))
 
-    def now_ns() -> int:
-        return time.time_ns() - ahead_ms * 1_000_000
-
     async with simulated.open_simulator("binance", every_seconds=0, key=key, **options) as venue:
         venue.venue.show("BTCUSDT", BIDS, ASKS)
         limits = Limits("Binance", limit_rules(()))
         host = Host(url=venue.rest_url)
         with trio.fail_after(30):
             async with open_rest("Binance", host, limits=limits, can_trade=False) as rest:
-                clock = VenueClock(lambda: rest.send(spot.server_time()), now_ns)
-                await clock.measure()
+                clock = VenueClock(
+                    "Binance", partial(server_time_ms, rest), wall_ms=lambda: time.time_ns() / 1e6 - ahead_ms
+                )
                 exchange = BinanceExchange("a", rest, signer, clock)
                 session = ApiSession(
                     Endpoint(url=f"{venue.socket_url}/ws-api/v3"),
@@ -138,7 +136,7 @@ async def trading(
                 )
                 exchange.session = session
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(clock.run)
+                    await nursery.start(clock.run)
                     await nursery.start(session.run)
                     await exchange.instruments([BTC, ETH])
                     account = Account(venue, exchange, session, rest, clock, signer)
@@ -279,7 +277,7 @@ async def test_an_answer_that_is_lost_leaves_the_order_unknown_and_it_is_found()
         [error] = errors
         assert not isinstance(error, OrderRejected)
         assert "the connection was cut" in str(error)
-        assert "may have been carried out" in str(error)
+        assert "the venue may have got the message" in str(error)
         found = await account.exchange.order(one.client_order_id)
         assert found is not None
         assert found.filled == D("0.5")
@@ -338,19 +336,32 @@ async def test_orders_of_before_are_found_without_their_symbol() -> None:
         assert found.filled == D("0.5")
 
 
-async def test_a_clock_an_hour_off_is_measured() -> None:
-    async with trading(ahead_ms=3_600_000) as account:
-        assert abs(account.clock.offset_ms - 3_600_000) < 1_000
+async def test_a_clock_that_is_some_seconds_off_is_corrected_for() -> None:
+    async with trading(ahead_ms=30_000) as account:
+        assert abs(account.clock.offset_ms - 30_000) < 1_000
         assert (await account.exchange.place(order())).status is OrderStatus.FILLED
 
 
-async def test_a_clock_that_jumps_is_measured_again() -> None:
+async def test_a_clock_an_hour_off_is_a_clear_error() -> None:
+    with pytest.raises((VenueError, ExceptionGroup)) as raised:
+        async with trading(ahead_ms=3_600_000):
+            pass
+    [error] = leaves(raised.value)
+    assert isinstance(error, VenueError)
+    assert "NTP" in str(error)
+
+
+async def test_while_the_time_of_binance_is_not_known_nothing_is_sent() -> None:
     async with trading() as account:
         account.venue.faults.switch_on(faults.Fault.SKEWED_CLOCK)
         with pytest.raises(OrderRejected, match="-1021"):
             await account.exchange.place(order())
         await until(lambda: account.clock.offset_ms > 3_000_000)
-        assert (await account.exchange.place(order())).status is OrderStatus.FILLED
+        with pytest.raises(OrderRejected, match="NTP"):
+            await account.exchange.place(order())
+        account.venue.faults.clear()
+        account.clock.doubt()
+        await until(lambda: account.clock.offset_ms < 1_000)
 
 
 async def test_events_told_twice_or_unknown_do_no_harm() -> None:
@@ -399,14 +410,16 @@ async def session_at(answer: Any) -> AsyncIterator[tuple[VenueServer, ApiSession
     downs = list[str]()
     signer = signer_of(Credentials(api_key="a-key", secret="a-secret"))
 
-    async def no_answer() -> Response:
-        raise VenueError("not asked")
+    async def now_ms() -> float:
+        return time.time_ns() / 1e6
 
+    clock = VenueClock("Binance", now_ms)
+    await clock.measure()
     async with venue_server(answer) as server:
         session = ApiSession(
             Endpoint(url=f"ws://localhost:{server.port}"),
             signer,
-            VenueClock(no_answer, time.time_ns),
+            clock,
             Limits("Binance", limit_rules(())),
             recv_window_ms=5_000,
             on_event=lambda event: None,

@@ -73,6 +73,8 @@ class Answers:
     by_path: dict[str, object] = attrs.field(factory=dict)
     snapshots: list[dict[str, object]] = attrs.field(factory=list)
     asked: list[str] = attrs.field(factory=list)
+    #: Snapshots are answered once this is set.
+    held: trio.Event | None = None
 
     async def __call__(self, request: Request) -> Response:
         await trio.lowlevel.checkpoint()
@@ -81,6 +83,8 @@ class Answers:
             if not self.snapshots:
                 raise VenueError("no snapshot now")
             answer: object = self.snapshots.pop(0)
+            if self.held is not None:
+                await self.held.wait()
         else:
             answer = self.by_path[request.path]
         return Response(status=200, body=json.dumps(answer).encode())
@@ -328,6 +332,19 @@ async def test_after_a_cut_a_book_begins_anew() -> None:
         await until(lambda: len(server.connected) == 2 and server.subscribed)
         await tell(server, "btcusdt@depth@100ms", changes(11, 12, [["1.60", "2"]]))
         await until(lambda: board.prices[-1] == (1.6, 2.0))
+
+
+async def test_a_snapshot_that_was_asked_for_before_a_cut_is_not_shown_after_it() -> None:
+    ask = answers()
+    ask.held = held = trio.Event()
+    ask.snapshots += [snapshot(10, "1.90"), snapshot(50, "1.50")]
+    async with running(ask, depth=50) as (server, board, _):
+        await until(lambda: len(ask.snapshots) == 1)
+        await server.open[0].aclose()
+        await until(lambda: board.is_withdrawn)
+        held.set()
+        await until(lambda: board.prices[-1] == (1.5, 2.0))
+        assert 1.9 not in [bid for bid, _ in board.prices]
 
 
 async def test_changes_of_contracts_follow_by_the_number_before() -> None:

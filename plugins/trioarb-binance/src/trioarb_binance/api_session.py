@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 
-import attrs
 import structlog
 import trio
 
 from trioarb.api import OrderRejected, VenueError
 from trioarb.venue import (
     Backoff,
+    Calls,
     Costs,
     Endpoint,
     Heartbeat,
     Key,
-    LimitReached,
     Limits,
     Pace,
     Permit,
     Priority,
     Response,
+    VenueClock,
     WebSocketSession,
     WireError,
 )
 from trioarb_binance.budget import told_of
-from trioarb_binance.venue_clock import VenueClock
 from trioarb_binance.wire import frames
 from trioarb_binance.wire.account_message import (
     AccountEvent,
@@ -46,21 +45,14 @@ __all__ = ["ApiSession"]
 
 #: Binance itself gives up after ten.
 _ANSWER_SECONDS = 12.0
+#: The network may take so long to take a frame.
+_SEND_SECONDS = 1.0
 _LIFETIME_SECONDS = 23 * 3_600.0
 _CONNECTS = (200, 300.0)
 #: After so long another connection is tried where one is open, but not subscribed to the account.
 _RETRY_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
-
-
-@attrs.define(eq=False)
-class _Pending:
-    """A request that waits for its answer."""
-
-    is_over: trio.Event = attrs.field(factory=trio.Event)
-    answer: Answer | None = None
-    why: str = ""
 
 
 class ApiSession:
@@ -87,7 +79,6 @@ class ApiSession:
         self._window_ms = recv_window_ms
         self._on_event, self._on_down = on_event, on_down
         self._numbers = count(1)
-        self._pending: dict[int, _Pending] = {}
         #: Of the first frames of a connection, those that aren't answered yet; whether it is the subscription.
         self._greetings: dict[int, bool] = {}
         self._is_up = False
@@ -95,6 +86,7 @@ class ApiSession:
         self._began = trio.Event()
         self._refused: Failure | None = None
         self._retry = trio.Event()
+        self._retry_seconds = 0.0
         #: Messages that could not be read, and events of kinds that aren't known.
         self.refused = 0
         self.unknown = 0
@@ -110,6 +102,7 @@ class ApiSession:
             backoff=backoff or Backoff(),
             connects=Pace(_CONNECTS),
         )
+        self._calls = Calls[Answer](self._session.send, answer_seconds=_ANSWER_SECONDS)
 
     @property
     def is_up(self) -> bool:
@@ -156,61 +149,63 @@ class ApiSession:
             raise OrderRejected("Binance: not sent, as the WebSocket API is not connected now")
         try:
             permit = await self._limits.acquire(costs, priority, patience=patience)
-        except LimitReached as error:
+            number = next(self._numbers)
+            frame = make(number, self._stamp())
+        except VenueError as error:
             raise OrderRejected(str(error)) from error
-        number = next(self._numbers)
-        frame = make(number, self._stamp())
-        pending = self._pending[number] = _Pending()
-        try:
-            with permit, trio.move_on_after(_ANSWER_SECONDS):
-                await self._session.send(frame.text)
-                await pending.is_over.wait()
-                if pending.answer is not None:
-                    self._hear(permit, pending.answer)
-        finally:
-            del self._pending[number]
-        if pending.answer is None:
-            why = pending.why or f"no answer within {_ANSWER_SECONDS:g} s"
-            raise VenueError(f"Binance: {frame.method}: {why}; it may have been carried out")
-        return pending.answer
+        with permit:
+            try:
+                answer = await self._calls.call(number, frame.text, patience=_SEND_SECONDS)
+            except OrderRejected:
+                raise
+            except VenueError as error:
+                raise VenueError(f"Binance: {frame.method}: {error}") from error
+            self._hear(permit, answer)
+        return answer
 
     def _hear(self, permit: Permit, answer: Answer) -> None:
         self._limits.note(permit, *told_of(used_in_answer(answer.rate_limits)))
         if answer.status in (418, 429):
             failure = failure_of_answer(answer)
-            wait_ms = 0 if failure.retry_after_ms is None else max(0, failure.retry_after_ms - self._clock.now_ms)
+            wait_ms = 0 if failure.retry_after_ms is None else max(0, failure.retry_after_ms - self._clock.now_ms())
             headers = {"retry-after": str(-(-wait_ms // 1000))} if wait_ms else {}
             self._limits.hear(permit, Response(status=answer.status, headers=headers))
 
     def _stamp(self) -> Stamp | Moment:
         if self._signer.logs_on:
-            return Moment(now_ms=self._clock.now_ms, recv_window_ms=self._window_ms)
+            return Moment(now_ms=self._clock.now_ms(), recv_window_ms=self._window_ms)
         return self._signed()
 
     def _signed(self) -> Stamp:
-        return Stamp(signer=self._signer, now_ms=self._clock.now_ms, recv_window_ms=self._window_ms)
+        return Stamp(signer=self._signer, now_ms=self._clock.now_ms(), recv_window_ms=self._window_ms)
 
     # What the session tells
 
     def _greet(self) -> Iterator[str]:
-        """Make the first frames of a connection, signed as they are sent."""
+        """Make the first frames of a connection, signed as they are sent; none while Binance's time isn't known."""
+        try:
+            stamp = self._signed()
+        except VenueError as error:
+            log.warning("a session of Binance's can't be signed", why=str(error))
+            self._renew(_RETRY_SECONDS)
+            return
         if self._signer.logs_on:
             number = next(self._numbers)
             self._greetings[number] = False
-            yield frames.log_on(number, self._signed()).text
+            yield frames.log_on(number, stamp).text
         number = next(self._numbers)
         self._greetings[number] = True
-        make = frames.subscribe_account if self._signer.logs_on else None
-        yield (make(number) if make else frames.subscribe_account_signed(number, self._signed())).text
+        subscribing = (
+            frames.subscribe_account(number) if self._signer.logs_on else frames.subscribe_account_signed(number, stamp)
+        )
+        yield subscribing.text
 
     def _connected(self) -> None:
         self._refused = None
 
     def _disconnected(self, why: str) -> None:
         self._down(why)
-        for pending in self._pending.values():
-            pending.why = f"the connection was cut: {why}"
-            pending.is_over.set()
+        self._calls.lose(f"the connection was cut: {why}")
         self._greetings.clear()
 
     def _down(self, why: str) -> None:
@@ -226,7 +221,7 @@ class ApiSession:
             log.warning("a message of Binance's WebSocket API was refused", why=str(error), refused=self.refused)
             # It may have been about an order: what is missing is asked for where a stream was cut.
             self._down("a message of it can't be read")
-            self._retry.set()
+            self._renew()
             return None
         if isinstance(told, Answer):
             self._answered(told)
@@ -248,30 +243,31 @@ class ApiSession:
                     self._clock.doubt()
                 if self._refused.meaning is Meaning.KEY:
                     self._began.set()
-                self._retry.set()
+                self._renew(_RETRY_SECONDS)
             elif subscribes:
                 self._is_up = True
                 self._began.set()
             return
-        pending = self._pending.get(answer.id)
-        if pending is not None:
-            pending.answer = answer
-            pending.is_over.set()
+        self._calls.answer(answer.id, answer)
 
     def _happened(self, told: Event) -> None:
         if isinstance(told.event, ShutdownEvent):
             self._session.renew()
         elif isinstance(told.event, EventStreamTerminated):
             self._down("Binance ended the account's events")
-            self._retry.set()
+            self._renew()
         else:
             self._on_event(told.event)
+
+    def _renew(self, after_seconds: float = 0.0) -> None:
+        self._retry_seconds = after_seconds
+        self._retry.set()
 
     async def _try_again(self) -> None:
         """Open another connection where one is open, but the account's events don't come."""
         while True:
             await self._retry.wait()
             self._retry = trio.Event()
-            await trio.sleep(_RETRY_SECONDS if self._refused else 0.0)
+            await trio.sleep(self._retry_seconds)
             if not self.is_up:
                 self._session.renew()

@@ -25,9 +25,8 @@ from trioarb.api import (
     VenueError,
     VenueOrder,
 )
-from trioarb.venue import Priority, Request, Response, WireError
+from trioarb.venue import Priority, Request, Response, VenueClock, WireError
 from trioarb_binance.api_session import ApiSession
-from trioarb_binance.venue_clock import VenueClock
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.account_body import Account
 from trioarb_binance.wire.account_message import AccountEvent, ExecutionReport
@@ -35,13 +34,13 @@ from trioarb_binance.wire.body import decode, decode_many
 from trioarb_binance.wire.client_ids import CLIENT_IDS
 from trioarb_binance.wire.failure import Failure, Meaning, failure_of, failure_of_answer
 from trioarb_binance.wire.instruments import fees_of, instrument_of
-from trioarb_binance.wire.listing_body import Commission, ExchangeInfo, Symbol
+from trioarb_binance.wire.listing_body import Commission, ExchangeInfo, ServerTime, Symbol
 from trioarb_binance.wire.order_body import OrderBody, Trade
 from trioarb_binance.wire.reports import needs_trades, order_of, report_of, update_of, update_of_event
 from trioarb_binance.wire.request import ORDERS, WEIGHT
 from trioarb_binance.wire.signer import Signer, Stamp
 
-__all__ = ["BinanceExchange", "Sends"]
+__all__ = ["BinanceExchange", "Sends", "server_time_ms"]
 
 _PAGE = 1_000
 #: A request that Binance took waits for its matching engine so long at most.
@@ -56,6 +55,18 @@ class Sends(Protocol):
     async def send(
         self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = math.inf
     ) -> Response: ...
+
+
+async def server_time_ms(rest: Sends) -> float:
+    """Return Binance's time, as the kit's `VenueClock` asks for it.
+
+    Raises:
+        VenueError: there is no answer.
+    """
+    response = await rest.send(spot.server_time())
+    if not response.is_success:
+        raise failure_of(response).of_request()
+    return float(decode(ServerTime, response.body).server_time)
 
 
 class BinanceExchange(Exchange):
@@ -286,7 +297,7 @@ class BinanceExchange(Exchange):
             last_id = max(body.order_id for body in page)
 
     def _stamp(self) -> Stamp:
-        return Stamp(signer=self._signer, now_ms=self._clock.now_ms, recv_window_ms=self._window_ms)
+        return Stamp(signer=self._signer, now_ms=self._clock.now_ms(), recv_window_ms=self._window_ms)
 
     async def _signed(self, make: Callable[[Stamp], Request]) -> Response:
         return await self._rest.send(make(self._stamp()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import nan
 from pathlib import Path
 
@@ -14,19 +15,17 @@ import trio
 from trioarb.api import Feed, Listing, MarketDataError, QuoteSink, TradingRules, VenueError
 from trioarb.venue import (
     Backoff,
-    BookOutcome,
     Endpoint,
     Heartbeat,
     Key,
-    OrderBook,
     Pace,
     WebSocketSession,
     WireError,
     tls_context,
 )
 from trioarb_binance.asking import Ask
+from trioarb_binance.books import Books
 from trioarb_binance.dialect import Dialect, Listed
-from trioarb_binance.snapshots import Snapshots, Waiting
 from trioarb_binance.wire import streams
 from trioarb_binance.wire.market_message import (
     BookTicker,
@@ -92,7 +91,7 @@ class BinanceFeed(Feed):
         self._depth = depth
         self._silent_seconds = silent_seconds or None
         self._now_ns = now_ns
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff
         is_secure = stream_url.startswith("wss:")
         self._endpoint = Endpoint(
             url=stream_url + streams.combined_path(),
@@ -114,25 +113,19 @@ class BinanceFeed(Feed):
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """As in the contract. While a connection is cut, its symbols are withdrawn, and it is opened again."""
-        snapshots = Snapshots(
-            self._ask,
-            self._dialect,
-            now_ns=self._now_ns,
-            backoff=self._backoff,
-        )
-        by_stream = dict(self._stream(symbol, sink, snapshots) for symbol, sink in sinks.items())
         connects = Pace(_CONNECTS)
-        names = list(by_stream)
+        symbols = list(sinks)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(snapshots.run)
-            for start in range(0, len(names), _STREAMS_A_CONNECTION):
-                some = {name: by_stream[name] for name in names[start : start + _STREAMS_A_CONNECTION]}
+            for start in range(0, len(symbols), _STREAMS_A_CONNECTION):
+                some = {symbol: sinks[symbol] for symbol in symbols[start : start + _STREAMS_A_CONNECTION]}
                 await nursery.start(self._hear, some, connects)
             task_status.started()
 
     async def _hear(
-        self, by_stream: Mapping[str, _Stream], connects: Pace, *, task_status: trio.TaskStatus[None]
+        self, sinks: Mapping[str, QuoteSink], connects: Pace, *, task_status: trio.TaskStatus[None]
     ) -> None:
+        books = Books(self._dialect, self._ask, self._depth, now_ns=self._now_ns, backoff=self._backoff)
+        by_stream = dict(self._stream(symbol, sink, books) for symbol, sink in sinks.items())
         numbers = iter(range(1, 2**31))
 
         def on_message(message: bytes, received_ns: int) -> Key | None:
@@ -144,8 +137,10 @@ class BinanceFeed(Feed):
 
         def on_disconnected(why: str) -> None:
             log.warning("market data of Binance is cut", why=why, streams=len(by_stream))
+            now_ns = self._now_ns()
+            books.cut("the connection was cut", now_ns)
             for stream in by_stream.values():
-                stream.withdraw("the connection was cut", self._now_ns())
+                stream.withdraw("the connection was cut", now_ns)
 
         def on_silent(key: Key) -> None:
             by_stream[str(key)].withdraw("nothing came of it", self._now_ns())
@@ -164,14 +159,16 @@ class BinanceFeed(Feed):
             # Binance pings by itself, and pings of ours would count as messages.
             heartbeat=Heartbeat(ping_seconds=None),
             lifetime_seconds=_LIFETIME_SECONDS,
-            backoff=self._backoff,
+            backoff=self._backoff or Backoff(),
             sends=lambda: Pace(_MESSAGES),
             connects=connects,
         )
-        try:
-            await session.run(task_status=task_status)
-        except VenueError as error:
-            raise MarketDataError(str(error)) from error
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(books.run)
+            try:
+                await session.run(task_status=task_status)
+            except VenueError as error:
+                raise MarketDataError(str(error)) from error
 
     def _take(
         self, message: bytes, received_ns: int, by_stream: Mapping[str, _Stream], renew: Callable[[], None]
@@ -200,16 +197,16 @@ class BinanceFeed(Feed):
                 return name
         return None
 
-    def _stream(self, symbol: str, sink: QuoteSink, snapshots: Snapshots) -> tuple[str, _Stream]:
+    def _stream(self, symbol: str, sink: QuoteSink, books: Books) -> tuple[str, _Stream]:
         native_id = self._listed.markets[symbol].native_id
-
         if self._depth == 1:
             return streams.book_ticker(native_id), _best_of(sink)
         if self._depth <= 20:
             levels = next(levels for levels in (5, 10, 20) if self._depth <= levels)
             return streams.partial_depth(native_id, levels), _levels_of(sink)
-        waiting = Waiting(native_id, OrderBook(self._dialect.rule, depth=self._depth), sink)
-        return streams.depth(native_id), _changes_of(waiting, snapshots)
+        name = streams.depth(native_id)
+        books.add(name, native_id, sink)
+        return name, _changes_of(name, books)
 
 
 def _best_of(sink: QuoteSink) -> _Stream:
@@ -265,28 +262,9 @@ def _levels_of(sink: QuoteSink) -> _Stream:
     return _Stream(take=take, withdraw=withdraw)
 
 
-def _changes_of(waiting: Waiting, snapshots: Snapshots) -> _Stream:
-    book = waiting.book
-
+def _changes_of(stream: str, books: Books) -> _Stream:
     def take(told: object, received_ns: int) -> None:
         assert isinstance(told, DepthUpdate)
-        outcome = book.change(
-            told.bids,
-            told.asks,
-            received_ns=received_ns,
-            first=told.first_id,
-            last=told.last_id,
-            previous=told.previous_id if isinstance(told.previous_id, int) else None,
-            venue_ts_ns=told.event_ms * _MS,
-        )
-        if outcome is BookOutcome.APPLIED:
-            book.tell(waiting.sink)
-        elif outcome is BookOutcome.GAP:
-            book.tell(waiting.sink)
-            snapshots.want(waiting)
+        books.take(stream, told, received_ns)
 
-    def withdraw(why: str, now_ns: int) -> None:
-        book.reset(why, received_ns=now_ns)
-        book.tell(waiting.sink)
-
-    return _Stream(take=take, withdraw=withdraw, begin=lambda: snapshots.want(waiting))
+    return _Stream(take=take, withdraw=partial(books.withdraw, stream), begin=partial(books.need, stream))
