@@ -32,7 +32,7 @@ from trioarb.api import (
     VenueError,
 )
 from trioarb.venue import Credentials, Endpoint, Request
-from trioarb_upbit import exchange as module
+from trioarb_upbit import account_exchange as module
 from trioarb_upbit import wire
 from trioarb_upbit.client import open_client
 from trioarb_upbit.exchange import UpbitExchange

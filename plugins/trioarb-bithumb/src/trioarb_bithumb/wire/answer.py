@@ -59,6 +59,7 @@ class _Page(Wire, frozen=True, kw_only=True):
 class OrderPage:
     """Some orders of a list, without their fills. ``next_key`` is to be asked with next; ``None``: no more."""
 
+    listed: tuple[RestOrder, ...]
     updates: tuple[OrderUpdate, ...]
     orders: tuple[VenueOrder, ...]
     next_key: str | None
@@ -136,6 +137,7 @@ def orders_by_id(response: Response, ids: ClientIds, venue: str) -> OrderPage:
 
 def _page(orders: Sequence[RestOrder], ids: ClientIds, venue: str, next_key: str | None) -> OrderPage:
     return OrderPage(
+        listed=tuple(orders),
         updates=tuple(update_of(one, ids) for one in orders),
         orders=tuple(venue_order_of(one, ids, venue) for one in orders),
         next_key=next_key,

@@ -1,0 +1,132 @@
+"""An account at Bithumb. No hook offers it yet: a campaign has no mode in which real orders may be sent.
+
+Whether it can send any is its client's matter: one that may only read refuses, before anything leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from trioarb.api import ZERO, Instrument, Listing, Order, OrderReport, OrderUpdate
+from trioarb.venue import Credentials, Endpoint, Request, Response, RestClient
+from trioarb_bithumb import wire
+from trioarb_upbit.account_exchange import AccountExchange
+from trioarb_upbit.dialect.chance import Chance
+from trioarb_upbit.dialect.order import RestOrder
+from trioarb_upbit.dialect.stream import Unknown
+from trioarb_upbit.dialect.struct import Wire
+
+__all__ = ["BithumbExchange"]
+
+_MS = 1_000_000
+_MOST_CLOSED = 1_000
+_OPEN_A_PAGE = 100
+_MARKETS_A_REQUEST = 100
+
+
+class BithumbExchange(AccountExchange):
+    """Orders, fills and balances of one account, see `AccountExchange`.
+
+    The stream tells what an order's trades cost so far, not what each did: what was paid before is kept here, by the
+    venue's id. Where a message was missed, the next trade is told without its fill, which the engine asks for.
+    """
+
+    offers = wire.OFFERS
+    name = "Bithumb"
+    ids = wire.CLIENT_IDS
+    connects = wire.CONNECTS
+
+    def __init__(
+        self,
+        client: RestClient,
+        credentials: Credentials,
+        stream: Endpoint,
+        *,
+        venue: str,
+        new_nonce: Callable[[], str],
+        now_ns: Callable[[], int],
+    ) -> None:
+        super().__init__(client, credentials, stream, venue=venue, new_nonce=new_nonce, now_ns=now_ns)
+        self._paid: dict[str, Decimal] = {}
+
+    async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
+        """Return the markets among ``listings`` with the account's own fees: a request for each."""
+        known = {one.market for one in wire.markets(await self.public(wire.get_markets()))}
+        wanted = {f"{one.quote}-{one.base}": one for one in listings if f"{one.quote}-{one.base}" in known}
+        last, chances, names = dict[str, Decimal](), dict[str, Chance](), list(wanted)
+        for start in range(0, len(names), _MARKETS_A_REQUEST):
+            prices = wire.prices(await self.public(wire.get_prices(names[start : start + _MARKETS_A_REQUEST])))
+            last |= {one.market: one.trade_price for one in prices}
+        for market in names:
+            chances[market] = wire.chance(await self.signed(wire.get_chance(market)))
+        found = wire.instruments(list(wanted.values()), self.venue, last_prices=last, chances=chances)
+        self.markets |= {symbol: one.native_id for symbol, one in found.items()}
+        return found
+
+    def sign(self, request: Request) -> Request:
+        return wire.signed(request, self.credentials, nonce=self.new_nonce(), now_ms=self.now_ns() // _MS)
+
+    def stream_headers(self) -> Mapping[str, str]:
+        return wire.private_headers(self.credentials, nonce=self.new_nonce(), now_ms=self.now_ns() // _MS)
+
+    def accounts_request(self) -> Request:
+        return wire.get_accounts()
+
+    def placement(self, order: Order, market: str, client_id: str) -> Request:
+        return wire.place_order(order, market, client_id=client_id)
+
+    def acknowledgement(self, response: Response, client_order_id: str) -> OrderReport:
+        return wire.acknowledgement(response, client_order_id)
+
+    def cancellation(self, client_id: str) -> Request:
+        return wire.cancel_order(client_id=client_id)
+
+    def cancelled(self, response: Response, client_order_id: str) -> None:
+        wire.cancelled(response, client_order_id)
+
+    def question(self, client_id: str) -> Request:
+        return wire.get_order(client_id=client_id)
+
+    def report(self, response: Response, client_order_id: str) -> OrderReport | None:
+        return wire.order_report(response, self.ids, client_order_id)
+
+    async def all_open(self) -> Sequence[RestOrder]:
+        waiting = await self._pages(lambda key: wire.get_open_orders(limit=_OPEN_A_PAGE, next_key=key))
+        watched = await self._pages(lambda key: wire.get_open_orders(state="watch", limit=_OPEN_A_PAGE, next_key=key))
+        return [*waiting, *watched]
+
+    async def all_closed(self, start_ms: int, end_ms: int) -> Sequence[RestOrder]:
+        return await self._pages(
+            lambda key: wire.get_closed_orders(
+                states=("done", "cancel"), start_ms=start_ms, end_ms=end_ms, limit=_MOST_CLOSED, next_key=key
+            )
+        )
+
+    def decoded(self, frame: bytes) -> Sequence[Wire | Unknown]:
+        return wire.decode(frame)
+
+    def update(self, message: Wire | Unknown) -> OrderUpdate | None:
+        if not isinstance(message, wire.MyOrder):
+            return None
+        paid_before = self._paid.get(message.order_id)
+        if paid_before is None and message.executed_quantity == message.trade_quantity:
+            paid_before = ZERO  # it is the order's first trade
+        update = wire.order_update(message, self.ids, paid_before=paid_before)
+        if update.status.is_final:
+            self._paid.pop(message.order_id, None)
+        elif isinstance(message.paid_fee, Decimal):
+            self._paid[message.order_id] = message.paid_fee
+        return update
+
+    def stream_begins(self) -> None:
+        self._paid.clear()
+
+    async def _pages(self, request: Callable[[str | None], Request]) -> list[RestOrder]:
+        found, key = list[RestOrder](), None
+        while True:
+            page = wire.page_of_orders(await self.signed(request(key)), self.ids, self.venue)
+            found += page.listed
+            key = page.next_key
+            if key is None:
+                return found
