@@ -170,7 +170,7 @@ def test_what_the_venue_closed_is_closed_to_all() -> None:
 
 def test_another_boot_begins_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     boot, now = tmp_path / "boot", Now()
-    monkeypatch.setattr("trioarb.venue.ledger._BOOT", boot)
+    monkeypatch.setattr("trioarb.venue.budget_file._BOOT", boot)
     boot.write_text("one")
     before = Ledger(tmp_path / "budget", clock=now)
     before.take([want(10)])

@@ -13,11 +13,12 @@ from types import MappingProxyType, TracebackType
 import attrs
 import trio
 
-from trioarb.venue.ledger import Entry, Full, Ledger, Want
+from trioarb.venue.ledger import Full, Ledger
 from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
 from trioarb.venue.refusal import is_refusal, retry_after, seconds_to_reset
 from trioarb.venue.request import Request, Response
-from trioarb.venue.window import Spent, Window, portion
+from trioarb.venue.sharing import Sharing, Taken
+from trioarb.venue.window import Spent, Window
 
 __all__ = ["Limits", "Permit"]
 
@@ -28,16 +29,6 @@ _BAN_SECONDS = 120.0
 _IP_BAN = 418
 
 
-@attrs.frozen
-class _Taken:
-    """What a permit took of a budget that is shared, and of which window."""
-
-    ledger: Ledger
-    entry: Entry
-    bucket: str
-    spent: Spent
-
-
 @attrs.define(eq=False)
 class Permit:
     """Leave to send one request. A context manager: its block ends when the answer is there, or none will be."""
@@ -45,7 +36,7 @@ class Permit:
     _limits: Limits
     costs: Costs
     _spent: tuple[tuple[Window, Spent], ...]
-    _taken: tuple[_Taken, ...] = ()
+    _taken: tuple[Taken, ...] = ()
     _is_over: bool = False
 
     def __enter__(self) -> Permit:
@@ -95,9 +86,7 @@ class Limits:
         self._closed_until = dict.fromkeys(rules.buckets, -inf)
         self._refusals = 0
         self._waiting: list[_Waiter] = []
-        self._ledgers = dict(ledgers)
-        for name, ledger in self._ledgers.items():
-            ledger.expect(self._shared(name))
+        self._sharing = Sharing(dict(ledgers), self._windows)
 
     async def acquire(
         self, request: Request | Costs, priority: Priority = Priority.LISTING, *, patience: float = inf
@@ -190,8 +179,7 @@ class Limits:
         until = self._now() + seconds
         for name in names:
             self._closed_until[name] = max(self._closed_until[name], until)
-            if name in self._ledgers:
-                self._ledgers[name].shut(self._shared(name), seconds)
+        self._sharing.shut(names, seconds)
         self._on_closed(Closed(venue=self._venue, buckets=names, seconds=seconds, reason=reason))
         self._serve()
 
@@ -200,9 +188,7 @@ class Limits:
         for window, spent in permit._spent:
             if window in self._windows[bucket]:
                 window.give_back(self._now(), spent)
-        for taken in permit._taken:
-            if taken.bucket == bucket:
-                taken.ledger.give_back([taken.entry])
+        self._sharing.give_back(permit._taken, bucket)
         self._serve()
 
     def usage(self) -> tuple[Usage, ...]:
@@ -238,9 +224,6 @@ class Limits:
                 return attrs.evolve(told, resets_seconds=seconds_to_reset(response, limit.seconds))
         return told
 
-    def _shared(self, bucket: str) -> list[tuple[str, float]]:
-        return [(bucket, window.limit.seconds) for window in self._windows[bucket]]
-
     def _end(self, permit: Permit) -> None:
         if permit._is_over:
             return
@@ -248,8 +231,8 @@ class Limits:
         now = self._now()
         for window, spent in permit._spent:
             window.answer(now, spent)
-        for ledger in dict.fromkeys(taken.ledger for taken in permit._taken):
-            ledger.settle([(one.entry, one.spent.weight) for one in permit._taken if one.ledger is ledger])
+        if permit._taken:
+            self._sharing.settle(permit._taken, dict(permit._spent))
         self._serve()
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -300,32 +283,11 @@ class Limits:
 
     def _grant(self, waiter: _Waiter) -> Full | None:
         """Give a waiter its permit, unless other campaigns leave no room for it."""
-        wanted: dict[Ledger, list[Want]] = {}
-        windows: dict[Ledger, list[Window]] = {}
-        for name, weight in waiter.costs.items():
-            ledger = self._ledgers.get(name)
-            if ledger is not None and weight:
-                wants = wanted.setdefault(ledger, [])
-                for window in self._windows[name]:
-                    allowed = portion(window.limit.count, _SHARES[waiter.priority])
-                    wants.append(Want(bucket=name, seconds=window.limit.seconds, weight=weight, allowed=allowed))
-                windows.setdefault(ledger, []).extend(self._windows[name])
-        entries: dict[Ledger, tuple[Entry, ...]] = {}
-        for ledger, wants in wanted.items():
-            took = ledger.take(wants)
-            if isinstance(took, Full):
-                for other, had in entries.items():
-                    other.give_back(had)
-                return took
-            entries[ledger] = took
+        taken = self._sharing.take(waiter.costs, _SHARES[waiter.priority])
+        if isinstance(taken, Full):
+            return taken
         spent = tuple(
             (window, window.take(weight)) for name, weight in waiter.costs.items() for window in self._windows[name]
-        )
-        of = dict(spent)
-        taken = tuple(
-            _Taken(ledger, entry, entry.bucket, of[window])
-            for ledger, took in entries.items()
-            for entry, window in zip(took, windows[ledger] if took else (), strict=True)
         )
         waiter.permit = Permit(self, waiter.costs, spent, taken)
         if waiter.scope is not None:
