@@ -7,8 +7,7 @@ their streams, and recorded traffic of 2021 for the short names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
+from collections.abc import Iterable, Mapping
 
 import attrs
 import msgspec
@@ -251,17 +250,23 @@ def depth_of(timestamp_ms: int, units: Iterable[OrderbookUnit]) -> Depth:
     Raises:
         WireError: a price or size is below 0, or no number.
     """
-    levels = tuple(units)
-    bids, bid_sizes = _side(levels, lambda unit: (unit.bid_price, unit.bid_size))
-    asks, ask_sizes = _side(levels, lambda unit: (unit.ask_price, unit.ask_size))
-    return Depth(bids=bids, bid_sizes=bid_sizes, asks=asks, ask_sizes=ask_sizes, venue_ns=timestamp_ms * 1_000_000)
-
-
-def _side(
-    units: tuple[OrderbookUnit, ...], of: Callable[[OrderbookUnit], tuple[float, float]]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    levels = [of(unit) for unit in units]
-    if any(not (isfinite(number) and number >= 0) for level in levels for number in level):
-        raise WireError("a book has a price or size that is below 0 or no number")
-    shown = [level for level in levels if level[0] and level[1]]
-    return tuple(price for price, _ in shown), tuple(size for _, size in shown)
+    bids, bid_sizes = list[float](), list[float]()
+    asks, ask_sizes = list[float](), list[float]()
+    for unit in units:
+        bid, bid_size, ask, ask_size = unit.bid_price, unit.bid_size, unit.ask_price, unit.ask_size
+        # JSON has no infinities, and what is too large for a float was refused.
+        if not (bid >= 0.0 and bid_size >= 0.0 and ask >= 0.0 and ask_size >= 0.0):
+            raise WireError("a book has a price or size that is below 0 or no number")
+        if bid and bid_size:
+            bids.append(bid)
+            bid_sizes.append(bid_size)
+        if ask and ask_size:
+            asks.append(ask)
+            ask_sizes.append(ask_size)
+    return Depth(
+        bids=tuple(bids),
+        bid_sizes=tuple(bid_sizes),
+        asks=tuple(asks),
+        ask_sizes=tuple(ask_sizes),
+        venue_ns=timestamp_ms * 1_000_000,
+    )
