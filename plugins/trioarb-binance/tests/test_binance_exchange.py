@@ -33,7 +33,20 @@ from trioarb.api import (
     VenueError,
 )
 from trioarb.errors import leaves
-from trioarb.venue import Backoff, Credentials, Endpoint, Host, Limits, Priority, RestClient, VenueClock, open_rest
+from trioarb.venue import (
+    Backoff,
+    Credentials,
+    Endpoint,
+    Host,
+    Limits,
+    Priority,
+    Request,
+    RequestFailed,
+    Response,
+    RestClient,
+    VenueClock,
+    open_rest,
+)
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.budget import limit_rules
 from trioarb_binance.exchange import BinanceExchange, server_time_ms
@@ -257,6 +270,7 @@ async def test_what_binance_refuses_never_fills(changes: dict[str, Any], why: st
 
 
 async def test_an_answer_that_is_lost_leaves_the_order_unknown_and_it_is_found() -> None:
+    """V-2."""
     async with trading() as account:
         account.venue.faults.switch_on(faults.Fault.LOST_ACKNOWLEDGEMENT)
         one = order()
@@ -285,6 +299,7 @@ async def test_an_answer_that_is_lost_leaves_the_order_unknown_and_it_is_found()
 
 
 async def test_a_cut_while_an_order_is_under_way() -> None:
+    """V-6: what was filled meanwhile is found after, each fill once."""
     async with trading() as account:
         one = order(limit_price=D(59_000), time_in_force=TimeInForce.GTC)
         await account.exchange.place(one)
@@ -315,6 +330,7 @@ async def test_that_there_is_no_such_order_is_believed_only_when_it_can_not_arri
 
 @pytest.mark.parametrize("fault", ["SERVER_ERROR", "TOO_MANY_REQUESTS", "BANNED", "MALFORMED"])
 async def test_no_other_answer_says_that_there_is_no_such_order(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V-1, over sockets."""
     monkeypatch.setattr("trioarb_binance.exchange._ENGINE_SECONDS", -5.0)
     async with trading() as account:
         one = order()
@@ -323,6 +339,54 @@ async def test_no_other_answer_says_that_there_is_no_such_order(fault: str, monk
         for _ in range(3):
             with trio.move_on_after(1.0), pytest.raises(VenueError):
                 await account.exchange.order(one.client_order_id)
+
+
+class Failing:
+    """A client of REST whose answers are given."""
+
+    def __init__(self, answer: Callable[[], Response]) -> None:
+        self._answer = answer
+
+    async def send(self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = 0) -> Response:
+        await trio.lowlevel.checkpoint()
+        return self._answer()
+
+
+def fail(why: str) -> Callable[[], Response]:
+    def answer() -> Response:
+        raise RequestFailed(why, was_sent=True)
+
+    return answer
+
+
+POLLS: dict[str, Callable[[], Response]] = {
+    "name resolution": fail("the name can't be resolved"),
+    "timeout": fail("no answer within 10 s"),
+    "5xx": fail("answered with status 503"),
+    "5xx that says so": lambda: Response(status=503, body=b'{"code":-2013,"msg":"Order does not exist."}'),
+    "429": lambda: Response(status=429, body=b'{"code":-1003,"msg":"Too many requests"}'),
+    "a proxy": lambda: Response(status=404, body=b"<html>Order does not exist.</html>"),
+    "nothing": lambda: Response(status=200, body=b""),
+    "another order": lambda: Response(status=200, body=b"{}"),
+}
+
+
+@pytest.mark.parametrize("kind", POLLS)
+async def test_ten_polls_that_fail_leave_an_order_unknown(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V-1."""
+    monkeypatch.setattr("trioarb_binance.exchange._ENGINE_SECONDS", -5.0)
+    one = order()
+    async with trading(listens=False) as account:
+        signer, clock = account.signer, account.clock
+        exchange = BinanceExchange("a", Failing(POLLS[kind]), signer, clock)
+        exchange._by_native = dict(account.exchange._by_native)
+        for _ in range(10):
+            with pytest.raises(VenueError) as raised:
+                await exchange.order(one.client_order_id)
+            assert not isinstance(raised.value, OrderRejected)
+        said = Response(status=400, body=b'{"code":-2013,"msg":"Order does not exist."}')
+        exchange._rest = Failing(lambda: said)
+        assert await exchange.order(one.client_order_id) is None
 
 
 async def test_orders_of_before_are_found_without_their_symbol() -> None:
@@ -365,6 +429,7 @@ async def test_while_the_time_of_binance_is_not_known_nothing_is_sent() -> None:
 
 
 async def test_events_told_twice_or_unknown_do_no_harm() -> None:
+    """V-7: unknown events are counted."""
     async with trading() as account:
         account.venue.faults.switch_on(faults.Fault.DUPLICATE)
         account.venue.faults.switch_on(faults.Fault.UNKNOWN)

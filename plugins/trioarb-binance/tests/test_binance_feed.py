@@ -225,6 +225,7 @@ async def test_quotes_are_withdrawn_while_a_connection_is_cut() -> None:
 
 
 async def test_a_symbol_that_is_silent_is_withdrawn_and_subscribed_to_again() -> None:
+    """V-5."""
     async with running(answers(), depth=1, symbols=["BTCUSDT", "ETHUSDT"], silent_seconds=0.3) as (server, board, _):
         async with trio.open_nursery() as nursery:
 
@@ -286,6 +287,7 @@ async def test_some_levels_come_as_books_of_their_own(depth: int, stream: str) -
 
 
 async def test_a_book_is_a_snapshot_and_what_changed_since() -> None:
+    """V-8: of one price that stands in a message twice the last counts."""
     ask = answers()
     async with running(ask, depth=50) as (server, board, _):
         assert json.loads(server.messages()[0])["params"] == ["btcusdt@depth@100ms"]
@@ -294,7 +296,6 @@ async def test_a_book_is_a_snapshot_and_what_changed_since() -> None:
         assert not board.told or all(isnan(bid) for bid, _ in board.prices)
         ask.snapshots.append(snapshot(10))
         await until(lambda: board.prices[-1:] == [(1.6, 2.0)])
-        # Of one price that stands in a message twice the last counts.
         await tell(server, "btcusdt@depth@100ms", changes(12, 13, [["1.70", "1"], ["1.70", "0"], ["1.65", "4"]]))
         await until(lambda: board.prices[-1] == (1.65, 2.0))
         assert board.told[-1][6] == 5_000_000
@@ -303,6 +304,7 @@ async def test_a_book_is_a_snapshot_and_what_changed_since() -> None:
 
 
 async def test_a_gap_closes_the_book_until_a_snapshot_fits() -> None:
+    """V-4."""
     ask = answers()
     ask.snapshots.append(snapshot(10))
     async with running(ask, depth=50) as (server, board, _):
@@ -320,6 +322,7 @@ async def test_a_gap_closes_the_book_until_a_snapshot_fits() -> None:
 
 
 async def test_after_a_cut_a_book_begins_anew() -> None:
+    """V-3."""
     ask = answers()
     ask.snapshots.append(snapshot(10, "1.90"))
     async with running(ask, depth=50) as (server, board, _):

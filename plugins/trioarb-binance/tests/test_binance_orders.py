@@ -123,6 +123,7 @@ def test_a_status_in_each_kind_of_answer(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["", "new", "SUSPENDED", "CANCELLED"])
 def test_a_status_that_is_not_known_makes_the_order_unknown(status: str) -> None:
+    """V-7."""
     for read in (
         lambda: report_of(body(status=status), quote="USDT"),
         lambda: update_of(body(status=status)),
@@ -316,6 +317,7 @@ def test_only_binance_itself_says_that_there_is_no_such_order(status: int, conte
 
 
 def test_no_other_code_says_that_there_is_no_such_order() -> None:
+    """V-1."""
     assert failure(400, -2013, "Order does not exist.").meaning is Meaning.NO_SUCH_ORDER
     others = [code for code in range(-9_999, 10_000) if code != -2013]
     assert not [code for code in others if failure(400, code, "Order does not exist.").meaning is Meaning.NO_SUCH_ORDER]

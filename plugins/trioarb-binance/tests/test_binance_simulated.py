@@ -85,7 +85,9 @@ def shown(venue: Any, symbol: str, depth: int) -> tuple[Side, Side]:
 
 
 def is_same(venue: Any, board: Board, depth: int) -> bool:
-    return all(board.last.get(symbol) == shown(venue, symbol, depth) for symbol in board.told)
+    return len(board.told) == len(venue.venue.markets) and all(
+        board.last.get(symbol) == shown(venue, symbol, depth) for symbol in board.told
+    )
 
 
 @pytest.mark.parametrize("depth", [1, 5, 30])
@@ -130,11 +132,25 @@ async def test_a_symbol_that_falls_silent_is_withdrawn_and_the_others_go_on() ->
 
 
 async def test_what_nobody_knows_does_no_harm() -> None:
+    """V-7."""
     async with hearing(30) as (venue, board):
         venue.faults.switch_on(faults.Fault.UNKNOWN)
         await until(lambda: venue.faults.happened.get("unknown", 0) > 20)
         await until(lambda: is_same(venue, board, 30))
         assert sum(board.withdrawn.values()) == 0
+
+
+async def test_an_endpoint_that_is_retired_closes_its_book_and_no_other() -> None:
+    """V-7."""
+    async with hearing(30) as (venue, board):
+        await until(lambda: is_same(venue, board, 30))
+        venue.faults.switch_on(faults.Fault.RETIRED, market="BTCUSDT")
+        venue.faults.switch_on(faults.Fault.GAP, market="BTCUSDT")
+        await until(lambda: venue.faults.happened.get("retired", 0) >= 2)
+        before = board.told["ETHUSDT"]
+        await until(lambda: board.told["ETHUSDT"] > before + 10)
+        assert math.isnan(board.last["BTCUSDT"][0][0][0])
+        assert board.withdrawn["ETHUSDT"] == 0
 
 
 async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
