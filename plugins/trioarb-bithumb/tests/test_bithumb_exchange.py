@@ -115,7 +115,9 @@ async def account(
     async with (
         rest_server(venue.answer) as rest,
         venue_server(respond) as stream,
-        open_client(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Bithumb", wire.LIMITS, can_trade=True) as client,
+        open_client(
+            ConnectionSettings(rest_url=rest.url), wire.MAIN_URL, "Bithumb", wire.LIMITS, can_trade=True
+        ) as client,
     ):
         exchange = BithumbExchange(
             client,

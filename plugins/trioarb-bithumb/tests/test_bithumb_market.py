@@ -64,7 +64,7 @@ async def show_book(connection: ServerConnection, message: str | bytes) -> None:
 async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
     async with venue_server(show_book) as stream, rest_server(answer) as rest:
         (spec,) = plugin.trioarb_market_data()
-        settings = MarketSettings(url=rest.url, stream_url=stream.url)
+        settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5)) as feed:
             assert isinstance(feed, Feed)
             assert len(feed.listings()) == 122
@@ -87,7 +87,7 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
 async def test_the_source_lists_all_markets() -> None:
     async with rest_server(answer) as rest:
         (spec,) = plugin.trioarb_symbol_sources()
-        async with spec.open(ConnectionSettings(url=rest.url), SourceContext(markets={})) as source:
+        async with spec.open(ConnectionSettings(rest_url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)
             assert len(await source.listings()) == 122
 

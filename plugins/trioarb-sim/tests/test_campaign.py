@@ -65,8 +65,8 @@ async def test_a_campaign_trades_on_paper_through_every_fault_of_market_data(tmp
             "universe.settings.rest_url": binance.rest_url,
             "exchanges.binance.market.rest_url": binance.rest_url,
             "exchanges.binance.market.stream_url": binance.socket_url,
-            "exchanges.upbit.market.url": upbit.rest_url,
-            "exchanges.upbit.market.stream_url": f"{upbit.socket_url}/websocket/v1",
+            "exchanges.upbit.market.rest_url": upbit.rest_url,
+            "exchanges.upbit.market.stream_url": upbit.socket_url,
         }
         given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "trioarb", "run", str(CONFIG), "--runtime", str(SECONDS), *given]

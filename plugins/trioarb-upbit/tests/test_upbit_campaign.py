@@ -186,9 +186,9 @@ def served(venue: Venue) -> Iterator[dict[str, Any]]:
         url, public_url, private_url = found[0]
         yield {
             "plugin": "account",
-            "url": url,
+            "rest_url": url,
             "stream_url": private_url,
-            "market": {"plugin": "upbit", "url": url, "stream_url": public_url},
+            "market": {"plugin": "upbit", "rest_url": url, "stream_url": public_url},
         }
     finally:
         is_over.set()
@@ -203,7 +203,7 @@ def run(here: Venue, there: Venue) -> CampaignResult:
                 "source": "upbit",
                 "mode": "SINGLE",
                 "symbol": "BTCKRW",
-                "settings": {"url": tables["here"]["url"]},
+                "settings": {"rest_url": tables["here"]["rest_url"]},
             },
             "fx": {"KRW": {"rate": "0.0007"}},
             "exchanges": tables,

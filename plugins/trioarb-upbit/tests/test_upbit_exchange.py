@@ -161,7 +161,7 @@ async def account(
         rest_server(venue.answer) as rest,
         venue_server(respond) as stream,
         open_client(
-            ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS, can_trade=can_trade
+            ConnectionSettings(rest_url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS, can_trade=can_trade
         ) as client,
     ):
         exchange = UpbitExchange(

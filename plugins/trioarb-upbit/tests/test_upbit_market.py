@@ -94,7 +94,7 @@ async def running(
 ) -> AsyncIterator[tuple[Feed, VenueServer, RestServer, dict[str, Shown]]]:
     """Run a feed of both markets against a venue that answers subscriptions as told."""
     async with venue_server(respond) as stream, rest_server(answer) as rest:
-        settings = MarketSettings(url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
+        settings = MarketSettings(rest_url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
         (spec,) = plugin.trioarb_market_data()
         sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
         async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3)) as feed:
@@ -219,7 +219,7 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
 
     (spec,) = plugin.trioarb_market_data()
     async with venue_server(refuse) as stream, rest_server(answer) as rest:
-        settings = MarketSettings(url=rest.url, stream_url=stream.url)
+        settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="upbit", seed=1)) as feed:
             assert isinstance(feed, Feed)
             with trio.fail_after(10), pytest.raises(MarketDataError, match=r"NO_CODES \(there are none\)"):
@@ -229,7 +229,7 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
 async def test_the_source_lists_all_markets() -> None:
     async with rest_server(answer) as rest:
         (spec,) = plugin.trioarb_symbol_sources()
-        async with spec.open(ConnectionSettings(url=rest.url), SourceContext(markets={})) as source:
+        async with spec.open(ConnectionSettings(rest_url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)
             assert [one.symbol for one in await source.listings()] == ["BTCKRW", "XRPBTC"]
 
@@ -243,10 +243,10 @@ async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_
 
     async with rest_server(refuse) as rest:
         with pytest.raises(VenueError, match="the markets: too_many_requests"):
-            async with spec.open(MarketSettings(url=rest.url), context):
+            async with spec.open(MarketSettings(rest_url=rest.url), context):
                 pass
     with pytest.raises(VenueError, match="Upbit: GET /v1/market/all: no answer"):
-        async with spec.open(MarketSettings(url=rest.url), context):
+        async with spec.open(MarketSettings(rest_url=rest.url), context):
             pass
 
 
@@ -282,7 +282,7 @@ BUY = Order(
 async def test_nothing_that_changes_something_can_be_sent() -> None:
     async with (
         rest_server(answer) as rest,
-        open_client(ConnectionSettings(url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS) as client,
+        open_client(ConnectionSettings(rest_url=rest.url), wire.MAIN_URL, "Upbit", wire.LIMITS) as client,
     ):
         with pytest.raises(NotSent, match="may only read"):
             await client.send(wire.cancel_order(uuid="a"))
@@ -292,7 +292,7 @@ async def test_nothing_that_changes_something_can_be_sent() -> None:
 @pytest.mark.parametrize("url", ["ws://localhost", "https://localhost/v1", "localhost"])
 async def test_an_address_that_is_none_is_an_error_that_says_so(url: str) -> None:
     with pytest.raises(VenueError, match="the address of a host is"):
-        async with open_client(ConnectionSettings(url=url), wire.MAIN_URL, "Upbit", wire.LIMITS):
+        async with open_client(ConnectionSettings(rest_url=url), wire.MAIN_URL, "Upbit", wire.LIMITS):
             pass
 
 
@@ -331,14 +331,14 @@ def venue_in_a_thread(bid: float) -> Iterator[tuple[str, str]]:
 
 def test_a_campaign_trades_on_paper_what_two_such_venues_show() -> None:
     with venue_in_a_thread(90_000_000.0) as (url, stream_url), venue_in_a_thread(92_000_000.0) as (other, other_stream):
-        market = {"plugin": "upbit", "url": url, "stream_url": stream_url}
+        market = {"plugin": "upbit", "rest_url": url, "stream_url": stream_url}
         paper = {"plugin": "paper", "taker_fee_bps": 5, "balances": {"KRW": "100000000", "BTC": "1"}}
         table = {
-            "universe": {"source": "upbit", "mode": "SINGLE", "symbol": "BTCKRW", "settings": {"url": url}},
+            "universe": {"source": "upbit", "mode": "SINGLE", "symbol": "BTCKRW", "settings": {"rest_url": url}},
             "fx": {"KRW": {"rate": "0.0007"}},
             "exchanges": {
                 "here": {**paper, "market": market},
-                "there": {**paper, "market": {**market, "url": other, "stream_url": other_stream}},
+                "there": {**paper, "market": {**market, "rest_url": other, "stream_url": other_stream}},
             },
             "strategy": {"plugin": "spread", "order_size_usd": 100, "entry_bps": 20, "exit_bps": 5},
         }

@@ -21,7 +21,7 @@ async def open_client(
     Raises:
         VenueError: an address or ``ca_file`` can't be used.
     """
-    url = settings.url or usual_url
+    url = settings.rest_url or usual_url
     needs_tls = any((address or "").startswith("https:") for address in (url, settings.proxy))
     try:
         host = Host(url=url, tls=tls_context(settings.ca_file) if needs_tls else None, proxy=settings.proxy)

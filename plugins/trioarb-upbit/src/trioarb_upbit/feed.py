@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import nan
+from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -43,7 +44,7 @@ class BookFeed(Feed):
         messages: Sequence[tuple[int, float]],
     ) -> None:
         self._settings = settings
-        self._url = settings.stream_url or usual_url
+        self._url = _with_path(settings.stream_url or usual_url, usual_url)
         self._listings = tuple(known)
         self._markets = {one.symbol: f"{one.quote}-{one.base}" for one in known}
         self._rules = rules
@@ -152,6 +153,11 @@ class BookFeed(Feed):
 
     def _silent(self, market: Key) -> None:
         _withdraw(self._sinks[str(market)])
+
+
+def _with_path(url: str, usual_url: str) -> str:
+    """Return an address, at the usual path if it names none."""
+    return url if urlsplit(url).path.strip("/") else url.rstrip("/") + urlsplit(usual_url).path
 
 
 def _withdraw(sink: QuoteSink) -> None:

@@ -16,16 +16,20 @@ __all__ = ["ConnectionSettings", "MarketSettings"]
 class ConnectionSettings:
     """How the venue is reached. Addresses are the venue's own unless others are given, as of a simulator."""
 
-    url: str = setting("", doc="address for requests, as https://host; empty: the venue's own")
-    ca_file: Path | None = setting(None, doc="certificates (PEM) that are trusted beside those of the system")
-    proxy: str | None = setting(None, doc="proxy for all connections, as http://host:port")
+    rest_url: str | None = setting(None, doc="address of REST requests; absent: the venue's own")
+    proxy: str | None = setting(
+        None, secret=True, doc="address of a proxy (http://, https://); the environment's isn't looked at"
+    )
+    ca_file: Path | None = setting(
+        None, doc="certificates (PEM) that are trusted beside those that the operating system trusts"
+    )
 
 
 @attrs.frozen(kw_only=True)
 class MarketSettings(ConnectionSettings):
     """How the venue's market data is had."""
 
-    stream_url: str = setting("", doc="address of the stream, as wss://host/path; empty: the venue's own")
+    stream_url: str | None = setting(None, doc="address of the stream; absent: the venue's own")
     silent_seconds: PositiveSeconds = setting(
         Decimal(60),
         doc="a market of which nothing comes for so long is taken off the board and asked for again",
