@@ -1540,4 +1540,76 @@ _FILLS = (
     ),
 )
 
-REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS)
+_ASKING = (
+    Removal(
+        name="in flight counts",
+        promise="**Never more than a limit in any window of it**",
+        file="src/trioarb/venue/window.py",
+        text="        return self._answered + self._in_flight\n",
+        instead="        return self._answered\n",
+        tests=("tests/venue/test_window.py::test_never_more_than_allowed_in_any_window",),
+    ),
+    Removal(
+        name="what is left",
+        promise="**What an answer says of a limit goes first**",
+        file="src/trioarb/venue/window.py",
+        text="if weight > self._news.left - kept:",
+        instead="if False:",
+        tests=(
+            "tests/venue/test_window.py::test_the_venue_says_that_less_is_left",
+            "tests/venue/test_limits.py::test_halving_the_limit_slows_the_client_down_without_a_refusal[0.5-4-0.01]",
+        ),
+    ),
+    Removal(
+        name="half on its way",
+        promise="**What an answer says of a limit goes first**",
+        file="src/trioarb/venue/window.py",
+        text="        if self._in_flight and self._in_flight + weight > max(1, ours // 2):\n            return False\n",
+        instead="",
+        tests=("tests/venue/test_window.py::test_no_more_than_half_is_on_its_way",),
+    ),
+    Removal(
+        name="room for cancels",
+        promise="**Cancels and hedges find room**",
+        file="src/trioarb/venue/limits.py",
+        text="_SHARES = (1.0, 1.0, 0.8, 0.6)",
+        instead="_SHARES = (1.0, 1.0, 1.0, 1.0)",
+        tests=("tests/venue/test_limits.py::test_cancels_find_room_however_many_entries_come",),
+    ),
+    Removal(
+        name="one budget",
+        promise="**All campaigns of a key on a machine keep one budget**",
+        file="src/trioarb/venue/budget_file.py",
+        text="fcntl.LOCK_EX | fcntl.LOCK_NB",
+        instead="fcntl.LOCK_SH | fcntl.LOCK_NB",
+        tests=("tests/venue/test_ledger.py::test_real_processes_of_which_one_is_killed",),
+    ),
+    Removal(
+        name="sent once",
+        promise="**An order is sent once**",
+        file="src/trioarb/venue/rest.py",
+        text="        if request.is_read:\n",
+        instead="        if self._lines is not None:\n",
+        tests=(
+            "tests/venue/test_rest.py::test_an_order_without_a_usable_answer_is_unknown_and_never_sent_again[breaks]",
+        ),
+    ),
+    Removal(
+        name="late answer",
+        promise="everything else is asked for",
+        file="src/trioarb/venue/line.py",
+        text="        except BaseException:\n            self.cut()\n            raise\n",
+        instead="        except trio.Cancelled:\n            raise\n",
+        tests=("tests/venue/test_rest.py::test_an_answer_that_comes_too_late_is_not_the_next_ones",),
+    ),
+    Removal(
+        name="reads only",
+        promise="**Where a campaign may not trade, nothing but reads reaches the network.**",
+        file="src/trioarb/venue/rest.py",
+        text="    async with Reader(venue, host) as reader:\n",
+        instead="    can_trade = True\n    async with Reader(venue, host) as reader:\n",
+        tests=("tests/venue/test_rest.py::test_without_leave_to_trade_nothing_but_reads_reaches_the_network",),
+    ),
+)
+
+REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING)

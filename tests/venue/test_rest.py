@@ -51,12 +51,17 @@ def limits(count: int = 1000, told: Callable[[Response], list[Told]] = lambda re
 
 @asynccontextmanager
 async def client(
-    server: RestServer | None, *, host: Host | None = None, can_trade: bool = True, of: Limits | None = None
+    server: RestServer | None,
+    *,
+    host: Host | None = None,
+    can_trade: bool = True,
+    of: Limits | None = None,
+    connections: int = 2,
 ) -> AsyncIterator[RestClient]:
     if host is None:
         assert server is not None
         host = host_of(server)
-    async with open_rest("here", host, limits=of or limits(), can_trade=can_trade) as rest:
+    async with open_rest("here", host, limits=of or limits(), can_trade=can_trade, connections=connections) as rest:
         yield rest
 
 
@@ -65,8 +70,8 @@ def host_of(server: RestServer, *, answer_seconds: float = 2.0, max_body_bytes: 
 
 
 @asynccontextmanager
-async def served(answer: Answer) -> AsyncIterator[tuple[RestServer, RestClient]]:
-    async with rest_server(answer) as server, client(server) as rest:
+async def served(answer: Answer, connections: int = 2) -> AsyncIterator[tuple[RestServer, RestClient]]:
+    async with rest_server(answer) as server, client(server, connections=connections) as rest:
         yield server, rest
 
 
@@ -106,21 +111,81 @@ async def test_an_origin_is_never_sent(is_read: bool) -> None:
     assert "origin" not in server.asked[0].headers
 
 
-async def test_orders_go_over_one_connection_that_is_open_before() -> None:
+async def opened(rest: RestClient) -> None:
+    with trio.fail_after(2):
+        while not rest.is_line_open:  # noqa: ASYNC110
+            await trio.sleep(0.001)
+
+
+async def test_orders_go_over_connections_that_are_open_before() -> None:
     async with rest_server() as server, client(server) as rest:
-        with trio.fail_after(2):
-            while not rest.is_line_open:  # noqa: ASYNC110
-                await trio.sleep(0.001)
-        assert server.connections == 1
+        await opened(rest)
+        assert server.connections == 2
         async with trio.open_nursery() as nursery:
             for _ in range(20):
                 nursery.start_soon(rest.send, ORDER, Priority.ENTRY)
-        assert {asked.connection for asked in server.asked} == {0}
+        assert {asked.connection for asked in server.asked} == {0, 1}
         assert len(server.asked) == 20
 
 
+async def test_each_connection_has_one_request_at_a_time() -> None:
+    busy: list[int] = []
+
+    async def answer(asked: Asked) -> bytes:
+        assert asked.connection not in busy
+        busy.append(asked.connection)
+        await trio.sleep(0.002)
+        assert len(busy) <= 2
+        busy.remove(asked.connection)
+        return http()
+
+    async with served(answer) as (server, rest):
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(rest.send, ORDER, Priority.ENTRY)
+        assert len(server.asked) == 20
+
+
+async def test_an_order_whose_answer_is_slow_holds_up_no_other() -> None:
+    async def answer(asked: Asked) -> bytes:
+        if asked.target == "/slow":
+            await trio.sleep_forever()
+        return http()
+
+    async with served(answer) as (_, rest), trio.open_nursery() as nursery:
+        nursery.start_soon(rest.send, Request(method="POST", path="/slow"))
+        await trio.sleep(0.02)
+        with trio.fail_after(1):
+            for _ in range(3):
+                await rest.send(ORDER)
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_waits_for_a_connection_goes_by_priority() -> None:
+    go_on = trio.Event()
+
+    async def answer(asked: Asked) -> bytes:
+        await go_on.wait()
+        return http()
+
+    async with served(answer) as (server, rest):
+        async with trio.open_nursery() as nursery:
+            for number in range(2):
+                nursery.start_soon(rest.send, Request(method="POST", path=f"/first-{number}"), Priority.ENTRY)
+            await trio.sleep(0.05)
+            with trio.move_on_after(0.01):
+                await rest.send(Request(method="POST", path="/given-up"), Priority.CANCEL)
+            for name, priority in (("entry", Priority.ENTRY), ("hedge", Priority.HEDGE), ("cancel", Priority.CANCEL)):
+                nursery.start_soon(rest.send, Request(method="POST", path=f"/{name}"), priority)
+                await trio.sleep(0.005)
+            assert len(server.asked) == 2
+            go_on.set()
+        assert {asked.target for asked in server.asked[2:4]} == {"/cancel", "/hedge"}
+        assert [asked.target for asked in server.asked[4:]] == ["/entry"]
+
+
 async def test_a_connection_that_the_venue_closes_is_opened_anew_at_once() -> None:
-    async with rest_server() as server, client(server) as rest:
+    async with rest_server() as server, client(server, connections=1) as rest:
         await rest.send(ORDER)
         await server.streams[0].aclose()
         with trio.fail_after(1):
@@ -135,7 +200,7 @@ async def test_an_answer_that_closes_the_connection() -> None:
     async def answer(asked: Asked) -> bytes:
         return http(200, b"{}", Connection="close")
 
-    async with served(answer) as (server, rest):
+    async with served(answer, connections=1) as (server, rest):
         for _ in range(3):
             assert (await rest.send(ORDER)).body == b"{}"
         assert [asked.connection for asked in server.asked] == [0, 1, 2]
@@ -274,7 +339,10 @@ async def test_an_answer_that_comes_too_late_is_not_the_next_ones() -> None:
             await trio.sleep(0.1)
         return http(200, str(len(server.asked)).encode())
 
-    async with rest_server(answer) as server, client(server, host=host_of(server, answer_seconds=0.05)) as rest:
+    async with (
+        rest_server(answer) as server,
+        client(server, host=host_of(server, answer_seconds=0.05), connections=1) as rest,
+    ):
         with pytest.raises(RequestFailed, match="within"):
             await rest.send(ORDER)
         await trio.sleep(0.1)
@@ -288,7 +356,7 @@ async def test_cancelled_while_it_waits_the_connection_is_not_used_again() -> No
             await trio.sleep(0.05)
         return http(200, str(len(server.asked)).encode())
 
-    async with rest_server(answer) as server, client(server) as rest:
+    async with rest_server(answer) as server, client(server, connections=1) as rest:
         with trio.move_on_after(0.02) as scope:
             await rest.send(ORDER)
         assert scope.cancelled_caught

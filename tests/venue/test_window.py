@@ -14,9 +14,11 @@ from trioarb.venue.window import Spent, Window
 #: (seconds pass, what is asked for, which request in flight is answered, how far on its way the venue counted it)
 STEPS = st.lists(
     st.tuples(
-        st.floats(0, 3), st.integers(1, 4), st.none() | st.integers(0, 20), st.floats(0, 1), st.sampled_from([1.0, 0.8])
+        *(st.just(0.0) | st.floats(0, 2), st.integers(1, 3)),
+        *(st.none() | st.integers(0, 20), st.floats(0, 1), st.sampled_from([1.0, 1.0, 0.8])),
     ),
-    max_size=150,
+    min_size=20,
+    max_size=100,
 )
 
 
@@ -72,6 +74,14 @@ def test_what_is_in_flight_counts_until_a_window_after_its_answer() -> None:
     window.answer(1000.0, second)
     assert window.used(1009.9) == 1
     assert window.used(1010.0) == 0
+
+
+def test_what_was_answered_almost_together_comes_back_with_the_last() -> None:
+    window = Window(Limit(count=2, seconds=128))
+    answered(window, 1, 0.0)
+    answered(window, 1, 0.9)
+    assert window.used(128.5) == 2
+    assert window.used(128.9) == 0
 
 
 def test_no_more_than_half_is_on_its_way() -> None:

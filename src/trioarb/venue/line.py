@@ -154,7 +154,6 @@ class Line:
     def __init__(self, venue: str, host: Host) -> None:
         self._venue = venue
         self._host = host
-        self._turn = trio.Lock()
         self._connection: _Connection | None = None
         self._failure: BaseException | None = None
         self._news = trio.Event()
@@ -191,23 +190,13 @@ class Line:
                 self._failures = 0
 
     async def request(self, request: Request) -> Response:
-        """Send a request once, and return the answer, whatever its status. Others wait until it is there.
+        """Send a request once, and return the answer, whatever its status. Nobody else may send until it is there.
 
         Cancelled once some of it may have left, it is unknown whether the venue got it.
 
         Raises:
             RequestFailed: no answer came that can be read; `was_sent` says whether some of the request may have left.
         """
-        try:
-            self._turn.acquire_nowait()  # without letting others go first, where nobody waits
-        except trio.WouldBlock:
-            await self._turn.acquire()
-        try:
-            return await self._exchange(request)
-        finally:
-            self._turn.release()
-
-    async def _exchange(self, request: Request) -> Response:
         import h11
 
         connection = self._usable() or await self._connected(request)

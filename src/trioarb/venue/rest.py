@@ -1,4 +1,4 @@
-"""A venue's requests: reads over a pool, orders over a connection that is kept open, all within its limits."""
+"""A venue's requests: reads over a pool, orders over connections that are kept open, all within its limits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trioarb.venue.host import Host
 from trioarb.venue.limit_rules import LimitReached, Priority
 from trioarb.venue.limits import Limits
 from trioarb.venue.line import Line
+from trioarb.venue.lines import Lines
 from trioarb.venue.reader import Reader
 from trioarb.venue.request import Request, Response
 
@@ -25,16 +26,16 @@ _WAITS = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
 class RestClient:
     """Sends requests. `open_rest` makes one."""
 
-    def __init__(self, venue: str, limits: Limits, reader: Reader, line: Line | None) -> None:
+    def __init__(self, venue: str, limits: Limits, reader: Reader, lines: Lines | None) -> None:
         self._venue = venue
         self._limits = limits
         self._reader = reader
-        self._line = line
+        self._lines = lines
 
     @property
     def is_line_open(self) -> bool:
         """Whether an order would find its connection open."""
-        return self._line is not None and self._line.is_open
+        return self._lines is not None and self._lines.are_open
 
     async def send(self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = inf) -> Response:
         """Send a request, when the venue's limits allow it, and return the answer: of a status of 2xx or 4xx.
@@ -53,7 +54,7 @@ class RestClient:
         """
         if request.is_read:
             return await self._read(request, priority, patience)
-        if self._line is None:
+        if self._lines is None:
             raise NotSent(
                 f"{self._venue}: {request.method} {request.path} would change something, and this campaign may only "
                 "read here, as on paper and in shadow mode; it wasn't sent"
@@ -64,7 +65,7 @@ class RestClient:
             raise NotSent(str(error)) from None
         with permit:
             try:
-                response = await self._line.request(request)
+                response = await self._lines.request(request, priority)
             except RequestFailed as error:
                 if error.was_sent:
                     raise
@@ -97,19 +98,22 @@ class RestClient:
 
 
 @asynccontextmanager
-async def open_rest(venue: str, host: Host, *, limits: Limits, can_trade: bool) -> AsyncIterator[RestClient]:
+async def open_rest(
+    venue: str, host: Host, *, limits: Limits, can_trade: bool, connections: int = 2
+) -> AsyncIterator[RestClient]:
     """Open what requests to a venue's host go over, and close it at the end of the block.
 
-    ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads.
+    ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads; with
+    it, so many ``connections`` are kept open, each for one request at a time.
     """
     async with Reader(venue, host) as reader:
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            line = Line(venue, host) if can_trade else None
-            if line is not None:
+            lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]
+            for line in lines:
                 await nursery.start(line.run)
             try:
-                yield RestClient(venue, limits, reader, line)
+                yield RestClient(venue, limits, reader, Lines(lines) if can_trade else None)
             except Exception as error:  # as it was raised, in no group
                 failure = error
             nursery.cancel_scope.cancel()
