@@ -69,6 +69,7 @@ def bench(session: nox.Session) -> None:
         "journal",
         "orders",
         "rest",
+        "stream",
         "every_step",
         "kill_rounds",
         "quotes",

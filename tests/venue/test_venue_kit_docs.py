@@ -190,3 +190,9 @@ def test_the_page_names_what_there_is() -> None:
     named = [name for name in re.findall(r"`(\w+)`", section) if name not in ("trioarb",)]
     assert len(named) > 12
     assert not [name for name in named if not hasattr(trioarb.venue, name)]
+
+
+def test_all_that_is_exported_is_there_in_order() -> None:
+    names = trioarb.venue.__all__
+    assert list(names) == sorted(names)
+    assert not [name for name in names if not hasattr(trioarb.venue, name)]
