@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +14,7 @@ import pytest
 import trio
 import trustme
 from rest_server import Answer, Asked, RestServer, http, proxy_server, rest_server, server_tls
+from trio.testing import MockClock
 
 from trioarb import __version__
 from trioarb.errors import OrderRejected, VenueError
@@ -32,6 +34,9 @@ from trioarb.venue import (
     open_rest,
     tls_context,
 )
+from trioarb.venue.dial import dial
+from trioarb.venue.line import Line
+from trioarb.venue.lines import Lines
 from trioarb.venue.reader import _unpacked
 
 READ = Request(method="GET", path="/v1/depth", query="symbol=A%2FB&limit=5", is_read=True)
@@ -573,6 +578,45 @@ async def test_a_path_that_is_not_encoded() -> None:
             await rest.send(Request(method="GET", path="/é", is_read=True))
         await rest.send(ORDER)
         assert len(server.asked) == 1
+
+
+async def test_the_system_watches_over_a_silent_connection() -> None:
+    async with rest_server() as server:
+        stream = await dial(host_of(server))
+        assert isinstance(stream, trio.SocketStream)
+        assert stream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("when", ["while it waits", "as it is given"])
+async def test_a_connection_is_not_lost_with_who_was_cancelled(when: str, autojump_clock: MockClock) -> None:
+    scope = trio.CancelScope()
+
+    class OneLine(Line):
+        async def request(self, request: Request) -> Response:
+            await trio.sleep(1)
+            if when == "as it is given":
+                scope.cancel()
+            return Response(status=200)
+
+    lines = Lines([OneLine("here", Host(url="http://localhost"))])
+
+    async def cancelled() -> None:
+        with scope:
+            await lines.request(ORDER, Priority.CANCEL)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lines.request, ORDER, Priority.ENTRY)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(cancelled)
+        if when == "while it waits":
+            await trio.sleep(0.5)
+            scope.cancel()
+    assert scope.cancelled_caught
+    with trio.fail_after(2):
+        assert (await lines.request(ORDER, Priority.ENTRY)).status == 200
 
 
 def test_a_bomb_is_not_unpacked_whole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
 import trio
@@ -23,7 +24,9 @@ async def dial(host: Host) -> trio.abc.Stream:
         trio.BrokenResourceError: it broke, or TLS failed; the cause says why.
     """
     name, port = host.proxy_address or (host.name, host.port)
-    stream: trio.abc.Stream = await trio.open_tcp_stream(name, port)
+    connected = await trio.open_tcp_stream(name, port)
+    _keep_alive(connected)
+    stream: trio.abc.Stream = connected
     try:
         if host.proxy is not None:
             if host.proxy.startswith("https:"):
@@ -35,6 +38,18 @@ async def dial(host: Host) -> trio.abc.Stream:
         await trio.aclose_forcefully(stream)
         raise
     return stream
+
+
+def _keep_alive(stream: trio.SocketStream) -> None:
+    """Have the system ask now and then whether the other side is there.
+
+    What stands in between forgets a silent connection without a word: an order would be sent into nothing.
+    """
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # macOS has another name for the first.
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPALIVE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _secured(stream: trio.abc.Stream, tls: ssl.SSLContext | None, name: str) -> trio.abc.Stream:
