@@ -209,6 +209,18 @@ def test_check_warns_of_orders_whose_answers_are_not_waited_for(
     assert any(warning.startswith(f"{key}: orders take as long as") for warning in warnings(f"--set={override}"))
 
 
+def test_entries_on_quotes_too_old_to_exit_on_are_warned_of(trioarb: CommandLine) -> None:
+    def warnings(config: str, *flags: str) -> list[str]:
+        shown = json.loads(trioarb("check", SPREAD.with_name(f"{config}.toml"), "--json", *flags).out)
+        return [one for one in shown["warnings"] if "max_exit_quote_age_ms = 10000" in one]
+
+    older = "--set=strategy.max_quote_age_ms=10001"
+    (said,) = warnings("spread", older)
+    assert said.startswith("strategy.max_quote_age_ms = 10001: entries are made on quotes that are too old to close")
+    assert warnings("spread", "--set=strategy.max_quote_age_ms=10000") == []
+    assert warnings("top10", older) == []  # it has no exits
+
+
 def test_transfers_without_terms_are_warned_of(trioarb: CommandLine) -> None:
     def warnings(*arguments: str) -> list[str]:
         return list(json.loads(trioarb("check", SPREAD, "--json", *arguments).out)["warnings"])

@@ -101,18 +101,25 @@ def calmed(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration of the same campaign without faults, and with time for answers."""
     exchanges = {venue: _without_faults(exchange) for venue, exchange in table["exchanges"].items()}
     session = {key: value for key, value in table["session"].items() if key != "max_iterations"}
-    # Closing waits for quotes: of a market that is quiet for long, for several of its pauses.
-    pauses = [_calm_seconds(exchange["market"]) for exchange in table["exchanges"].values()]
-    deadline = max(300, 10 * max(pauses))
-    execution = {**table["execution"], "leg_timeout_seconds": 30, "close_deadline_seconds": deadline}
+    # Closing waits for quotes of both venues: of markets that quote seldom, for several of their pauses, and on quotes
+    # that are as old as those.
+    pause = max(_pause_seconds(exchange["market"]) for exchange in table["exchanges"].values())
+    execution = {
+        **table["execution"],
+        "leg_timeout_seconds": 30,
+        "close_deadline_seconds": max(300, 10 * pause),
+        "max_exit_quote_age_ms": max(10_000, 2_000 * pause),
+    }
     guards = {name: guard for name, guard in table["guards"].items() if name != "kill_switch"}
     return {**table, "exchanges": exchanges, "session": session, "execution": execution, "guards": guards}
 
 
-def _calm_seconds(market: Mapping[str, Any]) -> Decimal:
+def _pause_seconds(market: Mapping[str, Any]) -> Decimal:
     """Return how long a market says nothing of a symbol, on the average, when it is quiet."""
-    inner = market.get("wraps", market)
-    return Decimal(inner.get("calm_seconds", 0))
+    inner = market
+    while "wraps" in inner:
+        inner = inner["wraps"]
+    return max(Decimal(inner.get("calm_seconds", 0)), Decimal(inner.get("step_ms", 0)) / 1000)
 
 
 def _without_faults(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "late_answers",
     "real_time",
     "real_withdrawals",
+    "unclosable",
 ]
 
 _LISTING_MODES = (UniverseMode.TOP_N, UniverseMode.FULL_MARKET)
@@ -125,6 +126,21 @@ def late_answers(config: Config) -> Iterator[str]:
                         f"all of them time out; lower it, or raise execution.leg_timeout_seconds = {text(waited)}"
                     )
             table = table.wraps
+
+
+def unclosable(config: Config) -> Iterator[str]:
+    """Warn of entries on quotes that are too old to exit on: where they come seldom, a position may never be closed."""
+    strategy, most = config.strategy, config.execution.max_exit_quote_age_ms
+    fields = {field.metadata.get("concerns"): field.name for field in attrs.fields(type(strategy.settings))}
+    if "exit_edge" not in fields or "quote_age" not in fields:
+        return
+    age_ms = getattr(strategy.settings, fields["quote_age"])
+    if age_ms > most:
+        yield (
+            f"{join_key(strategy.key, fields['quote_age'])} = {text(age_ms)}: entries are made on quotes that are too "
+            "old to close a position on, so where quotes come seldom it may never be closed; lower it, or raise "
+            f"execution.max_exit_quote_age_ms = {text(most)}"
+        )
 
 
 def _latencies(settings: Any, key: str) -> Iterator[tuple[str, Decimal]]:

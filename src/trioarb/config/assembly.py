@@ -17,6 +17,7 @@ from trioarb.config.agreement import (
     late_answers,
     real_time,
     real_withdrawals,
+    unclosable,
 )
 from trioarb.config.digest import digest
 from trioarb.config.environment import overriding
@@ -151,6 +152,7 @@ class Assembly:
         )
         self.warnings += late_answers(config)
         self.warnings += idle_transfers(config)
+        self.warnings += unclosable(config)
         return attrs.evolve(config, digest=_digest(config))
 
     def _lay_variables(self) -> None:
