@@ -14,6 +14,7 @@ import pytest
 import trio
 import trustme
 from rest_server import Answer, Asked, RestServer, http, proxy_server, rest_server, server_tls
+from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from trioarb import __version__
@@ -311,13 +312,17 @@ async def test_a_read_without_a_usable_answer_is_tried_again(
     assert "symbol=" not in str(told.value)
 
 
-async def test_a_read_that_succeeds_at_the_second_try() -> None:
+async def test_a_read_that_succeeds_at_the_second_try_is_logged_once_in_our_words() -> None:
     async def answer(asked: Asked) -> bytes | None:
         return None if len(server.asked) == 1 else http()
 
-    async with rest_server(answer) as server, client(server) as rest:
-        assert (await rest.send(READ)).status == 200
-        assert len(server.asked) == 2
+    with capture_logs() as logged:
+        async with rest_server(answer) as server, client(server) as rest:
+            assert (await rest.send(READ)).status == 200
+            assert len(server.asked) == 2
+    assert [(one["event"], one["number"]) for one in logged] == [("a venue is asked again", 2)]
+    assert "GET /v1/depth" in logged[0]["because"]
+    assert "symbol=" not in logged[0]["because"]
 
 
 async def test_what_the_venue_refuses_is_an_answer() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
 
+import structlog
 import trio
 
 from trioarb.venue.failure import NotSent, RequestFailed, refused_status
@@ -31,6 +32,7 @@ class RestClient:
         self._limits = limits
         self._reader = reader
         self._lines = lines
+        self._log = structlog.get_logger("trioarb.venue")
 
     @property
     def is_line_open(self) -> bool:
@@ -76,6 +78,7 @@ class RestClient:
     async def _read(self, request: Request, priority: Priority, patience: float) -> Response:
         import stamina
 
+        why = ""
         # Its waits are Trio's where Trio runs.
         async for attempt in stamina.retry_context(
             on=lambda error: isinstance(error, RequestFailed) and error.may_pass,
@@ -83,11 +86,17 @@ class RestClient:
             timeout=None,
             **_WAITS,
         ):
+            if attempt.num > 1:
+                self._log.warning("a venue is asked again", venue=self._venue, number=attempt.num, because=why)
             with attempt:
-                with await self._limits.acquire(request, priority, patience=patience) as permit:
-                    response = await self._reader.request(request)
-                    self._limits.hear(permit, response)
-                return self._judged(request, response)
+                try:
+                    with await self._limits.acquire(request, priority, patience=patience) as permit:
+                        response = await self._reader.request(request)
+                        self._limits.hear(permit, response)
+                    return self._judged(request, response)
+                except RequestFailed as error:
+                    why = str(error)
+                    raise
         raise AssertionError("the last attempt raises")
 
     def _judged(self, request: Request, response: Response) -> Response:
@@ -106,6 +115,9 @@ async def open_rest(
     ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads; with
     it, so many ``connections`` are kept open, each for one request at a time.
     """
+    from stamina.instrumentation import set_on_retry_hooks
+
+    set_on_retry_hooks(())  # it would log each try in words of its own, beside ours
     async with Reader(venue, host) as reader:
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
