@@ -148,6 +148,7 @@ class BookFeed(Feed):
             self._log.warning("a message can't be read; others like it are counted", error=str(error))
 
     def _lost(self, why: str) -> None:
+        self._log.warning("market data is cut", why=why, markets=len(self._sinks))
         for sink in self._sinks.values():
             _withdraw(sink)
 
