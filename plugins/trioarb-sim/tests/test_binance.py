@@ -95,6 +95,8 @@ async def test_an_order_is_placed_filled_and_found() -> None:
         ({"newClientOrderId": "no spaces"}, -1100),
         ({"type": "LIMIT_MAKER"}, -1106),
         ({"recvWindow": "60001"}, -1131),
+        ({"recvWindow": "nan"}, -1100),
+        ({"recvWindow": "-1"}, -1100),
     ],
 )
 async def test_what_breaks_a_rule_has_binances_code(change: dict[str, str], code: int) -> None:
@@ -186,7 +188,8 @@ async def test_the_socket_api_takes_orders_and_tells_the_account() -> None:
         order = {**ORDER, "timeInForce": "GTC", "quantity": "1.5", "newClientOrderId": "mine"}
         await socket.send(request(simulator, "order.place", **order))
         told = [await receive(socket) for _ in range(4)]
-        await socket.send(request(simulator, "order.cancel", symbol="BTCUSDT", origClientOrderId="mine"))
+        cancel = {"symbol": "BTCUSDT", "origClientOrderId": "mine", "newClientOrderId": "off"}
+        await socket.send(request(simulator, "order.cancel", **cancel))
         told += [await receive(socket) for _ in range(3)]
 
     assert subscribed["result"] == {"subscriptionId": 0}
@@ -198,6 +201,8 @@ async def test_the_socket_api_takes_orders_and_tells_the_account() -> None:
         ("TRADE", "PARTIALLY_FILLED", "1.00000000"),
         ("CANCELED", "CANCELED", "1.00000000"),
     ]
+    (cancelled,) = [one for one in events if one.get("x") == "CANCELED"]
+    assert (cancelled["c"], cancelled["C"]) == ("off", "mine")
     assert [one["status"] for one in answers] == [200, 200]
     assert {one["rateLimitType"] for one in answers[0]["rateLimits"]} >= {"REQUEST_WEIGHT", "ORDERS"}
     positions = [one["B"] for one in events if one["e"] == "outboundAccountPosition"]

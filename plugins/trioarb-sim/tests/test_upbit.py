@@ -114,9 +114,13 @@ async def test_an_identifier_is_taken_once_for_ever_and_post_only_never_takes() 
         again = await ask(simulator, "POST", "/v1/orders", wanted)
         maker = await ask(simulator, "POST", "/v1/orders", order(simulator, time_in_force="post_only"))
         unknown = await ask(simulator, "GET", "/v1/order", identifier="other")
+        closed = await ask(simulator, "GET", "/v1/orders/closed", limit="1")
+        none = await ask(simulator, "GET", "/v1/orders/closed", limit="0")
     assert (first.json()["state"], cancelled.json()["state"]) == ("wait", "cancel")
     assert again.status_code == 400
     assert (maker.json()["state"], maker.json()["executed_volume"]) == ("cancel", "0")
+    assert [one["uuid"] for one in closed.json()] == [maker.json()["uuid"]]
+    assert (none.status_code, none.json()["error"]["name"]) == (400, "validation_error")
     assert (unknown.status_code, unknown.json()["error"]["name"]) == (404, "order_not_found")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from math import inf
 
@@ -74,12 +74,6 @@ class Faults:
         self._on[key] -= 1
         self.happened[fault.value] = self.happened.get(fault.value, 0) + 1
         return True
-
-    @property
-    def on(self) -> Iterator[tuple[Fault, str, float]]:
-        for (fault, market), times in self._on.items():
-            if times > 0:
-                yield fault, market, times
 
     @classmethod
     def of(cls, times: Mapping[Fault, int]) -> Faults:

@@ -70,7 +70,10 @@ class OrderTerms:
 
 @attrs.define(kw_only=True, eq=False)
 class VenueOrder:
-    """An order that a venue took. ``value``: what its fills came to, in quote asset; ``fees`` by asset."""
+    """An order that a venue took. ``value``: what its fills came to, in quote asset; ``fees`` by asset.
+
+    ``cancelled_by``: the client id of the request that cancelled it, where such requests have ids.
+    """
 
     order_id: int
     account: str
@@ -79,6 +82,7 @@ class VenueOrder:
     updated_ms: int
     state: OrderState = OrderState.OPEN
     why: str = ""
+    cancelled_by: str = ""
     filled: Decimal = ZERO
     value: Decimal = ZERO
     locked: Decimal = ZERO

@@ -133,14 +133,20 @@ class Socket:
         if not data:
             self._is_closed = True
             raise SocketClosed
-        self._connection.receive_data(bytes(data))
-        self._events += self._connection.events()
+        self.feed(bytes(data))
 
     def feed(self, data: bytes) -> None:
-        """Take what came behind the handshake already."""
-        if data:
+        """Take what came.
+
+        Raises:
+            SocketClosed: it is no WebSocket traffic.
+        """
+        try:
             self._connection.receive_data(data)
             self._events += self._connection.events()
+        except wsproto.utilities.RemoteProtocolError:
+            self._is_closed = True
+            raise SocketClosed from None
 
     async def _send(self, event: wsproto.events.Event) -> None:
         if self._is_closed:
@@ -273,14 +279,18 @@ async def _upgrade(
 ) -> None:
     handshake = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
-    handshake.initiate_upgrade_connection(headers, request.path)
-    for _ in handshake.events():
-        pass
+    try:
+        handshake.initiate_upgrade_connection(headers, request.path)
+        for _ in handshake.events():
+            pass
+    except wsproto.utilities.RemoteProtocolError:
+        return  # it asks for something else than a WebSocket
     accepted = handshake.send(wsproto.events.AcceptConnection(extensions=[PerMessageDeflate()]))
     socket = Socket(stream, handshake)
     try:
         await stream.send_all(accepted)
-        socket.feed(trailing)
+        if trailing:
+            socket.feed(trailing)
         await talk(socket)
         await socket.close()
     except* (SocketClosed, trio.BrokenResourceError, trio.ClosedResourceError):

@@ -212,14 +212,15 @@ class Venue:
         self._settle(self._markets[terms.market], Outcome(ended=[(order, OrderState.CANCELLED, why)]))
         return order
 
-    def cancel(self, order: VenueOrder) -> None:
-        """Take an order off its book.
+    def cancel(self, order: VenueOrder, *, request_id: str = "") -> None:
+        """Take an order off its book; ``request_id`` is the client id of what asks for it.
 
         Raises:
             Refused: it has ended.
         """
         if not order.is_open:
             raise Refused(Refusal.ENDED_ORDER)
+        order.cancelled_by = request_id
         market = self._markets[order.terms.market]
         self._settle(market, market.book.cancel(order))
 

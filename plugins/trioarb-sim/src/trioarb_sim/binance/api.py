@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode
-from binascii import Error as BadBase64
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import count
@@ -202,6 +201,8 @@ class Api:
             window = float(params.get("recvWindow", _DEFAULT_WINDOW_MS))
         except ValueError:
             raise illegal("recvWindow") from None
+        if not 0 <= window < float("inf"):
+            raise illegal("recvWindow")
         required(params, "timestamp")
         at = whole(params, "timestamp")
         if window > _MAX_WINDOW_MS:
@@ -396,7 +397,7 @@ class Api:
         client_id = params.get("newClientOrderId", f"sim{next(self._generated):019d}")
         try:
             order = self._find(params, who)
-            self._venue.cancel(order)
+            self._venue.cancel(order, request_id=client_id)
         except Refused:
             raise ApiError(400, -2011, "Unknown order sent.") from None
         return bodies.cancelled_order(order, client_id)
@@ -430,7 +431,8 @@ def _banned(until_ms: int, now_ms: int) -> ApiError:
 def is_signed(key: Key, payload: str, signature: str) -> bool:
     """Return whether a signature is that of a payload: HMAC-SHA256 as hex, or Ed25519 as base64."""
     if not key.public_key:
-        return hmac.compare_digest(hmac.digest(key.secret.encode(), payload.encode(), "sha256").hex(), signature)
+        digest = hmac.digest(key.secret.encode(), payload.encode(), "sha256").hex()
+        return hmac.compare_digest(digest.encode(), signature.encode())
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -440,7 +442,7 @@ def is_signed(key: Key, payload: str, signature: str) -> bool:
         return False
     try:
         public.verify(b64decode(signature, validate=True), payload.encode())
-    except (InvalidSignature, BadBase64):
+    except (InvalidSignature, ValueError):
         return False
     return True
 

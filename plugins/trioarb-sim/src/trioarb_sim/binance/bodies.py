@@ -271,8 +271,8 @@ def commission(rules: MarketRules) -> dict[str, object]:
     }
 
 
-def execution_report(told: OrderChanged, *, ended_client_id: str = "") -> dict[str, object]:
-    """An order's event. ``ended_client_id``: that of the request which cancelled it; its own stands in ``C`` then."""
+def execution_report(told: OrderChanged) -> dict[str, object]:
+    """An order's event. Where it was cancelled, ``c`` is the id of that request, and its own stands in ``C``."""
     one, execution = told.order, told.execution
     kind = "TRADE" if execution is not None else "NEW" if told.state is OrderState.OPEN else _STATES[told.state]
     state = told.state
@@ -284,7 +284,7 @@ def execution_report(told: OrderChanged, *, ended_client_id: str = "") -> dict[s
         "e": "executionReport",
         "E": told.at_ms,
         "s": one.terms.market,
-        "c": ended_client_id or one.terms.client_id,
+        "c": (one.cancelled_by if is_cancelled else "") or one.terms.client_id,
         "S": _side(one.terms.side),
         "o": type_of(one.terms),
         "f": _time_in_force(one.terms),

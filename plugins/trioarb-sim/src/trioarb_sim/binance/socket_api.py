@@ -91,7 +91,7 @@ class SocketApi:
         """Return the answer to a request; ``None``: it is lost."""
         try:
             asked = json.loads(message)
-            number, method = asked.get("id"), asked["method"]
+            number, method = asked.get("id"), str(asked["method"])
             given = asked.get("params", {})
             params = {name: _text(value) for name, value in given.items()}
         except (ValueError, KeyError, AttributeError):

@@ -110,8 +110,8 @@ class MarketStreams:
                 return
             try:
                 asked = json.loads(message)
-                method, params, number = asked["method"], asked.get("params", []), asked.get("id")
-            except (ValueError, KeyError, TypeError):
+                method, params, number = asked["method"], list(map(str, asked.get("params") or [])), asked.get("id")
+            except (ValueError, KeyError, TypeError, AttributeError):
                 self._say({"error": {"code": 2, "msg": "Invalid request: unable to parse"}, "id": None})
                 continue
             self._outbox.put(json.dumps(self._answer(method, params, number)))

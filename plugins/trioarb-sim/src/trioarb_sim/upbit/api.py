@@ -144,7 +144,7 @@ class Api:
         if not nonce or nonce in self._nonces:
             raise ApiError(401, "nonce_used", "The nonce was used before.")
         self._nonces.add(nonce)
-        if self._dialect.is_timed and abs(int(claims.get("timestamp", 0)) - self._now_ms()) > 30_000:
+        if self._dialect.is_timed and abs(_made_ms(claims) - self._now_ms()) > 30_000:
             raise ApiError(401, "invalid_jwt", "The token is too old, or not made yet.")
         if signed and claims.get("query_hash") != hashlib.sha512(signed.encode()).hexdigest():
             raise ApiError(401, "invalid_query_payload", "The query hash is not that of the query.")
@@ -235,7 +235,7 @@ class Api:
         for name in _names(params):
             if self._faults.happens(Fault.RETIRED, name):
                 raise ApiError(410, "deprecated", "This endpoint is no longer available.")
-            __, bids, asks = self._venue.book(name, min(int(params.get("count", "30")), 30))
+            __, bids, asks = self._venue.book(name, min(_whole(params, "count", 30), 30))
             found.append(bodies.orderbook(name, bids, asks, self._now_ms()))
         return found
 
@@ -271,7 +271,7 @@ class Api:
         since = int(params["start_time"]) if params.get("start_time", "").isdecimal() else 0
         wanted = set(params.get("state", "").split(",")) - {""} or set(params.get("states[]", "").split(",")) - {""}
         kept = [self._body(one) for one in ended if one.created_ms >= since]
-        return [one for one in kept if not wanted or one["state"] in wanted][-int(params.get("limit", "100")) :]
+        return [one for one in kept if not wanted or one["state"] in wanted][-_whole(params, "limit", 100) :]
 
     def _orders(self, params: Mapping[str, str], account: str) -> Any:
         state = params.get("state", "wait")
@@ -404,6 +404,19 @@ def _is_signed(token: str, secret: str) -> bool:
 
 def _names(params: Mapping[str, str]) -> Sequence[str]:
     return [name for name in params.get("markets", "").split(",") if name]
+
+
+def _whole(params: Mapping[str, str], name: str, otherwise: int) -> int:
+    text = params.get(name, "")
+    if text and (not text.isascii() or not text.isdecimal() or len(text) > 9 or not int(text)):
+        raise ApiError(400, "validation_error", f"{name} is no number of 1 or more.")
+    return int(text) if text else otherwise
+
+
+def _made_ms(claims: Mapping[str, Any]) -> int:
+    """Return when a token says that it was made; 0: it doesn't."""
+    made = claims.get("timestamp")
+    return made if isinstance(made, int) else 0
 
 
 def _decimal(params: Mapping[str, str], name: str) -> Decimal:

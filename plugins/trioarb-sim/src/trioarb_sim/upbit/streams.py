@@ -105,7 +105,9 @@ class Streams:
             return "NO_TYPE"
         wanted: dict[str, _Wanted] = {}
         for part in asked:
-            kind, codes = part["type"], part.get("codes")
+            kind, codes = str(part["type"]), part.get("codes")
+            if not isinstance(codes, list | None):
+                return "WRONG_FORMAT"
             if kind in _PRIVATE and not self.account:
                 return "INVALID_AUTH"
             if kind not in (*_PUBLIC, *_PRIVATE) or (kind == "myAsset" and codes):
@@ -114,7 +116,7 @@ class Streams:
                 return "NO_CODES"
             wanted[kind] = _wanted(codes, bool(part.get("is_only_realtime", part.get("isOnlyRealtime", False))))
         self._wanted = wanted
-        self._format = next((part["format"] for part in parts if "format" in part), "DEFAULT")
+        self._format = next((str(part["format"]) for part in parts if "format" in part), "DEFAULT")
         for kind, one in wanted.items():
             if not one.is_only_news:
                 self._show(kind, one)
@@ -197,6 +199,5 @@ def _wanted(codes: Any, is_only_news: bool) -> _Wanted:
     units = dict[str, int]()
     for code in codes or ():
         name, _, number = str(code).partition(".")
-        found = int(number) if number.isdecimal() else 30
-        units[name] = found if found in _UNITS else 30
+        units[name] = int(number) if number in map(str, _UNITS) else 30
     return _Wanted(frozenset(units) if codes else None, units, is_only_news)
