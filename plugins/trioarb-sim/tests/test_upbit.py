@@ -17,10 +17,13 @@ from urllib.parse import unquote, urlencode
 import httpx
 import pytest
 import trio
+import trio.testing
 from websockets.exceptions import InvalidStatus
 from websockets.trio.client import ClientConnection, connect
 
+from trioarb_sim.connects import Connects
 from trioarb_sim.faults import Fault
+from trioarb_sim.limits import Limit
 from trioarb_sim.simulator import Simulator, open_simulator
 
 D = Decimal
@@ -206,3 +209,26 @@ async def test_who_asks_too_often_or_names_an_origin_is_turned_away() -> None:
         named = [await client.get("/v1/market/all", headers=origin) for _ in range(2)]
     assert [one.status_code for one in named] == [200, 429]
     assert set(simulator.violations) == {"requests of orderbook", "requests with an Origin"}
+
+
+@pytest.mark.parametrize(("name", "most"), [("upbit", 5), ("bithumb", 10), ("binance", 300)])
+async def test_who_connects_too_often_is_turned_away(name: str, most: int) -> None:
+    path = "/ws" if name == "binance" else "/websocket/v1"
+    async with open_simulator(name, every_seconds=0) as simulator:
+        # As many as there may be, in no time at all: sockets would take some.
+        simulator.app.connects.are_too_many("127.0.0.1")
+        assert [simulator.app.connects.are_too_many("127.0.0.1") for _ in range(most)] == [False] * (most - 1) + [True]
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(f"{simulator.socket_url}{path}").__aenter__()
+    assert refused.value.response.status_code == 429
+    assert simulator.violations == {"connects": 1}
+
+
+async def test_connections_of_long_ago_do_not_count(autojump_clock: trio.testing.MockClock) -> None:
+    connects = Connects(Limit(most=2, seconds=1))
+    found = []
+    for _ in range(4):
+        found.append(connects.are_too_many("here"))
+        await trio.sleep(0.4)
+    assert found == [False, False, True, False]
+    assert not connects.are_too_many("there")

@@ -13,6 +13,7 @@ import trio
 
 from trioarb_sim.account import Key
 from trioarb_sim.binance.app import HOSTS, BinanceApp
+from trioarb_sim.connects import Connects
 from trioarb_sim.faults import Fault, Faults
 from trioarb_sim.listing import KRW_A_DOLLAR, PRICES, binance_markets, owned_at, upbit_markets
 from trioarb_sim.market import MarketRules
@@ -30,6 +31,8 @@ _HOUR_MS = 3_600_000
 
 class _Running(App, Protocol):
     """An app with something to do besides answering."""
+
+    connects: Connects
 
     @property
     def violations(self) -> Mapping[str, int]: ...

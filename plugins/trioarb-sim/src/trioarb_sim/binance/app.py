@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 import trio
@@ -12,7 +11,9 @@ from trioarb_sim.binance.api import Api, Caller, LostAnswer
 from trioarb_sim.binance.errors import ApiError
 from trioarb_sim.binance.socket_api import SocketApi
 from trioarb_sim.binance.streams import MarketStreams
+from trioarb_sim.connects import Connects, cut
 from trioarb_sim.faults import Fault, Faults
+from trioarb_sim.limits import Limit
 from trioarb_sim.server import HttpRequest, HttpResponse, Socket
 from trioarb_sim.venue import Venue
 
@@ -26,7 +27,7 @@ HOSTS = (
     "data-api.binance.vision",
     "data-stream.binance.vision",
 )
-_CONNECTS, _CONNECT_SECONDS = 300, 300
+_CONNECTS = Limit(most=300, seconds=300)
 _LOOK_SECONDS = 0.05
 _SHUTDOWN_SECONDS = 1.0
 
@@ -39,7 +40,7 @@ class BinanceApp:
         self.api = Api(venue, faults, now_ms=now_ms, weight_limit=weight_limit)
         self._streams: dict[Socket, MarketStreams] = {}
         self._apis: dict[Socket, SocketApi] = {}
-        self._connects: dict[str, deque[float]] = {}
+        self.connects = Connects(_CONNECTS)
 
     @property
     def violations(self) -> dict[str, int]:
@@ -81,7 +82,8 @@ class BinanceApp:
 
     def accept(self, request: HttpRequest) -> Callable[[Socket], Awaitable[None]] | HttpResponse:
         """Say who talks to a WebSocket."""
-        if self._connects_too_often(request.peer):
+        if self.connects.are_too_many(request.peer):
+            self._violate("connects")
             return HttpResponse(status=429)
         if request.path.startswith("/ws-api/v3"):
             return self._talk_api(request.peer)
@@ -98,15 +100,15 @@ class BinanceApp:
         while True:
             await trio.sleep(_LOOK_SECONDS)
             if self._faults.happens(Fault.CUT):
-                await _cut([*self._streams, *self._apis])
+                await cut([*self._streams, *self._apis])
             if self._faults.happens(Fault.CUT_PRIVATE):
-                await _cut([socket for socket, api in self._apis.items() if api.hears_account])
+                await cut([socket for socket, api in self._apis.items() if api.hears_account])
             if self._faults.happens(Fault.SHUTDOWN):
                 announced = dict(self._streams)
                 for streams in announced.values():
                     streams.announce_shutdown()
                 await trio.sleep(_SHUTDOWN_SECONDS)
-                await _cut(announced)
+                await cut(announced)
 
     def _talk_streams(self, names: list[str], *, is_combined: bool) -> Callable[[Socket], Awaitable[None]]:
         async def talk(socket: Socket) -> None:
@@ -138,22 +140,5 @@ class BinanceApp:
 
         return talk
 
-    def _connects_too_often(self, address: str) -> bool:
-        """Count connections of the last five minutes."""
-        now = trio.current_time()
-        times = self._connects.setdefault(address, deque())
-        while times and times[0] <= now - _CONNECT_SECONDS:
-            times.popleft()
-        if len(times) >= _CONNECTS:
-            self._violate("connects")
-            return True
-        times.append(now)
-        return False
-
     def _violate(self, what: str) -> None:
         self.api.violations[what] = self.api.violations.get(what, 0) + 1
-
-
-async def _cut(sockets: Iterable[Socket]) -> None:
-    for socket in list(sockets):
-        await socket.cut()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 import trio
 
+from trioarb_sim.connects import Connects, cut
 from trioarb_sim.faults import Fault, Faults
 from trioarb_sim.server import HttpRequest, HttpResponse, Socket
 from trioarb_sim.upbit.api import Api, ApiError
@@ -25,7 +26,7 @@ class UpbitApp:
         self._venue, self._faults, self._dialect, self._now_ms = venue, faults, dialect, now_ms
         self.api = Api(venue, faults, dialect, now_ms=now_ms)
         self._streams: dict[Socket, Streams] = {}
-        self._connects: dict[str, list[float]] = {}
+        self.connects = Connects(dialect.connects)
 
     @property
     def violations(self) -> dict[str, int]:
@@ -52,7 +53,8 @@ class UpbitApp:
                 return HttpResponse.json(body, status=error.status)
         elif request.path != self._dialect.public_socket:
             return HttpResponse(status=404)
-        if self._connects_too_often(request.peer):
+        if self.connects.are_too_many(request.peer):
+            self.api.violate("connects")
             return HttpResponse(status=429)
 
         async def talk(socket: Socket) -> None:
@@ -78,21 +80,6 @@ class UpbitApp:
         while True:
             await trio.sleep(_LOOK_SECONDS)
             if self._faults.happens(Fault.CUT) or self._faults.happens(Fault.SHUTDOWN):
-                await _cut(self._streams)
+                await cut(self._streams)
             if self._faults.happens(Fault.CUT_PRIVATE):
-                await _cut([socket for socket, streams in self._streams.items() if streams.account])
-
-    def _connects_too_often(self, address: str) -> bool:
-        now = trio.current_time()
-        times = [at for at in self._connects.get(address, []) if at > now - 1]
-        self._connects[address] = times
-        if len(times) >= self._dialect.connects_a_second:
-            self.api.violate("connects")
-            return True
-        times.append(now)
-        return False
-
-
-async def _cut(sockets: Iterable[Socket]) -> None:
-    for socket in list(sockets):
-        await socket.cut()
+                await cut([socket for socket, streams in self._streams.items() if streams.account])

@@ -53,7 +53,7 @@ class Dialect:
     ioc_state: str
     fee: Decimal
     limits: Mapping[str, Limit]
-    connects_a_second: int
+    connects: Limit
 
 
 UPBIT = Dialect(
@@ -75,7 +75,7 @@ UPBIT = Dialect(
         "default": Limit(most=30, seconds=1),
         "order": Limit(most=8, seconds=1),
     },
-    connects_a_second=5,
+    connects=Limit(most=5, seconds=1),
 )
 BITHUMB = Dialect(
     name="bithumb",
@@ -96,5 +96,5 @@ BITHUMB = Dialect(
         "default": Limit(most=140, seconds=1),
         "order": Limit(most=140, seconds=1),
     },
-    connects_a_second=10,
+    connects=Limit(most=10, seconds=1),
 )
