@@ -40,6 +40,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("engine.watchdog", "time.monotonic"): "how long a plugin has held the thread",
     ("engine.world", "time.time_ns"): "where the time of a campaign in real time starts",
     ("execution.executor", "order of a set"): "every shield gets the same deadline, whichever comes first",
+    ("plugin.contract.market", "time.time_ns"): "what a feed is given that is opened without a campaign",
     ("plugin.call", "id"): "tells calls apart while they are under way; nothing but the watchdog looks at them",
     ("plugin.call", "time.monotonic"): "how long a plugin has held the thread, for the watchdog",
     ("quotes.cache", "time.time_ns"): "whether columns were verified a short while ago; wrong only costs time",

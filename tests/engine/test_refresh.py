@@ -55,12 +55,12 @@ def source(ranks: Sequence[Sequence[str]]) -> object:
     return plugin_of(SymbolSourceSpec(name="ranked", doc="ranks that change", open=opened))
 
 
-def tape(venue: str) -> ScriptedTape:
+def tape(context: MarketContext) -> ScriptedTape:
     """Every ten seconds an edge of 30 bps from a to b opens, and five seconds later it has closed again."""
     rows = []
     for second in range(SECONDS):
         for number, base in enumerate(BASES):
-            bid = 100.3 if venue == "b" and second % 10 < 5 else 100.0
+            bid = 100.3 if context.venue == "b" and second % 10 < 5 else 100.0
             rows.append((second + number / 10, f"{base}USDT", bid, 50.0, bid + 0.01, 50.0))
     return ScriptedTape(rows, listings=[*map(listing, BASES)])
 
@@ -68,7 +68,7 @@ def tape(venue: str) -> ScriptedTape:
 def market(make: Any) -> object:
     @asynccontextmanager
     async def opened(settings: NoSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-        yield make(context.venue)
+        yield make(context)
 
     return plugin_of(MarketDataSpec(name="ten", doc="an edge every ten seconds", open=opened))
 
@@ -160,9 +160,10 @@ def test_two_runs_are_the_same_to_the_byte() -> None:
 class Ticking(Feed):
     """Quotes all symbols that it is asked for, a hundred times a second; counts how often it was opened."""
 
-    def __init__(self, opened: list[set[str]], venue: str) -> None:
+    def __init__(self, opened: list[set[str]], context: MarketContext) -> None:
         self._opened = opened
-        self._price = 100.3 if venue == "b" else 100.0
+        self._price = 100.3 if context.venue == "b" else 100.0
+        self._now_ns = context.now_ns
 
     def listings(self) -> Sequence[Listing]:
         return [*map(listing, BASES)]
@@ -174,7 +175,7 @@ class Ticking(Feed):
         task_status.started()
         while True:
             for sink in sinks.values():
-                sink(self._price, 50.0, self._price + 0.01, 50.0, time.time_ns())
+                sink(self._price, 50.0, self._price + 0.01, 50.0, self._now_ns())
             await trio.sleep(0.01)
 
 
@@ -182,12 +183,35 @@ def test_a_feed_is_opened_again_with_the_further_symbols() -> None:
     opened: list[set[str]] = []
     table = config()
     table["universe"]["refresh_minutes"] = Decimal("0.02")
-    plugins = {"source": source(CHANGING[:2]), "market": market(lambda venue: Ticking(opened, venue))}
+    plugins = {"source": source(CHANGING[:2]), "market": market(lambda context: Ticking(opened, context))}
     result = run_real(table, seconds=3, plugins=plugins)
 
     assert result.exit_code == 0
     assert opened == [{"AAAUSDT", "BBBUSDT"}] * 2 + [{"AAAUSDT", "BBBUSDT", "CCCUSDT"}] * 2
     assert entries(result, "CCCUSDT")
+
+
+def test_a_feed_reads_the_time_of_the_campaign(monkeypatch: pytest.MonkeyPatch) -> None:
+    year_ns = 365 * 86_400 * SECOND_NS
+    start_ns = time.time_ns() - year_ns
+    read_ns: list[int] = []
+
+    class Reading(Ticking):
+        async def run(
+            self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        ) -> None:
+            read_ns.append(self._now_ns())
+            await super().run(sinks, task_status=task_status)
+
+    # As of one that is gone on with, whose machine's clock was set meanwhile.
+    monkeypatch.setattr("trioarb.engine.world._start_ns", lambda markets, clock, past: start_ns)
+    plugins = {"source": source(CHANGING[:1]), "market": market(lambda context: Reading([], context))}
+    result = run_real(config(), seconds=1, plugins=plugins)
+
+    assert result.exit_code == 0
+    assert len(read_ns) == 2
+    assert all(start_ns <= at_ns < start_ns + 10 * SECOND_NS for at_ns in read_ns)
+    assert entries(result, "AAAUSDT")
 
 
 @pytest.mark.parametrize("mode", ["SINGLE", "FIXED_LIST"])

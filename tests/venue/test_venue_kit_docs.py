@@ -128,7 +128,9 @@ async def fed(page: types.ModuleType) -> AsyncIterator[tuple[Venue, Told]]:
         venue = Venue(server)
         told = Told(venue)
         listings = [Listing(symbol=one, base=one[:3], quote="USDT") for one in SYMBOLS]
-        feed = page.AcmeFeed(Endpoint(url=server.url), listings, lambda symbol: venue.snapshot(page, symbol))
+        feed = page.AcmeFeed(
+            Endpoint(url=server.url), listings, lambda symbol: venue.snapshot(page, symbol), time.time_ns
+        )
         assert [listing.symbol for listing in feed.listings()] == list(SYMBOLS)
         nursery.start_soon(venue.go_on)
         await nursery.start(feed.run, {symbol: told.sink(symbol) for symbol in SYMBOLS})
@@ -179,7 +181,7 @@ async def test_what_is_no_message_is_counted_and_changes_nothing(page: types.Mod
 
 
 async def test_a_feed_that_can_never_connect_is_an_error(page: types.ModuleType) -> None:
-    feed = page.AcmeFeed(Endpoint(url="ws://localhost:1", proxy="none://x"), [], None)
+    feed = page.AcmeFeed(Endpoint(url="ws://localhost:1", proxy="none://x"), [], None, time.time_ns)
     with trio.fail_after(5), pytest.raises(ExceptionGroup) as caught:
         await feed.run({})
     assert caught.group_contains(MarketDataError, match="proxy of localhost:1 can't be used")

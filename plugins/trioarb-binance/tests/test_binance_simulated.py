@@ -34,6 +34,7 @@ class Board:
     told: dict[str, int] = attrs.field(factory=dict)
     withdrawn: dict[str, int] = attrs.field(factory=dict)
     crossed: int = 0
+    received_ns: set[int] = attrs.field(factory=set)
 
     def sink(self, symbol: str) -> Callable[..., None]:
         def take(
@@ -53,6 +54,7 @@ class Board:
             self.told[symbol] = self.told.get(symbol, 0) + 1
             self.withdrawn[symbol] = self.withdrawn.get(symbol, 0) + math.isnan(bid)
             self.crossed += bid >= ask
+            self.received_ns.add(received_ns)
 
         return take
 
@@ -154,9 +156,10 @@ async def test_an_endpoint_that_is_retired_closes_its_book_and_no_other() -> Non
 
 
 async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
+    context = MarketContext(venue="a", seed=1, depth=30, now_ns=lambda: 77)
     async with simulated.open_simulator("binance", every_seconds=0.02) as venue:
         settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url)
-        async with open_market(SPOT, settings, MarketContext(venue="a", seed=1, depth=30)) as market:
+        async with open_market(SPOT, settings, context) as market:
             assert isinstance(market, BinanceFeed)
             for fault in ("SERVER_ERROR", "MALFORMED"):
                 venue.faults.switch_on(faults.Fault[fault], times=3)
@@ -166,6 +169,7 @@ async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
                     await nursery.start(market.run, {"BTCUSDT": board.sink("BTCUSDT")})
                     await until(lambda: board.last and not math.isnan(board.last["BTCUSDT"][0][0][0]))
                     nursery.cancel_scope.cancel()
+        assert board.received_ns == {77}
         assert venue.faults.happened == {"server_error": 3, "malformed": 3}
         assert venue.violations == {}
 

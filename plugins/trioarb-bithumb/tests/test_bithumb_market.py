@@ -65,7 +65,7 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
     async with venue_server(show_book) as stream, rest_server(answer) as rest:
         (spec,) = plugin.trioarb_market_data()
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
-        async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5)) as feed:
+        async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5, now_ns=lambda: 77)) as feed:
             assert isinstance(feed, Feed)
             assert len(feed.listings()) == 122
             assert {one.volume_24h_quote for one in feed.listings()} == {Decimal("1000.5")}
@@ -78,7 +78,7 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
                     await nursery.start(feed.run, {"BTCKRW": sink})
                     await sink.shown.wait()
                 nursery.cancel_scope.cancel()
-        assert sink.quotes[0][:4] == (100.0, 2.0, 101.0, 1.0)
+        assert sink.quotes[0][:5] == (100.0, 2.0, 101.0, 1.0, 77)
         (asked,) = stream.messages()
         assert json.loads(asked)[1] == {"type": "orderbook", "codes": ["KRW-BTC"]}
         assert [one.target.partition("?")[0] for one in rest.asked] == ["/v1/market/all", "/v1/ticker", "/v1/ticker"]

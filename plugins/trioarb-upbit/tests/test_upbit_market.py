@@ -97,7 +97,7 @@ async def running(
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
         (spec,) = plugin.trioarb_market_data()
         sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
-        async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3)) as feed:
+        async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3, now_ns=lambda: 77)) as feed:
             assert isinstance(feed, Feed)
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(10):
@@ -110,7 +110,8 @@ async def test_books_are_shown_as_they_come_with_the_levels_beyond() -> None:
     async with running() as (_, stream, _, sinks):
         await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
         await sinks["XRPBTC"].until(lambda one: len(one.quotes) == 1)
-        bid, bid_size, ask, ask_size, _, venue_ns, levels = sinks["BTCKRW"].quotes[0]
+        bid, bid_size, ask, ask_size, received_ns, venue_ns, levels = sinks["BTCKRW"].quotes[0]
+        assert received_ns == 77
         assert (bid, bid_size, ask, ask_size) == (90_000_000.0, 2.0, 90_001_000.0, 1.0)
         assert venue_ns == 5_000_000
         assert levels == ((45_000_000.0,), (4.0,), (180_002_000.0,), (3.0,))

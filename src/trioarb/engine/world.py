@@ -98,7 +98,12 @@ async def open_markets(
             name: await opener.open(
                 MarketDataSpec,
                 tables.market,
-                MarketContext(venue=name, seed=config.session.seed, depth=config.engine.depth),
+                MarketContext(
+                    venue=name,
+                    seed=config.session.seed,
+                    depth=config.engine.depth,
+                    now_ns=lambda: (opener.calls.now_ns or wall.time_ns)(),
+                ),
                 around=partial(_named, name, tables.aliases, tables.same_as),
             )
             for name, tables in config.exchanges.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
@@ -26,7 +25,7 @@ class BookFeed(Feed):
     """The books of one venue, by one connection.
 
     ``code_of`` makes the name of a market in a subscription, ``connects`` and ``messages`` are the stream's limits,
-    each as a count and seconds.
+    each as a count and seconds. ``now_ns`` is campaign time.
     ``unknown`` counts messages that aren't decoded by their type, ``unreadable`` those that can't be, books
     that make no sense among them, which are withdrawn.
     """
@@ -42,6 +41,7 @@ class BookFeed(Feed):
         code_of: Callable[[str], str],
         connects: Sequence[tuple[int, float]],
         messages: Sequence[tuple[int, float]],
+        now_ns: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._url = _with_path(settings.stream_url or usual_url, usual_url)
@@ -52,6 +52,7 @@ class BookFeed(Feed):
         self._code_of = code_of
         self._connects = connects
         self._messages = messages
+        self._now_ns = now_ns
         self._tickets = count(1)
         self._sinks: Mapping[str, QuoteSink] = {}
         self._refusal = ""
@@ -99,7 +100,7 @@ class BookFeed(Feed):
             on_connected=lambda: None,
             on_disconnected=self._lost,
             on_silent=self._silent,
-            now_ns=time.time_ns,
+            now_ns=self._now_ns,
             sends=lambda: Pace(*self._messages),
             connects=Pace(*self._connects),
         )
@@ -134,7 +135,7 @@ class BookFeed(Feed):
             book = depth_of(message.timestamp, message.orderbook_units)
         except WireError as error:
             self._count(error)
-            _withdraw(sink)
+            self._withdraw(sink)
             return market
         bid, bid_size = (book.bids[0], book.bid_sizes[0]) if book.bids else (nan, nan)
         ask, ask_size = (book.asks[0], book.ask_sizes[0]) if book.asks else (nan, nan)
@@ -150,16 +151,15 @@ class BookFeed(Feed):
     def _lost(self, why: str) -> None:
         self._log.warning("market data is cut", why=why, markets=len(self._sinks))
         for sink in self._sinks.values():
-            _withdraw(sink)
+            self._withdraw(sink)
 
     def _silent(self, market: Key) -> None:
-        _withdraw(self._sinks[str(market)])
+        self._withdraw(self._sinks[str(market)])
+
+    def _withdraw(self, sink: QuoteSink) -> None:
+        sink(nan, nan, nan, nan, self._now_ns())
 
 
 def _with_path(url: str, usual_url: str) -> str:
     """Return an address, at the usual path if it names none."""
     return url if urlsplit(url).path.strip("/") else url.rstrip("/") + urlsplit(usual_url).path
-
-
-def _withdraw(sink: QuoteSink) -> None:
-    sink(nan, nan, nan, nan, time.time_ns())

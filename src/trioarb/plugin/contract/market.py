@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -173,10 +174,12 @@ class MarketContext:
     """``seed`` is the session's; a simulated market must depend on nothing else that varies.
 
     ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
-    for a plugin that wraps another.
+    for a plugin that wraps another. ``now_ns`` reads the campaign's time, which quotes are stamped with; it passes
+    evenly, whatever becomes of the machine's clock. Before the campaign has chosen its symbols, it is the wall clock.
     """
 
     venue: str
     seed: int
     depth: int = 1
     inner: MarketData | None = None
+    now_ns: Callable[[], int] = time.time_ns  # noqa: TID251  outside of a campaign there is no other
