@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import trio
 
 from trioarb.api import TrioarbError
-from trioarb_sim.faults import Fault, Faults
+from trioarb_sim.faults import Fault
+from trioarb_sim.market import MarketRules, MarketState
+from trioarb_sim.recorded_listing import recorded_markets
 from trioarb_sim.simulator import VENUES, Simulator, open_simulator
 
 __all__ = ["run"]
@@ -30,11 +32,13 @@ def run(
     seed: int,
     every_seconds: float,
     faults: Sequence[str],
+    listing: Sequence[Path] = (),
+    most_markets: int | None = None,
 ) -> int:
     """Run until SIGINT or SIGTERM; return 0.
 
     Raises:
-        TrioarbError: there is no such venue or fault, or the port is taken.
+        TrioarbError: there is no such venue, fault or listing, or the port is taken.
     """
     if venue not in VENUES:
         raise UsageError(f'"{venue}" is no simulated venue; there are: {", ".join(VENUES)}')
@@ -43,8 +47,9 @@ def run(
     if not 0 <= port <= 65535:
         raise UsageError(f"--port {port}: expected 0 to 65535")
     wanted = [_fault(text) for text in faults]
+    markets = _markets(venue, listing, most_markets)
     try:
-        trio.run(_run, venue, port, tls, folder, seed, every_seconds, wanted)
+        trio.run(_run, venue, port, tls, folder, seed, every_seconds, wanted, markets)
     except* OSError as group:
         raise UsageError(f"port {port} can't be had: {_first(group)}; leave --port out for a free one") from None
     return 0
@@ -58,28 +63,48 @@ async def _run(
     seed: int,
     every_seconds: float,
     faults: Sequence[tuple[Fault, int, str]],
+    markets: Sequence[MarketRules] | None,
 ) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with open_simulator(venue, port=port, tls=tls, seed=seed, every_seconds=every_seconds) as simulator:
+        async with open_simulator(
+            venue, port=port, tls=tls, seed=seed, every_seconds=every_seconds, markets=markets
+        ) as simulator:
             for fault, times, market in faults:
                 simulator.faults.switch_on(fault, times=times, market=market)
             _write(simulator, folder)
             _say_where(simulator)
             async for _ in signals:
                 break
-            _say_what_happened(simulator.faults, simulator.violations)
+            _say_what_happened(simulator)
+
+
+def _markets(venue: str, listing: Sequence[Path], most: int | None) -> Sequence[MarketRules] | None:
+    """Return what is listed; ``None``: a few markets of the simulator's own."""
+    if most is not None and most < 1:
+        raise UsageError(f"--markets {most}: expected 1 or more")
+    if not listing:
+        if most is not None:
+            raise UsageError("--markets says how many of a --listing there are; give one")
+        return None
+    found = recorded_markets(venue, listing)
+    if most is None:
+        return found
+    return [one for one in found if one.state is MarketState.TRADING][:most]
 
 
 def _say_where(simulator: Simulator) -> None:
     print(f"{simulator.name}: REST {simulator.rest_url}, WebSocket {simulator.socket_url}")
+    print(f"{len(simulator.venue.markets):,} markets")
     print(f"key {simulator.key.api_key}, secret {simulator.key.secret} (worth nothing)")
     print("Ctrl-C ends it.", flush=True)
 
 
-def _say_what_happened(faults: Faults, violations: Mapping[str, int]) -> None:
-    happened = ", ".join(f"{name} {times}" for name, times in sorted(faults.happened.items()))
+def _say_what_happened(simulator: Simulator) -> None:
+    traffic = simulator.traffic
+    print(f"requests {traffic.requests}, sockets {traffic.connects}, messages {traffic.heard} in, {traffic.told} out")
+    happened = ", ".join(f"{name} {times}" for name, times in sorted(simulator.faults.happened.items()))
     print(f"faults that happened: {happened or 'none'}")
-    broken = ", ".join(f"{name} {times}" for name, times in sorted(violations.items()))
+    broken = ", ".join(f"{name} {times}" for name, times in sorted(simulator.violations.items()))
     print(f"limits that were broken: {broken or 'none'}")
 
 

@@ -17,10 +17,12 @@ them. Nothing is kept: account and orders are gone with the process. Keys are wo
 
     trioarb venue-sim binance --port 8080
     trioarb venue-sim binance --port 8443 --tls --dir sim      # writes sim/ca.pem, sim/port
+    trioarb venue-sim binance --listing exchangeInfo.json
     trioarb venue-sim binance --fault lost_acknowledgement=3 --fault silent@BTCUSDT
 
 Faults: lost_acknowledgement, late_fill, gap, cut, cut_private, too_many_requests, banned, server_error, malformed and
-shutdown happen so many times, once if nothing is said; silent, duplicate, skewed_clock, retired, unknown and slow last.
+shutdown happen so many times, once if nothing is said; silent, duplicate, skewed_clock, retired, unknown, slow and
+halved last.
 """
 
 app = cyclopts.App(name="venue-sim", help=_HELP)
@@ -37,6 +39,15 @@ def venue_sim(
     dir: Annotated[Path | None, Parameter(help="Where to write `port`, and with TLS `ca.pem`.")] = None,
     seed: Annotated[int, Parameter(help="Of the prices; venues of one seed wander together.")] = 0,
     every: Annotated[float, Parameter(help="Seconds between two changes of each book.")] = 0.2,
+    listing: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="What the venue itself listed, recorded: exchangeInfo, or market/all and orderbook/instruments."
+        ),
+    ] = None,
+    markets: Annotated[
+        int | None, Parameter(help="Only so many markets of the listing, the first of those that trade.")
+    ] = None,
     fault: Annotated[
         list[str] | None,
         Parameter(help="What is to go wrong: NAME, NAME=TIMES, NAME@MARKET or NAME=TIMES@MARKET."),
@@ -46,4 +57,14 @@ def venue_sim(
     # Imported where it is needed: the command line lists this command whenever it is asked for help.
     from trioarb_sim.command import run
 
-    return run(venue, port=port, tls=tls, folder=dir, seed=seed, every_seconds=every, faults=fault or [])
+    return run(
+        venue,
+        port=port,
+        tls=tls,
+        folder=dir,
+        seed=seed,
+        every_seconds=every,
+        faults=fault or [],
+        listing=listing or [],
+        most_markets=markets,
+    )

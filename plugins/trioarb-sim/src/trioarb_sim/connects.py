@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -16,8 +16,8 @@ __all__ = ["Connects", "cut"]
 class Connects:
     """Counts, by address, the connections of the last so many seconds."""
 
-    def __init__(self, limit: Limit) -> None:
-        self._limit = limit
+    def __init__(self, limit: Limit, share: Callable[[], float] = lambda: 1.0) -> None:
+        self._limit, self._share = limit, share
         self._times: dict[str, deque[float]] = {}
 
     def are_too_many(self, address: str) -> bool:
@@ -26,7 +26,7 @@ class Connects:
         times = self._times.setdefault(address, deque())
         while times and times[0] <= now - self._limit.seconds:
             times.popleft()
-        if len(times) >= self._limit.most:
+        if len(times) >= self._limit.cut_to(self._share()):
             return True
         times.append(now)
         return False

@@ -46,9 +46,11 @@ class Fault(Enum):
     """Standing: every answer takes a second longer."""
     MALFORMED = "malformed"
     """A request is answered by half a message."""
+    HALVED = "halved"
+    """Standing: every limit is half of what it was, of requests, orders, messages and connections."""
 
 
-STANDING = {Fault.SILENT, Fault.DUPLICATE, Fault.SKEWED_CLOCK, Fault.RETIRED, Fault.UNKNOWN, Fault.SLOW}
+STANDING = {Fault.SILENT, Fault.DUPLICATE, Fault.SKEWED_CLOCK, Fault.RETIRED, Fault.UNKNOWN, Fault.SLOW, Fault.HALVED}
 
 
 @attrs.define
@@ -74,6 +76,14 @@ class Faults:
         self._on[key] -= 1
         self.happened[fault.value] = self.happened.get(fault.value, 0) + 1
         return True
+
+    @property
+    def share(self) -> float:
+        """How much of its usual limits the venue allows now."""
+        if not self._on.get((Fault.HALVED, "")):
+            return 1.0
+        self.happened[Fault.HALVED.value] = 1
+        return 0.5
 
     @classmethod
     def of(cls, times: Mapping[Fault, int]) -> Faults:

@@ -16,15 +16,24 @@ class Limit:
     most: int
     seconds: float
 
+    def cut_to(self, share: float) -> int:
+        """Return how much a share of it is; never nothing."""
+        return max(1, int(self.most * share))
+
 
 class Window:
-    """Counts by key what falls into the present stretch of time. ``now``: seconds."""
+    """Counts by key what falls into the present stretch of time. ``now``: seconds; ``share``: of the limit, now."""
 
-    def __init__(self, limit: Limit, now: Callable[[], float]) -> None:
-        self.limit = limit
-        self._now = now
+    def __init__(self, limit: Limit, now: Callable[[], float], share: Callable[[], float] = lambda: 1.0) -> None:
+        self._limit = limit
+        self._now, self._share = now, share
         self._counts: dict[str, int] = {}
         self._number = -1
+
+    @property
+    def most(self) -> int:
+        """How much is allowed now."""
+        return self._limit.cut_to(self._share())
 
     def count(self, key: str, weight: int = 1) -> int:
         """Add to what a key has used of the present stretch, and return it."""
@@ -37,14 +46,14 @@ class Window:
         return self._counts.get(key, 0)
 
     def is_exceeded(self, key: str) -> bool:
-        return self.used(key) > self.limit.most
+        return self.used(key) > self.most
 
     @property
     def seconds_left(self) -> float:
         """How long the present stretch goes on."""
-        return self.limit.seconds - self._now() % self.limit.seconds
+        return self._limit.seconds - self._now() % self._limit.seconds
 
     def _turn(self) -> None:
-        number = int(self._now() // self.limit.seconds)
+        number = int(self._now() // self._limit.seconds)
         if number != self._number:
             self._number, self._counts = number, {}

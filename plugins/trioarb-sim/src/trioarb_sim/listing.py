@@ -8,7 +8,7 @@ from decimal import Decimal
 from trioarb_sim.market import FeeIn, MarketRules
 from trioarb_sim.upbit.dialect import KRW_TICKS, Dialect
 
-__all__ = ["KRW_A_DOLLAR", "PRICES", "binance_markets", "owned_at", "upbit_markets"]
+__all__ = ["OF_QUOTE", "PRICES", "binance_markets", "owned_at", "upbit_markets"]
 
 #: Around which USD prices wander, by base asset; USDT itself is one at venues that quote in KRW.
 PRICES = {
@@ -20,7 +20,15 @@ PRICES = {
     "ADA": Decimal("0.4"),
     "TRX": Decimal("0.15"),
 }
-KRW_A_DOLLAR = Decimal(1_400)
+#: What a dollar is, in quote assets that aren't dollars.
+OF_QUOTE = {
+    "KRW": Decimal(1_400),
+    "BTC": 1 / PRICES["BTC"],
+    "ETH": 1 / PRICES["ETH"],
+    "XRP": 1 / PRICES["XRP"],
+    "TRX": 1 / PRICES["TRX"],
+    "BNB": Decimal("0.002"),
+}
 _TICKS = {"BTC": "0.01", "ETH": "0.01", "SOL": "0.01", "XRP": "0.0001", "DOGE": "0.00001"}
 _LOTS = {"BTC": "0.00001", "ETH": "0.0001", "SOL": "0.001", "XRP": "1", "DOGE": "1"}
 _OWNED = {"USDT": Decimal(100_000), "KRW": Decimal(100_000_000)}

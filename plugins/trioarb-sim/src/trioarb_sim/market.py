@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
+from typing import Any
 
 import attrs
 
@@ -46,6 +48,8 @@ class MarketRules:
     volume: Decimal = ZERO
     #: Between which multiples of the last price a limit has to be; ``None``: anywhere.
     price_band: tuple[Decimal, Decimal] | None = None
+    #: The venue's own entry in its listing, where there is one: it is listed so again.
+    listed: Mapping[str, Any] | None = attrs.field(default=None, eq=False, repr=False)
 
     def tick_at(self, price: Decimal) -> Decimal:
         """Return the price step at a price."""

@@ -13,6 +13,8 @@ import trio
 import wsproto
 from wsproto.extensions import PerMessageDeflate
 
+from trioarb_sim.traffic import Traffic
+
 __all__ = ["App", "HttpRequest", "HttpResponse", "Socket", "SocketClosed", "serve"]
 
 _RECEIVE_BYTES = 65_536
@@ -62,9 +64,10 @@ class App(Protocol):
 class Socket:
     """One WebSocket. Sends may come from several tasks; one task receives."""
 
-    def __init__(self, stream: trio.abc.Stream, connection: wsproto.WSConnection) -> None:
+    def __init__(self, stream: trio.abc.Stream, connection: wsproto.WSConnection, traffic: Traffic) -> None:
         self._stream = stream
         self._connection = connection
+        self._traffic = traffic
         self._sending = trio.Lock()
         self._events: list[wsproto.events.Event] = []
         self._parts: list[str | bytes] = []
@@ -80,6 +83,7 @@ class Socket:
         Raises:
             SocketClosed: nobody hears it any more.
         """
+        self._traffic.told += 1
         event = (
             wsproto.events.BytesMessage(message) if isinstance(message, bytes) else wsproto.events.TextMessage(message)
         )
@@ -112,6 +116,7 @@ class Socket:
                     case wsproto.events.Message(data=data, message_finished=is_finished):
                         self._parts.append(bytes(data) if not isinstance(data, str) else data)
                         if is_finished:
+                            self._traffic.heard += 1
                             return self._whole()
                     case wsproto.events.Ping():
                         self.pings += 1
@@ -169,24 +174,27 @@ async def serve(
     *,
     port: int = 0,
     tls: ssl.SSLContext | None = None,
+    traffic: Traffic | None = None,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve an app on 127.0.0.1 until cancelled; ``started(port)`` once it listens, 0 being any free port.
 
-    A connection ends with what it serves; cancelling this closes all of them.
+    A connection ends with what it serves; cancelling this closes all of them. ``traffic``: where it is counted.
 
     Raises:
         OSError: the port is taken.
     """
 
+    counted = traffic or Traffic()
+
     async def talk(stream: trio.SocketStream) -> None:
         peer = str(stream.socket.getpeername()[0])
         if tls is None:
-            await _talk(app, stream, peer)
+            await _talk(app, stream, peer, counted)
             return
         secure = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
         try:
-            await _talk(app, secure, peer)
+            await _talk(app, secure, peer, counted)
         except (trio.BrokenResourceError, ssl.SSLError):
             await trio.aclose_forcefully(secure)
 
@@ -196,7 +204,7 @@ async def serve(
         task_status.started(listeners[0].socket.getsockname()[1])
 
 
-async def _talk(app: App, stream: trio.abc.Stream, peer: str) -> None:
+async def _talk(app: App, stream: trio.abc.Stream, peer: str, traffic: Traffic) -> None:
     """Answer the requests of one connection, one after the other, until one asks for a WebSocket."""
     connection = h11.Connection(h11.SERVER)
     async with stream:
@@ -207,16 +215,19 @@ async def _talk(app: App, stream: trio.abc.Stream, peer: str) -> None:
             if request is None:
                 return
             if request.headers.get("upgrade", "").lower() == "websocket":
+                traffic.connects += 1
                 found = app.accept(request)
                 if not isinstance(found, HttpResponse):
-                    await _upgrade(found, request, stream, connection.trailing_data[0])
+                    await _upgrade(found, request, stream, connection.trailing_data[0], traffic)
                     return
                 answer: HttpResponse | None = found
             else:
+                traffic.requests += 1
                 answer = await app.answer(request)
             if answer is None:
                 await trio.aclose_forcefully(stream)
                 return
+            traffic.answered(answer.status)
             await _respond(connection, stream, answer, is_head=request.method == "HEAD")
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 return
@@ -275,7 +286,11 @@ async def _respond(connection: h11.Connection, stream: trio.abc.Stream, answer: 
 
 
 async def _upgrade(
-    talk: Callable[[Socket], Awaitable[None]], request: HttpRequest, stream: trio.abc.Stream, trailing: bytes
+    talk: Callable[[Socket], Awaitable[None]],
+    request: HttpRequest,
+    stream: trio.abc.Stream,
+    trailing: bytes,
+    traffic: Traffic,
 ) -> None:
     handshake = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers.items()]
@@ -286,7 +301,7 @@ async def _upgrade(
     except wsproto.utilities.RemoteProtocolError:
         return  # it asks for something else than a WebSocket
     accepted = handshake.send(wsproto.events.AcceptConnection(extensions=[PerMessageDeflate()]))
-    socket = Socket(stream, handshake)
+    socket = Socket(stream, handshake, traffic)
     try:
         await stream.send_all(accepted)
         if trailing:

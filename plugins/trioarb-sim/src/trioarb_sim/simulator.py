@@ -15,11 +15,12 @@ from trioarb_sim.account import Key
 from trioarb_sim.binance.app import HOSTS, BinanceApp
 from trioarb_sim.connects import Connects
 from trioarb_sim.faults import Fault, Faults
-from trioarb_sim.listing import KRW_A_DOLLAR, PRICES, binance_markets, owned_at, upbit_markets
-from trioarb_sim.market import MarketRules
+from trioarb_sim.listing import OF_QUOTE, PRICES, binance_markets, owned_at, upbit_markets
+from trioarb_sim.market import MarketRules, MarketState
 from trioarb_sim.server import App, serve
 from trioarb_sim.strangers import Wandering, show_strangers
 from trioarb_sim.tls import Authority
+from trioarb_sim.traffic import Traffic
 from trioarb_sim.upbit.app import UpbitApp
 from trioarb_sim.upbit.dialect import BITHUMB, UPBIT, Dialect
 from trioarb_sim.venue import Venue
@@ -91,6 +92,7 @@ class Simulator:
     key: Key
     authority: Authority | None
     violations: Mapping[str, int]
+    traffic: Traffic
     app: _Running = attrs.field(repr=False)
 
     @property
@@ -148,19 +150,20 @@ async def open_simulator(
     venue.add_account("main", owned if owned is not None else owned_at(rules), [key])
     app = kind.app(venue, switched, now_ms, weight_limit)
     authority = Authority() if tls else None
-    prices = wandering or Wandering(prices={**PRICES, "USDT": Decimal(1)}, of_quote={"KRW": KRW_A_DOLLAR}, seed=seed)
+    traffic = Traffic()
+    prices = wandering or Wandering(prices={**PRICES, "USDT": Decimal(1)}, of_quote=OF_QUOTE, seed=seed)
     async with trio.open_nursery() as nursery:
         context = authority.server(*kind.hosts) if authority is not None else None
 
         async def listen(*, task_status: trio.TaskStatus[int]) -> None:
-            await serve(app, port=port, tls=context, task_status=task_status)
+            await serve(app, port=port, tls=context, traffic=traffic, task_status=task_status)
 
         found_port: int = await nursery.start(listen)
         nursery.start_soon(app.run)
         if every_seconds:
 
             async def strangers() -> None:
-                names = [one.name for one in rules if one.base in prices.prices]
+                names = [one.name for one in rules if one.state is MarketState.TRADING]
                 await show_strangers(venue, name, prices, names, every_seconds=every_seconds, start_seconds=time.time())
 
             nursery.start_soon(strangers)
@@ -172,6 +175,7 @@ async def open_simulator(
             key=key,
             authority=authority,
             violations=app.violations,
+            traffic=traffic,
             app=app,
         )
         nursery.cancel_scope.cancel()

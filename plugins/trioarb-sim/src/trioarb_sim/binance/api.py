@@ -75,10 +75,12 @@ class Api:
         def seconds() -> float:
             return now_ms() / 1000
 
-        self.weight = Window(Limit(most=weight_limit, seconds=60), seconds)
-        self.orders_10s = Window(Limit(most=50, seconds=10), seconds)
-        self.orders_1d = Window(Limit(most=160_000, seconds=86_400), seconds)
-        self.raw = Window(Limit(most=300_000, seconds=300), seconds)
+        def window(most: int, of_seconds: float) -> Window:
+            return Window(Limit(most=most, seconds=of_seconds), seconds, lambda: faults.share)
+
+        self.weight = window(weight_limit, 60)
+        self.orders_10s, self.orders_1d = window(50, 10), window(160_000, 86_400)
+        self.raw = window(300_000, 300)
         self._banned_until_ms: dict[str, int] = {}
         self._warned: dict[str, int] = {}
         self.violations: dict[str, int] = {}
@@ -119,7 +121,7 @@ class Api:
             ("RAW_REQUESTS", "MINUTE", 5, self.raw, caller.address),
         )
         return [
-            {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": window.limit.most}
+            {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": window.most}
             | ({"count": window.used(key)} if with_counts else {})
             for kind, interval, number, window, key in kinds
         ]
@@ -158,7 +160,7 @@ class Api:
         if self._faults.happens(Fault.SERVER_ERROR):
             raise ApiError(503, -1000, "Service unavailable.")
         self.raw.count(caller.address)
-        if self.weight.used(caller.address) >= self.weight.limit.most or self.raw.is_exceeded(caller.address):
+        if self.weight.used(caller.address) >= self.weight.most or self.raw.is_exceeded(caller.address):
             left = self.weight.seconds_left
             self._violate("request weight")
             self._warned[caller.address] = self._warned.get(caller.address, 0) + 1
@@ -375,12 +377,12 @@ class Api:
     def _place(self, params: Params, who: _Who) -> Any:
         terms = order_terms(params, f"sim{next(self._generated):019d}")
         for window, name in ((self.orders_10s, "10 SECOND"), (self.orders_1d, "1 DAY")):
-            if window.used(who.account) >= window.limit.most:
+            if window.used(who.account) >= window.most:
                 self._violate("orders")
                 raise ApiError(
                     429,
                     -1015,
-                    f"Too many new orders; current limit is {window.limit.most} orders per {name}.",
+                    f"Too many new orders; current limit is {window.most} orders per {name}.",
                     after_seconds=window.seconds_left,
                 )
         order = self._venue.place(who.account, terms)

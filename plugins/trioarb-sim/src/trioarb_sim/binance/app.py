@@ -40,7 +40,7 @@ class BinanceApp:
         self.api = Api(venue, faults, now_ms=now_ms, weight_limit=weight_limit)
         self._streams: dict[Socket, MarketStreams] = {}
         self._apis: dict[Socket, SocketApi] = {}
-        self.connects = Connects(_CONNECTS)
+        self.connects = Connects(_CONNECTS, lambda: faults.share)
 
     @property
     def violations(self) -> dict[str, int]:

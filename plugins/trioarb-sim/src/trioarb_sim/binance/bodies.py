@@ -53,7 +53,11 @@ def level(price: Decimal, size: Decimal) -> list[str]:
 
 
 def listing(rules: MarketRules) -> dict[str, object]:
-    """A symbol of exchangeInfo."""
+    """A symbol of exchangeInfo; as it was recorded, but for its status."""
+    if rules.listed is not None:
+        was_open = rules.listed["status"] == "TRADING" and rules.listed.get("isSpotTradingAllowed", True)
+        is_open = rules.state is MarketState.TRADING
+        return {**rules.listed} | ({"status": _MARKET_STATES[rules.state]} if was_open is not is_open else {})
     filters: list[dict[str, object]] = [
         {
             "filterType": "PRICE_FILTER",

@@ -140,7 +140,7 @@ class MarketStreams:
         now = trio.current_time()
         controls, self._socket.pings, self._socket.pongs = self._socket.pings + self._socket.pongs, 0, 0
         self._received = [at for at in self._received if at > now - 1] + [now] * (1 + controls)
-        return len(self._received) > _MESSAGES_A_SECOND
+        return len(self._received) > _MESSAGES_A_SECOND * self._faults.share
 
     # What the venue tells
 

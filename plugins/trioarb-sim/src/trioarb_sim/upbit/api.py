@@ -88,7 +88,7 @@ class Api:
             return now_ms() / 1000
 
         self._seconds = seconds
-        self._windows = {name: Window(limit, seconds) for name, limit in dialect.limits.items()}
+        self._windows = {name: Window(limit, seconds, lambda: faults.share) for name, limit in dialect.limits.items()}
         self._warned: dict[str, int] = {}
         self._banned_until: dict[str, float] = {}
         self._origin_at: dict[str, float] = {}
@@ -176,9 +176,9 @@ class Api:
                 raise ApiError(429, "too_many_requests", "One request in 10 seconds with an Origin.")
         window = self._windows[group]
         used = window.count(who)
-        left = max(0, window.limit.most - used)
-        headers["remaining-req"] = f"group={group}; min={window.limit.most * 60}; sec={left}"
-        if used > window.limit.most:
+        left = max(0, window.most - used)
+        headers["remaining-req"] = f"group={group}; min={window.most * 60}; sec={left}"
+        if used > window.most:
             self.violate(f"requests of {group}")
             self._warned[who] = self._warned.get(who, 0) + 1
             if self._warned[who] > _WARNINGS_BEFORE_BAN:

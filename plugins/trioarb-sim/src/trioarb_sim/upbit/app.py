@@ -26,7 +26,7 @@ class UpbitApp:
         self._venue, self._faults, self._dialect, self._now_ms = venue, faults, dialect, now_ms
         self.api = Api(venue, faults, dialect, now_ms=now_ms)
         self._streams: dict[Socket, Streams] = {}
-        self.connects = Connects(dialect.connects)
+        self.connects = Connects(dialect.connects, lambda: faults.share)
 
     @property
     def violations(self) -> dict[str, int]:

@@ -87,6 +87,7 @@ def listing(rules: MarketRules, *, has_details: bool) -> dict[str, object]:
         "market": rules.name,
         "korean_name": rules.base,
         "english_name": rules.base,
+        **{name: value for name, value in (rules.listed or {}).items() if name != "market_event"},
     }
     if has_details:
         caution = dict.fromkeys(

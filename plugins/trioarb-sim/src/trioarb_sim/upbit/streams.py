@@ -135,7 +135,9 @@ class Streams:
     def _is_too_much(self) -> bool:
         now = trio.current_time()
         self._received = [at for at in self._received if at > now - 60] + [now]
-        return sum(at > now - 1 for at in self._received) > _A_SECOND or len(self._received) > _A_MINUTE
+        share = self._faults.share
+        in_a_second = sum(at > now - 1 for at in self._received)
+        return in_a_second > _A_SECOND * share or len(self._received) > _A_MINUTE * share
 
     # What the venue tells
 
