@@ -33,6 +33,7 @@ from trioarb.model.event import CampaignEnded, CampaignOpened, CampaignResumed
 from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.risk.guards import Guards
+from trioarb.risk.holds import Holds
 from trioarb.state.exposure import Exposure
 from trioarb.state.funds import Funds
 from trioarb.state.ledger import Ledger
@@ -223,6 +224,7 @@ async def fresh(kept: Kept, symbols: Sequence[str]) -> AsyncIterator[tuple[Journ
             trades=trades,
             marks=Marks(exposure, trades),
             tiers=tiers,
+            holds=Holds(),
             max_concurrent_pairs=config.engine.max_concurrent_pairs,
         )
         journal.attach(projections=[ledger, trades, funds, exposure, statistics, guards])

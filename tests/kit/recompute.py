@@ -274,6 +274,8 @@ class Books:
         #: An order that was taken up again after its pair had ended; and the venues whose updates are down.
         self._reopened: str | None = None
         self._unheard: set[str] = set()
+        #: What venues' plugins hold: venue, which plugin, and why.
+        self._held: set[tuple[str, str, str]] = set()
         #: The transfers under way.
         self._moved: dict[str, Event] = {}
         self._rest: Rest | None = None
@@ -543,6 +545,8 @@ class Books:
         """Hold an ALLOW against every limit, before its own reservation is counted."""
         if {opened["buy_venue"], opened["sell_venue"]} & self._unheard:
             self._problem("is allowed at a venue whose order updates are down")
+        if any(venue in (opened["buy_venue"], opened["sell_venue"]) for venue, _, _ in self._held):
+            self._problem("is allowed at a venue whose plugin wants no entries")
         allowed, self._allowing = self._allowing, None
         symbol, buy, sell = opened["symbol"], number(opened["buy_limit"]), number(opened["sell_limit"])
         quantity, fx = number(opened["quantity"]), self._fx(symbol)
@@ -1363,6 +1367,12 @@ class Books:
 
     def _on_updates_up(self, event: Event) -> None:
         self._unheard.discard(event["venue"])
+
+    def _on_entries_held(self, event: Event) -> None:
+        self._held.add((event["venue"], event["by"], event["reason"]))
+
+    def _on_entries_released(self, event: Event) -> None:
+        self._held.remove((event["venue"], event["by"], event["reason"]))
 
     def _on_order_rejected(self, event: Event) -> None:
         order = self._live(event)

@@ -40,6 +40,7 @@ from trioarb.model.trade import PairKind, PairOutcome
 from trioarb.report.summary import summarise
 from trioarb.report.table import print_summary
 from trioarb.risk.guards import Guards
+from trioarb.risk.holds import Holds
 from trioarb.state.exposure import Exposure
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
@@ -75,6 +76,7 @@ class Desk:
             trades=self.trades,
             marks=Marks(Exposure(), self.trades),
             tiers={"exchange": checked("exchange", self.tier)},
+            holds=Holds(),
             max_concurrent_pairs=100,
         )
         self.guards = guards

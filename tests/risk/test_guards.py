@@ -19,6 +19,7 @@ from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, PairEnded, PairOpened, PositionClosed, PositionOpened, ResidualLeft
 from trioarb.model.trade import ExitReason, OrderSize, PairKind, PairOutcome, Sighting
 from trioarb.risk.guards import Guards
+from trioarb.risk.holds import Holds
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
@@ -70,6 +71,7 @@ class Desk:
             trades=self.trades,
             marks=Marks(self.exposure, self.trades),
             tiers={name: checked(name, tier) for name, tier in self.tiers.items()},
+            holds=Holds(),
             max_concurrent_pairs=max_concurrent_pairs,
         )
         self.journal.attach(

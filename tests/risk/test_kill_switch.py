@@ -30,6 +30,7 @@ from trioarb.builtin.guard_kill_switch import KillSwitchSettings, KillSwitchTier
 from trioarb.journal.journal import Journal
 from trioarb.model.event import Decided, PairOpened
 from trioarb.risk.guards import Guards
+from trioarb.risk.holds import Holds
 from trioarb.state.exposure import Exposure
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
@@ -60,6 +61,7 @@ class Desk:
             trades=self.trades,
             marks=Marks(Exposure(), self.trades),
             tiers={"mine": checked("mine", tier())},
+            holds=Holds(),
             max_concurrent_pairs=100,
         )
         self.journal.attach(

@@ -22,6 +22,8 @@ from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
     Deposited,
+    EntriesHeld,
+    EntriesReleased,
     EquityStated,
     Event,
     FundingPaid,
@@ -114,6 +116,7 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # tests/cli/test_carry_loss.py.
     told = {InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp, TransferArrived, TransferSent}  # the latter two: tests/engine/test_transfers.py
+    told |= {EntriesHeld, EntriesReleased}  # tests/engine/test_pleas.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

@@ -67,11 +67,11 @@ async def watch_clocks(campaign: Campaign) -> None:
 
 
 async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
-    guards, campaign_time = campaign.parts.guards, campaign.parts.time
+    holds, campaign_time = campaign.parts.guards.holds, campaign.parts.time
     log = structlog.get_logger("trioarb.engine")
     apart = f"{jump.late_seconds} s late, wall clock {jump.wall_step_seconds:+} s"
     log.warning("the clock has jumped; no entry until the venues were asked again", jump=apart)
-    guards.hold("clock_jump", apart)
+    holds.hold("clock_jump", apart)
     campaign.parts.journal.record(jump)
     # Where the monotonic clock stood still, quotes from before look fresh for as long as a quote may be old.
     fresh_ns = campaign_time.now_ns() + max(task.strategy.max_quote_age_ns for task in campaign.symbols.values())
@@ -79,5 +79,5 @@ async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
         await campaign.parts.reconciler.learn_late_orders()
         await reconcile(campaign)
     await trio.sleep_until(campaign_time.deadline(fresh_ns))
-    guards.release()
+    holds.release("clock_jump")
     log.info("entries go on after the clock's jump", jump=apart)

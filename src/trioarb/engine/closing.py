@@ -121,6 +121,7 @@ async def close(campaign: Campaign) -> None:
     state_equity(campaign)
     campaign.count(final=True)
     await reconcile_at_end(campaign)
+    campaign.world.pleas.end()
     campaign.enter(Phase.CLOSED)
     assert campaign.ended_by is not None
     ended = CampaignEnded(

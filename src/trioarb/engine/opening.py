@@ -177,6 +177,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         trades=state.trades,
         marks=state.marks,
         tiers=tiers,
+        holds=world.pleas.holds,
         max_concurrent_pairs=config.engine.max_concurrent_pairs,
     )
     funds = Funds(state.ledger, state.margins, world.instruments, config.execution.unwind_slippage_bps)
@@ -194,7 +195,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         settings=config.execution,
         fee_value_of=world.fee_prices.valued,
     )
-    guards.on_fence = lambda venue, symbol: executor.withdraw(venue=venue, symbol=symbol)
+    guards.holds.on_hold = lambda venue, symbol: executor.withdraw(venue=venue, symbol=symbol)
     parts = Parts(
         journal=journal,
         ledger=state.ledger,

@@ -225,6 +225,7 @@ async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     await start.opening()
     campaign.parts.journal.begin()
     campaign.world.changes.begin(campaign.parts.journal.record)
+    campaign.world.pleas.begin(campaign.parts.journal.record)
     watch = watch_of(campaign)
     await follow_updates(campaign, services)
     await start_market(campaign, services, watch)

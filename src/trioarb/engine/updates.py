@@ -14,6 +14,8 @@ from trioarb.time.campaign_time import SECOND_NS, Turn
 
 __all__ = ["OrderStream", "follow_updates"]
 
+#: By which rule entries are denied where a stream is cut.
+_RULE = "updates_down"
 #: The pause before a stream that was cut is asked for again; it doubles, unless the stream was up for a while.
 _FIRST_PAUSE_NS, _LONGEST_PAUSE_NS = SECOND_NS, 30 * SECOND_NS
 _A_WHILE_NS = 60 * SECOND_NS
@@ -46,7 +48,7 @@ class OrderStream:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the stream until cancelled, again each time it is cut; say ``started()`` once it is up or can't be."""
         time, pause_ns, has_started = self._parts.time, _FIRST_PAUSE_NS, False
-        self._parts.guards.hold_venue(self._venue, "updates_down", "they have not begun")
+        self._parts.guards.holds.hold(_RULE, "they have not begun", venue=self._venue)
         while True:
             since_ns, answered = time.now_ns(), trio.Event()
             async with trio.open_nursery() as nursery:
@@ -82,11 +84,11 @@ class OrderStream:
 
     def _cut(self, reason: str) -> None:
         self._is_up, self._was_cut = False, True
-        self._parts.guards.hold_venue(self._venue, "updates_down", reason)
+        self._parts.guards.holds.hold(_RULE, reason, venue=self._venue)
         self._parts.journal.record(UpdatesDown(venue=self._venue, reason=reason))
 
     def _go_on(self) -> None:
-        self._parts.guards.release_venue(self._venue)
+        self._parts.guards.holds.release(_RULE, venue=self._venue)
         if self._was_cut:
             self._was_cut = False
             self._parts.journal.record(UpdatesUp(venue=self._venue))

@@ -19,8 +19,9 @@ from trioarb.engine.fx import Rates, constant_warnings, open_rates
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
+from trioarb.engine.pleas import Pleas
 from trioarb.errors import ConfigError, UniverseError, describe
-from trioarb.model.market import Book, Instrument, Listing, Quote
+from trioarb.model.market import Book, Instrument, Listing, Quote, VenuePart
 from trioarb.plugin.call import Calls
 from trioarb.plugin.contract import (
     ExchangeContext,
@@ -37,6 +38,7 @@ from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec
 from trioarb.quotes.board import QuoteBoard
+from trioarb.risk.holds import Holds
 from trioarb.settings.problem import Problem
 from trioarb.strategy.triangle import triangles_in
 from trioarb.time.campaign_time import CampaignTime, RealTime
@@ -60,6 +62,7 @@ class Quoted:
     time: CampaignTime
     start_ns: int
     opener: Opener
+    pleas: Pleas
 
 
 @attrs.frozen(kw_only=True)
@@ -83,6 +86,7 @@ class World:
     fee_prices: FeePrices
     rates: Rates
     opener: Opener
+    pleas: Pleas
     warnings: tuple[str, ...]
     loops: bool = False
 
@@ -93,21 +97,20 @@ async def open_markets(
 ) -> AsyncIterator[Quoted]:
     """Open markets and source, and choose the symbols; as `open_world`."""
     async with AsyncExitStack() as stack:
-        opener = Opener.on(stack, plugins, config)
-        markets: dict[str, MarketData] = {
-            name: await opener.open(
-                MarketDataSpec,
-                tables.market,
-                MarketContext(
-                    venue=name,
-                    seed=config.session.seed,
-                    depth=config.engine.depth,
-                    now_ns=lambda: (opener.calls.now_ns or wall.time_ns)(),
-                ),
-                around=partial(_named, name, tables.aliases, tables.same_as),
+        opener, pleas = Opener.on(stack, plugins, config), Pleas(Holds())
+        markets: dict[str, MarketData] = {}
+        for name, tables in config.exchanges.items():
+            plea = pleas.of(name, VenuePart.MARKET, tables.market.key)
+            market = MarketContext(
+                venue=name,
+                seed=config.session.seed,
+                depth=config.engine.depth,
+                now_ns=lambda: (opener.calls.now_ns or wall.time_ns)(),
+                hold=plea.hold,
+                release=plea.release,
             )
-            for name, tables in config.exchanges.items()
-        }
+            around = partial(_named, name, tables.aliases, tables.same_as)
+            markets[name] = await opener.open(MarketDataSpec, tables.market, market, around=around)
         _check_clock(config, markets)
         source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
         listings = await source.listings()
@@ -121,7 +124,15 @@ async def open_markets(
         start_ns = _start_ns(markets, clock, past)
         time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
         opener.calls.now_ns = time.now_ns
-        yield Quoted(markets=markets, source=source, selection=selection, time=time, start_ns=start_ns, opener=opener)
+        yield Quoted(
+            markets=markets,
+            source=source,
+            selection=selection,
+            time=time,
+            start_ns=start_ns,
+            opener=opener,
+            pleas=pleas,
+        )
 
 
 @asynccontextmanager
@@ -143,7 +154,7 @@ async def open_world(
     """
     async with open_markets(config, plugins, clock, past=past) as quoted:
         markets, selection, time, start_ns = quoted.markets, quoted.selection, quoted.time, quoted.start_ns
-        opener = quoted.opener
+        opener, pleas = quoted.opener, quoted.pleas
         loops = plugins.get(StrategySpec, config.strategy.plugin, key=config.strategy.key).loops
         _check_quotes(config, selection.symbols, loops=loops)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
@@ -153,6 +164,7 @@ async def open_world(
         rates = open_rates(config, markets, boards)
         fee_prices = FeePrices(config, instruments, boards, rates.usd)
         for name, tables in config.exchanges.items():
+            plea = pleas.of(name, VenuePart.EXCHANGE, tables.exchange.key)
             context = ExchangeContext(
                 venue=name,
                 seed=config.session.seed,
@@ -167,6 +179,8 @@ async def open_world(
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
                 changed=changes.told_by(name),
+                hold=plea.hold,
+                release=plea.release,
                 fee_price=fee_prices.price,
                 aliases=tables.aliases,
             )
@@ -202,6 +216,7 @@ async def open_world(
             fee_prices=fee_prices,
             rates=rates,
             opener=opener,
+            pleas=pleas,
             warnings=(
                 *(unknown_warnings(selection, config.universe, is_recorded=is_replayed) if past is None else ()),
                 *warnings,

@@ -12,7 +12,18 @@ import msgspec
 from trioarb.model.contract import ContractTerms
 from trioarb.model.rules import TradingRules
 
-__all__ = ["Book", "Instrument", "InstrumentStatus", "Level", "Listing", "Quote", "Route", "TradingRules", "Triangle"]
+__all__ = [
+    "Book",
+    "Instrument",
+    "InstrumentStatus",
+    "Level",
+    "Listing",
+    "Quote",
+    "Route",
+    "TradingRules",
+    "Triangle",
+    "VenuePart",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +43,13 @@ class Listing:
     price_step: Decimal | None = attrs.field(default=None, eq=False)
     venue_quote: str | None = attrs.field(default=None, eq=False)
     venue_name: str | None = attrs.field(default=None, eq=False)
+
+
+class VenuePart(Enum):
+    """Which of a venue's plugins says something."""
+
+    EXCHANGE = "exchange"
+    MARKET = "market"
 
 
 class InstrumentStatus(Enum):

@@ -177,6 +177,11 @@ def _name(value: object, field: str, *, may_be_empty: bool = False) -> str:
     return value
 
 
+def check_reason(value: object) -> str:
+    """Return why a plugin wants something: recorded, and compared with what it says later."""
+    return _name(value, "reason")
+
+
 def _text(value: object, field: str) -> str:
     """Return what is only shown, made printable."""
     text = is_a(value, str, field)

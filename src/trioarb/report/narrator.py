@@ -11,6 +11,8 @@ from trioarb.model.event import (
     ContractsLiquidated,
     Decided,
     DustLeft,
+    EntriesHeld,
+    EntriesReleased,
     Event,
     FxRated,
     GuardTripped,
@@ -262,6 +264,19 @@ def _updates_up(up: UpdatesUp, _: int) -> _Line:
     return "info", "order updates are up", {"venue": up.venue}
 
 
+def _hold(held: EntriesHeld, _: int) -> _Line:
+    return (
+        "warning",
+        f"the {held.by.value} plugin wants no entries there",
+        {"venue": held.venue, "because": held.reason},
+    )
+
+
+def _release(released: EntriesReleased, _: int) -> _Line:
+    details = {"venue": released.venue, "was": released.reason}
+    return "info", f"the {released.by.value} plugin allows entries there again", details
+
+
 def _miss_answer(unknown: OrderUnknown, _: int) -> _Line:
     details = {"order": unknown.client_order_id, "reason": unknown.reason}
     return "warning", "order unanswered; asking the venue", details
@@ -320,6 +335,8 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     OrderUnknown: _miss_answer,
     UpdatesDown: _updates_down,
     UpdatesUp: _updates_up,
+    EntriesHeld: _hold,
+    EntriesReleased: _release,
     SymbolQuarantined: _quarantine,
     SymbolRestarted: _restart,
     SymbolRetired: _retire,

@@ -17,6 +17,7 @@ from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped,
 from trioarb.model.market import Route
 from trioarb.model.trade import Answer, FxUsed, Opportunity, OrderSize, Refusal, Sighting
 from trioarb.plugin.border import CheckedGuard
+from trioarb.risk.holds import Holds
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
 from trioarb.strategy.sizing import NotSized
@@ -43,7 +44,10 @@ class _Streak:
 
 
 class Guards:
-    """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step."""
+    """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step.
+
+    ``holds`` are why no tier is asked for now.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Guards:
         trades: Trades,
         marks: Marks,
         tiers: Mapping[str, CheckedGuard],
+        holds: Holds,
         max_concurrent_pairs: int,
     ) -> None:
         self._journal = journal
@@ -66,10 +71,7 @@ class Guards:
         self._broken: dict[str, str] = {}
         self._endless: set[str] = set()
         self._depth = self._answered = 0
-        self._held: Refusal | None = None
-        self._held_venues: dict[str, Refusal] = {}
-        #: Called when entries are denied from now on: all of them, or those at a venue, or of a symbol.
-        self.on_fence: Callable[[str | None, str | None], None] = lambda venue, symbol: None
+        self.holds = holds
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(
@@ -200,7 +202,7 @@ class Guards:
             yield from self._marks.said()
             yield tripped
             if tripped.answer is Answer.DENY:
-                self.on_fence(tripped.venue, tripped.symbol)
+                self.holds.on_hold(tripped.venue, tripped.symbol)
             if tripped.answer is Answer.STOP:
                 yield _stop(tripped, symbol)
 
@@ -217,32 +219,9 @@ class Guards:
         streaks = (streak for by_route in self._streaks.values() for streak in by_route.values())
         return ((streak.decision, streak.count) for streak in streaks if streak.count)
 
-    def hold(self, rule: str, value: str) -> None:
-        """Deny every entry, until `release`."""
-        self._held = Refusal(answer=Answer.DENY, rule=rule, value=value, limit="")
-        self.on_fence(None, None)
-
-    def release(self) -> None:
-        """Ask the tiers again."""
-        self._held = None
-
-    def hold_venue(self, venue: str, rule: str, value: str) -> None:
-        """Deny every entry with a leg at a venue, until `release_venue`."""
-        refusal = Refusal(answer=Answer.DENY, rule=rule, value=f"{venue}: {value}", limit="")
-        self._held_venues[venue] = refusal
-        self.on_fence(venue, None)
-
-    def release_venue(self, venue: str) -> None:
-        """Ask the tiers about a venue again."""
-        self._held_venues.pop(venue, None)
-
     def _ask(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
-        if self._held is not None:
-            return _ENGINE, self._held
-        if self._held_venues:
-            for venue in (opportunity.route.buy_venue, opportunity.route.sell_venue):
-                if venue in self._held_venues:
-                    return _ENGINE, self._held_venues[venue]
+        if (held := self.holds.refusal(opportunity.route)) is not None:
+            return _ENGINE, held
         in_flight = self._trades.entries_in_flight
         if in_flight >= self._max_concurrent_pairs:
             return _ENGINE, Refusal(

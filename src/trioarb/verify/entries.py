@@ -11,12 +11,15 @@ from trioarb.model.event import (
     CampaignResumed,
     Decided,
     DecisionsRepeated,
+    EntriesHeld,
+    EntriesReleased,
     Intent,
     Record,
     StopCleared,
     UpdatesDown,
     UpdatesUp,
 )
+from trioarb.model.market import VenuePart
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, ExitReason, PairKind
 from trioarb.verify.course import Course
@@ -56,6 +59,8 @@ class Entries(Folding):
         self._stopped_by: Record | None = None
         self._resumed: CampaignResumed | None = None
         self._unheard: set[str] = set()
+        #: By venue what its plugins hold of entries, and which of them.
+        self._held: defaultdict[str, set[tuple[VenuePart, str]]] = defaultdict(set)
         self.decided: Answers = answers()
 
     def _decide(self, event: Decided, record: Record) -> None:
@@ -152,6 +157,10 @@ class Entries(Folding):
                 add(Check.ENTRIES, record, f"enters something else than seq {decided_seq} allowed")
         if unheard := self._unheard & {event.buy_venue, event.sell_venue}:
             add(Check.ENTRIES, record, f"enters at {', '.join(sorted(unheard))} while its order updates are down")
+        for venue in sorted({event.buy_venue, event.sell_venue}):
+            if held := self._held[venue]:
+                reasons = "; ".join(sorted(reason for _, reason in held))
+                add(Check.ENTRIES, record, f"enters at {venue}, whose plugin wants no entries: {reasons}")
         if self._course.is_draining:
             add(Check.ENTRIES, record, "enters while the campaign drains")
         if self._resumed is not None and self._resumed.close_only:
@@ -166,12 +175,22 @@ class Entries(Folding):
         self._reduced.clear()
         self._denied.clear()
         self._unheard.clear()
+        self._held.clear()
 
     def _lose_updates(self, event: UpdatesDown, record: Record) -> None:
         self._unheard.add(event.venue)
 
     def _hear_again(self, event: UpdatesUp, record: Record) -> None:
         self._unheard.discard(event.venue)
+
+    def _hold(self, event: EntriesHeld, record: Record) -> None:
+        self._held[event.venue].add((event.by, event.reason))
+
+    def _release(self, event: EntriesReleased, record: Record) -> None:
+        held = self._held[event.venue]
+        if (event.by, event.reason) not in held:
+            self._findings.add(Check.ENTRIES, record, "takes back a reason that isn't held")
+        held.discard((event.by, event.reason))
 
     def _clear(self, event: StopCleared, record: Record) -> None:
         self._stopped_by = None

@@ -24,6 +24,8 @@ from trioarb.model.event.campaign import (
 )
 from trioarb.model.event.decision import Decided, DecisionsRepeated, FunnelCounted, GuardTripped, RouteCounted
 from trioarb.model.event.market import (
+    EntriesHeld,
+    EntriesReleased,
     FxRated,
     InstrumentChanged,
     InstrumentListed,
@@ -71,6 +73,8 @@ __all__ = [
     "DecisionsRepeated",
     "Deposited",
     "DustLeft",
+    "EntriesHeld",
+    "EntriesReleased",
     "EquityStated",
     "Event",
     "FillsMarkedOut",

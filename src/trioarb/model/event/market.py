@@ -8,10 +8,12 @@ from typing import Any
 
 from trioarb.model.event.base import Event
 from trioarb.model.fx import FxState
-from trioarb.model.market import Instrument, InstrumentStatus
+from trioarb.model.market import Instrument, InstrumentStatus, VenuePart
 from trioarb.model.number import text
 
 __all__ = [
+    "EntriesHeld",
+    "EntriesReleased",
     "FxRated",
     "InstrumentChanged",
     "InstrumentListed",
@@ -161,6 +163,22 @@ class UpdatesUp(Event, frozen=True, kw_only=True):
     """A venue's stream of order updates goes on, and its open orders were asked for."""
 
     venue: str
+
+
+class EntriesHeld(Event, frozen=True, kw_only=True):
+    """A plugin of a venue wants no entries there, until it takes the same reason back."""
+
+    venue: str
+    by: VenuePart
+    reason: str
+
+
+class EntriesReleased(Event, frozen=True, kw_only=True):
+    """A plugin of a venue took a reason back; others may hold still."""
+
+    venue: str
+    by: VenuePart
+    reason: str
 
 
 class MarketsMarked(Event, frozen=True, kw_only=True):

@@ -315,6 +315,9 @@ class ExchangeContext:
     ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
     (halted, trading), from now on; before the campaign has begun, too. Fees can't change. ``fee_price(asset,
     quote)`` is what an asset in which fees are taken is worth in a quote asset, by the campaign's own prices.
+    ``hold(reason)`` lets nothing be entered with a leg at this venue, until ``release(reason)`` takes that back; exits
+    and hedges go on. Several reasons stand beside each other. Both are called in Trio's thread; the reason is recorded:
+    a short text of what is wrong, the same in both, of which no number changes from time to time.
     ``aliases``: our names of assets by the venue's own, where these are others; listings have ours.
     """
 
@@ -334,3 +337,5 @@ class ExchangeContext:
     changed: Callable[[Instrument], None] = lambda instrument: None
     aliases: Mapping[str, str] = attrs.field(factory=dict)
     fee_price: Callable[[str, str], Decimal | None] = lambda asset, quote: None
+    hold: Callable[[str], None] = lambda reason: None
+    release: Callable[[str], None] = lambda reason: None

@@ -176,6 +176,8 @@ class MarketContext:
     ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
     for a plugin that wraps another. ``now_ns`` reads the campaign's time, which quotes are stamped with; it passes
     evenly, whatever becomes of the machine's clock. Before the campaign has chosen its symbols, it is the wall clock.
+    ``hold(reason)`` and ``release(reason)`` are as in `ExchangeContext`: of what concerns the venue as a whole. A
+    single symbol's quotes are withdrawn instead.
     """
 
     venue: str
@@ -183,3 +185,5 @@ class MarketContext:
     depth: int = 1
     inner: MarketData | None = None
     now_ns: Callable[[], int] = time.time_ns  # noqa: TID251  outside of a campaign there is no other
+    hold: Callable[[str], None] = lambda reason: None
+    release: Callable[[str], None] = lambda reason: None
