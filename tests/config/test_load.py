@@ -251,7 +251,7 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file() -> None:
         (
             "exchanges.a.fee=1",
             "exchanges.a.fee",
-            "plugin, market, aliases, same_as, taker_fee_bps, balances, instruments, api_key",
+            "plugin, market, paper, aliases, same_as, taker_fee_bps, balances, instruments, api_key",
         ),
         ("exchanges.b.market.paht=x", "exchanges.b.market.paht", "plugin, path"),
         ("strategy.size=1", "strategy.size", "plugin, size_usd"),

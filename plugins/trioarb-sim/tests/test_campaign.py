@@ -62,11 +62,10 @@ async def test_a_campaign_trades_on_paper_through_every_fault_of_market_data(tmp
     async with open_simulator("binance", seed=3) as binance, open_simulator("upbit", seed=3) as upbit:
         settings = {
             "engine.depth": "25",  # more levels than a stream of whole books has: Binance is asked for the rest
-            "universe.settings.rest_url": binance.rest_url,
-            "exchanges.binance.market.rest_url": binance.rest_url,
-            "exchanges.binance.market.stream_url": binance.socket_url,
-            "exchanges.upbit.market.rest_url": upbit.rest_url,
-            "exchanges.upbit.market.stream_url": upbit.socket_url,
+            "exchanges.binance.rest_url": binance.rest_url,
+            "exchanges.binance.stream_url": binance.socket_url,
+            "exchanges.upbit.rest_url": upbit.rest_url,
+            "exchanges.upbit.stream_url": upbit.socket_url,
         }
         given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "trioarb", "run", str(CONFIG), "--runtime", str(SECONDS), *given]

@@ -66,7 +66,7 @@ def without_orders(plugins: Plugins) -> Plugins:
     def observed(spec: ExchangeSpec) -> ExchangeSpec:
         @asynccontextmanager
         async def open_exchange(settings: Any, context: ExchangeContext) -> AsyncIterator[Exchange]:
-            async with spec.open(settings, context) as exchange:
+            async with spec.open(settings, attrs.evolve(context, can_trade=False)) as exchange:
                 # What isn't an exchange is for the engine to complain of.
                 yield _Observed(exchange) if isinstance(exchange, Exchange) else exchange
 

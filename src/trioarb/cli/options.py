@@ -18,6 +18,7 @@ __all__ = [
     "CarryLoss",
     "ConfigFile",
     "Iterations",
+    "Live",
     "LogDir",
     "LogLevelFlag",
     "NewJournal",
@@ -76,6 +77,14 @@ CarryLoss = Annotated[
     Parameter(
         help="Let what the campaign of this journal lost on the present UTC day count in the daily limits and the "
         "emergency stop of the new one. Its gains don't count."
+    ),
+]
+
+Live = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help='Yes, orders are to be sent that cost money. session.mode = "live" does nothing without it.',
     ),
 ]
 

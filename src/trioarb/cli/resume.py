@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.journal import keep_on
-from trioarb.cli.options import SHOWN, Overrides, RecordDir, Shown
+from trioarb.cli.live import require_live
+from trioarb.cli.options import SHOWN, Live, Overrides, RecordDir, Shown
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.load import Loaded, load_config, load_table
@@ -38,6 +39,7 @@ def resume(
     iterations: Annotated[int | None, Parameter(help="Evaluations per symbol, all in all.")] = None,
     runtime: Annotated[Decimal | None, Parameter(help="Longest campaign time in seconds, all in all.")] = None,
     record: RecordDir = None,
+    live: Live = False,
     shown: Shown = SHOWN,
 ) -> int:
     """Go on with a campaign; return its exit code."""
@@ -57,6 +59,7 @@ def resume(
             environment=os.environ,
             variables=True,
         )
+        require_live(loaded.config, flag=live)
         _compare(journal, stored, loaded, force=force)
         keeping = keep_on(claimed, loaded, close_only=close_only, clear_stop=clear_stop)
         foreground = Foreground(name=journal.stem, shown=shown, record=record)

@@ -11,11 +11,13 @@ import attrs
 
 from trioarb.cli.carried import earlier_state, warning_of_earlier
 from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
+from trioarb.cli.live import require_live
 from trioarb.cli.options import (
     SHOWN,
     CarryLoss,
     ConfigFile,
     Iterations,
+    Live,
     NewJournal,
     Overrides,
     RecordDir,
@@ -48,6 +50,7 @@ def run(
     record: RecordDir = None,
     sensitivity: Sensitive = False,
     carry_loss: CarryLoss = None,
+    live: Live = False,
     shown: Shown = SHOWN,
 ) -> int:
     """Run a campaign; return its exit code."""
@@ -61,6 +64,7 @@ def run(
         record=record,
         sensitivity=sensitivity,
         carry_loss=carry_loss,
+        live=live,
     )
 
 
@@ -76,6 +80,7 @@ def run_anew(
     quotes: Quotes | None = None,
     sensitivity: bool = False,
     carry_loss: Path | None = None,
+    live: bool = False,
 ) -> int:
     """Run a new campaign, on recorded ``quotes`` if there are any; return its exit code.
 
@@ -96,6 +101,7 @@ def run_anew(
         environment=os.environ,
         quotes=quotes,
     )
+    require_live(loaded.config, flag=live)
     path = journal or loaded.config.session.journal
     read = [one for one in (path, carry_loss) if one is not None]
     taken = [config, *(() if quotes is None else quotes.paths), *read]

@@ -31,6 +31,7 @@ from trioarb.config.schema import (
     LiquidityTier,
     Mode,
     Override,
+    PaperHead,
     PluginHead,
     PluginTable,
     Session,
@@ -107,7 +108,8 @@ class Assembly:
         strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
         self._problems += list(disagreements(tables, fx, self._is_sound, least_venues=self._least_venues(strategy)))
         source = self._source(tables)
-        exchanges = {name: self._exchange(name, tables.exchanges[name]) for name in sorted(tables.exchanges)}
+        mode = tables.session.mode
+        exchanges = {name: self._exchange(name, tables.exchanges[name], mode) for name in sorted(tables.exchanges)}
         guards = self._guards(tables.guards)
         tables_of = {table.key: table for table in (strategy, *guards) if table is not None}
         tiers = sorted(
@@ -183,20 +185,101 @@ class Assembly:
             return None
         name = tables.universe.source
         spec = self._try(lambda: self.plugins.get(SymbolSourceSpec, name, key="universe.source"))
-        return self._settings(spec, tables.universe.settings, "universe.settings") if spec else None
+        if spec is None:
+            return None
+        settings: Mapping[str, Any] = tables.universe.settings
+        for venue in (tables.exchanges[one] for one in sorted(tables.exchanges)):
+            # A source that is the plugin of a venue is reached as that is, unless told otherwise.
+            market = venue.get("market")
+            for table in (venue, market if isinstance(market, dict) else {}):
+                if table.get("plugin") == name:
+                    settings = self._shared(SymbolSourceSpec, settings, name, table)
+        return self._settings(spec, settings, "universe.settings")
 
-    def _exchange(self, name: str, table: Mapping[str, Any]) -> ExchangeTables | None:
+    def _exchange(self, name: str, table: Mapping[str, Any], mode: Mode) -> ExchangeTables | None:
         key = self._named("exchanges", name)
-        exchange = self._headed(ExchangeSpec, ExchangeHead, table, key)
-        market_table = table.get("market")
-        if not isinstance(market_table, dict):
+        is_real = self._is_real(table)
+        exchange = self._headed(ExchangeSpec, ExchangeHead, table, key, idle=is_real and mode is Mode.PAPER)
+        stand_in = self._stand_in(table, key, mode, is_real=is_real)
+        market_table = self._market_table(table, key)
+        if market_table is None:
             return None
         market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market")
         aliases = table.get("aliases", {}) if self._is_sound(f"{key}.aliases") else {}
         same_as = table.get("same_as", {}) if self._is_sound(f"{key}.same_as") else {}
         if not exchange or not market:
             return None
+        if is_real and mode is not Mode.LIVE:
+            if stand_in is None:
+                return None
+            return ExchangeTables(exchange=stand_in, real=exchange, market=market, aliases=aliases, same_as=same_as)
         return ExchangeTables(exchange=exchange, market=market, aliases=aliases, same_as=same_as)
+
+    def _stand_in(self, table: Mapping[str, Any], key: str, mode: Mode, *, is_real: bool) -> PluginTable | None:
+        """Check what stands in for a real venue, and whether the venue fits the mode."""
+        simulated, place = table.get("paper"), f"{key}.paper"
+        if not is_real:
+            if mode is Mode.LIVE and self._is_sound(key):
+                self._problems.append(
+                    Problem(
+                        key=f"{key}.plugin",
+                        message=f"{mode.value} trading needs a real venue, and nothing but simulates one here",
+                        value=f'"{table.get("plugin", attrs.fields(ExchangeHead).plugin.default)}"',
+                        allowed=" or ".join(f'"{name}"' for name in self._real_names()) or "none is installed",
+                    )
+                )
+            if simulated is not None:
+                self._problems.append(
+                    Problem(key=place, message="the venue is simulated itself, so nothing stands in for it")
+                )
+            return None
+        if not isinstance(simulated, dict):
+            if mode is not Mode.LIVE and self._is_sound(place):
+                self._problems.append(
+                    Problem(
+                        key=place,
+                        message=f'missing; session.mode = "{mode.value}" sends no orders to real venues, so something '
+                        "has to stand in for it",
+                        allowed="a table of a simulated venue, such as { taker_fee_bps = 10, balances = { … } }",
+                    )
+                )
+            return None
+        if self._is_real(simulated):
+            self._problems.append(Problem(key=f"{place}.plugin", message="a real venue can't stand in for one"))
+            return None
+        return self._headed(ExchangeSpec, PaperHead, simulated, place, idle=mode is Mode.LIVE)
+
+    def _market_table(self, table: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+        """Return the table of a venue's market data: as it is given, with what it shares with the exchange's."""
+        name, given = table.get("plugin"), table.get("market")
+        if given is None:
+            if name not in self.plugins.names(MarketDataSpec):
+                self._problems.append(
+                    Problem(
+                        key=f"{key}.market", message="missing", allowed=_tables_of(self.plugins.names(MarketDataSpec))
+                    )
+                )
+                return None
+            given = {"plugin": name}
+        if not isinstance(given, dict):
+            return None
+        return self._shared(MarketDataSpec, given, given.get("plugin"), table) if given.get("plugin") == name else given
+
+    def _shared(self, kind: type[Spec], own: Mapping[str, Any], name: Any, venue: Mapping[str, Any]) -> dict[str, Any]:
+        """Lay a table over what the venue's own says of settings that this plugin has, too."""
+        if name not in self.plugins.names(kind):
+            return dict(own)
+        known = attrs.fields_dict(self.plugins.get(kind, name).settings)
+        return {key: value for key, value in venue.items() if key in known} | dict(own)
+
+    def _is_real(self, table: Mapping[str, Any]) -> bool:
+        """Return whether the exchange of the table, or one that it wraps, is a real venue."""
+        name, wrapped = table.get("plugin"), table.get("wraps")
+        is_real = name in self._real_names()
+        return is_real or (isinstance(wrapped, dict) and self._is_real(wrapped))
+
+    def _real_names(self) -> list[str]:
+        return [name for name in self.plugins.names(ExchangeSpec) if self.plugins.get(ExchangeSpec, name).real]
 
     def _guards(self, tables: Mapping[str, Mapping[str, Any]]) -> tuple[PluginTable, ...]:
         ranked = []
@@ -262,9 +345,19 @@ class Assembly:
         return key
 
     def _headed(
-        self, kind: type[Spec], head: type[Any], table: Mapping[str, Any], key: str, *, default: str | None = None
+        self,
+        kind: type[Spec],
+        head: type[Any],
+        table: Mapping[str, Any],
+        key: str,
+        *,
+        default: str | None = None,
+        idle: bool = False,
     ) -> PluginTable | None:
-        """Check a table whose keys are the core's (``head``) and, for the rest, those of the plugin that it names."""
+        """Check a table whose keys are the core's (``head``) and, for the rest, those of the plugin that it names.
+
+        ``idle``: it isn't opened, so its secrets need not be there.
+        """
         fields = attrs.fields_dict(head)
         ours = {name: value for name, value in table.items() if name in fields}
         rest = {name: value for name, value in table.items() if name not in fields}
@@ -278,12 +371,12 @@ class Assembly:
             return None
         if not spec.wraps:
             self._refuse_wraps(kind, spec, rest, key)
-            return self._settings(spec, rest, key, beside=tuple(fields))
+            return self._settings(spec, rest, key, beside=tuple(fields), idle=idle)
         wrapping = {name: rest.pop(name) for name in attrs.fields_dict(WrapperHead) if name in rest}
         self._try(lambda: self._head(kind, WrapperHead, wrapping, key))
         inner = wrapping.get("wraps")
-        wrapped = self._headed(kind, PluginHead, inner, f"{key}.wraps") if isinstance(inner, dict) else None
-        outer = self._settings(spec, rest, key, beside=(*fields, *attrs.fields_dict(WrapperHead)))
+        wrapped = self._headed(kind, PluginHead, inner, f"{key}.wraps", idle=idle) if isinstance(inner, dict) else None
+        outer = self._settings(spec, rest, key, beside=(*fields, *attrs.fields_dict(WrapperHead)), idle=idle)
         return attrs.evolve(outer, wraps=wrapped) if outer and wrapped else None
 
     def _refuse_wraps(self, kind: type[Spec], spec: Spec, table: dict[str, Any], key: str) -> None:
@@ -315,9 +408,9 @@ class Assembly:
             ) from None
 
     def _settings(
-        self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = ()
+        self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = (), idle: bool = False
     ) -> PluginTable | None:
-        read, missing = self._secrets.read(table, spec.settings, key)
+        read, missing = self._secrets.read(table, spec.settings, key, idle=idle)
         settings = self._try(lambda: structure(read, spec.settings, key=key, beside=beside))
         if missing:
             # The reference that stands there still is of no type that fits.
@@ -333,7 +426,7 @@ class Assembly:
         except BaseException as error:
             text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {describe(error)}"
             raise PluginError(Redactor.of(self._secrets.values).text(text)) from error
-        if spec.live:
+        if spec.live and not idle:
             self.live[key] = f'{spec.kind} plugin "{spec.name}"'
         return PluginTable(plugin=spec.name, key=key, settings=settings)
 

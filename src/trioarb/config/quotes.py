@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from trioarb.config.assembly import Assembly
+from trioarb.config.schema import Mode
 from trioarb.errors import ConfigError
 from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec
 from trioarb.settings.key import join_key
@@ -64,6 +65,7 @@ class Quotes:
             assembly.flag("--quotes", ("universe", "source"), _PLUGIN)
         assembly.flag("--quotes", ("session", "clock"), "virtual")
         assembly.flag("--quotes", ("session", "speed"), 1)
+        assembly.flag("--quotes", ("session", "mode"), Mode.PAPER.value)
 
 
 def _live(assembly: Assembly, kind: type[PluginSpec[Any, Any]], table: Mapping[str, Any]) -> bool:
@@ -76,7 +78,7 @@ def _live(assembly: Assembly, kind: type[PluginSpec[Any, Any]], table: Mapping[s
 
 def _simulate(assembly: Assembly, table: dict[str, Any], key: str) -> None:
     """Put a simulated exchange in the place of the one that talks to the outside, inside of what wraps it."""
-    if not _live(assembly, ExchangeSpec, table):
+    if not _live(assembly, ExchangeSpec, table) or isinstance(table.get("paper"), dict):
         return
     wrapped = table.get("wraps")
     if isinstance(wrapped, dict) and _live(assembly, ExchangeSpec, wrapped):

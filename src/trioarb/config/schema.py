@@ -46,6 +46,7 @@ __all__ = [
     "LossBasis",
     "Mode",
     "Override",
+    "PaperHead",
     "PluginHead",
     "PluginTable",
     "ResidualPolicy",
@@ -61,7 +62,14 @@ __all__ = [
 
 
 class Mode(Enum):
+    """What becomes of orders."""
+
     PAPER = "paper"
+    """Simulated venues fill them."""
+    SHADOW = "shadow"
+    """As on paper; and each is compared with what the venue's book showed afterwards. Real venues are only read."""
+    LIVE = "live"
+    """They are sent, and cost money."""
 
 
 class ClockKind(Enum):
@@ -113,7 +121,11 @@ class LogLevel(Enum):
 class Session:
     """How long the campaign runs, and in which time."""
 
-    mode: Mode = setting(Mode.PAPER, doc="what stands behind the venues")
+    mode: Mode = setting(
+        Mode.PAPER,
+        doc="paper: simulated venues fill orders; shadow: the same, compared with what the real books showed "
+        "afterwards; live: orders are sent to real venues, which takes the flag --live",
+    )
     max_runtime_seconds: PositiveSeconds | None = setting(
         None, doc="end after this much campaign time; absent: no limit"
     )
@@ -284,7 +296,16 @@ class ExchangeHead:
     """The core's keys of ``[exchanges.NAME]``; all others belong to the exchange plugin."""
 
     plugin: str = setting("paper", doc="exchange plugin; the table's other keys are its settings")
-    market: Mapping[str, Any] = setting(doc='market data of the venue: { plugin = "…", that plugin\'s settings }')
+    market: Mapping[str, Any] | None = setting(
+        None,
+        doc='market data of the venue: { plugin = "…", that plugin\'s settings }; absent: that of the same name. What '
+        "both have settings for, such as an address, it has from the venue's table unless told otherwise",
+    )
+    paper: Mapping[str, Any] | None = setting(
+        None,
+        doc='what stands in for a real venue in the modes paper and shadow: { plugin = "paper", settings of that '
+        "exchange, a simulated one }",
+    )
     aliases: Mapping[str, str] = setting(
         factory=dict, doc='what assets are called here that the venue calls otherwise, such as { XBT = "BTC" }'
     )
@@ -293,6 +314,13 @@ class ExchangeHead:
         doc='quote assets whose symbols are the same as those in another one: { KRW = "USDT" } makes its BTCKRW the '
         "BTCUSDT of the others, at the rate of [fx]",
     )
+
+
+@attrs.frozen(kw_only=True)
+class PaperHead:
+    """The core's key of ``paper``; all others belong to the exchange plugin."""
+
+    plugin: str = setting("paper", doc="exchange plugin, a simulated one; the table's other keys are its settings")
 
 
 @attrs.frozen(kw_only=True)
@@ -461,9 +489,13 @@ class LiquidityTier:
 
 @attrs.frozen(kw_only=True)
 class ExchangeTables:
-    """One venue: its exchange plugin and its market data plugin."""
+    """One venue: its exchange plugin and its market data plugin.
+
+    ``exchange`` is what orders go to; ``real``: the one that it stands in for, in modes that send no orders.
+    """
 
     exchange: PluginTable
+    real: PluginTable | None = None
     market: PluginTable
     aliases: Mapping[str, str] = attrs.field(factory=dict)
     same_as: Mapping[str, str] = attrs.field(factory=dict)
@@ -500,7 +532,7 @@ class Config:
 
     def plugin_tables(self) -> Iterator[PluginTable]:
         """Yield the tables of all plugins, those included that others wrap."""
-        venues = (table for venue in self.exchanges.values() for table in (venue.exchange, venue.market))
+        venues = (table for venue in self.exchanges.values() for table in (venue.exchange, venue.real, venue.market))
         for table in (self.source, self.strategy, *self.guards, *venues):
             wrapped: PluginTable | None = table
             while wrapped is not None:

@@ -34,14 +34,19 @@ class SecretReader:
     values: list[str] = attrs.field(factory=list, init=False, repr=False)
     literals: list[str] = attrs.field(factory=list, init=False)
 
-    def read(self, table: Mapping[str, Any], settings: type[Any], key: str) -> tuple[dict[str, Any], list[Problem]]:
-        """Return the table with every secret in its place, and what could not be read; those stay references."""
+    def read(
+        self, table: Mapping[str, Any], settings: type[Any], key: str, *, idle: bool = False
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """Return the table with every secret in its place, and what could not be read; those stay references.
+
+        ``idle``: nobody will use it, so references are not followed.
+        """
         problems: list[Problem] = []
 
         def visit(value: Any, annotation: Any, key: str) -> Any:
             if not is_reference(value):
                 return self._literal(value, annotation, key)
-            if self.environment is None:
+            if self.environment is None or idle:
                 return _stand_in(annotation)
             ((kind, name),) = value.items()
             found = _from_environment(self.environment, name, key) if kind == "env" else _from_keyring(name, key)

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.config.schema import ClockKind, Config, EngineMode
+from trioarb.config.schema import ClockKind, Config, EngineMode, Mode
 from trioarb.config.tuning import Tuning
 from trioarb.engine.aliases import aliased
 from trioarb.engine.fees import FeePrices
@@ -183,6 +183,7 @@ async def open_world(
                 release=plea.release,
                 fee_price=fee_prices.price,
                 aliases=tables.aliases,
+                can_trade=config.session.mode is Mode.LIVE,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)

@@ -90,9 +90,25 @@ class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
 
 @attrs.frozen(kw_only=True)
 class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
+    """``real``: its orders cost money, so it is opened to trade only in the mode ``live``; it is ``live``, too.
+
+    In the mode ``shadow``, and by `trioarb check --online`, it is opened to be asked (`ExchangeContext.can_trade` is
+    false), on paper not at all.
+
+    Raises:
+        ValueError: ``real``, but not ``live``.
+    """
+
     kind = "exchange"
     opens = (Exchange,)
     can_wrap = True
+
+    real: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.real and not self.live:
+            raise ValueError("a real venue talks to the outside: with real=True goes live=True")
 
 
 @attrs.frozen(kw_only=True)

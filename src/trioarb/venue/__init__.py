@@ -5,6 +5,7 @@ Requests, signatures and books are pure: they can be built and checked without a
 
 from trioarb.errors import WireError
 from trioarb.venue.backoff import Backoff
+from trioarb.venue.beside import run_beside
 from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
 from trioarb.venue.calls import Calls
@@ -73,6 +74,7 @@ __all__ = [
     "numbered",
     "open_rest",
     "retry_after",
+    "run_beside",
     "runtime_folder",
     "seconds_to_reset",
     "tls_context",

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from math import inf
 
 import structlog
-import trio
 
+from trioarb.venue.beside import run_beside
 from trioarb.venue.failure import NotSent, RequestFailed, refused_status
 from trioarb.venue.host import Host
 from trioarb.venue.limit_rules import LimitReached, Priority
@@ -118,16 +118,6 @@ async def open_rest(
     from stamina.instrumentation import set_on_retry_hooks
 
     set_on_retry_hooks(())  # it would log each try in words of its own, beside ours
-    async with Reader(venue, host) as reader:
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]
-            for line in lines:
-                await nursery.start(line.run)
-            try:
-                yield RestClient(venue, limits, reader, Lines(lines) if can_trade else None)
-            except Exception as error:  # as it was raised, in no group
-                failure = error
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+    lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]
+    async with Reader(venue, host) as reader, run_beside(*(line.run for line in lines)):
+        yield RestClient(venue, limits, reader, Lines(lines) if can_trade else None)

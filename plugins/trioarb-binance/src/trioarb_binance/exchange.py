@@ -1,7 +1,4 @@
-"""Binance spot as an exchange: orders over the WebSocket API, everything else by REST.
-
-Not registered as a plugin: as long as there is no mode of a campaign that may trade, nothing may send an order.
-"""
+"""Binance spot as an exchange: orders over the WebSocket API, everything else by REST."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from trioarb.api import (
     VenueError,
     VenueOrder,
 )
-from trioarb.venue import Priority, Request, Response, VenueClock, WireError
+from trioarb.venue import NotSent, Priority, Request, Response, VenueClock, WireError
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.account_body import Account
@@ -142,11 +139,11 @@ class BinanceExchange(Exchange):
 
     async def place(self, order: Order) -> OrderReport:
         """As in the contract. Where it could not be sent, it is rejected: nothing of it has left."""
-        assert self.session is not None
+        session = self._trading()
         instrument = self._instruments[order.symbol]
         client_id = CLIENT_IDS.encode(order.client_order_id)
         self._remember(order.client_order_id, order.symbol)
-        answer = await self.session.ask(
+        answer = await session.ask(
             lambda number, stamp: frames.place_order(
                 number, order, native_id=instrument.native_id, client_id=client_id, stamp=stamp
             ),
@@ -161,10 +158,10 @@ class BinanceExchange(Exchange):
         return report_of(self._result(answer.result), quote=instrument.quote)
 
     async def cancel(self, client_order_id: str) -> None:
-        assert self.session is not None
+        session = self._trading()
         client_id = CLIENT_IDS.encode(client_order_id)
         for native_id in self._candidates(client_order_id):
-            answer = await self.session.ask(
+            answer = await session.ask(
                 lambda number, stamp, native_id=native_id: frames.cancel_order(  # type: ignore[misc]
                     number, native_id, stamp, client_id=client_id
                 ),
@@ -232,6 +229,16 @@ class BinanceExchange(Exchange):
         return [order for _, order in sorted(found, key=lambda one: one[0])]
 
     # Beneath
+
+    def _trading(self) -> ApiSession:
+        """Return the session that orders go over.
+
+        Raises:
+            NotSent: there is none.
+        """
+        if self.session is None:
+            raise NotSent("Binance: this campaign may only read here, as on paper and in shadow mode; nothing was sent")
+        return self.session
 
     def _ours(self, asset: str) -> str:
         return self._aliases.get(asset, asset)

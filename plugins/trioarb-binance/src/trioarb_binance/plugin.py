@@ -1,15 +1,22 @@
-"""The plugins named ``binance``: symbols and market data of spot."""
+"""The plugins named ``binance``: symbols, market data and accounts of spot."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from trioarb.api import MarketDataSpec, SymbolSourceSpec, hookimpl
+from trioarb.api import ExchangeSpec, MarketDataSpec, SymbolSourceSpec, hookimpl
+from trioarb_binance.account_opening import open_exchange
 from trioarb_binance.dialect import SPOT
 from trioarb_binance.opening import open_market, open_source
-from trioarb_binance.settings import BinanceMarketSettings, BinanceSourceSettings, market_warnings
+from trioarb_binance.settings import (
+    BinanceExchangeSettings,
+    BinanceMarketSettings,
+    BinanceSourceSettings,
+    exchange_warnings,
+    market_warnings,
+)
 
-__all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
 
 
 @hookimpl
@@ -35,5 +42,20 @@ def trioarb_symbol_sources() -> list[SymbolSourceSpec]:
             settings=BinanceSourceSettings,
             open=partial(open_source, SPOT),
             live=True,
+        )
+    ]
+
+
+@hookimpl
+def trioarb_exchanges() -> list[ExchangeSpec]:
+    return [
+        ExchangeSpec(
+            name="binance",
+            doc="an account at Binance spot; orders over its WebSocket API",
+            settings=BinanceExchangeSettings,
+            open=open_exchange,
+            warnings=exchange_warnings,
+            live=True,
+            real=True,
         )
     ]

@@ -10,7 +10,13 @@ import attrs
 
 from trioarb.api import Seconds, setting
 
-__all__ = ["BinanceMarketSettings", "BinanceSourceSettings", "market_warnings"]
+__all__ = [
+    "BinanceExchangeSettings",
+    "BinanceMarketSettings",
+    "BinanceSourceSettings",
+    "exchange_warnings",
+    "market_warnings",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +41,23 @@ class BinanceMarketSettings(BinanceSourceSettings):
         Decimal(60),
         doc="a symbol of which nothing came for so long isn't quoted until something does; 0: it may be silent",
     )
+
+
+@attrs.frozen(kw_only=True)
+class BinanceExchangeSettings(BinanceSourceSettings):
+    """Whose account it is, and where Binance is."""
+
+    api_key: str = setting(secret=True, doc="the key's public part")
+    api_secret: str = setting(
+        secret=True, doc="of the key: its secret (HMAC), or the PEM text of its private key (Ed25519), which is faster"
+    )
+    stream_url: str | None = setting(None, doc="address of market streams; absent: Binance's own")
+    api_url: str | None = setting(None, doc="address of the WebSocket API, which orders go over; absent: Binance's own")
+
+
+def exchange_warnings(settings: BinanceExchangeSettings) -> Iterable[str]:
+    if (settings.rest_url is None) is not (settings.api_url is None):
+        yield "rest_url and api_url: one is Binance's own and the other isn't; orders and what is asked of them part"
 
 
 def market_warnings(settings: BinanceMarketSettings) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What Bithumb lists, and its market data: the hooks."""
+"""What Bithumb lists, its market data, and accounts there: the hooks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from trioarb.api import (
+    ExchangeSpec,
     Listing,
     MarketContext,
     MarketData,
@@ -18,12 +19,14 @@ from trioarb.api import (
 )
 from trioarb.venue import RestClient
 from trioarb_bithumb import wire
+from trioarb_bithumb.exchange import BithumbExchange
+from trioarb_upbit.account_opening import account_spec
 from trioarb_upbit.client import open_client
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
-__all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
 
 #: So many markets are asked for at once: their names stand in the address of the request.
 _PER_REQUEST = 100
@@ -101,3 +104,8 @@ def trioarb_market_data() -> Sequence[MarketDataSpec]:
             live=True,
         )
     ]
+
+
+@hookimpl
+def trioarb_exchanges() -> Sequence[ExchangeSpec]:
+    return [account_spec("bithumb", BithumbExchange, wire)]

@@ -1,7 +1,4 @@
-"""An account at Upbit. No hook offers it yet: a campaign has no mode in which real orders may be sent.
-
-Whether it can send any is its client's matter: one that may only read refuses, before anything leaves.
-"""
+"""An account at Upbit."""
 
 from __future__ import annotations
 

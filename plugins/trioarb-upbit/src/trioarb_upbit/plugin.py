@@ -1,4 +1,4 @@
-"""What Upbit lists, and its market data: the hooks."""
+"""What Upbit lists, its market data, and accounts there: the hooks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 
 from trioarb.api import (
+    ExchangeSpec,
     Listing,
     MarketContext,
     MarketData,
@@ -20,12 +21,14 @@ from trioarb.api import (
 )
 from trioarb.venue import RestClient
 from trioarb_upbit import wire
+from trioarb_upbit.account_opening import account_spec
 from trioarb_upbit.client import open_client
 from trioarb_upbit.dialect.market import Price
+from trioarb_upbit.exchange import UpbitExchange
 from trioarb_upbit.feed import BookFeed
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
 
-__all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
 
 _QUOTES = ("KRW", "BTC", "USDT")
 #: So many markets are asked for at once: their names stand in the address of the request.
@@ -118,3 +121,8 @@ def trioarb_market_data() -> Sequence[MarketDataSpec]:
             live=True,
         )
     ]
+
+
+@hookimpl
+def trioarb_exchanges() -> Sequence[ExchangeSpec]:
+    return [account_spec("upbit", UpbitExchange, wire)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import attrs
 
 from trioarb.api import PositiveSeconds, setting
 
-__all__ = ["ConnectionSettings", "MarketSettings"]
+__all__ = ["AccountSettings", "ConnectionSettings", "MarketSettings", "account_warnings"]
 
 
 @attrs.frozen(kw_only=True)
@@ -34,3 +35,20 @@ class MarketSettings(ConnectionSettings):
         Decimal(60),
         doc="a market of which nothing comes for so long is taken off the board and asked for again",
     )
+
+
+@attrs.frozen(kw_only=True)
+class AccountSettings(ConnectionSettings):
+    """Whose account it is, and how the venue is reached."""
+
+    api_key: str = setting(secret=True, doc="the key's public part (access key)")
+    api_secret: str = setting(secret=True, doc="the key's secret part (secret key)")
+    stream_url: str | None = setting(None, doc="address of the stream of market data; absent: the venue's own")
+    private_stream_url: str | None = setting(
+        None, doc="address of the stream of the account's orders; absent: the venue's own"
+    )
+
+
+def account_warnings(settings: AccountSettings) -> Iterable[str]:
+    if (settings.rest_url is None) is not (settings.private_stream_url is None):
+        yield "rest_url and private_stream_url: one is the venue's own and the other isn't; orders and their news part"

@@ -319,6 +319,7 @@ class ExchangeContext:
     and hedges go on. Several reasons stand beside each other. Both are called in Trio's thread; the reason is recorded:
     a short text of what is wrong, the same in both, of which no number changes from time to time.
     ``aliases``: our names of assets by the venue's own, where these are others; listings have ours.
+    ``can_trade``: whether orders may be sent; where not, a real venue's plugin opens nothing that could send one.
     """
 
     venue: str
@@ -339,3 +340,4 @@ class ExchangeContext:
     fee_price: Callable[[str, str], Decimal | None] = lambda asset, quote: None
     hold: Callable[[str], None] = lambda reason: None
     release: Callable[[str], None] = lambda reason: None
+    can_trade: bool = False
