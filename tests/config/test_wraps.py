@@ -176,7 +176,7 @@ def test_what_is_wrapped_may_wrap_another() -> None:
         (
             "exchanges.a.byms=1",
             "exchanges.a.byms",
-            "unknown key (allowed: plugin, market, aliases, same_as, wraps, by_ms); did you mean 'by_ms'?",
+            "unknown key (allowed: plugin, market, paper, aliases, same_as, wraps, by_ms); did you mean 'by_ms'?",
         ),
         ("strategy.wraps={ plugin = 'spread' }", "strategy.wraps", "unknown key (allowed: plugin)"),
         ("guards.symbol.wraps=1", "guards.symbol.wraps", "unknown key (allowed: plugin, enabled)"),
