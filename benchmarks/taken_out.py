@@ -32,7 +32,18 @@ import attrs
 from removals import REMOVALS, Removal
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("src", "plugins", "tests", "configs", "docs", "benchmarks", "pyproject.toml", "noxfile.py", "README.md")
+COPIED = (
+    "src",
+    "plugins",
+    "tests",
+    "configs",
+    "docs",
+    "benchmarks",
+    "pyproject.toml",
+    "noxfile.py",
+    "conftest.py",
+    "README.md",
+)
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info", "node_modules")
 #: What ends a test that has noticed: an assertion, pytest.fail and pytest.raises, or the end of its own patience.
 NOTICES = frozenset({"AssertionError", "Failed", "TimeoutExpired", "TooSlowError"})

@@ -48,6 +48,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("quotes.exact", "time.time_ns"): "times of recorded quotes that lie in the future are refused",
     ("venue.backoff", "random"): "how long until a real venue is connected to again; no event depends on it",
     ("venue.clock", "time.time_ns"): "how far the machine's clock is from a venue's, which requests are signed with",
+    ("venue.ledger", "time.time"): "how old a budget is that nobody uses any more",
     ("venue.ledger", "time.monotonic"): "the clock that all processes share, for how much they have used lately",
     ("verify.books", "id"): "tells accounts apart while one event is looked at; their order is not gone through",
 }

@@ -233,6 +233,35 @@ async def test_a_429_closes_what_was_asked_for_and_a_418_all(autojump_clock: Moc
         assert trio.current_time() == 187
 
 
+async def test_a_venue_that_only_refuses_is_asked_less_often(autojump_clock: MockClock) -> None:
+    """It says of its limit nothing but no."""
+    limits = limits_of(Limit(count=100, seconds=1), weight=Limit(count=1_000_000, seconds=1))
+    allowed, used, refused = 100, Counter[int](), Counter[int]()
+
+    async def call() -> None:
+        while True:
+            with await limits.acquire(order(), CANCEL) as permit:
+                second = int(trio.current_time())
+                used[second] += 1
+                await trio.sleep(0.01)
+                is_over = used[second] > allowed
+                refused.update([second] if is_over else [])
+                limits.hear(permit, Response(status=429 if is_over else 200))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(call)
+        await trio.sleep(10.5)
+        assert not refused
+        allowed = 50
+        await trio.sleep(120)
+        nursery.cancel_scope.cancel()
+    # By those that were on their way together, in a second or two.
+    assert 1 <= len(refused) <= 2
+    assert refused.total() <= 40
+    assert sum(used[second] for second in range(20, 120)) > 0.5 * 50 * 100
+
+
 async def test_an_answer_to_an_earlier_request_opens_nothing(autojump_clock: MockClock) -> None:
     limits = limits_of(Limit(count=100, seconds=1))
     early = await limits.acquire(order())

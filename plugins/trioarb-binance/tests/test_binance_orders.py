@@ -360,8 +360,8 @@ def test_an_answer_with_its_limits() -> None:
     assert isinstance(answer.result, msgspec.Raw)
     assert (answer.id, decode(OrderBody, answer.result).order_id) == (7, 28)
     assert used_in_answer(answer.rate_limits) == (
-        Used(kind=LimitKind.ORDERS, seconds=10, used=12),
-        Used(kind=LimitKind.WEIGHT, seconds=60, used=321),
+        Used(kind=LimitKind.ORDERS, seconds=10, used=12, limit=50),
+        Used(kind=LimitKind.WEIGHT, seconds=60, used=321, limit=6_000),
     )
     bare = decode_api('{"id":null,"status":200,"result":{}}')
     assert isinstance(bare, Answer)

@@ -8,6 +8,7 @@ from trioarb.venue.backoff import Backoff
 from trioarb.venue.beside import run_beside
 from trioarb.venue.book import BookOutcome, Change, OrderBook
 from trioarb.venue.book_rule import BookRule, Place, linked, numbered, unnumbered
+from trioarb.venue.budget import open_limits
 from trioarb.venue.calls import Calls
 from trioarb.venue.clock import ClockRules, VenueClock
 from trioarb.venue.endpoint import Endpoint
@@ -72,6 +73,7 @@ __all__ = [
     "json_web_token",
     "linked",
     "numbered",
+    "open_limits",
     "open_rest",
     "retry_after",
     "run_beside",

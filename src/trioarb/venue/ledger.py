@@ -22,6 +22,8 @@ __all__ = ["Entry", "Full", "Ledger", "Want"]
 #: At most such a part of a limit is taken ahead of need.
 _AHEAD = 320
 _AGAIN_SECONDS, _STUCK_SECONDS = 0.005, 1.0
+#: The longest window of a venue is a day, the longest ban three.
+_UNUSED_SECONDS = 5 * 86_400.0
 
 
 @attrs.frozen(kw_only=True)
@@ -85,11 +87,12 @@ class Ledger:
     def of_key(cls, folder: Path, venue: str, api_key: str) -> Ledger:
         """Open the ledger of a venue's key, in a folder of `runtime_folder`; of all keys together, with an empty one.
 
-        Its name tells neither.
+        Its name tells neither. Ledgers there that nobody has used for days are removed.
 
         Raises:
             VenueError: the file can't be opened, or isn't ours.
         """
+        _remove_old(folder)
         name = blake2b(f"{venue}\0{api_key}".encode(), digest_size=16, person=b"trioarb budget").hexdigest()
         return cls(folder / f"budget-{name}")
 
@@ -212,6 +215,14 @@ class Ledger:
         if self._stuck_since is None:
             self._stuck_since = now
         return () if now - self._stuck_since >= _STUCK_SECONDS else Full(_AGAIN_SECONDS)
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove budgets that are out of date; whoever has one open all the same comes to a new file."""
+    for path in folder.glob("budget-*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _UNUSED_SECONDS:  # noqa: TID251 - a file has no other time
+                path.unlink()
 
 
 def _wait(want: Want, record: Record, now: float) -> float:

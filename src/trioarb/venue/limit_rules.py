@@ -59,12 +59,14 @@ class LimitRules:
     """A venue's limits, by a name of the plugin's own (a bucket), and how they are told.
 
     ``costs``: how much of which bucket a request takes; 0 where its answer only tells of that. ``told``: what an
-    answer's headers say; raises nothing, what can't be read says nothing.
+    answer's headers say; raises nothing, what can't be read says nothing. ``by_key``: buckets that the venue counts by
+    key or account, instead of by address.
     """
 
     buckets: Mapping[str, Sequence[Limit]]
     costs: Callable[[Request], Costs]
     told: Callable[[Response], Iterable[Told]] = lambda response: ()
+    by_key: frozenset[str] = frozenset()
 
 
 @attrs.frozen(kw_only=True)

@@ -37,6 +37,8 @@ class Permit:
     costs: Costs
     _spent: tuple[tuple[Window, Spent], ...]
     _taken: tuple[Taken, ...] = ()
+    #: How many were granted before.
+    _number: int = 0
     _is_over: bool = False
 
     def __enter__(self) -> Permit:
@@ -85,6 +87,7 @@ class Limits:
         self._windows = {name: [Window(limit) for limit in limits] for name, limits in rules.buckets.items()}
         self._closed_until = dict.fromkeys(rules.buckets, -inf)
         self._refusals = 0
+        self._granted = self._granted_when_refused = 0
         self._waiting: list[_Waiter] = []
         self._sharing = Sharing(dict(ledgers), self._windows)
 
@@ -134,16 +137,21 @@ class Limits:
         """Take note of an answer, before its permit ends: what its headers say, and whether it closes anything.
 
         A 429 closes what the request took of, a 418 everything, for as long as ``Retry-After`` says; without it for
-        longer each time.
+        longer each time. Afterwards less is used than was then, and a little more every few minutes, until the venue
+        says what its limit is.
         """
         self.note(
             permit,
             *(self._with_reset(told, response) for told in self._rules.told(response)),
         )
+        # What was sent before the last refusal was known is of one wave with it, and says nothing new.
+        is_new = permit._number >= self._granted_when_refused
         if not is_refusal(response):
-            self._refusals = 0
+            self._refusals = 0 if is_new else self._refusals
             return
-        self._refusals += 1
+        if is_new:
+            self._refusals += 1
+            self._granted_when_refused = self._granted
         is_ban = response.status == _IP_BAN
         buckets = tuple(self._windows) if is_ban else tuple(permit.costs)
         seconds = retry_after(response)
@@ -151,6 +159,9 @@ class Limits:
             shortest = min((one.limit.seconds for name in buckets for one in self._windows[name]), default=1.0)
             first = _BAN_SECONDS if is_ban else max(1.0, shortest)
             seconds = min(first * 2 ** min(self._refusals - 1, 10), _LONGEST_GUESS_SECONDS)
+        for window, spent in permit._spent:
+            if spent.weight:
+                window.refuse(self._now(), spent)
         self.close(seconds, f"HTTP {response.status}", buckets)
 
     def note(self, permit: Permit, *told: Told) -> None:
@@ -171,6 +182,14 @@ class Limits:
                         count=one.count,
                         resets_seconds=one.resets_seconds,
                     )
+        self._serve()
+
+    def learn(self, *told: Told) -> None:
+        """Take note of what the venue says its limits are (``count``), in no answer that has a permit."""
+        for one in told:
+            for window in self._windows.get(one.bucket, ()):
+                if one.count is not None and one.seconds in (None, window.limit.seconds):
+                    window.allow(one.count)
         self._serve()
 
     def close(self, seconds: float, reason: str, buckets: Iterable[str] | None = None) -> None:
@@ -195,7 +214,7 @@ class Limits:
         """Return how much of each limit is used."""
         now = self._now()
         return tuple(
-            Usage(bucket=name, seconds=one.limit.seconds, count=one.limit.count, used=one.used(now))
+            Usage(bucket=name, seconds=one.limit.seconds, count=one.most(now), used=one.used(now))
             for name, windows in self._windows.items()
             for one in windows
         )
@@ -283,13 +302,14 @@ class Limits:
 
     def _grant(self, waiter: _Waiter) -> Full | None:
         """Give a waiter its permit, unless other campaigns leave no room for it."""
-        taken = self._sharing.take(waiter.costs, _SHARES[waiter.priority])
+        taken = self._sharing.take(waiter.costs, _SHARES[waiter.priority], self._now())
         if isinstance(taken, Full):
             return taken
         spent = tuple(
             (window, window.take(weight)) for name, weight in waiter.costs.items() for window in self._windows[name]
         )
-        waiter.permit = Permit(self, waiter.costs, spent, taken)
+        waiter.permit = Permit(self, waiter.costs, spent, taken, self._granted)
+        self._granted += 1
         if waiter.scope is not None:
             waiter.scope.cancel()
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from pathlib import Path
 
 from trioarb.errors import VenueError
@@ -22,7 +23,8 @@ def runtime_folder(base: Path | None = None) -> Path:
     if base is None:
         from platformdirs import user_runtime_path
 
-        folder = user_runtime_path("trioarb", appauthor=False)
+        with warnings.catch_warnings(action="ignore"):  # where XDG_RUNTIME_DIR isn't set, what it stands for will do
+            folder = user_runtime_path("trioarb", appauthor=False)
     else:
         folder = base / "trioarb"
     try:

@@ -35,13 +35,13 @@ class Sharing:
         for name, ledger in ledgers.items():
             ledger.expect(self._lengths(name))
 
-    def take(self, costs: Costs, share: float) -> tuple[Taken, ...] | Full:
+    def take(self, costs: Costs, share: float, now: float) -> tuple[Taken, ...] | Full:
         """Take what a request costs of what is shared: all of it, or nothing."""
         wanted: dict[Ledger, list[tuple[Window, Want]]] = {}
         for name, weight in costs.items():
             ledger = self._ledgers.get(name)
             for window in self._windows[name] if ledger is not None and weight else ():
-                allowed = portion(window.limit.count, share)
+                allowed = portion(window.most(now), share)
                 want = Want(bucket=name, seconds=window.limit.seconds, weight=weight, allowed=allowed)
                 wanted.setdefault(self._ledgers[name], []).append((window, want))
         taken = list[Taken]()

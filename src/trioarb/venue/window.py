@@ -19,6 +19,9 @@ __all__ = ["Limit", "Spent", "Window", "portion"]
 #: Into so many steps a window is cut: what was answered within one of them comes back together, at its end.
 _STEPS = 128
 _LATELY = 64
+#: After a refusal that nothing explains, so much of what was used then is tried for, but never less than such a part of
+#: the limit; and each time nothing was refused for so long, such a part more.
+_KEPT, _PART, _PART_SECONDS = 0.5, 8, 300.0
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +88,21 @@ class Window:
         self._taken_ever = 0
         self._answered_ever = 0
         self._news: _News | None = None
+        #: What the venue seems to allow, since when, and how much had been taken by then.
+        self._ceiling: int | None = None
+        self._lowered_at = 0.0
+        self._taken_when_lowered = -1
+
+    def most(self, now: float) -> int:
+        """Return how much may be used: the limit, or less for a time after the venue has refused that much."""
+        if self._ceiling is None:
+            return self.limit.count
+        parts = int((now - self._lowered_at) / max(_PART_SECONDS, self.limit.seconds))
+        most = self._ceiling + parts * max(1, self.limit.count // _PART)
+        if most < self.limit.count:
+            return most
+        self._ceiling = None
+        return self.limit.count
 
     def used(self, now: float) -> int:
         """Return how much is used: what waits for an answer, and what was answered within the window."""
@@ -106,7 +124,7 @@ class Window:
             kept = self.count - ours if weight <= ours else 0
             if weight > self._news.left - kept:
                 return False
-        return weight <= portion(self.limit.count, share) - used or not used
+        return weight <= portion(self.most(now), share) - used or not used
 
     def fits_at(self, now: float, weight: int, share: float = 1.0) -> float:
         """Return the earliest time at which so much might fit if no answer comes; infinity: not without one."""
@@ -117,7 +135,7 @@ class Window:
         at = now
         if self._news is not None and now < self._news.until:
             at = self._news.until
-        wanted = self.used(now) - max(0, portion(self.limit.count, share) - weight)
+        wanted = self.used(now) - max(0, portion(self.most(now), share) - weight)
         for step in self._steps:
             if wanted <= 0:
                 break
@@ -186,9 +204,8 @@ class Window:
         ``left`` of it or ``used``; ``count``: what it is from now on. ``resets_seconds``: when the venue's own count
         begins anew, at the latest after a whole window.
         """
-        if count is not None and count != self.limit.count:
-            self.limit = attrs.evolve(self.limit, count=max(1, count))
-            self.count = self.limit.count
+        if count is not None:
+            self.allow(count)
         if left is None:
             if used is None:
                 return
@@ -202,6 +219,23 @@ class Window:
             return  # what was said of a later request counts
         seconds = self.limit.seconds if resets_seconds is None else min(resets_seconds, self.limit.seconds)
         self._news = _News(left - self._uncounted(spent, left), now + seconds, spent)
+
+    def allow(self, count: int) -> None:
+        """Take note that the venue says what this limit is from now on."""
+        self._ceiling = None
+        if count != self.limit.count:
+            self.limit = attrs.evolve(self.limit, count=max(1, count))
+            self.count = self.limit.count
+
+    def refuse(self, now: float, spent: Spent) -> None:
+        """Take note that the venue refused a request though there was room: it allows less than it is known to.
+
+        Requests that were sent before that was known say nothing new.
+        """
+        if spent.taken_before >= self._taken_when_lowered:
+            tried = int(min(self.most(now), self.used(now)) * _KEPT)
+            self._ceiling = max(1, self.limit.count // _PART, tried)
+            self._lowered_at, self._taken_when_lowered = now, self._taken_ever
 
     def _uncounted(self, spent: Spent, left: int) -> int:
         """Return how much the venue may not have counted yet when it answered that so much is left."""

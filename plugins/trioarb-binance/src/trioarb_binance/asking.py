@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from trioarb.venue import Host, Limits, Request, Response, open_rest, tls_context
-from trioarb_binance.budget import limit_rules
+import structlog
+import trio
+
+from trioarb.venue import Host, Limits, Request, Response, WireError, open_rest, tls_context
+from trioarb_binance.budget import limit_rules, told_of_limits
+from trioarb_binance.wire.body import decode
 from trioarb_binance.wire.failure import Meaning, failure_of
+from trioarb_binance.wire.limits import limits_of
+from trioarb_binance.wire.listing_body import RateLimits
 
-__all__ = ["Ask", "open_asking"]
+__all__ = ["Ask", "open_asking", "read"]
+
+T = TypeVar("T")
 
 #: Sends a request, and returns the answer if it is a success; else raises `VenueError`.
 Ask = Callable[[Request], Awaitable[Response]]
@@ -18,13 +27,23 @@ Ask = Callable[[Request], Awaitable[Response]]
 _TRIES = 3
 #: Who is asked to be left alone for longer says so.
 _PATIENCE_SECONDS = 90.0
+_AGAIN_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def open_asking(
-    url: str, *, ca_file: Path | None = None, proxy: str | None = None, limits: Limits | None = None
+    url: str,
+    *,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    limits: Limits | None = None,
+    about_limits: Request | None = None,
 ) -> AsyncIterator[Ask]:
-    """Give what sends reads to an address, within the limits (absent: those of Binance's documents).
+    """Give what sends reads to an address, within limits; absent: those of the documents, shared with nobody.
+
+    ``about_limits`` is asked after Binance refused more: its limits may be others now.
 
     Raises:
         VenueError: ``ca_file`` can't be used.
@@ -33,11 +52,13 @@ async def open_asking(
     host = Host(url=url, tls=tls_context(ca_file) if is_secure else None, proxy=proxy)
     within = limits or Limits("Binance", limit_rules(()))
     async with open_rest("Binance", host, limits=within, can_trade=False) as rest:
+        refusals = 0
 
         async def ask(request: Request) -> Response:
+            nonlocal refusals
             tries = 0
             while True:
-                tries += 1
+                tries, known = tries + 1, refusals
                 response = await rest.send(request, patience=_PATIENCE_SECONDS)
                 if response.is_success:
                     return response
@@ -45,5 +66,31 @@ async def open_asking(
                 # The limits let the next one wait for as long as Binance said.
                 if failure.meaning is not Meaning.LIMITED or tries == _TRIES:
                     raise failure.of_request()
+                if about_limits is not None and known == refusals:  # once for all that were refused together
+                    refusals += 1
+                    answer = await rest.send(about_limits, patience=_PATIENCE_SECONDS)
+                    if answer.is_success:
+                        within.learn(*told_of_limits(limits_of(decode(RateLimits, answer.body).rate_limits)))
 
         yield ask
+
+
+async def read(ask: Ask, request: Request, decoded: Callable[[bytes], T]) -> T:
+    """Ask, and decode the answer; what can't be decoded, as it was cut off perhaps, is asked for again.
+
+    Raises:
+        VenueError: there is no answer that can be used.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        response = await ask(request)
+        try:
+            return decoded(response.body)
+        except WireError as error:
+            if tries == _TRIES:
+                raise
+            log.warning(
+                "an answer of Binance's can't be read, and is asked for again", path=request.path, why=str(error)
+            )
+        await trio.sleep(_AGAIN_SECONDS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 
 import attrs
 
 from trioarb.api import InstrumentStatus, Listing, TradingRules
 from trioarb.venue import BookRule, Request, linked, numbered
-from trioarb_binance.asking import Ask
+from trioarb_binance.asking import Ask, read
 from trioarb_binance.wire import spot, usdm
 from trioarb_binance.wire.body import decode, decode_many
 from trioarb_binance.wire.instruments import is_perpetual, listing_of, rules_of, status_of, volumes_of
@@ -45,8 +46,13 @@ class Listed:
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """``levels``: so many a side a snapshot of a book has; ``rule``: how changes follow one another."""
+    """``levels``: so many a side a snapshot of a book has; ``rule``: how changes follow one another.
 
+    ``name`` is what the limits of its address are known by; ``about_limits``: the lightest request that tells them,
+    given any symbol.
+    """
+
+    name: str
     is_usdm: bool
     rest_url: str
     stream_url: str
@@ -55,6 +61,7 @@ class Dialect:
     info: Callable[[], Request]
     tickers: Callable[[], Request]
     snapshot: Callable[[str, int], Request]
+    about_limits: Callable[[str], Request]
     read: Callable[[bytes], tuple[Iterable[Symbol | UsdmSymbol], Iterable[RateLimit]]]
 
     async def listed(self, ask: Ask) -> Listed:
@@ -63,8 +70,8 @@ class Dialect:
         Raises:
             VenueError: it isn't known.
         """
-        symbols, limits = self.read((await ask(self.info())).body)
-        volumes = volumes_of(decode_many(Ticker24h, (await ask(self.tickers())).body))
+        symbols, limits = await read(ask, self.info(), self.read)
+        volumes = volumes_of(await read(ask, self.tickers(), partial(decode_many, Ticker24h)))
         markets = (_market(one, volumes.get(one.symbol)) for one in symbols if _is_traded(one))
         return Listed(markets={one.listing.symbol: one for one in markets}, limits=limits_of(limits))
 
@@ -90,6 +97,7 @@ def _read_usdm(body: bytes) -> tuple[Iterable[UsdmSymbol], Iterable[RateLimit]]:
 
 
 SPOT = Dialect(
+    name="Binance",
     is_usdm=False,
     rest_url="https://api.binance.com",
     stream_url="wss://stream.binance.com:9443",
@@ -98,9 +106,11 @@ SPOT = Dialect(
     info=spot.exchange_info,
     tickers=spot.ticker_24h,
     snapshot=spot.depth,
+    about_limits=spot.exchange_info,
     read=_read_spot,
 )
 USDM = Dialect(
+    name="Binance USDT-M",
     is_usdm=True,
     rest_url="https://fapi.binance.com",
     stream_url="wss://fstream.binance.com/public",
@@ -109,5 +119,6 @@ USDM = Dialect(
     info=usdm.exchange_info,
     tickers=usdm.ticker_24h,
     snapshot=usdm.depth,
+    about_limits=lambda native_id: usdm.exchange_info(),
     read=_read_usdm,
 )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from trioarb.api import VenueError
-from trioarb.venue import Host, LimitRules, Limits, RestClient, open_rest, tls_context
+from trioarb.venue import Host, LimitRules, RestClient, open_limits, open_rest, tls_context
 from trioarb_upbit.settings import ConnectionSettings
 
 __all__ = ["open_client"]
@@ -14,12 +14,21 @@ __all__ = ["open_client"]
 
 @asynccontextmanager
 async def open_client(
-    settings: ConnectionSettings, usual_url: str, venue: str, rules: LimitRules, *, can_trade: bool = False
+    settings: ConnectionSettings,
+    usual_url: str,
+    venue: str,
+    rules: LimitRules,
+    *,
+    can_trade: bool = False,
+    api_key: str = "",
 ) -> AsyncIterator[RestClient]:
     """Give a client that keeps to the venue's limits; without ``can_trade`` it sends reads and nothing else.
 
+    It keeps to them together with all of this machine that ask the venue; of what is counted by account, with those
+    of the same ``api_key``.
+
     Raises:
-        VenueError: an address or ``ca_file`` can't be used.
+        VenueError: an address, ``ca_file`` or the budget of the limits can't be used.
     """
     url = settings.rest_url or usual_url
     needs_tls = any((address or "").startswith("https:") for address in (url, settings.proxy))
@@ -27,5 +36,6 @@ async def open_client(
         host = Host(url=url, tls=tls_context(settings.ca_file) if needs_tls else None, proxy=settings.proxy)
     except ValueError as error:
         raise VenueError(f"{venue}: {error}") from None
-    async with open_rest(venue, host, limits=Limits(venue, rules), can_trade=can_trade) as client:
-        yield client
+    with open_limits(venue, rules, address=host.authority, api_key=api_key) as limits:
+        async with open_rest(venue, host, limits=limits, can_trade=can_trade) as client:
+            yield client

@@ -38,11 +38,12 @@ class VenueLimit:
 
 @attrs.frozen(kw_only=True)
 class Used:
-    """``used`` in the present window of ``seconds``, as Binance counts it."""
+    """``used`` in the present window of ``seconds``, as Binance counts it; ``limit``: of how much, if it says so."""
 
     kind: LimitKind
     seconds: int
     used: int
+    limit: int | None = None
 
 
 def limits_of(rate_limits: Iterable[RateLimit]) -> tuple[VenueLimit, ...]:
@@ -59,7 +60,7 @@ def used_in_answer(rate_limits: Iterable[RateLimit] | UnsetType) -> tuple[Used, 
     if isinstance(rate_limits, UnsetType):
         return ()
     return tuple(
-        Used(kind=kind, seconds=seconds, used=one.count)
+        Used(kind=kind, seconds=seconds, used=one.count, limit=one.limit if one.limit > 0 else None)
         for one in rate_limits
         if (kind := _kind(one.rate_limit_type)) is not None
         and (seconds := _seconds(one))

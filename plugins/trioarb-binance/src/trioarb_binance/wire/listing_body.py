@@ -19,6 +19,7 @@ __all__ = [
     "FundingRate",
     "PremiumIndex",
     "RateLimit",
+    "RateLimits",
     "ReferencePrice",
     "ServerTime",
     "Symbol",
@@ -50,6 +51,12 @@ class RateLimit(Body, frozen=True):
     interval_num: int
     limit: int
     count: MaybeInt = UNSET
+
+
+class RateLimits(Body, frozen=True):
+    """What `exchangeInfo` says of limits, whatever else it says."""
+
+    rate_limits: tuple[RateLimit, ...]
 
 
 class Filter(Body, frozen=True):

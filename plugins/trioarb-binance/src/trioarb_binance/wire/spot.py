@@ -42,9 +42,9 @@ def server_time() -> Request:
     return public("/api/v3/time", weight=1)
 
 
-def exchange_info() -> Request:
-    """Return the request for all symbols and the limits."""
-    return public("/api/v3/exchangeInfo", weight=20)
+def exchange_info(native_id: str | None = None) -> Request:
+    """Return the request for all symbols, or one, and the limits."""
+    return public("/api/v3/exchangeInfo", {"symbol": native_id}, weight=20)
 
 
 def ticker_24h(native_id: str | None = None) -> Request:

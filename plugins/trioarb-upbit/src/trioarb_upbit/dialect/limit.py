@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -35,9 +35,9 @@ def remaining_of(headers: Mapping[str, str]) -> Remaining | None:
     return Remaining(group=group, requests=int(requests))
 
 
-def limit_rules(buckets: Mapping[str, Sequence[Limit]]) -> LimitRules:
-    """Return the rules of a venue whose requests count in the group that each says."""
-    return LimitRules(buckets=buckets, costs=_costs, told=_told)
+def limit_rules(buckets: Mapping[str, Sequence[Limit]], *, by_key: Iterable[str] = ()) -> LimitRules:
+    """Return the rules of a venue whose requests count in the group that each says; ``by_key``: not by address."""
+    return LimitRules(buckets=buckets, costs=_costs, told=_told, by_key=frozenset(by_key))
 
 
 def _costs(request: Request) -> Mapping[str, int]:

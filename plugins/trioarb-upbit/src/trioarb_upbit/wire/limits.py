@@ -17,7 +17,8 @@ LIMITS = limit_rules(
         **{group: [Limit(count=10, seconds=1.0)] for group in (MARKET, TICKER, ORDERBOOK, TRADE)},
         DEFAULT: [Limit(count=30, seconds=1.0)],
         ORDER: [Limit(count=8, seconds=1.0)],
-    }
+    },
+    by_key=(DEFAULT, ORDER),
 )
 
 #: How often a stream may be connected to, and how many messages a connection may send: (count, seconds) of each limit.
