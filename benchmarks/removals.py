@@ -1585,10 +1585,31 @@ _ASKING = (
         tests=("tests/venue/test_ledger.py::test_real_processes_of_which_one_is_killed",),
     ),
     Removal(
+        name="one budget of an address",
+        promise="**All campaigns of a key on a machine keep one budget**",
+        file="src/trioarb/venue/budget.py",
+        text="        yield Limits(venue, rules, on_closed=on_closed, ledgers=ledgers)\n",
+        instead="        yield Limits(venue, rules, on_closed=on_closed)\n",
+        tests=(
+            "tests/venue/test_budget.py::test_of_an_address_all_share_what_is_counted_by_address",
+            "tests/venue/test_budget.py::test_of_a_key_all_share_what_is_counted_by_key",
+            "plugins/trioarb-sim/tests/test_one_budget.py::"
+            "test_of_binance_source_market_and_account_share_the_weight_of_an_address",
+        ),
+    ),
+    Removal(
+        name="refused without a reason",
+        promise="**What an answer says of a limit goes first**",
+        file="src/trioarb/venue/limits.py",
+        text="                window.refuse(self._now(), spent)\n",
+        instead="                pass\n",
+        tests=("tests/venue/test_limits.py::test_a_venue_that_only_refuses_is_asked_less_often",),
+    ),
+    Removal(
         name="sent once",
         promise="**An order is sent once**",
         file="src/trioarb/venue/rest.py",
-        text="        if request.is_read:\n",
+        text="        if made.is_read:\n",
         instead="        if self._lines is not None:\n",
         tests=(
             "tests/venue/test_rest.py::test_an_order_without_a_usable_answer_is_unknown_and_never_sent_again[breaks]",
@@ -1606,8 +1627,8 @@ _ASKING = (
         name="reads only",
         promise="**Where a campaign may not trade, nothing but reads reaches the network.**",
         file="src/trioarb/venue/rest.py",
-        text="    async with Reader(venue, host) as reader:\n",
-        instead="    can_trade = True\n    async with Reader(venue, host) as reader:\n",
+        text="    lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]\n",
+        instead="    can_trade = True\n    lines = [Line(venue, host) for _ in range(connections)]\n",
         tests=("tests/venue/test_rest.py::test_without_leave_to_trade_nothing_but_reads_reaches_the_network",),
     ),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
-from rest_server import Answer, Asked, RestServer, http, proxy_server, rest_server, server_tls
+from rest_server import Answer, Asked, RestServer, http, proxy_server, rest_server, server_tls, well
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -628,3 +628,46 @@ def test_a_bomb_is_not_unpacked_whole() -> None:
     body = _unpacked(gzip.compress(b"x" * 50_000_000), "gzip", 1_000)
     assert body is not None
     assert len(body) == 1_001
+
+
+async def test_what_is_signed_is_made_anew_for_each_try() -> None:
+    made = 0
+
+    def make() -> Request:
+        nonlocal made
+        made += 1
+        return Request(method="GET", path="/v1/orders", query=f"nonce={made}", is_read=True)
+
+    async def answer(asked: Asked) -> bytes:
+        return http(200 if asked.target.endswith("=3") else 503)
+
+    async with served(answer) as (server, rest):
+        assert (await rest.send(make)).is_success
+    assert [asked.target for asked in server.asked] == [f"/v1/orders?nonce={number}" for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+async def test_what_had_to_wait_is_signed_as_it_is_sent(is_read: bool) -> None:
+    made = 0
+
+    def make() -> Request:
+        nonlocal made
+        made += 1
+        return Request(method="GET" if is_read else "POST", path="/", query=f"number={made}", is_read=is_read)
+
+    within = limits()
+    async with rest_server(well) as server, client(server, of=within) as rest:
+        await rest.send(make)
+        within.close(0.2, "a while")
+        await rest.send(make)
+    assert [asked.target for asked in server.asked] == ["/?number=1", "/?number=3"]
+
+
+async def test_what_can_not_be_signed_is_not_sent() -> None:
+    def make() -> Request:
+        raise VenueError("here: the venue's time isn't known")
+
+    async with served(well) as (server, rest):
+        with pytest.raises(NotSent, match=r"time isn't known; it wasn't sent"):
+            await rest.send(make)
+    assert server.asked == []

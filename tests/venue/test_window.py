@@ -187,17 +187,17 @@ def test_when_the_venue_counts_anew() -> None:
 
 def test_after_a_refusal_less_is_tried_for_and_more_again_with_time() -> None:
     window = Window(Limit(count=100, seconds=1))
-    spent = [window.take(1) for _ in range(40)]
+    spent = [window.take(1) for _ in range(60)]
     window.refuse(0.0, spent[0])
-    assert window.most(0.0) == 20
+    assert window.most(0.0) == 30
     for one in spent:
         window.refuse(0.0, one)  # it was sent before anybody knew
         window.answer(0.0, one)
-    assert window.most(299.0) == 20
-    assert window.most(301.0) == 32
-    window.refuse(301.0, window.take(1))  # an eighth is always tried for
-    assert window.most(301.0) == 12
-    assert window.most(301.0 + 8 * 300) == 100
+    assert window.most(299.0) == 30
+    assert window.most(301.0) == 55
+    window.refuse(301.0, window.take(1))  # a quarter is always tried for
+    assert window.most(301.0) == 25
+    assert window.most(301.0 + 3 * 300) == 100
     window.refuse(4000.0, window.take(1))
     window.allow(50)  # the venue's word counts
     assert (window.most(4000.0), window.limit.count) == (50, 50)

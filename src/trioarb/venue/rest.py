@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
 import structlog
+import trio
 
+from trioarb.errors import VenueError
 from trioarb.venue.beside import run_beside
 from trioarb.venue.failure import NotSent, RequestFailed, refused_status
 from trioarb.venue.host import Host
 from trioarb.venue.limit_rules import LimitReached, Priority
-from trioarb.venue.limits import Limits
+from trioarb.venue.limits import Limits, Permit
 from trioarb.venue.line import Line
 from trioarb.venue.lines import Lines
 from trioarb.venue.reader import Reader
@@ -21,6 +23,8 @@ from trioarb.venue.request import Request, Response
 __all__ = ["RestClient", "open_rest"]
 
 _ATTEMPTS = 3
+#: What was made before that is made anew before it is sent.
+_FRESH_SECONDS = 0.05
 _WAITS = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
 
 
@@ -39,8 +43,17 @@ class RestClient:
         """Whether an order would find its connection open."""
         return self._lines is not None and self._lines.are_open
 
-    async def send(self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = inf) -> Response:
+    async def send(
+        self,
+        request: Request | Callable[[], Request],
+        priority: Priority = Priority.LISTING,
+        *,
+        patience: float = inf,
+    ) -> Response:
         """Send a request, when the venue's limits allow it, and return the answer: of a status of 2xx or 4xx.
+
+        What is signed is given as what makes it: it is made for each try, and again where it had to wait, so that its
+        time is of then, and no nonce is sent twice.
 
         A read is sent up to three times where it fails by what may pass. Anything else is sent once, and is never sent
         again, whatever happens. ``patience``: how many seconds it may wait for the limits.
@@ -48,34 +61,50 @@ class RestClient:
         Cancelled: it may have been sent.
 
         Raises:
-            NotSent: it is no read, and it is certain that nothing of it left: this client may only read, the limits
-                have no room in time, or there is no connection.
+            NotSent: it is certain that nothing of it left: it could not be made, as the venue's time isn't known; or it
+                is no read, and this client may only read, the limits have no room in time, or there is no connection.
             LimitReached: a read for which the limits have no room in time.
             RequestFailed: no answer, none that can be read, or one of a status of 3xx or 5xx. Of what is no read it is
                 unknown what became of it.
         """
-        if request.is_read:
-            return await self._read(request, priority, patience)
+        make = _made_by(request)
+        made = make()
+        if made.is_read:
+            return await self._read(made, make, priority, patience)
         if self._lines is None:
             raise NotSent(
-                f"{self._venue}: {request.method} {request.path} would change something, and this campaign may only "
+                f"{self._venue}: {made.method} {made.path} would change something, and this campaign may only "
                 "read here, as on paper and in shadow mode; it wasn't sent"
             )
         try:
-            permit = await self._limits.acquire(request, priority, patience=patience)
+            permit, made = await self._admitted(made, make, priority, patience)
         except LimitReached as error:
             raise NotSent(str(error)) from None
         with permit:
             try:
-                response = await self._lines.request(request, priority)
+                response = await self._lines.request(made, priority)
             except RequestFailed as error:
                 if error.was_sent:
                     raise
                 raise NotSent(f"{error}; it wasn't sent") from None
             self._limits.hear(permit, response)
-        return self._judged(request, response)
+        return self._judged(made, response)
 
-    async def _read(self, request: Request, priority: Priority, patience: float) -> Response:
+    async def _admitted(
+        self, made: Request, make: Callable[[], Request], priority: Priority, patience: float
+    ) -> tuple[Permit, Request]:
+        """Wait for the limits; return the request as it is to be sent then."""
+        asked_at = trio.current_time()
+        permit = await self._limits.acquire(made, priority, patience=patience)
+        if trio.current_time() - asked_at < _FRESH_SECONDS:
+            return permit, made
+        try:
+            return permit, make()
+        except NotSent:
+            with permit:  # what was taken counts as if it had been sent
+                raise
+
+    async def _read(self, made: Request, make: Callable[[], Request], priority: Priority, patience: float) -> Response:
         import stamina
 
         why = ""
@@ -88,12 +117,14 @@ class RestClient:
         ):
             if attempt.num > 1:
                 self._log.warning("a venue is asked again", venue=self._venue, number=attempt.num, because=why)
+                made = make()
             with attempt:
                 try:
-                    with await self._limits.acquire(request, priority, patience=patience) as permit:
-                        response = await self._reader.request(request)
+                    permit, made = await self._admitted(made, make, priority, patience)
+                    with permit:
+                        response = await self._reader.request(made)
                         self._limits.hear(permit, response)
-                    return self._judged(request, response)
+                    return self._judged(made, response)
                 except RequestFailed as error:
                     why = str(error)
                     raise
@@ -104,6 +135,18 @@ class RestClient:
         if error is not None:
             raise error
         return response
+
+
+def _made_by(request: Request | Callable[[], Request]) -> Callable[[], Request]:
+    def make() -> Request:
+        if isinstance(request, Request):
+            return request
+        try:
+            return request()
+        except VenueError as error:
+            raise NotSent(f"{error}; it wasn't sent") from error
+
+    return make
 
 
 @asynccontextmanager

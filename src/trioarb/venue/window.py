@@ -21,7 +21,7 @@ _STEPS = 128
 _LATELY = 64
 #: After a refusal that nothing explains, so much of what was used then is tried for, but never less than such a part of
 #: the limit; and each time nothing was refused for so long, such a part more.
-_KEPT, _PART, _PART_SECONDS = 0.5, 8, 300.0
+_KEPT, _PART, _PART_SECONDS = 0.5, 4, 300.0
 
 
 @attrs.frozen(kw_only=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 from trioarb.api import Exchange, ExchangeContext, VenueError
 from trioarb.venue import Credentials, Endpoint, Host, Limits, VenueClock, open_rest, run_beside, tls_context
 from trioarb_binance.api_session import ApiSession
-from trioarb_binance.asking import open_asking
-from trioarb_binance.budget import limit_rules
+from trioarb_binance.asking import open_asking, read
 from trioarb_binance.dialect import SPOT
 from trioarb_binance.exchange import BinanceExchange, server_time_ms
+from trioarb_binance.opening import limits_of
 from trioarb_binance.settings import BinanceExchangeSettings
+from trioarb_binance.wire.limits import VenueLimit
+from trioarb_binance.wire.limits import limits_of as limits_told
 from trioarb_binance.wire.signer import Signer, signer_of
 
 __all__ = ["open_exchange"]
@@ -30,8 +32,23 @@ async def open_exchange(settings: BinanceExchangeSettings, context: ExchangeCont
         VenueError: Binance can't be reached, refuses the key, or has another time.
     """
     signer, host = _signer(settings), _host(settings)
-    async with open_asking(host.url, ca_file=settings.ca_file, proxy=settings.proxy) as ask:
-        limits = Limits("Binance", limit_rules((await SPOT.listed(ask)).limits))
+    told = await _told_limits(settings, host.url)
+    with limits_of(SPOT, host.url, told, api_key=settings.api_key) as limits:
+        async with _opened(settings, context, signer, host, limits) as exchange:
+            yield exchange
+
+
+async def _told_limits(settings: BinanceExchangeSettings, url: str) -> Sequence[VenueLimit]:
+    with limits_of(SPOT, url) as limits:
+        async with open_asking(url, ca_file=settings.ca_file, proxy=settings.proxy, limits=limits) as ask:
+            _, told = await read(ask, SPOT.info(), SPOT.read)
+    return limits_told(told)
+
+
+@asynccontextmanager
+async def _opened(
+    settings: BinanceExchangeSettings, context: ExchangeContext, signer: Signer, host: Host, limits: Limits
+) -> AsyncIterator[BinanceExchange]:
     # Orders go over the WebSocket API; nothing but reads goes over this.
     async with open_rest("Binance", host, limits=limits, can_trade=False) as rest:
         clock = VenueClock("Binance", partial(server_time_ms, rest))

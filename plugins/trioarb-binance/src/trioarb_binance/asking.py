@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 import trio
 
-from trioarb.venue import Host, Limits, Request, Response, WireError, open_rest, tls_context
+from trioarb.venue import Host, Limits, Priority, Request, Response, WireError, open_rest, tls_context
 from trioarb_binance.budget import limit_rules, told_of_limits
 from trioarb_binance.wire.body import decode
 from trioarb_binance.wire.failure import Meaning, failure_of
@@ -68,7 +68,8 @@ async def open_asking(
                     raise failure.of_request()
                 if about_limits is not None and known == refusals:  # once for all that were refused together
                     refusals += 1
-                    answer = await rest.send(about_limits, patience=_PATIENCE_SECONDS)
+                    # Before all that wait for what it tells.
+                    answer = await rest.send(about_limits, Priority.HEDGE, patience=_PATIENCE_SECONDS)
                     if answer.is_success:
                         within.learn(*told_of_limits(limits_of(decode(RateLimits, answer.body).rate_limits)))
 

@@ -50,7 +50,11 @@ class Sends(Protocol):
     """The kit's client of REST: reads are tried again, what is answered is of a status of 2xx or 4xx."""
 
     async def send(
-        self, request: Request, priority: Priority = Priority.LISTING, *, patience: float = math.inf
+        self,
+        request: Request | Callable[[], Request],
+        priority: Priority = Priority.LISTING,
+        *,
+        patience: float = math.inf,
     ) -> Response: ...
 
 
@@ -307,7 +311,7 @@ class BinanceExchange(Exchange):
         return Stamp(signer=self._signer, now_ms=self._clock.now_ms(), recv_window_ms=self._window_ms)
 
     async def _signed(self, make: Callable[[Stamp], Request]) -> Response:
-        return await self._rest.send(make(self._stamp()))
+        return await self._rest.send(lambda: make(self._stamp()))
 
     async def _read_signed(self, make: Callable[[Stamp], Request]) -> bytes:
         return self._body(await self._signed(make))

@@ -171,8 +171,8 @@ class AccountExchange(Exchange):
     async def signed(
         self, request: Request, priority: Priority = Priority.LISTING, patience: float = _PATIENCE_SECONDS
     ) -> Response:
-        """Sign a request and send it."""
-        return await self.client.send(self.sign(request), priority, patience=patience)
+        """Sign a request and send it; sent again, it is signed anew."""
+        return await self.client.send(lambda: self.sign(request), priority, patience=patience)
 
     async def _open(self, symbols: Sequence[str]) -> list[RestOrder]:
         wanted = set(symbols)

@@ -36,7 +36,14 @@ def account_spec(name: str, kind: type[AccountExchange], wire: Wire) -> Exchange
     async def open_exchange(settings: AccountSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
         stream = _stream(kind.name, settings, wire.PRIVATE_STREAM_URL)
         credentials = Credentials(api_key=settings.api_key, secret=settings.api_secret)
-        async with open_client(settings, wire.MAIN_URL, kind.name, wire.LIMITS, can_trade=context.can_trade) as client:
+        async with open_client(
+            settings,
+            wire.MAIN_URL,
+            kind.name,
+            wire.LIMITS,
+            can_trade=context.can_trade,
+            api_key=settings.api_key,
+        ) as client:
             yield kind(
                 client,
                 credentials,
