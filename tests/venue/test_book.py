@@ -25,7 +25,8 @@ class Sink:
         self.told: tuple[object, ...] = ()
 
     def __call__(self, *quote: object) -> None:
-        self.told = quote
+        *best, levels = quote
+        self.told = (*best, levels() if callable(levels) else levels)
 
     @property
     def is_withdrawn(self) -> bool:

@@ -102,6 +102,7 @@ class Told:
     def sink(self, symbol: str) -> Callable[..., None]:
         def on_quote(bid: float, size: float, ask: float, ask_size: float, at: int, of: Any, levels: Any) -> None:
             if levels is not None:
+                levels = levels()
                 told = (bid, size, *(one for level in zip(levels[0], levels[1], strict=True) for one in level))
                 assert (symbol, *told) in self.venue.been
             self.quotes[symbol].append((bid, size))

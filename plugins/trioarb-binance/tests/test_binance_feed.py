@@ -101,7 +101,9 @@ class Board:
     told: list[tuple[Any, ...]] = attrs.field(factory=list)
 
     def sink(self, symbol: str) -> Callable[..., None]:
-        return lambda *quote: self.told.append((symbol, *quote))
+        return lambda *quote: self.told.append(
+            (symbol, *(one() if callable(one) else one for one in quote))  # levels beyond the best
+        )
 
     @property
     def prices(self) -> list[tuple[float, float]]:

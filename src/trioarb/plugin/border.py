@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from threading import get_ident
 from typing import Any
 
 import attrs
 import trio
 
-from trioarb.errors import MarketDataError, PluginFault
+from trioarb.errors import MarketDataError, PluginFault, describe
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.market import Instrument, Listing, Route, TradingRules
 from trioarb.model.order import Offer
@@ -28,6 +29,7 @@ from trioarb.plugin.contract import (
     Feed,
     GuardTier,
     Levels,
+    LevelsLater,
     MarketData,
     QuoteSink,
     RowBatch,
@@ -168,7 +170,7 @@ class _Taps(Tap):
         self._until_ns = self._latest_ns
 
     def checked(self, symbol: str, sink: QuoteSink) -> QuoteSink:
-        thread = self.thread
+        thread, look_up = self.thread, partial(self._looked_up, symbol)
 
         def on_quote(
             bid: float,
@@ -177,7 +179,7 @@ class _Taps(Tap):
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: Levels | None = None,
+            levels: Levels | LevelsLater | None = None,
             /,
         ) -> None:
             # `__class__` is quicker than `type`, and this is asked of every quote.
@@ -192,9 +194,10 @@ class _Taps(Tap):
                 and not self.has_ended
                 and get_ident() == thread
             ):
+                beyond: Any = None
                 if levels is not None:
-                    levels = self._levels(symbol, levels)
-                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, levels)
+                    beyond = (look_up, levels) if callable(levels) else self._levels(symbol, levels)
+                sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, beyond)
                 return
             self.check_place(f"the sink of {symbol}")
             try:
@@ -205,7 +208,8 @@ class _Taps(Tap):
                     answer.check_whole(venue_ts_ns, "venue_ts_ns")
             except answer.Nonsense as error:
                 self.fail(f"gave the sink of {symbol} {error}")
-            sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, self._levels(symbol, levels))
+            beyond = (look_up, levels) if callable(levels) else self._levels(symbol, levels)
+            sink(bid, bid_size, ask, ask_size, received_ns, venue_ts_ns, beyond)
 
         return on_quote
 
@@ -218,6 +222,16 @@ class _Taps(Tap):
             return answer.check_levels(levels, beyond, "levels")
         except answer.Nonsense as error:
             self.fail(f"gave the sink of {symbol} {error}")
+
+    def _looked_up(self, symbol: str, levels: LevelsLater) -> Levels | None:
+        """Return what a function of the feed's says that the levels are; none once the feed has ended."""
+        if self.has_ended:
+            return None
+        try:
+            found = levels()
+        except Exception as error:
+            self.fail(f"gave the sink of {symbol} levels that raise {describe(error)}")
+        return self._levels(symbol, found)
 
     @property
     def _latest_ns(self) -> int:

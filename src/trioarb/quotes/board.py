@@ -13,7 +13,7 @@ from trioarb.model.market import Book, Level, Quote
 from trioarb.model.number import exact_decimal
 from trioarb.plugin.contract import Levels, See
 from trioarb.quotes.followed import Followed
-from trioarb.quotes.levels import at_row, up_to_the_last
+from trioarb.quotes.levels import InColumn, looked_up, up_to_the_last
 
 __all__ = ["QuoteBoard", "Touch"]
 
@@ -66,8 +66,8 @@ class QuoteBoard:
     A side that is not there has the price NaN and the size 0: before a venue's first quote, once it was withdrawn, and
     after a quote that can't be.
 
-    ``levels`` beyond the best are those of one quote, or a column (see `quotes.levels`) and its row: of what is not
-    looked at no more than that is done. Whoever keeps columns in use says so by `hold_levels` before they go.
+    ``levels`` beyond the best are those of one quote, or where they can be looked up (see `quotes.levels`): of what is
+    not looked at no more than that is done. Whoever keeps columns in use says so by `hold_levels` before they go.
 
     The columns themselves are up to date in a symbol's turn, and whoever asks by a method gets what is.
 
@@ -100,7 +100,7 @@ class QuoteBoard:
         self.ask_size = [0.0] * count
         self.received_ns = [-1] * count
         self.serial = [0] * count
-        self.levels: list[Levels | tuple[Any, int] | None] = [None] * count
+        self.levels: list[Levels | InColumn | None] = [None] * count
         self.watches: list[See | None] = [None] * count
         self.source: LooksBack | None = None
         #: The touch that was asked for last, and the serial of its quote.
@@ -130,8 +130,7 @@ class QuoteBoard:
             return None
         bid, ask = self.bid[venue], self.ask[venue]
         self.hold_levels(venue)
-        levels = self.levels[venue]
-        beyond: Any = ((), (), (), ()) if levels is None else levels
+        beyond: Any = self.levels[venue] or ((), (), (), ())
         bids, bid_sizes = up_to_the_last(*beyond[:2])
         asks, ask_sizes = up_to_the_last(*beyond[2:])
         return Book(
@@ -177,10 +176,8 @@ class QuoteBoard:
             self.source.look_back(venue)
 
     def hold_levels(self, venue: int) -> None:
-        """Take a venue's levels out of the column that they are in."""
-        levels = self.levels[venue]
-        if levels is not None and len(levels) == 2:
-            self.levels[venue] = at_row(*levels)
+        """Take a venue's levels out of the column that they are in, or whatever has them."""
+        self.levels[venue] = looked_up(self.levels[venue], self.bid[venue], self.ask[venue])
 
     def touch(self, venue: str) -> Touch | None:
         """Return the latest quote in exact decimals, or ``None`` before the first."""
@@ -189,13 +186,12 @@ class QuoteBoard:
         known, touch = self._touches[index]
         serial = self.serial[index]
         if serial != known:
-            levels = self.levels[index]
             touch = Touch(
                 bid=_price(self.bid[index]),
                 bid_size=exact_decimal(self.bid_size[index]),
                 ask=_price(self.ask[index]),
                 ask_size=exact_decimal(self.ask_size[index]),
-                levels=at_row(*levels) if levels is not None and len(levels) == 2 else levels,
+                levels=looked_up(self.levels[index], self.bid[index], self.ask[index]),
             )
             self._touches[index] = serial, touch
         return touch
@@ -218,7 +214,7 @@ class QuoteBoard:
         ask_size: float,
         received_ns: int,
         serial: int,
-        levels: tuple[Any, int] | None = None,
+        levels: InColumn | None = None,
     ) -> None:
         """Put a venue's latest quote on the board: the one that came then and is its ``serial``-th, or what is left."""
         self.levels[venue] = levels

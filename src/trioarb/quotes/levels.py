@@ -18,13 +18,25 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-__all__ = ["InColumn", "are_sound", "at_row", "each_row", "sound_rows", "up_to_the_last"]
+__all__ = ["InColumn", "are_sound", "at_row", "each_row", "looked_up", "sound_rows", "up_to_the_last"]
 
-#: A column of levels, and a row of it, whose levels were judged.
-InColumn = tuple[Any, int]
+#: Levels that are looked up when somebody looks: a column of them and a row, whose levels were judged; or a function
+#: and what it is to be called with, whose answer wasn't.
+InColumn = tuple[Any, Any]
 
 #: Rows that are looked at together, so that what is computed of them stays in the cache.
 _SLICE_ROWS = 4_096
+
+
+def looked_up(levels: Levels | InColumn | None, bid: float, ask: float) -> Levels | None:
+    """Return the levels of a quote with this best bid and ask, wherever they are; none where a function's can't be."""
+    if levels is None or len(levels) == 4:
+        return levels
+    column, row = levels
+    if not callable(column):
+        return at_row(column, row)
+    found: Levels | None = column(row)
+    return found if found is not None and are_sound(found, bid, ask) else None
 
 
 def at_row(column: Array, row: int) -> Levels:

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from trioarb.errors import MarketDataError
 from trioarb.model.market import Listing
-from trioarb.plugin.contract import Levels, QuoteSink
+from trioarb.plugin.contract import QuoteSink
 from trioarb.plugin.extras import require
-from trioarb.quotes.levels import InColumn, at_row
+from trioarb.quotes.levels import looked_up
 from trioarb.quotes.part import DAY_NS, Part, Row, recover, to_parquet
 
 __all__ = ["QuoteRecorder"]
@@ -105,11 +106,10 @@ class QuoteRecorder:
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: Levels | InColumn | None = None,
+            levels: Any = None,  # Levels | InColumn | None; what else a feed may give is one of these past the border
             /,
         ) -> None:
-            if levels is not None and len(levels) == 2:
-                levels = at_row(*levels)
+            levels = looked_up(levels, bid, ask)
             if len(waiting) < self._room or self._make_room():
                 waiting.append((received_ns, name, bid, bid_size, ask, ask_size, venue_ts_ns, levels))
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf, nan
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 
@@ -122,7 +122,7 @@ def sinks_of(
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: Levels | InColumn | None = None,
+            levels: Any = None,  # Levels | InColumn | None; what else a feed may give is one of these past the border
             /,
         ) -> None:
             nonlocal highest, lowest, left, positive

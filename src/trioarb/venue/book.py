@@ -13,7 +13,7 @@ from trioarb.errors import WireError
 from trioarb.venue.book_rule import BookRule, Place
 
 if TYPE_CHECKING:
-    from trioarb.plugin.contract.market import QuoteSink
+    from trioarb.plugin.contract.market import Levels, QuoteSink
 
 __all__ = ["BookOutcome", "Change", "OrderBook"]
 
@@ -79,7 +79,7 @@ class OrderBook:
 
     __slots__ = (
         *("_ask_keys", "_ask_sizes", "_bid_keys", "_bid_sizes", "_checksum", "_depth", "_is_valid", "_rule"),
-        *("_waiting", "_window", "last", "received_ns", "venue_ts_ns", "why"),
+        *("_version", "_waiting", "_window", "last", "received_ns", "venue_ts_ns", "why"),
     )
 
     def __init__(
@@ -98,6 +98,8 @@ class OrderBook:
         self._ask_sizes: dict[float, float] = {}
         self._waiting: deque[_Waiting] = deque(maxlen=_WAITING_AT_MOST)
         self._is_valid = False
+        #: Another one with each message that changed it.
+        self._version = 0
         #: Number of the last change that is in it.
         self.last = 0
         #: Times of the last message that counted.
@@ -161,6 +163,7 @@ class OrderBook:
                 for key in [key for key, size in sizes.items() if not size]:
                     del sizes[key]
         self._is_valid = True
+        self._version += 1
         self.last, self.received_ns, self.venue_ts_ns, self.why = last, received_ns, venue_ts_ns, ""
         if self._is_other(checksum):
             return BookOutcome.GAP
@@ -211,7 +214,10 @@ class OrderBook:
         return [(-key, self._ask_sizes[key]) for key in keys]
 
     def tell(self, sink: QuoteSink) -> None:
-        """Call a sink with the best ``depth`` levels: NaN while the book has a gap or is crossed."""
+        """Call a sink with the best ``depth`` levels: NaN while the book has a gap or is crossed.
+
+        Those beyond the best are put together if somebody looks while the book is still the same.
+        """
         bid_keys, ask_keys = self._bid_keys, self._ask_keys
         if not self._is_valid or (bid_keys and ask_keys and bid_keys[-1] >= -ask_keys[-1]):
             sink(nan, nan, nan, nan, self.received_ns, self.venue_ts_ns, None)
@@ -221,15 +227,19 @@ class OrderBook:
         if self._depth == 1:
             sink(bid, bid_size, ask, ask_size, self.received_ns, self.venue_ts_ns, None)
             return
-        bids = bid_keys[-2 : -self._depth - 1 : -1]
-        asks = ask_keys[-2 : -self._depth - 1 : -1]
-        levels = (
+        version = self._version
+        later = lambda: self._beyond_best() if self._version == version else None  # noqa: E731
+        sink(bid, bid_size, ask, ask_size, self.received_ns, self.venue_ts_ns, later)
+
+    def _beyond_best(self) -> Levels:
+        bids = self._bid_keys[-2 : -self._depth - 1 : -1]
+        asks = self._ask_keys[-2 : -self._depth - 1 : -1]
+        return (
             bids,
             [self._bid_sizes[key] for key in bids],
             [-key for key in asks],
             [self._ask_sizes[key] for key in asks],
         )
-        sink(bid, bid_size, ask, ask_size, self.received_ns, self.venue_ts_ns, levels)
 
     def _apply(
         self,
@@ -270,6 +280,7 @@ class OrderBook:
                 raise self._impossible(price, size)
         if self._window is not None:
             self._cut_to(self._window)
+        self._version += 1
         self.last, self.received_ns, self.venue_ts_ns = last, received_ns, venue_ts_ns
         return BookOutcome.GAP if self._is_other(checksum) else BookOutcome.APPLIED
 
@@ -311,6 +322,7 @@ class OrderBook:
 
     def _await_snapshot(self, why: str) -> None:
         self._is_valid = False
+        self._version += 1
         for side in (self._bid_keys, self._ask_keys, self._bid_sizes, self._ask_sizes):
             side.clear()
         self.why = why

@@ -130,6 +130,8 @@ class Connection:
         """End it at once, and read no more."""
         self.why = self.why or why
         self._take = _pass_over
+        if self._socket is not None:
+            self._socket.go_on(_pass_over)
         self._scope.cancel()
 
     async def _open(self, stack: AsyncExitStack) -> Pump | None:
@@ -167,7 +169,7 @@ class Connection:
 
     async def _live(self, socket: Pump, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
         self._socket, self.opened_at = socket, trio.current_time()
-        socket.on_sign_of_life = self._on_sign_of_life
+        socket.on_sign_of_life, socket.on_failure = self._on_sign_of_life, self._fail
         # Whoever says farewell and then keeps the line open is not waited for longer.
         socket.on_farewell = self._expect_the_end
         socket.on_pieces = lambda: self.cut(
@@ -179,7 +181,7 @@ class Connection:
             nursery.start_soon(self._leave, socket)
             if self._heartbeat.message is not None:
                 nursery.start_soon(self._beat, self._heartbeat.message)
-            socket.begin(self._hand_on)
+            socket.begin(self._take, largest=self._endpoint.max_message_bytes)
             try:
                 # No message ever comes this way: this waits for the end, and learns of it.
                 await socket.recv(decode=False)
@@ -187,13 +189,10 @@ class Connection:
                 nursery.cancel_scope.cancel()
         self._expect_the_end()
 
-    def _hand_on(self, message: bytes) -> None:
-        # The library logs what is raised where it reads, and goes on; so it is kept, and raised where it is waited.
-        try:
-            self._take(message)
-        except Exception as error:
-            self._failure = self._failure or error
-            self.cut("a message could not be taken")
+    def _fail(self, error: Exception) -> None:
+        # It is raised where the end is waited for.
+        self._failure = self._failure or error
+        self.cut("a message could not be taken")
 
     async def _subscribe(self, subscriptions: Iterable[str | bytes], tell: Callable[[], None]) -> None:
         try:

@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from trioarb.api import Feed, Listing, MarketDataError, QuoteSink, TradingRules, VenueError
+from trioarb.api import Feed, Levels, Listing, MarketDataError, QuoteSink, TradingRules, VenueError
 from trioarb.venue import (
     Backoff,
     Endpoint,
@@ -128,9 +128,6 @@ class BinanceFeed(Feed):
         by_stream = dict(self._stream(symbol, sink, books) for symbol, sink in sinks.items())
         numbers = iter(range(1, 2**31))
 
-        def on_message(message: bytes, received_ns: int) -> Key | None:
-            return self._take(message, received_ns, by_stream, session.renew)
-
         def on_connected() -> None:
             for stream in by_stream.values():
                 stream.begin()
@@ -151,7 +148,7 @@ class BinanceFeed(Feed):
             keys=dict.fromkeys(by_stream, self._silent_seconds),
             keys_per_message=_STREAMS_A_MESSAGE,
             subscribe=lambda keys: [streams.subscribe(next(numbers), [str(key) for key in keys])],
-            on_message=on_message,
+            on_message=self._taker(by_stream, lambda: session.renew()),
             on_connected=on_connected,
             on_disconnected=on_disconnected,
             on_silent=on_silent,
@@ -170,32 +167,42 @@ class BinanceFeed(Feed):
             except VenueError as error:
                 raise MarketDataError(str(error)) from error
 
-    def _take(
-        self, message: bytes, received_ns: int, by_stream: Mapping[str, _Stream], renew: Callable[[], None]
+    def _taker(self, by_stream: Mapping[str, _Stream], renew: Callable[[], None]) -> Callable[[bytes, int], Key | None]:
+        """Make what hands messages on, and returns the stream that one is of, if that is ours."""
+        decode = self._decoder.decode
+        takers = {name: stream.take for name, stream in by_stream.items()}
+
+        def on_message(message: bytes, received_ns: int) -> Key | None:
+            try:
+                told = decode(message)
+                if type(told) is Streamed:
+                    name = told.stream
+                    if name in takers:
+                        takers[name](told.data, received_ns)
+                        return name
+                    if type(told.data) is ServerShutdown:
+                        renew()
+                elif type(told) is StreamsAnswer and told.is_refusal:
+                    log.warning("Binance refused a subscription", answer=told.msg or told.error or told.code)
+            except WireError as error:
+                return self._refuse(message, received_ns, by_stream, error)
+            return None
+
+        return on_message
+
+    def _refuse(
+        self, message: bytes, received_ns: int, by_stream: Mapping[str, _Stream], error: WireError
     ) -> Key | None:
-        """Hand a message on; return the stream that it is of, if that is ours."""
-        try:
-            told = self._decoder.decode(message)
-            if type(told) is Streamed:
-                stream = by_stream.get(told.stream)
-                if stream is not None:
-                    stream.take(told.data, received_ns)
-                    return told.stream
-                if type(told.data) is ServerShutdown:
-                    renew()
-            elif type(told) is StreamsAnswer and told.is_refusal:
-                log.warning("Binance refused a subscription", answer=told.msg or told.error or told.code)
-        except WireError as error:
-            self.refused += 1
-            if self.refused.bit_count() == 1:
-                log.warning("a message of Binance's was refused", refused=self.refused, why=str(error))
-            name = stream_of(message)
-            if name in by_stream:
-                # What it told is missing now.
-                by_stream[name].withdraw("a message of it can't be read", received_ns)
-                by_stream[name].begin()
-                return name
-        return None
+        self.refused += 1
+        if self.refused.bit_count() == 1:
+            log.warning("a message of Binance's was refused", refused=self.refused, why=str(error))
+        name = stream_of(message)
+        if name not in by_stream:
+            return None
+        # What it told is missing now.
+        by_stream[name].withdraw("a message of it can't be read", received_ns)
+        by_stream[name].begin()
+        return name
 
     def _stream(self, symbol: str, sink: QuoteSink, books: Books) -> tuple[str, _Stream]:
         native_id = self._listed.markets[symbol].native_id
@@ -244,14 +251,18 @@ def _levels_of(sink: QuoteSink) -> _Stream:
         if last_id < newest:
             return
         newest = last_id
-        (bid, bid_size), *bids = told.bids or [(nan, nan)]
-        (ask, ask_size), *asks = told.asks or [(nan, nan)]
-        beyond = (
-            [price for price, _ in bids],
-            [size for _, size in bids],
-            [price for price, _ in asks],
-            [size for _, size in asks],
-        )
+        bids, asks = told.bids, told.asks
+        bid, bid_size = bids[0] if bids else (nan, nan)
+        ask, ask_size = asks[0] if asks else (nan, nan)
+
+        def beyond() -> Levels:
+            return (
+                [price for price, _ in bids[1:]],
+                [size for _, size in bids[1:]],
+                [price for price, _ in asks[1:]],
+                [size for _, size in asks[1:]],
+            )
+
         sink(bid, bid_size, ask, ask_size, received_ns, venue_ns, beyond)
 
     def withdraw(why: str, now_ns: int) -> None:

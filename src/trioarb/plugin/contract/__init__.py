@@ -16,6 +16,7 @@ from trioarb.plugin.contract.guard import GuardContext, GuardTier, RiskView
 from trioarb.plugin.contract.market import (
     Feed,
     Levels,
+    LevelsLater,
     MarketContext,
     MarketData,
     QuoteSink,
@@ -37,6 +38,7 @@ __all__ = [
     "GuardContext",
     "GuardTier",
     "Levels",
+    "LevelsLater",
     "MarketContext",
     "MarketData",
     "OrderSink",

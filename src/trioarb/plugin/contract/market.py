@@ -18,11 +18,24 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-__all__ = ["Feed", "Levels", "MarketContext", "MarketData", "QuoteSink", "RowBatch", "Stored", "Tape", "TapeRow"]
+__all__ = [
+    "Feed",
+    "Levels",
+    "LevelsLater",
+    "MarketContext",
+    "MarketData",
+    "QuoteSink",
+    "RowBatch",
+    "Stored",
+    "Tape",
+    "TapeRow",
+]
 
 
 #: Price levels beyond the best, best first: prices and sizes of the bids, prices and sizes of the asks.
 Levels = tuple[Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+#: The same, for when somebody looks; `None`: they are others by now.
+LevelsLater = Callable[[], Levels | None]
 
 
 class QuoteSink(Protocol):
@@ -36,7 +49,7 @@ class QuoteSink(Protocol):
         ask_size: float,
         received_ns: int,
         venue_ts_ns: int | None = None,
-        levels: Levels | None = None,
+        levels: Levels | LevelsLater | None = None,
         /,
     ) -> None:
         """Take a quote, or a book: its best level, and with ``levels`` those beyond.
@@ -52,6 +65,10 @@ class QuoteSink(Protocol):
         They are all that is known: levels of an earlier call are forgotten. What is beyond `MarketContext.depth` is
         passed over. Bids that don't fall and asks that don't rise from the best one on, and numbers that are not
         finite and above zero, make a book that can't be: it is refused like a crossed quote.
+
+        Levels are looked at when something is sized, which few quotes lead to. So a feed that keeps a book may give a
+        function instead, which is called if somebody looks before the symbol's next quote, or never. It returns the
+        levels of this quote, or `None` if the book isn't any more what it was; levels that can't be count as none.
         """
 
 

@@ -243,6 +243,7 @@ class MarketDecoder:
 
     def __init__(self, *, is_usdm: bool = False) -> None:
         self._used: dict[str, object] = _USED | dict.fromkeys(_PARTIAL, DepthUpdate if is_usdm else PartialDepth)
+        #: By how messages of a stream begin, up to the end of its name.
         self._decoders: dict[bytes, Callable[[bytes], MarketMessage]] = {}
         self.passed: Counter[Why] = Counter()
 
@@ -254,12 +255,17 @@ class MarketDecoder:
         """
         raw = message.encode() if isinstance(message, str) else message
         try:
-            if raw.startswith(_HEAD):
-                name = raw[len(_HEAD) : raw.find(b'"', len(_HEAD))]
-                return (self._decoders.get(name) or self._decoder(name))(raw)
-            return self._loose(raw)
+            # Of a stream that was seen before, everything up to the end of its name is known.
+            decoder = self._decoders.get(raw[: raw.find(b'"', len(_HEAD))])
+            return decoder(raw) if decoder is not None else self._first(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WireError(f"Binance: a message can't be read: {error}: {raw[:200]!r}") from None
+
+    def _first(self, raw: bytes) -> MarketMessage:
+        """Decode what isn't known by how it begins."""
+        if raw.startswith(_HEAD):
+            return self._decoder(raw[len(_HEAD) : raw.find(b'"', len(_HEAD))])(raw)
+        return self._loose(raw)
 
     def _loose(self, raw: bytes) -> MarketMessage:
         """Decode an answer, or a message whose members stand in another order."""
@@ -282,7 +288,7 @@ class MarketDecoder:
         else:
             decoder = self._passing(Why.UNUSED if kind in _UNUSED else Why.RETIRED if kind in _RETIRED else Why.UNKNOWN)
         if len(self._decoders) < _MOST_NAMES:
-            self._decoders[name] = decoder
+            self._decoders[_HEAD + name] = decoder
         return decoder
 
     def _passing(self, why: Why) -> Callable[[bytes], Passed]:
