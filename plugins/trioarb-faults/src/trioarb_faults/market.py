@@ -12,6 +12,7 @@ from trioarb.api import (
     SECOND_NS,
     Feed,
     Levels,
+    LevelsLater,
     Listing,
     MarketContext,
     MarketData,
@@ -125,7 +126,7 @@ class FaultyFeed(_FaultyMarket, Feed):
                 ask_size: float,
                 received_ns: int,
                 venue_ts_ns: int | None = None,
-                levels: Levels | None = None,
+                levels: Levels | LevelsLater | None = None,
                 /,
             ) -> None:
                 quote = self._spoil((bid, bid_size, ask, ask_size), received_ns)
@@ -134,6 +135,7 @@ class FaultyFeed(_FaultyMarket, Feed):
                 if quote[0] != bid:
                     levels = None  # of a crossed quote
                 if skew_ns:
+                    levels = levels() if callable(levels) else levels  # as they are now, not when it is delivered
                     deliver = partial(sink, *quote, received_ns + skew_ns, venue_ts_ns, levels)
                     late.send_nowait((trio.current_time() + skew_seconds, deliver))
                 else:
