@@ -115,7 +115,7 @@ class FatefulExchange(Exchange):
     """Passes orders on to a paper venue; the n-th of them meets its fate, all others are filled as usual."""
 
     def __init__(
-        self, context: ExchangeContext, fates: Mapping[int, Fate], down_seconds: float, sent: list[str]
+        self, context: ExchangeContext, fates: Mapping[int, Fate], down_seconds: float, sent: list[Order]
     ) -> None:
         assert context.inner is not None
         self._sent = sent
@@ -141,7 +141,7 @@ class FatefulExchange(Exchange):
 
     async def place(self, order: Order) -> OrderReport:
         self._orders += 1
-        self._sent.append(order.client_order_id)
+        self._sent.append(order)
         await self._require_connection()
         await self._time.sleep(WAY_NS, Turn.VENUE.order(symbol=order.symbol, venue=self._venue))
         share, answer = self._fates.get(self._orders, Fate.FILLED).value
@@ -238,7 +238,7 @@ def run(
     config = load_table(table, plugins, overrides=overrides).config
     records: list[Record] = []
     campaigns: list[Campaign] = []
-    sent: list[str] = []
+    sent: list[Order] = []
     around, clock = trio.CancelScope(), VirtualClock()
 
     async def end_it(end: End) -> None:
@@ -259,8 +259,23 @@ def run(
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=clock)
-    assert len(set(sent)) == len(sent), "an order was sent twice"
-    return CampaignResult(campaign=campaigns[0], records=tuple(records), events=tuple(map(to_json_object, records)))
+    assert len({order.client_order_id for order in sent}) == len(sent), "an order was sent twice"
+    result = CampaignResult(campaign=campaigns[0], records=tuple(records), events=tuple(map(to_json_object, records)))
+    check_urgency(result, sent)
+    return result
+
+
+def check_urgency(result: CampaignResult, sent: Sequence[Order]) -> None:
+    """Whatever doesn't open a position goes before what does, where a venue's limits make orders wait."""
+    kinds = {event["pair_id"]: event["kind"] for event in result.of_type("pair_opened")}
+    opening = {
+        event["client_order_id"]
+        for event in result.of_type("order_submitted")
+        if kinds[event["pair_id"]] == "entry" and event["purpose"] == "leg"
+    }
+    assert {order.client_order_id for order in sent if not order.urgent} == opening & {
+        order.client_order_id for order in sent
+    }
 
 
 def check(result: CampaignResult, *, account: str = "spot") -> recompute.Books:

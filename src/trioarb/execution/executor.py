@@ -114,7 +114,7 @@ class Executor:
             time=time,
             shields=self._shields,
             next_step=lambda flight, out_of_time: self._next(flight, out_of_time=out_of_time),
-            make=lambda flight, step: self._order(flight, step.venue, step.side, step.quantity, step.limit_price),
+            make=self._remedy,
             level_ns=self._level_ns,
             retry_ns=self._retry_ns,
             shield_seconds=float(3 * settings.leg_timeout_seconds + _MARGIN_SECONDS),
@@ -171,7 +171,7 @@ class Executor:
     async def _keep(self, flight: Flight, quoted: Quoted) -> None:
         (leg,) = (leg for leg in quoted.opened.legs if leg.after is None)
         try:
-            order = self._order(flight, leg.venue, leg.side, leg.quantity, leg.limit or ZERO)
+            order = self._order(flight, leg.venue, leg.side, leg.quantity, leg.limit or ZERO, leg.symbol)
             order = replace(order, time_in_force=leg.time_in_force, post_only=leg.post_only)
             await self._quoter.keep(flight, quoted, order)
         finally:
@@ -363,7 +363,7 @@ class Executor:
         Not ended by cancellation of the caller. Without an answer its fate is asked for later.
         """
         flight = Flight(market, self._trades.pair_of(residual))
-        order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price)
+        order = self._remedy(flight, step)
         order_id = order.client_order_id
         self._journal.record(
             ResidualWorked(residual_id=residual.residual_id, symbol=market.symbol, client_order_id=order_id)
@@ -504,7 +504,7 @@ class Executor:
                 return
             filled = ZERO
             if isinstance(step, Send):
-                order = self._order(flight, step.venue, step.side, step.quantity, step.limit_price, step.symbol)
+                order = self._remedy(flight, step)
                 self._sender.submit(flight, order, step.purpose)
                 await self._sender.recorded()
                 filled = await self._sender.send(flight, order)
@@ -566,8 +566,20 @@ class Executor:
         here = flight.market.leg(leg.venue, leg.side)
         return offer(trades, here, leg.limit, here.lots(leg.quantity))
 
+    def _remedy(self, flight: Flight, step: Send) -> Order:
+        """Return the order that a pair's next step sends: it hedges, completes, unwinds or works off."""
+        return self._order(flight, step.venue, step.side, step.quantity, step.limit_price, step.symbol, urgent=True)
+
     def _order(
-        self, flight: Flight, venue: str, side: Side, quantity: Decimal, limit_price: Decimal, symbol: str = ""
+        self,
+        flight: Flight,
+        venue: str,
+        side: Side,
+        quantity: Decimal,
+        limit_price: Decimal,
+        symbol: str = "",
+        *,
+        urgent: bool = False,
     ) -> Order:
         return Order(
             client_order_id=self._next_order_id(),
@@ -576,6 +588,7 @@ class Executor:
             side=side,
             quantity=quantity,
             limit_price=limit_price,
+            urgent=urgent or flight.opened.kind is PairKind.EXIT,
         )
 
 

@@ -100,7 +100,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``quantity`` in base asset, ``limit_price`` in quote asset per base. A market order has no limit; a market buy may
     have an ``amount`` of quote asset to be spent instead of a quantity. What isn't given is 0. ``post_only``: it is
-    refused where it would take. ``reduce_only``: it never makes the account's position larger.
+    refused where it would take. ``reduce_only``: it never makes the account's position larger. ``urgent``: it hedges,
+    closes or works off, so within a venue's limits it goes before entries; venues know nothing of that.
     """
 
     client_order_id: str
@@ -115,6 +116,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     post_only: bool = False
     reduce_only: bool = False
     self_trade: SelfTrade | None = None
+    urgent: bool = False
 
     @property
     def needs(self) -> frozenset[Offer]:

@@ -152,8 +152,7 @@ class BinanceExchange(Exchange):
                 number, order, native_id=instrument.native_id, client_id=client_id, stamp=stamp
             ),
             {ORDERS: 1, WEIGHT: 1},
-            # Nothing here says whether it is an entry: as what may be a hedge, none waits for room.
-            Priority.HEDGE,
+            Priority.HEDGE if order.urgent else Priority.ENTRY,
         )
         if answer.status != 200:
             failure = failure_of_answer(answer)

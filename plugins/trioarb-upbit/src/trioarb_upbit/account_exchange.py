@@ -89,7 +89,8 @@ class AccountExchange(Exchange):
         request = self.placement(order, market, self.ids.encode(order.client_order_id))
         self._on_their_way[order.client_order_id] = trio.current_time() + _ARRIVES_WITHIN_SECONDS
         try:
-            response = await self.signed(request, Priority.ENTRY, _ORDER_PATIENCE_SECONDS)
+            priority = Priority.HEDGE if order.urgent else Priority.ENTRY
+            response = await self.signed(request, priority, _ORDER_PATIENCE_SECONDS)
             report = self.acknowledgement(response, order.client_order_id)
         except OrderRejected:
             del self._on_their_way[order.client_order_id]
