@@ -3,6 +3,7 @@
 from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
+from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.liquidation import Liquidation
@@ -105,6 +106,7 @@ __all__ = [
     "SECOND_NS",
     "ZERO",
     "Account",
+    "AccountStanding",
     "Amount",
     "Answer",
     "Bell",
@@ -139,6 +141,7 @@ __all__ = [
     "LevelsLater",
     "Leverage",
     "Liquidation",
+    "LimitUsed",
     "Listing",
     "Log",
     "LogReader",

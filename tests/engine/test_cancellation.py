@@ -47,6 +47,7 @@ def keeping_in(folder: Path, name: str) -> Keeping:
     """Keep a campaign in a journal of the folder."""
     path = folder / f"{name}.journal"
     return Keeping(
+        journal=path,
         open_writer=lambda _: JournalWriter(Log.create(path, KIND, {}), last_seq=0, each_order=False, inline=True),
         state_of=lambda venue: path.with_suffix(f".{venue}.venue"),
     )

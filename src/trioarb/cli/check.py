@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any
 
 import attrs
@@ -12,13 +13,15 @@ from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from trioarb.cli.opened import look_at
+from trioarb.cli.live import ARMED_SECONDS, arm
+from trioarb.cli.opened import ask_at
 from trioarb.cli.options import AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
 from trioarb.config.digest import canonical
 from trioarb.config.load import Loaded, load_config
-from trioarb.config.schema import Config, PluginTable
+from trioarb.config.schema import Config, Mode, PluginTable
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.preflight import Finding, Verdict, preflight
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.contract import ContractTerms
 from trioarb.model.number import BPS, text
@@ -43,7 +46,11 @@ def check(
     overrides: Overrides = None,
     online: Annotated[
         bool,
-        Parameter(negative="", help="Open plugins that talk to the outside, too; no order can be sent."),
+        Parameter(
+            negative="",
+            help="Open plugins that talk to the outside, too; no order can be sent. In live mode keys, clocks, "
+            "balances, fees, limits and open orders are looked at; where nothing speaks against it, that arms it.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> int:
@@ -54,22 +61,7 @@ def check(
         if loaded.live and not online:
             plan = _plan(loaded, warnings=loaded.warnings, symbols=None, overrides={}, universe=None, contracts={})
         else:
-            plan = look_at(
-                loaded,
-                plugins,
-                lambda campaign: _plan(
-                    loaded,
-                    warnings=campaign.warnings,
-                    symbols=_symbols(campaign),
-                    overrides=_overrides(campaign),
-                    contracts=_contracts(campaign),
-                    universe=coverage(
-                        loaded.config.universe,
-                        listed=campaign.world.selection.listed,
-                        loaded=len(campaign.symbols),
-                    ),
-                ),
-            )
+            plan = ask_at(loaded, plugins, partial(_looked_at, loaded))
     except TrioarbError as error:
         if not as_json:
             raise
@@ -78,11 +70,38 @@ def check(
         )
         print_json({"ok": False, "problems": listed})
         return error.exit_code
+    fit = not any(one["verdict"] == Verdict.REFUSE.value for one in plan["preflight"])
+    is_armed = fit and bool(plan["preflight"])
+    if is_armed:
+        arm(loaded.config)
     if as_json:
-        print_json({"ok": True} | plan)
+        print_json({"ok": fit, "armed_seconds": ARMED_SECONDS if is_armed else None} | plan)
     else:
         _print(LastingConsole(), plan)
-    return 0
+        if is_armed:
+            print(f"Armed for {ARMED_SECONDS // 60} minutes: trioarb run {config} --live, with the same --set.")
+        elif not fit:
+            print("Not armed: see what was refused.")
+    return 0 if fit else ConfigError.exit_code
+
+
+async def _looked_at(loaded: Loaded, campaign: Campaign) -> dict[str, Any]:
+    found = []
+    if loaded.config.session.mode is Mode.LIVE:
+        found = await preflight(campaign, campaign.world.exchanges)
+    return _plan(
+        loaded,
+        warnings=campaign.warnings,
+        symbols=_symbols(campaign),
+        overrides=_overrides(campaign),
+        contracts=_contracts(campaign),
+        universe=coverage(
+            loaded.config.universe,
+            listed=campaign.world.selection.listed,
+            loaded=len(campaign.symbols),
+        ),
+        found=found,
+    )
 
 
 def _plan(
@@ -93,9 +112,10 @@ def _plan(
     overrides: Mapping[str, Any],
     universe: Mapping[str, int] | None,
     contracts: Mapping[str, Any],
+    found: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """Return what would run; without ``symbols`` nothing was opened, and the plan says why."""
-    config, session = loaded.config, loaded.config.session
+    config, session, redact = loaded.config, loaded.config.session, loaded.config.redactor.text
     return {
         "config_digest": config.digest,
         "env": config.env,
@@ -121,6 +141,10 @@ def _plan(
         "contracts": contracts,
         "overrides": overrides,
         "not_looked_at": [] if symbols is not None else [f"{key} ({what})" for key, what in loaded.live.items()],
+        "preflight": [
+            {"venue": one.venue, "about": one.about, "verdict": one.verdict.value, "said": redact(one.said)}
+            for one in found
+        ],
         "warnings": list(warnings),
     }
 
@@ -277,6 +301,10 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
     for symbol, keys in plan["overrides"].items():
         for key, one in keys.items():
             console.print(f"{symbol}: {key} = {one['value']} ({one['from']})", soft_wrap=True)
+    for one in plan["preflight"]:
+        style = {"good": "green", "warning": "yellow", "refused": "red"}[one["verdict"]]
+        line = f"{one['verdict']:<8} {one['venue']}: {one['about']}: {one['said']}"
+        console.print(line, style=style, soft_wrap=True)
     console.print("The configuration is valid.")
 
 

@@ -87,7 +87,7 @@ def keep_anew(path: Path, loaded: Loaded, earlier: State | None = None) -> Keepi
         }
         return _writer(Log.create(path, KIND, header, sync=True), loaded, last_seq=0)
 
-    return Keeping(open_writer=open_writer, state_of=state_of(path), earlier=earlier)
+    return Keeping(journal=path, open_writer=open_writer, state_of=state_of(path), earlier=earlier)
 
 
 def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Keeping:
@@ -113,7 +113,7 @@ def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False
         close_only=close_only,
         clear_stop=clear_stop,
     )
-    return Keeping(open_writer=open_writer, state_of=state_of(claimed.path), past=past)
+    return Keeping(journal=claimed.path, open_writer=open_writer, state_of=state_of(claimed.path), past=past)
 
 
 def _writer(log: Log, loaded: Loaded, *, last_seq: int) -> JournalWriter:

@@ -11,7 +11,7 @@ import attrs
 
 from trioarb.cli.carried import earlier_state, warning_of_earlier
 from trioarb.cli.journal import discard_unbegun, keep_anew, new_path, require_free
-from trioarb.cli.live import require_live
+from trioarb.cli.live import require_armed, require_live
 from trioarb.cli.options import (
     SHOWN,
     CarryLoss,
@@ -102,6 +102,7 @@ def run_anew(
         quotes=quotes,
     )
     require_live(loaded.config, flag=live)
+    require_armed(loaded.config, config)
     path = journal or loaded.config.session.journal
     read = [one for one in (path, carry_loss) if one is not None]
     taken = [config, *(() if quotes is None else quotes.paths), *read]

@@ -201,6 +201,19 @@ def _session(tables: Tables) -> Iterator[Problem]:
             value=str(session.speed),
             allowed='1, or clock = "real"',
         )
+    if session.mode is Mode.LIVE and tables.live.capital_cap_usd is None:
+        yield Problem(
+            key="live.capital_cap_usd",
+            message="missing; live trading needs to be told what it may risk at most",
+            allowed="number, USD, > 0",
+        )
+    if session.mode is Mode.LIVE and (session.clock is ClockKind.VIRTUAL or session.speed != 1):
+        yield Problem(
+            key="session.mode",
+            message="real markets can't be hurried",
+            value=f'"{session.mode.value}"',
+            allowed='with clock = "real" and speed = 1',
+        )
 
 
 def _universe(tables: Tables, fx: Mapping[str, Decimal]) -> Iterator[Problem]:

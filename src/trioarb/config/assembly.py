@@ -19,7 +19,7 @@ from trioarb.config.agreement import (
     real_withdrawals,
     unclosable,
 )
-from trioarb.config.digest import digest
+from trioarb.config.digest import digest_of
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
 from trioarb.config.schema import (
@@ -141,6 +141,7 @@ class Assembly:
             },
             withdrawals=tables.withdrawals,
             transfers=tables.transfers,
+            live=tables.live,
             fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,
@@ -155,7 +156,7 @@ class Assembly:
         self.warnings += late_answers(config)
         self.warnings += idle_transfers(config)
         self.warnings += unclosable(config)
-        return attrs.evolve(config, digest=_digest(config))
+        return attrs.evolve(config, digest=digest_of(config))
 
     def _lay_variables(self) -> None:
         environment = self.environment or {}
@@ -213,7 +214,7 @@ class Assembly:
             if stand_in is None:
                 return None
             return ExchangeTables(exchange=stand_in, real=exchange, market=market, aliases=aliases, same_as=same_as)
-        return ExchangeTables(exchange=exchange, market=market, aliases=aliases, same_as=same_as)
+        return ExchangeTables(exchange=exchange, paper=stand_in, market=market, aliases=aliases, same_as=same_as)
 
     def _stand_in(self, table: Mapping[str, Any], key: str, mode: Mode, *, is_real: bool) -> PluginTable | None:
         """Check what stands in for a real venue, and whether the venue fits the mode."""
@@ -484,12 +485,3 @@ def _places(table: Mapping[str, Any], key: str) -> Iterator[str]:
         yield place
         if isinstance(value, dict):
             yield from _places(value, place)
-
-
-def _digest(config: Config) -> str:
-    # The source's settings stand checked in `source`; the log level changes nothing that happens.
-    parts = attrs.asdict(
-        config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level", "redactor")
-    )
-    parts["universe"] = attrs.evolve(config.universe, settings={})
-    return digest(parts)

@@ -11,9 +11,10 @@ from typing import Any
 
 import attrs
 
+from trioarb.config.schema import Config
 from trioarb.model.number import text
 
-__all__ = ["canonical", "digest"]
+__all__ = ["canonical", "digest", "digest_of"]
 
 #: Settings are bounded far below; a number beyond comes from a plugin's unchecked table and is not written out.
 _LONGEST_EXPONENT = 60
@@ -52,3 +53,13 @@ def _plain(number: Decimal) -> str:
     if not number.is_finite() or abs(number.adjusted()) > _LONGEST_EXPONENT:
         return str(number)
     return text(number)
+
+
+def digest_of(config: Config) -> str:
+    """Return the fingerprint of a configuration."""
+    # The source's settings stand checked in `source`; the log level changes nothing that happens.
+    parts = attrs.asdict(
+        config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level", "redactor")
+    )
+    parts["universe"] = attrs.evolve(config.universe, settings={})
+    return digest(parts)

@@ -22,6 +22,7 @@ from trioarb.settings.types import (
     PositiveDecimal,
     PositiveMilliseconds,
     PositiveMinutes,
+    PositiveMoney,
     PositiveSeconds,
     Seconds,
     Share,
@@ -41,6 +42,7 @@ __all__ = [
     "FxTable",
     "GuardHead",
     "LiquidityTier",
+    "Live",
     "Log",
     "LogLevel",
     "LossBasis",
@@ -285,6 +287,20 @@ class Transfers:
 
 
 @attrs.frozen(kw_only=True)
+class Live:
+    """What holds in live mode only."""
+
+    capital_cap_usd: PositiveMoney | None = setting(
+        None,
+        doc="what all campaigns of a key on this machine may have at risk together: positions, residuals and orders "
+        "under way, one leg counted; live mode needs it",
+    )
+    warm_seconds: Seconds = setting(
+        Decimal(10), doc="nothing is entered before every venue has quoted for so long, when it starts or is resumed"
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Log:
     """What is written to the console and to the log file."""
 
@@ -443,6 +459,7 @@ class Tables:
         doc="what assets are worth in which fees are taken, beside base and quote; absent: the market of a symbol with "
         "that base asset, if one is traded",
     )
+    live: Live = setting(factory=Live, doc="what holds in live mode only")
     log: Log = setting(factory=Log, doc="what is written")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = setting(
@@ -491,11 +508,13 @@ class LiquidityTier:
 class ExchangeTables:
     """One venue: its exchange plugin and its market data plugin.
 
-    ``exchange`` is what orders go to; ``real``: the one that it stands in for, in modes that send no orders.
+    ``exchange`` is what orders go to; ``real``: the one that it stands in for, in modes that send no orders;
+    ``paper``: what would stand in for it, in live mode.
     """
 
     exchange: PluginTable
     real: PluginTable | None = None
+    paper: PluginTable | None = None
     market: PluginTable
     aliases: Mapping[str, str] = attrs.field(factory=dict)
     same_as: Mapping[str, str] = attrs.field(factory=dict)
@@ -520,6 +539,7 @@ class Config:
     exchanges: Mapping[str, ExchangeTables]
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)
     transfers: Transfers = attrs.field(factory=Transfers)
+    live: Live = attrs.field(factory=Live)
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]

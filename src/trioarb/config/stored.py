@@ -23,6 +23,7 @@ _HARMLESS = (
     "engine.",
     "execution.",
     "guards.",
+    "live.",
     "strategy.",
     "session.",
     "symbols.",
@@ -102,6 +103,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
         yield from _leaves(join_key("exchanges", name, "same_as"), canonical(venue.same_as))
     yield from _leaves("withdrawals", canonical(config.withdrawals))
     yield from _leaves("transfers", canonical(config.transfers))
+    yield from _leaves("live", canonical(config.live))
     yield from _leaves("fee_assets", canonical(config.fee_assets))
     for tier in config.tiers:
         yield from _leaves(join_key("tiers", tier.name, "below_24h_quote_volume"), canonical(tier.below))

@@ -18,10 +18,11 @@ __all__ = ["Keeping"]
 class Keeping:
     """``open_writer`` is called with the campaign's id once everything else is open; the campaign closes the writer.
 
-    ``state_of`` says where a simulated venue keeps its memory. ``past`` is what the journal holds already; ``earlier``,
-    of a new campaign, what another one came to whose loss of the day counts in this one.
+    ``journal``: that file. ``state_of`` says where a simulated venue keeps its memory. ``past`` is what the journal
+    holds already; ``earlier``, of a new campaign, what another one came to whose loss of the day counts in this one.
     """
 
+    journal: Path
     open_writer: Callable[[str], JournalWriter]
     state_of: Callable[[str], Path]
     past: Past | None = None

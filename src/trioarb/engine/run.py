@@ -11,12 +11,13 @@ import attrs
 import structlog
 import trio
 
-from trioarb.config.schema import ClockKind, Config
+from trioarb.config.schema import ClockKind, Config, Mode
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.charging import charge_periodically
 from trioarb.engine.clocks import watch_clocks
 from trioarb.engine.closing import close, drain
 from trioarb.engine.keeping import Keeping
+from trioarb.engine.live import begin_live, count_capital, end_live, warm_up
 from trioarb.engine.market import start_market
 from trioarb.engine.markouts import mark_out_periodically
 from trioarb.engine.opening import open_campaign, record_opening
@@ -100,6 +101,9 @@ async def run_campaign(
     state_of = keeping.state_of if keeping is not None else None
     async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
         campaign.recorder = recorder
+        if config.session.mode is Mode.LIVE:
+            journal = "" if keeping is None else str(keeping.journal.absolute())
+            await begin_live(campaign, journal=journal, is_resumed=past is not None)
         if past is None:
             earlier = keeping.earlier if keeping is not None else None
             start = _Start(partial(record_opening, campaign, earlier), None)
@@ -117,6 +121,7 @@ async def run_campaign(
             if writer is not None:
                 _rely_on(writer, campaign, copy)
             await _run(campaign, start, writer)
+        end_live(campaign)
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
         campaign.end(EndedBy.ERROR)
@@ -199,6 +204,9 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
             await _begin(campaign, start, services)
         if campaign.ended_by is not None:
             return
+        if campaign.config.session.mode is Mode.LIVE:
+            services.start_soon(serve, campaign, "the warming up", warm_up)
+            services.start_soon(serve, campaign, "what is at risk", count_capital)
         services.start_soon(serve, campaign, "the counters", count_periodically)
         if campaign.world.rates.sourced:
             services.start_soon(serve, campaign, "the rates of quote assets", rate_periodically)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import partial
 from itertools import islice
+from math import isfinite
 from typing import Any, TypeVar
 
 from trioarb.errors import clean, cut, shown
+from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms
 from trioarb.model.event import GuardTripped
 from trioarb.model.liquidation import Liquidation
@@ -24,6 +27,7 @@ from trioarb.plugin.contract.strategy import ExitBand
 __all__ = [
     "MOST_ANSWERS",
     "Nonsense",
+    "check_account_id",
     "check_amount",
     "check_balances",
     "check_band",
@@ -44,6 +48,7 @@ __all__ = [
     "check_refusal",
     "check_report",
     "check_rules",
+    "check_standing",
     "check_stats",
     "check_texts",
     "check_triangles",
@@ -63,6 +68,7 @@ _FACTOR_DIGITS = 40
 #: So short a text without an exponent has no more digits than any number may have, before the point and after it.
 _FEW_CHARACTERS = 30
 _LONGEST_NAME, _LONGEST_TEXT = 200, 500
+_ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: How much a guard may trip at a time, and how many lines of warnings it may have.
 MOST_ANSWERS = 1_000
 #: The largest venues list some four thousand.
@@ -394,6 +400,39 @@ def check_balances(value: object, account: Account) -> Mapping[str, Decimal]:
         _name(asset, "an asset")
         check_amount(amount, asset, at_least=ZERO if account is Account.SPOT else None)
     return balances
+
+
+def check_account_id(value: object) -> str:
+    """Return what tells an account from others: a name that a file can have, or ''."""
+    found = is_a(value, str, "account_id")
+    if found and not _ACCOUNT_ID.fullmatch(found):
+        raise _nonsense("account_id", found, "up to 64 letters, digits, - and _")
+    return found
+
+
+def check_standing(value: object) -> AccountStanding:
+    """Return what a venue says of an account."""
+    found = is_a(value, AccountStanding)
+    for name in ("can_trade", "can_withdraw", "is_bound"):
+        if getattr(found, name) is not None:
+            is_a(getattr(found, name), bool, name)
+    if found.clock_offset_ms is not None:
+        _finite(found.clock_offset_ms, "clock_offset_ms")
+    for number, one in enumerate(_items(found.limits, "limits")):
+        field = f"limits[{number}]"
+        is_a(one, LimitUsed, field)
+        _name(one.name, f"{field}.name")
+        check_whole(one.count, f"{field}.count")
+        check_whole(one.used, f"{field}.used")
+        _finite(one.seconds, f"{field}.seconds")
+    return found
+
+
+def _finite(value: object, field: str) -> float:
+    found = check_float(value, field)
+    if not isfinite(found):
+        raise _nonsense(field, value, "a finite number")
+    return found
 
 
 def check_report(value: object, order: Order | None, instrument: Instrument | None) -> OrderReport:

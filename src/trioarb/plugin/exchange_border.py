@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
+from trioarb.model.account import AccountStanding
 from trioarb.model.contract import Charge, Contracts, contract_of
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, Listing, Quote
@@ -32,6 +33,7 @@ class CheckedExchange(Exchange):
         self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
         self.offers = answer.check_offers(inner.offers)
         self.streams = answer.is_a(inner.streams, bool, "streams")
+        self.account_id = answer.check_account_id(inner.account_id)
         self.simulates_transfers = answer.is_a(inner.simulates_transfers, bool, "simulates_transfers")
         self.charging = answer.is_a(inner.charging, bool, "charging")
         self.liquidating = answer.is_a(inner.liquidating, bool, "liquidating")
@@ -60,6 +62,12 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("balances"):
             return answer.check_balances(await self._inner.balances(), self.account)
         raise VenueError(self._where.late("balances"))
+
+    async def standing(self) -> AccountStanding:
+        # Why a key is refused, the user has to read in the venue's own words.
+        with trio.move_on_after(self._where.calls.seconds), self._listing.call("standing"):
+            return answer.check_standing(await self._inner.standing())
+        raise VenueError(self._where.late("standing"))
 
     async def positions(self) -> Mapping[str, Contracts]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("positions"):

@@ -17,6 +17,7 @@ from trioarb.model.event import Decided, DecisionsRepeated, Event, GuardTripped,
 from trioarb.model.market import Route
 from trioarb.model.trade import Answer, FxUsed, Opportunity, OrderSize, Refusal, Sighting
 from trioarb.plugin.border import CheckedGuard
+from trioarb.risk.capital import Capital
 from trioarb.risk.holds import Holds
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
@@ -72,6 +73,8 @@ class Guards:
         self._endless: set[str] = set()
         self._depth = self._answered = 0
         self.holds = holds
+        #: What all campaigns of an account may have at risk together; asked last, since it takes what it allows.
+        self.capital: Capital | None = None
         self._log = structlog.get_logger("trioarb.guards")
 
     def decide(
@@ -240,6 +243,8 @@ class Guards:
                 return name, _no_answer(str(error))
             if refusal is not None:
                 return name, refusal
+        if self.capital is not None:
+            return _ENGINE, self.capital.claim(self._marks.exposure_usd(), opportunity.notional_usd)
         return "", None
 
     def _break(self, name: str, error: PluginFault) -> None:

@@ -26,7 +26,7 @@ from trioarb.venue.rest import RestClient, open_rest
 from trioarb.venue.resync import Resync
 from trioarb.venue.runtime import runtime_folder
 from trioarb.venue.session import WebSocketSession
-from trioarb.venue.sign import base64_of, hmac_digest, json_web_token
+from trioarb.venue.sign import account_id, base64_of, hmac_digest, json_web_token
 from trioarb.venue.silence import Key
 from trioarb.venue.tls import tls_context
 from trioarb.venue.window import Limit
@@ -66,6 +66,7 @@ __all__ = [
     "VenueClock",
     "WebSocketSession",
     "WireError",
+    "account_id",
     "base64_of",
     "finite",
     "finite_float",

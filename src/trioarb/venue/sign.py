@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 
-__all__ = ["base64_of", "hmac_digest", "json_web_token"]
+__all__ = ["account_id", "base64_of", "hmac_digest", "json_web_token"]
 
 
 def hmac_digest(secret: str | bytes, text: str | bytes, algorithm: str = "sha256") -> bytes:
@@ -33,3 +34,8 @@ def _url_safe(part: bytes) -> str:
 
 def _bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
+
+
+def account_id(venue: str, api_key: str) -> str:
+    """Return what tells a key's account from others, and doesn't show the key: `Exchange.account_id`."""
+    return f"{venue}-{hashlib.blake2b(api_key.encode(), digest_size=8).hexdigest()}"

@@ -53,7 +53,13 @@ async def _opened(
     async with open_rest("Binance", host, limits=limits, can_trade=False) as rest:
         clock = VenueClock("Binance", partial(server_time_ms, rest))
         exchange = BinanceExchange(
-            context.venue, rest, signer, clock, recv_window_ms=_RECEIVE_WINDOW_MS, aliases=context.aliases
+            context.venue,
+            rest,
+            signer,
+            clock,
+            recv_window_ms=_RECEIVE_WINDOW_MS,
+            aliases=context.aliases,
+            usage=limits.usage,
         )
         async with run_beside(clock.run):
             if not context.can_trade:

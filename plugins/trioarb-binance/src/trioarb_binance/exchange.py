@@ -9,10 +9,13 @@ from typing import Protocol
 
 import msgspec
 import trio
+from msgspec import UNSET, UnsetType
 
 from trioarb.api import (
+    AccountStanding,
     Exchange,
     Instrument,
+    LimitUsed,
     Listing,
     Offer,
     Order,
@@ -22,10 +25,10 @@ from trioarb.api import (
     VenueError,
     VenueOrder,
 )
-from trioarb.venue import NotSent, Priority, Request, Response, VenueClock, WireError
+from trioarb.venue import NotSent, Priority, Request, Response, Usage, VenueClock, WireError, account_id
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.wire import frames, spot
-from trioarb_binance.wire.account_body import Account
+from trioarb_binance.wire.account_body import Account, KeyPermissions
 from trioarb_binance.wire.account_message import AccountEvent, ExecutionReport
 from trioarb_binance.wire.body import decode, decode_many
 from trioarb_binance.wire.client_ids import CLIENT_IDS
@@ -71,7 +74,7 @@ async def server_time_ms(rest: Sends) -> float:
 
 
 class BinanceExchange(Exchange):
-    """One spot account. `hear` and `down` are what its `ApiSession` calls."""
+    """One spot account. `hear` and `down` are what its `ApiSession` calls; ``usage`` is what of its limits is used."""
 
     offers = frozenset({Offer.FOK, Offer.GTC, Offer.POST_ONLY, Offer.MARKET, Offer.MARKET_BY_AMOUNT, Offer.SELF_TRADE})
     grants_inventory = False
@@ -85,7 +88,10 @@ class BinanceExchange(Exchange):
         *,
         recv_window_ms: int = 5_000,
         aliases: Mapping[str, str] | None = None,
+        usage: Callable[[], Sequence[Usage]] = tuple,
     ) -> None:
+        self.account_id = account_id("binance", signer.api_key)
+        self._usage = usage
         self._venue, self._rest, self._signer, self._clock = venue, rest, signer, clock
         self._window_ms = recv_window_ms
         self._aliases = dict(aliases or {})
@@ -136,6 +142,21 @@ class BinanceExchange(Exchange):
         self._instruments |= found
         self._by_native |= {one.native_id: one for one in found.values()}
         return found
+
+    async def standing(self) -> AccountStanding:
+        """As in the contract. A key on a list of addresses, and what it may do, Binance tells of itself."""
+        rights = decode(KeyPermissions, await self._read_signed(spot.key_permissions))
+        account = decode(Account, await self._read_signed(lambda stamp: spot.account(stamp, nonzero_only=True)))
+        return AccountStanding(
+            can_trade=_all(rights.enable_spot_and_margin_trading, account.can_trade),
+            # Transfers to other accounts take money away as well.
+            can_withdraw=rights.enable_withdrawals or rights.enable_internal_transfer is True,
+            is_bound=None if rights.ip_restrict is UNSET else rights.ip_restrict,
+            clock_offset_ms=self._clock.offset_ms,
+            limits=tuple(
+                LimitUsed(name=one.bucket, count=one.count, seconds=one.seconds, used=one.used) for one in self._usage()
+            ),
+        )
 
     async def balances(self) -> Mapping[str, Decimal]:
         account = decode(Account, await self._read_signed(lambda stamp: spot.account(stamp, nonzero_only=True)))
@@ -334,3 +355,10 @@ class BinanceExchange(Exchange):
         if not isinstance(result, msgspec.Raw):
             raise WireError("Binance: an answer to an order without a result")
         return decode(OrderBody, result)
+
+
+def _all(*told: bool | UnsetType) -> bool | None:
+    """Return whether all is so; ``None``: some isn't told, and none is told otherwise."""
+    if False in told:
+        return False
+    return None if UNSET in told else True

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from trioarb.api import (
+    AccountStanding,
     ClientIds,
     Exchange,
     Order,
@@ -21,7 +22,18 @@ from trioarb.api import (
     VenueError,
     VenueOrder,
 )
-from trioarb.venue import Credentials, Endpoint, Key, Pace, Priority, Request, Response, RestClient, WebSocketSession
+from trioarb.venue import (
+    Credentials,
+    Endpoint,
+    Key,
+    Pace,
+    Priority,
+    Request,
+    Response,
+    RestClient,
+    WebSocketSession,
+    account_id,
+)
 from trioarb_upbit.dialect.listing import balances
 from trioarb_upbit.dialect.market import symbol_of
 from trioarb_upbit.dialect.order import RestOrder, update_of, venue_order_of
@@ -67,6 +79,7 @@ class AccountExchange(Exchange):
         new_nonce: Callable[[], str],
         now_ns: Callable[[], int],
     ) -> None:
+        self.account_id = account_id(self.name.lower(), credentials.api_key)
         self.client = client
         self.credentials = credentials
         self.venue = venue
@@ -77,6 +90,11 @@ class AccountExchange(Exchange):
         #: Orders without an answer, and when (Trio's time) each can't arrive any more.
         self._on_their_way: dict[str, float] = {}
         self._connects = Pace(*self.connects)
+
+    async def standing(self) -> AccountStanding:
+        """As in the contract. These venues don't say what a key may do; that it may read is tried."""
+        await self.balances()
+        return AccountStanding()
 
     async def balances(self) -> Mapping[str, Decimal]:
         return balances(await self.signed(self.accounts_request()))

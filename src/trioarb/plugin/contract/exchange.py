@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from trioarb.errors import PluginError, VenueError
+from trioarb.model.account import AccountStanding
 from trioarb.model.contract import Charge, Contracts
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
@@ -54,6 +55,9 @@ class Exchange(ABC):
     #: Whether `seed_inventory` may grant anything; where not, a replay need not show it each symbol's first quote.
     grants_inventory: bool = True
 
+    #: What tells this account from others, and shows nothing of its key; '': it isn't known. Real venues have to say.
+    account_id: str = ""
+
     #: Whether `transfer` may be called. Simulated venues only.
     simulates_transfers: bool = False
 
@@ -84,6 +88,14 @@ class Exchange(ABC):
     @abstractmethod
     async def balances(self) -> Mapping[str, Decimal]:
         """Return what is owned, by asset, free and locked together. Of a perpetual account: its wallet."""
+
+    async def standing(self) -> AccountStanding:
+        """Return what the venue says of the account and its key. Asked before real orders are sent.
+
+        Raises:
+            VenueError: it isn't known, as where the key is wrong.
+        """
+        return AccountStanding()
 
     async def positions(self) -> Mapping[str, Contracts]:
         """Return what is held of contracts, by symbol, without those of which nothing is. Perpetual accounts only.
@@ -244,6 +256,9 @@ class ExchangeWrapper(Exchange):
 
     async def balances(self) -> Mapping[str, Decimal]:
         return await self.inner.balances()
+
+    async def standing(self) -> AccountStanding:
+        return await self.inner.standing()
 
     async def positions(self) -> Mapping[str, Contracts]:
         return await self.inner.positions()
