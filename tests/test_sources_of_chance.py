@@ -29,6 +29,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("cli.journal", "time.gmtime"): _STAMPS,
     ("cli.journal", "time.strftime"): _STAMPS,
     ("cli.journals", "time.time"): "how old a journal is that a user wants removed",
+    ("cli.live", "time.time"): "whether the pre-flight was passed a short while ago",
     ("cli.progress", "time.monotonic"): _PATIENCE,
     ("cli.record", "time.time"): _STAMPS,
     ("cli.running", "time.time"): _STAMPS,

@@ -32,8 +32,10 @@ from trioarb.api import (
 from trioarb.builtin.paper import PaperExchange
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.opening import open_campaign
+from trioarb.engine.preflight import preflight
 from trioarb.engine.run import run_campaign
-from trioarb.errors import TrioarbError
+from trioarb.errors import CampaignError, TrioarbError
 from trioarb.model import event as model
 from trioarb.model.event import Record
 from trioarb.model.wire import to_json_object
@@ -47,7 +49,7 @@ from trioarb.verify.verification import Verifier
 LONGEST_SECONDS = 20 + 30 + 10 + 4 * 5 + 10 + 15 + 5 + 5
 
 #: Methods that don't answer in time: a time-out, as from a venue that doesn't answer.
-TIMED_OUT = {"place", "order", "orders", "balances", "positions", "charges", "liquidations", "open_orders"}
+TIMED_OUT = {"standing", "place", "order", "orders", "balances", "positions", "charges", "liquidations", "open_orders"}
 #: What only a perpetual account is asked for.
 OF_CONTRACTS = {"positions", "charges", "liquidations"}
 
@@ -90,6 +92,10 @@ def run(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> End
         error = None
         try:
             with trio.fail_after(10 * LONGEST_SECONDS):
+                if case is not None and case.method == "standing":  # asked before real orders are sent only
+                    async with open_campaign(loaded.config, plugins, clock=virtual) as campaign:
+                        found = await preflight(campaign, campaign.world.exchanges)
+                    raise CampaignError("; ".join(map(str, found)))
                 await run_campaign(
                     loaded.config, plugins, clock=virtual, observers=[records.append], on_open=opened.append
                 )

@@ -64,8 +64,7 @@ class CheckedExchange(Exchange):
         raise VenueError(self._where.late("balances"))
 
     async def standing(self) -> AccountStanding:
-        # Why a key is refused, the user has to read in the venue's own words.
-        with trio.move_on_after(self._where.calls.seconds), self._listing.call("standing"):
+        with trio.move_on_after(self._where.calls.seconds), self._where.call("standing"):
             return answer.check_standing(await self._inner.standing())
         raise VenueError(self._where.late("standing"))
 
