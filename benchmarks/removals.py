@@ -1603,7 +1603,21 @@ _ASKING = (
         file="src/trioarb/venue/limits.py",
         text="                window.refuse(self._now(), spent)\n",
         instead="                pass\n",
-        tests=("tests/venue/test_limits.py::test_a_venue_that_only_refuses_is_asked_less_often",),
+        tests=(
+            "tests/venue/test_limits.py::test_a_venue_that_only_refuses_is_asked_less_often",
+            "plugins/trioarb-sim/tests/test_limits_halved.py::test_reads_are_slowed_down[binance]",
+        ),
+    ),
+    Removal(
+        name="fewer messages",
+        promise="**What an answer says of a limit goes first**",
+        file="src/trioarb/venue/session.py",
+        text="            self.sends().slower(self._halvings),\n",
+        instead="            self.sends(),\n",
+        tests=(
+            "tests/venue/test_session.py::test_where_a_venue_ends_connections_for_their_messages_fewer_are_sent",
+            "plugins/trioarb-sim/tests/test_limits_halved.py::test_subscriptions_are_slowed_down",
+        ),
     ),
     Removal(
         name="sent once",

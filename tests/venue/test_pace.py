@@ -34,6 +34,14 @@ async def test_without_limits_nothing_waits(autojump_clock: trio.testing.MockClo
     assert await passing(Pace(), 50) == [0.0] * 50
 
 
+@pytest.mark.parametrize(
+    ("halvings", "times"), [(0, [0, 0, 0, 1, 1]), (1, [0, 1, 2, 3, 4]), (3, [0, 8 / 3, 16 / 3, 8, 32 / 3])]
+)
+async def test_a_pace_can_be_halved(halvings: int, times: list[float], autojump_clock: trio.testing.MockClock) -> None:
+    pace = Pace((3, 1.0), jitter_seconds=0.0).slower(halvings)
+    assert await passing(pace, 5) == pytest.approx(times)
+
+
 async def test_who_gives_up_waiting_does_not_count(autojump_clock: trio.testing.MockClock) -> None:
     pace = Pace((1, 1.0), jitter_seconds=0.0)
     await pace.wait()

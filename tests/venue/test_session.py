@@ -447,6 +447,33 @@ async def test_messages_keep_a_pace_that_the_venue_sees() -> None:
     assert all(later - earlier > 0.15 for earlier, later in zip(times, times[3:], strict=False))
 
 
+async def test_where_a_venue_ends_connections_for_their_messages_fewer_are_sent() -> None:
+    owner = Owner()
+    times: dict[ServerConnection, list[float]] = {}
+
+    async def answer(connection: ServerConnection, message: str | bytes) -> None:
+        now = trio.current_time()
+        times.setdefault(connection, []).append(now)
+        if sum(at > now - 0.2 for at in times[connection]) > 2:
+            await connection.aclose(1008, "too many messages")
+
+    async with venue_server(answer) as server:
+        keys: dict[Key, None] = {str(number): None for number in range(8)}
+        session = session_of(
+            server,
+            owner,
+            keys=keys,
+            keys_per_message=1,
+            sends=lambda: Pace((5, 0.2), jitter_seconds=0.05),
+        )
+        async with running(session):
+            await until(lambda: any(len(each) == len(keys) for each in times.values()))
+            await trio.sleep(0.1)
+    # From 5 at once to 2, within the limit.
+    assert [reason.partition("1008")[1] for reason in owner.reasons] == ["1008"]
+    assert len(times) == 2
+
+
 async def test_connections_keep_a_pace_that_sessions_share() -> None:
     pace = Pace((2, 0.15), jitter_seconds=0.05)
 

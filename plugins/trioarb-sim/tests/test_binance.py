@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.trio.client import ClientConnection, connect
 
 from trioarb_sim.faults import Fault
+from trioarb_sim.limits import Limit
 from trioarb_sim.simulator import Simulator, open_simulator
 
 D = Decimal
@@ -210,7 +211,7 @@ async def test_the_socket_api_takes_orders_and_tells_the_account() -> None:
 
 
 async def test_who_asks_too_often_is_turned_away_and_then_banned() -> None:
-    async with quiet(weight_limit=40) as simulator:
+    async with quiet(weight=Limit(most=40, seconds=60)) as simulator:
         answers = [await ask(simulator, "GET", "/api/v3/exchangeInfo") for _ in range(3)]
         assert [one.status_code for one in answers] == [200, 200, 429]
         assert int(answers[2].headers["retry-after"]) > 0

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 import trio
+from simulated import Board, many, opened_market
 
-from trioarb.api import Feed, Levels, MarketContext
-from trioarb_sim.listing import binance_markets, upbit_markets
-from trioarb_sim.market import MarketRules, MarketState
+from trioarb_sim.market import MarketState
 from trioarb_sim.recorded_listing import recorded_markets
 from trioarb_sim.simulator import Simulator, open_simulator
-from trioarb_sim.upbit.dialect import BITHUMB, UPBIT
 
 CAPTURES = Path(__file__).parents[3].parent / "shared" / "data" / "captures"
 RECORDED = {"binance": "binance/spot_20211012.listing.jsonl.gz", "upbit": "upbit/spot_20210417.listing.jsonl.gz"}
@@ -31,55 +23,10 @@ COUNTS = {"binance": 1_000, "upbit": 500, "bithumb": 500}
 DEPTHS = (1, 20)
 
 
-def many(venue: str, count: int) -> list[MarketRules]:
-    """Return so many markets, all of them like one that there is."""
-    if venue == "binance":
-        like, name = binance_markets()[0], "{}USDT"
-    else:
-        like, name = upbit_markets(UPBIT if venue == "upbit" else BITHUMB)[0], "KRW-{}"
-    bases = [f"C{number}" for number in range(count)]
-    return [attrs.evolve(like, name=name.format(base), base=base, volume=Decimal(1000)) for base in bases]
-
-
-@attrs.define
-class Board:
-    """Which symbols are quoted."""
-
-    quoted: dict[str, bool] = attrs.field(factory=dict)
-
-    def sink(self, symbol: str) -> Callable[..., None]:
-        def take(
-            bid: float,
-            bid_size: float,
-            ask: float,
-            ask_size: float,
-            received_ns: int,
-            venue_ts_ns: int | None = None,
-            levels: Levels | None = None,
-        ) -> None:
-            self.quoted[symbol] = not math.isnan(bid)
-
-        return take
-
-    def has_all(self, symbols: Iterable[str]) -> bool:
-        return all(self.quoted.get(symbol) for symbol in symbols)
-
-
-@asynccontextmanager
-async def opened(simulator: Simulator, depth: int) -> AsyncIterator[Feed]:
-    """Open a plugin's market data as the engine does."""
-    module = {"binance": "trioarb_binance.plugin"}.get(simulator.name, f"trioarb_{simulator.name}.plugin")
-    (spec,) = import_module(module).trioarb_market_data()
-    settings: Any = spec.settings(rest_url=simulator.rest_url, stream_url=simulator.socket_url)
-    async with spec.open(settings, MarketContext(venue="a", seed=1, depth=depth)) as market:
-        assert isinstance(market, Feed)
-        yield market
-
-
 async def seconds_to_quote_all(simulator: Simulator, depth: int) -> float:
     """List everything, subscribe to it, and return how long it took until all of it was quoted."""
     began = time.monotonic()
-    async with opened(simulator, depth) as feed:
+    async with opened_market(simulator, depth=depth) as feed:
         symbols = [one.symbol for one in feed.listings()]
         trading = [one for one in simulator.venue.markets if one.state is MarketState.TRADING]
         assert len(symbols) == len(trading)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import trio
+from simulated import KEY, opened_account, plugin
 
-from trioarb.api import Exchange, Listing, MarketContext, Order, Side, SourceContext
+from trioarb.api import Listing, MarketContext, Order, Side, SourceContext
 from trioarb.venue import Ledger, runtime_folder
-from trioarb_sim.account import Key
 from trioarb_sim.simulator import Simulator, open_simulator
 
 #: Opens a source in a process of its own, and asks it once.
@@ -33,17 +29,12 @@ async def main():
 
 trio.run(main)
 """
-KEY = Key(api_key="a-key", secret="a-secret-that-is-long-enough-for-anybody")
 LISTED = Listing(symbol="BTCUSDT", base="BTC", quote="USDT")
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
-def module(name: str) -> Any:
-    return pytest.importorskip(f"trioarb_{name}.plugin")
 
 
 def used(simulator: Simulator, venue: str, bucket: str, seconds: float, api_key: str = "") -> int:
@@ -55,27 +46,11 @@ def used(simulator: Simulator, venue: str, bucket: str, seconds: float, api_key:
         ledger.close()
 
 
-@asynccontextmanager
-async def account(simulator: Simulator, can_trade: bool = False) -> AsyncIterator[Exchange]:
-    (spec,) = module(simulator.name).trioarb_exchanges()
-    addresses = (
-        {"api_url": f"{simulator.socket_url}/ws-api/v3"}
-        if simulator.name == "binance"
-        else {"private_stream_url": f"{simulator.socket_url}/websocket/v1/private"}
-    )
-    settings = spec.settings(rest_url=simulator.rest_url, api_key=KEY.api_key, api_secret=KEY.secret, **addresses)
-    context: Any = SimpleNamespace(
-        venue="a", aliases={}, can_trade=can_trade, time=SimpleNamespace(now_ns=time.time_ns), hold=print, release=print
-    )
-    async with spec.open(settings, context) as exchange:
-        yield exchange
-
-
 async def test_of_binance_source_market_and_account_share_the_weight_of_an_address() -> None:
-    plugin = module("binance")
+    pytest.importorskip("trioarb_binance")
     async with open_simulator("binance", every_seconds=0, key=KEY) as simulator:
         weight = partial(used, simulator, "Binance", "weight", 60)
-        (source,) = plugin.trioarb_symbol_sources()
+        (source,) = plugin(simulator.name).trioarb_symbol_sources()
         async with source.open(source.settings(rest_url=simulator.rest_url), SourceContext(markets={})) as opened:
             await opened.listings()
         assert 100 <= weight() <= 120  # a little is taken ahead
@@ -83,11 +58,11 @@ async def test_of_binance_source_market_and_account_share_the_weight_of_an_addre
         process = await trio.run_process(command, capture_stdout=True)
         assert process.stdout == b"7\n"
         assert 200 <= weight() <= 240
-        (market,) = plugin.trioarb_market_data()
+        (market,) = plugin(simulator.name).trioarb_market_data()
         settings = market.settings(rest_url=simulator.rest_url, stream_url=simulator.socket_url)
         async with market.open(settings, MarketContext(venue="a", seed=1, depth=30)):
             assert 300 <= weight() <= 360
-        async with account(simulator) as exchange:
+        async with opened_account(simulator) as exchange:
             before = weight()
             for _ in range(5):
                 await exchange.balances()
@@ -96,10 +71,10 @@ async def test_of_binance_source_market_and_account_share_the_weight_of_an_addre
 
 
 async def test_of_binance_the_accounts_of_a_key_share_its_orders() -> None:
-    module("binance")
+    pytest.importorskip("trioarb_binance")
     async with open_simulator("binance", every_seconds=0, key=KEY) as simulator:
         orders = partial(used, simulator, "Binance", "orders", 10)
-        async with account(simulator, can_trade=True) as one, account(simulator, can_trade=True) as other:
+        async with opened_account(simulator, can_trade=True) as one, opened_account(simulator, can_trade=True) as other:
             await one.instruments([LISTED])
             await other.instruments([LISTED])
             for number, exchange in enumerate((one, other, one)):
@@ -110,10 +85,10 @@ async def test_of_binance_the_accounts_of_a_key_share_its_orders() -> None:
 
 @pytest.mark.parametrize(("name", "bucket"), [("upbit", "market"), ("bithumb", "public-other")])
 async def test_of_upbit_and_bithumb_processes_share_what_is_counted_by_address(name: str, bucket: str) -> None:
-    plugin = module(name)
+    pytest.importorskip(f"trioarb_{name}")
     async with open_simulator(name, every_seconds=0, key=KEY) as simulator:
         began = time.monotonic()
-        (source,) = plugin.trioarb_symbol_sources()
+        (source,) = plugin(simulator.name).trioarb_symbol_sources()
         async with source.open(source.settings(rest_url=simulator.rest_url), SourceContext(markets={})) as opened:
             for _ in range(3):
                 await opened.listings()
@@ -124,9 +99,9 @@ async def test_of_upbit_and_bithumb_processes_share_what_is_counted_by_address(n
 
 
 async def test_of_upbit_the_accounts_of_a_key_share_its_requests() -> None:
-    module("upbit")
+    pytest.importorskip("trioarb_upbit")
     async with open_simulator("upbit", every_seconds=0, key=KEY) as simulator:
-        async with account(simulator) as exchange:
+        async with opened_account(simulator) as exchange:
             began = time.monotonic()
             for _ in range(3):
                 await exchange.balances()

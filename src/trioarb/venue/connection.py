@@ -25,6 +25,7 @@ from trioarb.venue.request import Response
 
 __all__ = ["Connection"]
 
+_POLICY_VIOLATION = 1008
 _SHOWN_CHARACTERS = 200
 #: Answers to a handshake that may be another a moment later.
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, 418}
@@ -61,6 +62,8 @@ class Connection:
         self.why = ""
         #: Whether another try would end the same way, as far as can be known.
         self.is_hopeless = False
+        #: Whether the venue ended it since a rule was broken (code 1008), as of how often something is sent.
+        self.broke_a_rule = False
         #: How long the venue wants to be left alone.
         self.retry_after_seconds = 0.0
 
@@ -94,7 +97,9 @@ class Connection:
                         await self._live(socket, subscriptions, tell)
         finally:
             if self._socket is not None:
-                self.why = self.why or self._closed(self._socket.protocol)
+                protocol = self._socket.protocol
+                self.why = self.why or self._closed(protocol)
+                self.broke_a_rule = protocol.close_rcvd is not None and protocol.close_rcvd.code == _POLICY_VIOLATION
             self._socket = None
             self.ended.set()
         if self._failure is not None:

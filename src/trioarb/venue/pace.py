@@ -21,8 +21,15 @@ class Pace:
     def __init__(self, *limits: tuple[int, float], jitter_seconds: float = 0.1) -> None:
         if any(count < 1 or seconds <= 0.0 for count, seconds in limits):
             raise ValueError(f"limits of a pace are a count of 1 or more in a time above 0; got {limits}")
+        self._limits, self._jitter_seconds = limits, jitter_seconds
         self._passed = [(deque[float](maxlen=count), seconds + jitter_seconds) for count, seconds in limits]
         self._turn = trio.Lock()
+
+    def slower(self, halvings: int) -> Pace:
+        """Return one that has let nothing pass yet, of limits that are halved so many times."""
+        parts = 2**halvings
+        limits = ((max(1, count // parts), seconds * max(1.0, parts / count)) for count, seconds in self._limits)
+        return Pace(*limits, jitter_seconds=self._jitter_seconds)
 
     async def wait(self) -> None:
         """Return when the next one may pass, which then counts. Cancelled: it doesn't count."""

@@ -28,6 +28,7 @@ Subscribe = Callable[[Sequence[Key]], Iterable[str | bytes]]
 
 #: Connections that were opened together are renewed one after another, over this share of their lifetime.
 _SPREAD = 0.1
+_MOST_HALVINGS = 5
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -80,7 +81,8 @@ class WebSocketSession:
         linger_seconds: for so long the old one is read on after that, as answers may be on their way to it.
         backoff: how long to wait between connections.
         sends: the pace of messages of one connection. Answers to pings count at most venues and are not held back:
-            leave some of the limit.
+            leave some of the limit. Each time the venue ends a connection since a rule was broken (1008), the limits of
+            those that follow are halved.
         connects: the pace of opening connections; share one among the sessions of an address.
     """
 
@@ -109,6 +111,7 @@ class WebSocketSession:
         default=attrs.Factory(lambda self: Silence(self.keys, self.idle_seconds), takes_self=True), init=False
     )
     _to_ask: dict[Key, None] = attrs.field(factory=dict, init=False)
+    _halvings: int = attrs.field(default=0, init=False)
     _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -180,7 +183,7 @@ class WebSocketSession:
         line.connection = Connection(
             self.endpoint,
             self.heartbeat,
-            self.sends(),
+            self.sends().slower(self._halvings),
             take=self._taker(line),
             on_opened=lambda: self._opened(line),
             on_sign_of_life=lambda: self._see(line),
@@ -195,6 +198,7 @@ class WebSocketSession:
             await line.connection.run(self._subscriptions(), task_status=task_status)
         finally:
             self._lines.remove(line)
+            self._halvings = min(self._halvings + line.connection.broke_a_rule, _MOST_HALVINGS)
             was_current = line is self._current
             if was_current:
                 self._current = None

@@ -12,9 +12,11 @@ import attrs
 import trio
 
 from trioarb_sim.account import Key
+from trioarb_sim.binance.api import WEIGHT
 from trioarb_sim.binance.app import HOSTS, BinanceApp
 from trioarb_sim.connects import Connects
 from trioarb_sim.faults import Fault, Faults
+from trioarb_sim.limits import Limit
 from trioarb_sim.listing import OF_QUOTE, PRICES, binance_markets, owned_at, upbit_markets
 from trioarb_sim.market import MarketRules, MarketState
 from trioarb_sim.server import App, serve
@@ -50,7 +52,7 @@ class _Kind:
 
     hosts: tuple[str, ...]
     markets: Callable[[], list[MarketRules]]
-    app: Callable[[Venue, Faults, Callable[[], int], int | None], _Running]
+    app: Callable[[Venue, Faults, Callable[[], int], Limit | None], _Running]
     ids_for_ever: bool
 
 
@@ -68,9 +70,7 @@ VENUES: Mapping[str, _Kind] = {
     "binance": _Kind(
         hosts=HOSTS,
         markets=binance_markets,
-        app=lambda venue, faults, now_ms, weight: BinanceApp(
-            venue, faults, now_ms=now_ms, weight_limit=6000 if weight is None else weight
-        ),
+        app=lambda venue, faults, now_ms, weight: BinanceApp(venue, faults, now_ms=now_ms, weight=weight or WEIGHT),
         ids_for_ever=False,
     ),
     "upbit": _upbit(UPBIT),
@@ -126,12 +126,12 @@ async def open_simulator(
     wandering: Wandering | None = None,
     faults: Mapping[Fault, int] | None = None,
     every_seconds: float = 0.2,
-    weight_limit: int | None = None,
+    weight: Limit | None = None,
 ) -> AsyncIterator[Simulator]:
     """Run a simulated venue; everything of it ends with the context.
 
     ``wandering``: what strangers show; ``None``: prices of their own with that ``seed``. ``every_seconds`` 0: nothing,
-    a test shows what it wants. ``weight_limit``: another one than the venue's own, where it has weights.
+    a test shows what it wants. ``weight``: another limit than the venue's own, where it has weights.
 
     Raises:
         KeyError: there is no venue of this name.
@@ -148,7 +148,7 @@ async def open_simulator(
     venue = Venue(rules, now_ms=now_ms, ids_for_ever=kind.ids_for_ever)
     key = key or Key(api_key=f"{name}-key", secret=f"{name}-secret")
     venue.add_account("main", owned if owned is not None else owned_at(rules), [key])
-    app = kind.app(venue, switched, now_ms, weight_limit)
+    app = kind.app(venue, switched, now_ms, weight)
     authority = Authority() if tls else None
     traffic = Traffic()
     prices = wandering or Wandering(prices={**PRICES, "USDT": Decimal(1)}, of_quote=OF_QUOTE, seed=seed)

@@ -20,13 +20,15 @@ from trioarb_sim.limits import Limit, Window
 from trioarb_sim.order import Refusal, Refused, VenueOrder
 from trioarb_sim.venue import Venue
 
-__all__ = ["Api", "Caller", "LostAnswer"]
+__all__ = ["WEIGHT", "Api", "Caller", "LostAnswer"]
 
 Params = Mapping[str, str]
 
 _DEFAULT_WINDOW_MS, _MAX_WINDOW_MS = 5000, 60_000
 _AHEAD_MS = 1000
 _BAN_SECONDS = 120
+#: Of an address.
+WEIGHT = Limit(most=6000, seconds=60)
 
 
 class LostAnswer(Exception):
@@ -68,7 +70,7 @@ class _Endpoint:
 class Api:
     """Answers requests as the venue would: limits first, then the key, the signature, the time, and what is asked."""
 
-    def __init__(self, venue: Venue, faults: Faults, *, now_ms: Callable[[], int], weight_limit: int = 6000) -> None:
+    def __init__(self, venue: Venue, faults: Faults, *, now_ms: Callable[[], int], weight: Limit = WEIGHT) -> None:
         self._venue, self._faults, self._now_ms = venue, faults, now_ms
         self._generated = count(1)
 
@@ -78,7 +80,8 @@ class Api:
         def window(most: int, of_seconds: float) -> Window:
             return Window(Limit(most=most, seconds=of_seconds), seconds, lambda: faults.share)
 
-        self.weight = window(weight_limit, 60)
+        self.weight = window(weight.most, weight.seconds)
+        self._weight_seconds = int(weight.seconds)
         self.orders_10s, self.orders_1d = window(50, 10), window(160_000, 86_400)
         self.raw = window(300_000, 300)
         self._banned_until_ms: dict[str, int] = {}
@@ -115,7 +118,7 @@ class Api:
         """Return the limits, and what of them the caller has used."""
         account = self._account_name(caller)
         kinds = (
-            ("REQUEST_WEIGHT", "MINUTE", 1, self.weight, caller.address),
+            ("REQUEST_WEIGHT", *_interval(self._weight_seconds), self.weight, caller.address),
             ("ORDERS", "SECOND", 10, self.orders_10s, account),
             ("ORDERS", "DAY", 1, self.orders_1d, account),
             ("RAW_REQUESTS", "MINUTE", 5, self.raw, caller.address),
@@ -129,7 +132,8 @@ class Api:
     def headers(self, caller: Caller) -> dict[str, str]:
         """Return what answers say of the limits."""
         found = {"x-mbx-used-weight": str(self.weight.used(caller.address))}
-        found["x-mbx-used-weight-1m"] = found["x-mbx-used-weight"]
+        name, number = _interval(self._weight_seconds)
+        found[f"x-mbx-used-weight-{number}{name[0].lower()}"] = found["x-mbx-used-weight"]
         account = self._account_name(caller)
         if account:
             found["x-mbx-order-count-10s"] = str(self.orders_10s.used(account))
@@ -425,9 +429,8 @@ class Api:
         return order
 
 
-def _banned(until_ms: int, now_ms: int) -> ApiError:
-    message = f"Way too much request weight used; IP banned until {until_ms}."
-    return ApiError(418, -1003, message, after_seconds=(until_ms - now_ms) / 1000)
+def _interval(seconds: int) -> tuple[str, int]:
+    return ("SECOND", seconds) if seconds % 60 else ("MINUTE", seconds // 60)
 
 
 def is_signed(key: Key, payload: str, signature: str) -> bool:

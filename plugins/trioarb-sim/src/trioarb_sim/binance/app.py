@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 import trio
 
-from trioarb_sim.binance.api import Api, Caller, LostAnswer
+from trioarb_sim.binance.api import WEIGHT, Api, Caller, LostAnswer
 from trioarb_sim.binance.errors import ApiError
 from trioarb_sim.binance.socket_api import SocketApi
 from trioarb_sim.binance.streams import MarketStreams
@@ -35,9 +35,9 @@ _SHUTDOWN_SECONDS = 1.0
 class BinanceApp:
     """``now_ms`` is the clock of whoever runs it; the venue's own is an hour ahead where that fault is on."""
 
-    def __init__(self, venue: Venue, faults: Faults, *, now_ms: Callable[[], int], weight_limit: int = 6000) -> None:
+    def __init__(self, venue: Venue, faults: Faults, *, now_ms: Callable[[], int], weight: Limit = WEIGHT) -> None:
         self._venue, self._faults, self._now_ms = venue, faults, now_ms
-        self.api = Api(venue, faults, now_ms=now_ms, weight_limit=weight_limit)
+        self.api = Api(venue, faults, now_ms=now_ms, weight=weight)
         self._streams: dict[Socket, MarketStreams] = {}
         self._apis: dict[Socket, SocketApi] = {}
         self.connects = Connects(_CONNECTS, lambda: faults.share)

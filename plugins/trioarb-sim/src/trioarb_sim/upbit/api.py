@@ -177,7 +177,8 @@ class Api:
         window = self._windows[group]
         used = window.count(who)
         left = max(0, window.most - used)
-        headers["remaining-req"] = f"group={group}; min={window.most * 60}; sec={left}"
+        if self._dialect.tells_left:
+            headers["remaining-req"] = f"group={group}; min={window.most * 60}; sec={left}"
         if used > window.most:
             self.violate(f"requests of {group}")
             self._warned[who] = self._warned.get(who, 0) + 1

@@ -39,7 +39,8 @@ class Dialect:
     """``type_field`` and ``id_field`` are what an order's type and its client id are called.
 
     ``limits`` are by group; ``public_socket`` and ``private_socket`` paths. ``is_timed``: a token says when it was
-    made. ``ioc_state``: how an order ends that was filled in part at once.
+    made, ``tells_left``: an answer says what is left of a limit. ``ioc_state``: how an order ends that was filled in
+    part at once.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Dialect:
     public_socket: str
     private_socket: str
     is_timed: bool
+    tells_left: bool
     ioc_state: str
     fee: Decimal
     limits: Mapping[str, Limit]
@@ -65,6 +67,7 @@ UPBIT = Dialect(
     public_socket="/websocket/v1",
     private_socket="/websocket/v1/private",
     is_timed=False,
+    tells_left=True,
     ioc_state="cancel",
     fee=Decimal("0.0005"),
     limits={
@@ -86,6 +89,7 @@ BITHUMB = Dialect(
     public_socket="/websocket/v1",
     private_socket="/websocket/v2/private",
     is_timed=True,
+    tells_left=False,
     ioc_state="done",
     fee=Decimal("0.0004"),
     limits={
