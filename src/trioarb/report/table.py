@@ -32,6 +32,8 @@ __all__ = ["print_summary", "print_why"]
 
 _MOST_SYMBOLS = 40
 _MOST_REASONS = 8
+#: Of a list in a remark.
+_MOST_NAMED = 6
 #: What a journal doesn't tell.
 _ABSENT = "absent"
 
@@ -349,7 +351,9 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
     for line in transfer_remarks(report.state):
         yield line, ""
     if unpriced := report.state.equity.figures().unpriced:
-        yield f"Equity: {', '.join(unpriced)} has no known price, and counts in neither the start nor now", "yellow"
+        more = f" and {len(unpriced) - _MOST_NAMED} more" if len(unpriced) > _MOST_NAMED else ""
+        named = f"{', '.join(unpriced[:_MOST_NAMED])}{more}"
+        yield f"Equity: no price is known of {named}, which count in neither the start nor now", "yellow"
     for problem in report.problems:
         yield f"Problem: {problem}", "bold red"
     if report.telemetry is not None and report.telemetry.recording is not None:
