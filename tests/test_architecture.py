@@ -36,6 +36,7 @@ LAYERS = (
     "strategy",
     "risk",
     "execution",
+    "control",
     "engine",
     "survey",
     "verify",

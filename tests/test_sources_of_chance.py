@@ -35,6 +35,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("cli.running", "time.time"): _STAMPS,
     ("cli.survey", "time.perf_counter"): "how long it took, said at its end",
     ("quotes.stream", "time.monotonic"): _PATIENCE,
+    ("engine.reach", "os.getpid"): "which process it is that can be told something; no event depends on it",
     ("engine.symbol", "time.perf_counter_ns"): "the loop's latency, which is no part of the events",
     ("engine.clocks", "time.monotonic_ns"): "compares the clocks of the machine; a jump is an event, in real time only",
     ("engine.clocks", "time.time_ns"): "compares the clocks of the machine; a jump is an event, in real time only",

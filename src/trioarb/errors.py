@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CampaignError",
     "ConfigError",
+    "ControlError",
     "ExportError",
     "Interrupt",
     "JournalError",
@@ -97,6 +98,10 @@ class JournalError(TrioarbError):
     """A journal can't be read, written or gone on with; the file is as it was."""
 
     exit_code = 2
+
+
+class ControlError(TrioarbError):
+    """A campaign can't be told something, or won't do it; nothing has changed."""
 
 
 class ExportError(TrioarbError):

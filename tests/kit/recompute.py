@@ -276,6 +276,9 @@ class Books:
         self._unheard: set[str] = set()
         #: What venues' plugins hold: venue, which plugin, and why.
         self._held: set[tuple[str, str, str]] = set()
+        #: What people have told the campaign.
+        self._paused = False
+        self._blacklisted: set[str] = set()
         #: The transfers under way.
         self._moved: dict[str, Event] = {}
         self._rest: Rest | None = None
@@ -547,6 +550,8 @@ class Books:
             self._problem("is allowed at a venue whose order updates are down")
         if any(venue in (opened["buy_venue"], opened["sell_venue"]) for venue, _, _ in self._held):
             self._problem("is allowed at a venue whose plugin wants no entries")
+        if self._paused or opened["symbol"] in self._blacklisted:
+            self._problem("is allowed although somebody told the campaign not to enter")
         allowed, self._allowing = self._allowing, None
         symbol, buy, sell = opened["symbol"], number(opened["buy_limit"]), number(opened["sell_limit"])
         quantity, fx = number(opened["quantity"]), self._fx(symbol)
@@ -1373,6 +1378,15 @@ class Books:
 
     def _on_entries_released(self, event: Event) -> None:
         self._held.remove((event["venue"], event["by"], event["reason"]))
+
+    def _on_commanded(self, event: Event) -> None:
+        command = event["command"]
+        if command in ("pause", "flatten", "panic", "resume"):
+            self._paused = command != "resume"
+        elif command == "blacklist":
+            self._blacklisted.add(event["symbol"])
+        elif command == "unblacklist":
+            self._blacklisted.remove(event["symbol"])
 
     def _on_order_rejected(self, event: Event) -> None:
         order = self._live(event)

@@ -18,6 +18,7 @@ from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
     CampaignResumed,
+    Commanded,
     ContractsLiquidated,
     Decided,
     DecisionsRepeated,
@@ -116,7 +117,7 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     # tests/cli/test_carry_loss.py.
     told = {InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp, TransferArrived, TransferSent}  # the latter two: tests/engine/test_transfers.py
-    told |= {EntriesHeld, EntriesReleased}  # tests/engine/test_pleas.py
+    told |= {EntriesHeld, EntriesReleased, Commanded}  # tests/engine/test_pleas.py, tests/engine/test_desk.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

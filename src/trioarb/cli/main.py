@@ -70,6 +70,17 @@ compared, and what remains of runtime and iterations is run. Counters of the las
 Everything is opened as for a run, and closed again; nothing is traded. If a plugin talks to the outside, only settings
 are checked, unless `--online` is given.
 """,
+    "control": """Ask a running campaign how it stands, or tell it what to do: from another terminal, by its journal.
+
+    trioarb control JOURNAL status
+    trioarb control JOURNAL pause --why "news at ten"     # no entries; exits and hedges go on
+    trioarb control JOURNAL resume                         # lifts the pause, and nothing else
+    trioarb control JOURNAL flatten                        # closes every position, and stays paused
+    trioarb control JOURNAL blacklist BTCUSDT              # no entries of it; unblacklist takes that back
+    trioarb control JOURNAL end
+
+It is recorded who did it and why, and holds after a crash, too. docs/control.md says more.
+""",
     "verify": """Verify a journal: fold it once, and hold every event against the rules that all of them keep.
 
 Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journal.

@@ -22,13 +22,15 @@ from trioarb.cli.output import EventsFile, abandon_stdout, write_json
 from trioarb.cli.progress import Progress
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
+from trioarb.control.runtime import runtime_folder
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
+from trioarb.engine.reach import Reach
 from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
 from trioarb.engine.snapshot import snapshot_of, state_now, telemetry_of
 from trioarb.engine.watchdog import Watchdog
-from trioarb.errors import CampaignError, TrioarbError, describe
+from trioarb.errors import CampaignError, ControlError, TrioarbError, describe
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
@@ -82,8 +84,9 @@ class Foreground:
                 extra_seconds=0 if recorder is None else RECORDING_SECONDS,
             )
             with watchdog:
+                reach = None if is_virtual else _reach(journal, loaded.config)
                 campaign, figures = _run_in_trio(
-                    loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, live=live
+                    loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, reach, live=live
                 )
             if events_file is not None:
                 try:
@@ -114,6 +117,16 @@ class Foreground:
             console.say(f"journal: {journal}")
             console.say(f"head: {campaign.head}")
         return campaign.exit_code
+
+
+def _reach(journal: Path, config: Config) -> Reach | None:
+    """Return where the campaign of a journal can be told what to do; nowhere, if there is no folder for that."""
+    try:
+        return Reach.of(journal, config, runtime_folder())
+    except ControlError as error:
+        log = structlog.get_logger("trioarb.control")
+        log.warning("the campaign can't be told anything; signals end it", because=str(error))
+        return None
 
 
 def _explain(console: LastingConsole, campaign: Campaign) -> None:
@@ -167,6 +180,7 @@ def _run_in_trio(
     recorder: QuoteRecorder | None,
     signals: Signals,
     watchdog: Watchdog,
+    reach: Reach | None,
     *,
     live: bool,
 ) -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
@@ -200,6 +214,7 @@ def _run_in_trio(
                     keeping=keeping,
                     copy=None if events_file is None else events_file.write,
                     recorder=recorder,
+                    reach=reach,
                 )
             )
             return campaign, report_of(campaign).tier_figures

@@ -31,6 +31,7 @@ class Campaign:
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
     given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
+    ``has_begun``: its first events are recorded.
     ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
     rounds; ``data_is_over`` once recorded data has shown its last row. ``head`` is ``SEQ:HASH`` of the journal's last
     event, once it is closed.
@@ -49,6 +50,7 @@ class Campaign:
     recorder: QuoteRecorder | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
+    has_begun: bool = False
     ended_by: EndedBy | None = None
     error: str = ""
     head: str = ""
@@ -95,6 +97,18 @@ class Campaign:
             self.ending.ring()
             self.scope.cancel()
             self.parts.time.yield_soon()
+
+    def hurry(self, seconds: float | None = None) -> None:
+        """Shorten the deadlines of the end, of closing positions and of closing plugins.
+
+        ``seconds`` are left of them, by default as many as the configuration says.
+        """
+        self.parts.executor.hurry(seconds)
+        left = float(self.config.execution.hurry_seconds) if seconds is None else seconds
+        until = trio.current_time() + left
+        if self.closing is not None:
+            self.closing.deadline = min(self.closing.deadline, until)
+        self.world.opener.hurry(until)
 
     def fail(self, what: str, error: Exception) -> None:
         """End the campaign with an error; its traceback goes to the log."""

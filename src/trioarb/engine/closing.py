@@ -31,10 +31,13 @@ async def drain(campaign: Campaign) -> None:
     await campaign.parts.reconciler.finish_pairs()
     await _learn_late_orders(campaign)
     stopped, resumed = campaign.state.statistics.is_stopped, campaign.state.statistics.resumed
-    closes = stopped or campaign.config.session.close_positions_at_end or (resumed is not None and resumed.close_only)
+    flattens = campaign.state.control.flattens
+    is_asked = flattens or (resumed is not None and resumed.close_only)
+    closes = stopped or is_asked or campaign.config.session.close_positions_at_end
+    reason = ExitReason.FLATTENED if flattens else ExitReason.CAMPAIGN_END
     while True:
         if closes:
-            await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else ExitReason.CAMPAIGN_END)
+            await _close_positions(campaign, ExitReason.EMERGENCY_STOP if stopped else reason)
         await work_at_end(campaign)
         # What is learnt now has to be closed or traded away in turn, by orders that may end short as well.
         if not (await _learn_missed_fills(campaign) and campaign.parts.executor.has_time):

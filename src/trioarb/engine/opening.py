@@ -15,6 +15,7 @@ from trioarb.config.schema import Config, PluginTable
 from trioarb.config.tuning import Tuning
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.carrying import carried_loss
+from trioarb.engine.desk import take_up_commands
 from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
@@ -145,6 +146,7 @@ def _take_up(campaign: Campaign, past: Past) -> None:
     if gone := sorted({one.route.symbol for one in campaign.state.trades.positions()} - set(campaign.symbols)):
         raise JournalError(f"the campaign holds a position in {', '.join(gone)}, which the source lists no more")
     campaign.world.rates.resume(campaign.state.fx)
+    take_up_commands(campaign)
     traded = frozenset(campaign.state.statistics.traded)
     for symbol, task in campaign.symbols.items():
         task.dropped = symbol not in traded

@@ -21,6 +21,7 @@ from trioarb.engine.live import begin_live, count_capital, end_live, warm_up
 from trioarb.engine.market import start_market
 from trioarb.engine.markouts import mark_out_periodically
 from trioarb.engine.opening import open_campaign, record_opening
+from trioarb.engine.reach import Reach, be_reached
 from trioarb.engine.recording import written
 from trioarb.engine.recovery import recover, require_known_orders, resume
 from trioarb.engine.services import (
@@ -82,6 +83,7 @@ async def run_campaign(
     keeping: Keeping | None = None,
     copy: Callable[[bytes], None] | None = None,
     recorder: QuoteRecorder | None = None,
+    reach: Reach | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
@@ -90,7 +92,8 @@ async def run_campaign(
     which campaign SIGINT and SIGTERM end, as its runtime limit does, and SIGUSR1 stops. ``keeping``
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
     a time, and fails as observers do. ``recorder`` is given every quote as it comes; if it fails, the campaign goes on
-    without it. The rest is as in `open_campaign`.
+    without it. ``reach`` says where it can be told what to do while it runs: nowhere in virtual time, in which sockets
+    don't go. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -120,7 +123,7 @@ async def run_campaign(
         async with _recording(campaign, handle_signals=signals is not None):
             if writer is not None:
                 _rely_on(writer, campaign, copy)
-            await _run(campaign, start, writer)
+            await _run(campaign, start, writer, None if clock is not None else reach)
         end_live(campaign)
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
@@ -148,7 +151,7 @@ def _recording(campaign: Campaign, *, handle_signals: bool) -> AbstractAsyncCont
     )
 
 
-async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None) -> None:
+async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, reach: Reach | None) -> None:
     """Go through the phases, from the first event to the last, and close the journal.
 
     Cancellation from outside ends the campaign like any other cause: what runs here is shielded from it, and a task
@@ -160,6 +163,8 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None) 
             async with trio.open_nursery() as keeping:
                 if writer is not None and campaign.config.session.clock is ClockKind.REAL:
                     keeping.start_soon(writer.watch)
+                if reach is not None:
+                    await keeping.start(be_reached, campaign, reach)
                 if campaign.config.universe.refresh_minutes is not None:
                     # Here, since strategies that it opens are closed after the journal.
                     keeping.start_soon(serve, campaign, "the universe", refresh_periodically)
@@ -232,6 +237,7 @@ async def _begin(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
     """Record what the campaign begins with, and start market data, which outlives this call."""
     await start.opening()
     campaign.parts.journal.begin()
+    campaign.has_begun = True
     campaign.world.changes.begin(campaign.parts.journal.record)
     campaign.world.pleas.begin(campaign.parts.journal.record)
     watch = watch_of(campaign)

@@ -109,11 +109,7 @@ class Signals:
             campaign.end(EndedBy.SIGNAL)
             return
         log.warning("hurrying", signal=name)
-        campaign.parts.executor.hurry()
-        until = trio.current_time() + float(campaign.config.execution.hurry_seconds)
-        if campaign.closing is not None:
-            campaign.closing.deadline = min(campaign.closing.deadline, until)
-        campaign.world.opener.hurry(until)
+        campaign.hurry()
 
 
 def _pull_kill_switch(campaign: Campaign | None, source: str) -> None:

@@ -40,7 +40,7 @@ _TIME_EVERY = 64
 #: Pause after an exit that closed nothing.
 _RETRY_CLOSE_NS = 200_000_000
 #: Nothing comes after that a position could go along with.
-_AT_END = frozenset({ExitReason.CAMPAIGN_END, ExitReason.EMERGENCY_STOP})
+_AT_END = frozenset({ExitReason.CAMPAIGN_END, ExitReason.EMERGENCY_STOP, ExitReason.FLATTENED})
 
 
 class SymbolTask:
@@ -67,6 +67,7 @@ class SymbolTask:
         "_funnel",
         "_has_news",
         "_is_seeded",
+        "_leaves",
         "_most_iterations",
         "_on_done",
         "_parts",
@@ -141,6 +142,7 @@ class SymbolTask:
         self._rest: Rest | None = None
         self._paused: dict[str, int] = {}
         self._failure: Exception | None = None
+        self._leaves: ExitReason | None = None
         self._active = True
         self.retired = False
         self._bell = parts.time.bell(Turn.SYMBOL.order(symbol=market.symbol), self._execute_at_once)
@@ -288,6 +290,8 @@ class SymbolTask:
         decider = self._decider
         if self.fenced or not (self._active and self._entries_open and decider.enters) or self.market.rates:
             return None
+        if self._leaves is not None and decider.held:
+            return None
         if decider.held:
             self._source.put()
         return decider.round_bars(now_ns)
@@ -382,6 +386,21 @@ class SymbolTask:
         self._source.ask_again()
         self._bell.ring()
 
+    def leave(self, reason: ExitReason | None) -> None:
+        """Close what is held, now and later, as soon as it can be, whatever the strategy wants; ``None``: no more."""
+        if reason is not self._leaves:
+            self._source.count()
+            if isinstance(self._work, Exit) and self._work.reason is self._leaves:
+                self._work = None  # which nobody wants any more
+            self._leaves = reason
+            self._source.ask_again()
+            self._bell.ring()
+
+    @property
+    def _due_ns(self) -> int | None:
+        """When an exit has to be decided on next, even if no quote comes."""
+        return 0 if self._leaves is not None and self._declared else self._decider.due_ns
+
     def _withdraw(self) -> None:
         """Let nothing rest any more."""
         if self._quoted is not None:
@@ -425,7 +444,7 @@ class SymbolTask:
                 return
             now_ns = time.now_ns()
             self._declare()
-            wake_ns = self._decider.due_ns
+            wake_ns = self._due_ns
             if wake_ns is not None and now_ns >= wake_ns:
                 self._decide_exit(now_ns)
                 wake_ns = now_ns + _RETRY_CLOSE_NS
@@ -582,10 +601,20 @@ class SymbolTask:
             self._board.followed.hold(False)
 
     def _decide_exit(self, now_ns: int) -> None:
-        found = self._decider.exit(now_ns, self._paused)
+        found = self._decider.exit(now_ns, self._paused, self._leaves)
         if found is not None:
             self._work, self._decided_seq = found, self._parts.journal.seq
             self._bell.ring()
+        elif self._leaves is not None:
+            self._write_off(self._leaves, now_ns)
+
+    def _write_off(self, reason: ExitReason, now_ns: int) -> None:
+        """Close what is too small for any venue, and worth next to nothing, as dust."""
+        for position in self._parts.trades.positions(self.symbol):
+            if self._decider.can_close(position, now_ns):
+                found = self._decider.plan_exit(position, reason)
+                if found.is_dust:
+                    self._parts.executor.write_off(self.market, position, found.plan, reason)
 
     async def _finish(self) -> None:
         """Bring to its end what was begun. Not ended by cancellation."""
@@ -612,7 +641,7 @@ class SymbolTask:
         except Exception as error:  # the symbol's fault, not that of whoever waits for its turn
             self._fail(error)
             return False
-        return self._decider.due_ns is None
+        return self._due_ns is None
 
     def _begin(self) -> None:
         """Execute what was decided, as far as nothing has to be waited for."""

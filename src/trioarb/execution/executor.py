@@ -127,9 +127,13 @@ class Executor:
         """Return by which rate a fill is counted, and how good that is; ``None`` if it needs none."""
         return self._markets[fill.symbol].rated(fill.venue, fill.side, self._time.now_ns())
 
-    def hurry(self) -> float:
-        """Shorten the deadlines of the pairs in flight; open no exit after the new one, which is returned."""
-        self.hurry_until = min(self.hurry_until, trio.current_time() + float(self._settings.hurry_seconds))
+    def hurry(self, seconds: float | None = None) -> float:
+        """Shorten the deadlines of the pairs in flight; open no exit after the new one, which is returned.
+
+        ``seconds`` are left of them, by default as many as the configuration says.
+        """
+        left = float(self._settings.hurry_seconds) if seconds is None else seconds
+        self.hurry_until = min(self.hurry_until, trio.current_time() + left)
         for shield in self._shields:
             shield.deadline = min(shield.deadline, self.hurry_until)
         return self.hurry_until

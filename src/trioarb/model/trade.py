@@ -74,6 +74,10 @@ class EndedBy(Enum):
     EMERGENCY_STOP = "emergency_stop"
     END_OF_DATA = "end_of_data"
     CLOSE_ONLY = "close_only"
+    CONTROL = "control"
+    """Somebody told it to end."""
+    PANIC = "panic"
+    """Somebody told it to close everything and end at once."""
     ERROR = "error"
 
 
@@ -88,6 +92,9 @@ class ExitReason(Enum):
     EMERGENCY_STOP = "emergency_stop"
     QUARANTINE = "quarantine"
     DROPPED = "dropped"
+    BLACKLISTED = "blacklisted"
+    FLATTENED = "flattened"
+    """Somebody told the campaign to close everything."""
     LIQUIDATED = "liquidated"
     """A venue closed its contracts by force."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from trioarb.model.event import (
     CampaignEnded,
     CampaignOpened,
+    Commanded,
     ContractsLiquidated,
     Decided,
     DustLeft,
@@ -218,6 +219,12 @@ def _carry(carried: LossCarried, _: int) -> _Line:
     return "info", "what an earlier campaign of this day lost counts", details
 
 
+def _command(commanded: Commanded, _: int) -> _Line:
+    names = ("symbol", "key", "before", "after", "why")
+    details = {name: told for name in names if (told := getattr(commanded, name))}
+    return "warning", f"somebody told the campaign to {commanded.command.value}", {"who": commanded.who, **details}
+
+
 def _pull(pulled: KillSwitchPulled, _: int) -> _Line:
     return "warning", "kill switch pulled", {"source": pulled.source}
 
@@ -326,6 +333,7 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     GuardTripped: _trip,
     LossCarried: _carry,
     KillSwitchPulled: _pull,
+    Commanded: _command,
     FxRated: _rate,
     MarketUp: _market_up,
     MarketStale: _market_stale,

@@ -97,7 +97,7 @@ def _title(report: Report) -> Text:
     if ended_by is None:
         title.append(f"\nnot ended after {duration(float(report.runtime_seconds))}: it still runs, or broke off")
     else:
-        bad = ended_by in (EndedBy.ERROR, EndedBy.EMERGENCY_STOP)
+        bad = ended_by in (EndedBy.ERROR, EndedBy.EMERGENCY_STOP, EndedBy.PANIC)
         title.append("\nended by ")
         title.append(ended_by.value.replace("_", " "), "bold red" if bad else "bold")
         title.append(f" after {duration(float(report.runtime_seconds))}, exit code ")

@@ -9,6 +9,7 @@ from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Record
 from trioarb.model.number import EXACT, ZERO
 from trioarb.state.attribution import Attributions
+from trioarb.state.control import Control
 from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
 from trioarb.state.fx import Fx
@@ -40,6 +41,7 @@ class State:
         self.missed = Missed()
         self.markouts = Markouts()
         self.fx = Fx()
+        self.control = Control()
         self._folds = Folds(self.projections)
 
     @property
@@ -57,6 +59,7 @@ class State:
             self.markouts,
             self.fx,
             self.transfers,
+            self.control,
         )
 
     def apply(self, record: Record) -> None:

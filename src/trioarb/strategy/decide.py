@@ -211,12 +211,15 @@ class Decider:
         due_ns = placed_ns + quoting.least_ns
         return now_ns < due_ns, min(due_ns, stale_ns)
 
-    def exit(self, now_ns: int, paused: Mapping[str, int]) -> Exit | None:
-        """Return the first position that is to be closed and can be; those ``paused`` not before their time."""
+    def exit(self, now_ns: int, paused: Mapping[str, int], leaves: ExitReason | None = None) -> Exit | None:
+        """Return the first position that is to be closed and can be; those ``paused`` not before their time.
+
+        ``leaves``: why all of them are, whatever the strategy wants.
+        """
         for held in self.held:
             if now_ns < paused.get(held.position.trade_id, 0) or not self.can_close(held.position, now_ns):
                 continue
-            reason = self._exit_reason(held, now_ns)
+            reason = leaves or self._exit_reason(held, now_ns)
             if reason is not None and (found := self.plan_exit(held.position, reason)).is_tradable:
                 return Exit(held.position, reason, found)
         return None

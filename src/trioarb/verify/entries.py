@@ -22,6 +22,7 @@ from trioarb.model.event import (
 from trioarb.model.market import VenuePart
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Answer, ExitReason, PairKind
+from trioarb.verify.commands import Commands
 from trioarb.verify.course import Course
 from trioarb.verify.findings import Check, Findings
 from trioarb.verify.listings import Listings
@@ -47,9 +48,10 @@ Answers = defaultdict[str, defaultdict[Venues, Counter[str]]]
 class Entries(Folding):
     """Folds decisions. ``decided`` counts the answers to each route."""
 
-    def __init__(self, findings: Findings, course: Course, listings: Listings) -> None:
+    def __init__(self, findings: Findings, course: Course, listings: Listings, commands: Commands) -> None:
         self._findings = findings
         self._course = course
+        self._commands = commands
         self._listings = listings
         self._allowed: dict[str, tuple[Record, Decided]] = {}
         #: Of each route the last DENY, if the symbol had nothing else but DENY since.
@@ -140,7 +142,11 @@ class Entries(Folding):
 
     def _open(self, event: Intent, record: Record) -> None:
         if event.kind is not PairKind.ENTRY or event.reason is ExitReason.LIQUIDATED:
+            for why in self._commands.why_no_exit(event.symbol, event.reason):
+                self._findings.add(Check.ENTRIES, record, why)
             return
+        for why in self._commands.why_no_entry(event.symbol):
+            self._findings.add(Check.ENTRIES, record, why)
         add, allowed = self._findings.add, self._allowed.pop(event.symbol, None)
         decided_seq = record.seq
         if allowed is None:

@@ -15,6 +15,7 @@ from trioarb.model.number import EXACT, ZERO, text
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.verify.books import Books
+from trioarb.verify.commands import Commands
 from trioarb.verify.counters import Counters
 from trioarb.verify.course import Course
 from trioarb.verify.depth import Depths
@@ -168,7 +169,8 @@ class Verifier:
         self._transfers = Transfers(findings, self._listings, self._books)
         self._equity = Equity(findings, self._listings, self._books, self._marks, self._residuals, self._transfers)
         self._markouts = Markouts(findings, self._orders.submitted)
-        self._entries = Entries(findings, self._course, self._listings)
+        self._commands = Commands(findings)
+        self._entries = Entries(findings, self._course, self._listings, self._commands)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
         self._rates = Rates(findings, self._listings)
@@ -187,6 +189,7 @@ class Verifier:
             self._listings,
             self._books,
             self._transfers,
+            self._commands,
             self._entries,
             self._universe,
             self._depths,

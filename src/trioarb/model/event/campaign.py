@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from trioarb.model.command import Command
 from trioarb.model.event.base import Event
 from trioarb.model.trade import EndedBy, Phase
 
@@ -13,6 +14,7 @@ __all__ = [
     "CampaignOpened",
     "CampaignResumed",
     "ClockJumped",
+    "Commanded",
     "KillSwitchPulled",
     "LossCarried",
     "PhaseEntered",
@@ -108,6 +110,23 @@ class KillSwitchPulled(Event, frozen=True, kw_only=True):
     """Somebody wants it to stop: ``source`` is where that was seen."""
 
     source: str
+
+
+class Commanded(Event, frozen=True, kw_only=True):
+    """Somebody told the campaign what to do: ``who``, as user name and id, and ``why``, in their words.
+
+    ``symbol`` is that of a blacklist. A `SET` names the ``key``, and its value ``before`` (absent: it had none) and
+    ``after``; ``forced``: that loosens a limit.
+    """
+
+    command: Command
+    who: str
+    why: str = ""
+    symbol: str | None = None
+    key: str | None = None
+    before: str | None = None
+    after: str | None = None
+    forced: bool = False
 
 
 class ClockJumped(Event, frozen=True, kw_only=True):

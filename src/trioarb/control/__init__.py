@@ -1,0 +1,1 @@
+"""How somebody on this machine tells a running campaign what to do."""
