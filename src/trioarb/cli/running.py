@@ -84,7 +84,7 @@ class Foreground:
                 extra_seconds=0 if recorder is None else RECORDING_SECONDS,
             )
             with watchdog:
-                reach = None if is_virtual else _reach(journal, loaded.config)
+                reach = None if is_virtual else _reach(journal)
                 campaign, figures = _run_in_trio(
                     loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, reach, live=live
                 )
@@ -119,10 +119,10 @@ class Foreground:
         return campaign.exit_code
 
 
-def _reach(journal: Path, config: Config) -> Reach | None:
+def _reach(journal: Path) -> Reach | None:
     """Return where the campaign of a journal can be told what to do; nowhere, if there is no folder for that."""
     try:
-        return Reach.of(journal, config, runtime_folder())
+        return Reach.of(journal, runtime_folder())
     except ControlError as error:
         log = structlog.get_logger("trioarb.control")
         log.warning("the campaign can't be told anything; signals end it", because=str(error))

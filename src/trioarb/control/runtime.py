@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from pathlib import Path
 
 from trioarb.errors import ControlError
 
 __all__ = ["runtime_folder"]
 
+_NAME = "trioarb"
+_TEMPORARY = Path("/tmp")  # what is made there is seen to be ours alone
+
 
 def runtime_folder(base: Path | None = None) -> Path:
     """Return the folder, which nobody else can look into; make it where it isn't.
 
-    ``base`` stands for where the operating system has such folders.
+    ``base`` stands for where the operating system has such folders: ``XDG_RUNTIME_DIR``, else ``/run/user/UID``, as far
+    as they are the user's alone. Where there is none, it is a folder in ``/tmp``.
 
     Raises:
         ControlError: it can't be made, belongs to somebody else, or is open to others.
     """
-    if base is None:
-        from platformdirs import user_runtime_path
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a variable that isn't set: there is a folder all the same
-            folder = user_runtime_path("trioarb", appauthor=False)
-    else:
-        folder = base / "trioarb"
+    folder = _in_the_system() if base is None else base / _NAME
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
@@ -38,3 +34,15 @@ def runtime_folder(base: Path | None = None) -> Path:
     if found.st_mode & 0o077:
         raise ControlError(f"the folder {folder} is open to others; make it yours alone: chmod 700 {folder}")
     return folder
+
+
+def _in_the_system() -> Path:
+    uid = os.getuid()
+    for base in filter(None, (os.environ.get("XDG_RUNTIME_DIR"), f"/run/user/{uid}")):
+        try:
+            found = os.lstat(base)
+        except OSError:
+            continue
+        if os.path.isabs(base) and stat.S_ISDIR(found.st_mode) and found.st_uid == uid and not found.st_mode & 0o077:
+            return Path(base) / _NAME
+    return _TEMPORARY / f"{_NAME}-{uid}"

@@ -9,7 +9,6 @@ import attrs
 import structlog
 import trio
 
-from trioarb.config.schema import Config
 from trioarb.control.place import Place, Running
 from trioarb.control.server import serve
 from trioarb.engine.campaign import Campaign
@@ -21,16 +20,15 @@ __all__ = ["Reach", "accounts_of", "be_reached"]
 
 @attrs.frozen(kw_only=True)
 class Reach:
-    """At which place, and as what its process is known there."""
+    """At which place it is, by the absolute path of its journal."""
 
     place: Place
-    running: Running
+    journal: str
 
     @classmethod
-    def of(cls, journal: Path, config: Config, folder: Path) -> Reach:
+    def of(cls, journal: Path, folder: Path) -> Reach:
         """Return how the campaign of a journal is reached, in the runtime folder."""
-        running = Running(pid=os.getpid(), journal=os.path.realpath(journal), accounts=accounts_of(config))
-        return cls(place=Place.of(journal, folder), running=running)
+        return cls(place=Place.of(journal, folder), journal=os.path.realpath(journal))
 
 
 async def be_reached(
@@ -41,8 +39,9 @@ async def be_reached(
     Where it can't be had, that is logged, and the campaign goes on: signals end it, too. Any other failure ends it.
     """
     status = _Once(task_status)
+    running = Running(pid=os.getpid(), journal=reach.journal, accounts=accounts_of(campaign))
     try:
-        await serve(reach.place, reach.running, Desk(campaign).obey, task_status=status)
+        await serve(reach.place, running, Desk(campaign).obey, task_status=status)
     except ControlError as error:
         log = structlog.get_logger("trioarb.control")
         log.warning("the campaign can't be told anything; signals end it", because=str(error))
@@ -51,12 +50,13 @@ async def be_reached(
     status.started()
 
 
-def accounts_of(config: Config) -> tuple[str, ...]:
-    """Return by which names a panic finds the campaign: those of its venues, and of the plugins behind them."""
-    tables = [(name, venue.exchange) for name, venue in config.exchanges.items()]
+def accounts_of(campaign: Campaign) -> tuple[str, ...]:
+    """Return by which names a panic finds the campaign: its venues, the plugins behind them, and their accounts."""
+    tables = [(name, venue.exchange) for name, venue in campaign.config.exchanges.items()]
     wrapped = [table.wraps for _, table in tables if table.wraps is not None]
     names = [*(name for name, _ in tables), *(table.plugin for _, table in tables), *(one.plugin for one in wrapped)]
-    return tuple(dict.fromkeys(names))
+    accounts = (exchange.account_id for exchange in campaign.world.exchanges.values())
+    return tuple(dict.fromkeys(filter(None, (*names, *accounts))))
 
 
 class _Once(trio.TaskStatus[None]):
