@@ -70,6 +70,7 @@ def bench(session: nox.Session) -> None:
         "orders",
         "rest",
         "stream",
+        "venues",
         "every_step",
         "kill_rounds",
         "quotes",
