@@ -542,3 +542,29 @@ async def test_an_order_is_not_sent_beyond_the_limits() -> None:
         with pytest.raises(OrderRejected, match="not sent"):
             await session.ask(lambda number, stamp: frames.ping(number), {"orders": 1}, Priority.HEDGE)
         assert sum("ping" in str(message) for message in server.messages()) == 50
+
+
+async def test_orders_that_fill_count_no_more_and_others_that_end_do() -> None:
+    """Binance's limit of orders is one of those that don't fill."""
+    async with trading() as account:
+
+        def counted() -> int:
+            return next(
+                one.used for one in account.session._limits.usage() if (one.bucket, one.seconds) == ("orders", 10)
+            )
+
+        await account.exchange.place(order())  # fills at once
+        assert counted() == 0
+        resting = order(limit_price=D(59_000), time_in_force=TimeInForce.GTC)
+        await account.exchange.place(resting)
+        short = order(limit_price=D(58_000))  # IOC, and nothing is there
+        await account.exchange.place(short)
+        assert counted() == 2
+        account.venue.venue.show("BTCUSDT", [(D(58_000), D(1))], [(D(58_900), D(1))])
+        await until(lambda: any(update.fills for update in account.of(resting)))
+        assert counted() == 1
+        cancelled = order(limit_price=D(50_000), time_in_force=TimeInForce.GTC)
+        await account.exchange.place(cancelled)
+        await account.exchange.cancel(cancelled.client_order_id)
+        await until(lambda: any(update.status.is_final for update in account.of(cancelled)))
+        assert counted() == 2

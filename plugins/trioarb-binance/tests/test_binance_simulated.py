@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from trioarb.api import LevelsLater, MarketContext
+from trioarb.api import LevelsLater, MarketContext, MarketDataError
 from trioarb.venue import Backoff
 from trioarb_binance.asking import open_asking
 from trioarb_binance.dialect import SPOT
@@ -172,6 +172,20 @@ async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
         assert board.received_ns == {77}
         assert venue.faults.happened == {"server_error": 3, "malformed": 3}
         assert venue.violations == {}
+
+
+async def test_a_listing_that_is_cut_off_is_asked_for_again() -> None:
+    async with simulated.open_simulator("binance", every_seconds=0) as venue:
+        settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url)
+        context = MarketContext(venue="a", seed=1)
+        venue.faults.switch_on(faults.Fault.MALFORMED, times=2)
+        async with open_market(SPOT, settings, context) as market:
+            assert isinstance(market, BinanceFeed)
+            assert len(market.listings()) == len(venue.venue.markets)
+        venue.faults.switch_on(faults.Fault.MALFORMED, times=3)
+        with pytest.raises(MarketDataError, match="its symbols aren't known"):
+            async with open_market(SPOT, settings, context):
+                pass
 
 
 async def test_over_tls_with_an_authority_of_its_own(tmp_path: Any) -> None:

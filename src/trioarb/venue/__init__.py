@@ -20,7 +20,7 @@ from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, P
 from trioarb.venue.limits import Limits, Permit
 from trioarb.venue.number import finite, finite_float
 from trioarb.venue.pace import Pace
-from trioarb.venue.refusal import retry_after, seconds_to_reset
+from trioarb.venue.refusal import date_ms, retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
 from trioarb.venue.rest import RestClient, open_rest
 from trioarb.venue.resync import Resync
@@ -68,6 +68,7 @@ __all__ = [
     "WireError",
     "account_id",
     "base64_of",
+    "date_ms",
     "finite",
     "finite_float",
     "hmac_digest",

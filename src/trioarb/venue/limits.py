@@ -41,6 +41,11 @@ class Permit:
     _number: int = 0
     _is_over: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer has come, or none will."""
+        return self._is_over
+
     def __enter__(self) -> Permit:
         return self
 

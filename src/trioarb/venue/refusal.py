@@ -9,7 +9,7 @@ from math import isfinite
 
 from trioarb.venue.request import Response
 
-__all__ = ["is_refusal", "retry_after", "seconds_to_reset"]
+__all__ = ["date_ms", "is_refusal", "retry_after", "seconds_to_reset"]
 
 _REFUSALS = (429, 418)
 #: ``Date`` has whole seconds, and the answer took its time.
@@ -32,6 +32,12 @@ def retry_after(response: Response) -> float | None:
         return max(0.0, seconds) if isfinite(seconds) else None
     at, date = _time(text), _time(response.headers.get("date", ""))
     return max(0.0, (at - date).total_seconds()) if at is not None and date is not None else None
+
+
+def date_ms(response: Response) -> float | None:
+    """Return the time in ``Date``, in milliseconds since the Unix epoch: the middle of the second that it names."""
+    date = _time(response.headers.get("date", ""))
+    return None if date is None else (date.timestamp() + 0.5) * 1_000.0
 
 
 def seconds_to_reset(response: Response, seconds: float) -> float | None:

@@ -136,10 +136,12 @@ class ApiSession:
         priority: Priority,
         *,
         patience: float = 0.0,
+        on_permit: Callable[[Permit], None] = lambda permit: None,
     ) -> Answer:
         """Send a frame within the limits, and return the answer to it, an error perhaps.
 
-        It is made, and signed, when it is sent. Cancelled: it may have been sent.
+        It is made, and signed, when it is sent. ``on_permit`` is called with what it takes of the limits, before it is
+        sent, for `give_back`. Cancelled: it may have been sent.
 
         Raises:
             OrderRejected: it was not sent.
@@ -153,6 +155,7 @@ class ApiSession:
             frame = make(number, self._stamp())
         except VenueError as error:
             raise OrderRejected(str(error)) from error
+        on_permit(permit)
         with permit:
             try:
                 answer = await self._calls.call(number, frame.text, patience=_SEND_SECONDS)
@@ -162,6 +165,10 @@ class ApiSession:
                 raise VenueError(f"Binance: {frame.method}: {error}") from error
             self._hear(permit, answer)
         return answer
+
+    def give_back(self, permit: Permit, bucket: str) -> None:
+        """Take note that Binance counts a request in a bucket no more."""
+        self._limits.give_back(permit, bucket)
 
     def _hear(self, permit: Permit, answer: Answer) -> None:
         self._limits.note(permit, *told_of(used_in_answer(answer.rate_limits)))

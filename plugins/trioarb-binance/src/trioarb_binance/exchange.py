@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from trioarb.api import (
     AccountStanding,
     Exchange,
+    Fill,
     Instrument,
     LimitUsed,
     Listing,
@@ -21,11 +22,12 @@ from trioarb.api import (
     Order,
     OrderReport,
     OrderSink,
+    OrderStatus,
     OrderUpdate,
     VenueError,
     VenueOrder,
 )
-from trioarb.venue import NotSent, Priority, Request, Response, Usage, VenueClock, WireError, account_id
+from trioarb.venue import NotSent, Permit, Priority, Request, Response, Usage, VenueClock, WireError, account_id
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.account_body import Account, KeyPermissions
@@ -99,6 +101,8 @@ class BinanceExchange(Exchange):
         self._by_native: dict[str, Instrument] = {}
         #: Of orders of this run: which symbol, and when they were sent.
         self._sent: dict[str, tuple[str, float]] = {}
+        #: What orders that have neither filled nor ended take of the limits.
+        self._counted: dict[str, Permit] = {}
         self._opened_at = trio.current_time()
         self._sinks: list[OrderSink] = []
         self._cut: trio.Event = trio.Event()
@@ -120,6 +124,7 @@ class BinanceExchange(Exchange):
             self.refused += 1
             self.down(str(error))
             return
+        self._give_back(update.client_order_id, update.fills, update.status)
         for sink in tuple(self._sinks):
             sink(update)
 
@@ -174,12 +179,16 @@ class BinanceExchange(Exchange):
             ),
             {ORDERS: 1, WEIGHT: 1},
             Priority.HEDGE if order.urgent else Priority.ENTRY,
+            on_permit=lambda permit: self._counted.update({order.client_order_id: permit}),
         )
         if answer.status != 200:
             failure = failure_of_answer(answer)
             self._doubt(failure)
+            self._counted.pop(order.client_order_id, None)
             raise failure.of_order()
-        return report_of(self._result(answer.result), quote=instrument.quote)
+        report = report_of(self._result(answer.result), quote=instrument.quote)
+        self._give_back(order.client_order_id, report.fills, report.status)
+        return report
 
     async def cancel(self, client_order_id: str) -> None:
         session = self._trading()
@@ -264,6 +273,19 @@ class BinanceExchange(Exchange):
             raise NotSent("Binance: this campaign may only read here, as on paper and in shadow mode; nothing was sent")
         return self.session
 
+    def _give_back(self, client_order_id: str, fills: Sequence[Fill], status: OrderStatus) -> None:
+        """Take an order out of the count of those that didn't fill, once it did; one that ended otherwise stays in it.
+
+        Binance counts an order no more from its first fill on [docs].
+        """
+        permit = self._counted.get(client_order_id)
+        if permit is None or not permit.is_over:  # else its answer, which is on its way, says as much
+            return
+        if fills or status.is_final:
+            del self._counted[client_order_id]
+        if fills and self.session is not None:
+            self.session.give_back(permit, ORDERS)
+
     def _ours(self, asset: str) -> str:
         return self._aliases.get(asset, asset)
 
@@ -285,7 +307,9 @@ class BinanceExchange(Exchange):
 
     def _remember(self, client_order_id: str, symbol: str) -> None:
         if len(self._sent) >= _MOST_REMEMBERED:
-            del self._sent[next(iter(self._sent))]
+            oldest = next(iter(self._sent))
+            del self._sent[oldest]
+            self._counted.pop(oldest, None)
         self._sent[client_order_id] = (symbol, trio.current_time())
 
     def _candidates(self, client_order_id: str) -> Sequence[str]:

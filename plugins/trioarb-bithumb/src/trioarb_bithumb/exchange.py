@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from trioarb.api import ZERO, Instrument, Listing, Order, OrderReport, OrderUpdate
-from trioarb.venue import Credentials, Endpoint, Request, Response, RestClient
+from trioarb.venue import Credentials, Endpoint, Request, Response, RestClient, VenueClock
 from trioarb_bithumb import wire
 from trioarb_upbit.account_exchange import AccountExchange
 from trioarb_upbit.dialect.chance import Chance
@@ -43,8 +43,9 @@ class BithumbExchange(AccountExchange):
         venue: str,
         new_nonce: Callable[[], str],
         now_ns: Callable[[], int],
+        clock: VenueClock | None = None,
     ) -> None:
-        super().__init__(client, credentials, stream, venue=venue, new_nonce=new_nonce, now_ns=now_ns)
+        super().__init__(client, credentials, stream, venue=venue, new_nonce=new_nonce, now_ns=now_ns, clock=clock)
         self._paid: dict[str, Decimal] = {}
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
@@ -61,11 +62,23 @@ class BithumbExchange(AccountExchange):
         self.markets |= {symbol: one.native_id for symbol, one in found.items()}
         return found
 
+    @staticmethod
+    def time_request() -> Request:
+        return wire.get_prices(["KRW-BTC"])
+
+    def _now_ms(self) -> int:
+        """Return the time of a token: Bithumb's own, where it is measured.
+
+        Raises:
+            VenueError: it isn't known.
+        """
+        return self.clock.now_ms() if self.clock is not None else self.now_ns() // _MS
+
     def sign(self, request: Request) -> Request:
-        return wire.signed(request, self.credentials, nonce=self.new_nonce(), now_ms=self.now_ns() // _MS)
+        return wire.signed(request, self.credentials, nonce=self.new_nonce(), now_ms=self._now_ms())
 
     def stream_headers(self) -> Mapping[str, str]:
-        return wire.private_headers(self.credentials, nonce=self.new_nonce(), now_ms=self.now_ns() // _MS)
+        return wire.private_headers(self.credentials, nonce=self.new_nonce(), now_ms=self._now_ms())
 
     def accounts_request(self) -> Request:
         return wire.get_accounts()

@@ -41,6 +41,17 @@ class Window:
         self._counts[key] = self._counts.get(key, 0) + weight
         return self._counts[key]
 
+    @property
+    def stretch(self) -> int:
+        """The number of the present stretch of time."""
+        self._turn()
+        return self._number
+
+    def take_back(self, key: str, stretch: int) -> None:
+        """Count one less of what was counted in a stretch, if that is the present one."""
+        if stretch == self.stretch and self._counts.get(key, 0):
+            self._counts[key] -= 1
+
     def used(self, key: str) -> int:
         self._turn()
         return self._counts.get(key, 0)

@@ -31,6 +31,7 @@ from trioarb.venue import (
     Request,
     Response,
     RestClient,
+    VenueClock,
     WebSocketSession,
     account_id,
 )
@@ -57,7 +58,7 @@ class AccountExchange(Exchange):
     """Orders, fills and balances of one account. A venue's class says how each is asked for.
 
     ``stream`` is the private one, its headers are put in here. ``new_nonce``: makes a UUID that was never used, one a
-    request. ``now_ns``: Unix nanoseconds, campaign time.
+    request. ``now_ns``: Unix nanoseconds, campaign time. ``clock`` is the venue's, where its tokens have a time.
     """
 
     grants_inventory = False
@@ -78,6 +79,7 @@ class AccountExchange(Exchange):
         venue: str,
         new_nonce: Callable[[], str],
         now_ns: Callable[[], int],
+        clock: VenueClock | None = None,
     ) -> None:
         self.account_id = account_id(self.name.lower(), credentials.api_key)
         self.client = client
@@ -85,6 +87,7 @@ class AccountExchange(Exchange):
         self.venue = venue
         self.new_nonce = new_nonce
         self.now_ns = now_ns
+        self.clock = clock
         self.markets: dict[str, str] = {}
         self._stream = attrs.evolve(stream, headers=self.stream_headers)
         #: Orders without an answer, and when (Trio's time) each can't arrive any more.
@@ -94,7 +97,7 @@ class AccountExchange(Exchange):
     async def standing(self) -> AccountStanding:
         """As in the contract. These venues don't say what a key may do; that it may read is tried."""
         await self.balances()
-        return AccountStanding()
+        return AccountStanding(clock_offset_ms=None if self.clock is None else self.clock.offset_ms)
 
     async def balances(self) -> Mapping[str, Decimal]:
         return balances(await self.signed(self.accounts_request()))
@@ -196,6 +199,11 @@ class AccountExchange(Exchange):
     async def _open(self, symbols: Sequence[str]) -> list[RestOrder]:
         wanted = set(symbols)
         return [one for one in await self.all_open() if symbol_of(one.market) in wanted]
+
+    @staticmethod
+    def time_request() -> Request | None:
+        """Return what the venue is asked for its time by, which is in the head of any answer; ``None``: it isn't."""
+        return None
 
     @abstractmethod
     def sign(self, request: Request) -> Request: ...

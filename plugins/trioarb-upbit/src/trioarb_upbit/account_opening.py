@@ -8,12 +8,27 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, VenueError
-from trioarb.venue import Credentials, Endpoint, LimitRules, tls_context
+from trioarb.venue import (
+    ClockRules,
+    Credentials,
+    Endpoint,
+    LimitRules,
+    Priority,
+    RestClient,
+    VenueClock,
+    date_ms,
+    run_beside,
+    tls_context,
+)
 from trioarb_upbit.account_exchange import AccountExchange
 from trioarb_upbit.client import open_client
 from trioarb_upbit.settings import AccountSettings, account_warnings
 
 __all__ = ["account_spec"]
+
+_PATIENCE_SECONDS = 5.0
+#: A time that is told in whole seconds jumps by one.
+_WHOLE_SECONDS = ClockRules(tolerance_ms=2_000, jump_ms=1_500)
 
 
 class Wire(Protocol):
@@ -44,14 +59,17 @@ def account_spec(name: str, kind: type[AccountExchange], wire: Wire) -> Exchange
             can_trade=context.can_trade,
             api_key=settings.api_key,
         ) as client:
-            yield kind(
-                client,
-                credentials,
-                stream,
-                venue=context.venue,
-                new_nonce=lambda: str(uuid.uuid4()),
-                now_ns=context.time.now_ns,
-            )
+            clock = _clock(kind, client)
+            async with run_beside(*([clock.run] if clock is not None else [])):
+                yield kind(
+                    client,
+                    credentials,
+                    stream,
+                    venue=context.venue,
+                    new_nonce=lambda: str(uuid.uuid4()),
+                    now_ns=context.time.now_ns,
+                    clock=clock,
+                )
 
     return ExchangeSpec(
         name=name,
@@ -62,6 +80,22 @@ def account_spec(name: str, kind: type[AccountExchange], wire: Wire) -> Exchange
         live=True,
         real=True,
     )
+
+
+def _clock(kind: type[AccountExchange], client: RestClient) -> VenueClock | None:
+    """Return the venue's clock, to be run, if its tokens need one."""
+    request = kind.time_request()
+    if request is None:
+        return None
+
+    async def server_time_ms() -> float:
+        response = await client.send(request, Priority.HEDGE, patience=_PATIENCE_SECONDS)
+        found = date_ms(response)
+        if found is None:
+            raise VenueError(f"{kind.name}: its answer has no Date, from which its time would be known")
+        return found
+
+    return VenueClock(kind.name, server_time_ms, _WHOLE_SECONDS)
 
 
 def _stream(venue: str, settings: AccountSettings, usual_url: str) -> Endpoint:

@@ -86,6 +86,8 @@ class Api:
         self.raw = window(300_000, 300)
         self._banned_until_ms: dict[str, int] = {}
         self._warned: dict[str, int] = {}
+        #: Orders that are counted as they didn't fill, and in which stretches of the limits.
+        self._unfilled: dict[VenueOrder, tuple[int, int]] = {}
         self.violations: dict[str, int] = {}
         endpoints = self._endpoints()
         self._by_path = {(one.method, one.path): one for one in endpoints}
@@ -116,6 +118,7 @@ class Api:
 
     def rate_limits(self, caller: Caller, *, with_counts: bool = True) -> list[dict[str, object]]:
         """Return the limits, and what of them the caller has used."""
+        self._take_back_what_filled()
         account = self._account_name(caller)
         kinds = (
             ("REQUEST_WEIGHT", *_interval(self._weight_seconds), self.weight, caller.address),
@@ -131,6 +134,7 @@ class Api:
 
     def headers(self, caller: Caller) -> dict[str, str]:
         """Return what answers say of the limits."""
+        self._take_back_what_filled()
         found = {"x-mbx-used-weight": str(self.weight.used(caller.address))}
         name, number = _interval(self._weight_seconds)
         found[f"x-mbx-used-weight-{number}{name[0].lower()}"] = found["x-mbx-used-weight"]
@@ -380,6 +384,7 @@ class Api:
 
     def _place(self, params: Params, who: _Who) -> Any:
         terms = order_terms(params, f"sim{next(self._generated):019d}")
+        self._take_back_what_filled()
         for window, name in ((self.orders_10s, "10 SECOND"), (self.orders_1d, "1 DAY")):
             if window.used(who.account) >= window.most:
                 self._violate("orders")
@@ -394,10 +399,19 @@ class Api:
         if not order.filled:
             self.orders_10s.count(who.account)
             self.orders_1d.count(who.account)
+            self._unfilled[order] = (self.orders_10s.stretch, self.orders_1d.stretch)
         if self._faults.happens(Fault.LOST_ACKNOWLEDGEMENT, terms.market):
             raise LostAnswer
         default = "FULL" if params["type"] in ("LIMIT", "MARKET") else "ACK"
         return bodies.new_order(order, params.get("newOrderRespType", default))
+
+    def _take_back_what_filled(self) -> None:
+        """Count orders no more that have begun to fill."""
+        for order in [one for one in self._unfilled if one.filled or not one.is_open]:
+            stretches = self._unfilled.pop(order)
+            if order.filled:
+                for window, stretch in zip((self.orders_10s, self.orders_1d), stretches, strict=True):
+                    window.take_back(order.account, stretch)
 
     def _cancel(self, params: Params, who: _Who) -> Any:
         client_id = params.get("newClientOrderId", f"sim{next(self._generated):019d}")

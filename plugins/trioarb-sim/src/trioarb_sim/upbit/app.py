@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 
+import attrs
 import trio
 
 from trioarb_sim.connects import Connects, cut
@@ -40,7 +42,11 @@ class UpbitApp:
         """Answer a REST request."""
         if self._faults.happens(Fault.SLOW):
             await trio.sleep(1)
-        return self.api.answer(request)
+        found = self.api.answer(request)
+        if found is None:
+            return None
+        date = formatdate(self._now_ms() / 1000, usegmt=True)
+        return attrs.evolve(found, headers={"date": date, **found.headers})
 
     def accept(self, request: HttpRequest) -> Callable[[Socket], Awaitable[None]] | HttpResponse:
         """Say who talks to a WebSocket."""
