@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import pytest
 import wired_plugins
 from command import CommandLine
@@ -15,6 +15,15 @@ from command import CommandLine
 from trioarb.api import ExchangeSpec, Offer, Order, OrderRejected, Side
 from trioarb.cli.opened import without_orders
 from trioarb.plugin.registry import load_plugins
+
+
+@attrs.frozen(kw_only=True)
+class OfVenue:
+    """What of a context is looked at here."""
+
+    venue: str
+    can_trade: bool = True
+
 
 CONFIG = """
 [session]
@@ -171,7 +180,7 @@ async def test_an_exchange_that_is_looked_at_refuses_orders(tmp_path: Path, monk
     )
     for found in (plugins, without_orders(plugins)):
         spec = found.get(ExchangeSpec, "wire")
-        context: Any = SimpleNamespace(venue="a")
+        context: Any = OfVenue(venue="a")
         async with spec.open(spec.settings(), context) as exchange:
             with pytest.raises(OrderRejected):
                 await exchange.place(order)

@@ -97,6 +97,9 @@ class Where:
         said = said_by(error)
         if isinstance(error, MarketDataError) and not said.startswith("["):
             return MarketDataError(f"[{self.key}]: {said}")
+        if type(error) is VenueError and self.names == (TrioarbError,) and not said.startswith("["):
+            # Nothing is traded yet: who reads it has to know in which table to look.
+            return VenueError(f"[{self.key}]: {said}")
         if isinstance(error, PluginError):
             return PluginError(f"{self}: {said}")
         kind = next((kind for kind in _NAMED if isinstance(error, kind)), None)

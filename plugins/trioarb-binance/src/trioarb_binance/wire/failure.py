@@ -84,7 +84,8 @@ class Failure:
 
     def __str__(self) -> str:
         code = f" ({self.code})" if self.code else ""
-        return f"Binance: {self.message or 'no reason given'}{code}, HTTP status {self.status}"
+        remedy = "; see api_key and api_secret, and what the key may do" if self.meaning is Meaning.KEY else ""
+        return f"Binance: {self.message or 'no reason given'}{code}, HTTP status {self.status}{remedy}"
 
     def of_order(self) -> VenueError:
         """Return what to raise where an order was sent: `OrderRejected` only if it is certain that it won't fill."""

@@ -42,7 +42,8 @@ class Failure:
     def error(self, what: str) -> VenueError:
         """Return the error to raise; ``what`` was asked for."""
         text = f"{what}: {self.name or f'HTTP {self.status}'}"
-        return VenueError(f"{text} ({self.message})" if self.message else text)
+        remedy = _REMEDIES.get(self.name, "")
+        return VenueError((f"{text} ({self.message})" if self.message else text) + remedy)
 
     def rejection(self, what: str) -> VenueError:
         """Return the error to raise of an order that was sent: rejected where it is certain, and only there."""
@@ -88,6 +89,16 @@ _REFUSED_REQUESTS = (
     "two_factor_auth_required",
     "validation_error",
 )
+_SEE_KEY = "; see api_key and api_secret"
+_SEE_ADDRESS = (
+    "; the key works from other addresses than this machine's: add its address where the venue lists its keys"
+)
+#: What a user can do about it.
+_REMEDIES = {
+    **dict.fromkeys(("expired_access_key", "invalid_access_key", "jwt_verification"), _SEE_KEY),
+    **dict.fromkeys(("NotAllowIP", "no_authorization_i_p", "no_authorization_ip"), _SEE_ADDRESS),
+    "out_of_scope": "; the key may not do that: allow it where the venue lists its keys",
+}
 #: ``under_min_total_bid``, ``create_ask_error``.
 _SIDE = re.compile("_(bid|ask)(?=$|_error$)")
 _NO_SUCH_ORDER = "order_not_found"
