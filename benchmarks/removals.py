@@ -174,7 +174,7 @@ _SCOPE = (
         name="second signal",
         promise="A second Ctrl-C shortens every deadline to `execution.hurry_seconds`.",
         file="src/trioarb/engine/signals.py",
-        text="        campaign.parts.executor.hurry()",
+        text="        campaign.hurry()",
         instead="        pass",
         tests=("tests/cli/test_signals.py::test_a_second_signal_hurries[order submitted]",),
     ),
@@ -817,7 +817,7 @@ _TRADE = (
         name="clock jump",
         promise="**A process that stood still acts upon nothing it knew before**",
         file="src/trioarb/engine/clocks.py",
-        text='    guards.hold("clock_jump", apart)\n',
+        text='    holds.hold("clock_jump", apart)\n',
         instead="",
         tests=("tests/engine/test_clocks.py::test_a_process_that_was_stopped_takes_no_entry_on_what_it_knew",),
     ),
@@ -1337,8 +1337,8 @@ _SECRET = (
         name="replays are simulated",
         promise="a replay puts simulated venues in its place",
         file="src/trioarb/config/quotes.py",
-        text="    if not _live(assembly, ExchangeSpec, table):",
-        instead="    if table:",
+        text="    if not _live(assembly, ExchangeSpec, table) or",
+        instead="    if table or",
         tests=(f"{_LIVE}test_a_replay_puts_simulated_venues_in_their_place",),
     ),
     Removal(
@@ -1453,8 +1453,8 @@ _PLUGIN = (
     Removal(
         name="signals while closing",
         promise="to the last one's closing",
-        file="src/trioarb/engine/signals.py",
-        text="        campaign.world.opener.hurry(until)\n",
+        file="src/trioarb/engine/campaign.py",
+        text="        self.world.opener.hurry(until)\n",
         instead="",
         tests=(f"{_WATCHDOG}test_signals_are_heard_while_plugins_close",),
     ),
@@ -1647,4 +1647,70 @@ _ASKING = (
     ),
 )
 
-REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING)
+_REAL = "plugins/trioarb-sim/tests/test_live.py::"
+_CAPITAL = "tests/risk/test_capital.py::"
+_BEGINS = f"{_REAL}test_it_begins_with_the_flag_and_armed_and_then_trades"
+_WARM = f"{_REAL}test_what_other_campaigns_of_the_key_have_at_risk_leaves_the_rest_and_books_have_to_be_warm"
+_MONEY = (
+    Removal(
+        name="the flag",
+        promise="**Live mode takes the file, the flag and a pre-flight**",
+        file="src/trioarb/cli/live.py",
+        text="    if mode is Mode.LIVE and not flag:\n",
+        instead="    if False:\n",
+        tests=(_BEGINS,),
+    ),
+    Removal(
+        name="armed",
+        promise="**Live mode takes the file, the flag and a pre-flight**",
+        file="src/trioarb/cli/run.py",
+        text="    require_armed(loaded.config, config)\n",
+        instead="",
+        tests=(_BEGINS,),
+    ),
+    Removal(
+        name="withdrawing keys",
+        promise="**A key that may withdraw is not traded with**",
+        file="src/trioarb/engine/preflight.py",
+        text="    if standing.can_withdraw:\n",
+        instead="    if False:\n",
+        tests=(f"{_REAL}test_a_key_that_may_withdraw_is_refused",),
+    ),
+    Removal(
+        name="the cap",
+        promise="stays below the cap**, however many claim at once",
+        file="src/trioarb/risk/capital.py",
+        text="                if EXACT.add(most, wanted) > self.cap_usd:\n",
+        instead="                if False:\n",
+        tests=(f"{_CAPITAL}test_what_others_hold_leaves_the_rest", _WARM),
+    ),
+    Removal(
+        name="the lock of the cap",
+        promise="stays below the cap**, however many claim at once",
+        file="src/trioarb/risk/capital.py",
+        text="                stack.enter_context(_lock_of(path))\n",
+        instead="                pass\n",
+        tests=(
+            f"{_CAPITAL}test_processes_that_claim_at_once_stay_below_the_cap_and_one_that_is_killed_still_holds_its_share",
+        ),
+    ),
+    Removal(
+        name="what can't be known",
+        promise="can't be known is denied",
+        file="src/trioarb/risk/capital.py",
+        text='            return Refusal(answer=Answer.DENY, rule="capital_cap", value=str(error), '
+        "limit=text(self.cap_usd))\n",
+        instead="            return None\n",
+        tests=(f"{_CAPITAL}test_a_file_that_can_not_be_read_denies_and_says_which",),
+    ),
+    Removal(
+        name="warm books",
+        promise="**Nothing is entered before every venue has quoted for a while**",
+        file="src/trioarb/engine/live.py",
+        text='    holds.hold(_WARMING, f"until every venue has quoted for {campaign.config.live.warm_seconds} s")\n',
+        instead="",
+        tests=(_WARM,),
+    ),
+)
+
+REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING, *_MONEY)

@@ -16,6 +16,7 @@ import attrs
 import pytest
 import trio
 
+from trioarb.api import SECOND_NS
 from trioarb.venue import account_id
 from trioarb_sim.account import Key
 from trioarb_sim.simulator import Simulator, open_simulator
@@ -25,6 +26,7 @@ pytest.importorskip("trioarb_upbit")
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "configs" / "binance_upbit_paper.toml"
+WARM_SECONDS = 6
 KEYS = {
     "BINANCE_API_KEY": "binance-key",
     "BINANCE_API_SECRET": "binance-secret",
@@ -63,8 +65,8 @@ class Place:
                 command, cwd=self.folder, env=around, capture_stdout=True, capture_stderr=True, check=False
             )
 
-    async def check(self) -> dict[str, Any]:
-        done = await self.trioarb("check", str(CONFIG), "--online", "--json", *self.settings)
+    async def check(self, *more: str) -> dict[str, Any]:
+        done = await self.trioarb("check", str(CONFIG), "--online", "--json", *self.settings, *more)
         told: dict[str, Any] = json.loads(done.stdout)
         assert done.returncode == (0 if told["ok"] else 2), done.stderr
         return told
@@ -122,18 +124,20 @@ async def test_a_key_that_may_withdraw_is_refused(tmp_path: Path) -> None:
         assert (await there.run(5, "--live")).returncode == 2
 
 
-async def test_what_other_campaigns_of_the_key_have_at_risk_leaves_the_rest(tmp_path: Path) -> None:
+async def test_what_other_campaigns_of_the_key_have_at_risk_leaves_the_rest_and_books_have_to_be_warm(
+    tmp_path: Path,
+) -> None:
     state = tmp_path / "state" / "trioarb"
     state.mkdir(parents=True, mode=0o700)
     file = state / f"at-risk-{account_id('binance', 'binance-key')}.json"
     other = {"other": {"usd": "3940", "journal": "/somewhere/else.journal"}}
     file.write_text(json.dumps(other))
     async with place(tmp_path) as there:
-        told = await there.check()
+        told = await there.check("--set", f"live.warm_seconds={WARM_SECONDS}")
         (capital,) = (one for one in told["preflight"] if (one["venue"], one["about"]) == ("binance", "capital"))
         assert "3940 of 4000 USD" in capital["said"]
         assert "/somewhere/else.journal" in capital["said"]
-        done = await there.run(12, "--live")
+        done = await there.run(16, "--live", "--set", f"live.warm_seconds={WARM_SECONDS}")
         assert done.returncode == 0, done.stderr.decode()
     events = there.events()
     decided = [one for one in events if one["type"] == "decided" and one.get("rule") == "capital_cap"]
@@ -141,4 +145,5 @@ async def test_what_other_campaigns_of_the_key_have_at_risk_leaves_the_rest(tmp_
     opened = [one for one in events if one["type"] == "pair_opened"]
     assert opened
     assert all(Decimal(one["reserved_usd"]) <= 60 for one in opened)
+    assert opened[0]["ts_ns"] - events[0]["ts_ns"] >= WARM_SECONDS * SECOND_NS
     assert json.loads(file.read_text()) == other
