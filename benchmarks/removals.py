@@ -1538,6 +1538,16 @@ _FILLS = (
             "test_a_book_that_can_not_be_is_refused_and_takes_the_venue_off_the_board[levels0-unsorted bids]",
         ),
     ),
+    Removal(
+        name="gap",
+        promise="**Nothing is entered on a book that lacks something**",
+        file="src/trioarb/venue/book_rule.py",
+        text="    return Place.NEXT if first <= book + 1 else Place.GAP\n",
+        instead="    return Place.NEXT\n",
+        tests=(
+            "plugins/trioarb-sim/tests/test_true_books.py::test_no_entry_is_on_a_book_that_the_venue_did_not_have",
+        ),
+    ),
 )
 
 _ASKING = (
