@@ -1544,9 +1544,7 @@ _FILLS = (
         file="src/trioarb/venue/book_rule.py",
         text="    return Place.NEXT if first <= book + 1 else Place.GAP\n",
         instead="    return Place.NEXT\n",
-        tests=(
-            "plugins/trioarb-sim/tests/test_true_books.py::test_no_entry_is_on_a_book_that_the_venue_did_not_have",
-        ),
+        tests=("plugins/trioarb-sim/tests/test_true_books.py::test_no_entry_is_on_a_book_that_the_venue_did_not_have",),
     ),
 )
 
