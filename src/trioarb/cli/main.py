@@ -81,6 +81,14 @@ are checked, unless `--online` is given.
 
 It is recorded who did it and why, and holds after a crash, too. docs/control.md says more.
 """,
+    "panic": """Close everything and end all campaigns of this user on this machine, within 5 seconds.
+
+Entries are fenced at once, what rests is withdrawn, positions are closed as far as three seconds allow, whatever the
+configurations say, and the campaigns end. One that doesn't answer gets signals. What is left open is named.
+
+    trioarb panic --why "exchange hacked"
+    trioarb panic --account binance       # only those that trade at this venue, by this plugin, or with this account
+""",
     "verify": """Verify a journal: fold it once, and hold every event against the rules that all of them keep.
 
 Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journal.

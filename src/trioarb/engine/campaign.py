@@ -32,6 +32,7 @@ class Campaign:
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
     given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
     ``has_begun``: its first events are recorded.
+    ``panics``: somebody wants it to end at once.
     ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
     rounds; ``data_is_over`` once recorded data has shown its last row. ``head`` is ``SEQ:HASH`` of the journal's last
     event, once it is closed.
@@ -51,6 +52,7 @@ class Campaign:
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     has_begun: bool = False
+    panics: bool = False
     ended_by: EndedBy | None = None
     error: str = ""
     head: str = ""

@@ -17,7 +17,7 @@ from trioarb.settings.problem import did_you_mean
 
 __all__ = ["PANIC_SECONDS", "Desk", "take_up_commands"]
 
-#: Within so many seconds a panic has closed what it can; plugins and the journal are closed after that.
+#: Within so many seconds a panic has closed what it can; balances are compared and the journal is closed after that.
 PANIC_SECONDS = 3.0
 _PAUSED, _BLACKLISTED = "paused", "blacklisted"
 
@@ -111,6 +111,7 @@ class Desk:
         campaign = self.campaign
         if campaign.has_begun and campaign.phase is not Phase.CLOSED:
             self._record(request, who)
+        campaign.panics = True
         campaign.end(EndedBy.PANIC)
         campaign.hurry(PANIC_SECONDS)
         return "everything is being closed, and the campaign ends"

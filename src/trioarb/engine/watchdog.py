@@ -24,6 +24,10 @@ _SAY_AGAIN_SECONDS = 10
 _MARGIN_SECONDS = 5
 #: How long the journal's end and the summary may take to be written before the process leaves without.
 _LAST_SECONDS = 10
+#: Who asks for the end so often, while the thread is held for so long, can't be heard by anybody else.
+_ENOUGH_SIGNALS, _HELD_SECONDS = 3, 1
+#: When somebody panics, the campaign has so long to end itself; after that there is nothing to be waited for.
+_PANIC_SECONDS = 4.0
 #: Where calls of plugins come from; they have their `Where` among their variables.
 _BORDER = ("trioarb.plugin.border", "trioarb.plugin.exchange_border", "trioarb.engine.opener")
 
@@ -93,6 +97,7 @@ class Watchdog(trio.abc.Instrument):
     def _watch(self) -> None:
         held_since, ends_by, said_at, rounds, asked = monotonic(), float("inf"), 0.0, -1, 0
         warned = ended_since = 0.0
+        panics = False
         engine = self._config.engine
         hurry_seconds = float(self._config.execution.hurry_seconds)
         while not self._over.wait(_LOOK_SECONDS):
@@ -107,6 +112,8 @@ class Watchdog(trio.abc.Instrument):
             if not ended_since and (signals or (campaign is not None and campaign.ended_by is not None)):
                 ended_since = said_at = now
                 ends_by = now + self._end_seconds
+            if campaign is not None and campaign.panics and not panics:
+                panics, ends_by = True, min(ends_by, now + _PANIC_SECONDS)
             if signals > max(asked, 1):
                 ends_by = min(ends_by, now + hurry_seconds + _MARGIN_SECONDS)
             asked = signals
@@ -114,6 +121,8 @@ class Watchdog(trio.abc.Instrument):
                 said_at = now + _MARGIN_SECONDS
                 most = round(ends_by - now)
                 self._log.info("ending; this is waited for", what=self._waited_for(), seconds_at_most=most)
+            if signals >= _ENOUGH_SIGNALS and held >= _HELD_SECONDS:
+                self._go(f"{self._culprit()} held the thread for {held:.0f} s, and {signals} signals asked for the end")
             if held >= engine.blocked_seconds:
                 self._go(f"{self._culprit()} held the thread for {held:.0f} s")
             if now >= ends_by:
