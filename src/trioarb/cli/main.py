@@ -83,7 +83,7 @@ It is recorded who did it and why, and holds after a crash, too. docs/control.md
 """,
     "panic": """Close everything and end all campaigns of this user on this machine, within 5 seconds.
 
-Entries are fenced at once, what rests is withdrawn, positions are closed as far as three seconds allow, whatever the
+Entries are fenced at once, what rests is withdrawn, positions are closed as far as 2.5 seconds allow, whatever the
 configurations say, and the campaigns end. One that doesn't answer gets signals. What is left open is named.
 
     trioarb panic --why "exchange hacked"

@@ -18,7 +18,7 @@ from trioarb.settings.problem import did_you_mean
 __all__ = ["PANIC_SECONDS", "Desk", "take_up_commands"]
 
 #: Within so many seconds a panic has closed what it can; balances are compared and the journal is closed after that.
-PANIC_SECONDS = 3.0
+PANIC_SECONDS = 2.5
 _PAUSED, _BLACKLISTED = "paused", "blacklisted"
 
 

@@ -27,7 +27,7 @@ _LAST_SECONDS = 10
 #: Who asks for the end so often, while the thread is held for so long, can't be heard by anybody else.
 _ENOUGH_SIGNALS, _HELD_SECONDS = 3, 1
 #: When somebody panics, the campaign has so long to end itself; after that there is nothing to be waited for.
-_PANIC_SECONDS = 4.0
+_PANIC_SECONDS = 3.5
 #: Where calls of plugins come from; they have their `Where` among their variables.
 _BORDER = ("trioarb.plugin.border", "trioarb.plugin.exchange_border", "trioarb.engine.opener")
 
