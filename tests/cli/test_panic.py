@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -162,11 +163,14 @@ def test_one_whose_plugin_swallows_cancellation_is_left_by_its_watchdog(trioarb:
         ran, seconds = timed(trioarb)
         assert seconds < 5 + _START_SECONDS
         assert ran.code == 3
-        assert "s.journal: ended\n" in ran.out
         assert "orders without a last word" in ran.out
         ended = process.finish()
     assert ended.code == 1
-    assert "could not end in time; it waited for" in ended.err
+    (told,) = [one for one in ended.log if one["event"] == "somebody told the campaign to panic"]
+    (left,) = [one for one in ended.log if one["event"] == "leaving"]
+    assert "could not end in time; it waited for" in left["because"]
+    took = datetime.fromisoformat(left["time"]) - datetime.fromisoformat(told["time"])
+    assert took.total_seconds() < 5
     assert verified(trioarb.folder / "s.journal") == []
 
 
