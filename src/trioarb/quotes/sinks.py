@@ -200,12 +200,16 @@ def sinks_of(
         """Return whether no route exceeds the bar, though the bounds do; they are looked for again."""
         nonlocal highest, lowest
         highest, lowest = max(sold), min(paid)
-        return highest / lowest <= bar or all(sold[sell] / paid[buy] <= bar for sell, buy in routes)
+        if highest / lowest > bar:
+            for sell, buy in routes:  # a loop, since this is asked at many quotes
+                if sold[sell] / paid[buy] > bar:
+                    return False
+        return True
 
     def has_edge(oldest_ns: int) -> bool:
         """Return whether some route between fresh quotes earns anything; if not, look for the bounds again."""
         nonlocal highest, lowest
-        for sell, buy in routes:  # a loop, since this is asked at many quotes
+        for sell, buy in routes:
             if sold[sell] > paid[buy] and times_ns[sell] >= oldest_ns and times_ns[buy] >= oldest_ns:
                 return True
         highest, lowest = max(sold), min(paid)

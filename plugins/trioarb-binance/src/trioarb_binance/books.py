@@ -60,7 +60,8 @@ class Books:
         Raises:
             WireError: it can't be; the book waits for a snapshot then.
         """
-        outcome = self._kept[stream].book.change(
+        kept = self._kept[stream]
+        outcome = kept.book.change(
             told.bids,
             told.asks,
             received_ns=received_ns,
@@ -69,7 +70,10 @@ class Books:
             previous=told.previous_id if isinstance(told.previous_id, int) else None,
             venue_ts_ns=told.event_ms * _MS,
         )
-        self._follow(stream, outcome)
+        if outcome is BookOutcome.APPLIED:
+            kept.book.tell(kept.sink)
+        else:
+            self._follow(stream, outcome)
 
     def withdraw(self, stream: str, why: str, now_ns: int) -> None:
         """Forget a book, and withdraw its quote."""

@@ -9,6 +9,7 @@ from math import nan
 from pathlib import Path
 
 import attrs
+import msgspec
 import structlog
 import trio
 
@@ -28,6 +29,7 @@ from trioarb_binance.books import Books
 from trioarb_binance.dialect import Dialect, Listed
 from trioarb_binance.wire import streams
 from trioarb_binance.wire.market_message import (
+    HEAD,
     BookTicker,
     DepthUpdate,
     MarketDecoder,
@@ -169,26 +171,41 @@ class BinanceFeed(Feed):
 
     def _taker(self, by_stream: Mapping[str, _Stream], renew: Callable[[], None]) -> Callable[[bytes, int], Key | None]:
         """Make what hands messages on, and returns the stream that one is of, if that is ours."""
-        decode = self._decoder.decode
-        takers = {name: stream.take for name, stream in by_stream.items()}
+        name_at = len(HEAD)
+        begins = {HEAD + name.encode(): (name, self._decoder.of(name), one.take) for name, one in by_stream.items()}
 
         def on_message(message: bytes, received_ns: int) -> Key | None:
+            known = begins.get(message[: message.find(b'"', name_at)])
             try:
-                told = decode(message)
-                if type(told) is Streamed:
-                    name = told.stream
-                    if name in takers:
-                        takers[name](told.data, received_ns)
-                        return name
-                    if type(told.data) is ServerShutdown:
-                        renew()
-                elif type(told) is StreamsAnswer and told.is_refusal:
-                    log.warning("Binance refused a subscription", answer=told.msg or told.error or told.code)
+                if known is None:
+                    return self._hand_on(message, received_ns, by_stream, renew)
+                name, decode, take = known
+                take(decode(message).data, received_ns)
+                return name
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return self._hand_on(message, received_ns, by_stream, renew)
             except WireError as error:
                 return self._refuse(message, received_ns, by_stream, error)
-            return None
 
         return on_message
+
+    def _hand_on(
+        self, message: bytes, received_ns: int, by_stream: Mapping[str, _Stream], renew: Callable[[], None]
+    ) -> Key | None:
+        """Hand on what isn't known by how it begins, or can't be read, which is said here."""
+        try:
+            told = self._decoder.decode(message)
+            if type(told) is Streamed:
+                if told.stream in by_stream:
+                    by_stream[told.stream].take(told.data, received_ns)
+                    return told.stream
+                if type(told.data) is ServerShutdown:
+                    renew()
+            elif type(told) is StreamsAnswer and told.is_refusal:
+                log.warning("Binance refused a subscription", answer=told.msg or told.error or told.code)
+        except WireError as error:
+            return self._refuse(message, received_ns, by_stream, error)
+        return None
 
     def _refuse(
         self, message: bytes, received_ns: int, by_stream: Mapping[str, _Stream], error: WireError

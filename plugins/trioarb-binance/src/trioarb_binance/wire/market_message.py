@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from trioarb.venue import WireError, finite_float
 
 __all__ = [
+    "HEAD",
     "BookSnapshot",
     "BookTicker",
     "DepthUpdate",
@@ -39,7 +40,8 @@ Size = Annotated[float, Meta(ge=0.0, le=1e300)]
 Changes = list[tuple[float, float]]
 CheckedLevels = list[tuple[Size, Size]]
 
-_HEAD = b'{"stream":"'
+#: How messages of combined streams begin; the stream's name follows.
+HEAD = b'{"stream":"'
 
 
 class BookTicker(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -243,7 +245,6 @@ class MarketDecoder:
 
     def __init__(self, *, is_usdm: bool = False) -> None:
         self._used: dict[str, object] = _USED | dict.fromkeys(_PARTIAL, DepthUpdate if is_usdm else PartialDepth)
-        #: By how messages of a stream begin, up to the end of its name.
         self._decoders: dict[bytes, Callable[[bytes], MarketMessage]] = {}
         self.passed: Counter[Why] = Counter()
 
@@ -255,17 +256,20 @@ class MarketDecoder:
         """
         raw = message.encode() if isinstance(message, str) else message
         try:
-            # Of a stream that was seen before, everything up to the end of its name is known.
-            decoder = self._decoders.get(raw[: raw.find(b'"', len(_HEAD))])
-            return decoder(raw) if decoder is not None else self._first(raw)
+            if raw.startswith(HEAD):
+                name = raw[len(HEAD) : raw.find(b'"', len(HEAD))]
+                return (self._decoders.get(name) or self._decoder(name))(raw)
+            return self._loose(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WireError(f"Binance: a message can't be read: {error}: {raw[:200]!r}") from None
 
-    def _first(self, raw: bytes) -> MarketMessage:
-        """Decode what isn't known by how it begins."""
-        if raw.startswith(_HEAD):
-            return self._decoder(raw[len(_HEAD) : raw.find(b'"', len(_HEAD))])(raw)
-        return self._loose(raw)
+    def of(self, stream: str) -> Callable[[bytes], Streamed[Any]]:
+        """Return what decodes messages of a stream that is used, for who sees by their beginning that they are of it.
+
+        Unlike `decode` it raises msgspec's own errors, and `UnicodeDecodeError`.
+        """
+        used = self._used[_kind(stream)]
+        return msgspec.json.Decoder(Streamed[used], strict=False).decode  # type: ignore[valid-type]
 
     def _loose(self, raw: bytes) -> MarketMessage:
         """Decode an answer, or a message whose members stand in another order."""
@@ -288,7 +292,7 @@ class MarketDecoder:
         else:
             decoder = self._passing(Why.UNUSED if kind in _UNUSED else Why.RETIRED if kind in _RETIRED else Why.UNKNOWN)
         if len(self._decoders) < _MOST_NAMES:
-            self._decoders[_HEAD + name] = decoder
+            self._decoders[name] = decoder
         return decoder
 
     def _passing(self, why: Why) -> Callable[[bytes], Passed]:
@@ -304,9 +308,9 @@ class MarketDecoder:
 
 def stream_of(message: bytes) -> str:
     """Return which stream a message says that it is of, readable or not; '' if that isn't what it says first."""
-    if not message.startswith(_HEAD):
+    if not message.startswith(HEAD):
         return ""
-    return message[len(_HEAD) : max(message.find(b'"', len(_HEAD)), 0)].decode("utf-8", "replace")
+    return message[len(HEAD) : max(message.find(b'"', len(HEAD)), 0)].decode("utf-8", "replace")
 
 
 _SNAPSHOT = msgspec.json.Decoder(BookSnapshot, strict=False)
