@@ -1655,6 +1655,14 @@ _ASKING = (
     ),
 )
 
+_SESSION_READS = Removal(
+    name="sessions that only hear",
+    promise="**Where a campaign may not trade, nothing but reads reaches the network.**",
+    file="src/trioarb/venue/session.py",
+    text="        if not self.can_trade:\n",
+    instead="        if False:\n",
+    tests=("tests/venue/test_session.py::test_without_leave_to_trade_it_sends_subscriptions_only",),
+)
 _REAL = "plugins/trioarb-sim/tests/test_live.py::"
 _CAPITAL = "tests/risk/test_capital.py::"
 _BEGINS = f"{_REAL}test_it_begins_with_the_flag_and_armed_and_then_trades"
@@ -1721,4 +1729,4 @@ _MONEY = (
     ),
 )
 
-REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING, *_MONEY)
+REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING, _SESSION_READS, *_MONEY)

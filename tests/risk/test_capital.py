@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trioarb.model.trade import Answer
-from trioarb.risk.capital import Capital, SharesUnknown, shares_of
+from trioarb.risk.capital import Capital, Share, SharesUnknown, shares_of
 
 CAP = Decimal(1_000)
 
@@ -23,8 +23,15 @@ def capital(path: Path, name: str = "one", cap: Decimal = CAP) -> Capital:
     return Capital(cap_usd=cap, files=[path], campaign_id=name, journal=f"{name}.journal")
 
 
+def read(path: Path) -> dict[str, Share]:
+    try:
+        return shares_of(path)
+    except SharesUnknown as error:
+        raise AssertionError("the file holds what nobody wrote") from error
+
+
 def total(path: Path) -> Decimal:
-    return sum((share.usd for share in shares_of(path).values()), Decimal(0))
+    return sum((share.usd for share in read(path).values()), Decimal(0))
 
 
 def test_what_others_hold_leaves_the_rest(tmp_path: Path) -> None:
@@ -107,9 +114,9 @@ def test_processes_that_claim_at_once_stay_below_the_cap_and_one_that_is_killed_
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
     victim.join()
-    held = shares_of(path).get("c0")
+    held = read(path).get("c0")
     for process in claiming[1:]:
         process.join()
         assert process.exitcode == 0
-    assert shares_of(path).get("c0") == held
+    assert read(path).get("c0") == held
     assert total(path) <= CAP

@@ -137,6 +137,7 @@ async def test_over_a_session_calls_are_answered_and_fail_with_it() -> None:
 
     async with venue_server(answer) as server:
         session = WebSocketSession(
+            can_trade=True,
             endpoint=Endpoint(url=server.url),
             subscribe=lambda _: ["log on"],
             on_message=on_message,
@@ -169,6 +170,7 @@ async def test_an_answer_comes_though_another_connection_takes_over_before_it() 
 
     async with venue_server(answer) as server:
         session = WebSocketSession(
+            can_trade=True,
             endpoint=Endpoint(url=server.url),
             subscribe=lambda _: ["log on"],
             on_message=on_message,
@@ -196,6 +198,7 @@ async def test_an_answer_comes_though_another_connection_takes_over_before_it() 
 async def test_a_message_that_would_have_to_wait_for_too_long_is_not_sent() -> None:
     async with venue_server() as server:
         session = WebSocketSession(
+            can_trade=True,
             endpoint=Endpoint(url=server.url),
             subscribe=lambda _: ["log on"],
             on_message=lambda *_: None,

@@ -24,7 +24,7 @@ from websockets.http11 import Response
 from websockets.trio.server import ServerConnection
 
 from trioarb.errors import VenueError
-from trioarb.venue import Backoff, Endpoint, Heartbeat, Key, Pace, WebSocketSession, tls_context
+from trioarb.venue import Backoff, Endpoint, Heartbeat, Key, NotSent, Pace, WebSocketSession, tls_context
 
 QUICK = Backoff(first_seconds=0.02, longest_seconds=0.1)
 Message = str | bytes
@@ -78,6 +78,7 @@ def session_of(server: VenueServer | Endpoint, owner: Owner, **settings: Any) ->
             "subscribe": lambda keys: [f"subscribe {' '.join(map(str, keys))}"],
             "backoff": QUICK,
             "linger_seconds": 0.02,
+            "can_trade": True,
             **settings,
         },
     )
@@ -670,6 +671,16 @@ async def test_messages_are_sent_by_the_connection_of_the_moment() -> None:
             await session.send("text")
             await session.send(b"bytes")
             await until(lambda: server.messages() == ["subscribe a", "text", b"bytes"])
+
+
+async def test_without_leave_to_trade_it_sends_subscriptions_only() -> None:
+    async with venue_server() as server:
+        session = session_of(server, Owner(), can_trade=False)
+        async with running(session):
+            with pytest.raises(NotSent, match="nothing else is sent by it"):
+                await session.send("an order")
+            session.ask_again("a")
+            await until(lambda: server.messages() == ["subscribe a", "subscribe a"])
 
 
 async def test_what_a_callback_raises_ends_the_session_and_nothing_more_is_told() -> None:

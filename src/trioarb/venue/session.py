@@ -79,6 +79,8 @@ class WebSocketSession:
         overlap_seconds: for so long both deliver at most, until the new one has delivered something of each key that
             may not be silent for ever. Where there is no such key, for just so long.
         linger_seconds: for so long the old one is read on after that, as answers may be on their way to it.
+        can_trade: whether anything but subscriptions may be sent: orders go this way, too. It is the campaign's mode
+            that says so (`ExchangeContext.can_trade`).
         backoff: how long to wait between connections.
         sends: the pace of messages of one connection. Answers to pings count at most venues and are not held back:
             leave some of the limit. Each time the venue ends a connection since a rule was broken (1008), the limits of
@@ -101,6 +103,7 @@ class WebSocketSession:
     lifetime_seconds: float | None = None
     overlap_seconds: float = 5.0
     linger_seconds: float = 0.5
+    can_trade: bool = False
     backoff: Backoff = attrs.field(factory=Backoff)
     sends: Callable[[], Pace] = Pace
     connects: Pace = attrs.field(factory=Pace)
@@ -154,9 +157,15 @@ class WebSocketSession:
         """Send a message by the connection of the moment, at its pace. That it arrives is known by an answer only.
 
         Raises:
-            NotSent: there is none, or its pace would have had it wait for longer than ``patience`` seconds.
+            NotSent: there is none, its pace would have had it wait for longer than ``patience`` seconds, or it may not
+                trade.
             VenueError: it ended meanwhile. Whether the venue has got the message is unknown.
         """
+        if not self.can_trade:
+            raise NotSent(
+                f"{self.endpoint.host}: this session is there to be told, as on paper and in shadow mode; "
+                "nothing else is sent by it"
+            )
         if self._current is None:
             raise NotSent(f"{self.endpoint.host}: no message can be sent while it is not connected")
         await self._current.connection.send(message, patience=patience)

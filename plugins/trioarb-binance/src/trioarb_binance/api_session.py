@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 
 
 class ApiSession:
-    """Sends frames and gives their answers; hands on what the account is told.
+    """Sends frames and gives their answers; hands on what the account is told. Only where a campaign may trade.
 
     ``on_event`` is called with each event of the account, ``on_down`` when events may be missing from now on, and why.
     With an Ed25519 key the session logs on, and its requests aren't signed one by one.
@@ -101,6 +101,7 @@ class ApiSession:
             lifetime_seconds=_LIFETIME_SECONDS,
             backoff=backoff or Backoff(),
             connects=Pace(_CONNECTS),
+            can_trade=True,
         )
         self._calls = Calls[Answer](self._session.send, answer_seconds=_ANSWER_SECONDS)
 
