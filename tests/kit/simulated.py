@@ -65,13 +65,15 @@ class Board:
 
 def plugin(venue: str) -> Any:
     """Return the module that has a venue's hooks."""
-    return import_module(f"trioarb_{venue}.plugin")
+    module = "trioarb_binance.usdm_plugin" if venue == "binance_usdm" else f"trioarb_{venue}.plugin"
+    return import_module(module)
 
 
 @asynccontextmanager
 async def opened_market(simulator: Simulator, *, depth: int = 1, **settings: Any) -> AsyncIterator[Feed]:
     (spec,) = plugin(simulator.name).trioarb_market_data()
-    found = spec.settings(rest_url=simulator.rest_url, stream_url=simulator.socket_url, **settings)
+    url = simulator.socket_url + ("/public" if simulator.name == "binance_usdm" else "")
+    found = spec.settings(rest_url=simulator.rest_url, stream_url=url, **settings)
     async with spec.open(found, MarketContext(venue="a", seed=1, depth=depth)) as market:
         assert isinstance(market, Feed)
         yield market

@@ -20,6 +20,7 @@ from trio.testing import MockClock
 from trioarb import __version__
 from trioarb.errors import OrderRejected, VenueError
 from trioarb.venue import (
+    Backoff,
     Host,
     Limit,
     LimitReached,
@@ -304,7 +305,7 @@ async def test_an_order_without_a_usable_answer_is_unknown_and_never_sent_again(
 async def test_a_read_without_a_usable_answer_is_tried_again(
     answer: Answer, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._WAITS", {"wait_initial": 0.001, "wait_jitter": 0.0})
+    monkeypatch.setattr("trioarb.venue.rest._BACKOFF", Backoff(first_seconds=0.001))
     async with rest_server(answer) as server, client(server) as rest:
         with pytest.raises(RequestFailed, match=said.format("GET /v1/depth:")) as told:
             await rest.send(READ)
@@ -336,7 +337,7 @@ async def test_what_the_venue_refuses_is_an_answer() -> None:
 
 
 async def test_no_answer_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._ATTEMPTS", 1)
+    monkeypatch.setattr("trioarb.venue.rest._TRIES", 1)
     async with rest_server(slow) as server, client(server, host=host_of(server, answer_seconds=0.05)) as rest:
         for request in (ORDER, READ):
             with pytest.raises(RequestFailed, match=r"no answer from localhost:\d+ within 0.05 s"):
@@ -374,16 +375,16 @@ async def test_cancelled_while_it_waits_the_connection_is_not_used_again() -> No
 
 
 async def test_a_read_can_be_cancelled_between_tries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._WAITS", {"wait_initial": 10.0, "wait_max": 10.0})
+    monkeypatch.setattr("trioarb.venue.rest._BACKOFF", Backoff(first_seconds=20.0))
     async with rest_server(breaks) as server, client(server) as rest:
-        with trio.move_on_after(0.1) as scope:
+        with trio.fail_after(10), trio.move_on_after(1) as scope:
             await rest.send(READ)
         assert scope.cancelled_caught
         assert len(server.asked) == 1
 
 
 async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._ATTEMPTS", 1)
+    monkeypatch.setattr("trioarb.venue.rest._TRIES", 1)
     async with rest_server() as server:
         pass
     async with client(server) as rest:
@@ -410,7 +411,7 @@ async def test_an_order_waits_for_no_pause_between_tries_to_connect() -> None:
 
 
 async def test_a_name_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._ATTEMPTS", 1)
+    monkeypatch.setattr("trioarb.venue.rest._TRIES", 1)
     host = Host(url="http://no-such-host.invalid")
     async with client(None, host=host) as rest:
         for request in (ORDER, READ):
@@ -471,7 +472,7 @@ async def test_a_refusal_for_being_asked_too_often_closes_the_limits() -> None:
     ids=["whole", "a byte too much", "bomb", "not packed", "cut off"],
 )
 async def test_packed_answers(body: bytes, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._ATTEMPTS", 1)
+    monkeypatch.setattr("trioarb.venue.rest._TRIES", 1)
 
     async def answer(asked: Asked) -> bytes | None:
         assert asked.headers["accept-encoding"] == "gzip"
@@ -522,7 +523,7 @@ async def test_over_tls(request_: Request, over: str, tmp_path: Path) -> None:
 
 
 async def test_a_proxy_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trioarb.venue.rest._ATTEMPTS", 1)
+    monkeypatch.setattr("trioarb.venue.rest._TRIES", 1)
     authority = trustme.CA()
     tls = tls_context(ca_file(authority, tmp_path))
     async with rest_server(tls=server_tls(authority)) as server, proxy_server(refuses=True) as proxy:

@@ -43,9 +43,7 @@ EXTRAS = (
     Extra(name="recorded", modules=("pyarrow",)),
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
     Extra(name="keyring", modules=("keyring",)),
-    Extra(
-        name="venue", modules=("websockets", "httpx", "h11", "truststore", "stamina", "cryptography", "platformdirs")
-    ),
+    Extra(name="venue", modules=("websockets", "httpx", "h11", "truststore", "cryptography", "platformdirs")),
     Extra(name="sim", folder="plugins/trioarb-sim", commands=("venue-sim",)),
     Extra(name="faults", folder="plugins/trioarb-faults", plugins=("faulty",)),
     Extra(name="binance", folder="plugins/trioarb-binance", plugins=("binance", "binance_usdm")),

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from trioarb.errors import VenueError
+from trioarb.venue.backoff import Backoff
 from trioarb.venue.beside import run_beside
 from trioarb.venue.failure import NotSent, RequestFailed, refused_status
 from trioarb.venue.host import Host
@@ -22,10 +23,10 @@ from trioarb.venue.request import Request, Response
 
 __all__ = ["RestClient", "open_rest"]
 
-_ATTEMPTS = 3
+_TRIES = 3
+_BACKOFF = Backoff(first_seconds=0.4, longest_seconds=2.0)
 #: What was made before that is made anew before it is sent.
 _FRESH_SECONDS = 0.05
-_WAITS = {"wait_initial": 0.2, "wait_max": 2.0, "wait_jitter": 0.2}
 
 
 class RestClient:
@@ -105,30 +106,22 @@ class RestClient:
                 raise
 
     async def _read(self, made: Request, make: Callable[[], Request], priority: Priority, patience: float) -> Response:
-        import stamina
-
-        why = ""
-        # Its waits are Trio's where Trio runs.
-        async for attempt in stamina.retry_context(
-            on=lambda error: isinstance(error, RequestFailed) and error.may_pass,
-            attempts=_ATTEMPTS,
-            timeout=None,
-            **_WAITS,
-        ):
-            if attempt.num > 1:
-                self._log.warning("a venue is asked again", venue=self._venue, number=attempt.num, because=why)
-                made = make()
-            with attempt:
-                try:
-                    permit, made = await self._admitted(made, make, priority, patience)
-                    with permit:
-                        response = await self._reader.request(made)
-                        self._limits.hear(permit, response)
-                    return self._judged(made, response)
-                except RequestFailed as error:
-                    why = str(error)
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                permit, made = await self._admitted(made, make, priority, patience)
+                with permit:
+                    response = await self._reader.request(made)
+                    self._limits.hear(permit, response)
+                return self._judged(made, response)
+            except RequestFailed as error:
+                if tries == _TRIES or not error.may_pass:
                     raise
-        raise AssertionError("the last attempt raises")
+                why = str(error)
+            await trio.sleep(_BACKOFF.wait_seconds(tries - 1))
+            self._log.warning("a venue is asked again", venue=self._venue, number=tries + 1, because=why)
+            made = make()
 
     def _judged(self, request: Request, response: Response) -> Response:
         error = refused_status(self._venue, request, response)
@@ -158,9 +151,6 @@ async def open_rest(
     ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads; with
     it, so many ``connections`` are kept open, each for one request at a time.
     """
-    from stamina.instrumentation import set_on_retry_hooks
-
-    set_on_retry_hooks(())  # it would log each try in words of its own, beside ours
     lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]
     async with Reader(venue, host) as reader, run_beside(*(line.run for line in lines)):
         yield RestClient(venue, limits, reader, Lines(lines) if can_trade else None)

@@ -30,7 +30,7 @@ app = cyclopts.App(name="venue-sim", help=_HELP)
 
 @app.default
 def venue_sim(
-    venue: Annotated[str, Parameter(help="Which venue: binance, upbit or bithumb.")],
+    venue: Annotated[str, Parameter(help="Which venue: binance, binance_usdm, upbit or bithumb.")],
     *,
     port: Annotated[int, Parameter(help="Where to listen; 0: any free port.")] = 0,
     tls: Annotated[

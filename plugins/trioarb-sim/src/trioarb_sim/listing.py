@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import attrs
+
 from trioarb_sim.market import FeeIn, MarketRules
 from trioarb_sim.upbit.dialect import KRW_TICKS, Dialect
 
-__all__ = ["OF_QUOTE", "PRICES", "binance_markets", "owned_at", "upbit_markets"]
+__all__ = ["OF_QUOTE", "PRICES", "binance_markets", "owned_at", "upbit_markets", "usdm_markets"]
 
 #: Around which USD prices wander, by base asset; USDT itself is one at venues that quote in KRW.
 PRICES = {
@@ -31,6 +33,8 @@ OF_QUOTE = {
 }
 _TICKS = {"BTC": "0.01", "ETH": "0.01", "SOL": "0.01", "XRP": "0.0001", "DOGE": "0.00001"}
 _LOTS = {"BTC": "0.00001", "ETH": "0.0001", "SOL": "0.001", "XRP": "1", "DOGE": "1"}
+_CONTRACT_TICKS = {"BTC": "0.1", "ETH": "0.01", "SOL": "0.01", "DOGE": "0.00001"}
+_CONTRACT_LOTS = {"BTC": "0.001", "ETH": "0.001", "XRP": "0.1"}
 _OWNED = {"USDT": Decimal(100_000), "KRW": Decimal(100_000_000)}
 _OWNED_USD = Decimal(50_000)
 _VOLUME_USD = Decimal(1_000_000)
@@ -54,6 +58,27 @@ def binance_markets() -> list[MarketRules]:
         )
         for base, price in PRICES.items()
     ]
+
+
+def usdm_markets() -> list[MarketRules]:
+    """Return some perpetual contracts, and one that ends."""
+    perpetual = [
+        MarketRules(
+            name=f"{base}USDT",
+            base=base,
+            quote="USDT",
+            ticks=((Decimal(0), Decimal(_CONTRACT_TICKS.get(base, "0.0001"))),),
+            lot=Decimal(_CONTRACT_LOTS.get(base, "1")),
+            min_quantity=Decimal(_CONTRACT_LOTS.get(base, "1")),
+            min_value=Decimal(5),
+            maker_fee=Decimal("0.0002"),
+            taker_fee=Decimal("0.0005"),
+            fee_in=FeeIn.QUOTE,
+            volume=_VOLUME_USD / price,
+        )
+        for base, price in PRICES.items()
+    ]
+    return [*perpetual, attrs.evolve(perpetual[0], name="BTCUSDT_270326")]
 
 
 def upbit_markets(dialect: Dialect) -> list[MarketRules]:

@@ -36,14 +36,17 @@ def recorded_markets(venue: str, paths: Iterable[Path]) -> list[MarketRules]:
     """Return the markets that files list, in their order.
 
     Each is a body as the venue answers it (JSON, gzipped or not), or a recording of JSON lines whose ``data`` is one.
-    Binance: ``exchangeInfo``. Upbit and Bithumb: ``market/all``, and ``orderbook/instruments`` for price steps.
+    Binance, spot and contracts: ``exchangeInfo``. Upbit and Bithumb: ``market/all``, and ``orderbook/instruments`` for
+    price steps.
 
     Raises:
         ListingError: a file can't be read, or isn't such a listing.
     """
     bodies = [body for path in paths for body in _bodies(path)]
     try:
-        found = _binance(bodies) if venue == "binance" else _korean(bodies, UPBIT if venue == "upbit" else BITHUMB)
+        found = (
+            _binance(bodies) if venue.startswith("binance") else _korean(bodies, UPBIT if venue == "upbit" else BITHUMB)
+        )
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
         raise ListingError(f"the listing isn't one that {venue} gives: {error!r}") from None
     if not found:
@@ -81,7 +84,11 @@ def _binance(bodies: Sequence[Any]) -> list[MarketRules]:
 def _binance_market(symbol: Mapping[str, Any]) -> MarketRules:
     filters: dict[str, Mapping[str, Any]] = {one["filterType"]: one for one in symbol["filters"]}
     price, lot = filters["PRICE_FILTER"], filters["LOT_SIZE"]
-    values = [Decimal(filters[name]["minNotional"]) for name in ("MIN_NOTIONAL", "NOTIONAL") if name in filters]
+    values = [
+        Decimal(filters[name].get("minNotional", filters[name].get("notional", 0)))
+        for name in ("MIN_NOTIONAL", "NOTIONAL")
+        if name in filters
+    ]
     is_open = symbol.get("isSpotTradingAllowed", True)
     return MarketRules(
         name=symbol["symbol"],
@@ -95,7 +102,9 @@ def _binance_market(symbol: Mapping[str, Any]) -> MarketRules:
         maker_fee=_BINANCE_FEE,
         taker_fee=_BINANCE_FEE,
         fee_in=FeeIn.RECEIVED,
-        state=_BINANCE_STATES.get(symbol["status"], MarketState.HALTED) if is_open else MarketState.HALTED,
+        state=_BINANCE_STATES.get(symbol.get("contractStatus", symbol.get("status")), MarketState.HALTED)
+        if is_open
+        else MarketState.HALTED,
         price_band=_band(filters),
         listed=symbol,
     )

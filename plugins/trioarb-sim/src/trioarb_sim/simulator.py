@@ -17,7 +17,7 @@ from trioarb_sim.binance.app import HOSTS, BinanceApp
 from trioarb_sim.connects import Connects
 from trioarb_sim.faults import Fault, Faults
 from trioarb_sim.limits import Limit
-from trioarb_sim.listing import OF_QUOTE, PRICES, binance_markets, owned_at, upbit_markets
+from trioarb_sim.listing import OF_QUOTE, PRICES, binance_markets, owned_at, upbit_markets, usdm_markets
 from trioarb_sim.market import MarketRules, MarketState
 from trioarb_sim.server import App, serve
 from trioarb_sim.strangers import Wandering, show_strangers
@@ -25,6 +25,7 @@ from trioarb_sim.tls import Authority
 from trioarb_sim.traffic import Traffic
 from trioarb_sim.upbit.app import UpbitApp
 from trioarb_sim.upbit.dialect import BITHUMB, UPBIT, Dialect
+from trioarb_sim.usdm.app import USDM_HOSTS, USDM_WEIGHT, UsdmApp
 from trioarb_sim.venue import Venue
 
 __all__ = ["VENUES", "Simulator", "open_simulator"]
@@ -71,6 +72,12 @@ VENUES: Mapping[str, _Kind] = {
         hosts=HOSTS,
         markets=binance_markets,
         app=lambda venue, faults, now_ms, weight: BinanceApp(venue, faults, now_ms=now_ms, weight=weight or WEIGHT),
+        ids_for_ever=False,
+    ),
+    "binance_usdm": _Kind(
+        hosts=USDM_HOSTS,
+        markets=usdm_markets,
+        app=lambda venue, faults, now_ms, weight: UsdmApp(venue, faults, now_ms=now_ms, weight=weight or USDM_WEIGHT),
         ids_for_ever=False,
     ),
     "upbit": _upbit(UPBIT),

@@ -20,7 +20,7 @@ from trioarb_sim.limits import Limit, Window
 from trioarb_sim.order import Refusal, Refused, VenueOrder
 from trioarb_sim.venue import Venue
 
-__all__ = ["WEIGHT", "Api", "Caller", "LostAnswer"]
+__all__ = ["WEIGHT", "Api", "Caller", "Endpoint", "LostAnswer", "symbols_of"]
 
 Params = Mapping[str, str]
 
@@ -55,8 +55,11 @@ class _Who:
 
 
 @attrs.frozen(kw_only=True)
-class _Endpoint:
-    """``weight`` is that of what fails, too; ``access``: nothing, a read, or a trade of an account."""
+class Endpoint:
+    """What may be asked.
+
+    ``weight`` is that of what fails, too; ``access``: nothing, a read, or a trade of an account.
+    """
 
     method: str
     path: str
@@ -89,7 +92,7 @@ class Api:
         #: Orders that are counted as they didn't fill, and in which stretches of the limits.
         self._unfilled: dict[VenueOrder, tuple[int, int]] = {}
         self.violations: dict[str, int] = {}
-        endpoints = self._endpoints()
+        endpoints = self.endpoints()
         self._by_path = {(one.method, one.path): one for one in endpoints}
 
     def call(self, method: str, path: str, params: Params, caller: Caller) -> Any:
@@ -186,7 +189,7 @@ class Api:
         found = self._venue.key(caller.api_key)
         return found[1] if found else ""
 
-    def _who(self, endpoint: _Endpoint, params: Params, caller: Caller) -> _Who:
+    def _who(self, endpoint: Endpoint, params: Params, caller: Caller) -> _Who:
         if not caller.api_key:
             raise ApiError(401, -2014, "API-key format invalid.")
         found = self._venue.key(caller.api_key)
@@ -225,37 +228,37 @@ class Api:
 
     # What may be asked
 
-    def _endpoints(self) -> Sequence[_Endpoint]:
+    def endpoints(self) -> Sequence[Endpoint]:
         get, trade, read = "GET", "trade", "read"
         v3 = "/api/v3"
         return (
-            _Endpoint(method=get, path=f"{v3}/ping", answer=lambda params, _: {}),
-            _Endpoint(method=get, path=f"{v3}/time", answer=lambda params, _: {"serverTime": self._now_ms()}),
-            _Endpoint(method=get, path=f"{v3}/exchangeInfo", answer=self._exchange_info, weight=20),
-            _Endpoint(method=get, path=f"{v3}/depth", answer=self._depth, weight=_depth_weight),
-            _Endpoint(method=get, path=f"{v3}/ticker/24hr", answer=self._tickers, weight=80),
-            _Endpoint(method=get, path=f"{v3}/ticker/bookTicker", answer=self._book_tickers, weight=4),
-            _Endpoint(method=get, path=f"{v3}/ticker/price", answer=self._prices, weight=4),
-            _Endpoint(method=get, path=f"{v3}/executionRules", answer=self._execution_rules, weight=40),
-            _Endpoint(method=get, path=f"{v3}/account", answer=self._show_account, weight=20, access=read),
-            _Endpoint(method=get, path=f"{v3}/account/commission", answer=self._commission, weight=20, access=read),
-            _Endpoint(method=get, path=f"{v3}/order", answer=self._order, weight=4, access=read),
-            _Endpoint(method=get, path=f"{v3}/openOrders", answer=self._open_orders, weight=_open_weight, access=read),
-            _Endpoint(method=get, path=f"{v3}/allOrders", answer=self._all_orders, weight=20, access=read),
-            _Endpoint(method=get, path=f"{v3}/myTrades", answer=self._my_trades, weight=_trades_weight, access=read),
-            _Endpoint(method="POST", path=f"{v3}/order", answer=self._place, access=trade, is_free=True),
-            _Endpoint(method="DELETE", path=f"{v3}/order", answer=self._cancel, access=trade, is_free=True),
-            _Endpoint(method="DELETE", path=f"{v3}/openOrders", answer=self._cancel_all, access=trade, is_free=True),
-            _Endpoint(method=get, path="/sapi/v1/account/apiRestrictions", answer=self._restrictions, access=read),
-            _Endpoint(method=get, path="/sapi/v1/asset/tradeFee", answer=self._trade_fees, access=read),
+            Endpoint(method=get, path=f"{v3}/ping", answer=lambda params, _: {}),
+            Endpoint(method=get, path=f"{v3}/time", answer=lambda params, _: {"serverTime": self._now_ms()}),
+            Endpoint(method=get, path=f"{v3}/exchangeInfo", answer=self._exchange_info, weight=20),
+            Endpoint(method=get, path=f"{v3}/depth", answer=self._depth, weight=_depth_weight),
+            Endpoint(method=get, path=f"{v3}/ticker/24hr", answer=self._tickers, weight=80),
+            Endpoint(method=get, path=f"{v3}/ticker/bookTicker", answer=self._book_tickers, weight=4),
+            Endpoint(method=get, path=f"{v3}/ticker/price", answer=self._prices, weight=4),
+            Endpoint(method=get, path=f"{v3}/executionRules", answer=self._execution_rules, weight=40),
+            Endpoint(method=get, path=f"{v3}/account", answer=self._show_account, weight=20, access=read),
+            Endpoint(method=get, path=f"{v3}/account/commission", answer=self._commission, weight=20, access=read),
+            Endpoint(method=get, path=f"{v3}/order", answer=self._order, weight=4, access=read),
+            Endpoint(method=get, path=f"{v3}/openOrders", answer=self._open_orders, weight=_open_weight, access=read),
+            Endpoint(method=get, path=f"{v3}/allOrders", answer=self._all_orders, weight=20, access=read),
+            Endpoint(method=get, path=f"{v3}/myTrades", answer=self._my_trades, weight=_trades_weight, access=read),
+            Endpoint(method="POST", path=f"{v3}/order", answer=self._place, access=trade, is_free=True),
+            Endpoint(method="DELETE", path=f"{v3}/order", answer=self._cancel, access=trade, is_free=True),
+            Endpoint(method="DELETE", path=f"{v3}/openOrders", answer=self._cancel_all, access=trade, is_free=True),
+            Endpoint(method=get, path="/sapi/v1/account/apiRestrictions", answer=self._restrictions, access=read),
+            Endpoint(method=get, path="/sapi/v1/asset/tradeFee", answer=self._trade_fees, access=read),
             # What clients of others ask before anything else; nothing of it is simulated.
-            _Endpoint(method=get, path="/sapi/v1/capital/config/getall", answer=lambda params, _: [], access=read),
-            _Endpoint(method=get, path="/sapi/v1/margin/allPairs", answer=lambda params, _: []),
-            _Endpoint(method=get, path="/sapi/v1/margin/isolated/allPairs", answer=lambda params, _: [], access=read),
+            Endpoint(method=get, path="/sapi/v1/capital/config/getall", answer=lambda params, _: [], access=read),
+            Endpoint(method=get, path="/sapi/v1/margin/allPairs", answer=lambda params, _: []),
+            Endpoint(method=get, path="/sapi/v1/margin/isolated/allPairs", answer=lambda params, _: [], access=read),
         )
 
     def _exchange_info(self, params: Params, _: None) -> Any:
-        wanted = _symbols(params)
+        wanted = symbols_of(params)
         rules = [self._venue.rules(name) for name in wanted] if wanted else self._venue.markets
         return {
             "timezone": "UTC",
@@ -318,7 +321,7 @@ class Api:
         )
 
     def _of_each(self, params: Params, of: Callable[[str], dict[str, object]]) -> Any:
-        wanted = _symbols(params)
+        wanted = symbols_of(params)
         if "symbol" in params:
             self._venue.rules(params["symbol"])
             return of(params["symbol"])
@@ -472,7 +475,8 @@ def _at(body: Mapping[str, object]) -> int:
     return at
 
 
-def _symbols(params: Params) -> list[str]:
+def symbols_of(params: Params) -> list[str]:
+    """Return the symbols that a request names; none: all are meant."""
     if "symbol" in params:
         return [params["symbol"]]
     listed = params.get("symbols", "").strip("[]").replace('"', "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 from urllib.parse import parse_qsl
 
 import trio
@@ -35,9 +36,13 @@ _SHUTDOWN_SECONDS = 1.0
 class BinanceApp:
     """``now_ms`` is the clock of whoever runs it; the venue's own is an hour ahead where that fault is on."""
 
+    #: What answers requests, and what tells of markets.
+    api_kind: ClassVar[type[Api]] = Api
+    streams_kind: ClassVar[type[MarketStreams]] = MarketStreams
+
     def __init__(self, venue: Venue, faults: Faults, *, now_ms: Callable[[], int], weight: Limit = WEIGHT) -> None:
         self._venue, self._faults, self._now_ms = venue, faults, now_ms
-        self.api = Api(venue, faults, now_ms=now_ms, weight=weight)
+        self.api = self.api_kind(venue, faults, now_ms=now_ms, weight=weight)
         self._streams: dict[Socket, MarketStreams] = {}
         self._apis: dict[Socket, SocketApi] = {}
         self.connects = Connects(_CONNECTS, lambda: faults.share)
@@ -85,15 +90,25 @@ class BinanceApp:
         if self.connects.are_too_many(request.peer):
             self._violate("connects")
             return HttpResponse(status=429)
-        if request.path.startswith("/ws-api/v3"):
-            return self._talk_api(request.peer)
-        if request.path == "/stream":
-            names = dict(parse_qsl(request.query)).get("streams", "")
+        return self.find_socket(request.path, request.query, request.peer) or HttpResponse.json(
+            {"code": 0, "msg": "not found"}, status=404
+        )
+
+    def find_socket(self, path: str, query: str, peer: str) -> Callable[[Socket], Awaitable[None]] | None:
+        """Return who talks to a WebSocket at a path; ``None``: nobody."""
+        if path.startswith("/ws-api/v3"):
+            return self._talk_api(peer)
+        return self.find_streams(path, query)
+
+    def find_streams(self, path: str, query: str) -> Callable[[Socket], Awaitable[None]] | None:
+        """Return who tells of markets at a path; ``None``: nobody."""
+        if path == "/stream":
+            names = dict(parse_qsl(query)).get("streams", "")
             return self._talk_streams([name for name in names.split("/") if name], is_combined=True)
-        if request.path == "/ws" or request.path.startswith("/ws/"):
-            names = request.path.removeprefix("/ws").strip("/")
+        if path == "/ws" or path.startswith("/ws/"):
+            names = path.removeprefix("/ws").strip("/")
             return self._talk_streams([name for name in names.split("/") if name], is_combined=False)
-        return HttpResponse.json({"code": 0, "msg": "not found"}, status=404)
+        return None
 
     async def run(self) -> None:
         """Bring about what is asked for from outside: cuts and shutdowns. Until cancelled."""
@@ -112,7 +127,7 @@ class BinanceApp:
 
     def _talk_streams(self, names: list[str], *, is_combined: bool) -> Callable[[Socket], Awaitable[None]]:
         async def talk(socket: Socket) -> None:
-            streams = MarketStreams(
+            streams = self.streams_kind(
                 self._venue,
                 self._faults,
                 socket,

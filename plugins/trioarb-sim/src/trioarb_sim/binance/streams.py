@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
 import attrs
 import trio
@@ -19,10 +20,12 @@ from trioarb_sim.venue import BookChanged, Traded, Venue
 __all__ = ["MAX_STREAMS", "MarketStreams"]
 
 MAX_STREAMS = 1024
-_MESSAGES_A_SECOND = 5
-_PING_SECONDS, _PONG_SECONDS = 20.0, 60.0
 _TICK_SECONDS = 0.1
 _NAME = re.compile(r"([^@!]+)@(bookTicker|trade|aggTrade|depth(?:5|10|20)?)(?:@(100ms|1000ms))?")
+
+
+Level = tuple[Decimal, Decimal]
+Levels = Sequence[Level]
 
 
 @attrs.define
@@ -37,6 +40,12 @@ class _Depth:
 
 class MarketStreams:
     """One connection to ``/ws`` or ``/stream``. ``is_combined``: each message names its stream."""
+
+    #: How many messages a peer may send in a second, how often it is asked whether it is there, and for how long it
+    #: needn't answer.
+    messages_a_second: ClassVar[int] = 5
+    ping_seconds: ClassVar[float] = 20.0
+    pong_seconds: ClassVar[float] = 60.0
 
     def __init__(
         self,
@@ -93,6 +102,7 @@ class MarketStreams:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self._ping)
+                nursery.start_soon(self.beside)
                 nursery.start_soon(self._outbox.run, lambda: self._faults.happens(Fault.SLOW))
                 await self._listen()
                 nursery.cancel_scope.cancel()
@@ -140,7 +150,7 @@ class MarketStreams:
         now = trio.current_time()
         controls, self._socket.pings, self._socket.pongs = self._socket.pings + self._socket.pongs, 0, 0
         self._received = [at for at in self._received if at > now - 1] + [now] * (1 + controls)
-        return len(self._received) > _MESSAGES_A_SECOND * self._faults.share
+        return len(self._received) > self.messages_a_second * self._faults.share
 
     # What the venue tells
 
@@ -168,18 +178,7 @@ class MarketStreams:
         if best == self._best.get(market) or not bids or not asks:
             return
         self._best[market] = best
-        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
-        self._send(
-            f"{market.lower()}@bookTicker",
-            {
-                "u": last_id,
-                "s": market,
-                "b": bodies.number(bid),
-                "B": bodies.number(bid_size),
-                "a": bodies.number(ask),
-                "A": bodies.number(ask_size),
-            },
-        )
+        self._send(f"{market.lower()}@bookTicker", self.best_event(market, last_id, bids[0], asks[0]))
 
     async def _tick(self) -> None:
         """Tell of books in the pace of their streams."""
@@ -196,14 +195,46 @@ class MarketStreams:
         changes, depth.waiting = depth.waiting, []
         if self._faults.happens(Fault.GAP, market):
             return
-        if depth.levels:
-            last_id, bids, asks = self._venue.book(market, depth.levels)
-            sides = {"bids": bids, "asks": asks}
-            levels = {name: [bodies.level(*one) for one in side] for name, side in sides.items()}
-            self._send(depth.stream, {"lastUpdateId": last_id, **levels})
-        else:
-            first_id, last_id = changes[0].first_id, changes[-1].last_id
-            self._send(depth.stream, bodies.depth_event(market, first_id, last_id, changes, self._now_ms()))
+        event = (
+            self.levels_event(market, *self._venue.book(market, depth.levels), changes)
+            if depth.levels
+            else self.changes_event(market, changes)
+        )
+        self._send(depth.stream, event)
+
+    async def beside(self) -> None:
+        """Tell what follows from no change of a book; here nothing does."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The streams that are subscribed to."""
+        return list(self._names)
+
+    # How it is said
+
+    def best_event(self, market: str, last_id: int, bid: Level, ask: Level) -> dict[str, object]:
+        """Best prices with their sizes."""
+        (bid_price, bid_size), (ask_price, ask_size) = bid, ask
+        return {
+            "u": last_id,
+            "s": market,
+            "b": bodies.number(bid_price),
+            "B": bodies.number(bid_size),
+            "a": bodies.number(ask_price),
+            "A": bodies.number(ask_size),
+        }
+
+    def levels_event(
+        self, market: str, last_id: int, bids: Levels, asks: Levels, changes: Sequence[BookChanged]
+    ) -> dict[str, object]:
+        """The best levels; ``changes``: what they come of."""
+        sides = {"bids": bids, "asks": asks}
+        levels = {name: [bodies.level(*one) for one in side] for name, side in sides.items()}
+        return {"lastUpdateId": last_id, **levels}
+
+    def changes_event(self, market: str, changes: Sequence[BookChanged]) -> dict[str, object]:
+        """What changed of a book."""
+        return bodies.depth_event(market, changes[0].first_id, changes[-1].last_id, changes, self._now_ms())
 
     def _send(self, stream: str, event: dict[str, object]) -> None:
         if self._faults.happens(Fault.UNKNOWN):
@@ -220,13 +251,13 @@ class MarketStreams:
         self._outbox.put(json.dumps(event, separators=(",", ":")))
 
     async def _ping(self) -> None:
-        """Ping each 20 seconds; who doesn't answer for a minute is cut off."""
+        """Ping now and then; who doesn't answer for long is cut off."""
         answered, pongs = trio.current_time(), self._socket.all_pongs
         while True:
-            await trio.sleep(_PING_SECONDS)
+            await trio.sleep(self.ping_seconds)
             if self._socket.all_pongs > pongs:
                 answered, pongs = trio.current_time(), self._socket.all_pongs
-            if trio.current_time() - answered > _PONG_SECONDS:
+            if trio.current_time() - answered > self.pong_seconds:
                 self._violate("pings not answered")
                 await self._socket.cut()
                 raise SocketClosed
