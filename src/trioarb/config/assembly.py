@@ -252,19 +252,17 @@ class Assembly:
 
     def _market_table(self, table: Mapping[str, Any], key: str) -> dict[str, Any] | None:
         """Return the table of a venue's market data: as it is given, with what it shares with the exchange's."""
-        name, given = table.get("plugin"), table.get("market")
-        if given is None:
-            if name not in self.plugins.names(MarketDataSpec):
-                self._problems.append(
-                    Problem(
-                        key=f"{key}.market", message="missing", allowed=_tables_of(self.plugins.names(MarketDataSpec))
-                    )
-                )
-                return None
-            given = {"plugin": name}
+        name, given = table.get("plugin"), table.get("market", {})
         if not isinstance(given, dict):
+            return None  # which is said where its type is looked at
+        if "plugin" not in given and name in self.plugins.names(MarketDataSpec):
+            given = {"plugin": name, **given}
+        elif "market" not in table:
+            self._problems.append(
+                Problem(key=f"{key}.market", message="missing", allowed=_tables_of(self.plugins.names(MarketDataSpec)))
+            )
             return None
-        return self._shared(MarketDataSpec, given, given.get("plugin"), table) if given.get("plugin") == name else given
+        return self._shared(MarketDataSpec, given, name, table) if given.get("plugin") == name else given
 
     def _shared(self, kind: type[Spec], own: Mapping[str, Any], name: Any, venue: Mapping[str, Any]) -> dict[str, Any]:
         """Lay a table over what the venue's own says of settings that this plugin has, too."""
