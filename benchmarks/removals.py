@@ -51,6 +51,7 @@ _LIFE = "tests/execution/test_life.py::"
 _QUOTES = "tests/engine/test_maker_taker.py::"
 _UPDATES = "tests/engine/test_order_updates.py::"
 _ODD = "tests/plugin/test_misbehaviour.py::"
+_LATER = "tests/plugin/test_levels_later.py::"
 _WATCHDOG = "tests/cli/test_watchdog.py::"
 
 _SCOPE = (
@@ -1545,6 +1546,38 @@ _FILLS = (
         text="    return Place.NEXT if first <= book + 1 else Place.GAP\n",
         instead="    return Place.NEXT\n",
         tests=("plugins/trioarb-sim/tests/test_true_books.py::test_no_entry_is_on_a_book_that_the_venue_did_not_have",),
+    ),
+    Removal(
+        name="levels of another moment",
+        promise="**Levels are those of the quote that they are looked up for**",
+        file="src/trioarb/venue/book.py",
+        text="self._beyond_best() if self._version == version else None",
+        instead="self._beyond_best()",
+        tests=(f"{_LATER}test_a_kept_book_says_so_when_it_is_another_by_now",),
+    ),
+    Removal(
+        name="levels that don't fit",
+        promise="**Levels are those of the quote that they are looked up for**",
+        file="src/trioarb/quotes/levels.py",
+        text="    return found if found is not None and are_sound(found, bid, ask) else None\n",
+        instead="    return found\n",
+        tests=(f"{_LATER}test_levels_that_are_others_by_now_or_cannot_be_are_none[levels1]",),
+    ),
+    Removal(
+        name="after the farewell",
+        promise="nothing after a farewell or an error",
+        file="src/trioarb/venue/sieve.py",
+        text="        if self._protocol.state is not State.OPEN:\n",
+        instead="        if False:\n",
+        tests=("tests/venue/test_sieve.py::test_any_frames_however_cut",),
+    ),
+    Removal(
+        name="the order of pieces",
+        promise="**What the kit takes out of a stream is what the WebSocket library would have given**",
+        file="src/trioarb/venue/sieve.py",
+        text="        is_taken = self._take is not _nobody and not self._is_in_pieces\n",
+        instead="        is_taken = self._take is not _nobody\n",
+        tests=("tests/venue/test_sieve.py::test_any_frames_however_cut",),
     ),
 )
 
