@@ -64,6 +64,10 @@ class Faults:
         """Let it happen so many times; a standing one until it is cleared. ``market``: only there."""
         self._on[fault, market] = inf if fault in STANDING else times
 
+    def switch_off(self, fault: Fault, *, market: str = "") -> None:
+        """Let it happen no more."""
+        self._on.pop((fault, market), None)
+
     def clear(self) -> None:
         """Let nothing go wrong any more."""
         self._on.clear()

@@ -20,7 +20,7 @@ from trioarb_sim.limits import Window
 from trioarb_sim.market import MarketRules
 from trioarb_sim.order import OrderTerms, Refusal, Refused, VenueOrder
 from trioarb_sim.server import HttpRequest, HttpResponse
-from trioarb_sim.upbit import bodies
+from trioarb_sim.upbit import bithumb, bodies
 from trioarb_sim.upbit.dialect import Dialect
 from trioarb_sim.venue import Venue
 
@@ -199,7 +199,7 @@ class Api:
         newest = f"/{self._dialect.version}"
         place = _Endpoint(group="order", answer=self._place, status=201, **trade)
         cancel = _Endpoint(group="default", answer=self._cancel, **trade)
-        return {
+        table = {
             ("GET", "/v1/market/all"): _Endpoint(group="market", answer=self._markets),
             ("GET", "/v1/ticker"): _Endpoint(group="ticker", answer=self._tickers),
             ("GET", "/v1/ticker/all"): _Endpoint(group="ticker", answer=self._all_tickers),
@@ -216,6 +216,12 @@ class Api:
             ("DELETE", f"{newest}/order"): cancel,
             ("POST", f"{newest}/orders/cancel"): cancel,
         }
+        if self._dialect.name == "bithumb":
+            table |= {
+                ("GET", "/v2/orders/pending"): _Endpoint(group="default", answer=self._pending, **private),
+                ("GET", "/v2/orders/history"): _Endpoint(group="default", answer=self._history, **private),
+            }
+        return table
 
     def _markets(self, params: Mapping[str, str], _: str) -> Any:
         has_details = params.get("is_details", params.get("isDetails", "false")) == "true"
@@ -262,17 +268,34 @@ class Api:
         return bodies.chance(rules, self._venue.balances(account), self._dialect)
 
     def _order(self, params: Mapping[str, str], account: str) -> Any:
-        return self._body(self._find(params, account), has_trades=True)
+        return self._in_first_version(self._body(self._find(params, account), has_trades=True))
 
     def _open(self, params: Mapping[str, str], account: str) -> Any:
-        return [self._body(one) for one in self._venue.open_orders(account, params.get("market"))]
+        found = self._venue.open_orders(account, params.get("market"))
+        return [self._in_first_version(self._body(one)) for one in found]
+
+    def _pending(self, params: Mapping[str, str], account: str) -> Any:
+        waits = params.get("state", "wait") == "wait"  # nothing here watches for a price
+        found = self._venue.open_orders(account, params.get("market")) if waits else ()
+        return self._page(params, [self._body(one) for one in found])
+
+    def _history(self, params: Mapping[str, str], account: str) -> Any:
+        return self._page(params, self._ended(params, account))
+
+    def _page(self, params: Mapping[str, str], found: Sequence[dict[str, object]]) -> Any:
+        return bithumb.page(found, limit=_whole(params, "limit", 100), after=params.get("next_key", ""))
 
     def _closed(self, params: Mapping[str, str], account: str) -> Any:
+        found = [self._in_first_version(one) for one in self._ended(params, account)]
+        return found[-_whole(params, "limit", 100) :]
+
+    def _ended(self, params: Mapping[str, str], account: str) -> list[dict[str, object]]:
+        """Return the orders that have ended and are asked for, in the order in which they came."""
         ended = [one for one in self._venue.orders(account, params.get("market")) if not one.is_open]
         since = int(params["start_time"]) if params.get("start_time", "").isdecimal() else 0
         wanted = set(params.get("state", "").split(",")) - {""} or set(params.get("states[]", "").split(",")) - {""}
         kept = [self._body(one) for one in ended if one.created_ms >= since]
-        return [one for one in kept if not wanted or one["state"] in wanted][-_whole(params, "limit", 100) :]
+        return [one for one in kept if not wanted or one["state"] in wanted]
 
     def _orders(self, params: Mapping[str, str], account: str) -> Any:
         state = params.get("state", "wait")
@@ -348,6 +371,9 @@ class Api:
             except ValueError:
                 raise Refused(Refusal.UNKNOWN_ORDER) from None
         return self._venue.find(account, client_id=params.get(self._dialect.id_field, ""))
+
+    def _in_first_version(self, body: dict[str, object]) -> dict[str, object]:
+        return bithumb.in_first_version(body) if self._dialect.name == "bithumb" else body
 
     def _body(self, order: VenueOrder, *, has_trades: bool = False) -> dict[str, object]:
         return bodies.order(order, self._venue.rules(order.terms.market), self._dialect, has_trades=has_trades)

@@ -11,6 +11,7 @@ from trioarb_sim.account import Balance
 from trioarb_sim.book import Levels
 from trioarb_sim.market import MarketRules, MarketState
 from trioarb_sim.order import OrderState, VenueOrder
+from trioarb_sim.upbit import bithumb
 from trioarb_sim.upbit.dialect import Dialect
 from trioarb_sim.venue import BalancesChanged, OrderChanged, Traded
 
@@ -293,6 +294,10 @@ def my_order(told: OrderChanged, rules: MarketRules, dialect: Dialect) -> dict[s
     state = "trade" if execution is not None else ended_state(one, dialect)
     if told.state is OrderState.OPEN and execution is None:
         state = "wait"
+    if dialect.name == "bithumb":
+        trade_id = uuid_of(execution.trade_id) if execution else ""
+        order_id, time_in_force = uuid_of(one.order_id), _time_in_force(one)
+        return bithumb.my_order(told, state, time_in_force=time_in_force, order_id=order_id, trade_id=trade_id)
     price = execution.price if execution else one.terms.price
     paid = sum((each.fee for each in one.executions), Decimal(0))
     event: dict[str, object] = {
@@ -317,7 +322,7 @@ def my_order(told: OrderChanged, rules: MarketRules, dialect: Dialect) -> dict[s
         "time_in_force": _time_in_force(one),
         "trade_fee": float(execution.fee) if execution else None,
         "is_maker": execution.is_maker if execution else None,
-        "identifier" if dialect.name == "upbit" else "coid": one.terms.client_id or None,
+        "identifier": one.terms.client_id or None,
         "smp_type": None,
         "prevented_volume": 0.0,
         "prevented_locked": 0.0,
