@@ -35,8 +35,8 @@ JOURNAL = "j.journal"
 #: A command that takes longer hangs. What may still arrive is waited for, which takes half a minute.
 _PATIENCE_SECONDS = 120
 _LISTENS_WITHIN_SECONDS = 40
-#: With so many attempts all orders have a last word, however the last ones went.
-_CALM_ATTEMPTS = 4
+#: After so long all orders have a last word: none that was sent before can arrive any more.
+_CALM_WITHIN_SECONDS = 50
 
 
 @attrs.frozen(kw_only=True)
@@ -424,13 +424,14 @@ class _Seed:
         if not self._journal.exists():
             self._problems.append("it never began")
             return None
-        for attempt in range(_CALM_ATTEMPTS):
-            await trio.sleep(attempt)  # a venue may have banned us for a while
+        until = trio.current_time() + _CALM_WITHIN_SECONDS
+        while True:
             code = await self._resume("--close-only", "--clear-stop").finish()
             self._codes.append(code)
             books = audit(self._journal, self._venues)
-            if not books.unknown and code in (0, 3):
+            if (not books.unknown and code in (0, 3)) or trio.current_time() > until:
                 break
+            await trio.sleep(3)  # a venue may have banned us, or an order may still be under way
         if code not in (0, 3) or (code == 3 and not books.residuals):
             self._problems.append(f"without faults it ends with exit code {code}")
         self._problems += books.wrong

@@ -32,7 +32,6 @@ from trioarb.api import (
     VenueError,
 )
 from trioarb.venue import Credentials, Endpoint, Request
-from trioarb_upbit import account_exchange as module
 from trioarb_upbit import wire
 from trioarb_upbit.client import open_client
 from trioarb_upbit.exchange import UpbitExchange
@@ -155,6 +154,7 @@ async def account(
     *,
     can_trade: bool = True,
     now_ms: int = 30 * DAY_MS,
+    submitted_ns: Callable[[str], int | None] = lambda client_order_id: None,
 ) -> AsyncIterator[tuple[Exchange, VenueServer]]:
     numbers = count(1)
     async with (
@@ -171,6 +171,7 @@ async def account(
             venue="upbit",
             new_nonce=lambda: f"nonce-{next(numbers)}",
             now_ns=lambda: now_ms * 1_000_000,
+            submitted_ns=submitted_ns,
         )
         with trio.fail_after(20):
             await exchange.instruments([BITCOIN, Listing(symbol="XYZKRW", base="XYZ", quote="KRW")])
@@ -235,16 +236,27 @@ async def test_an_order_whose_answer_is_lost_is_never_sent_again_and_found_by_ou
         assert venue.asked.count("POST /v1/orders") == 1
 
 
-async def test_that_there_is_no_such_order_is_not_believed_while_it_may_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_that_there_is_no_such_order_is_not_believed_while_it_may_arrive() -> None:
     venue = Venue(loses=1, arrives=False)
-    monkeypatch.setattr(module, "_ARRIVES_WITHIN_SECONDS", 0.5)
     async with account(venue) as (exchange, _):
         with pytest.raises(VenueError):
             await exchange.place(order())
         with pytest.raises(VenueError, match="may still arrive"):
             await exchange.order(OURS)
-        await trio.sleep(0.5)
+        assert isinstance(exchange, UpbitExchange)
+        later_ns = exchange.now_ns() + 30 * 10**9
+        exchange.now_ns = lambda: later_ns
         assert await exchange.order(OURS) is None
+
+
+async def test_what_an_earlier_process_sent_may_still_arrive() -> None:
+    now_ns = 30 * DAY_MS * 1_000_000
+    submitted = {"18e3a-0f00ba-7": now_ns - 25 * 10**9, "18e3a-0f00ba-8": now_ns - 35 * 10**9}
+    async with account(Venue(), submitted_ns=submitted.get) as (exchange, _):
+        with pytest.raises(VenueError, match="may still arrive"):
+            await exchange.order("18e3a-0f00ba-7")
+        assert await exchange.order("18e3a-0f00ba-8") is None
+        assert await exchange.order("18e3a-0f00ba-9") is None
 
 
 async def test_open_orders_come_page_after_page() -> None:

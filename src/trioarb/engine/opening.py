@@ -172,6 +172,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
+    world.submitted.trades = state.trades
     symbols = tuple(listing.symbol for listing in world.symbols) if past is None else past.opened.symbols
     tiers = await open_tiers(world.opener, config.guards, symbols, state.marks, world.tuning)
     guards = Guards(

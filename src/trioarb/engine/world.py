@@ -20,6 +20,7 @@ from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.engine.pleas import Pleas
+from trioarb.engine.submitted import Submitted
 from trioarb.errors import ConfigError, UniverseError, describe
 from trioarb.model.market import Book, Instrument, Listing, Quote, VenuePart
 from trioarb.plugin.call import Calls
@@ -87,6 +88,7 @@ class World:
     rates: Rates
     opener: Opener
     pleas: Pleas
+    submitted: Submitted
     warnings: tuple[str, ...]
     loops: bool = False
 
@@ -159,6 +161,7 @@ async def open_world(
         _check_quotes(config, selection.symbols, loops=loops)
         boards = {listing.symbol: QuoteBoard(tuple(markets)) for listing in selection.symbols}
         exchanges: dict[str, CheckedExchange] = {}
+        submitted = Submitted()
         instruments: dict[str, dict[str, Instrument]] = {}
         changes = Changes(instruments, boards)
         rates = open_rates(config, markets, boards)
@@ -184,6 +187,7 @@ async def open_world(
                 fee_price=fee_prices.price,
                 aliases=tables.aliases,
                 can_trade=config.session.mode is Mode.LIVE,
+                submitted_ns=submitted.at_ns,
             )
             exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
@@ -218,6 +222,7 @@ async def open_world(
             rates=rates,
             opener=opener,
             pleas=pleas,
+            submitted=submitted,
             warnings=(
                 *(unknown_warnings(selection, config.universe, is_recorded=is_replayed) if past is None else ()),
                 *warnings,

@@ -297,6 +297,11 @@ class Trades(Folding):
         """Return whether an order was submitted lately, or has no last word yet."""
         return client_order_id in self._recent or client_order_id in self.orders
 
+    def submitted_ns(self, client_order_id: str) -> int | None:
+        """Return when an order was submitted; ``None``: it was longer ago than orders are remembered, or never."""
+        recent = self._recent.get(client_order_id)
+        return None if recent is None else recent[0]
+
     def order(self, client_order_id: str) -> OpenOrder | None:
         """Return an order that was submitted lately, or has no last word yet."""
         recent = self._recent.get(client_order_id)

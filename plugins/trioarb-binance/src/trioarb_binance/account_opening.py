@@ -38,6 +38,12 @@ async def open_exchange(settings: BinanceExchangeSettings, context: ExchangeCont
             yield exchange
 
 
+def sent_ago(context: ExchangeContext, client_order_id: str) -> float | None:
+    """Return how many seconds ago an order was submitted, by an earlier process perhaps; ``None``: long ago."""
+    at_ns = context.submitted_ns(client_order_id)
+    return None if at_ns is None else (context.time.now_ns() - at_ns) / 1e9
+
+
 async def _told_limits(settings: BinanceExchangeSettings, url: str) -> Sequence[VenueLimit]:
     with limits_of(SPOT, url) as limits:
         async with open_asking(url, ca_file=settings.ca_file, proxy=settings.proxy, limits=limits) as ask:
@@ -60,6 +66,7 @@ async def _opened(
             recv_window_ms=_RECEIVE_WINDOW_MS,
             aliases=context.aliases,
             usage=limits.usage,
+            sent_ago=partial(sent_ago, context),
         )
         async with run_beside(clock.run):
             if not context.can_trade:

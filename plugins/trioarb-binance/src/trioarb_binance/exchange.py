@@ -91,6 +91,7 @@ class BinanceExchange(Exchange):
         recv_window_ms: int = 5_000,
         aliases: Mapping[str, str] | None = None,
         usage: Callable[[], Sequence[Usage]] = tuple,
+        sent_ago: Callable[[str], float | None] = lambda client_order_id: None,
     ) -> None:
         self.account_id = account_id("binance", signer.api_key)
         self._usage = usage
@@ -103,7 +104,7 @@ class BinanceExchange(Exchange):
         self._sent: dict[str, tuple[str, float]] = {}
         #: What orders that have neither filled nor ended take of the limits.
         self._counted: dict[str, Permit] = {}
-        self._opened_at = trio.current_time()
+        self._sent_ago = sent_ago
         self._sinks: list[OrderSink] = []
         self._cut: trio.Event = trio.Event()
         self._why = ""
@@ -242,8 +243,11 @@ class BinanceExchange(Exchange):
             self._doubt(failure)
             if failure.meaning is not Meaning.NO_SUCH_ORDER:
                 raise failure.of_request()
-        _, sent_at = self._sent.get(client_order_id, ("", self._opened_at))
-        wait = sent_at + self._window_ms / 1000 + _ENGINE_SECONDS - trio.current_time()
+        if client_order_id in self._sent:
+            ago = trio.current_time() - self._sent[client_order_id][1]
+        else:
+            ago = self._sent_ago(client_order_id) or math.inf
+        wait = self._window_ms / 1000 + _ENGINE_SECONDS - ago
         if wait > 0:
             raise VenueError(
                 f"Binance: {client_order_id}: there is no such order yet; it may still arrive for {wait:.1f} s"

@@ -44,8 +44,18 @@ class BithumbExchange(AccountExchange):
         new_nonce: Callable[[], str],
         now_ns: Callable[[], int],
         clock: VenueClock | None = None,
+        submitted_ns: Callable[[str], int | None] = lambda client_order_id: None,
     ) -> None:
-        super().__init__(client, credentials, stream, venue=venue, new_nonce=new_nonce, now_ns=now_ns, clock=clock)
+        super().__init__(
+            client,
+            credentials,
+            stream,
+            venue=venue,
+            new_nonce=new_nonce,
+            now_ns=now_ns,
+            clock=clock,
+            submitted_ns=submitted_ns,
+        )
         self._paid: dict[str, Decimal] = {}
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:

@@ -51,7 +51,7 @@ _SPAN_MS = 7 * 24 * 3_600_000
 _ORDER_PATIENCE_SECONDS = 1.0
 _PATIENCE_SECONDS = 10.0
 #: So long after it was sent an order may still arrive, of which no answer came.
-_ARRIVES_WITHIN_SECONDS = 30.0
+_ARRIVES_WITHIN_NS = 30 * 10**9
 
 
 class AccountExchange(Exchange):
@@ -80,6 +80,7 @@ class AccountExchange(Exchange):
         new_nonce: Callable[[], str],
         now_ns: Callable[[], int],
         clock: VenueClock | None = None,
+        submitted_ns: Callable[[str], int | None] = lambda client_order_id: None,
     ) -> None:
         self.account_id = account_id(self.name.lower(), credentials.api_key)
         self.client = client
@@ -88,10 +89,11 @@ class AccountExchange(Exchange):
         self.new_nonce = new_nonce
         self.now_ns = now_ns
         self.clock = clock
+        self._submitted_ns = submitted_ns
         self.markets: dict[str, str] = {}
         self._stream = attrs.evolve(stream, headers=self.stream_headers)
-        #: Orders without an answer, and when (Trio's time) each can't arrive any more.
-        self._on_their_way: dict[str, float] = {}
+        #: Orders without an answer, and when (campaign time) each can't arrive any more.
+        self._on_their_way: dict[str, int] = {}
         self._connects = Pace(*self.connects)
 
     async def standing(self) -> AccountStanding:
@@ -108,7 +110,7 @@ class AccountExchange(Exchange):
         if market is None:
             raise OrderRejected(f"{order.client_order_id}: {self.name} has no market {order.symbol}; it wasn't sent")
         request = self.placement(order, market, self.ids.encode(order.client_order_id))
-        self._on_their_way[order.client_order_id] = trio.current_time() + _ARRIVES_WITHIN_SECONDS
+        self._on_their_way[order.client_order_id] = self.now_ns() + _ARRIVES_WITHIN_NS
         try:
             priority = Priority.HEDGE if order.urgent else Priority.ENTRY
             response = await self.signed(request, priority, _ORDER_PATIENCE_SECONDS)
@@ -127,10 +129,17 @@ class AccountExchange(Exchange):
         """As in the contract. While an order may still be on its way, that there is none says nothing."""
         response = await self.signed(self.question(self.ids.encode(client_order_id)), Priority.HEDGE)
         report = self.report(response, client_order_id)
-        if report is None and trio.current_time() < self._on_their_way.get(client_order_id, 0.0):
+        if report is None and self.now_ns() < self._arrives_by_ns(client_order_id):
             raise VenueError(f"{client_order_id} isn't at {self.name}, and may still arrive; to be asked for again")
         self._on_their_way.pop(client_order_id, None)
         return report
+
+    def _arrives_by_ns(self, client_order_id: str) -> int:
+        """Return when an order can't arrive any more that has no answer, or was sent by an earlier process."""
+        if client_order_id in self._on_their_way:
+            return self._on_their_way[client_order_id]
+        submitted_ns = self._submitted_ns(client_order_id)
+        return 0 if submitted_ns is None else submitted_ns + _ARRIVES_WITHIN_NS
 
     async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
         return [update_of(one, self.ids) for one in await self._open(symbols)]

@@ -70,6 +70,15 @@ def account_spec(name: str, kind: type[AccountExchange], wire: Wire) -> Exchange
                     now_ns=context.time.now_ns,
                     clock=clock,
                 )
+            yield kind(
+                client,
+                credentials,
+                stream,
+                venue=context.venue,
+                new_nonce=lambda: str(uuid.uuid4()),
+                now_ns=context.time.now_ns,
+                submitted_ns=context.submitted_ns,
+            )
 
     return ExchangeSpec(
         name=name,

@@ -335,6 +335,9 @@ class ExchangeContext:
     a short text of what is wrong, the same in both, of which no number changes from time to time.
     ``aliases``: our names of assets by the venue's own, where these are others; listings have ours.
     ``can_trade``: whether orders may be sent; where not, a real venue's plugin opens nothing that could send one.
+    ``submitted_ns(client_order_id)``: the campaign time at which an order was submitted, by an earlier process perhaps,
+    and ``None`` of one of long ago: until what was sent then can't arrive any more, that there is no such order says
+    nothing.
     """
 
     venue: str
@@ -356,3 +359,4 @@ class ExchangeContext:
     hold: Callable[[str], None] = lambda reason: None
     release: Callable[[str], None] = lambda reason: None
     can_trade: bool = False
+    submitted_ns: Callable[[str], int | None] = lambda client_order_id: None
