@@ -37,6 +37,8 @@ FAULTS = tuple(Fault)
 LASTING = frozenset(
     {Fault.SILENT, Fault.DUPLICATE, Fault.SKEWED_CLOCK, Fault.RETIRED, Fault.UNKNOWN, Fault.SLOW, Fault.HALVED}
 )
+#: A ban without a time, as these venues' is, is waited for two minutes long.
+_BANS_SHORTLY = ("binance",)
 _MOMENTS = ("any", "arrived", "arrived", "lost", "resting", "resting", "hedge", "cancel")
 
 
@@ -69,7 +71,8 @@ class Kill:
 class LivePlan:
     """One campaign. ``venues``: kinds by name; ``ed25519``: which of them sign so, and not by HMAC.
 
-    ``closes``: where it is killed, it is resumed to close what is open, and not to go on.
+    ``closes``: where it is killed, it is resumed to close what is open, and not to go on. It ends after ``seconds``,
+    but not before venues have filled so many ``fills``, within a time.
     """
 
     seed: int
@@ -80,6 +83,7 @@ class LivePlan:
     symbols: Sequence[str]
     durability: str
     seconds: float
+    fills: int
     size_usd: Decimal
     misdeeds: Sequence[Misdeed]
     kills: Sequence[Kill]
@@ -114,6 +118,7 @@ def plan_of(seed: int, *, seconds: float | None = None) -> LivePlan:
         symbols=random.sample(("BTC", "ETH", "SOL", "XRP"), random.randint(1, 4)),
         durability=random.choice(["order", "batch"]),
         seconds=length,
+        fills=10,
         size_usd=Decimal(random.choice([50, 200, 800])),
         misdeeds=misdeeds,
         kills=kills,
@@ -125,9 +130,12 @@ def plan_of(seed: int, *, seconds: float | None = None) -> LivePlan:
 
 def _misdeed(random: Random, venues: Sequence[str], seconds: float) -> Misdeed:
     fault = random.choice(_OF_ORDERS if random.random() < 0.7 else FAULTS)
+    venue = random.choice(venues)
+    if fault is Fault.BANNED and not venue.startswith(_BANS_SHORTLY):
+        fault = Fault.TOO_MANY_REQUESTS
     return Misdeed(
         at=random.uniform(0, seconds),
-        venue=random.choice(venues),
+        venue=venue,
         fault=fault,
         times=random.choice([1, 1, 2, 3]),
         seconds=random.uniform(0.5, 3),

@@ -32,6 +32,10 @@ from trioarb_sim.strangers import Wandering
 __all__ = ["LivePlayed", "Process", "environment_of", "open_venues", "play", "play_all", "table_of"]
 
 JOURNAL = "j.journal"
+#: A campaign is ended before.
+_LONGEST_SECONDS = 600
+#: It waits so long for fills.
+_FILLS_WITHIN_SECONDS = 40
 #: A command that takes longer hangs. What may still arrive is waited for, which takes half a minute.
 _PATIENCE_SECONDS = 120
 _LISTENS_WITHIN_SECONDS = 40
@@ -139,9 +143,13 @@ def table_of(plan: LivePlan, venues: Mapping[str, Simulator], folder: Path) -> s
         f"""
 [session]
 mode = "live"
-max_runtime_seconds = {plan.seconds}
+max_runtime_seconds = {_LONGEST_SECONDS}
 loop_interval_ms = 0
 durability = "{plan.durability}"
+
+[live]
+capital_cap_usd = 1_000_000
+warm_seconds = 0
 
 [universe]
 source = "{source}"
@@ -238,9 +246,9 @@ def _streams(venue: Simulator) -> str:
     return f'{lines}\nprivate_stream_url = "{venue.socket_url}{path}"'
 
 
-def environment_of(secrets: Mapping[str, str]) -> dict[str, str]:
+def environment_of(folder: Path, secrets: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a campaign's process."""
-    return {**os.environ, "NO_COLOR": "1", **secrets}
+    return {**os.environ, "NO_COLOR": "1", "XDG_STATE_HOME": str(folder / "state"), **secrets}
 
 
 def start(folder: Path, secrets: Mapping[str, str], *arguments: str) -> Process:
@@ -250,7 +258,7 @@ def start(folder: Path, secrets: Mapping[str, str], *arguments: str) -> Process:
     command = [sys.executable, "-m", "trioarb", *arguments]
     with errors.open("wb") as err, errors.with_suffix(".out").open("wb") as out:
         popen = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment_of(secrets)
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment_of(folder, secrets)
         )
     return Process(popen, errors)
 
@@ -344,6 +352,9 @@ class _Seed:
 
     async def run(self) -> LivePlayed:
         async with trio.open_nursery() as nursery:
+            armed = await start(self._folder, self._secrets, "check", "config.toml", "--online").finish()
+            if armed:
+                self._problems.append(f"it can't be armed: exit code {armed}")
             process = start(self._folder, self._secrets, "run", "config.toml", "--live", f"--journal={JOURNAL}")
             try:
                 if await self._listens(process):
@@ -352,6 +363,8 @@ class _Seed:
                     if process.has_ended or not await self._killed(process, kill):
                         break
                     process = self._resume(*self._how_to_go_on())
+                if not self._plan.closes or not self._resumes:
+                    await self._end(process)
                 self._codes.append(await process.finish())
                 nursery.cancel_scope.cancel()
             finally:
@@ -406,6 +419,20 @@ class _Seed:
         process.kill()
         self._kills[kill.moment if sprung else "any"] += 1
         return self._journal.exists()
+
+    async def _end(self, process: Process) -> None:
+        """Tell a campaign to end, as Ctrl-C does, once it has done enough."""
+        await trio.sleep(self._plan.seconds)
+        until = trio.current_time() + _FILLS_WITHIN_SECONDS
+        while (  # noqa: ASYNC110 - another process's doing
+            self._fills() < self._plan.fills and not process.has_ended and trio.current_time() < until
+        ):
+            await trio.sleep(0.1)
+        if not process.has_ended:
+            process.popen.send_signal(signal.SIGINT)
+
+    def _fills(self) -> int:
+        return sum(len(one.executions) for venue in self._venues.values() for one in venue.venue.orders("main"))
 
     async def _misbehave(self) -> None:
         started = trio.current_time()

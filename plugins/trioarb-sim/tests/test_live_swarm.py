@@ -26,7 +26,8 @@ def planned(**changes: Any) -> LivePlan:
         "tls": False,
         "symbols": ("BTC", "ETH"),
         "durability": "order",
-        "seconds": 6.0,
+        "seconds": 3.0,
+        "fills": 8,
         "size_usd": Decimal(200),
         "misdeeds": (),
         "kills": (),
@@ -97,7 +98,7 @@ async def test_killed_when_an_order_has_arrived_that_nobody_can_acknowledge_any_
     plan = planned(
         venues={"binance": "binance", "bithumb": "bithumb"},
         symbols=("BTC",),
-        misdeeds=each("bithumb", Fault.SERVER_ERROR, Fault.TOO_MANY_REQUESTS, Fault.MALFORMED, Fault.BANNED, times=1),
+        misdeeds=each("bithumb", Fault.SERVER_ERROR, Fault.TOO_MANY_REQUESTS, Fault.MALFORMED, times=1),
         kills=[Kill(moment="arrived", seconds=10, number=2)],
         closes=True,
     )
