@@ -38,7 +38,7 @@ _LONGEST_SECONDS = 600
 _FILLS_WITHIN_SECONDS = 40
 #: A command that takes longer hangs. What may still arrive is waited for, which takes half a minute.
 _PATIENCE_SECONDS = 120
-_LISTENS_WITHIN_SECONDS = 40
+_LISTENS_WITHIN_SECONDS = 100
 #: After so long all orders have a last word: none that was sent before can arrive any more.
 _CALM_WITHIN_SECONDS = 50
 
@@ -357,8 +357,7 @@ class _Seed:
                 self._problems.append(f"it can't be armed: exit code {armed}")
             process = start(self._folder, self._secrets, "run", "config.toml", "--live", f"--journal={JOURNAL}")
             try:
-                if await self._listens(process):
-                    nursery.start_soon(self._misbehave)
+                nursery.start_soon(self._misbehave, process)
                 for kill in self._plan.kills:
                     if process.has_ended or not await self._killed(process, kill):
                         break
@@ -422,6 +421,7 @@ class _Seed:
 
     async def _end(self, process: Process) -> None:
         """Tell a campaign to end, as Ctrl-C does, once it has done enough."""
+        await self._listens(process)
         await trio.sleep(self._plan.seconds)
         until = trio.current_time() + _FILLS_WITHIN_SECONDS
         while (  # noqa: ASYNC110 - another process's doing
@@ -434,7 +434,8 @@ class _Seed:
     def _fills(self) -> int:
         return sum(len(one.executions) for venue in self._venues.values() for one in venue.venue.orders("main"))
 
-    async def _misbehave(self) -> None:
+    async def _misbehave(self, process: Process) -> None:
+        await self._listens(process)
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
             for one in self._plan.misdeeds:
