@@ -69,16 +69,8 @@ def account_spec(name: str, kind: type[AccountExchange], wire: Wire) -> Exchange
                     new_nonce=lambda: str(uuid.uuid4()),
                     now_ns=context.time.now_ns,
                     clock=clock,
+                    submitted_ns=context.submitted_ns,
                 )
-            yield kind(
-                client,
-                credentials,
-                stream,
-                venue=context.venue,
-                new_nonce=lambda: str(uuid.uuid4()),
-                now_ns=context.time.now_ns,
-                submitted_ns=context.submitted_ns,
-            )
 
     return ExchangeSpec(
         name=name,
