@@ -12,6 +12,7 @@ from trioarb.api import TrioarbError
 from trioarb_sim.faults import Fault
 from trioarb_sim.market import MarketRules, MarketState
 from trioarb_sim.recorded_listing import recorded_markets
+from trioarb_sim.replayed import Replayed, replayed_books
 from trioarb_sim.simulator import VENUES, Simulator, open_simulator
 
 __all__ = ["run"]
@@ -34,11 +35,13 @@ def run(
     faults: Sequence[str],
     listing: Sequence[Path] = (),
     most_markets: int | None = None,
+    book: Path | None = None,
+    book_exchange: str = "",
 ) -> int:
     """Run until SIGINT or SIGTERM; return 0.
 
     Raises:
-        TrioarbError: there is no such venue, fault or listing, or the port is taken.
+        TrioarbError: there is no such venue, fault, listing or book, or the port is taken.
     """
     if venue not in VENUES:
         raise UsageError(f'"{venue}" is no simulated venue; there are: {", ".join(VENUES)}')
@@ -48,8 +51,12 @@ def run(
         raise UsageError(f"--port {port}: expected 0 to 65535")
     wanted = [_fault(text) for text in faults]
     markets = _markets(venue, listing, most_markets)
+    shown = None
+    if book is not None:
+        listed = markets if markets is not None else VENUES[venue].markets()
+        shown = replayed_books(book, book_exchange or venue, listed)
     try:
-        trio.run(_run, venue, port, tls, folder, seed, every_seconds, wanted, markets)
+        trio.run(_run, venue, port, tls, folder, seed, every_seconds, wanted, markets, shown)
     except* OSError as group:
         raise UsageError(f"port {port} can't be had: {_first(group)}; leave --port out for a free one") from None
     return 0
@@ -64,15 +71,18 @@ async def _run(
     every_seconds: float,
     faults: Sequence[tuple[Fault, int, str]],
     markets: Sequence[MarketRules] | None,
+    book: Replayed | None,
 ) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_simulator(
-            venue, port=port, tls=tls, seed=seed, every_seconds=every_seconds, markets=markets
+            venue, port=port, tls=tls, seed=seed, every_seconds=every_seconds, markets=markets, book=book
         ) as simulator:
             for fault, times, market in faults:
                 simulator.faults.switch_on(fault, times=times, market=market)
             _write(simulator, folder)
             _say_where(simulator)
+            if book is not None:
+                print(f"{len(book.rows):,} recorded quotes of {', '.join(sorted(book.markets))}: {book.seconds:,.0f} s")
             async for _ in signals:
                 break
             _say_what_happened(simulator)

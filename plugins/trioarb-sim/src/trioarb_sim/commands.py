@@ -18,6 +18,7 @@ them. Nothing is kept: account and orders are gone with the process. Keys are wo
     trioarb venue-sim binance --port 8080
     trioarb venue-sim binance --port 8443 --tls --dir sim      # writes sim/ca.pem, sim/port
     trioarb venue-sim binance --listing exchangeInfo.json
+    trioarb venue-sim binance --book quotes.parquet --book-exchange BINANCE
     trioarb venue-sim binance --fault lost_acknowledgement=3 --fault silent@BTCUSDT
 
 Faults: lost_acknowledgement, late_fill, gap, cut, cut_private, too_many_requests, banned, server_error, malformed and
@@ -48,6 +49,15 @@ def venue_sim(
     markets: Annotated[
         int | None, Parameter(help="Only so many markets of the listing, the first of those that trade.")
     ] = None,
+    book: Annotated[
+        Path | None,
+        Parameter(
+            help="Recorded quotes (Parquet) that strangers show instead of prices that wander; the last ones stay."
+        ),
+    ] = None,
+    book_exchange: Annotated[
+        str, Parameter(help="What the venue is called in that file; absent: as here, in letters of either case.")
+    ] = "",
     fault: Annotated[
         list[str] | None,
         Parameter(help="What is to go wrong: NAME, NAME=TIMES, NAME@MARKET or NAME=TIMES@MARKET."),
@@ -67,4 +77,6 @@ def venue_sim(
         faults=fault or [],
         listing=listing or [],
         most_markets=markets,
+        book=book,
+        book_exchange=book_exchange,
     )

@@ -19,6 +19,7 @@ from trioarb_sim.faults import Fault, Faults
 from trioarb_sim.limits import Limit
 from trioarb_sim.listing import OF_QUOTE, PRICES, binance_markets, owned_at, upbit_markets, usdm_markets
 from trioarb_sim.market import MarketRules, MarketState
+from trioarb_sim.replayed import Replayed, show_replayed
 from trioarb_sim.server import App, serve
 from trioarb_sim.strangers import Wandering, show_strangers
 from trioarb_sim.tls import Authority
@@ -131,6 +132,7 @@ async def open_simulator(
     owned: Mapping[str, Decimal] | None = None,
     markets: Sequence[MarketRules] | None = None,
     wandering: Wandering | None = None,
+    book: Replayed | None = None,
     faults: Mapping[Fault, int] | None = None,
     every_seconds: float = 0.2,
     weight: Limit | None = None,
@@ -138,7 +140,8 @@ async def open_simulator(
     """Run a simulated venue; everything of it ends with the context.
 
     ``wandering``: what strangers show; ``None``: prices of their own with that ``seed``. ``every_seconds`` 0: nothing,
-    a test shows what it wants. ``weight``: another limit than the venue's own, where it has weights.
+    a test shows what it wants. ``book``: they show what was recorded instead. ``weight``: another limit than the
+    venue's own, where it has weights.
 
     Raises:
         KeyError: there is no venue of this name.
@@ -167,7 +170,9 @@ async def open_simulator(
 
         found_port: int = await nursery.start(listen)
         nursery.start_soon(app.run)
-        if every_seconds:
+        if book is not None:
+            nursery.start_soon(show_replayed, venue, book)
+        elif every_seconds:
 
             async def strangers() -> None:
                 names = [one.name for one in rules if one.state is MarketState.TRADING]
