@@ -93,17 +93,16 @@ async def test_a_plugin_quotes_a_recorded_market() -> None:
     if not RECORDED.is_file():
         pytest.skip("no recorded quotes beside this checkout")
     book = replayed_books(RECORDED, "BINANCE", binance_markets())
-    known = {(bid, ask) for _, market, bid, _, ask, _ in book.rows[:5_000] if market == "BTCUSDT"}
+    known = {(bid, ask) for _, market, bid, _, ask, _ in book.rows if market == "BTCUSDT"}
     async with open_simulator("binance", book=book) as simulator, opened_market(simulator) as feed:
         board, seen = Board(), set[tuple[float, float]]()
         async with trio.open_nursery() as nursery:
             await nursery.start(feed.run, {"BTCUSDT": board.sink("BTCUSDT")})
-            with trio.move_on_after(3):
-                while True:
+            with trio.fail_after(30):
+                while len(seen) < 4:
                     await trio.sleep(0.01)
                     if "BTCUSDT" in board.quoted:
                         bid, _, ask, _ = board.quoted["BTCUSDT"]
                         seen.add((bid, ask))
             nursery.cancel_scope.cancel()
-    assert len(seen) > 3
     assert seen <= known
