@@ -35,6 +35,10 @@ from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType
 __all__ = ["RestOrder", "RestTrade", "report_of", "status_and_reason", "update_of", "venue_order_of"]
 
 _FEE_STEP = Decimal("1e-12")
+#: Rates of fees have no more digits than this.
+_RATE_STEP = Decimal("1e-6")
+#: To which digit a trade's fee is rounded down.
+_CHARGED_STEP = Decimal("1e-8")
 
 
 class RestTrade(Exact, frozen=True, kw_only=True):
@@ -197,16 +201,28 @@ def _fills(order: RestOrder) -> tuple[Fill, ...]:
 
 
 def _shares(fee: Decimal, values: list[Decimal]) -> list[Decimal]:
-    """Share a fee out by value; what is left of rounding is in the last share, so that all of them are the fee."""
+    """Share a fee out as it was charged, trade by trade, where a rate comes to it exactly; else by value.
+
+    Then what is left of rounding is in the last share, so that all of them are the fee.
+    """
     total = sum(values, ZERO)
     if not total:
         raise WireError("an order's trades are worth nothing")
+    charged = [EXACT.multiply(value, _rate(fee, total)) for value in values]
+    for fees in (charged, [floor_to(one, _CHARGED_STEP) for one in charged]):
+        if sum(fees, ZERO) == fee:
+            return fees
     try:
         rate = EXACT.divide(fee, total)
         shares = [EXACT.multiply(rate, value) for value in values[:-1]]
     except Inexact:
         shares = [floor_to(per_unit(EXACT.multiply(fee, value), total), _FEE_STEP) for value in values[:-1]]
     return [*shares, EXACT.subtract(fee, sum(shares, ZERO))]
+
+
+def _rate(fee: Decimal, total: Decimal) -> Decimal:
+    """Return the rate of a fee that was rounded."""
+    return per_unit(fee, total).quantize(_RATE_STEP)
 
 
 def _side(side: str) -> Side:
