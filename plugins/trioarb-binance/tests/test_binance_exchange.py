@@ -50,6 +50,7 @@ from trioarb.venue import (
 from trioarb_binance.api_session import ApiSession
 from trioarb_binance.budget import limit_rules
 from trioarb_binance.exchange import BinanceExchange, server_time_ms
+from trioarb_binance.heard import Heard
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.client_ids import CLIENT_IDS
 from trioarb_binance.wire.signer import Signer, signer_of
@@ -57,6 +58,7 @@ from trioarb_binance.wire.signer import Signer, signer_of
 simulated = pytest.importorskip("trioarb_sim.simulator", reason="trioarb-sim is not installed")
 faults = pytest.importorskip("trioarb_sim.faults")
 accounts = pytest.importorskip("trioarb_sim.account")
+orders = pytest.importorskip("trioarb_sim.order")
 
 D = Decimal
 QUICK = Backoff(first_seconds=0.05, longest_seconds=0.3)
@@ -189,9 +191,7 @@ async def test_an_order_is_placed_told_of_and_found(kind: str) -> None:
         assert asked is not None
         assert fills(asked) == fills(report)
         [remembered] = await account.exchange.orders(["BTCUSDT", "ETHUSDT"], time.time_ns() - 60 * 10**9)
-        assert remembered.order == one
-        assert remembered.report is not None
-        assert fills(remembered.report) == fills(report)
+        assert (remembered.order, remembered.report) == (one, None)  # its fills are asked for where they are missed
 
 
 async def test_rules_fees_and_balances() -> None:
@@ -398,6 +398,36 @@ async def test_orders_of_before_are_found_without_their_symbol() -> None:
         found = await again.order(one.client_order_id)
         assert found is not None
         assert found.filled == D("0.5")
+
+
+async def test_orders_are_asked_for_of_symbols_of_which_something_was_told() -> None:
+    now_ns = [100]
+    async with trading(listens=False) as account:
+        exchange, there = account.exchange, account.venue
+        exchange._heard = Heard(lambda: now_ns[0])
+
+        async def asked(since_ns: int) -> tuple[int, list[str]]:
+            before = there.traffic.requests
+            found = await exchange.orders(["BTCUSDT", "ETHUSDT"], since_ns)
+            return there.traffic.requests - before, [one.order.client_order_id for one in found]
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(account.listen)
+            now_ns[0] = 200
+            assert await asked(150) == (0, [])
+            assert await asked(50) == (2, [])  # nothing is known of what was before
+            one = order()
+            await exchange.place(one)
+            assert await asked(150) == (1, [one.client_order_id])
+            by_hand = orders.OrderTerms(market="ETHUSDT", side=Side.BUY, price=D(2000), quantity=D(1), client_id="hand")
+            there.venue.place("main", by_hand)
+            await until(lambda: any(update.client_order_id == "hand" for update in account.told))
+            assert await asked(150) == (2, [one.client_order_id, "hand"])
+            now_ns[0] = 400
+            assert await asked(300) == (0, [])
+            exchange.down("a cut")
+            assert (await asked(300))[0] == 2
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_clock_that_is_some_seconds_off_is_corrected_for() -> None:

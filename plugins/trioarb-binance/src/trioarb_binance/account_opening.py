@@ -12,6 +12,7 @@ from trioarb_binance.api_session import ApiSession
 from trioarb_binance.asking import open_asking, read
 from trioarb_binance.dialect import SPOT
 from trioarb_binance.exchange import BinanceExchange, server_time_ms
+from trioarb_binance.heard import Heard
 from trioarb_binance.opening import limits_of
 from trioarb_binance.settings import BinanceExchangeSettings
 from trioarb_binance.wire.limits import VenueLimit
@@ -67,6 +68,7 @@ async def _opened(
             aliases=context.aliases,
             usage=limits.usage,
             sent_ago=partial(sent_ago, context),
+            heard=Heard(context.time.now_ns),
         )
         async with run_beside(clock.run):
             if not context.can_trade:

@@ -29,6 +29,7 @@ from trioarb.api import (
 )
 from trioarb.venue import NotSent, Permit, Priority, Request, Response, Usage, VenueClock, WireError, account_id
 from trioarb_binance.api_session import ApiSession
+from trioarb_binance.heard import Heard
 from trioarb_binance.wire import frames, spot
 from trioarb_binance.wire.account_body import Account, KeyPermissions
 from trioarb_binance.wire.account_message import AccountEvent, ExecutionReport
@@ -92,6 +93,7 @@ class BinanceExchange(Exchange):
         aliases: Mapping[str, str] | None = None,
         usage: Callable[[], Sequence[Usage]] = tuple,
         sent_ago: Callable[[str], float | None] = lambda client_order_id: None,
+        heard: Heard | None = None,
     ) -> None:
         self.account_id = account_id("binance", signer.api_key)
         self._usage = usage
@@ -105,6 +107,7 @@ class BinanceExchange(Exchange):
         #: What orders that have neither filled nor ended take of the limits.
         self._counted: dict[str, Permit] = {}
         self._sent_ago = sent_ago
+        self._heard = heard
         self._sinks: list[OrderSink] = []
         self._cut: trio.Event = trio.Event()
         self._why = ""
@@ -118,6 +121,7 @@ class BinanceExchange(Exchange):
         """Take an event of the account."""
         if not isinstance(event, ExecutionReport):
             return
+        self._note(event.symbol)
         instrument = self._by_native.get(event.symbol)
         try:
             update = update_of_event(event, quote=instrument.quote if instrument else "")
@@ -132,6 +136,8 @@ class BinanceExchange(Exchange):
     def down(self, why: str) -> None:
         """Take note that events are missing from now on."""
         self._why = why
+        if self._heard is not None:
+            self._heard.end()
         self._cut.set()
         self._cut = trio.Event()
 
@@ -174,6 +180,7 @@ class BinanceExchange(Exchange):
         instrument = self._instruments[order.symbol]
         client_id = CLIENT_IDS.encode(order.client_order_id)
         self._remember(order.client_order_id, order.symbol)
+        self._note(instrument.native_id)
         answer = await session.ask(
             lambda number, stamp: frames.place_order(
                 number, order, native_id=instrument.native_id, client_id=client_id, stamp=stamp
@@ -220,6 +227,8 @@ class BinanceExchange(Exchange):
         if self.session is None or not self.session.is_up:
             raise VenueError("Binance: the account's events can't be had now: the WebSocket API is not connected")
         cut = self._cut
+        if self._heard is not None:
+            self._heard.begin()
         self._sinks.append(sink)
         try:
             task_status.started()
@@ -255,14 +264,18 @@ class BinanceExchange(Exchange):
         return None
 
     async def orders(self, symbols: Sequence[str], since_ns: int) -> Sequence[VenueOrder]:
+        """As in the contract. Symbols of which the stream told nothing since then aren't asked for."""
         found = list[tuple[int, VenueOrder]]()
         for symbol in symbols:
             instrument = self._instruments[symbol]
+            if self._heard is not None and self._heard.is_quiet(instrument.native_id, since_ns):
+                continue
             for body in await self._bodies(instrument.native_id, since_ns // _NS_IN_MS):
                 order = order_of(body, symbol=symbol, venue=self._venue)
                 if order is not None:
                     at = body.time if isinstance(body.time, int) else 0
-                    found.append((at, VenueOrder(order=order, report=await self._report(body))))
+                    report = None if needs_trades(body) else report_of(body, quote=instrument.quote)
+                    found.append((at, VenueOrder(order=order, report=report)))
         return [order for _, order in sorted(found, key=lambda one: one[0])]
 
     # Beneath
@@ -289,6 +302,10 @@ class BinanceExchange(Exchange):
             del self._counted[client_order_id]
         if fills and self.session is not None:
             self.session.give_back(permit, ORDERS)
+
+    def _note(self, native_id: str) -> None:
+        if self._heard is not None:
+            self._heard.note(native_id)
 
     def _ours(self, asset: str) -> str:
         return self._aliases.get(asset, asset)
