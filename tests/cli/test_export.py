@@ -25,7 +25,9 @@ COLUMNS = {table.name: {column.name: column.kind for column in table.columns} fo
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     trioarb = CommandLine(folder=tmp_path_factory.mktemp("campaign"))
-    ran = trioarb.run(CHAOS, "--set=session.clock=virtual", "--runtime=120", "--journal=run.journal")
+    ran = trioarb.run(
+        CHAOS, "--set=session.clock=virtual", "--set=session.mode=shadow", "--runtime=120", "--journal=run.journal"
+    )
     assert ran.code in (0, 3), ran.err
     for kind in ("csv", "parquet"):
         exported = trioarb("export", "run.journal", "--out", kind, "--format", kind)

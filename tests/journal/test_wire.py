@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from trioarb.model.event import InstrumentListed, KillSwitchPulled, OrderCancelled, Record, TransactionLeg
+from trioarb.model.event import InstrumentListed, KillSwitchPulled, Look, OrderCancelled, Record, TransactionLeg
 from trioarb.model.market import Level
 from trioarb.model.wire import decode, encode, event_types, to_json_object
 
@@ -42,7 +42,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         Decimal: DECIMALS,
         Level: st.builds(Level, DECIMALS, DECIMALS),
     }
-    if hint is TransactionLeg:
+    if hint in (TransactionLeg, Look):
         return events_of(hint)
     return of_kinds[hint]
 

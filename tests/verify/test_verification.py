@@ -42,6 +42,7 @@ from trioarb.model.event import (
     OrderFilled,
     OrderRejected,
     OrderReopened,
+    OrderShadowed,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -118,6 +119,7 @@ def test_the_streams_have_what_is_to_be_verified() -> None:
     told = {InstrumentChanged, LossCarried, OrderExpired, OrderReopened, TransactionOpened}
     told |= {UpdatesDown, UpdatesUp, TransferArrived, TransferSent}  # the latter two: tests/engine/test_transfers.py
     told |= {EntriesHeld, EntriesReleased, Commanded}  # tests/engine/test_pleas.py, tests/engine/test_desk.py
+    told |= {OrderShadowed}  # tests/engine/test_shadow.py
     assert Verifier().looks_at - seen == {BalanceDiffered, StopCleared, UniverseRefreshed, *told}
     assert any(one.event.dust for one in stream("dust") if isinstance(one.event, PairEnded))
 

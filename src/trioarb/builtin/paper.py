@@ -113,6 +113,11 @@ class PaperExchange(Exchange):
         )
         self._draw_answer = self._drawing("answer", settings.answer_latency, ZERO)
         self._draw_data = self._drawing("data", settings.data_latency, ZERO)
+        self.arrival_ns = sum(
+            one.median_ns(context.latency_factor)
+            for one in (settings.order_latency or Latency(ms=settings.latency_ms), settings.data_latency)
+            if one is not None
+        )
         self._answers_at_once = settings.answer_latency is None or settings.answer_latency.is_nothing
         #: How long the orders take that were asked about by `answers_at_ns`.
         self._drawn: dict[str, int] = {}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from enum import Enum
 from pathlib import Path
+from statistics import median
 
 import attrs
 
@@ -54,6 +55,19 @@ class Latency:
     def is_nothing(self) -> bool:
         """Whether it takes no time at all."""
         return self.distribution is Distribution.CONSTANT and not self.ms
+
+    def median_ns(self, factor: Decimal = _ONE) -> int:
+        """Return what half of them don't take longer than, times a factor, in nanoseconds."""
+        middle = self.ms
+        match self.distribution:
+            case Distribution.UNIFORM:
+                middle = (self.ms + (self.most_ms or ZERO)) / 2
+            case Distribution.LOG_NORMAL:
+                middle = min(self.ms, _LONGEST_MS if self.most_ms is None else self.most_ms)
+            case Distribution.RECORDED:
+                assert self.file is not None
+                middle = median(_read(self.file))
+        return int(middle * factor * _NS)
 
     def drawn(self, seed: str, factor: Decimal = _ONE) -> Callable[[], int]:
         """Return what draws the next one, times a factor, in nanoseconds; the same from one seed, on every machine."""

@@ -120,7 +120,9 @@ class PaperSettings:
         concerns="borrowing",
     )
     taker_fee_bps: FeeBps = setting(Decimal(4), doc="fee of every fill, of its quote value", concerns="taker_fee")
-    maker_fee_bps: FeeBps | None = setting(None, doc="fee of what fills at rest; absent: taker_fee_bps")
+    maker_fee_bps: FeeBps | None = setting(
+        None, doc="fee of what fills at rest; absent: taker_fee_bps", concerns="maker_fee"
+    )
     fee_tiers: tuple[FeeTier, ...] = setting(
         (),
         doc="lower fees for more volume, by rising volume; edges are taken at taker_fee_bps all the same",
@@ -129,6 +131,7 @@ class PaperSettings:
         QUOTE,
         doc='"quote"; "received": a buy\'s fee is taken in base asset; or an asset such as "BNB", of which fees are '
         "taken as long as the account holds enough, then of the quote asset; [fee_assets] says what it is worth",
+        concerns="fee_asset",
     )
     latency_ms: Milliseconds = setting(Decimal(40), doc="time from sending an order to its arrival", concerns="latency")
     order_latency: Latency | None = setting(
@@ -176,7 +179,7 @@ class PaperSettings:
         None, doc="least quote value of an order; absent: what the market data says, else 5"
     )
     instruments: Mapping[str, SymbolRules] = setting(
-        factory=dict, doc="rules by symbol, before those of all", names="symbols"
+        factory=dict, doc="rules by symbol, before those of all", names="symbols", concerns="rules"
     )
 
     def __attrs_post_init__(self) -> None:

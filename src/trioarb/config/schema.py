@@ -145,6 +145,11 @@ class Session:
     latency_factor: Amount = setting(
         Decimal(1), doc="simulated venues take so many times as long as they are configured to; see --sensitivity"
     )
+    shadow_after_ms: tuple[Milliseconds, ...] = setting(
+        (Decimal(10), Decimal(100), Decimal(1_000)),
+        doc="in shadow mode: how long after each order its venue's book is looked at, beside multiples of the "
+        "configured latency and the measured way to the venue",
+    )
     close_positions_at_end: bool = setting(True, doc="close what is open when the campaign ends; false: keep it")
     journal: Path | None = setting(
         None, doc="file that every event is kept in; absent: a new one under journals/; the flag --journal wins"

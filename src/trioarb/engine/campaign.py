@@ -11,6 +11,7 @@ import trio
 
 from trioarb.config.schema import Config
 from trioarb.engine.parts import Parts
+from trioarb.engine.shadowing import Shadowing
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.world import World
 from trioarb.errors import TrioarbError, describe
@@ -30,7 +31,8 @@ class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
-    given every quote. ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
+    given every quote; ``shadowing`` compares orders, in shadow mode.
+    ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
     ``has_begun``: its first events are recorded.
     ``panics``: somebody wants it to end at once.
     ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
@@ -49,6 +51,7 @@ class Campaign:
     ending: Bell
     arrived: Bell
     recorder: QuoteRecorder | None = None
+    shadowing: Shadowing | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING
     has_begun: bool = False

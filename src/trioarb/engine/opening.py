@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from trioarb import __version__
-from trioarb.config.schema import Config, PluginTable
+from trioarb.config.schema import Config, Mode, PluginTable
 from trioarb.config.tuning import Tuning
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.carrying import carried_loss
@@ -20,6 +20,7 @@ from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
+from trioarb.engine.shadowing import Shadowing, moments_of
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.transfers import require_simulation
 from trioarb.engine.world import World, open_world
@@ -185,7 +186,9 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     )
     funds = Funds(state.ledger, state.margins, world.instruments, config.execution.unwind_slippage_bps)
     state.marks.watch(world.boards, world.rates.sourced)
-    journal.attach(projections=[*state.projections, funds, guards], reactors=[guards])
+    shadowing = _shadowing(config, world)
+    more = [] if shadowing is None else [shadowing]
+    journal.attach(projections=[*state.projections, funds, guards, *more], reactors=[guards])
     markets: dict[str, Market] = {}
     executor = Executor(
         campaign_id=campaign_id,
@@ -235,6 +238,7 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         parts=parts,
         state=state,
         tiers=tiers,
+        shadowing=shadowing,
         symbols={},
         ending=world.time.bell(Turn.MARKET.order()),
         arrived=world.time.bell(Turn.SERVICE.order(number=5)),
@@ -251,6 +255,21 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
     journal.attach(observers=[partial(_note, campaign.symbols)])
     world.rates.begin(journal.record, world.time.now_ns, world.boards, world.instruments)
     return campaign
+
+
+def _shadowing(config: Config, world: World) -> Shadowing | None:
+    """Return what compares orders, in shadow mode."""
+    if config.session.mode is not Mode.SHADOW:
+        return None
+    moments = {
+        venue: moments_of(
+            exchange.arrival_ns,
+            world.real[venue].round_trip_ns if venue in world.real else None,
+            config.session.shadow_after_ms,
+        )
+        for venue, exchange in world.exchanges.items()
+    }
+    return Shadowing(world, moments, stale_ns=seconds_to_ns(config.engine.market_stale_seconds))
 
 
 async def open_symbol(

@@ -36,6 +36,7 @@ from trioarb.engine.services import (
     serve,
     watch_of,
 )
+from trioarb.engine.shadow import shadow_orders
 from trioarb.engine.signals import Signals
 from trioarb.engine.stating import state_equity_periodically
 from trioarb.engine.supervisor import start_arrivals, supervise
@@ -219,6 +220,8 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "comparing balances", reconcile_periodically)
         services.start_soon(serve, campaign, "working off residuals", work_periodically)
         services.start_soon(serve, campaign, "marking out fills", mark_out_periodically)
+        if campaign.shadowing is not None:
+            services.start_soon(serve, campaign, "comparing orders", shadow_orders)
         services.start_soon(serve, campaign, "stating equity", state_equity_periodically)
         services.start_soon(serve, campaign, "what venues charge", charge_periodically)
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)

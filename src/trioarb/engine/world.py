@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as wall
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ import attrs
 from trioarb.config.schema import ClockKind, Config, EngineMode, Mode
 from trioarb.config.tuning import Tuning
 from trioarb.engine.aliases import aliased
+from trioarb.engine.differences import balance_differences, differences
 from trioarb.engine.fees import FeePrices
 from trioarb.engine.fx import Rates, constant_warnings, open_rates
 from trioarb.engine.instruments import Changes
 from trioarb.engine.opener import Opener
 from trioarb.engine.past import Past
 from trioarb.engine.pleas import Pleas
+from trioarb.engine.real_venues import RealVenue, ask_real_venue
 from trioarb.engine.submitted import Submitted
 from trioarb.errors import ConfigError, UniverseError, describe
 from trioarb.model.market import Book, Instrument, Listing, Quote, VenuePart
@@ -71,6 +74,7 @@ class World:
     """Everything outside the campaign that it works with; open as long as the scope of `open_world`.
 
     ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`. ``loops``: its strategy goes around triangles.
+    ``real``: what the real venues said that others stand in for, in shadow mode.
     """
 
     time: CampaignTime
@@ -90,6 +94,7 @@ class World:
     pleas: Pleas
     submitted: Submitted
     warnings: tuple[str, ...]
+    real: Mapping[str, RealVenue]
     loops: bool = False
 
 
@@ -163,12 +168,13 @@ async def open_world(
         exchanges: dict[str, CheckedExchange] = {}
         submitted = Submitted()
         instruments: dict[str, dict[str, Instrument]] = {}
+        contexts: dict[str, ExchangeContext] = {}
         changes = Changes(instruments, boards)
         rates = open_rates(config, markets, boards)
         fee_prices = FeePrices(config, instruments, boards, rates.usd)
         for name, tables in config.exchanges.items():
             plea = pleas.of(name, VenuePart.EXCHANGE, tables.exchange.key)
-            context = ExchangeContext(
+            context = contexts[name] = ExchangeContext(
                 venue=name,
                 seed=config.session.seed,
                 time=time,
@@ -199,6 +205,11 @@ async def open_world(
             )
         if missing := list(fee_prices.missing()):
             raise ConfigError(missing)
+        real = dict[str, RealVenue]()
+        if config.session.mode is Mode.SHADOW:
+            real = await _ask_real(config, opener, contexts, markets, symbols)
+            begins = {} if past is not None else {name: await exchanges[name].balances() for name in real}
+            warnings += _real_differences(config, real, exchanges, instruments, symbols, begins)
         tuning = Tuning(config)
         tuning.take_in(symbols)
         is_replayed = all(map(is_recorded, markets.values()))
@@ -229,6 +240,7 @@ async def open_world(
                 *constant_warnings(config, instruments),
                 *filter(None, wide),
             ),
+            real=real,
             loops=loops,
         )
 
@@ -270,6 +282,52 @@ async def _list_at(
         if instrument.quote != common[symbol]:
             instrument = attrs.evolve(instrument, counts_as=common[symbol])
         instruments.setdefault(symbol, {})[venue] = instrument
+
+
+async def _ask_real(
+    config: Config,
+    opener: Opener,
+    contexts: Mapping[str, ExchangeContext],
+    markets: Mapping[str, MarketData],
+    symbols: Sequence[Listing],
+) -> dict[str, RealVenue]:
+    """Ask the real venues that others stand in for about the symbols that are traded.
+
+    Raises:
+        VenueError: one can't be read.
+    """
+    asked = dict[str, RealVenue]()
+    for name, tables in config.exchanges.items():
+        if tables.real is None:
+            continue
+
+        async def list_at(exchange: CheckedExchange, name: str = name) -> Mapping[str, Instrument]:
+            found: dict[str, dict[str, Instrument]] = {}
+            await _list_at(name, markets[name], exchange, symbols, found)
+            return {symbol: by_venue[name] for symbol, by_venue in found.items()}
+
+        asked[name] = await ask_real_venue(opener, tables.real, contexts[name], list_at)
+    return asked
+
+
+def _real_differences(
+    config: Config,
+    real: Mapping[str, RealVenue],
+    exchanges: Mapping[str, CheckedExchange],
+    instruments: Mapping[str, Mapping[str, Instrument]],
+    symbols: Sequence[Listing],
+    begins: Mapping[str, Mapping[str, Decimal]],
+) -> list[str]:
+    """Return what the real venues say otherwise; ``begins``: what stands in for them holds, where it begins anew."""
+    warnings: list[str] = []
+    for name, venue in real.items():
+        table = config.exchanges[name].exchange
+        listed = {one.symbol: instruments[one.symbol][name] for one in symbols if name in instruments[one.symbol]}
+        warnings += differences(name, table, listed, venue)
+        if name in begins:
+            bases = sorted({one.base for one in listed.values()}) if exchanges[name].grants_inventory else []
+            warnings += balance_differences(name, table, begins[name], venue, bases)
+    return warnings
 
 
 def _same_symbols(listings: Sequence[Listing], past: Past, config: Config) -> tuple[Listing, ...]:

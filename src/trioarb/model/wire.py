@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from trioarb.model import event as events
-from trioarb.model.event import Event, Record, TransactionLeg
+from trioarb.model.event import Event, Look, Record, TransactionLeg
 from trioarb.model.market import Level
 from trioarb.model.number import text
 from trioarb.model.order import TimeInForce
@@ -112,6 +112,7 @@ def _encoder(cls: type[Event]) -> Callable[[int, int, Event], str]:
         "listed": _listed,
         "levels": _levels,
         "legs": _legs,
+        "looks": _looks,
     }
     source, hints = f'{{{{"seq":{{seq}},"ts_ns":{{ts_ns}},"type":"{event_type(cls)}"', get_type_hints(cls)
     for name in cls.__struct_fields__:
@@ -137,9 +138,10 @@ _JSON_TEXTS: Mapping[Any, str] = {
     Mapping: "mapping({})",
     "levels": "levels({})",
     "legs": "legs({})",
+    "looks": "looks({})",
 }
 #: Tuples of something else than text.
-_OF_OTHERS: Mapping[Any, str] = {Level: "levels", TransactionLeg: "legs"}
+_OF_OTHERS: Mapping[Any, str] = {Level: "levels", TransactionLeg: "legs", Look: "looks"}
 
 
 def _listed(values: tuple[str, ...]) -> str:
@@ -166,6 +168,23 @@ def _leg(leg: TransactionLeg) -> str:
         "time_in_force": None if leg.time_in_force is TimeInForce.IOC else f'"{leg.time_in_force.value}"',
         "post_only": "true" if leg.post_only else None,
         "after": None if leg.after is None else int.__repr__(leg.after),
+    }
+    return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items() if value is not None) + "}"
+
+
+def _looks(looks: tuple[Look, ...]) -> str:
+    return f"[{','.join(map(_look, looks))}]"
+
+
+def _look(look: Look) -> str:
+    """Return a look without what it has by default."""
+    fields = {
+        "at": encode_basestring(look.at),
+        "after_ns": int.__repr__(look.after_ns),
+        "levels": _levels(look.levels) if look.levels else None,
+        "taken": None if look.taken is None else f'"{text(look.taken)}"',
+        "beyond": None if look.beyond is None else f'"{text(look.beyond)}"',
+        "unmeasured": None if look.unmeasured is None else f'"{look.unmeasured.value}"',
     }
     return "{" + ",".join(f'"{name}":{value}' for name, value in fields.items() if value is not None) + "}"
 

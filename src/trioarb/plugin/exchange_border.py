@@ -38,6 +38,7 @@ class CheckedExchange(Exchange):
         self.charging = answer.is_a(inner.charging, bool, "charging")
         self.liquidating = answer.is_a(inner.liquidating, bool, "liquidating")
         self.charge_every_seconds = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
+        self.arrival_ns = None if inner.arrival_ns is None else answer.check_whole(inner.arrival_ns, "arrival_ns")
         borrow_bps = inner.borrow_bps_per_day
         if borrow_bps is not None:
             borrow_bps = answer.check_amount(borrow_bps, "borrow_bps_per_day", at_least=ZERO)

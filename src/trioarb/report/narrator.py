@@ -24,6 +24,7 @@ from trioarb.model.event import (
     MarketUp,
     OrderRejected,
     OrderReopened,
+    OrderShadowed,
     OrderUnknown,
     PairEnded,
     PhaseEntered,
@@ -48,6 +49,7 @@ from trioarb.model.fx import FxState
 from trioarb.model.number import text
 from trioarb.model.trade import Answer, PairKind, PairOutcome
 from trioarb.model.wire import to_json_object
+from trioarb.state.shadow import error_of, outcome_of
 from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["narrate"]
@@ -263,6 +265,27 @@ def _reopen(reopened: OrderReopened, _: int) -> _Line:
     return "warning", "a venue filled more of an order after its last word", details
 
 
+def _shadow(shadowed: OrderShadowed, _: int) -> _Line:
+    """Tell of an order that the book would have filled otherwise, at the look that says most of it."""
+    looks = {look.at: look for look in shadowed.looks if look.unmeasured is None}
+    look = next((looks[at] for at in ("trip", "x2", "x1") if at in looks), None)
+    if look is None or shadowed.is_refused:
+        return None
+    model, book = outcome_of(shadowed.fills, shadowed.quantity), outcome_of(look.levels, shadowed.quantity)
+    error = error_of(shadowed, look)
+    if model == book or error is None:
+        return None
+    details = {
+        "order": shadowed.client_order_id,
+        "venue": shadowed.venue,
+        "after_ms": round(look.after_ns / 1_000_000, 1),
+        "model": model,
+        "book": book,
+        "error": text(error.cost),
+    }
+    return "info", "the book would have filled an order otherwise", details
+
+
 def _updates_down(down: UpdatesDown, _: int) -> _Line:
     return "warning", "order updates are down; no entry there", {"venue": down.venue, "because": down.reason}
 
@@ -340,6 +363,7 @@ _OF_INTEREST: Mapping[type[Event], Callable[[Any, int], _Line]] = {
     MarketDown: _market_down,
     OrderRejected: _reject,
     OrderReopened: _reopen,
+    OrderShadowed: _shadow,
     OrderUnknown: _miss_answer,
     UpdatesDown: _updates_down,
     UpdatesUp: _updates_up,

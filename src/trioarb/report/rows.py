@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import attrs
@@ -26,6 +26,7 @@ from trioarb.model.event import (
     OrderFilled,
     OrderRejected,
     OrderReopened,
+    OrderShadowed,
     OrderSubmitted,
     OrderUnknown,
     PairEnded,
@@ -45,6 +46,7 @@ from trioarb.model.event import (
     TransferArrived,
     TransferSent,
 )
+from trioarb.model.market import Level
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import PairKind
 from trioarb.report.schema import TABLES
@@ -52,6 +54,7 @@ from trioarb.state.attribution import Attributed, Attributions, late_usd_of
 from trioarb.state.ledger import Ledger
 from trioarb.state.markouts import gains_of, in_bps
 from trioarb.state.missed import Missed
+from trioarb.state.shadow import error_of
 from trioarb.state.trades import KNOWN_FOR_NS
 
 __all__ = ["Rows"]
@@ -61,6 +64,8 @@ Put = Callable[[str, Mapping[str, Any]], None]
 
 #: Why a trade is over that opened no position.
 _UNWOUND = "unwound"
+#: Quotients and what was multiplied by one have as many digits.
+_BPS_STEP, _USD_STEP, _ROUNDED = Decimal("1e-4"), Decimal("1e-12"), Context(prec=60)
 _NAMES = {table.name: [column.name for column in table.columns] for table in TABLES}
 
 
@@ -317,6 +322,22 @@ class Rows(Folding):
         ours = _row(seq=record.seq, time=record.ts_ns, filled=marked.filled_ns)
         self._put("markouts", _fields(marked, "markouts") | gains | ours)
 
+    def _shadow(self, shadowed: OrderShadowed, record: Record) -> None:
+        order = _fields(shadowed, "shadow") | _row(seq=record.seq, time=record.ts_ns, sent=shadowed.sent_ns)
+        order |= _total(shadowed.fills, "filled", "value")
+        if not shadowed.looks:
+            self._put("shadow", order)
+        for look in shadowed.looks:
+            error, rate = error_of(shadowed, look), shadowed.usd_rate
+            seen = {name: value for name in ("taken", "beyond") if (value := getattr(look, name)) is not None}
+            if error is not None:
+                seen |= _total(look.levels, "book_filled", "book_value") | _row(error=error.cost)
+                seen |= {} if rate is None else _row(error_usd=_rounded(EXACT.multiply(error.cost, rate), _USD_STEP))
+                seen |= {} if error.price_bps is None else _row(price_error_bps=_rounded(error.price_bps))
+            elif look.unmeasured is not None:
+                seen |= _row(unmeasured=look.unmeasured.value)
+            self._put("shadow", order | seen | _row(at=look.at, after_ns=look.after_ns))
+
     def _count(self, counted: FunnelCounted, record: Record) -> None:
         ours = _row(seq=record.seq, time=record.ts_ns, not_sized=json.dumps(dict(counted.not_sized)))
         self._put("funnel", _fields(counted, "funnel") | ours)
@@ -328,6 +349,18 @@ class Rows(Folding):
 
 def _row(**values: Any) -> dict[str, Any]:
     return values
+
+
+def _rounded(number: Decimal, step: Decimal = _BPS_STEP) -> Decimal:
+    return _ROUNDED.quantize(number, step)
+
+
+def _total(levels: Sequence[Level], filled: str, value: str) -> dict[str, Decimal]:
+    """Return what levels sum to, and are worth, by these names."""
+    total, worth = ZERO, ZERO
+    for price, size in levels:
+        total, worth = EXACT.add(total, size), EXACT.add(worth, EXACT.multiply(price, size))
+    return {filled: total, value: worth}
 
 
 def _fields(event: Event, table: str) -> dict[str, Any]:

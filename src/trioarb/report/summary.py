@@ -20,6 +20,7 @@ from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
 from trioarb.report.plain import present
 from trioarb.report.report import Report
+from trioarb.report.shadow import shadow
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
 from trioarb.report.transfers import transfers
 from trioarb.state.ledger import Balance
@@ -74,6 +75,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "attribution": attribution(state),
             "missed": missed(state),
             "markouts": markouts(state),
+            "shadow": shadow(state),
             "win_rate": win_rate(statistics),
             **_carried(statistics.carried),
             "decisions": {

@@ -22,6 +22,7 @@ from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, rout
 from trioarb.report.fx import rate_lines
 from trioarb.report.margins import liquidation_lines, margin_lines
 from trioarb.report.report import Report
+from trioarb.report.shadow import shadow_lines
 from trioarb.report.trades import win_rate
 from trioarb.report.transfers import transfer_figures, transfer_remarks
 from trioarb.state.missed import NOT_FILLED
@@ -170,6 +171,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     yield "Edge to PnL (USD)", list(_attribution(report))
     yield "Edge missed (USD)", list(_missed(report))
     yield "Gained after fills (bps)", list(_markouts(report))
+    yield "Paper model against the books", list(shadow_lines(report.state.shadow))
     yield (
         "Latency, realised PnL (USD)",
         [

@@ -18,6 +18,7 @@ from trioarb.state.margins import Margins
 from trioarb.state.markouts import Markouts
 from trioarb.state.marks import Marks
 from trioarb.state.missed import Missed
+from trioarb.state.shadow import Shadow
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 from trioarb.state.transfers import Transfers
@@ -40,6 +41,7 @@ class State:
         self.attributions = Attributions()
         self.missed = Missed()
         self.markouts = Markouts()
+        self.shadow = Shadow()
         self.fx = Fx()
         self.control = Control()
         self._folds = Folds(self.projections)
@@ -57,6 +59,7 @@ class State:
             self.attributions,
             self.missed,
             self.markouts,
+            self.shadow,
             self.fx,
             self.transfers,
             self.control,

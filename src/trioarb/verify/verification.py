@@ -35,6 +35,7 @@ from trioarb.verify.pairs import Pairs
 from trioarb.verify.positions import Positions
 from trioarb.verify.rates import Rates
 from trioarb.verify.residuals import Residuals
+from trioarb.verify.shadow import Shadow
 from trioarb.verify.taken import Taken
 from trioarb.verify.transfers import Transfers
 from trioarb.verify.universe import Universe
@@ -91,7 +92,7 @@ _LOOKS_AT: Mapping[Check, tuple[str, tuple[type[Event], ...]]] = {
         ),
     ),
     Check.RATES: ("rates", (model.FxRated,)),
-    Check.MARKS: ("marks", (model.MarketsMarked, model.FillsMarkedOut)),
+    Check.MARKS: ("marks", (model.MarketsMarked, model.FillsMarkedOut, model.OrderShadowed)),
     Check.EQUITY: ("statements", (model.EquityStated,)),
     Check.COUNTERS: ("counts", (model.FunnelCounted, model.DecisionsRepeated)),
 }
@@ -171,6 +172,7 @@ class Verifier:
         self._markouts = Markouts(findings, self._orders.submitted)
         self._commands = Commands(findings)
         self._entries = Entries(findings, self._course, self._listings, self._commands)
+        self._shadow = Shadow(findings)
         self._universe = Universe(findings, self._listings)
         self._depths = Depths(findings, self._listings)
         self._rates = Rates(findings, self._listings)
@@ -205,6 +207,7 @@ class Verifier:
             self._marks,
             self._distance,
             self._markouts,
+            self._shadow,
             self._equity,
             self._rates,
             self._counters,

@@ -61,6 +61,7 @@ from trioarb.model.event.residual import (
     ResidualTaken,
     ResidualWorked,
 )
+from trioarb.model.event.shadow import Look, OrderShadowed, Unmeasured
 from trioarb.model.event.transfer import TransferArrived, TransferSent
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "InstrumentListed",
     "Intent",
     "KillSwitchPulled",
+    "Look",
     "LossCarried",
     "MarketDown",
     "MarketStale",
@@ -99,6 +101,7 @@ __all__ = [
     "OrderFilled",
     "OrderRejected",
     "OrderReopened",
+    "OrderShadowed",
     "OrderSubmitted",
     "OrderUnknown",
     "PairEnded",
@@ -127,6 +130,7 @@ __all__ = [
     "TransferArrived",
     "TransferSent",
     "UniverseRefreshed",
+    "Unmeasured",
     "UpdatesDown",
     "UpdatesUp",
     "terms_of",

@@ -58,6 +58,9 @@ class Exchange(ABC):
     #: What tells this account from others, and shows nothing of its key; '': it isn't known. Real venues have to say.
     account_id: str = ""
 
+    #: How long after it was sent an order usually meets the quotes, in nanoseconds. Simulated venues only; ``None``: it
+    #: isn't known.
+    arrival_ns: int | None = None
     #: Whether `transfer` may be called. Simulated venues only.
     simulates_transfers: bool = False
 
