@@ -130,6 +130,36 @@ def test_what_was_told_holds_after_kill_9(trioarb: CommandLine, runtime_folder: 
     assert not list(runtime_folder.iterdir()), "nothing is left behind"
 
 
+def test_what_was_set_holds_after_kill_9_and_is_told_from_the_file(trioarb: CommandLine) -> None:
+    with lively(trioarb) as process:
+        process.wait_for("position opened")
+        loose = trioarb("control", "c.journal", "set", "strategy.entry_bps=1")
+        assert (loose.code, loose.error) == (
+            1,
+            "strategy.entry_bps: 1 instead of 10 loosens a limit; --force sets it anyway",
+        )
+        wrong = trioarb("control", "c.journal", "set", "strategy.entry_bps=much")
+        assert wrong.code == 2
+        assert wrong.error == '--set: strategy.entry_bps: wrong value: "much" (allowed: number, bps)'
+        done = trioarb("control", "c.journal", "set", "strategy.entry_bps=900", "--why", "enough")
+        assert (done.code, done.out) == (0, "strategy.entry_bps = 900 (before: 10)\n")
+        assert status(trioarb)["settings"] == {"strategy.entry_bps": "900"}
+        killed(process)
+
+    options = [one for one in LIVELY if one.startswith("--set")]
+    refused = trioarb("resume", "c.journal", "--config", SPREAD, *options, "--plain")
+    assert refused.code == 2
+    assert "strategy.entry_bps: 10 instead of 900" in "\n".join(refused.errors)
+    with trioarb.started("resume", "c.journal", "--plain", "--runtime=60", "--force") as process:
+        process.wait_for("running")
+        assert trioarb("control", "c.journal", "set", "strategy.entry_bps=900").out.endswith("so it is already\n")
+        assert trioarb("control", "c.journal", "end").code == 0
+        assert process.finish().code == 0
+    assert verified(trioarb.folder / "c.journal") == []
+    resumed = next(one for one in events(trioarb.folder / "c.journal") if one["type"] == "campaign_resumed")
+    assert json.loads(resumed["config"])["strategy"]["entry_bps"] == 900
+
+
 def test_each_campaign_hears_what_is_meant_for_it(trioarb: CommandLine) -> None:
     with lively(trioarb, "one.journal") as one, lively(trioarb, "two.journal") as two:
         one.wait_for("running")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,155 @@ def test_verify_finds_an_exit_that_nobody_wanted(tmp_path: Path, reason: str, me
         if event["type"] == "pair_opened" and event["kind"] == "exit":
             event["reason"] = reason
     assert any(message in one for one in violations(events))
+
+
+def sized(told: Told) -> list[tuple[float, float]]:
+    """Return when entries were opened, and of how many units."""
+    opened = [one for one in told.of_type("pair_opened") if one["kind"] == "entry"]
+    return [(told.seconds(one), float(one["quantity"])) for one in opened]
+
+
+def test_a_strategy_reads_its_settings_anew(tmp_path: Path) -> None:
+    told = telling(
+        tmp_path,
+        table(),
+        (2.1, ask("set", setting="strategy.order_size_usd=50", why="less")),
+        (12.1, ask("set", setting="strategy.entry_bps=500")),
+        (22.1, ask("set", setting="strategy.entry_bps=20", force=True)),
+    )
+
+    check(told, tmp_path)
+    assert said(told) == "strategy.order_size_usd = 50 (before: 100)"
+    before, after = [size for at, size in sized(told) if at < 2.1], [size for at, size in sized(told) if at > 2.1]
+    assert set(before) == {0.99}
+    assert set(after) == {0.49}
+    assert not any(12.1 < at < 22.1 for at in told.entries())
+    assert any(22.1 < at < 23.6 for at in told.entries()), "at once, not when something else happens"
+    commands = [(one["key"], one["before"], one["after"], one["forced"]) for one in told.of_type("commanded")]
+    assert commands == [
+        ("strategy.order_size_usd", "100", "50", False),
+        ("strategy.entry_bps", "20", "500", False),
+        ("strategy.entry_bps", "500", "20", True),
+    ]
+    assert told.campaign.config.strategy.settings.order_size_usd == 50
+
+
+def test_a_guard_reads_its_settings_anew(tmp_path: Path) -> None:
+    config = table()
+    config["guards"]["global"] = {"max_total_exposure_usd": 10_000}
+    told = telling(tmp_path, config, (2.1, ask("set", setting="guards.global.max_total_exposure_usd=150")), period=100)
+
+    check(told, tmp_path)
+    assert not any(at > 2.1 for at in told.entries())
+    (denied, *_) = [one for one in told.of_type("decided") if one.get("rule") == "total_exposure"]
+    assert denied["limit"] == "150"
+    assert told.seconds(denied) < 3.5
+
+
+def test_a_symbol_with_settings_of_its_own_keeps_them(tmp_path: Path) -> None:
+    config = table()
+    config["symbols"] = {"ETHUSDT": {"strategy": {"order_size_usd": 30}, "guards": {"symbol": {"cooldown_seconds": 3}}}}
+    told = telling(
+        tmp_path,
+        config,
+        (2.1, ask("set", setting="strategy.order_size_usd=50")),
+        (2.1, ask("set", setting="guards.symbol.cooldown_seconds=4")),
+        symbols=("BTC", "ETH"),
+        period=100,
+        seconds=20,
+    )
+
+    check(told, tmp_path)
+    opened = [one for one in told.of_type("pair_opened") if one["kind"] == "entry"]
+    late = [(one["symbol"], float(one["quantity"])) for one in opened if told.seconds(one) > 2.1]
+    assert set(late) == {("BTCUSDT", 0.49), ("ETHUSDT", 0.29)}
+    at = {symbol: [one for one in told.entries(symbol) if one > 2.1] for symbol in ("BTCUSDT", "ETHUSDT")}
+    assert min(later - one for one, later in pairwise(at["BTCUSDT"])) >= 4
+    assert 3 <= min(later - one for one, later in pairwise(at["ETHUSDT"])) < 4
+
+
+def test_what_the_core_reads_anew(tmp_path: Path) -> None:
+    told = telling(
+        tmp_path,
+        table(),
+        (2, ask("set", setting="session.close_positions_at_end=false")),
+        (2, ask("set", setting="engine.max_concurrent_pairs=1")),
+        (3, ask("end")),
+    )
+
+    check(told, tmp_path)
+    assert told.campaign.state.trades.positions()
+    assert told.campaign.parts.guards.max_concurrent_pairs == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("strategy.entry_bps=5", "strategy.entry_bps: 5 instead of 20 loosens a limit; --force sets it anyway"),
+        ("strategy.order_size_usd=101", "strategy.order_size_usd: 101 instead of 100 loosens a limit"),
+        ("strategy.order_size_base=0.1", "strategy.order_size_base: 0.1 instead of nothing loosens a limit"),
+        ("guards.symbol.reduce=true", "guards.symbol.reduce: true instead of false loosens a limit"),
+        ("guards.symbol.cooldown_seconds=0", "guards.symbol.cooldown_seconds: 0 instead of 1 loosens a limit"),
+        ("strategy.entry_bps=much", '--set: strategy.entry_bps: wrong value: "much" (allowed: number, bps)'),
+        ("strategy.entry_pbs=5", "did you mean 'entry_bps'?"),
+        ("strategy.entry_bps", "no = after the key"),
+        ("guards.*.reduce=true", "one key at a time"),
+        (
+            "strategy.max_quote_age_ms=5",
+            "strategy.max_quote_age_ms: isn't read anew while a campaign runs (allowed: session.",
+        ),
+        ("exchanges.a.taker_fee_bps=0", "set: exchanges.a.taker_fee_bps: isn't read anew while a campaign runs"),
+        ("session.seed=5", "set: session.seed: isn't read anew while a campaign runs"),
+        ("guards.exchange.enabled=true", "set: guards.exchange.enabled: isn't read anew while a campaign runs"),
+        ("strategy.plugin=triangular", "strategy.exit_bps: unknown key"),
+    ],
+)
+def test_what_can_not_be_set_is_said_as_of_a_file(tmp_path: Path, setting: str, message: str) -> None:
+    told = telling(tmp_path, table(), (3, ask("set", setting=setting)), seconds=6)
+
+    (refused,) = told.answers
+    assert isinstance(refused, TrioarbError), refused
+    assert message in str(refused)
+    assert told.of_type("commanded") == []
+
+
+def test_a_tighter_limit_needs_no_force_where_there_was_none(tmp_path: Path) -> None:
+    told = telling(
+        tmp_path,
+        table(),
+        (3, ask("set", setting="guards.global.max_drawdown_usd=100")),
+        (4, ask("set", setting="guards.global.max_drawdown_usd=100")),
+        (5, ask("set", setting="strategy.entry_bps=21")),
+        seconds=8,
+    )
+    assert said(told) == "guards.global.max_drawdown_usd = 100"
+    assert said(told, 1) == "guards.global.max_drawdown_usd=100: so it is already"
+    assert said(told, 2) == "strategy.entry_bps = 21 (before: 20)"
+    assert len(told.of_type("commanded")) == 2
+
+
+def test_what_was_set_holds_after_a_crash_and_another(tmp_path: Path) -> None:
+    config = table()
+    less = (2.1, ask("set", setting="strategy.order_size_usd=50"))
+    limit = (2.2, ask("set", setting="guards.global.max_total_exposure_usd=9000"))
+    telling(tmp_path, config, less, limit, cut_off_at=2.2)
+    for cut_off_at in (3.0, None):
+        told = telling(tmp_path, config, resumed=True, cut_off_at=cut_off_at, as_stored=True, seconds=45)
+        assert told.entries()
+        assert {size for _, size in sized(told)} == {0.49}
+        tiers = {one.key: one.settings for one in told.campaign.config.guards}
+        assert tiers["guards.global"].max_total_exposure_usd == 9_000
+    check(told, tmp_path)
+
+
+def test_a_plugin_that_fails_at_its_settings_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object, *settings: object) -> None:
+        raise RuntimeError("not these")
+
+    monkeypatch.setattr("trioarb.builtin.guard_global.GlobalTier.retune", fail)
+    told = telling(tmp_path, table(), (2.1, ask("set", setting="guards.global.max_daily_loss_usd=999")), period=100)
+
+    check(told, tmp_path)
+    assert not any(at > 2.1 for at in told.entries()), "it denies from then on"
+    (denied, *_) = [one for one in told.of_type("decided") if one.get("rule") == "error"]
+    assert "retune raised RuntimeError: not these" in denied["value"]

@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from trioarb.cli.journal import keep_anew, keep_on
+from trioarb.cli.resume import _stored
 from trioarb.config.load import load_table
 from trioarb.control.message import Answer, Request
 from trioarb.engine.campaign import Campaign
@@ -94,10 +95,12 @@ def telling(
     period: int = 10,
     resumed: bool = False,
     cut_off_at: float | None = None,
+    as_stored: bool = False,
 ) -> Told:
     """Run a campaign, or go on with the one that is in the folder, and tell it things at these seconds of its stretch.
 
-    ``cut_off_at``: the folder has in the end what a crash at that second would have left there.
+    ``cut_off_at``: the folder has in the end what a crash at that second would have left there. ``as_stored``: it goes
+    on with the configuration that `trioarb resume` would take from the journal.
     """
     names = [f"{symbol}USDT" for symbol in symbols]
     tapes = {
@@ -118,9 +121,13 @@ def telling(
         for path in folder.glob("c.*"):
             shutil.copy(path, left)
 
+    if as_stored:
+        with claim(journal) as claimed:
+            loaded = _stored(claimed, plugins, force=False)
+
     async def tell() -> None:
         await is_open.wait()
-        time = opened[0].parts.time
+        time, desk = opened[0].parts.time, Desk(opened[0], loaded.table)
         begin_ns = time.now_ns()
         acts: list[tuple[float, Request | None]] = [*told]
         if cut_off_at is not None:
@@ -131,7 +138,7 @@ def telling(
                 cut_off()
                 continue
             try:
-                answers.append(await Desk(opened[0]).obey(request, ANA))
+                answers.append(await desk.obey(request, ANA))
             except TrioarbError as error:
                 answers.append(error)
 

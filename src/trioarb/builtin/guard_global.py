@@ -19,6 +19,7 @@ from trioarb.api import (
     GuardTier,
     GuardTierSpec,
     GuardTripped,
+    Loosens,
     Money,
     Opportunity,
     OrderSize,
@@ -41,26 +42,36 @@ _HALF, _HALVINGS = Decimal("0.5"), 12
 
 @attrs.frozen(kw_only=True)
 class GlobalSettings:
-    max_total_exposure_usd: Money = setting(Decimal(10_000), doc="exposure over all symbols; beyond it: DENY")
+    max_total_exposure_usd: Money = setting(
+        Decimal(10_000), doc="exposure over all symbols; beyond it: DENY", loosens=Loosens.MORE
+    )
     reduce: bool = setting(
         False,
         doc="an entry that would go beyond `max_total_exposure_usd`, or below `min_liquidation_distance_pct`, is made "
         "smaller instead of being denied",
+        loosens=Loosens.MORE,
     )
-    max_daily_loss_usd: PositiveMoney = setting(Decimal(1_000), doc="loss of the UTC day; from it on: DENY")
+    max_daily_loss_usd: PositiveMoney = setting(
+        Decimal(1_000), doc="loss of the UTC day; from it on: DENY", loosens=Loosens.MORE
+    )
     max_drawdown_usd: PositiveMoney | None = setting(
-        None, doc="fall of PnL, marks included, below the campaign's highest; from it on: DENY; absent: no limit"
+        None,
+        doc="fall of PnL, marks included, below the campaign's highest; from it on: DENY; absent: no limit",
+        loosens=Loosens.MORE_OR_NONE,
     )
     max_daily_drawdown_usd: PositiveMoney | None = setting(
-        None, doc="fall of PnL, marks included, below the UTC day's highest; from it on: DENY; absent: no limit"
+        None,
+        doc="fall of PnL, marks included, below the UTC day's highest; from it on: DENY; absent: no limit",
+        loosens=Loosens.MORE_OR_NONE,
     )
     min_liquidation_distance_pct: Amount = setting(
         Decimal(5),
         doc="by how many percent the mark of any contract at a venue has to be away from its liquidation price once "
         "the entry was made; below it: DENY",
+        loosens=Loosens.LESS,
     )
     emergency_stop_loss_usd: PositiveMoney = setting(
-        Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed"
+        Decimal(2_000), doc="loss of the UTC day; from it on: STOP, everything is closed", loosens=Loosens.MORE
     )
 
 
@@ -101,6 +112,9 @@ class GlobalTier(GuardTier):
         self._risk = context.risk
         self._stopped_at: str | None = None
         self._course = _Course()
+
+    def retune(self, settings: GlobalSettings, settings_of: object) -> None:
+        self._settings = settings
 
     def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
         limits = self._settings

@@ -16,6 +16,7 @@ from trioarb.api import (
     GuardTier,
     GuardTierSpec,
     Instrument,
+    Loosens,
     Opportunity,
     PositiveDecimal,
     PositiveMoney,
@@ -36,12 +37,15 @@ class PortfolioSettings:
         Decimal(10_000),
         doc="capital, divided by the symbols of the universe, according to their weights",
         concerns="allocation",
+        loosens=Loosens.MORE,
     )
     max_symbol_allocation_pct: Fraction = setting(
-        Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction"
+        Decimal("0.30"), doc="largest share of the capital for one symbol, as a fraction", loosens=Loosens.MORE
     )
     reduce: bool = setting(
-        False, doc="an entry that would go beyond its symbol's allocation is made smaller instead of being denied"
+        False,
+        doc="an entry that would go beyond its symbol's allocation is made smaller instead of being denied",
+        loosens=Loosens.MORE,
     )
     weights: Mapping[str, PositiveDecimal] = setting(
         factory=dict, doc="weight per symbol; a symbol that isn't named weighs 1", names="symbols"
@@ -58,6 +62,10 @@ class PortfolioTier(GuardTier):
         self._risk = context.risk
         self._unknown = sorted(set(settings.weights) - set(context.symbols))
         self._allocations = self._allocate(context.symbols)
+
+    def retune(self, settings: PortfolioSettings, settings_of: object) -> None:
+        self._settings = settings
+        self._allocations = self._allocate(tuple(self._allocations))
 
     def _allocate(self, symbols: Sequence[str]) -> Mapping[str, Decimal]:
         settings = self._settings

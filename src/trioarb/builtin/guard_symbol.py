@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from math import isfinite
@@ -22,6 +22,7 @@ from trioarb.api import (
     GuardTier,
     GuardTierSpec,
     GuardTripped,
+    Loosens,
     Opportunity,
     OrderSize,
     PairKind,
@@ -58,38 +59,46 @@ class SymbolSettings:
         Decimal(500),
         doc="higher edges are no opportunity, but two coins of one ticker, or prices that are wrong: DENY",
         concerns="edge_too_good",
+        loosens=Loosens.MORE,
     )
     max_price_ratio: PositiveDecimal = setting(
         Decimal("1.03"),
         doc="where the middle of one venue's prices is so many times that of another's, it may be another coin of the "
         "same ticker",
         concerns="price_ratio",
+        loosens=Loosens.MORE,
     )
     price_ratio_seconds: Seconds = setting(
-        Decimal(30), doc="a route whose prices are apart by more than that for this long is no opportunity: DENY"
+        Decimal(30),
+        doc="a route whose prices are apart by more than that for this long is no opportunity: DENY",
+        loosens=Loosens.MORE,
     )
-    max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry")
+    max_position_size_usd: PositiveMoney = setting(Decimal(1_000), doc="largest entry", loosens=Loosens.MORE)
     max_imbalance: Fraction | None = setting(
         None,
         doc="how one-sided a trade may leave stock: (held where it buys − held where it sells) ÷ both; beyond it: "
         "DENY; absent: no limit",
         concerns="imbalance",
+        loosens=Loosens.MORE_OR_NONE,
     )
     reduce: bool = setting(
         False,
         doc="an entry beyond `max_position_size_usd` or `max_imbalance` is made smaller instead of being denied",
+        loosens=Loosens.MORE,
     )
-    max_position_count: PositiveCount = setting(2, doc="open positions of a symbol")
-    cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed")
-    rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed")
+    max_position_count: PositiveCount = setting(2, doc="open positions of a symbol", loosens=Loosens.MORE)
+    cooldown_seconds: Seconds = setting(Decimal(30), doc="pause after an entry was allowed", loosens=Loosens.LESS)
+    rest_seconds: Seconds = setting(Decimal(0), doc="pause after a position was closed", loosens=Loosens.LESS)
     unwind_cooldown_seconds: Seconds = setting(
-        Decimal(0), doc="pause of a route after an entry on it was unwound at a price"
+        Decimal(0), doc="pause of a route after an entry on it was unwound at a price", loosens=Loosens.LESS
     )
     max_symbol_daily_loss_usd: PositiveMoney = setting(
-        Decimal(200), doc="loss of a symbol in the UTC day; from it on: DENY"
+        Decimal(200), doc="loss of a symbol in the UTC day; from it on: DENY", loosens=Loosens.MORE
     )
     circuit_breaker_loss_count: Count = setting(3, doc="losses in a row that open the breaker; 0: no breaker")
-    circuit_breaker_duration: Seconds = setting(Decimal(300), doc="how long an open breaker denies")
+    circuit_breaker_duration: Seconds = setting(
+        Decimal(300), doc="how long an open breaker denies", loosens=Loosens.LESS
+    )
 
 
 @attrs.define
@@ -126,6 +135,9 @@ class SymbolTier(GuardTier):
         self._risk = context.risk
         self._states = defaultdict[str, _State](_State)
         self._states.update((symbol, _State()) for symbol in context.symbols)
+
+    def retune(self, settings: SymbolSettings, settings_of: Callable[[str], Any] | None) -> None:
+        self._settings, self._settings_of = settings, settings_of
 
     def doubt(self, route: Route, edge_bps: float, now_ns: int) -> Refusal | None:
         limits = self._limits(route.symbol)

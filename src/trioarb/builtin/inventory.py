@@ -11,6 +11,7 @@ from msgspec import structs
 
 from trioarb.api import (
     Bps,
+    Loosens,
     NonNegativeBps,
     OrderSize,
     PositiveMilliseconds,
@@ -32,14 +33,18 @@ __all__ = ["InventorySettings", "InventoryStrategy"]
 @attrs.frozen(kw_only=True)
 class InventorySettings(SizedSettings):
     entry_bps: Bps = setting(
-        Decimal(10), doc="least edge, net of both taker fees, while both sides hold as much", concerns="entry_edge"
+        Decimal(10),
+        doc="least edge, net of both taker fees, while both sides hold as much",
+        concerns="entry_edge",
+        loosens=Loosens.LESS,
     )
     skew_bps: NonNegativeBps = setting(
         Decimal(0),
         doc="how much more is asked of a trade that buys where everything is held already, and how much less of one "
         "that sells there; in between in proportion",
+        loosens=Loosens.NOTHING,
     )
-    least_entry_bps: Bps = setting(Decimal(1), doc="the skew goes no lower than this")
+    least_entry_bps: Bps = setting(Decimal(1), doc="the skew goes no lower than this", loosens=Loosens.LESS)
     max_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(2_000), doc="older quotes are not acted upon", concerns="quote_age"
     )
@@ -55,12 +60,15 @@ class InventoryStrategy(Strategy):
     holds = False
 
     def __init__(self, settings: InventorySettings, context: StrategyContext) -> None:
+        self._stock = context.stock
+        self.retune(settings)
+
+    def retune(self, settings: InventorySettings) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
         self._size = settings.order_size
         self._entry, self._skew = float(settings.entry_bps), float(settings.skew_bps)
         self._least = min(float(settings.least_entry_bps), self._entry)
-        self._stock = context.stock
 
     def entry_from_bps(self, route: Route) -> float:
         if not self._skew:

@@ -12,6 +12,7 @@ from msgspec import structs
 from trioarb.api import (
     BPS,
     Bps,
+    Loosens,
     NonNegativeBps,
     Offer,
     OrderSize,
@@ -42,6 +43,7 @@ class MakerTakerSettings(SizedSettings):
         doc="what the hedge has to earn at the other venue's touch, maker and taker fee paid; the price of the order "
         "that rests follows from it",
         concerns="entry_edge",
+        loosens=Loosens.LESS,
     )
     reach_bps: NonNegativeBps = setting(
         Decimal(20), doc="no order rests further than this from what its venue asks a buyer or bids a seller"
@@ -63,9 +65,13 @@ class MakerTakerStrategy(Strategy):
     holds = False
 
     def __init__(self, settings: MakerTakerSettings, context: StrategyContext) -> None:
+        self._context = context
+        self._maker = settings.maker or next((venue for venue in context.venues if venue in context.rests_at), "")
+        self.retune(settings)
+
+    def retune(self, settings: MakerTakerSettings) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
-        self._maker = settings.maker or next((venue for venue in context.venues if venue in context.rests_at), "")
         quoting = Quoting(
             venue=self._maker,
             entry_bps=settings.entry_bps,
@@ -74,7 +80,7 @@ class MakerTakerStrategy(Strategy):
             least_ns=seconds_to_ns(settings.min_requote_ms / 1000),
         )
         self._wanted = structs.replace(settings.order_size, quoting=quoting)
-        self._least = self._least_edge(settings, context)
+        self._least = self._least_edge(settings, self._context)
 
     def _least_edge(self, settings: MakerTakerSettings, context: StrategyContext) -> float:
         """Return from which edge of a taker on a quote is within reach, a little less for the rounding."""

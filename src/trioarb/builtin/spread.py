@@ -13,6 +13,7 @@ from trioarb.api import (
     Bps,
     ExitBand,
     ExitReason,
+    Loosens,
     OrderSize,
     Position,
     PositiveBps,
@@ -34,7 +35,9 @@ __all__ = ["SpreadSettings", "SpreadStrategy"]
 
 @attrs.frozen(kw_only=True)
 class SpreadSettings(SizedSettings):
-    entry_bps: Bps = setting(Decimal(10), doc="least edge of an entry, net of both taker fees", concerns="entry_edge")
+    entry_bps: Bps = setting(
+        Decimal(10), doc="least edge of an entry, net of both taker fees", concerns="entry_edge", loosens=Loosens.LESS
+    )
     exit_bps: Bps = setting(
         Decimal(-6), doc="least edge of the reversed route at which a position is closed", concerns="exit_edge"
     )
@@ -42,16 +45,25 @@ class SpreadSettings(SizedSettings):
         Decimal(2_000), doc="older quotes are not acted upon", concerns="quote_age"
     )
     take_profit_bps: PositiveBps | None = setting(
-        None, doc="close when this much of the entry notional is earned, fees paid; absent: don't"
+        None,
+        doc="close when this much of the entry notional is earned, fees paid; absent: don't",
+        loosens=Loosens.NOTHING,
     )
     stop_loss_bps: PositiveBps | None = setting(
-        None, doc="close when this much of the entry notional is lost, fees paid; absent: don't"
+        None,
+        doc="close when this much of the entry notional is lost, fees paid; absent: don't",
+        loosens=Loosens.MORE_OR_NONE,
     )
-    max_holding_seconds: PositiveSeconds | None = setting(None, doc="close after this time; absent: don't")
+    max_holding_seconds: PositiveSeconds | None = setting(
+        None, doc="close after this time; absent: don't", loosens=Loosens.MORE_OR_NONE
+    )
 
 
 class SpreadStrategy(Strategy):
     def __init__(self, settings: SpreadSettings) -> None:
+        self.retune(settings)
+
+    def retune(self, settings: SpreadSettings) -> None:
         self.entry_bps = settings.entry_bps
         self.exit_bps = settings.exit_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)

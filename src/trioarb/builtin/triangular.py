@@ -11,6 +11,7 @@ from msgspec import structs
 
 from trioarb.api import (
     Bps,
+    Loosens,
     OrderSize,
     PositiveDecimal,
     PositiveMilliseconds,
@@ -32,11 +33,14 @@ __all__ = ["TriangularSettings", "TriangularStrategy"]
 
 @attrs.frozen(kw_only=True)
 class TriangularSettings(SizedSettings):
-    entry_bps: Bps = setting(Decimal(5), doc="least edge of a loop, net of its three taker fees", concerns="entry_edge")
+    entry_bps: Bps = setting(
+        Decimal(5), doc="least edge of a loop, net of its three taker fees", concerns="entry_edge", loosens=Loosens.LESS
+    )
     order_size_base: PositiveDecimal | None = setting(
         None,
         doc="largest loop in the base asset of its home symbol (ETH of ETHUSDT, ETHBTC, BTCUSDT)",
         concerns="order_size",
+        loosens=Loosens.MORE,
     )
     max_quote_age_ms: PositiveMilliseconds = setting(
         Decimal(1_000), doc="a loop with an older quote is not acted upon", concerns="quote_age"
@@ -53,14 +57,17 @@ class TriangularStrategy(Strategy):
     holds = False
 
     def __init__(self, settings: TriangularSettings, context: StrategyContext) -> None:
+        wanted = _chosen(settings.triangles, context.triangles)
+        self.triangles = tuple(one for one in wanted if one.home == context.symbol)
+        self.retune(settings)
+
+    def retune(self, settings: TriangularSettings) -> None:
         self.entry_bps = settings.entry_bps
         self.max_quote_age_ns = seconds_to_ns(settings.max_quote_age_ms / 1000)
         size = settings.order_size
         # Guards and sizes count what a loop may leave one-sided: two legs of it.
         self._size = structs.replace(size, usd=None if size.usd is None else 2 * size.usd)
         self._entry = float(settings.entry_bps)
-        wanted = _chosen(settings.triangles, context.triangles)
-        self.triangles = tuple(one for one in wanted if one.home == context.symbol)
 
     def entry_from_bps(self, route: Route) -> float:
         return self._entry

@@ -31,7 +31,7 @@ __all__ = ["control"]
 _STATUS = "status"
 _OF_SYMBOL = (Command.BLACKLIST, Command.UNBLACKLIST)
 #: What `trioarb panic` tells, whose deadlines are another matter.
-_WORDS = (_STATUS, *(command.value for command in Command if command not in (Command.PANIC, Command.SET)))
+_WORDS = (_STATUS, *(command.value for command in Command if command is not Command.PANIC))
 #: How long a campaign may take to answer: what it does takes less than a round of its loop.
 _SECONDS = 10.0
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import trio
 
 from trioarb.cli.reading import with_progress
+from trioarb.config.change import laid_over
 from trioarb.config.load import Loaded, load_table
 from trioarb.config.schema import LogLevel
 from trioarb.config.stored import from_text
@@ -112,7 +113,8 @@ def contradiction(journal: Path, record: Record, error: Exception) -> JournalErr
 
 def _configuration(journal: Path, stored: RecordedJournal, plugins: Plugins) -> Loaded:
     try:
-        table = from_text(stored.last_config()[0])
+        config, _, settings = stored.last_config()
+        table = laid_over(from_text(config), settings)
     except ValueError as error:
         raise JournalError(f"{journal} holds no configuration that can be read") from error
     return load_table(table, plugins, file=str(journal))

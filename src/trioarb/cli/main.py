@@ -77,6 +77,7 @@ are checked, unless `--online` is given.
     trioarb control JOURNAL resume                         # lifts the pause, and nothing else
     trioarb control JOURNAL flatten                        # closes every position, and stays paused
     trioarb control JOURNAL blacklist BTCUSDT              # no entries of it; unblacklist takes that back
+    trioarb control JOURNAL set strategy.entry_bps=12      # --force where that loosens a limit
     trioarb control JOURNAL end
 
 It is recorded who did it and why, and holds after a crash, too. docs/control.md says more.

@@ -14,6 +14,7 @@ from trioarb.cli.live import require_live
 from trioarb.cli.options import SHOWN, Live, Overrides, RecordDir, Shown
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
+from trioarb.config.change import laid_over
 from trioarb.config.load import Loaded, load_config, load_table
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
@@ -68,7 +69,7 @@ def resume(
 
 
 def _stored(journal: ClaimedJournal, plugins: Plugins, *, force: bool) -> Loaded:
-    """Return the configuration that the journal was last written with.
+    """Return the configuration that the journal was last written with, and what was set while its campaign ran.
 
     Raises:
         JournalError: there is none, or it means something else than it did when it was stored.
@@ -84,7 +85,9 @@ def _stored(journal: ClaimedJournal, plugins: Plugins, *, force: bool) -> Loaded
             f"with {journal.config_digest[:12]}: it was changed, or trioarb or a plugin has other settings now; "
             "--force goes on with it as it reads now"
         )
-    return stored
+    return (
+        load_table(laid_over(table, journal.settings), plugins, file=str(journal.path)) if journal.settings else stored
+    )
 
 
 def _compare(journal: Path, stored: Loaded, given: Loaded, *, force: bool) -> None:

@@ -84,7 +84,7 @@ class Foreground:
                 extra_seconds=0 if recorder is None else RECORDING_SECONDS,
             )
             with watchdog:
-                reach = None if is_virtual else _reach(journal)
+                reach = None if is_virtual else _reach(journal, loaded.table)
                 campaign, figures = _run_in_trio(
                     loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, reach, live=live
                 )
@@ -119,10 +119,10 @@ class Foreground:
         return campaign.exit_code
 
 
-def _reach(journal: Path) -> Reach | None:
+def _reach(journal: Path, table: Mapping[str, Any]) -> Reach | None:
     """Return where the campaign of a journal can be told what to do; nowhere, if there is no folder for that."""
     try:
-        return Reach.of(journal, runtime_folder())
+        return Reach.of(journal, table, runtime_folder())
     except ControlError as error:
         log = structlog.get_logger("trioarb.control")
         log.warning("the campaign can't be told anything; signals end it", because=str(error))

@@ -15,6 +15,7 @@ from trioarb.settings.types import (
     Amount,
     Count,
     Depth,
+    Loosens,
     Milliseconds,
     Money,
     NonNegativeBps,
@@ -150,7 +151,9 @@ class Session:
         doc="in shadow mode: how long after each order its venue's book is looked at, beside multiples of the "
         "configured latency and the measured way to the venue",
     )
-    close_positions_at_end: bool = setting(True, doc="close what is open when the campaign ends; false: keep it")
+    close_positions_at_end: bool = setting(
+        True, doc="close what is open when the campaign ends; false: keep it", loosens=Loosens.NOTHING
+    )
     journal: Path | None = setting(
         None, doc="file that every event is kept in; absent: a new one under journals/; the flag --journal wins"
     )
@@ -190,7 +193,9 @@ class Engine:
     per_symbol_isolation: bool = setting(
         True, doc="quarantine and restart a failing symbol; false: the campaign ends with the error"
     )
-    max_concurrent_pairs: PositiveCount = setting(10, doc="entries in flight at the same time, over all symbols")
+    max_concurrent_pairs: PositiveCount = setting(
+        10, doc="entries in flight at the same time, over all symbols", loosens=Loosens.MORE
+    )
     restart_backoff_seconds: PositiveSeconds = setting(
         Decimal(1), doc="pause before a failed symbol's first restart; doubles each time"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
+from trioarb.config.change import change
 from trioarb.control.message import Answer, Request
 from trioarb.engine.campaign import Campaign
+from trioarb.engine.retuning import can_retune, retune
 from trioarb.engine.standing import standing_of
 from trioarb.errors import ControlError
 from trioarb.model.command import Command
@@ -22,11 +25,15 @@ PANIC_SECONDS = 2.5
 _PAUSED, _BLACKLISTED = "paused", "blacklisted"
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Desk:
-    """Obeys commands between two steps of the campaign, in its thread: what one changes holds when it is answered."""
+    """Obeys commands between two steps of the campaign, in its thread: what one changes holds when it is answered.
+
+    ``table`` is what its configuration was made from; without it nothing can be set.
+    """
 
     campaign: Campaign
+    table: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     async def obey(self, request: Request, who: str) -> Answer:
         """Do what a request says, and answer once it is in the journal.
@@ -41,10 +48,7 @@ class Desk:
         if campaign.phase is not Phase.RUNNING and not ends:
             stands = "has not begun yet; try again" if campaign.phase is Phase.STARTING else "is ending already"
             raise ControlError(f"nothing was done: the campaign {stands}")
-        obey = self._commands.get(command)
-        if obey is None:
-            raise ControlError(f"this version knows no {command.value}")
-        said = obey(request, who)
+        said = self._commands[command](request, who)
         await campaign.parts.journal.durable()
         if campaign.parts.journal.is_failing:
             said += "; but the journal can't be written, so a campaign that is resumed won't know"
@@ -59,6 +63,7 @@ class Desk:
             Command.END: self._end,
             Command.BLACKLIST: self._blacklist,
             Command.UNBLACKLIST: self._unblacklist,
+            Command.SET: self._set,
             Command.PANIC: self._panic,
         }
 
@@ -135,6 +140,40 @@ class Desk:
         self._record(request, who)
         self.campaign.parts.guards.holds.release(_BLACKLISTED, symbol=symbol)
         return f"{symbol} takes entries again"
+
+    def _set(self, request: Request, who: str) -> str:
+        """Let another value hold from now on, if it is one that a file could have.
+
+        Raises:
+            ConfigError: it isn't, or its key is not read anew.
+            ControlError: it loosens a limit, and nobody insists.
+        """
+        campaign = self.campaign
+        if self.table is None:
+            raise ControlError("nothing can be set: the campaign was begun without its table")
+        found = change(campaign.config, self.table, campaign.world.opener.plugins, request.setting or "")
+        if found is None:
+            return f"{request.setting}: so it is already"
+        if not can_retune(campaign, found):
+            raise ControlError(f"{found.key}: its plugin takes no other settings while it runs; it has no retune")
+        if found.loosens and not request.force:
+            was = "nothing" if found.before is None else found.before
+            raise ControlError(f"{found.key}: {found.after} instead of {was} loosens a limit; --force sets it anyway")
+        commanded = Commanded(
+            command=Command.SET,
+            who=who,
+            why=request.why,
+            key=found.key,
+            before=found.before,
+            after=found.after,
+            forced=found.loosens,
+        )
+        campaign.parts.journal.record(commanded)
+        self.table = found.table
+        retune(campaign, found)
+        _leave(campaign)
+        was = "" if found.before is None else f" (before: {found.before})"
+        return "; ".join([f"{found.key} = {found.after}{was}", *found.warnings])
 
     def _symbol(self, request: Request) -> str:
         symbols = self.campaign.symbols

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import structlog
@@ -20,15 +22,16 @@ __all__ = ["Reach", "accounts_of", "be_reached"]
 
 @attrs.frozen(kw_only=True)
 class Reach:
-    """At which place it is, by the absolute path of its journal."""
+    """At which place it is, by the absolute path of its journal. ``table`` is what its configuration was made from."""
 
     place: Place
     journal: str
+    table: Mapping[str, Any] = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, journal: Path, folder: Path) -> Reach:
+    def of(cls, journal: Path, table: Mapping[str, Any], folder: Path) -> Reach:
         """Return how the campaign of a journal is reached, in the runtime folder."""
-        return cls(place=Place.of(journal, folder), journal=os.path.realpath(journal))
+        return cls(place=Place.of(journal, folder), journal=os.path.realpath(journal), table=table)
 
 
 async def be_reached(
@@ -41,7 +44,7 @@ async def be_reached(
     status = _Once(task_status)
     running = Running(pid=os.getpid(), journal=reach.journal, accounts=accounts_of(campaign))
     try:
-        await serve(reach.place, running, Desk(campaign).obey, task_status=status)
+        await serve(reach.place, running, Desk(campaign, reach.table).obey, task_status=status)
     except ControlError as error:
         log = structlog.get_logger("trioarb.control")
         log.warning("the campaign can't be told anything; signals end it", because=str(error))

@@ -396,6 +396,18 @@ class SymbolTask:
             self._source.ask_again()
             self._bell.ring()
 
+    def retune(self, settings: Any) -> None:
+        """Give the strategy other settings; what rests by the old ones is withdrawn."""
+        self._source.count()
+        try:
+            self.strategy.retune(settings)
+        except Exception as error:  # the symbol's fault, not that of who set them
+            self._fail(error)
+            return
+        self._withdraw()
+        self._has_news = True
+        self._source.ask_again()
+
     @property
     def _due_ns(self) -> int | None:
         """When an exit has to be decided on next, even if no quote comes."""

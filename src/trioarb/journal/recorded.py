@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trioarb.errors import JournalError
 from trioarb.journal.log import END, DamagedLog, Log, LogReader, body_of, hash_of
-from trioarb.model.event import CampaignResumed, Record
+from trioarb.model.event import CampaignResumed, Commanded, Record
 from trioarb.model.wire import decode
 
 __all__ = ["KIND", "ClaimedJournal", "DamagedJournal", "RecordedJournal", "claim", "open_journal", "salvage"]
@@ -18,7 +18,7 @@ __all__ = ["KIND", "ClaimedJournal", "DamagedJournal", "RecordedJournal", "claim
 KIND = "trioarb_journal"
 #: What else stands there, all of it text.
 _HEADER = ("version", "campaign_id", "config_digest", "durability", "config")
-_RESUMED = b',"type":"campaign_resumed",'
+_RESUMED, _COMMANDED = b',"type":"campaign_resumed",', b',"type":"commanded","command":"set",'
 _BEGINNING = 100
 _SEQ = re.compile(rb'^\{"seq":(\d+),', re.MULTILINE)
 
@@ -85,23 +85,29 @@ class RecordedJournal:
             raise JournalError(f"{self.path} holds nothing: its campaign never began; start a new one")
         self.head = f"{seq}:{head.decode()}"
 
-    def last_config(self) -> tuple[str, str]:
-        """Return the configuration that it was last written with, as text, and its digest. Reads all of it.
+    def last_config(self) -> tuple[str, str, Mapping[str, str]]:
+        """Return the configuration that it was last written with, as text, its digest, and what was set after that.
+
+        Reads all of it.
 
         Raises:
             JournalError: as `records`.
         """
         config, digest = self.header.get("config", ""), self.header.get("config_digest", "")
+        settings: dict[str, str] = {}
         seq = 0
         for block in self.blocks():
             for number, line in enumerate(block, seq):
-                if _RESUMED in line[:_BEGINNING]:
-                    resumed = next(self._records([line], number)).event
-                    if isinstance(resumed, CampaignResumed):
-                        config, digest = resumed.config, resumed.config_digest
+                beginning = line[:_BEGINNING]
+                if _RESUMED in beginning or _COMMANDED in beginning:
+                    event = next(self._records([line], number)).event
+                    if isinstance(event, CampaignResumed):
+                        config, digest, settings = event.config, event.config_digest, {}
+                    elif isinstance(event, Commanded) and event.key is not None and event.after is not None:
+                        settings[event.key] = event.after
             seq += len(block)
             self._last = block[-1]
-        return config, digest
+        return config, digest, settings
 
     def _records(self, block: Iterable[bytes], seq: int) -> Iterator[Record]:
         """Yield the events of the lines that follow on event ``seq``; the line of each has its number and one more."""
@@ -124,13 +130,13 @@ class RecordedJournal:
 class ClaimedJournal(RecordedJournal):
     """A journal that nobody else can go on with. All of it is sound; it is as it was so far.
 
-    ``config`` and ``config_digest`` are those that it was last written with.
+    ``config`` and ``config_digest`` are those that it was last written with, ``settings`` what was set after that.
     """
 
     def __init__(self, reader: LogReader) -> None:
         super().__init__(reader)
         self.first = next(self.records())
-        self.config, self.config_digest = self.last_config()
+        self.config, self.config_digest, self.settings = self.last_config()
         before = int(self.head.partition(":")[0]) - 1
         self.last_seq, self.last_ts_ns, _ = next(self._records([self._last], before))
 

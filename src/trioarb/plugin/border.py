@@ -6,7 +6,7 @@ exception.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from threading import get_ident
@@ -43,7 +43,7 @@ from trioarb.plugin.exchange_border import CheckedExchange
 from trioarb.plugin.tap import Subscribed, Tap
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["CheckedGuard", "CheckedTape", "checked"]
+__all__ = ["CheckedGuard", "CheckedStrategy", "CheckedTape", "checked"]
 
 #: How far ahead of now a feed may say that a quote came: from the future, it would stay fresh after the feed has died.
 _AHEAD_NS = 60 * SECOND_NS
@@ -70,7 +70,7 @@ def checked(opened: Any, where: Where, venue: str = "") -> Any:
             case GuardTier():
                 return CheckedGuard(opened, where)
             case Strategy():
-                return _CheckedStrategy(opened, where)
+                return CheckedStrategy(opened, where)
     raise AssertionError(f"{opened!r} is of no contract")
 
 
@@ -258,7 +258,7 @@ class _CheckedSource(SymbolSource):
 
 class CheckedGuard(GuardTier):
     """A tier. ``polls``: whether it wants to be asked without an event, ``doubts``: whether it says what it thinks of
-    prices; methods that it doesn't have want nothing."""
+    prices; methods that it doesn't have want nothing. ``retunes``: it takes other settings."""
 
     def __init__(self, inner: GuardTier, where: Where) -> None:
         kind = type(inner)
@@ -268,6 +268,7 @@ class CheckedGuard(GuardTier):
         self.doubts = kind.doubt is not GuardTier.doubt
         self._has_poll = kind.poll is not GuardTier.poll
         self.polls = self._has_poll and not self.polls_marks
+        self.retunes = kind.retune is not GuardTier.retune
         self.answers_kill_switch = answer.is_a(inner.answers_kill_switch, bool, "answers_kill_switch")
         self._inner = inner
         self._where = attrs.evolve(where, names=())
@@ -300,6 +301,10 @@ class CheckedGuard(GuardTier):
         except BaseException as error:
             self._where.fail("react", error)
 
+    def retune(self, settings: Any, settings_of: Callable[[str], Any] | None) -> None:
+        with self._where.call("retune"):
+            self._inner.retune(settings, settings_of)
+
     def endless(self) -> PluginFault:
         return PluginFault(f"{self._where}: react answers its own events without end; it has to tell them by `reacts`")
 
@@ -326,8 +331,8 @@ class CheckedGuard(GuardTier):
             return answer.check_stats(self._inner.stats(now_ns))
 
 
-class _CheckedStrategy(Strategy):
-    """A strategy, asked at many quotes: only what it answers costs a check."""
+class CheckedStrategy(Strategy):
+    """A strategy, asked at many quotes: only what it answers costs a check. ``retunes``: it takes other settings."""
 
     def __init__(self, inner: Strategy, where: Where) -> None:
         self.max_quote_age_ns = answer.check_whole(inner.max_quote_age_ns, "max_quote_age_ns")
@@ -335,6 +340,7 @@ class _CheckedStrategy(Strategy):
         self.exit_bps = answer.check_amount(inner.exit_bps, "exit_bps")
         self.holds = answer.is_a(inner.holds, bool, "holds")
         self.triangles = answer.check_triangles(inner.triangles, holds=self.holds)
+        self.retunes = type(inner).retune is not Strategy.retune
         self._inner = inner
         self._where = attrs.evolve(where, names=())
 
@@ -351,6 +357,11 @@ class _CheckedStrategy(Strategy):
             return reason if reason is None else answer.is_a(reason, ExitReason)
         except BaseException as error:
             self._where.fail("exit", error)
+
+    def retune(self, settings: Any) -> None:
+        with self._where.call("retune"):
+            self._inner.retune(settings)
+            self.entry_bps = answer.check_amount(self._inner.entry_bps, "entry_bps")
 
     def needs(self, venue: str) -> frozenset[Offer]:
         with self._where.call("needs"):

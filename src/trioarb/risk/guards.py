@@ -66,7 +66,7 @@ class Guards:
         self._tiers = tiers
         self._doubting = tuple((name, tier) for name, tier in tiers.items() if tier.doubts)
         self._reacting: dict[type[Event], tuple[tuple[str, CheckedGuard], ...]] = {}
-        self._max_concurrent_pairs = max_concurrent_pairs
+        self.max_concurrent_pairs = max_concurrent_pairs
         #: By symbol, of each of its routes.
         self._streaks: defaultdict[str, dict[Route, _Streak]] = defaultdict(dict)
         self._broken: dict[str, str] = {}
@@ -226,12 +226,12 @@ class Guards:
         if (held := self.holds.refusal(opportunity.route)) is not None:
             return _ENGINE, held
         in_flight = self._trades.entries_in_flight
-        if in_flight >= self._max_concurrent_pairs:
+        if in_flight >= self.max_concurrent_pairs:
             return _ENGINE, Refusal(
                 answer=Answer.DENY,
                 rule="max_concurrent_pairs",
                 value=str(in_flight),
-                limit=str(self._max_concurrent_pairs),
+                limit=str(self.max_concurrent_pairs),
             )
         for name, tier in self._tiers.items():
             if name in self._broken:
@@ -246,6 +246,17 @@ class Guards:
         if self.capital is not None:
             return _ENGINE, self.capital.claim(self._marks.exposure_usd(), opportunity.notional_usd)
         return "", None
+
+    def retunes(self, name: str) -> bool:
+        """Return whether a tier takes other settings."""
+        return self._tiers[name].retunes
+
+    def retune(self, name: str, settings: Any, settings_of: Callable[[str], Any] | None) -> None:
+        """Give a tier other settings; one that raises denies from then on."""
+        try:
+            self._tiers[name].retune(settings, settings_of)
+        except PluginFault as error:
+            self._break(name, error)
 
     def _break(self, name: str, error: PluginFault) -> None:
         if name not in self._broken:

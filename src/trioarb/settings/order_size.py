@@ -7,7 +7,7 @@ from decimal import Decimal
 import attrs
 
 from trioarb.model.trade import OrderSize
-from trioarb.settings.types import PositiveDecimal, PositiveMoney, setting
+from trioarb.settings.types import Loosens, PositiveDecimal, PositiveMoney, setting
 
 __all__ = ["SizedSettings"]
 
@@ -19,9 +19,14 @@ class SizedSettings:
     """What settings of a strategy may derive from, to have these keys."""
 
     order_size_usd: PositiveMoney | None = setting(
-        None, doc="largest trade in USD; absent, and order_size_base absent too: 500", concerns="order_size"
+        None,
+        doc="largest trade in USD; absent, and order_size_base absent too: 500",
+        concerns="order_size",
+        loosens=Loosens.MORE,
     )
-    order_size_base: PositiveDecimal | None = setting(None, doc="largest trade in base asset", concerns="order_size")
+    order_size_base: PositiveDecimal | None = setting(
+        None, doc="largest trade in base asset", concerns="order_size", loosens=Loosens.MORE
+    )
 
     @property
     def order_size(self) -> OrderSize:

@@ -19,6 +19,7 @@ __all__ = [
     "Depth",
     "FeeBps",
     "Fraction",
+    "Loosens",
     "Hour",
     "IntervalHours",
     "Leverage",
@@ -106,6 +107,17 @@ _PLAIN_WORDS = {
 }
 
 
+class Loosens(Enum):
+    """Which values of a key allow more than another one, where it is read anew while a campaign runs."""
+
+    MORE = "more"
+    LESS = "less"
+    MORE_OR_NONE = "more or none"
+    """As `MORE`; and without a value there is no limit."""
+    NOTHING = "nothing"
+    """It is no limit."""
+
+
 def setting(
     default: Any = attrs.NOTHING,
     *,
@@ -114,14 +126,16 @@ def setting(
     secret: bool = False,
     concerns: str = "",
     names: Literal["", "symbols", "assets"] = "",
+    loosens: Loosens | None = None,
 ) -> Any:
     """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
 
     A ``secret`` is neither shown, nor kept with a journal, nor part of the configuration's digest. ``concerns`` is what
     the key changes, in the words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key
     where that matters. ``names`` says of a table what its own keys name: one that nobody lists is an error.
+    ``loosens``: the key may be set while a campaign runs, by the plugin's ``retune``; which values allow more.
     """
-    metadata = {"doc": doc, "concerns": concerns, "names": names}
+    metadata = {"doc": doc, "concerns": concerns, "names": names, "loosens": loosens}
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata, repr=not secret)
     return attrs.field(default=default, metadata=metadata, repr=not secret)

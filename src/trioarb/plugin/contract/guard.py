@@ -123,6 +123,14 @@ class GuardTier(ABC):
         """
         return ()
 
+    def retune(self, settings: Any, settings_of: Callable[[str], Any] | None) -> None:
+        """Take other settings from now on: a user has set a key while the campaign runs.
+
+        Only keys differ whose `setting` says what ``loosens`` them; without any this is never called. ``settings_of``
+        is as in `GuardContext`. State is kept. A tier that raises denies from then on.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has keys that say what loosens them, and no retune")
+
     def warnings(self, instruments: Sequence[Instrument]) -> Iterable[str]:
         """Return what is questionable about the limits, given what will be traded."""
         return ()

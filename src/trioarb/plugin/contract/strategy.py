@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import inf
+from typing import Any
 
 import attrs
 
@@ -79,6 +80,15 @@ class Strategy(ABC):
         Asked once, of each venue that lists the symbol; where one doesn't offer it, no campaign begins.
         """
         return frozenset()
+
+    def retune(self, settings: Any) -> None:
+        """Take other settings from now on: a user has set a key while the campaign runs.
+
+        Only keys differ whose `setting` says what ``loosens`` them; without any this is never called. Bands are read
+        again after it; ``max_quote_age_ns``, ``exit_bps``, ``holds`` and ``triangles`` have to stay. One that raises
+        fails its symbol.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has keys that say what loosens them, and no retune")
 
     def entry_from_bps(self, route: Route) -> float:
         """Return from which edge of a route on `entry` wants to be asked about it; `ALWAYS`: at every evaluation.
