@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from told import ANA, Told, ask, table, telling, violations
 
+from trioarb.api import GuardTier
+from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.control.message import Answer, Request
 from trioarb.errors import ControlError, TrioarbError
 
@@ -429,6 +431,38 @@ def test_what_was_set_holds_after_a_crash_and_another(tmp_path: Path) -> None:
         tiers = {one.key: one.settings for one in told.campaign.config.guards}
         assert tiers["guards.global"].max_total_exposure_usd == 9_000
     check(told, tmp_path)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("not these"), SystemExit("not these"), KeyboardInterrupt("not these")])
+def test_a_strategy_that_fails_at_its_settings_fails_its_symbol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    takes = SpreadStrategy.retune
+
+    def fail(self: SpreadStrategy, settings: SpreadSettings) -> None:
+        if settings.entry_bps == 25:
+            raise error
+        takes(self, settings)
+
+    monkeypatch.setattr(SpreadStrategy, "retune", fail)
+    told = telling(tmp_path, table(), (2.1, ask("set", setting="strategy.entry_bps=25")))
+
+    check(told, tmp_path)
+    (failed,) = told.of_type("symbol_quarantined")
+    assert 2.1 <= told.seconds(failed) < 2.2
+    name = type(error).__name__
+    assert f"[strategy]: plugin 'spread' (BTCUSDT): retune raised {name}: not these" in failed["error"]
+
+
+def test_a_plugin_without_retune_keeps_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trioarb.builtin.guard_global.GlobalTier.retune", GuardTier.retune)
+    told = telling(tmp_path, table(), (2.1, ask("set", setting="guards.global.max_daily_loss_usd=999")), seconds=5)
+
+    (refused,) = told.answers
+    assert str(refused) == (
+        "guards.global.max_daily_loss_usd: its plugin takes no other settings while it runs; it has no retune"
+    )
+    assert told.of_type("commanded") == []
 
 
 def test_a_plugin_that_fails_at_its_settings_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
