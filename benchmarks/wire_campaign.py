@@ -30,8 +30,8 @@ from trioarb.model.trade import EndedBy
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.testing.plugins import plugin_of
 
-#: Is told of quotes: symbol, bid, and when it was sent, in µs of the clock that all processes here share.
-Note = Callable[[str, float, int], None]
+#: Is told of quotes: when one was sent, in µs of the clock that all processes share, and whether it is decided upon.
+Note = Callable[[int, bool], None]
 
 LOOK_SECONDS = 0.05
 LONGEST_SECONDS = 270
@@ -45,13 +45,11 @@ NS_OF_STAMP = 1_000_000
 class Stamped(Feed):
     """A feed whose quotes say in the place of the venue's time when they were sent; ``note`` is told of each.
 
-    It lies behind all that the feed does, and around all that its sinks do: (symbol, bid, when it was sent in µs), once
-    before the sink gets it with ``is_before``, and once when the sink has returned.
+    It lies behind all that the feed does, and around all that its sinks do.
     """
 
     inner: Feed
     note: Note
-    is_before: bool
 
     def listings(self) -> Any:
         return self.inner.listings()
@@ -62,30 +60,31 @@ class Stamped(Feed):
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        stamped = {symbol: self._noting(symbol, sink) for symbol, sink in sinks.items()}
+        stamped = {symbol: self._noting(sink) for symbol, sink in sinks.items()}
         await self.inner.run(stamped, task_status=task_status)
 
-    def _noting(self, symbol: str, sink: QuoteSink) -> QuoteSink:
-        note, is_before = self.note, self.is_before
+    def _noting(self, sink: QuoteSink) -> QuoteSink:
+        note = self.note
 
         def on_quote(*quote: Any) -> None:
-            sent_us = quote[5] // NS_OF_STAMP if len(quote) > 5 and quote[5] is not None else None
-            if is_before and sent_us is not None:
-                note(symbol, quote[0], sent_us)
+            if len(quote) < 6 or quote[5] is None:
+                sink(*quote)
+                return
+            sent_us = quote[5] // NS_OF_STAMP
+            note(sent_us, False)
             sink(*quote)
-            if not is_before and sent_us is not None:
-                note(symbol, quote[0], sent_us)
+            note(sent_us, True)
 
         return on_quote
 
 
-def stamping(note: Note, *, is_before: bool = False) -> MarketDataSpec:
+def stamping(note: Note) -> MarketDataSpec:
     """Return market data ``stamped``, which wraps another."""
 
     @asynccontextmanager
     async def open_market(settings: NoSettings, context: MarketContext) -> AsyncIterator[MarketData]:
         assert isinstance(context.inner, Feed)
-        yield Stamped(context.inner, note, is_before)
+        yield Stamped(context.inner, note)
 
     return MarketDataSpec(name="stamped", doc="notes delays", open=open_market, wraps=True)
 
@@ -191,8 +190,9 @@ def run(options: dict[str, Any]) -> dict[str, Any]:
     late_us, result = list[float](), dict[str, Any]()
     is_stamped = options["a_second"] is not None
 
-    def note(symbol: str, bid: float, sent_us: int) -> None:
-        late_us.append(time.monotonic_ns() / 1_000 - sent_us)
+    def note(sent_us: int, is_decided: bool) -> None:
+        if is_decided:
+            late_us.append(time.monotonic_ns() / 1_000 - sent_us)
 
     plugins = load_plugins({"stamped": plugin_of(stamping(note))})
     loaded = load_table(table(options, depth=options["depth"], is_stamped=is_stamped), plugins)

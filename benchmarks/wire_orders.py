@@ -35,10 +35,13 @@ from trioarb.api import (
     NoSettings,
     Order,
     OrderReport,
+    Record,
+    event,
 )
 from trioarb.cli.journal import keep_anew
 from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
+from trioarb.model.trade import PairKind
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing.plugins import plugin_of
 from trioarb.venue import (
@@ -60,8 +63,6 @@ from trioarb_binance.wire.client_ids import CLIENT_IDS
 from trioarb_binance.wire.signer import Signer, Stamp, signer_of
 
 WARM_UP_ORDERS = 20
-#: What the sender's chances bid, and nothing else does.
-CHANCE = 100.5
 RULES = LimitRules(
     buckets={"weight": [Limit(count=10_000_000, seconds=60)], "orders": [Limit(count=5_000_000, seconds=10)]},
     costs=lambda request: {"weight": request.weight, "orders": 1},
@@ -151,6 +152,7 @@ async def by_session(stack: AsyncExitStack, options: dict[str, Any], signer: Sig
         on_disconnected=print,
         now_ns=time.time_ns,
         heartbeat=Heartbeat(ping_seconds=None),
+        can_trade=True,
     )
     calls = Calls[bytes](session.send)
     nursery = await stack.enter_async_context(trio.open_nursery())
@@ -198,13 +200,17 @@ def table(options: dict[str, Any]) -> dict[str, Any]:
 def run(options: dict[str, Any]) -> dict[str, Any]:
     wire, asked, late_us = Wire(), dict[str, int](), list[float]()
 
-    def note(symbol: str, bid: float, sent_us: int) -> None:
-        if bid > CHANCE:
-            asked[symbol] = sent_us
-        else:
-            asked.pop(symbol, None)
+    deciding = list[int]()
 
-    plugin = plugin_of(wire_campaign.stamping(note, is_before=True), sending(options, wire, asked, late_us))
+    def note(sent_us: int, is_decided: bool) -> None:
+        deciding[:] = [] if is_decided else [sent_us]
+
+    def observe(record: Record) -> None:
+        what = record.event
+        if isinstance(what, event.PairOpened) and what.kind is PairKind.ENTRY:
+            (asked[what.symbol],) = deciding
+
+    plugin = plugin_of(wire_campaign.stamping(note), sending(options, wire, asked, late_us))
     plugins = load_plugins({"wire": plugin})
     loaded = load_table(table(options), plugins)
     needed = options["orders"] + WARM_UP_ORDERS
@@ -214,7 +220,7 @@ def run(options: dict[str, Any]) -> dict[str, Any]:
 
     with TemporaryDirectory() as folder:
         keeping = keep_anew(Path(folder) / "wire.journal", loaded)
-        trio.run(partial(wire_campaign.run_until, loaded, plugins, watch, keeping=keeping))
+        trio.run(partial(wire_campaign.run_until, loaded, plugins, watch, keeping=keeping, observers=[observe]))
     measured = late_us[WARM_UP_ORDERS:needed]
     return {"count": len(measured), "us": {str(q): quantile(measured, q) for q in (0.5, 0.99, 0.999)}}
 
