@@ -165,7 +165,7 @@ def pace(report: Report, tls: Trusted | None, options: argparse.Namespace) -> No
 
 def orders(report: Report, tls: Trusted | None, options: argparse.Namespace) -> None:
     how = "TLS" if tls else "plain"
-    job = Job(kind="best", messages=10**9, connections=CONNECTIONS, a_second=2_000, chance_every=203, symbols=20)
+    job = Job(kind="best", messages=10**9, connections=CONNECTIONS, a_second=2_000, chance_every=53, symbols=20)
     for way, name in (("line", "kept connection"), ("session", "WebSocket"), ("httpx", "httpx")):
         count = {"orders": ORDERS // options.less, "way": way}
         found = of_server(job, tls, "wire_orders.py", count)
