@@ -176,6 +176,16 @@ def test_everything_else_is_reported_beside_a_secret_that_is_missing() -> None:
     }
 
 
+@pytest.mark.parametrize("secret", ["acme-one", "acme-one, and more of it"])
+def test_a_venue_whose_name_a_secret_would_hide_from_the_journal_is_refused(secret: str) -> None:
+    table = two_venues("dummy")
+    table["exchanges"]["acme-one"] = {"plugin": "acme", "market": {"plugin": "dummy"}, "key": {"env": "KEY"}}
+    with pytest.raises(ConfigError, match="would be hidden") as raised:
+        load_table(table, load_plugins(PLUGINS), environment={"KEY": secret})
+    assert secret not in str(raised.value)
+    load_table(table, load_plugins(PLUGINS), environment={"KEY": "another-acme-one"})
+
+
 @pytest.fixture
 def keyring(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
     """Entries of a keyring that is installed."""

@@ -6,16 +6,19 @@ at the very moment in which its order arrives.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from urllib.parse import quote, quote_plus
 
 import attrs
 import trio
@@ -29,7 +32,7 @@ from trioarb_sim.order import OrderTerms, Refusal, Refused, VenueOrder
 from trioarb_sim.simulator import Simulator, open_simulator
 from trioarb_sim.strangers import Wandering
 
-__all__ = ["LivePlayed", "Process", "environment_of", "open_venues", "play", "play_all", "table_of"]
+__all__ = ["LivePlayed", "Process", "open_venues", "play", "play_all", "prepare", "shown_in", "start"]
 
 JOURNAL = "j.journal"
 #: A campaign is ended before.
@@ -336,6 +339,21 @@ async def play(plan: LivePlan, folder: Path) -> LivePlayed:
         return await _Seed(plan, folder, venues, secrets).run()
 
 
+def forms_of(secret: str) -> set[str]:
+    """Return how a secret may be written: as it is, URL-encoded, in base64 or hex, as JSON and Python write it."""
+    raw = secret.encode()
+    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), raw.hex()}
+    found |= {json.dumps(secret)[1:-1], repr(secret)[1:-1], repr(raw)[2:-1]}
+    found |= {b64encode(raw).decode(), b64encode(b"me:" + raw).decode()[4:-4]}
+    lines = [line for line in secret.splitlines() if not line.startswith("-----")]
+    return found | (set(lines) if len(lines) > 1 or "-----" in secret else set())
+
+
+def shown_in(text: str, secrets: Mapping[str, str]) -> list[str]:
+    """Return the names of the secrets that a text shows in any form."""
+    return [name for name, secret in secrets.items() if any(form in text for form in forms_of(secret) if form)]
+
+
 class _Seed:
     """One campaign, from its first process to its last."""
 
@@ -355,7 +373,11 @@ class _Seed:
             armed = await start(self._folder, self._secrets, "check", "config.toml", "--online").finish()
             if armed:
                 self._problems.append(f"it can't be armed: exit code {armed}")
-            process = start(self._folder, self._secrets, "run", "config.toml", "--live", f"--journal={JOURNAL}")
+            process = start(
+                self._folder,
+                self._secrets,
+                *("run", "config.toml", "--live", f"--journal={JOURNAL}", "--events=events", "--log-level=DEBUG"),
+            )
             try:
                 nursery.start_soon(self._misbehave, process)
                 for kill in self._plan.kills:
@@ -369,6 +391,8 @@ class _Seed:
             finally:
                 process.kill()
         books = await self._calmed()
+        for command in (("summary", JOURNAL, "--json"), ("export", JOURNAL, "--out=export")):
+            await start(self._folder, self._secrets, *command).finish()
         self._problems += self._said()
         return LivePlayed(
             plan=self._plan,
@@ -466,12 +490,15 @@ class _Seed:
         return books
 
     def _said(self) -> list[str]:
-        """Return what is wrong with what was said: a traceback, or a secret."""
+        """Return what is wrong with what was said: a traceback, or a secret, wherever it was written down."""
         found = []
-        for path in sorted((*self._folder.glob("*.err"), *self._folder.glob("*.out"))):
-            text = path.read_text()
-            if any(word in text for word in ("Traceback", "Exception ignored")):
+        for path in sorted(self._folder.rglob("*")):
+            if not path.is_file():
+                continue
+            text = path.read_bytes().decode(errors="replace")
+            if path.suffix in (".err", ".out") and any(word in text for word in ("Traceback", "Exception ignored")):
                 found.append(f"{path.name}: " + "\n".join(text.splitlines()[-12:]))
+            found += [f"{path.name} shows the secret {name}" for name in shown_in(text, self._secrets)]
         return found
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -103,3 +106,13 @@ async def test_killed_when_an_order_has_arrived_that_nobody_can_acknowledge_any_
         closes=True,
     )
     assert_kept(await live_swarm.play(plan, tmp_path / "s"), killed="arrived")
+
+
+@pytest.mark.parametrize("kind", ["hmac", "ed25519"])
+def test_a_secret_is_seen_in_every_form(kind: str) -> None:
+    """What looks for secrets in the outputs of the campaigns above does find them."""
+    _, secret = live_swarm._key("binance", ed25519=kind == "ed25519")
+    shown = [secret, json.dumps({"why": secret}), quote(secret), repr(secret), b64encode(secret.encode()).decode()]
+    for text in shown:
+        assert live_swarm.shown_in(f"… {text} …", {"SECRET": secret}) == ["SECRET"]
+    assert live_swarm.shown_in("nothing of it", {"SECRET": secret}) == []

@@ -126,6 +126,7 @@ class Assembly:
             self._problems += list(real_withdrawals(tables, self.live))
         self._look_at_literals(tables.session)
         redactor = Redactor.of(self._secrets.values)
+        self._problems += _hidden(redactor, tables)
         self.warnings = [redactor.text(warning) for warning in self.warnings]
         if self._problems or source is None or strategy is None:
             raise ConfigError([redactor.fields(problem) for problem in self._located()])
@@ -465,6 +466,18 @@ class Assembly:
 
 def _tables_of(names: Sequence[str]) -> str:
     return " or ".join(f'{{ plugin = "{name}", … }}' for name in names)
+
+
+def _hidden(redactor: Redactor, tables: Tables) -> Iterator[Problem]:
+    """Find names of venues that would be taken out of the journal for secrets, and the books with them."""
+    for name in sorted(tables.exchanges):
+        if redactor.text(name) != name:
+            yield Problem(
+                key="exchanges",
+                message="a secret is, or begins with, the name of one of its tables, and would be hidden wherever that "
+                "is written down",
+                remedy="name the table otherwise",
+            )
 
 
 def _without(table: Mapping[str, Any], key: str, bad: set[str]) -> dict[str, Any]:
