@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from trioarb.api import LevelsLater, MarketContext, MarketDataError
+from trioarb.api import Levels, LevelsLater, MarketContext, MarketDataError
 from trioarb.venue import Backoff
 from trioarb_binance.asking import open_asking
 from trioarb_binance.dialect import SPOT
@@ -44,9 +44,9 @@ class Board:
             ask_size: float,
             received_ns: int,
             venue_ts_ns: int | None = None,
-            levels: LevelsLater | None = None,
+            levels: Levels | LevelsLater | None = None,
         ) -> None:
-            more = (levels and levels()) or ((), (), (), ())
+            more = (levels() if callable(levels) else levels) or ((), (), (), ())
             self.last[symbol] = (
                 [(bid, bid_size), *zip(more[0], more[1], strict=True)],
                 [(ask, ask_size), *zip(more[2], more[3], strict=True)],

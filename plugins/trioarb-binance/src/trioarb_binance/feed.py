@@ -13,7 +13,7 @@ import msgspec
 import structlog
 import trio
 
-from trioarb.api import Feed, Levels, Listing, MarketDataError, QuoteSink, TradingRules, VenueError
+from trioarb.api import Feed, Listing, MarketDataError, QuoteSink, TradingRules, VenueError
 from trioarb.venue import (
     Backoff,
     Endpoint,
@@ -268,18 +268,15 @@ def _levels_of(sink: QuoteSink) -> _Stream:
         if last_id < newest:
             return
         newest = last_id
-        bids, asks = told.bids, told.asks
-        bid, bid_size = bids[0] if bids else (nan, nan)
-        ask, ask_size = asks[0] if asks else (nan, nan)
-
-        def beyond() -> Levels:
-            return (
-                [price for price, _ in bids[1:]],
-                [size for _, size in bids[1:]],
-                [price for price, _ in asks[1:]],
-                [size for _, size in asks[1:]],
-            )
-
+        (bid, bid_size), *bids = told.bids or [(nan, nan)]
+        (ask, ask_size), *asks = told.asks or [(nan, nan)]
+        # At once, not when somebody looks: nobody here has seen yet whether they are in order.
+        beyond = (
+            [price for price, _ in bids],
+            [size for _, size in bids],
+            [price for price, _ in asks],
+            [size for _, size in asks],
+        )
         sink(bid, bid_size, ask, ask_size, received_ns, venue_ns, beyond)
 
     def withdraw(why: str, now_ns: int) -> None:
