@@ -220,6 +220,23 @@ def test_while_updates_are_cut_nothing_is_entered_and_fills_are_found() -> None:
     assert not result.of_type("order_unknown")
 
 
+def test_who_waits_for_updates_asks_as_soon_as_they_are_cut() -> None:
+    """And not only when the time for a leg is over."""
+
+    def cut_before_it_is_told(report: OrderReport) -> Sequence[Said]:
+        return [Said(100, None), Said(60_000, update(report, FILLED, *report.fills, filled=report.filled))]
+
+    result = run({"a": of_first(cut_before_it_is_told)}, leg_timeout_seconds=20)
+
+    check(result)
+    (submitted,) = [one for one in result.of_type("order_submitted") if one["client_order_id"].endswith("-1")]
+    (filled,) = [one for one in result.of_type("order_filled") if one["client_order_id"].endswith("-1")]
+    (down, *_) = result.of_type("updates_down")
+    assert 0 <= filled["ts_ns"] - down["ts_ns"] <= 10**9
+    assert filled["ts_ns"] - submitted["ts_ns"] < 2 * 10**9
+    assert not result.of_type("order_unknown")
+
+
 def test_while_updates_are_down_no_entry_has_a_leg_there() -> None:
     def tell(number: int, report: OrderReport) -> Sequence[Said]:
         told = Said(1, OrderUpdate.of(report))

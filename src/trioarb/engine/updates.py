@@ -81,11 +81,13 @@ class OrderStream:
 
     def subscribed(self) -> None:
         self._is_up = True
+        self._parts.executor.stream_is_up(self._venue)
 
     def _cut(self, reason: str) -> None:
         self._is_up, self._was_cut = False, True
         self._parts.guards.holds.hold(_RULE, reason, venue=self._venue)
         self._parts.journal.record(UpdatesDown(venue=self._venue, reason=reason))
+        self._parts.executor.stream_is_cut(self._venue)
 
     def _go_on(self) -> None:
         self._parts.guards.holds.release(_RULE, venue=self._venue)

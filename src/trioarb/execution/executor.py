@@ -262,6 +262,14 @@ class Executor:
         self._hear(order, update)
         return True
 
+    def stream_is_cut(self, venue: str) -> None:
+        """Have whoever waits for what a venue tells of its orders ask for them, until `stream_is_up`."""
+        self._sender.stream_is_cut(venue)
+
+    def stream_is_up(self, venue: str) -> None:
+        """Let what a venue tells of its orders be waited for again."""
+        self._sender.stream_is_up(venue)
+
     async def ask(self, order: OpenOrder) -> bool:
         """Ask once what became of an order that was acknowledged; record it, and return whether the venue knew."""
         submitted = order.submitted

@@ -56,6 +56,9 @@ class Sender:
         #: The pairs in flight whose orders were not done yet, by order; and who waits for updates of which.
         self._flights: dict[str, Flight] = {}
         self._waiting: dict[str, Bell] = {}
+        #: Venues whose streams are cut, and which orders' updates are waited for, at which venue.
+        self._cut: set[str] = set()
+        self._listened_for: dict[str, str] = {}
         self._log = structlog.get_logger("trioarb.execution")
 
     def submit(self, flight: Flight, order: Order, purpose: Purpose) -> None:
@@ -257,30 +260,43 @@ class Sender:
             await self.find_out(flight, order)
         return self._filled(order)
 
+    def stream_is_cut(self, venue: str) -> None:
+        """Wait for no updates of a venue's orders until `stream_is_up`: whoever does now asks instead."""
+        self._cut.add(venue)
+        for order_id, at in self._listened_for.items():
+            if at == venue:
+                self._waiting[order_id].ring()
+
+    def stream_is_up(self, venue: str) -> None:
+        """Wait for a venue's updates again."""
+        self._cut.discard(venue)
+
     async def _says_itself(self, flight: Flight, order: Order, until_ns: int) -> bool:
         """Let the venue tell what becomes of an order that it has; return whether it is to be asked about the rest.
 
-        That is so where it tells of no order by itself, and where it counts more than it told. An order of which no
-        last word comes in time has an unknown fate, and isn't done when this returns False either.
+        That is so where it tells of no order by itself, where what it tells is cut, and where it counts more than it
+        told. An order of which no last word comes in time has an unknown fate, and isn't done when this returns False
+        either.
         """
         if not self._venues[order.venue].streams:
             return True
         await self._hear_on(flight, order, until_ns)
-        return order.client_order_id in self._lives.missing()
+        return order.venue in self._cut or order.client_order_id in self._lives.missing()
 
     async def _hear_on(self, flight: Flight, order: Order, until_ns: int) -> None:
-        """Wait for updates of an order that the venue has, until it is done or its time is over."""
+        """Wait for updates of an order that the venue has, until it is done, its time is over, or they are cut."""
         order_id = order.client_order_id
         bell = self._time.bell(Turn.VENUE.order(symbol=order.symbol, venue=order.venue, number=2))
         self._waiting[order_id] = bell
+        self._listened_for[order_id] = order.venue
         try:
-            while order_id in flight.unanswered and self._time.now_ns() < until_ns:
+            while order_id in flight.unanswered and order.venue not in self._cut and self._time.now_ns() < until_ns:
                 await bell.wait(until_ns)
                 if order_id in self._lives.missing():
                     # What the venue counts and didn't tell may still come; it is asked for once it should have.
                     until_ns = min(until_ns, self._time.now_ns() + self._retry_ns)
         finally:
-            del self._waiting[order_id]
+            del self._waiting[order_id], self._listened_for[order_id]
 
     async def find_out(self, flight: Flight, order: Order) -> None:
         """Ask what became of an order that has no last word, until it has one or the time for it is over."""
