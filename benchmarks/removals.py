@@ -1762,4 +1762,77 @@ _MONEY = (
     ),
 )
 
-REMOVALS = (*_SCOPE, *_TRADE, *_CRASH, *_REPRODUCIBLE, *_SECRET, *_PLUGIN, *_FILLS, *_ASKING, _SESSION_READS, *_MONEY)
+_MODEL = "tests/engine/test_shadow.py::"
+_SHADOW = (
+    Removal(
+        name="shadow sends nothing",
+        promise="**Shadow mode sends nothing**",
+        file="src/trioarb/engine/real_venues.py",
+        text="        can_trade=False,\n",
+        instead="        can_trade=True,\n",
+        tests=(
+            "plugins/trioarb-sim/tests/test_shadow.py::"
+            "test_a_shadow_campaign_reads_and_sends_nothing_and_says_how_far_its_model_is_off",
+        ),
+    ),
+    Removal(
+        name="when books are looked at",
+        promise="**A book is looked at when it says**",
+        file="src/trioarb/engine/shadowing.py",
+        text="            due_ns = order.sent_ns + order.moments[len(order.looks)][1]\n",
+        instead="            due_ns = order.sent_ns + order.moments[-1][1]\n",
+        tests=(
+            f"{_MODEL}test_a_model_with_the_right_latency_has_no_error_at_all",
+            f"{_MODEL}test_a_model_without_latency_is_too_good_by_what_the_book_moved",
+        ),
+    ),
+    Removal(
+        name="late looks",
+        promise="**What was not seen is not guessed**",
+        file="src/trioarb/engine/shadowing.py",
+        text="        if late_ns > _MOST_LATE_NS + after_ns // 4:\n",
+        instead="        if False:\n",
+        tests=(f"{_MODEL}test_a_look_that_nobody_took_in_time_is_none",),
+    ),
+    Removal(
+        name="old books",
+        promise="**What was not seen is not guessed**",
+        file="src/trioarb/engine/shadowing.py",
+        text="        return venue in self._down or now_ns - newest_ns > self._stale_ns\n",
+        instead="        return False\n",
+        tests=(f"{_MODEL}test_what_cannot_be_measured_is_said_and_never_guessed",),
+    ),
+    Removal(
+        name="what is ours already",
+        promise="**What an earlier order of ours would have taken is not there for the next.**",
+        file="src/trioarb/engine/shadowing.py",
+        text="            taken_of=partial(self._taken.before, order.place, order.number),\n",
+        instead="",
+        tests=(
+            f"{_MODEL}test_what_an_earlier_order_of_ours_took_is_not_there_for_the_next",
+            f"{_MODEL}test_a_whole_campaign_has_no_error_at_its_own_latency_and_one_at_others",
+        ),
+    ),
+    Removal(
+        name="compared once",
+        promise="**Each order is compared once**",
+        file="src/trioarb/engine/shadowing.py",
+        text="        self._orders.pop(event.client_order_id, None)\n",
+        instead="        pass\n",
+        tests=(f"{_MODEL}test_what_was_compared_before_a_resume_is_not_looked_at_again",),
+    ),
+)
+
+REMOVALS = (
+    *_SCOPE,
+    *_TRADE,
+    *_CRASH,
+    *_REPRODUCIBLE,
+    *_SECRET,
+    *_PLUGIN,
+    *_FILLS,
+    *_ASKING,
+    _SESSION_READS,
+    *_MONEY,
+    *_SHADOW,
+)

@@ -534,3 +534,19 @@ def test_what_was_compared_before_a_resume_is_not_looked_at_again() -> None:
     resumed.look(result.records[-1].ts_ns)
     assert list(resumed.compared()) == []
     assert resumed.due_ns is None
+
+
+def test_a_look_that_nobody_took_in_time_is_none() -> None:
+    """As after a crash: what the book shows much later is not what it showed then."""
+    result = run()
+    world: Any = result.campaign.world
+    shadowing = Shadowing(world, {venue: moments_of(0, None, [D(20)]) for venue in "ab"}, stale_ns=10**12)
+    folds = Folds([shadowing])
+    for record in records(result):
+        if not isinstance(record.event, OrderShadowed):
+            folds.apply(record)
+    shadowing.look(result.records[-1].ts_ns)
+
+    found = list(shadowing.compared())
+    assert len(found) == 2
+    assert {(look.unmeasured, look.levels) for one in found for look in one.looks} == {(Unmeasured.MISSED, ())}

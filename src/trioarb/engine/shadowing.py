@@ -250,7 +250,7 @@ class Shadowing(Folding):
             return Look(at=at, after_ns=after_ns, unmeasured=Unmeasured.MISSED)
         after_ns += late_ns
         touch = self._touch(order)
-        if submitted.venue in self._down or touch is None or now_ns - self._newest_ns(order) > self._stale_ns:
+        if touch is None or self._is_down(order, now_ns):
             return Look(at=at, after_ns=after_ns, unmeasured=Unmeasured.DOWN)
         self._taken.forget_gone(order.place, touch)
         lot = self._world.instruments[submitted.symbol][submitted.venue].rules.lot
@@ -270,8 +270,10 @@ class Shadowing(Folding):
         board = self._world.boards.get(order.submitted.symbol)
         return None if board is None else board.touch(order.submitted.venue)
 
-    def _newest_ns(self, order: _Order) -> int:
-        return self._world.boards[order.submitted.symbol].newest_ns(order.submitted.venue)
+    def _is_down(self, order: _Order, now_ns: int) -> bool:
+        venue = order.submitted.venue
+        newest_ns = self._world.boards[order.submitted.symbol].newest_ns(venue)
+        return venue in self._down or now_ns - newest_ns > self._stale_ns
 
     def _watch(self, symbol: str, venue: str) -> None:
         touch = self._world.boards[symbol].touch(venue)

@@ -73,7 +73,8 @@ def _figures(one: Compared) -> dict[str, Any]:
 def shadow_lines(found: Shadow) -> Iterator[tuple[str, str]]:
     """Yield for people, by look, how the model and the books differ; and what became of orders at rest."""
     for at, one in _by_time(found.overall):
-        name = f"{named(at)}, {one.looks:,} orders"
+        asked = one.looks + one.unmeasured.total()
+        name = f"{named(at)}, {one.looks:,}{'' if asked == one.looks else f' of {asked:,}'} orders"
         if not one.looks:
             yield f"{named(at)}", f"not measured, {one.unmeasured.total():,} times"
             continue
