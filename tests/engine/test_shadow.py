@@ -409,7 +409,7 @@ def test_a_resting_order_that_stood_in_front_may_have_filled_or_not() -> None:
 class Watched:
     """One venue's book and an order to buy 3 at 100.2 that rests there, beside a campaign."""
 
-    def __init__(self) -> None:
+    def __init__(self, purpose: Purpose = Purpose.LEG) -> None:
         self.board = QuoteBoard(("a",))
         self.show(100.3, 100.5)
         instrument = SimpleNamespace(quote="USDT", rules=TradingRules())
@@ -423,7 +423,7 @@ class Watched:
         order = OrderSubmitted(
             client_order_id="1",
             pair_id="p1",
-            purpose=Purpose.LEG,
+            purpose=purpose,
             venue="a",
             symbol="BTCUSDT",
             side=Side.BUY,
@@ -512,6 +512,12 @@ def test_while_market_data_is_down_nothing_is_known() -> None:
     watched.tell(MarketUp(venue="a"))
     watched.fill(D2)
     assert watched.end() == parts(uncertain=2)
+
+
+def test_what_a_venue_closed_by_force_was_no_order_of_ours() -> None:
+    watched = Watched(Purpose.LIQUIDATION)
+    watched.fill(D3)
+    assert list(watched.shadowing.compared()) == []
 
 
 def test_an_order_that_rested_when_the_process_died_was_not_watched() -> None:

@@ -33,7 +33,7 @@ from trioarb.model.event import (
 )
 from trioarb.model.market import Level
 from trioarb.model.number import EXACT, ZERO, text
-from trioarb.model.order import Side
+from trioarb.model.order import Purpose, Side
 from trioarb.quotes.board import Touch
 
 __all__ = ["Shadowing", "moments_of"]
@@ -146,6 +146,8 @@ class Shadowing(Folding):
     # What happens to orders
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
+        if event.purpose is Purpose.LIQUIDATION:
+            return  # nobody sent it
         instrument = self._world.instruments.get(event.symbol, {}).get(event.venue)
         usd_rate = None if instrument is None else self._world.rates.usd.get(instrument.quote)
         moments = () if event.rests else self._moments[event.venue]

@@ -11,7 +11,7 @@ from trioarb.journal.fold import Folding
 from trioarb.model.event import CampaignOpened, Look, OrderFilled, OrderRejected, OrderShadowed, OrderSubmitted, Record
 from trioarb.model.market import Level
 from trioarb.model.number import ZERO, text
-from trioarb.model.order import Side
+from trioarb.model.order import Purpose, Side
 from trioarb.verify.findings import Check, Findings
 
 __all__ = ["Shadow"]
@@ -42,7 +42,7 @@ class Shadow(Folding):
         self._is_on = opened.mode == "shadow"
 
     def _submit(self, event: OrderSubmitted, record: Record) -> None:
-        if self._is_on:
+        if self._is_on and event.purpose is not Purpose.LIQUIDATION:
             self._orders[event.client_order_id] = _Order(event, record.ts_ns)
 
     def _fill(self, event: OrderFilled, _: Record) -> None:
