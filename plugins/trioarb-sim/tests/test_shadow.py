@@ -31,7 +31,7 @@ KEYS = {
     "UPBIT_API_SECRET": "upbit-secret",
 }
 #: Where everybody may listen to market data; accounts and orders have other addresses.
-PUBLIC = {"binance": ("/stream", "/ws"), "upbit": ("/websocket/v1",)}
+PUBLIC = {("binance", "/stream"), ("binance", "/ws"), ("upbit", "/websocket/v1")}
 
 
 @attrs.frozen
@@ -134,8 +134,8 @@ async def test_a_shadow_campaign_reads_and_sends_nothing_and_says_how_far_its_mo
     # What came there were reads, of the account too; WebSockets were those of market data.
     assert {method for _, method, _ in requests} == {"GET"}
     assert {("binance", "GET", "/api/v3/account"), ("upbit", "GET", "/v1/accounts")} <= set(requests)
-    assert sockets
-    assert all(path.startswith(PUBLIC[name]) and not path.endswith("/private") for name, path in sockets), sockets
+    assert {name for name, _ in sockets} == {"binance", "upbit"}
+    assert set(sockets) <= PUBLIC
 
     journal = journal_of(tmp_path)
     summary, events = await told(tmp_path, journal)
@@ -236,3 +236,15 @@ async def test_a_key_that_the_venue_refuses_ends_the_start_and_says_what_to_do(t
     assert f'session.mode = "shadow" reads the account that [exchanges.{venue}] names' in done.stderr
     assert "nobody-has-this-key" not in done.stderr
     assert not journals(tmp_path)
+
+
+async def test_on_paper_the_account_is_not_even_asked(tmp_path: Path) -> None:
+    async with open_venues() as venues:
+        paper = [*venues.settings, "--set", "session.mode=paper"]
+        done = await run(tmp_path, "run", str(CONFIG), "--runtime", "4", *paper, keys={})
+        assert done.returncode == 0, done.stderr
+        private = {path for _, method, path in venues.requests if method != "GET" or "account" in path}
+        assert (private, set(venues.sockets) <= PUBLIC) == (set(), True)
+    summary, events = await told(tmp_path, journal_of(tmp_path))
+    assert "shadow" not in summary
+    assert not any(one["type"] == "order_shadowed" for one in events)
