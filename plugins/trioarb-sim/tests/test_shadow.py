@@ -148,10 +148,13 @@ async def test_a_shadow_campaign_reads_and_sends_nothing_and_says_how_far_its_mo
         for at in ("x1", "x2", "trip", "half_trip", "100ms"):
             one = figures["after"][at]
             assert one["orders"] + sum(one.get("unmeasured", {}).values()) == figures["orders"]
-        assert figures["after"]["trip"]["after_ms"] > 0
+    # A busy machine misses looks that are due after some milliseconds, but hardly any after a second.
+    slow = shadow["after"]["1000ms"]
+    assert slow["orders"] > 0
+    assert slow["after_ms"] >= 1000
     # KRW has a rate at a market of its own, and every order is valued.
-    assert "unvalued" not in shadow["after"]["trip"]
-    assert D(shadow["after"]["trip"]["error_usd"]) is not None
+    assert "unvalued" not in slow
+    assert D(slow["error_usd"]).is_finite()
 
     exported = await run(tmp_path, "export", str(journal), "--out", "tables")
     assert exported.returncode == 0, exported.stderr
