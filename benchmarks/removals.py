@@ -53,6 +53,7 @@ _UPDATES = "tests/engine/test_order_updates.py::"
 _ODD = "tests/plugin/test_misbehaviour.py::"
 _LATER = "tests/plugin/test_levels_later.py::"
 _WATCHDOG = "tests/cli/test_watchdog.py::"
+_DESK = "tests/engine/test_desk.py::"
 
 _SCOPE = (
     Removal(
@@ -1820,6 +1821,97 @@ _SHADOW = (
         text="        self._orders.pop(event.client_order_id, None)\n",
         instead="        pass\n",
         tests=(f"{_MODEL}test_what_was_compared_before_a_resume_is_not_looked_at_again",),
+
+_TOLD = (
+    Removal(
+        name="a pause",
+        promise="**No entry is decided against a command that was answered**",
+        file="src/trioarb/engine/desk.py",
+        text="            campaign.parts.guards.holds.hold(_PAUSED, _told(commanded))\n",
+        instead="            pass\n",
+        tests=(
+            f"{_DESK}test_a_pause_denies_entries_from_that_moment_on_and_exits_go_on[500]",
+            f"{_DESK}test_a_pause_withdraws_what_rests_for_an_entry",
+        ),
+    ),
+    Removal(
+        name="a blacklist",
+        promise="**No entry is decided against a command that was answered**",
+        file="src/trioarb/engine/desk.py",
+        text="            campaign.parts.guards.holds.hold(_BLACKLISTED, _told(commanded), symbol=request.symbol)\n",
+        instead="            pass\n",
+        tests=(f"{_DESK}test_a_blacklisted_symbol_takes_no_entries_and_is_closed",),
+    ),
+    Removal(
+        name="reasons beside each other",
+        promise="**Nobody lifts what somebody else holds**",
+        file="src/trioarb/risk/holds.py",
+        text="        self._held.pop((venue, symbol, rule, name), None)\n",
+        instead="        self._held.clear()\n",
+        tests=(
+            "tests/risk/test_holds.py::test_releasing_one_reason_lifts_no_other",
+            f"{_DESK}test_resume_lifts_the_pause_alone",
+            "tests/engine/test_pleas.py::test_while_a_plugin_holds_a_reason_nothing_is_entered_there",
+        ),
+    ),
+    Removal(
+        name="commands after a crash",
+        promise="**What was told outlives a crash**",
+        file="src/trioarb/engine/opening.py",
+        text="    take_up_commands(campaign)\n",
+        instead="",
+        tests=(
+            f"{_DESK}test_what_was_told_holds_after_a_crash[pause]",
+            f"{_DESK}test_what_was_told_holds_after_a_crash[flatten]",
+        ),
+    ),
+    Removal(
+        name="settings after a crash",
+        promise="**What was told outlives a crash**",
+        file="src/trioarb/journal/recorded.py",
+        text="                        settings[event.key] = event.after\n",
+        instead="                        pass\n",
+        tests=(f"{_DESK}test_what_was_set_holds_after_a_crash_and_another",),
+    ),
+    Removal(
+        name="a flatten that outlives the end",
+        promise="**A flatten closes everything**",
+        file="src/trioarb/engine/closing.py",
+        text="    flattens = campaign.state.control.flattens\n",
+        instead="    flattens = False\n",
+        tests=(f"{_DESK}test_flatten_is_kept_by_an_end_that_keeps_positions",),
+    ),
+    Removal(
+        name="a flatten while it runs",
+        promise="**A flatten closes everything**",
+        file="src/trioarb/engine/desk.py",
+        text="            task.leave(ExitReason.FLATTENED)\n",
+        instead="            pass\n",
+        tests=(f"{_DESK}test_flatten_closes_every_position_and_stays_paused",),
+    ),
+    Removal(
+        name="limits that are loosened",
+        promise="**A limit is loosened only by `--force`**",
+        file="src/trioarb/engine/desk.py",
+        text="        if found.loosens and not request.force:\n",
+        instead="        if False:\n",
+        tests=(f"{_DESK}test_what_can_not_be_set_is_said_as_of_a_file",),
+    ),
+    Removal(
+        name="other users",
+        promise="**Only the user whose process it is is obeyed**",
+        file="src/trioarb/control/server.py",
+        text="            if uid is not None and uid != os.getuid():\n",
+        instead="            if False:\n",
+        tests=("tests/control/test_server.py::test_another_user_gets_no_answer_and_changes_nothing",),
+    ),
+    Removal(
+        name="signals of a panic",
+        promise="**A panic ends what can hear it or its signals within seconds**",
+        file="src/trioarb/engine/watchdog.py",
+        text="            if signals >= _ENOUGH_SIGNALS and held >= _HELD_SECONDS:\n",
+        instead="            if False:\n",
+        tests=("tests/cli/test_panic.py::test_one_whose_thread_a_plugin_holds_ends_by_signals",),
     ),
 )
 
@@ -1835,4 +1927,5 @@ REMOVALS = (
     _SESSION_READS,
     *_MONEY,
     *_SHADOW,
+    *_TOLD,
 )
