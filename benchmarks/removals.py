@@ -1895,7 +1895,7 @@ _TOLD = (
         file="src/trioarb/engine/desk.py",
         text="        if found.loosens and not request.force:\n",
         instead="        if False:\n",
-        tests=(f"{_DESK}test_what_can_not_be_set_is_said_as_of_a_file",),
+        tests=(f"{_DESK}test_a_looser_limit_needs_force",),
     ),
     Removal(
         name="other users",

@@ -404,6 +404,16 @@ def test_what_can_not_be_set_is_said_as_of_a_file(tmp_path: Path, setting: str, 
     assert told.of_type("commanded") == []
 
 
+def test_a_looser_limit_needs_force(tmp_path: Path) -> None:
+    looser = "guards.global.max_total_exposure_usd=20000"
+    told = telling(tmp_path, table(), (3, ask("set", setting=looser)), (4, ask("set", setting=looser, force=True)))
+
+    assert isinstance(told.answers[0], ControlError)
+    assert said(told, 1) == "guards.global.max_total_exposure_usd = 20000 (before: 10000)"
+    (command,) = told.of_type("commanded")
+    assert command["forced"] is True
+
+
 def test_a_tighter_limit_needs_no_force_where_there_was_none(tmp_path: Path) -> None:
     told = telling(
         tmp_path,
