@@ -1821,6 +1821,8 @@ _SHADOW = (
         text="        self._orders.pop(event.client_order_id, None)\n",
         instead="        pass\n",
         tests=(f"{_MODEL}test_what_was_compared_before_a_resume_is_not_looked_at_again",),
+    ),
+)
 
 _TOLD = (
     Removal(
