@@ -1154,8 +1154,8 @@ _REPRODUCIBLE = (
         name="order of tables",
         promise="the hash seed, the order of tables, or the machine",
         file="src/trioarb/config/assembly.py",
-        text="for name in sorted(tables.exchanges",
-        instead="for name in list(tables.exchanges",
+        text="mode) for name in sorted(tables.exchanges",
+        instead="mode) for name in list(tables.exchanges",
         tests=("tests/engine/test_determinism.py::test_the_order_of_tables_does_not_matter",),
     ),
     Removal(

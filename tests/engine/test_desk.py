@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from told import ANA, Told, ask, table, telling, violations
 
@@ -14,6 +15,8 @@ from trioarb.api import GuardTier
 from trioarb.builtin.spread import SpreadSettings, SpreadStrategy
 from trioarb.control.message import Answer, Request
 from trioarb.errors import ControlError, TrioarbError
+from trioarb.model.wire import decode
+from trioarb.report.timeline import Timeline
 
 
 def said(told: Told, number: int = 0) -> str:
@@ -160,6 +163,20 @@ def test_a_blacklisted_symbol_keeps_its_positions_where_the_campaign_would(tmp_p
     check(told, tmp_path)
     assert said(told).endswith("is left to the strategy, since session.close_positions_at_end = false")
     assert {reason for _, _, reason in told.exits()} == {"edge"}
+
+
+def test_explain_says_who_told_it_what(tmp_path: Path) -> None:
+    pause, less = ask("pause", why="news"), ask("set", setting="strategy.order_size_usd=50")
+    told = telling(tmp_path, table(), (3, pause), (4, less), (5, ask("blacklist", symbol="BTCUSDT")), seconds=8)
+    timeline = Timeline()
+    for event in told.events:
+        timeline.apply(decode(msgspec.json.encode(event)))
+    lines = [line.partition(" UTC ")[2] for line in timeline.overview("c.journal") if line.startswith("Told at ")]
+    assert lines == [
+        f"to pause by {ANA}: news",
+        f"to set strategy.order_size_usd = 50 by {ANA}",
+        f"to blacklist BTCUSDT by {ANA}",
+    ]
 
 
 def test_end_ends_it_as_a_signal_does(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from trioarb.journal.fold import Folding, Folds
 from trioarb.model.event import (
     CampaignOpened,
     CampaignResumed,
+    Commanded,
     Decided,
     DecisionsRepeated,
     Intent,
@@ -100,6 +101,7 @@ class Timeline(Folding):
         self._first_ns = 0
         self._events = 0
         self._resumed: list[tuple[int, CampaignResumed]] = []
+        self._told: list[tuple[int, Commanded]] = []
         self._failures: list[tuple[int, SymbolQuarantined | SymbolRetired]] = []
         self._trades: dict[str, _Trade] = {}
         self._refusals: defaultdict[str, dict[str, _Refusal]] = defaultdict(dict)
@@ -185,6 +187,10 @@ class Timeline(Folding):
         for ts_ns, resumed in self._resumed:
             closing = ", to close only" if resumed.close_only else ""
             yield f"Resumed at {utc(ts_ns)} UTC after event {resumed.last_seq:,}{closing}"
+        for ts_ns, told in self._told:
+            about = f" {told.symbol}" if told.symbol else f" {told.key} = {told.after}" if told.key else ""
+            why = f": {told.why}" if told.why else ""
+            yield f"Told at {utc(ts_ns)} UTC to {told.command.value}{about} by {told.who}{why}"
         yield f"{self._events:,} events; venues {', '.join(opened.venues)}; {len(opened.symbols):,} symbols"
         yield f"Realised PnL {signed_usd(statistics.pnl_usd).plain} USD, fees {usd(statistics.fees_usd)} USD"
 
@@ -259,6 +265,9 @@ class Timeline(Folding):
 
     def _resume(self, event: CampaignResumed, record: Record) -> None:
         self._resumed.append((record.ts_ns, event))
+
+    def _tell(self, event: Commanded, record: Record) -> None:
+        self._told.append((record.ts_ns, event))
 
     def _fail(self, event: SymbolQuarantined | SymbolRetired, record: Record) -> None:
         self._failures.append((record.ts_ns, event))
