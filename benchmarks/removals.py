@@ -54,14 +54,15 @@ _ODD = "tests/plugin/test_misbehaviour.py::"
 _LATER = "tests/plugin/test_levels_later.py::"
 _WATCHDOG = "tests/cli/test_watchdog.py::"
 _DESK = "tests/engine/test_desk.py::"
+_ANSWERS = "tests/cli/test_answers.py::"
 
 _SCOPE = (
     Removal(
         name="signal",
         promise="Ctrl-C, SIGTERM, an emergency stop, the kill switch, an error of ours",
         file="src/trioarb/engine/signals.py",
-        text="            campaign.end(EndedBy.SIGNAL)\n            return",
-        instead="            return",
+        text="        campaign.end(EndedBy.SIGNAL)\n        return",
+        instead="        return",
         tests=("tests/cli/test_signals.py::test_a_signal_before_anything_happened",),
     ),
     Removal(
@@ -176,8 +177,8 @@ _SCOPE = (
         name="second signal",
         promise="A second Ctrl-C shortens every deadline to `execution.hurry_seconds`.",
         file="src/trioarb/engine/signals.py",
-        text="        campaign.hurry()",
-        instead="        pass",
+        text="    campaign.hurry()\n",
+        instead="",
         tests=("tests/cli/test_signals.py::test_a_second_signal_hurries[order submitted]",),
     ),
 )
@@ -827,7 +828,7 @@ _TRADE = (
         name="old quotes after a jump",
         promise="all quotes from before are too old",
         file="src/trioarb/engine/clocks.py",
-        text="    await trio.sleep_until(campaign_time.deadline(fresh_ns))\n",
+        text="    await campaign_time.sleep_until(fresh_ns, _ORDER)\n",
         instead="",
         tests=("tests/engine/test_clocks.py::test_a_process_that_was_stopped_takes_no_entry_on_what_it_knew",),
     ),
@@ -1276,12 +1277,44 @@ _REPRODUCIBLE = (
             "test_in_virtual_time_too_a_folder_that_can_not_be_written_stops_only_the_recording",
         ),
     ),
+    Removal(
+        name="time between two entries",
+        promise="**A run that was recorded comes to the same decisions again**",
+        file="src/trioarb/course/kept_time.py",
+        text="        return self._shown_ns\n",
+        instead="        return self.go_on()\n",
+        tests=(f"{_ANSWERS}test_a_run_through_every_fault_comes_to_the_same_decisions_at_the_same_times",),
+    ),
+    Removal(
+        name="who gave up",
+        promise="**A run that was recorded comes to the same decisions again**",
+        file="src/trioarb/course/kept_exchange.py",
+        text="        except BaseException:\n            self._course.cancelled(key)\n            raise\n",
+        instead="",
+        tests=(f"{_ANSWERS}test_a_run_through_every_fault_comes_to_the_same_decisions_at_the_same_times",),
+    ),
+    Removal(
+        name="the first that differs",
+        promise="or the first event that differs is shown",
+        file="src/trioarb/course/comparison.py",
+        text="        if ours is None or theirs is None or not _is_same(ours, theirs):\n",
+        instead="        if ours is None or theirs is None:\n",
+        tests=(f"{_ANSWERS}test_a_changed_fill_in_the_journal_is_found_with_both_lines",),
+    ),
+    Removal(
+        name="a quote that is missing",
+        promise="a quote that is missing in the recording is an error",
+        file="src/trioarb/course/told.py",
+        text="        elif row.ts_ns != entry.received_ns:\n",
+        instead="        elif row.ts_ns < entry.received_ns:\n",
+        tests=(f"{_ANSWERS}test_a_changed_quote_is_found_and_a_missing_one_is_named",),
+    ),
 )
 
 _SECRET = (
     Removal(
         name="secrets in events",
-        promise="is in no journal, log, event, summary or digest, nor on the terminal",
+        promise="is in no journal, log, event, summary or digest, nor in what is recorded",
         file="src/trioarb/journal/journal.py",
         text="            event = self._redactor.fields(event)",
         instead="            pass",
@@ -1289,7 +1322,7 @@ _SECRET = (
     ),
     Removal(
         name="secrets in logs",
-        promise="is in no journal, log, event, summary or digest, nor on the terminal",
+        promise="is in no journal, log, event, summary or digest, nor in what is recorded",
         file="src/trioarb/report/log.py",
         text="        if file is not None and not file.write(redactor.value(full)):",
         instead="        if file is not None and not file.write(full):",
@@ -1297,7 +1330,7 @@ _SECRET = (
     ),
     Removal(
         name="secrets in digests",
-        promise="is in no journal, log, event, summary or digest, nor on the terminal",
+        promise="is in no journal, log, event, summary or digest, nor in what is recorded",
         file="src/trioarb/config/digest.py",
         text="for field in attrs.fields(type(value)) if field.repr",
         instead="for field in attrs.fields(type(value))",
@@ -1350,6 +1383,14 @@ _SECRET = (
         text="isinstance(item.spec, ExchangeSpec) and item.spec.live",
         instead="False",
         tests=(f"{_LIVE}test_an_exchange_that_is_looked_at_refuses_orders",),
+    ),
+    Removal(
+        name="secrets in a course",
+        promise="nor in what is recorded",
+        file="src/trioarb/course/kept.py",
+        text="        return _NOTHING, tuple((name, self._redactor.text(said)) for name, said in problem_of(error))\n",
+        instead="        return _NOTHING, problem_of(error)\n",
+        tests=(f"{_SECRETS}test_the_course_of_a_run_keeps_none[rejected]",),
     ),
 )
 

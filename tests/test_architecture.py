@@ -31,6 +31,7 @@ LAYERS = (
     "config",
     "universe",
     "quotes",
+    "course",
     "journal",
     "state",
     "strategy",

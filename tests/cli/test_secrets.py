@@ -111,6 +111,19 @@ def test_a_text_that_is_cut_inside_of_a_secret_shows_nothing_of_it(leaky: Comman
     assert len(max(left.splitlines(), key=len)) < 100_000
 
 
+@pytest.mark.parametrize("leak", ["rejected", "unknown", "bug", "order", "cut", "cut error"])
+def test_the_course_of_a_run_keeps_none(leaky: CommandLine, leak: str) -> None:
+    real = ("--set=session.clock=real", "--set=session.loop_interval_ms=0")
+    ran = leaky.run("leaky.toml", "--set", f"exchanges.a.leak={leak}", *real, "--journal=c.journal", "--record=quotes")
+
+    (course,) = ran.folder.glob("quotes/*.course")
+    text = course.read_text()
+    assert "***" in text
+    assert not shown(text)
+    assert PLANTED["KEY"][:8] not in text
+    assert all(json.loads(line) for line in text.splitlines())
+
+
 def test_warnings_of_other_libraries_stand_in_the_log(leaky: CommandLine) -> None:
     ran = leaky.run("leaky.toml", "--set", "exchanges.a.leak=logging", "--journal=c.journal")
 

@@ -69,6 +69,7 @@ async def test_a_campaign_trades_on_paper_through_every_fault_of_market_data(tmp
         }
         given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "trioarb", "run", str(CONFIG), "--runtime", str(SECONDS), *given]
+        command += ["--record", str(tmp_path / "quotes")]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(misbehave, {"binance": binance, "upbit": upbit})
             done = await trio.run_process(command, cwd=tmp_path, capture_stdout=True, capture_stderr=True, check=False)
@@ -85,3 +86,8 @@ async def test_a_campaign_trades_on_paper_through_every_fault_of_market_data(tmp
     assert verified.returncode == 0, verified.stdout
     summary = json.loads(trioarb(tmp_path, "summary", str(journal), "--json").stdout)
     assert len(summary["trades"]) > 0
+
+    # What a recorder beside the run has kept leads to the same decisions again, without a venue.
+    again = trioarb(tmp_path, "replay", "--quotes", "quotes", "--answers", str(journal))
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.splitlines()[-1].endswith("events of the run are the same, at the same times")

@@ -71,10 +71,11 @@ def memories_of(journal: Path, venues: Iterable[str]) -> list[Path]:
     return sorted(path for venue in venues if (path := path_of(venue)).is_file() and not path.is_symlink())
 
 
-def keep_anew(path: Path, loaded: Loaded, earlier: State | None = None) -> Keeping:
+def keep_anew(path: Path, loaded: Loaded, earlier: State | None = None, *, inline: bool = False) -> Keeping:
     """Return how a new campaign is kept. The file is made when the campaign begins.
 
-    ``earlier`` is what another campaign came to, whose loss of the day counts in this one.
+    ``earlier`` is what another campaign came to, whose loss of the day counts in this one. ``inline``: it is written
+    without threads, which its clock would not wait for; so it is in virtual time.
     """
 
     def open_writer(campaign_id: str) -> JournalWriter:
@@ -85,12 +86,19 @@ def keep_anew(path: Path, loaded: Loaded, earlier: State | None = None) -> Keepi
             "durability": loaded.config.session.durability.value,
             "config": to_text(loaded.table, loaded.config),
         }
-        return _writer(Log.create(path, KIND, header, sync=True), loaded, last_seq=0)
+        return _writer(Log.create(path, KIND, header, sync=True), loaded, last_seq=0, inline=inline)
 
     return Keeping(journal=path, open_writer=open_writer, state_of=state_of(path), earlier=earlier)
 
 
-def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False, clear_stop: bool = False) -> Keeping:
+def keep_on(
+    claimed: ClaimedJournal,
+    loaded: Loaded,
+    *,
+    close_only: bool = False,
+    clear_stop: bool = False,
+    inline: bool = False,
+) -> Keeping:
     """Return how a campaign is kept that goes on. The campaign closes what it opens.
 
     Raises:
@@ -101,7 +109,7 @@ def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False
         raise JournalError(f"{claimed.path} does not begin with a campaign's opening; `trioarb verify` says more")
 
     def open_writer(campaign_id: str) -> JournalWriter:
-        return _writer(claimed.go_on(), loaded, last_seq=claimed.last_seq)
+        return _writer(claimed.go_on(), loaded, last_seq=claimed.last_seq, inline=inline)
 
     past = Past(
         opened=opened,
@@ -116,11 +124,11 @@ def keep_on(claimed: ClaimedJournal, loaded: Loaded, *, close_only: bool = False
     return Keeping(journal=claimed.path, open_writer=open_writer, state_of=state_of(claimed.path), past=past)
 
 
-def _writer(log: Log, loaded: Loaded, *, last_seq: int) -> JournalWriter:
+def _writer(log: Log, loaded: Loaded, *, last_seq: int, inline: bool) -> JournalWriter:
     session = loaded.config.session
     return JournalWriter(
         log,
         last_seq=last_seq,
         each_order=session.durability is Durability.ORDER,
-        inline=session.clock is ClockKind.VIRTUAL,
+        inline=inline or session.clock is ClockKind.VIRTUAL,
     )

@@ -7,15 +7,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trioarb.cli.answers import replay_answered
 from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, Runtime, Sensitive, Shown, pair
 from trioarb.cli.run import run_anew
 from trioarb.config.quotes import Quotes
+from trioarb.errors import CampaignError
 
 __all__ = ["replay"]
 
 
 def replay(
-    config: ConfigFile,
+    config: ConfigFile | None = None,
     /,
     *,
     quotes: Annotated[
@@ -30,6 +32,14 @@ def replay(
             "without it the venue's own name, or the one in its table.",
         ),
     ] = None,
+    answers: Annotated[
+        Path | None,
+        Parameter(
+            help="The journal of a run that was recorded beside these quotes. The replay goes through that run again, "
+            "with the answers that it got from its exchanges, and ends with a comparison: the exit code is 0 if it "
+            "came to the same, and 1 if not. Without CONFIG it has the run's configuration."
+        ),
+    ] = None,
     overrides: Overrides = None,
     iterations: Iterations = None,
     runtime: Runtime = None,
@@ -39,6 +49,14 @@ def replay(
 ) -> int:
     """Run a campaign on recorded quotes; return its exit code."""
     exchanges = dict(pair("--exchange", text, "VENUE=NAME", "spot=BINANCE") for text in exchange or ())
+    if answers is not None:
+        if iterations is not None or runtime is not None or sensitivity:
+            raise CampaignError(
+                "--answers: leave out --iterations, --runtime and --sensitivity; the run ends as it did"
+            )
+        return replay_answered(answers, quotes, exchanges, shown, config=config, overrides=overrides, journal=journal)
+    if config is None:
+        raise CampaignError("which configuration is to be replayed? Name its file, or the journal of a run: --answers")
     return run_anew(
         config,
         journal,

@@ -23,6 +23,9 @@ from trioarb.cli.progress import Progress
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.control.runtime import runtime_folder
+from trioarb.course.course import Course
+from trioarb.course.kept import KeptCourse
+from trioarb.course.told import ToldCourse
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.reach import Reach
@@ -31,6 +34,7 @@ from trioarb.engine.signals import Signals
 from trioarb.engine.snapshot import snapshot_of, state_now, telemetry_of
 from trioarb.engine.watchdog import Watchdog
 from trioarb.errors import CampaignError, ControlError, TrioarbError, describe
+from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
@@ -54,12 +58,16 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class Foreground:
-    """Where a campaign shows itself, and records its quotes. ``name`` is that of its log file."""
+    """Where a campaign shows itself, and records its quotes. ``name`` is that of its log file.
+
+    ``told`` is the course of a run that it goes through again.
+    """
 
     name: str
     shown: Shown
     record: Path | None = None
     sensitivity: bool = False
+    told: ToldCourse | None = None
 
     def run(self, loaded: Loaded, plugins: Plugins, keeping: Keeping, journal: Path) -> int:
         """Run the campaign; return its exit code."""
@@ -72,6 +80,10 @@ class Foreground:
             recorder = None
             if self.record is not None:
                 recorder = QuoteRecorder(self.record, inline=is_virtual, depth=loaded.config.engine.depth)
+            course: Course | None = self.told
+            if recorder is not None and not is_virtual:  # in virtual time the quotes say all of it
+                course = kept = KeptCourse(recorder.folder, loaded.config.redactor)
+                recorder.take_beside, recorder.close_beside = kept.take, kept.close
             events_file = EventsFile(shown.events) if shown.events else None
             live = console.is_terminal and not shown.plain
             signals = Signals(explain=partial(_explain, console))
@@ -84,9 +96,19 @@ class Foreground:
                 extra_seconds=0 if recorder is None else RECORDING_SECONDS,
             )
             with watchdog:
-                reach = None if is_virtual else _reach(journal, loaded.table)
+                reach = None if is_virtual or self.told is not None else _reach(journal, loaded.table)
                 campaign, figures = _run_in_trio(
-                    loaded, plugins, keeping, console, events_file, recorder, signals, watchdog, reach, live=live
+                    loaded,
+                    plugins,
+                    keeping,
+                    console,
+                    events_file,
+                    recorder,
+                    course,
+                    signals,
+                    watchdog,
+                    reach,
+                    live=live,
                 )
             if events_file is not None:
                 try:
@@ -178,6 +200,7 @@ def _run_in_trio(
     console: LastingConsole,
     events_file: EventsFile | None,
     recorder: QuoteRecorder | None,
+    course: Course | None,
     signals: Signals,
     watchdog: Watchdog,
     reach: Reach | None,
@@ -185,7 +208,8 @@ def _run_in_trio(
     live: bool,
 ) -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
     """Run it; return it, ended, and what its guard tiers say: asked here, where a plugin that blocks is noticed."""
-    config, clock = loaded.config, clock_of(loaded.config)
+    config = loaded.config
+    clock = course.clock if isinstance(course, ToldCourse) else clock_of(config)
     in_detail = config.log_level is LogLevel.DEBUG
     observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
 
@@ -194,6 +218,12 @@ def _run_in_trio(
 
             def on_open(campaign: Campaign) -> None:
                 watchdog.campaign = campaign
+                if isinstance(course, ToldCourse):
+                    course.end_with(
+                        lambda: campaign.phase is Phase.CLOSED,
+                        lambda: campaign.parts.journal.seq,
+                        lambda: campaign.end(EndedBy.SIGNAL),
+                    )
                 leave_uncollected()
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
@@ -215,6 +245,7 @@ def _run_in_trio(
                     copy=None if events_file is None else events_file.write,
                     recorder=recorder,
                     reach=reach,
+                    course=course,
                 )
             )
             return campaign, report_of(campaign).tier_figures

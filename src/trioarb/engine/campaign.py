@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from trioarb.config.schema import Config
+from trioarb.course.course import Course
 from trioarb.engine.parts import Parts
 from trioarb.engine.shadowing import Shadowing
 from trioarb.engine.symbol import SymbolTask
@@ -31,7 +32,7 @@ class Campaign:
     """A campaign that runs or has run. Observers and reports read it; only the engine changes it.
 
     ``problems`` ask for the user's hand; ``findings`` are what its recovery found and mended. ``recorder`` is
-    given every quote; ``shadowing`` compares orders, in shadow mode.
+    given every quote; ``course`` stands between it and the outside; ``shadowing`` compares orders, in shadow mode.
     ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
     ``has_begun``: its first events are recorded.
     ``panics``: somebody wants it to end at once.
@@ -51,6 +52,7 @@ class Campaign:
     ending: Bell
     arrived: Bell
     recorder: QuoteRecorder | None = None
+    course: Course = attrs.field(factory=Course)
     shadowing: Shadowing | None = None
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     phase: Phase = Phase.STARTING

@@ -17,7 +17,7 @@ from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = ["charge_periodically", "learn_all_charges", "learn_what_was_missed"]
 
-_ORDER = Turn.SERVICE.order(number=6)
+_ORDER = Turn.SERVICE.order(number=22)
 
 
 async def charge_periodically(campaign: Campaign) -> None:

@@ -12,6 +12,7 @@ import trio
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.reconciling import reconcile
 from trioarb.model.event import ClockJumped
+from trioarb.time.campaign_time import Turn
 
 __all__ = ["Clocks", "watch_clocks"]
 
@@ -22,6 +23,7 @@ _MOST_LATE_NS = 5_000_000_000
 _MOST_APART_NS = 1_000_000_000
 #: How long venues may take to say what happened meanwhile; they are asked each minute anyway.
 _ASK_SECONDS = 30
+_ORDER = Turn.SERVICE.order(number=39)
 
 
 @attrs.frozen
@@ -56,6 +58,9 @@ async def watch_clocks(campaign: Campaign) -> None:
     """
     if campaign.parts.time.jumps:
         return
+    if campaign.course.is_told:
+        while True:
+            await _settle(campaign, await campaign.course.jumps())
     expected_ns = round(_LOOK_SECONDS * 10**9 / campaign.config.session.speed)
     before = Clocks.now()
     while True:
@@ -71,6 +76,7 @@ async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
     log = structlog.get_logger("trioarb.engine")
     apart = f"{jump.late_seconds} s late, wall clock {jump.wall_step_seconds:+} s"
     log.warning("the clock has jumped; no entry until the venues were asked again", jump=apart)
+    campaign.course.jump(jump)
     holds.hold("clock_jump", apart)
     campaign.parts.journal.record(jump)
     # Where the monotonic clock stood still, quotes from before look fresh for as long as a quote may be old.
@@ -78,6 +84,6 @@ async def _settle(campaign: Campaign, jump: ClockJumped) -> None:
     with trio.move_on_after(_ASK_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()
         await reconcile(campaign)
-    await trio.sleep_until(campaign_time.deadline(fresh_ns))
+    await campaign_time.sleep_until(fresh_ns, _ORDER)
     holds.release("clock_jump")
     log.info("entries go on after the clock's jump", jump=apart)

@@ -16,13 +16,14 @@ from trioarb.engine.working import work_at_end, works_off
 from trioarb.model.event import CampaignEnded
 from trioarb.model.number import text
 from trioarb.model.trade import EndedBy, ExitReason, Phase
-from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
+from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = ["close", "close_symbol", "drain"]
 
 
 async def drain(campaign: Campaign) -> None:
     """Steps 1 to 3 of the end: nothing new, pairs ended, positions closed or kept."""
+    await campaign.parts.time.pick_up(Turn.SERVICE.order(number=31))
     campaign.end(campaign.ended_by or EndedBy.ERROR, "" if campaign.ended_by else "the campaign was cancelled")
     for task in campaign.symbols.values():
         task.stop()
@@ -101,6 +102,7 @@ async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
             for task in campaign.symbols.values():
                 if campaign.parts.trades.positions(task.symbol):
                     nursery.start_soon(close_symbol, campaign, task, reason)
+        await campaign.parts.time.pick_up(Turn.SERVICE.order(number=35))
 
 
 async def close_symbol(campaign: Campaign, task: SymbolTask, reason: ExitReason) -> None:
@@ -113,6 +115,7 @@ async def close_symbol(campaign: Campaign, task: SymbolTask, reason: ExitReason)
 
 async def close(campaign: Campaign) -> None:
     """Step 4: market data has ended. Mark what stays open, compare with the venues, write the last event."""
+    await campaign.parts.time.pick_up(Turn.SERVICE.order(number=32))
     journal = campaign.parts.journal
     await learn_all_charges(campaign)
     mark_positions(campaign, "end")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+import msgspec
 
 from trioarb.config.change import change
 from trioarb.control.message import Answer, Request
@@ -48,11 +49,21 @@ class Desk:
         if campaign.phase is not Phase.RUNNING and not ends:
             stands = "has not begun yet; try again" if campaign.phase is Phase.STARTING else "is ending already"
             raise ControlError(f"nothing was done: the campaign {stands}")
-        said = self._commands[command](request, who)
+        campaign.course.came("command", (msgspec.json.encode(request).decode(), who))
+        said = self.do(request, who)
         await campaign.parts.journal.durable()
         if campaign.parts.journal.is_failing:
             said += "; but the journal can't be written, so a campaign that is resumed won't know"
         return Answer(said=said, status=standing_of(campaign))
+
+    def do(self, request: Request, who: str) -> str:
+        """Do what a command says; return what is to be said of it.
+
+        Raises:
+            TrioarbError: it isn't done, and nothing has changed.
+        """
+        assert request.command is not None
+        return self._commands[request.command](request, who)
 
     @property
     def _commands(self) -> Mapping[Command, Callable[[Request, str], str]]:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from functools import partial
+
+import attrs
+
+from trioarb.course.course import Course
 from trioarb.engine.accounts import capital_of
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.preflight import Verdict, preflight
 from trioarb.errors import CampaignError
+from trioarb.model.trade import Refusal
+from trioarb.risk.capital import Capital
 from trioarb.time.campaign_time import SECOND_NS, Turn, seconds_to_ns
 
 __all__ = ["begin_live", "count_capital", "end_live", "warm_up"]
@@ -13,6 +21,21 @@ __all__ = ["begin_live", "count_capital", "end_live", "warm_up"]
 _WARM_ORDER = Turn.SERVICE.order(number=20)
 _CAPITAL_ORDER = Turn.SERVICE.order(number=21)
 _WARMING = "warming_up"
+
+
+@attrs.define
+class _SeenCapital(Capital):
+    """What others have at risk is no part of the campaign: it stands in its course what came of looking."""
+
+    course: Course
+
+    def claim(self, at_risk_usd: Decimal, more_usd: Decimal) -> Refusal | None:
+        look = partial(Capital.claim, self, at_risk_usd, more_usd)
+        return self.course.seen("claim", look)
+
+    def say(self, at_risk_usd: Decimal) -> None:
+        if not self.course.is_told:
+            Capital.say(self, at_risk_usd)
 
 
 async def begin_live(campaign: Campaign, *, journal: str, is_resumed: bool) -> None:
@@ -27,7 +50,9 @@ async def begin_live(campaign: Campaign, *, journal: str, is_resumed: bool) -> N
     cap_usd, holds = campaign.config.live.capital_cap_usd, campaign.parts.guards.holds
     assert cap_usd is not None
     ids = [exchange.account_id for exchange in campaign.world.exchanges.values() if exchange.account_id]
-    campaign.parts.guards.capital = capital_of(cap_usd, ids, campaign.campaign_id, journal)
+    course = campaign.course
+    own = capital_of(cap_usd, [] if course.is_told else ids, campaign.campaign_id, journal)
+    campaign.parts.guards.capital = _SeenCapital(cap_usd, own.files, campaign.campaign_id, journal, course)
     holds.hold(_WARMING, f"until every venue has quoted for {campaign.config.live.warm_seconds} s")
     found = await preflight(campaign, campaign.world.exchanges)
     refused = [str(one) for one in found if one.verdict is Verdict.REFUSE]

@@ -66,7 +66,12 @@ async def _open_all(campaign: Campaign, nursery: trio.Nursery, watch: MarketWatc
         for venue, sink in task.sinks().items():
             sinks[venue][task.symbol] = sink
     if campaign.recorder is not None:
+        for venue, own in sinks.items():
+            for symbol, sink in own.items():
+                own[symbol] = campaign.course.sink(venue, sink)
         _record(campaign.recorder, world.markets, sinks)
+    if campaign.course.is_told:
+        nursery.start_soon(_serve, campaign, "market data", partial(_follow_ends, campaign, watch))
     if tapes:
         deliver_all = partial(_deliver, campaign, tapes, sinks, watch, after_ns, is_all=not feeds)
         nursery.start_soon(_serve, campaign, "market data", deliver_all)
@@ -134,20 +139,42 @@ async def _deliver(
     is_all: bool,
 ) -> None:
     """Call the sinks with every row of the tapes, at its time."""
+
+    def end(venue: str) -> None:
+        campaign.course.ended(venue)
+        watch.end(venue)
+
     await deliver(
         tapes,
         sinks,
-        time=campaign.world.time,
+        time=campaign.world.plugin_time,
         start_ns=campaign.world.start_ns,
         after_ns=after_ns,
-        on_end=watch.end,
+        on_end=end,
         on_failure=lambda venue, error: watch.fail(venue, str(error)),
     )
     if is_all:
         await _end_of_data(campaign)
 
 
+async def _follow_ends(campaign: Campaign, watch: MarketWatch) -> None:
+    """Do what the ends of tapes did when the course of the run was kept."""
+    all_over = trio.Event()
+
+    def end(venue: str) -> None:
+        if venue:
+            watch.end(venue)
+        else:
+            all_over.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(campaign.course.ends, end)
+        await all_over.wait()
+        await _end_of_data(campaign)
+
+
 async def _end_of_data(campaign: Campaign) -> None:
+    campaign.course.ended("")
     await campaign.world.time.sleep_until(campaign.world.time.now_ns(), Turn.LAST.order())
     campaign.data_is_over = True
     campaign.end(EndedBy.END_OF_DATA)

@@ -67,14 +67,18 @@ class Opener:
         about: str = "",
         scope: trio.CancelScope | None = None,
         around: Callable[[OpenedT], OpenedT] = lambda opened: opened,
+        instead: OpenedT | None = None,
     ) -> Any:
         """Open a plugin, and before it the one that it wraps; return it behind the border.
 
         ``scope``: one that several plugins share, entered on the stack before. ``around`` wraps what it opened.
+        ``instead``: what stands for it, and nothing is opened.
 
         Raises:
             TrioarbError: it raised, didn't open in time, or opened something that isn't of its kind.
         """
+        if instead is not None:
+            return checked(instead, Where(key=table.key, plugin=table.plugin, calls=self.calls, about=about), venue)
         opened, where = await self._open(kind, table, context, about, scope)
         return checked(around(opened), where, venue)
 

@@ -13,6 +13,7 @@ import trio
 from trioarb import __version__
 from trioarb.config.schema import Config, Mode, PluginTable
 from trioarb.config.tuning import Tuning
+from trioarb.course.course import Course
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.carrying import carried_loss
 from trioarb.engine.desk import take_up_commands
@@ -62,21 +63,24 @@ async def open_campaign(
     warnings: Sequence[str] = (),
     past: Past | None = None,
     state_of: Callable[[str], Path] | None = None,
+    course: Course | None = None,
 ) -> AsyncIterator[Campaign]:
     """Open everything that a campaign needs, without starting it; with a ``past``, as it was at its end.
 
     ``clock`` is the clock of the running Trio loop if it is virtual; ``warnings`` are kept for the reports;
-    ``state_of`` is as in `open_world`.
+    ``state_of`` is as in `open_world`; ``course`` stands between it and the outside.
 
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
-    async with open_world(config, plugins, clock, past=past, state_of=state_of) as world:
+    course = course or Course()
+    async with open_world(config, plugins, clock, past=past, state_of=state_of, course=course) as world:
         if config.transfers.simulate:
             require_simulation(config, world.exchanges)
-        campaign = await _assemble(config, world, warnings, past)
+        campaign = await _assemble(config, world, warnings, past, course)
         if past is not None:
             _take_up(campaign, past)
+        course.begin(campaign.campaign_id, world.start_ns, campaign.parts.journal.seq)
         yield campaign
 
 
@@ -169,8 +173,12 @@ async def open_tiers(
     return tiers
 
 
-async def _assemble(config: Config, world: World, warnings: Sequence[str], past: Past | None) -> Campaign:
-    campaign_id = f"{world.start_ns:x}-{config.digest[:6]}" if past is None else past.opened.campaign_id
+async def _assemble(
+    config: Config, world: World, warnings: Sequence[str], past: Past | None, course: Course
+) -> Campaign:
+    campaign_id = course.campaign_id or f"{world.start_ns:x}-{config.digest[:6]}"
+    if past is not None:
+        campaign_id = past.opened.campaign_id
     journal = Journal(world.time.now_ns, config.redactor)
     state = State()
     world.submitted.trades = state.trades
@@ -240,7 +248,8 @@ async def _assemble(config: Config, world: World, warnings: Sequence[str], past:
         tiers=tiers,
         shadowing=shadowing,
         symbols={},
-        ending=world.time.bell(Turn.MARKET.order()),
+        course=course,
+        ending=world.time.bell(Turn.MARKET.order(number=1)),
         arrived=world.time.bell(Turn.SERVICE.order(number=5)),
         warnings=tuple(
             map(

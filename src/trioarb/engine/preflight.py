@@ -172,6 +172,8 @@ def _fees(config: Config, venue: str, instruments: Mapping[str, Instrument]) -> 
 
 
 def _capital(campaign: Campaign, exchange: CheckedExchange) -> _Found:
+    if campaign.course.is_told:  # what is at risk elsewhere now has nothing to do with it
+        return
     cap = campaign.config.live.capital_cap_usd
     if cap is None:
         return

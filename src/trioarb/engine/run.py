@@ -12,10 +12,12 @@ import structlog
 import trio
 
 from trioarb.config.schema import ClockKind, Config, Mode
+from trioarb.course.course import Course
 from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.charging import charge_periodically
 from trioarb.engine.clocks import watch_clocks
 from trioarb.engine.closing import close, drain
+from trioarb.engine.following import follow_course
 from trioarb.engine.keeping import Keeping
 from trioarb.engine.live import begin_live, count_capital, end_live, warm_up
 from trioarb.engine.market import start_market
@@ -50,6 +52,7 @@ from trioarb.model.event import Decided, Record
 from trioarb.model.trade import Answer, EndedBy, Phase
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
+from trioarb.time.campaign_time import Turn
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["RECORDING_SECONDS", "run_campaign"]
@@ -85,6 +88,7 @@ async def run_campaign(
     copy: Callable[[bytes], None] | None = None,
     recorder: QuoteRecorder | None = None,
     reach: Reach | None = None,
+    course: Course | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
@@ -94,7 +98,7 @@ async def run_campaign(
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
     a time, and fails as observers do. ``recorder`` is given every quote as it comes; if it fails, the campaign goes on
     without it. ``reach`` says where it can be told what to do while it runs: nowhere in virtual time, in which sockets
-    don't go. The rest is as in `open_campaign`.
+    don't go. ``course`` stands between it and the outside. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -103,7 +107,9 @@ async def run_campaign(
     """
     past = keeping.past if keeping is not None else None
     state_of = keeping.state_of if keeping is not None else None
-    async with open_campaign(config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of) as campaign:
+    async with open_campaign(
+        config, plugins, clock=clock, warnings=warnings, past=past, state_of=state_of, course=course
+    ) as campaign:
         campaign.recorder = recorder
         if config.session.mode is Mode.LIVE:
             journal = "" if keeping is None else str(keeping.journal.absolute())
@@ -182,6 +188,8 @@ async def _run_phases(campaign: Campaign, start: _Start) -> None:
     try:
         async with trio.open_nursery() as services:
             services.start_soon(serve, campaign, "the announcement of the end", announce_end)
+            if campaign.course.is_told:
+                services.start_soon(serve, campaign, "what the course tells", follow_course)
             try:
                 await _trade(campaign, start, services)
             except Exception as error:
@@ -227,6 +235,7 @@ async def _trade(campaign: Campaign, start: _Start, services: trio.Nursery) -> N
         services.start_soon(serve, campaign, "the watch over the clocks", watch_clocks)
         if campaign.config.transfers.simulate:
             services.start_soon(serve, campaign, "transfers between venues", transfer_periodically)
+        await campaign.parts.time.pick_up(Turn.SERVICE.order(number=30))
         campaign.enter(Phase.RUNNING)
         async with trio.open_nursery() as symbols:
             for task in campaign.symbols.values():

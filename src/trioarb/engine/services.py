@@ -86,6 +86,7 @@ async def pace(campaign: Campaign) -> None:
     Symbols' own tasks sleep until something has to be executed. An interval that could not be kept is left out.
     """
     time, interval_ns = campaign.parts.time, campaign.parts.limits.interval_ns
+    await time.pick_up(_PACE_ORDER)
     tasks, next_ns = list[SymbolTask](), time.now_ns()
     while True:
         await time.sleep_until(next_ns, _PACE_ORDER)
@@ -106,6 +107,7 @@ async def look_periodically(campaign: Campaign, watch: MarketWatch) -> None:
     Seconds at which nothing could be found are left out.
     """
     time, guards, start_ns = campaign.parts.time, campaign.parts.guards, campaign.world.start_ns
+    await time.pick_up(_LOOK_ORDER)
     bell, looked_ns = time.bell(_LOOK_ORDER), time.now_ns()
     watch.on_end = bell.ring
     marking = Marking(campaign, bell.ring)

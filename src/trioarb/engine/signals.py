@@ -16,7 +16,7 @@ from trioarb.errors import Interrupt
 from trioarb.model.event import KillSwitchPulled
 from trioarb.model.trade import EndedBy
 
-__all__ = ["Signals"]
+__all__ = ["Signals", "react_to"]
 
 T = TypeVar("T")
 
@@ -72,11 +72,18 @@ class Signals:
             async for number in received:
                 if number == _KILL_SWITCH:
                     await trio.lowlevel.checkpoint()  # nothing comes before the campaign's first event
-                    _pull_kill_switch(self.campaign, signal.Signals(number).name)
+                    self._react(signal.Signals(number).name)
                 elif number == _WHY:
                     self._explain()
                 else:
-                    self._end(signal.Signals(number).name)
+                    self._react(signal.Signals(number).name)
+
+    def _react(self, name: str) -> None:
+        if self.campaign is not None:
+            self.campaign.course.came("signal", name)
+            react_to(self.campaign, name)
+        elif _KILL_SWITCH is None or name != _KILL_SWITCH.name:
+            self._opening.cancel()
 
     def _explain(self) -> None:
         log = structlog.get_logger("trioarb.engine")
@@ -98,23 +105,23 @@ class Signals:
 
         signal.signal(number, handle)
 
-    def _end(self, name: str) -> None:
-        log, campaign = structlog.get_logger("trioarb.engine"), self.campaign
-        if campaign is None:
-            self._opening.cancel()
-            return
-        campaign.signals += 1
-        if campaign.signals == 1:
-            log.warning("ending the campaign; once more to hurry", signal=name)
-            campaign.end(EndedBy.SIGNAL)
-            return
-        log.warning("hurrying", signal=name)
-        campaign.hurry()
 
-
-def _pull_kill_switch(campaign: Campaign | None, source: str) -> None:
-    if campaign is None:
+def react_to(campaign: Campaign, name: str) -> None:
+    """Do what a signal asks for: end the campaign, hurry its end, or pull the kill switch."""
+    if _KILL_SWITCH is not None and name == _KILL_SWITCH.name:
+        _pull_kill_switch(campaign, name)
         return
+    log = structlog.get_logger("trioarb.engine")
+    campaign.signals += 1
+    if campaign.signals == 1:
+        log.warning("ending the campaign; once more to hurry", signal=name)
+        campaign.end(EndedBy.SIGNAL)
+        return
+    log.warning("hurrying", signal=name)
+    campaign.hurry()
+
+
+def _pull_kill_switch(campaign: Campaign, source: str) -> None:
     if any(tier.answers_kill_switch for tier in campaign.tiers.values()):
         campaign.parts.journal.record(KillSwitchPulled(source=source))
     else:

@@ -54,6 +54,7 @@ class OrderStream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, answered, nursery.cancel_scope)
                 await answered.wait()
+                await time.pick_up(self._turn)
                 if self._is_up and self._was_cut:
                     await self._catch_up()
                 if self._is_up:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import trio
 
 from trioarb.config.schema import ClockKind, Config, EngineMode, Mode
 from trioarb.config.tuning import Tuning
+from trioarb.course.course import Course
 from trioarb.engine.aliases import aliased
 from trioarb.engine.differences import balance_differences, differences
 from trioarb.engine.fees import FeePrices
@@ -58,12 +60,16 @@ _VIRTUAL_START_NS = 1_735_689_600_000_000_000
 
 @attrs.frozen(kw_only=True)
 class Quoted:
-    """Markets by venue, the source and the symbols that were chosen of it, and the time."""
+    """Markets by venue, the source and the symbols that were chosen of it, and the time.
+
+    ``plugin_time`` is that of its clock, where the campaign's own time goes by its course.
+    """
 
     markets: Mapping[str, MarketData]
     source: SymbolSource
     selection: Selection
     time: CampaignTime
+    plugin_time: CampaignTime
     start_ns: int
     opener: Opener
     pleas: Pleas
@@ -74,10 +80,12 @@ class World:
     """Everything outside the campaign that it works with; open as long as the scope of `open_world`.
 
     ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`. ``loops``: its strategy goes around triangles.
+    ``time`` is the campaign's, ``plugin_time`` that of its clock, where the campaign's own goes by its course.
     ``real``: what the real venues said that others stand in for, in shadow mode.
     """
 
     time: CampaignTime
+    plugin_time: CampaignTime
     start_ns: int
     selection: Selection
     markets: Mapping[str, MarketData]
@@ -100,11 +108,21 @@ class World:
 
 @asynccontextmanager
 async def open_markets(
-    config: Config, plugins: Plugins, clock: VirtualClock | None, *, past: Past | None = None
+    config: Config,
+    plugins: Plugins,
+    clock: VirtualClock | None,
+    *,
+    past: Past | None = None,
+    course: Course | None = None,
 ) -> AsyncIterator[Quoted]:
     """Open markets and source, and choose the symbols; as `open_world`."""
+    course = course or Course()
     async with AsyncExitStack() as stack:
         opener, pleas = Opener.on(stack, plugins, config), Pleas(Holds())
+        if course.is_told:
+            beside = await stack.enter_async_context(trio.open_nursery())
+            stack.callback(beside.cancel_scope.cancel)
+            beside.start_soon(course.calls)
         markets: dict[str, MarketData] = {}
         for name, tables in config.exchanges.items():
             plea = pleas.of(name, VenuePart.MARKET, tables.market.key)
@@ -113,13 +131,25 @@ async def open_markets(
                 seed=config.session.seed,
                 depth=config.engine.depth,
                 now_ns=lambda: (opener.calls.now_ns or wall.time_ns)(),
-                hold=plea.hold,
-                release=plea.release,
+                hold=course.call(name, "hold", plea.hold, VenuePart.MARKET),
+                release=course.call(name, "release", plea.release, VenuePart.MARKET),
             )
-            around = partial(_named, name, tables.aliases, tables.same_as)
-            markets[name] = await opener.open(MarketDataSpec, tables.market, market, around=around)
-        _check_clock(config, markets)
-        source = await opener.open(SymbolSourceSpec, config.source, SourceContext(markets=markets))
+            markets[name] = await opener.open(
+                MarketDataSpec,
+                tables.market,
+                market,
+                around=partial(_named, name, tables.aliases, tables.same_as, course),
+                instead=course.told_market(name),
+            )
+        if not course.is_told:
+            _check_clock(config, markets)
+        source = await opener.open(
+            SymbolSourceSpec,
+            config.source,
+            SourceContext(markets=markets),
+            around=course.source,
+            instead=course.told_source(),
+        )
         listings = await source.listings()
         quoted = [listing for market in markets.values() for listing in market.listings()]
         if unknown := list(unknown_names(config, (*listings, *quoted))):
@@ -128,14 +158,16 @@ async def open_markets(
             selection = select(listings, config.universe)
         else:
             selection = Selection(symbols=_same_symbols(listings, past, config), verdicts=())
-        start_ns = _start_ns(markets, clock, past)
-        time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
-        opener.calls.now_ns = time.now_ns
+        start_ns = _start_ns(markets, clock, past) if course.start_ns is None else course.start_ns
+        own_time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
+        time = course.time(own_time)
+        opener.calls.now_ns = time.now_ns if course.is_told else own_time.now_ns
         yield Quoted(
             markets=markets,
             source=source,
             selection=selection,
             time=time,
+            plugin_time=own_time,
             start_ns=start_ns,
             opener=opener,
             pleas=pleas,
@@ -150,6 +182,7 @@ async def open_world(
     *,
     past: Past | None = None,
     state_of: Callable[[str], Path] | None = None,
+    course: Course | None = None,
 ) -> AsyncIterator[World]:
     """Open markets, source and venues, and choose the symbols; with a ``past``, those that it had.
 
@@ -159,7 +192,8 @@ async def open_world(
     Raises:
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
-    async with open_markets(config, plugins, clock, past=past) as quoted:
+    course = course or Course()
+    async with open_markets(config, plugins, clock, past=past, course=course) as quoted:
         markets, selection, time, start_ns = quoted.markets, quoted.selection, quoted.time, quoted.start_ns
         opener, pleas = quoted.opener, quoted.pleas
         loops = plugins.get(StrategySpec, config.strategy.plugin, key=config.strategy.key).loops
@@ -177,7 +211,7 @@ async def open_world(
             context = contexts[name] = ExchangeContext(
                 venue=name,
                 seed=config.session.seed,
-                time=time,
+                time=quoted.plugin_time,
                 touch=_touch(boards, name),
                 book=_book(boards, name),
                 watch=_watch(boards, name),
@@ -187,15 +221,22 @@ async def open_world(
                 latency_factor=config.session.latency_factor,
                 state=None if state_of is None else state_of(name),
                 resumed=past is not None,
-                changed=changes.told_by(name),
-                hold=plea.hold,
-                release=plea.release,
+                changed=course.call(name, "changed", changes.told_by(name)),
+                hold=course.call(name, "hold", plea.hold, VenuePart.EXCHANGE),
+                release=course.call(name, "release", plea.release, VenuePart.EXCHANGE),
                 fee_price=fee_prices.price,
                 aliases=tables.aliases,
                 can_trade=config.session.mode is Mode.LIVE,
                 submitted_ns=submitted.at_ns,
             )
-            exchanges[name] = await opener.open(ExchangeSpec, tables.exchange, context, venue=name)
+            exchanges[name] = await opener.open(
+                ExchangeSpec,
+                tables.exchange,
+                context,
+                venue=name,
+                around=partial(course.exchange, name),
+                instead=course.told_exchange(name),
+            )
             await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
         symbols, warnings = _routed(selection, instruments, least=_least_venues(loops))
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
@@ -206,8 +247,14 @@ async def open_world(
         if missing := list(fee_prices.missing()):
             raise ConfigError(missing)
         real = dict[str, RealVenue]()
-        if config.session.mode is Mode.SHADOW:
+        if config.session.mode is Mode.SHADOW and course.is_told:
+            trips = course.seen("round_trips", dict[str, int])
+            real = {
+                name: RealVenue(instruments={}, balances={}, round_trip_ns=trip_ns) for name, trip_ns in trips.items()
+            }
+        elif config.session.mode is Mode.SHADOW:
             real = await _ask_real(config, opener, contexts, markets, symbols)
+            course.seen("round_trips", {name: one.round_trip_ns for name, one in real.items()}.copy)
             begins = {} if past is not None else {name: await exchanges[name].balances() for name in real}
             warnings += _real_differences(config, real, exchanges, instruments, symbols, begins)
         tuning = Tuning(config)
@@ -219,6 +266,7 @@ async def open_world(
         )
         yield World(
             time=time,
+            plugin_time=quoted.plugin_time,
             start_ns=start_ns,
             selection=selection,
             markets=markets,
@@ -259,8 +307,8 @@ async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequen
     return kept, warnings
 
 
-def _named(venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str], market: Any) -> Any:
-    return aliased(market, venue, aliases, same_as) if aliases or same_as else market
+def _named(venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str], course: Course, market: Any) -> Any:
+    return course.market(venue, aliased(market, venue, aliases, same_as) if aliases or same_as else market)
 
 
 async def _list_at(

@@ -96,6 +96,7 @@ class Reconciler:
                     nursery.start_soon(self._finish, flows)
                 elif symbol is None:
                     self._journal.record(_never_sent(flows.opened))
+        await self._time.pick_up(Turn.SERVICE.order(symbol=symbol or "", number=33))
 
     async def _finish(self, flows: PairFlows) -> None:
         symbol = flows.opened.symbol
@@ -109,6 +110,7 @@ class Reconciler:
                 if self._executor.is_sending(order.submitted.client_order_id):
                     continue
                 nursery.start_soon(self._executor.learn, order, turn)
+        await self._time.pick_up(Turn.SERVICE.order(number=34))
 
     async def learn_missed_fills(self) -> bool:
         """Learn what venues filled beyond what they told; return whether it was anything.

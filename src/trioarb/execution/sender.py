@@ -157,6 +157,8 @@ class Sender:
             for order in orders[:-1]:
                 nursery.start_soon(send, order)
             await send(orders[-1])
+        last = orders[-1]
+        await self._time.pick_up(Turn.VENUE.order(symbol=last.symbol, venue=last.venue, number=5))
         return filled
 
     async def send_one(self, flight: Flight, order: Order) -> None:

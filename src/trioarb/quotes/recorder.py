@@ -62,6 +62,9 @@ class QuoteRecorder:
         self.files: list[Path] = []
         self.error: MarketDataError | None = None
         self.on_failure: Callable[[MarketDataError], None] = lambda error: None
+        #: Takes what came beside the quotes, and returns what writes it; and what closes that. They raise OSError.
+        self.take_beside: Callable[[], Callable[[], None]] = lambda: _nothing
+        self.close_beside: Callable[[], None] = _nothing
         #: Whether all that came is in files, and nothing more will be.
         self.complete = False
         self._room = _INLINE_ROWS if inline else _MOST_WAITING
@@ -126,9 +129,14 @@ class QuoteRecorder:
             MarketDataError: it can't be written; recording has ended.
         """
         with self._writing:
+            # What was taken speaks of quotes that came before: these are written first, so that none is missing.
+            write_beside = self.take_beside()
             for venue, waiting in list(self._waiting.items()):
                 while waiting and self.error is None:
                     self._write(venue, [waiting.popleft() for _ in range(min(len(waiting), _SLICE_ROWS))])
+            if self.error is None:
+                with self._failing():
+                    write_beside()
 
     def convert(self) -> None:
         """Make Parquet files of the parts that get no more rows.
@@ -170,6 +178,9 @@ class QuoteRecorder:
             self.flush()
             with self._writing:
                 self._room = 0
+                if self.error is None:
+                    with self._failing():
+                        self.close_beside()
                 for venue in list(self._parts) if self.error is None else ():
                     self._end(venue)
                 self.complete = self.error is None
@@ -252,6 +263,10 @@ def _held(folder: Path) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def _nothing() -> None:
+    pass
 
 
 def _by_day(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -88,6 +88,12 @@ class CampaignTime(ABC):
         time all do at once.
         """
 
+    async def pick_up(self, order: WakeOrder) -> None:  # noqa: B027
+        """Go on after something was waited for that isn't waited for here: a task of one's own, or a thread, say.
+
+        Where the course of a run is kept or told, that is a turn of its own; otherwise this does nothing.
+        """
+
     @abstractmethod
     def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
         """Make a bell whose waiter wakes at ``order`` among others that are due.
