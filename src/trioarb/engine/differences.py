@@ -38,7 +38,12 @@ def differences(
             "universe.blacklist"
         )
     taker = [(one.symbol, one.taker_fee_bps, theirs.taker_fee_bps) for one, theirs in listed]
-    maker = [(one.symbol, one.maker_fee_bps, theirs.maker_fee_bps) for one, theirs in listed]
+    # Where both take the same fee either way, one key says it.
+    maker = [
+        (one.symbol, one.maker_fee_bps, theirs.maker_fee_bps)
+        for one, theirs in listed
+        if (one.maker_fee_bps, theirs.maker_fee_bps) != (one.taker_fee_bps, theirs.taker_fee_bps)
+    ]
     yield from _fee_differences(venue, taker, "as a taker", _key(table, "taker_fee"))
     yield from _fee_differences(venue, maker, "as a maker", _key(table, "maker_fee"))
     assets = {theirs.fee_asset: None for one, theirs in listed if theirs.fee_asset not in (None, one.fee_asset)}
