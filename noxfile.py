@@ -92,6 +92,13 @@ def swarm(session: nox.Session) -> None:
     session.run("python", "benchmarks/swarm.py", *session.posargs)
 
 
+@nox.session
+def live_swarm(session: nox.Session) -> None:
+    """Run live campaigns on simulated venues, and audit each: nox -s live_swarm -- --seeds N [--from S]."""
+    session.install(".[venue]", *PLUGINS)
+    session.run("python", "benchmarks/live_swarm.py", *session.posargs)
+
+
 @nox.session(name="taken-out")
 def taken_out(session: nox.Session) -> None:
     """Take each guarantee out, and see its tests fail: nox -s taken-out -- [--list] [--only NAME ...] [--long]."""
