@@ -18,6 +18,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +96,15 @@ class Report:
         if limit is not None:
             self.goals.append(Goal(what, limit, least is not None, unit, value))
 
-    def skip(self, what: str, why: str) -> None:
+    def skip(self, what: str, why: str, *, has_goals: bool = False) -> None:
         self.figures.skip(what, why)
+        if has_goals:
+            self.goals.append(Goal(what, nan, True, "", None))
 
     def table(self) -> None:
         print(f"\n  {'figure':<62} {'goal':>12} {'measured':>12}          verdict")
         for one in self.goals:
-            goal = f"{'≥' if one.is_least else '≤'} {one.limit:,.0f}"
+            goal = "" if isnan(one.limit) else f"{'≥' if one.is_least else '≤'} {one.limit:,.0f}"
             measured = "" if one.value is None else f"{one.value:,.0f}"
             print(f"  {one.what:<62} {goal:>12} {measured:>12} {one.unit:<8} {one.verdict}")
 
@@ -228,7 +231,8 @@ def main() -> None:
                 try:
                     parts[name](report, tls, options)
                 except Unusable as error:
-                    report.skip(f"{name}, {'TLS' if tls else 'plain'}", str(error))
+                    how = "TLS" if tls else "plain"
+                    report.skip(f"{how}, {name}, or the rest of it", str(error), has_goals=name != "peers")
     report.figures.store()
     report.table()
 
