@@ -10,6 +10,7 @@ import pytest
 import trio
 from simulated import Board, many, opened_market
 
+from trioarb_sim.faults import Fault
 from trioarb_sim.market import MarketState
 from trioarb_sim.recorded_listing import recorded_markets
 from trioarb_sim.simulator import Simulator, open_simulator
@@ -82,3 +83,13 @@ async def test_so_is_everything_that_a_venue_listed_once(venue: str) -> None:
             await seconds_to_quote_all(simulator, 1)
         assert simulator.violations == {}
         assert simulator.traffic.refused == 0
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_listing_that_is_cut_off_is_asked_for_again(venue: str) -> None:
+    pytest.importorskip(f"trioarb_{venue}")
+    async with open_simulator(venue, every_seconds=0) as simulator:
+        simulator.faults.switch_on(Fault.MALFORMED, times=2)
+        async with opened_market(simulator) as feed:
+            assert len(feed.listings()) == len(simulator.venue.markets)
+        assert simulator.faults.happened == {"malformed": 2}

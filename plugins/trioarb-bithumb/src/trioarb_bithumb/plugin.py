@@ -21,7 +21,7 @@ from trioarb.venue import RestClient
 from trioarb_bithumb import wire
 from trioarb_bithumb.exchange import BithumbExchange
 from trioarb_upbit.account_opening import account_spec
-from trioarb_upbit.client import open_client
+from trioarb_upbit.client import open_client, read
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
 from trioarb_upbit.settings import ConnectionSettings, MarketSettings
@@ -44,11 +44,11 @@ class BithumbSource(SymbolSource):
 
 async def _listings(client: RestClient) -> Sequence[Listing]:
     """Return all markets with their volumes, in a few requests: prices are told of markets by their names only."""
-    markets = wire.markets(await client.send(wire.get_markets()))
+    markets = await read(client, wire.get_markets(), wire.markets)
     names = [one.market for one in markets]
     prices = list[Price]()
     for start in range(0, len(names), _PER_REQUEST):
-        prices += wire.prices(await client.send(wire.get_prices(names[start : start + _PER_REQUEST])))
+        prices += await read(client, wire.get_prices(names[start : start + _PER_REQUEST]), wire.prices)
     return wire.listings(markets, prices)
 
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import structlog
+import trio
 
 from trioarb.api import VenueError
-from trioarb.venue import Host, LimitRules, RestClient, open_limits, open_rest, tls_context
+from trioarb.venue import (
+    Host,
+    LimitRules,
+    Request,
+    Response,
+    RestClient,
+    WireError,
+    open_limits,
+    open_rest,
+    tls_context,
+)
 from trioarb_upbit.settings import ConnectionSettings
 
-__all__ = ["open_client"]
+__all__ = ["open_client", "read"]
+
+T = TypeVar("T")
+
+_TRIES, _AGAIN_SECONDS = 3, 0.5
 
 
 @asynccontextmanager
@@ -39,3 +57,23 @@ async def open_client(
     with open_limits(venue, rules, address=host.authority, api_key=api_key) as limits:
         async with open_rest(venue, host, limits=limits, can_trade=can_trade) as client:
             yield client
+
+
+async def read(client: RestClient, request: Request, decoded: Callable[[Response], T]) -> T:
+    """Ask, and decode the answer; what can't be decoded, as it was cut off perhaps, is asked for again.
+
+    Raises:
+        VenueError: there is no answer that can be used.
+    """
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return decoded(await client.send(request))
+        except WireError as error:
+            if tries == _TRIES:
+                raise
+            structlog.get_logger("trioarb.venue").warning(
+                "an answer can't be read, and is asked for again", path=request.path, why=str(error)
+            )
+        await trio.sleep(_AGAIN_SECONDS)

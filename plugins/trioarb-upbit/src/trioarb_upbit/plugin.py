@@ -22,7 +22,7 @@ from trioarb.api import (
 from trioarb.venue import RestClient
 from trioarb_upbit import wire
 from trioarb_upbit.account_opening import account_spec
-from trioarb_upbit.client import open_client
+from trioarb_upbit.client import open_client, read
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.exchange import UpbitExchange
 from trioarb_upbit.feed import BookFeed
@@ -48,8 +48,8 @@ class UpbitSource(SymbolSource):
 
 async def _listings(client: RestClient) -> tuple[tuple[Listing, ...], tuple[Price, ...]]:
     """Return all markets and their last prices, in two requests."""
-    markets = wire.markets(await client.send(wire.get_markets()))
-    prices = wire.prices(await client.send(wire.get_all_prices(_QUOTES)))
+    markets = await read(client, wire.get_markets(), wire.markets)
+    prices = await read(client, wire.get_all_prices(_QUOTES), wire.prices)
     return wire.listings(markets, prices), prices
 
 
@@ -59,7 +59,7 @@ async def _rules(client: RestClient, listed: Iterable[Listing], prices: Iterable
     last = {one.market: one.trade_price for one in prices}
     steps = dict[str, Decimal]()
     for some in _in_parts(list(by_market)):
-        steps |= wire.ticks(await client.send(wire.get_ticks(some)))
+        steps |= await read(client, wire.get_ticks(some), wire.ticks)
     found = dict[str, TradingRules]()
     for market, listing in by_market.items():
         rules = wire.trading_rules(listing.quote, tick_size=steps.get(market), price=last.get(market))
