@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from trioarb.api import Exchange, Feed, Levels, MarketContext
+from trioarb.api import Exchange, ExchangeContext, Feed, Levels, MarketContext
 from trioarb_sim.account import Key
 from trioarb_sim.listing import binance_markets, upbit_markets
 from trioarb_sim.market import MarketRules
@@ -90,13 +90,17 @@ async def opened_account(simulator: Simulator, *, can_trade: bool = False) -> As
         else {"private_stream_url": f"{url}{_PRIVATE[simulator.name]}"}
     )
     settings = spec.settings(rest_url=simulator.rest_url, api_key=KEY.api_key, api_secret=KEY.secret, **addresses)
-    context: Any = SimpleNamespace(
+    clock: Any = SimpleNamespace(now_ns=time.time_ns)
+    context = ExchangeContext(
         venue="a",
-        aliases={},
+        seed=1,
+        time=clock,
+        touch=lambda symbol: None,
+        book=lambda symbol: None,
+        watch=lambda symbol, see: None,
+        market_rules=lambda symbol: None,
+        fx={},
         can_trade=can_trade,
-        time=SimpleNamespace(now_ns=time.time_ns),
-        hold=lambda reason: None,
-        release=lambda reason: None,
     )
     async with spec.open(settings, context) as exchange:
         yield exchange
