@@ -77,11 +77,12 @@ class Began(msgspec.Struct, frozen=True, array_like=True, tag="began"):
 
 class Woken(msgspec.Struct, frozen=True, array_like=True, tag="woken"):
     """A task of the campaign went on that waited for a time or a bell, at this place among others that were due; or,
-    where it ``is_cancelled``, gave up.
+    where it ``is_cancelled``, gave up. ``number``: as which of all that ever waited at this place; several may at once.
     """
 
     at_ns: int
     order: WakeOrder
+    number: int
     is_cancelled: bool = False
 
 
@@ -123,12 +124,16 @@ class Quotes(msgspec.Struct, frozen=True, array_like=True, tag="quotes"):
 
 
 class Said(msgspec.Struct, frozen=True, array_like=True, tag="said"):
-    """Something came from outside, and whoever waited for it went on; or gave up, where it ``is_cancelled``."""
+    """Something came from outside, and whoever waited for it went on; or gave up, where it ``is_cancelled``.
+
+    ``number``: as which of all that ever asked for it; 0, where it came without being asked for.
+    """
 
     at_ns: int
     who: str
     what: str
     about: str
+    number: int
     value: msgspec.Raw
     problem: Problem | None = None
 

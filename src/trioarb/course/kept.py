@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,19 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from trioarb.course.course import Course
-from trioarb.course.entry import FORMAT, Began, Entry, Noted, Problem, Said, Shown, Woken, encode_entries, problem_of
+from trioarb.course.entry import (
+    FORMAT,
+    Began,
+    Entry,
+    Key,
+    Noted,
+    Problem,
+    Said,
+    Shown,
+    Woken,
+    encode_entries,
+    problem_of,
+)
 from trioarb.course.kept_exchange import KeptExchange
 from trioarb.course.kept_market import KeptFeed, KeptSource
 from trioarb.course.kept_time import KeptTime
@@ -54,6 +66,7 @@ class KeptCourse(Course):
         self._waiting = deque[Entry]()
         self._file: BinaryIO | None = None
         self._path: Path | None = None
+        self._asked = Counter[Key]()
         self._is_closed = False
         self._is_lost = False
 
@@ -89,11 +102,16 @@ class KeptCourse(Course):
             if self._file is not None:
                 self._file.close()
 
-    def said(self, key: tuple[str, str, str], value: Any = None, error: Exception | None = None) -> None:
-        """Keep what came from outside; whoever waited for it goes on after this."""
-        self._keep(Said(self._at_ns(), *key, *self._kept(value, error)))
+    def asked(self, key: Key) -> int:
+        """Return as which question of its kind one is answered."""
+        self._asked[key] += 1
+        return self._asked[key]
 
-    def noted(self, key: tuple[str, str, str], value: Any = None, error: Exception | None = None) -> None:
+    def said(self, key: Key, value: Any = None, error: Exception | None = None, *, number: int = 0) -> None:
+        """Keep what came from outside; whoever waited for it goes on after this."""
+        self._keep(Said(self._at_ns(), *key, number, *self._kept(value, error)))
+
+    def noted(self, key: Key, value: Any = None, error: Exception | None = None) -> None:
         """Keep what was seen outside without waiting."""
         self._keep(Noted(*key, *self._kept(value, error)))
 
@@ -152,12 +170,12 @@ class KeptCourse(Course):
     def jump(self, jump: ClockJumped) -> None:
         self.said(("", "clock", ""), jump)
 
-    def cancelled(self, key: tuple[str, str, str]) -> None:
+    def cancelled(self, key: Key, number: int) -> None:
         """Keep that whoever waited for something gave up."""
-        self._keep(Said(self._at_ns(), *key, _NOTHING, ()))
+        self._keep(Said(self._at_ns(), *key, number, _NOTHING, ()))
 
-    def _woken(self, at_ns: int, order: WakeOrder, is_cancelled: bool) -> None:
-        self._keep(Woken(at_ns, order, is_cancelled))
+    def _woken(self, at_ns: int, order: WakeOrder, number: int, is_cancelled: bool) -> None:
+        self._keep(Woken(at_ns, order, number, is_cancelled))
 
     def _keep(self, entry: Entry) -> None:
         """Take an entry; once one was lost, those that follow would be told wrongly."""

@@ -50,13 +50,14 @@ class KeptSource(SymbolSource):
 
     async def listings(self) -> Sequence[Listing]:
         key = "", "listings", ""
+        number = self._course.asked(key)
         try:
             found = await self._inner.listings()
         except Exception as error:
-            self._course.said(key, error=error)
+            self._course.said(key, error=error, number=number)
             raise
         except BaseException:
-            self._course.cancelled(key)
+            self._course.cancelled(key, number)
             raise
-        self._course.said(key, found)
+        self._course.said(key, found, number=number)
         return found

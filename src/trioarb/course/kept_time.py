@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -17,10 +18,11 @@ class KeptTime(CampaignTime):
     again, it is done at the same times. ``keep`` is told who goes on, right before, and whether they were cancelled.
     """
 
-    def __init__(self, real: CampaignTime, keep: Callable[[int, WakeOrder, bool], None]) -> None:
+    def __init__(self, real: CampaignTime, keep: Callable[[int, WakeOrder, int, bool], None]) -> None:
         self._real = real
         self._keep = keep
         self._shown_ns = real.now_ns()
+        self._waits = Counter[WakeOrder]()
 
     def now_ns(self) -> int:
         return self._shown_ns
@@ -56,12 +58,14 @@ class KeptTime(CampaignTime):
 
     @contextmanager
     def _woken(self, order: WakeOrder) -> Iterator[None]:
+        self._waits[order] += 1
+        number = self._waits[order]
         try:
             yield
         except BaseException:
-            self._keep(self.go_on(), order, True)
+            self._keep(self.go_on(), order, number, True)
             raise
-        self._keep(self.go_on(), order, False)
+        self._keep(self.go_on(), order, number, False)
 
 
 class _KeptBell(Bell):

@@ -156,7 +156,7 @@ class ToldCourse(Course):
             Exception: what was raised instead.
             Over: nothing will be.
         """
-        return value_of(await self.clock.wait_for(key, is_kept=True))
+        return value_of(await self.clock.answer_to(key))
 
     async def heard(self, key: Key) -> Any:
         """Return what is said next of a key by itself, as `said`; cancelled at once."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 import attrs
 import trio
 
-from trioarb.course.entry import Entry, Said, Shown, Woken
+from trioarb.course.entry import Entry, Key, Said, Shown, Woken
 from trioarb.time.campaign_time import SECOND_NS, Bell, CampaignTime, WakeOrder
 
 __all__ = ["Over", "Teller", "ToldClock", "ToldTime"]
@@ -60,6 +60,7 @@ class ToldClock(trio.abc.Clock):
         self.on_over: Callable[[], None] = lambda: None
         self._teller = teller
         self._elapsed_ns = 0
+        self._waits = Counter[Hashable]()
         self._waiting = defaultdict[Hashable, deque[_Waiter]](deque)
         self._unclaimed = defaultdict[Hashable, deque[Entry]](deque)
 
@@ -110,20 +111,22 @@ class ToldClock(trio.abc.Clock):
         seconds = (self.elapsed_of(entry) - self._elapsed_ns) / SECOND_NS
         return not now.tasks_runnable and seconds < now.seconds_to_next_deadline
 
-    async def wait_for(self, key: Hashable, *, is_kept: bool = False) -> Entry:
-        """Return the next entry of a key, which the course tells in its turn.
-
-        ``is_kept``: where this was cancelled, the course says so; it can't be cancelled otherwise.
+    async def wait_for(self, key: Key) -> Entry:
+        """Return the next entry of a key that comes without being asked for, which the course tells in its turn.
 
         Raises:
             Over: none will come.
         """
-        unclaimed = self._unclaimed.get(key)
-        if unclaimed:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        entry = unclaimed.popleft() if unclaimed else await self._parked(key, None, is_kept=is_kept)
-        if entry is None:
-            raise Over
+        return await self._claimed((key, 0), is_kept=False)
+
+    async def answer_to(self, key: Key) -> Entry:
+        """Return what the course says is the answer to a question; or be cancelled, once that was.
+
+        Raises:
+            Over: nothing is told any more.
+        """
+        self._waits[key] += 1
+        entry = await self._claimed((key, self._waits[key]), is_kept=True)
         if isinstance(entry, Said) and entry.is_cancelled:
             await trio.sleep_forever()
         return entry
@@ -133,9 +136,19 @@ class ToldClock(trio.abc.Clock):
 
         ``due_ns`` is for when nothing is told any more.
         """
-        entry = await self._parked(_Turn(order), due_ns, is_kept=True)
+        self._waits[order] += 1
+        entry = await self._parked(_Turn(order, self._waits[order]), due_ns, is_kept=True)
         if isinstance(entry, Woken) and entry.is_cancelled:
             await trio.sleep_forever()
+
+    async def _claimed(self, key: Hashable, *, is_kept: bool) -> Entry:
+        unclaimed = self._unclaimed.get(key)
+        if unclaimed:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        entry = unclaimed.popleft() if unclaimed else await self._parked(key, None, is_kept=is_kept)
+        if entry is None:
+            raise Over
+        return entry
 
     async def _parked(self, key: Hashable, due_ns: int | None, *, is_kept: bool) -> Entry | None:
         """Return the entry that this task was woken for; ``None``: nothing is told any more."""
@@ -159,7 +172,7 @@ class ToldClock(trio.abc.Clock):
 
     def ring(self, order: WakeOrder) -> None:
         """Take note that who waits at this place may go on once nothing is told any more."""
-        for waiter in self._waiting.get(_Turn(order), ()):
+        for waiter in self._waiting.get(_Turn(order, self._waits[order]), ()):
             waiter.due_ns = self.now_ns
 
     def _passes_to(self, deadline: float, elapsed_ns: int | None) -> bool:
@@ -175,9 +188,11 @@ class ToldClock(trio.abc.Clock):
         """Wake who waits for an entry; say whether somebody does."""
         match entry:
             case Woken():
-                key: Hashable = _Turn(entry.order)
-            case Said() | Shown():
-                key = entry.key
+                key: Hashable = _Turn(entry.order, entry.number)
+            case Said():
+                key = entry.key, entry.number
+            case Shown():
+                key = entry.key, 0
             case _:
                 return False
         self.show(entry.at_ns)
@@ -195,6 +210,8 @@ class ToldClock(trio.abc.Clock):
         waiting = self._waiting.get(key)
         while waiting:
             waiter = waiting.popleft()
+            if not waiting:
+                del self._waiting[key]
             if waiter.task is not None:
                 return waiter
         return None
@@ -207,9 +224,10 @@ class ToldClock(trio.abc.Clock):
 
 @attrs.frozen
 class _Turn:
-    """The place of a task that waits for a time or a bell."""
+    """A task that waits for a time or a bell: at which place, and as which that ever did."""
 
     order: WakeOrder
+    number: int
 
 
 class ToldTime(CampaignTime):
