@@ -326,6 +326,8 @@ class _Draw:
         accounts = [_innermost(exchange).get("account", "spot") for exchange in table["exchanges"].values()]
         if accounts.count("spot") > 1 and (chance := Random(f"{seed}/transfers")).random() < 0.4:
             _transfers(table, chance, self._seconds)
+        elif Random(f"{seed}/shadow").random() < 0.15:  # transfers are for paper mode
+            table["session"]["mode"] = "shadow"
         stretches, goes_on = self._stretches(table)
         return Plan(
             seed=seed,
