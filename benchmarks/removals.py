@@ -1289,7 +1289,7 @@ _REPRODUCIBLE = (
         name="who gave up",
         promise="**A run that was recorded comes to the same decisions again**",
         file="src/trioarb/course/kept_exchange.py",
-        text="        except BaseException:\n            self._course.cancelled(key)\n            raise\n",
+        text="        except BaseException:\n            self._course.cancelled(key, number)\n            raise\n",
         instead="",
         tests=(f"{_ANSWERS}test_a_run_through_every_fault_comes_to_the_same_decisions_at_the_same_times",),
     ),
