@@ -61,18 +61,25 @@ def assert_kept(played: Any, *, killed: str = "") -> None:
 async def test_what_is_lost_late_or_told_twice_is_booked_once(tmp_path: Path) -> None:
     """Binance by Ed25519 over TLS, Upbit by its tokens; then the audit itself is tried."""
     misdeeds = [
-        *each("binance", Fault.LOST_ACKNOWLEDGEMENT, Fault.LATE_FILL, Fault.DUPLICATE, Fault.CUT_PRIVATE, Fault.CUT),
-        *each("upbit", Fault.LATE_FILL, Fault.LOST_ACKNOWLEDGEMENT, Fault.CUT_PRIVATE, Fault.DUPLICATE, Fault.CUT),
+        *each("binance", Fault.LOST_ACKNOWLEDGEMENT, Fault.LATE_FILL, Fault.CUT_PRIVATE, Fault.CUT),
+        *each("upbit", Fault.LATE_FILL, Fault.LOST_ACKNOWLEDGEMENT, Fault.CUT_PRIVATE, Fault.CUT),
+    ]
+    # Of orders that take several levels each fill is told twice, all the time.
+    misdeeds += [
+        Misdeed(at=0, venue=venue, fault=Fault.DUPLICATE, times=1, seconds=60) for venue in ("binance", "upbit")
     ]
     plan = planned(
         venues={"binance": "binance", "upbit": "upbit"},
+        size_usd=Decimal(400),
+        levels_usd=Decimal(100),
+        fills=20,
         ed25519=frozenset({"binance"}),
         tls=True,
         misdeeds=sorted(misdeeds, key=lambda one: one.at),
     )
     played = await live_swarm.play(plan, tmp_path / "s")
     assert_kept(played)
-    assert "lost_acknowledgement" in played.faults
+    assert {"lost_acknowledgement", "duplicate"} <= played.faults.keys()
 
     upbit = played.venues["upbit"].venue
     filled = next(one for one in upbit.orders("main") if one.executions)
