@@ -103,13 +103,18 @@ async def test_it_begins_with_the_flag_and_armed_and_then_trades(tmp_path: Path)
             *("key", "clock", "rate limits", "balances", "symbols", "fees", "open orders", "capital")
         }
         assert not there.binance.venue.orders("main")
-        done = await there.run(12, "--live")
+        done = await there.run(12, "--live", "--record", "quotes")
         assert done.returncode == 0, done.stderr.decode()
         assert there.binance.venue.orders("main")
         assert there.upbit.venue.orders("main")
         assert {**there.binance.violations, **there.upbit.violations} == {}
     (journal,) = (tmp_path / "journals").glob("*.journal")
     assert (await there.trioarb("verify", str(journal))).returncode == 0
+    # Without a key and without a venue, what was recorded leads to the same decisions again.
+    answers = ("--quotes", "quotes", "--answers", str(journal), "--journal", "again.journal")
+    again = await there.trioarb("replay", *answers, environment={})
+    assert again.returncode == 0, again.stderr.decode()
+    assert again.stderr.decode().splitlines()[-1].endswith("events of the run are the same, at the same times")
 
 
 async def test_a_key_that_may_withdraw_is_refused(tmp_path: Path) -> None:
