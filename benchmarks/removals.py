@@ -1742,7 +1742,38 @@ _REAL = "plugins/trioarb-sim/tests/test_live.py::"
 _CAPITAL = "tests/risk/test_capital.py::"
 _BEGINS = f"{_REAL}test_it_begins_with_the_flag_and_armed_and_then_trades"
 _WARM = f"{_REAL}test_what_other_campaigns_of_the_key_have_at_risk_leaves_the_rest_and_books_have_to_be_warm"
+_UPBIT = "plugins/trioarb-upbit/tests/test_upbit_exchange.py::"
 _MONEY = (
+    Removal(
+        name="a fill that is told twice",
+        promise="**The ledger is what the venues hold, to the last digit**",
+        file="src/trioarb/execution/life.py",
+        text="            if fill.fill_id not in self._fills:\n",
+        instead="            if True:\n",
+        tests=("plugins/trioarb-sim/tests/test_live_swarm.py::test_what_is_lost_late_or_told_twice_is_booked_once",),
+    ),
+    Removal(
+        name="an order that may still arrive",
+        promise="**That there is no such order is believed once it can't arrive any more**",
+        file="plugins/trioarb-upbit/src/trioarb_upbit/account_exchange.py",
+        text="        if report is None and self.now_ns() < self._arrives_by_ns(client_order_id):\n",
+        instead="        if False:\n",
+        tests=(
+            f"{_UPBIT}test_that_there_is_no_such_order_is_not_believed_while_it_may_arrive",
+            f"{_UPBIT}test_what_an_earlier_process_sent_may_still_arrive",
+        ),
+    ),
+    Removal(
+        name="what others do",
+        promise="**What others do at an account is told and never taken for a fill**",
+        file="src/trioarb/engine/reconciling.py",
+        text="    if others:\n",
+        instead="    if False:\n",
+        tests=(
+            "plugins/trioarb-sim/tests/test_live_strangers.py::"
+            "test_what_others_do_at_the_accounts_is_told_and_never_taken_for_a_fill",
+        ),
+    ),
     Removal(
         name="the flag",
         promise="**Live mode takes the file, the flag and a pre-flight**",
