@@ -1767,8 +1767,8 @@ _MONEY = (
         name="what others do",
         promise="**What others do at an account is told and never taken for a fill**",
         file="src/trioarb/engine/reconciling.py",
-        text="    if others:\n",
-        instead="    if False:\n",
+        text="    for one in await campaign.parts.reconciler.look():\n",
+        instead="    for one in ():\n",
         tests=(
             "plugins/trioarb-sim/tests/test_live_strangers.py::"
             "test_what_others_do_at_the_accounts_is_told_and_never_taken_for_a_fill",
