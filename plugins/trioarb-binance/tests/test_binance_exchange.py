@@ -500,7 +500,9 @@ async def test_a_wrong_key_is_a_clear_error(kind: str) -> None:
 
 
 @asynccontextmanager
-async def session_at(answer: Any) -> AsyncIterator[tuple[VenueServer, ApiSession, list[str]]]:
+async def session_at(
+    answer: Any, *, banned_seconds: float = 0.0
+) -> AsyncIterator[tuple[VenueServer, ApiSession, list[str]]]:
     """Run a session that subscribes with a secret; ``downs`` are why events were missing."""
     downs = list[str]()
     signer = signer_of(Credentials(api_key="a-key", secret="a-secret"))
@@ -510,12 +512,15 @@ async def session_at(answer: Any) -> AsyncIterator[tuple[VenueServer, ApiSession
 
     clock = VenueClock("Binance", now_ms)
     await clock.measure()
+    limits = Limits("Binance", limit_rules(()))
     async with venue_server(answer) as server:
+        if banned_seconds:
+            limits.close(banned_seconds, "HTTP 418")
         session = ApiSession(
             Endpoint(url=f"ws://localhost:{server.port}"),
             signer,
             clock,
-            Limits("Binance", limit_rules(())),
+            limits,
             recv_window_ms=5_000,
             on_event=lambda event: None,
             on_down=downs.append,
@@ -531,6 +536,19 @@ async def session_at(answer: Any) -> AsyncIterator[tuple[VenueServer, ApiSession
 
 async def welcome(connection: ServerConnection, message: str | bytes) -> None:
     await connection.send(json.dumps({"id": json.loads(message)["id"], "status": 200, "result": {"subscriptionId": 0}}))
+
+
+async def test_while_binance_bans_a_session_says_nothing() -> None:
+    came = list[float]()
+
+    async def answer(connection: ServerConnection, message: str | bytes) -> None:
+        came.append(trio.current_time())
+        await welcome(connection, message)
+
+    began = trio.current_time()
+    async with session_at(answer, banned_seconds=0.6):
+        assert len(came) == 1
+        assert came[0] - began >= 0.6
 
 
 async def test_a_shutdown_that_is_announced_leads_to_another_session_first() -> None:

@@ -207,6 +207,10 @@ class Limits:
         self._on_closed(Closed(venue=self._venue, buckets=names, seconds=seconds, reason=reason))
         self._serve()
 
+    def closed_seconds(self, bucket: str) -> float:
+        """Return for how long nothing of a bucket is granted, as the venue refused more; 0: it is open."""
+        return max(0.0, self._closed_until[bucket] - self._now())
+
     def give_back(self, permit: Permit, bucket: str) -> None:
         """Take note that the venue counts a request in a bucket no more, as Binance does orders that fill."""
         for window, spent in permit._spent:

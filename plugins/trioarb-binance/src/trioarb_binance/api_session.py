@@ -39,6 +39,7 @@ from trioarb_binance.wire.account_message import (
 from trioarb_binance.wire.failure import Failure, Meaning, failure_of_answer
 from trioarb_binance.wire.frames import Frame, Moment
 from trioarb_binance.wire.limits import used_in_answer
+from trioarb_binance.wire.request import WEIGHT
 from trioarb_binance.wire.signer import Signer, Stamp
 
 __all__ = ["ApiSession"]
@@ -190,7 +191,12 @@ class ApiSession:
     # What the session tells
 
     def _greet(self) -> Iterator[str]:
-        """Make the first frames of a connection, signed as they are sent; none while Binance's time isn't known."""
+        """Make the first frames of a connection, signed as they are sent; none while Binance bans, or its time isn't
+        known.
+        """
+        if (banned_seconds := self._limits.closed_seconds(WEIGHT)) > 0:
+            self._renew(banned_seconds)
+            return
         try:
             stamp = self._signed()
         except VenueError as error:

@@ -28,6 +28,8 @@ __all__ = ["open_client", "read"]
 T = TypeVar("T")
 
 _TRIES, _AGAIN_SECONDS = 3, 0.5
+#: So long a read waits for the limits, as in a ban: less than a plugin may take to open, so that it says why.
+_PATIENCE_SECONDS = 20.0
 
 
 @asynccontextmanager
@@ -69,7 +71,7 @@ async def read(client: RestClient, request: Request, decoded: Callable[[Response
     while True:
         tries += 1
         try:
-            return decoded(await client.send(request))
+            return decoded(await client.send(request, patience=_PATIENCE_SECONDS))
         except WireError as error:
             if tries == _TRIES:
                 raise
