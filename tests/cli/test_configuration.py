@@ -40,7 +40,7 @@ PROBLEMS = [
     ("session.clock", '"fast"', '"real" or "virtual"', ""),
     ("session.max_runtime_seconds", '"soon"', "number, s, > 0", ""),
     ("universe.top_n", "0", "whole number, ≥ 1", ""),
-    ("exchanges.a.plugin", '"papper"', "faulty, paper", "paper"),
+    ("exchanges.a.plugin", '"papper"', "binance, bithumb, faulty, paper, upbit", "paper"),
     ("exchanges.b.market.spred_bps", "", "", "spread_bps"),
     ("exchanges.b.taker_fee_bps", "true", "number, bps", ""),
     ("guards.symbol.cooldown_second", "", "", "cooldown_seconds"),

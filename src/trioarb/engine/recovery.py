@@ -20,11 +20,14 @@ from trioarb.model.event import (
     StopCleared,
 )
 from trioarb.model.trade import EndedBy
+from trioarb.time.campaign_time import SECOND_NS, Turn
 
 __all__ = ["recover", "require_known_orders", "resume"]
 
 #: How long venues may take to say what became of orders whose pair had ended; they are asked again later.
 _LEARNING_SECONDS = 60
+_ASK_AGAIN_NS = 2 * SECOND_NS
+_ASK_ORDER = Turn.SERVICE.order(number=40)
 
 
 async def require_known_orders(campaign: Campaign, past: Past) -> None:
@@ -99,6 +102,11 @@ async def recover(campaign: Campaign, past: Past) -> None:
     await campaign.parts.reconciler.finish_pairs()
     with trio.move_on_after(_LEARNING_SECONDS):
         await campaign.parts.reconciler.learn_late_orders()
+        # A venue can't say what became of an order for as long as it may still arrive. Who only closes waits for it,
+        # as the end would come first.
+        while past.close_only and campaign.state.trades.late_orders and not campaign.parts.time.jumps:
+            await campaign.parts.time.sleep(_ASK_AGAIN_NS, _ASK_ORDER)
+            await campaign.parts.reconciler.learn_late_orders()
     await learn_what_was_missed(campaign, past.last_ts_ns)
     await take_up_transfers(campaign)
     await reconcile_resumed(campaign)

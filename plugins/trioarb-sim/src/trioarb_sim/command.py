@@ -124,7 +124,10 @@ def _write(simulator: Simulator, folder: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if simulator.authority is not None:
         simulator.authority.write(folder / "ca.pem")
-    (folder / "port").write_text(f"{simulator.port}\n")
+    # Whoever waits for the file finds all of it.
+    beside = folder / "port.new"
+    beside.write_text(f"{simulator.port}\n")
+    beside.replace(folder / "port")
 
 
 def _fault(text: str) -> tuple[Fault, int, str]:
