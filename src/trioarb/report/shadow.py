@@ -98,7 +98,7 @@ def named(at: str) -> str:
     """Return what a look is called, for people."""
     if at.startswith("x"):
         return f"latency × {at[1:]}"
-    return {"trip": "round trip", "half_trip": "half of it"}.get(at, f"{at.removesuffix('ms')} ms")
+    return {"trip": "round trip", "half_trip": "half the trip"}.get(at, f"{at.removesuffix('ms')} ms")
 
 
 def _by_time(looks: Mapping[str, Compared]) -> list[tuple[str, Compared]]:
