@@ -166,6 +166,10 @@ def test_a_misbehaviour(case: Case) -> None:
 
     assert ended.seconds <= LONGEST_SECONDS
     assert ended.exit_code in (0, 1, 3)
+    if case.method == "standing":
+        assert type(ended.error) is CampaignError, (
+            "what speaks against a venue is found, and keeps no resume from closing"
+        )
     if case.what != "hangs" or case.method not in TIMED_OUT:
         assert f"[{case.key}]: plugin 'odd'" in text
         assert f": {case.method} " in text

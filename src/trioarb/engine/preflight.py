@@ -11,7 +11,7 @@ import attrs
 from trioarb.config.schema import Config
 from trioarb.engine.accounts import at_risk_elsewhere
 from trioarb.engine.campaign import Campaign
-from trioarb.errors import VenueError
+from trioarb.errors import PluginFault, VenueError
 from trioarb.model.account import AccountStanding
 from trioarb.model.market import Instrument, InstrumentStatus
 from trioarb.model.number import ZERO, text
@@ -55,7 +55,8 @@ async def preflight(campaign: Campaign, exchanges: Mapping[str, CheckedExchange]
         }
         try:
             found += [one async for one in _look(campaign, venue, exchange, instruments)]
-        except VenueError as error:
+        except (VenueError, PluginFault) as error:
+            # Also a bug in its plugin: a campaign that is resumed may have something to close there.
             found.append(Finding(venue=venue, about="answers", verdict=Verdict.REFUSE, said=str(error)))
     return found
 
