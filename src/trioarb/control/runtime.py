@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trioarb.errors import ControlError
 
-__all__ = ["runtime_folder"]
+__all__ = ["private_folder", "runtime_folder"]
 
 _NAME = "trioarb"
 _TEMPORARY = Path("/tmp")  # what is made there is seen to be ours alone
@@ -23,7 +23,15 @@ def runtime_folder(base: Path | None = None) -> Path:
     Raises:
         ControlError: it can't be made, belongs to somebody else, or is open to others.
     """
-    folder = _in_the_system() if base is None else base / _NAME
+    return private_folder(_in_the_system() if base is None else base / _NAME)
+
+
+def private_folder(folder: Path) -> Path:
+    """Return a folder that nobody else can look into; make it where it isn't.
+
+    Raises:
+        ControlError: it can't be made, belongs to somebody else, or is open to others.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
-from trioarb.errors import CampaignError
+from trioarb.control.runtime import private_folder
 from trioarb.plugin.extras import require
 from trioarb.risk.capital import Capital, Share, shares_of
 
@@ -18,28 +17,20 @@ def state_folder() -> Path:
     """Return the folder that keeps what has to outlive the machine's restart; nobody else can look into it.
 
     Raises:
-        CampaignError: it can't be made, or is open to others.
+        ControlError: it can't be made, belongs to somebody else, or is open to others.
         MissingPackage: what knows the place isn't installed.
     """
     require("platformdirs", "live mode")
     from platformdirs import user_state_path
 
-    folder = user_state_path("trioarb", appauthor=False)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
-    except OSError as error:
-        raise CampaignError(f"the folder {folder} can't be made: {error.strerror}") from None
-    if found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise CampaignError(f"the folder {folder} has to be yours alone: chmod 700 {folder}")
-    return folder
+    return private_folder(user_state_path("trioarb", appauthor=False))
 
 
 def capital_of(cap_usd: Decimal, account_ids: Iterable[str], campaign_id: str, journal: str) -> Capital:
     """Return a campaign's part of what all campaigns of its accounts may have at risk.
 
     Raises:
-        CampaignError: there is no place to keep it.
+        TrioarbError: there is no place to keep it.
     """
     files = [_file_of(one) for one in sorted(set(account_ids))]
     return Capital(cap_usd=cap_usd, files=files, campaign_id=campaign_id, journal=journal)
