@@ -1288,9 +1288,9 @@ _REPRODUCIBLE = (
     Removal(
         name="who gave up",
         promise="**A run that was recorded comes to the same decisions again**",
-        file="src/trioarb/course/kept_exchange.py",
-        text="        except BaseException:\n            self._course.cancelled(key, number)\n            raise\n",
-        instead="",
+        file="src/trioarb/course/kept.py",
+        text="            self._keep(Said(self._at_ns(), *key, number, _NOTHING, ()))\n            raise\n",
+        instead="            raise\n",
         tests=(f"{_ANSWERS}test_a_run_through_every_fault_comes_to_the_same_decisions_at_the_same_times",),
     ),
     Removal(

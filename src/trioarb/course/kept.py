@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -102,10 +102,23 @@ class KeptCourse(Course):
             if self._file is not None:
                 self._file.close()
 
-    def asked(self, key: Key) -> int:
-        """Return as which question of its kind one is answered."""
+    async def answered(self, key: Key, answer: Awaitable[T]) -> T:
+        """Wait for an answer from outside, and keep it; or that whoever waited for it gave up.
+
+        Questions of one kind are numbered: two may be under way.
+        """
         self._asked[key] += 1
-        return self._asked[key]
+        number = self._asked[key]
+        try:
+            value = await answer
+        except Exception as error:
+            self.said(key, error=error, number=number)
+            raise
+        except BaseException:
+            self._keep(Said(self._at_ns(), *key, number, _NOTHING, ()))
+            raise
+        self.said(key, value, number=number)
+        return value
 
     def said(self, key: Key, value: Any = None, error: Exception | None = None, *, number: int = 0) -> None:
         """Keep what came from outside; whoever waited for it goes on after this."""
@@ -169,10 +182,6 @@ class KeptCourse(Course):
 
     def jump(self, jump: ClockJumped) -> None:
         self.said(("", "clock", ""), jump)
-
-    def cancelled(self, key: Key, number: int) -> None:
-        """Keep that whoever waited for something gave up."""
-        self._keep(Said(self._at_ns(), *key, number, _NOTHING, ()))
 
     def _woken(self, at_ns: int, order: WakeOrder, number: int, is_cancelled: bool) -> None:
         self._keep(Woken(at_ns, order, number, is_cancelled))

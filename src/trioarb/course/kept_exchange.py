@@ -36,18 +36,7 @@ class KeptExchange(ExchangeWrapper):
         course.noted((venue, "terms", ""), terms)
 
     async def _answered(self, what: str, about: str, answer: Awaitable[T]) -> T:
-        key = self._venue, what, about
-        number = self._course.asked(key)
-        try:
-            value = await answer
-        except Exception as error:
-            self._course.said(key, error=error, number=number)
-            raise
-        except BaseException:
-            self._course.cancelled(key, number)
-            raise
-        self._course.said(key, value, number=number)
-        return value
+        return await self._course.answered((self._venue, what, about), answer)
 
     def _seen(self, what: str, about: str, look: Callable[[], T]) -> T:
         key = self._venue, what, about

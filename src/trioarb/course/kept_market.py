@@ -49,15 +49,4 @@ class KeptSource(SymbolSource):
         self._inner = inner
 
     async def listings(self) -> Sequence[Listing]:
-        key = "", "listings", ""
-        number = self._course.asked(key)
-        try:
-            found = await self._inner.listings()
-        except Exception as error:
-            self._course.said(key, error=error, number=number)
-            raise
-        except BaseException:
-            self._course.cancelled(key, number)
-            raise
-        self._course.said(key, found, number=number)
-        return found
+        return await self._course.answered(("", "listings", ""), self._inner.listings())
