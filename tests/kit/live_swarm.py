@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -444,12 +445,14 @@ class _Seed:
         return self._journal.exists()
 
     async def _end(self, process: Process) -> None:
-        """Tell a campaign to end, as Ctrl-C does, once it has done enough."""
+        """Tell a campaign to end, as Ctrl-C does, once it has done enough and hears of its orders at all venues."""
         await self._listens(process)
         await trio.sleep(self._plan.seconds)
         until = trio.current_time() + _FILLS_WITHIN_SECONDS
         while (  # noqa: ASYNC110 - another process's doing
-            self._fills() < self._plan.fills and not process.has_ended and trio.current_time() < until
+            (self._fills() < self._plan.fills or self._is_deaf())
+            and not process.has_ended
+            and trio.current_time() < until
         ):
             await trio.sleep(0.1)
         if not process.has_ended:
@@ -457,6 +460,11 @@ class _Seed:
 
     def _fills(self) -> int:
         return sum(len(one.executions) for venue in self._venues.values() for one in venue.venue.orders("main"))
+
+    def _is_deaf(self) -> bool:
+        """Whether the last word on some venue's updates is that they are down."""
+        told = re.findall(rb'"type":"updates_(up|down)","venue":"(\w+)"', self._journal.read_bytes())
+        return b"down" in {venue: word for word, venue in told}.values()
 
     async def _misbehave(self, process: Process) -> None:
         await self._listens(process)

@@ -14,12 +14,14 @@ import msgspec
 import trio
 from cyclopts import Parameter
 
+from trioarb.cli.carried import earlier_state
 from trioarb.cli.output import print_json
 from trioarb.control.client import ask
 from trioarb.control.message import Request, Status
 from trioarb.control.place import Place, Running, running_in
 from trioarb.control.runtime import runtime_folder
-from trioarb.errors import ConfigError, ControlError
+from trioarb.engine.standing import positions_of
+from trioarb.errors import ConfigError, ControlError, JournalError
 from trioarb.model.command import Command
 from trioarb.model.number import text
 from trioarb.report.plain import present
@@ -72,6 +74,8 @@ def panic(
             ]
         )
     trio.run(_end_all, endings, request)
+    for one in endings:
+        one.settle()
     if as_json:
         print_json([one.row for one in endings])
     elif not endings:
@@ -85,7 +89,7 @@ def panic(
 
 @attrs.define(eq=False)
 class _Ending:
-    """One campaign's way to its end. ``status`` is the last one that it told."""
+    """One campaign's way to its end. ``status`` is the last one that it told, and then what its journal came to."""
 
     place: Place
     running: Running
@@ -157,6 +161,21 @@ class _Ending:
                 with suppress(ControlError):
                     answer = await ask(self.place, Request(), seconds=_ANSWER_SECONDS)
                     self.status = self.status if answer is None else answer.status
+
+    def settle(self) -> None:
+        """Take what is left from its journal: after the last that it told, it may have closed more, or less."""
+        if not self.has_ended or self.status is None:
+            return
+        with suppress(JournalError):  # it had not begun, or it can't be read: then what it told is the best there is
+            state = earlier_state(Path(self.running.journal))
+            self.status = msgspec.structs.replace(
+                self.status,
+                positions=positions_of(state),
+                residuals=len(state.trades.residuals),
+                pairs_in_flight=len(state.trades.pairs),
+                open_orders=len(state.trades.orders),
+                pnl_usd=state.statistics.pnl_usd,
+            )
 
     def look(self) -> bool:
         """Return whether its process has let go of its place, as it does once its journal is closed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from trioarb.control.message import Denial, Held, Status
 from trioarb.engine.campaign import Campaign
+from trioarb.state.state import State
 
-__all__ = ["standing_of"]
+__all__ = ["positions_of", "standing_of"]
 
 
 def standing_of(campaign: Campaign) -> Status:
@@ -22,21 +23,26 @@ def standing_of(campaign: Campaign) -> Status:
             for held in campaign.parts.guards.holds
         ),
         blacklisted=tuple(control.blacklisted),
-        positions=tuple(
-            Held(
-                trade_id=one.trade_id,
-                symbol=one.route.symbol,
-                quantity=one.quantity,
-                long_at=one.route.buy_venue,
-                short_at=one.route.sell_venue,
-                opened_ns=one.opened_ns,
-                unrealised_usd=state.marks.position_usd(one),
-            )
-            for one in state.trades.positions()
-        ),
+        positions=positions_of(state),
         residuals=len(state.trades.residuals),
         pairs_in_flight=len(state.trades.pairs),
         open_orders=len(state.trades.orders),
         settings=dict(control.settings),
         pnl_usd=state.statistics.pnl_usd,
+    )
+
+
+def positions_of(state: State) -> tuple[Held, ...]:
+    """Return what a campaign holds."""
+    return tuple(
+        Held(
+            trade_id=one.trade_id,
+            symbol=one.route.symbol,
+            quantity=one.quantity,
+            long_at=one.route.buy_venue,
+            short_at=one.route.sell_venue,
+            opened_ns=one.opened_ns,
+            unrealised_usd=state.marks.position_usd(one),
+        )
+        for one in state.trades.positions()
     )
