@@ -42,6 +42,7 @@ LAYERS = (
     "survey",
     "verify",
     "report",
+    "dashboard",
     "cli",
 )
 FACADES = ("api", "testing", "venue")
