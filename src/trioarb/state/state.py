@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from trioarb.journal.fold import Folds, Projection
 from trioarb.model.event import Record
 from trioarb.model.number import EXACT, ZERO
-from trioarb.state.attribution import Attributions
+from trioarb.state.attribution import Attributed, Attributions
 from trioarb.state.control import Control
 from trioarb.state.equity import Equity
 from trioarb.state.exposure import Exposure
@@ -27,9 +27,12 @@ __all__ = ["State"]
 
 
 class State:
-    """Ledger, trades, exposure and statistics of one campaign. The engine's journal folds it, and so does `apply`."""
+    """Ledger, trades, exposure and statistics of one campaign. The engine's journal folds it, and so does `apply`.
 
-    def __init__(self) -> None:
+    ``on_over`` is told of each trade that is over, as the event that ended it is folded.
+    """
+
+    def __init__(self, on_over: Callable[[Attributed], None] = lambda trade: None) -> None:
         self.ledger = Ledger()
         self.trades = Trades()
         self.exposure = Exposure()
@@ -38,7 +41,7 @@ class State:
         self.margins = self.marks.margins = Margins(self.ledger, self.marks.prices)
         self.transfers = Transfers()
         self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks, self.transfers)
-        self.attributions = Attributions()
+        self.attributions = Attributions(on_over)
         self.missed = Missed()
         self.markouts = Markouts()
         self.shadow = Shadow()
