@@ -1,0 +1,86 @@
+/** Two campaigns beside each other. */
+
+import { get } from "./api.js";
+import { Chart } from "./chart.js";
+import { element, say } from "./dom.js";
+import { healthOf } from "./fleet.js";
+import { duration, usd } from "./format.js";
+import { columnsOf, inWords } from "./history.js";
+import { card } from "./panels.js";
+import { Table } from "./table.js";
+
+const AGAIN_MS = 5_000;
+
+export class CompareView {
+  constructor(a, b) {
+    this.names = [a, b];
+    this.problem = element("p", { class: "note", role: "status" }, "Reading both journals …");
+    this.chart = new Chart({
+      title: "Equity change since its beginning",
+      format: (value) => usd(value),
+      colours: ["line-1", "line-2"],
+      height: 260,
+      clock: (seconds) => duration(seconds),
+      clockLabel: "since its beginning",
+    });
+    this.figures = this.#table("Figures", "What");
+    this.settings = this.#table("Settings that differ", "Key");
+    this.node = element(
+      "div",
+      { class: "page" },
+      element("h1", {}, `${a} and ${b}`),
+      this.problem,
+      element(
+        "div",
+        { class: "grid" },
+        element("section", { class: "card span-3", "aria-label": "Equity" }, element("h2", {}, "Equity change, from its own beginning"), this.chart.node),
+        wide(card("Figures", this.figures.node)),
+        wide(card("Settings that differ", this.settings.node)),
+      ),
+    );
+    this.#refresh();
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.chart.close();
+  }
+
+  #table(caption, what) {
+    const [a, b] = this.names;
+    const value = (one, text) => (one.unit && text !== "" ? `${text} ${one.unit}` : text);
+    return new Table({
+      caption,
+      empty: "None.",
+      keyOf: (one) => one.what,
+      step: 100,
+      columns: [
+        { label: what, text: (one) => one.what },
+        { label: a, numeric: true, text: (one) => value(one, one.a) },
+        { label: b, numeric: true, text: (one) => value(one, one.b) },
+      ],
+    });
+  }
+
+  async #refresh() {
+    const [a, b] = this.names.map(encodeURIComponent);
+    try {
+      const both = await get(`api/compare?a=${a}&b=${b}`);
+      if (this.closed) return;
+      say(this.problem, [both.a, both.b].map((row) => `${row.name}: ${healthOf(row).word}`).join(" · "));
+      this.figures.update(both.figures);
+      this.settings.update(both.settings);
+      const words = both.series.map((series) => `${series.name}: ${inWords(series, usd)}`).join(". ");
+      this.chart.update(both.series.map((series) => series.name), columnsOf(both.series), words || "Nothing measured yet.");
+    } catch (error) {
+      say(this.problem, error.message);
+    }
+    if (!this.closed) this.timer = setTimeout(() => this.#refresh(), AGAIN_MS);
+  }
+}
+
+function wide(node) {
+  node.classList.add("span-3");
+  return node;
+}
