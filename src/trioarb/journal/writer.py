@@ -104,9 +104,9 @@ class JournalWriter(trio.abc.Instrument):
         Raises:
             TypeError: it holds what can't be written down; it is not taken.
         """
-        self._step.append(encode(record))
-        if len(self._step) == 1:
+        if not self._step:
             self._note_begin()
+        self._step.append(encode(record))
         self._seq = record.seq
 
     def _note_begin(self) -> None:
