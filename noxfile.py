@@ -40,7 +40,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, strictly."""
-    session.install("-e", ".[venue]", *PLUGINS, *group("types"))
+    session.install("-e", ".[venue,dashboard]", *PLUGINS, *group("types"))
     session.run("mypy")
     for path in sorted(Path("plugins").glob("trioarb-*/src")):
         session.run("mypy", "--strict", str(path))

@@ -82,6 +82,14 @@ are checked, unless `--online` is given.
 
 It is recorded who did it and why, and holds after a crash, too. docs/control.md says more.
 """,
+    "dashboard": """Show campaigns on a web page, those that run as well as those that have ended.
+
+    trioarb dashboard                            # journals/, at http://127.0.0.1:8642/
+    trioarb dashboard journals/my-….journal
+
+It follows journals, and changes none of them. Pause, flatten and the like take the token that it names when it begins,
+and are recorded as `trioarb control` does. Needs the extra `dashboard`; docs/dashboard.md says more.
+""",
     "panic": """Close everything and end all campaigns of this user on this machine, within 5 seconds.
 
 Entries are fenced at once, what rests is withdrawn, positions are closed as far as 2.5 seconds allow, whatever the

@@ -1,6 +1,6 @@
 """What the dashboard's server says to its page: JSON, encoded by msgspec.
 
-Money is exact: text of plain digits, in the unit that the field's name says. What is drawn (`Series`) and what is
+Money is exact: text of a decimal number, in the unit that the field's name says. What is drawn (`Series`) and what is
 measured (edges, ages, latencies) are numbers. Times are milliseconds since the Unix epoch (``_ms``) unless a name ends
 in ``_seconds``, which are lengths. ``null`` is what isn't known: never zero.
 
@@ -259,10 +259,9 @@ class PositionRow(Struct, frozen=True, kw_only=True):
     quantity: Decimal
     long_at: str
     short_at: str
-    buy_price: Decimal | None
-    sell_price: Decimal | None
+    buy_price: Decimal
+    sell_price: Decimal
     opened_ms: int
-    exposure_usd: Decimal | None
     unrealised_usd: Decimal | None
 
 
@@ -341,8 +340,8 @@ class Reason(Struct, frozen=True, kw_only=True):
     step: str
     reason: str
     count: int
-    value: str
-    limit: str
+    value: str = ""
+    limit: str = ""
 
 
 class Funnel(Struct, frozen=True, kw_only=True):
@@ -404,12 +403,11 @@ class PremiumRow(Struct, frozen=True, kw_only=True):
 
 
 class Balance(Struct, frozen=True, kw_only=True):
-    """What a venue holds of an asset."""
+    """What a venue holds of an asset, locked for orders or not; ``change``: since it was put in."""
 
     venue: str
     asset: str
     final: Decimal
-    locked: Decimal
     change: Decimal
 
 
@@ -438,7 +436,8 @@ class View(Struct, frozen=True, kw_only=True):
     """One campaign. ``live``: figures that only the running process knows are there, ``asked_ms`` old or younger.
 
     ``elapsed_seconds`` of campaign time, ``left_seconds`` until its runtime limit (``null``: it has none).
-    ``series`` (absent in event streams): equity, drawdown, pnl, exposure; the page goes on with what the stream says.
+    ``series`` (empty in event streams): ``equity`` (its change, as it was stated), ``pnl`` (realised), ``worth`` (that
+    and what is open at its marks) and ``drawdown`` of it; the page goes on with what the stream says.
     ``routes``, ``symbols``: those that matter most if there are many; ``more_symbols`` are left out.
     ``notes`` hold for the whole run: what is left out of figures, warnings, advice.
     """

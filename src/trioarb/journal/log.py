@@ -21,10 +21,12 @@ from trioarb.errors import JournalError
 
 __all__ = [
     "END",
+    "SUFFIX",
     "DamagedLog",
     "Log",
     "LogReader",
     "body_of",
+    "count_chained",
     "find",
     "hash_of",
     "is_in_use",
@@ -39,7 +41,8 @@ _FORMAT = 1
 END = b',"end":true'
 _HASH, _CLOSE = b',"hash":"', b'"}'
 _DIGITS = 32
-_SUFFIX = len(_HASH) + _DIGITS + len(_CLOSE)
+#: So many bytes of a line are its hash and what ends it.
+SUFFIX = len(_HASH) + _DIGITS + len(_CLOSE)
 _CHUNK = 1 << 20
 _TAIL = 1 << 16
 _ANY_KIND = b'{"trioarb_'
@@ -258,10 +261,10 @@ class LogReader:
                 break  # it was cut meanwhile
             self.position += len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
-            count = len(lines) if self._is_sound else _count_chained(lines, head)
+            count = len(lines) if self._is_sound else count_chained(lines, head)
             begun += lines[:count]
             whole = len(begun)
-            while whole and not begun[whole - 1].endswith(END, 0, -_SUFFIX):
+            while whole and not begun[whole - 1].endswith(END, 0, -SUFFIX):
                 whole -= 1
             if whole:
                 block, begun = begun[:whole], begun[whole:]
@@ -271,7 +274,7 @@ class LogReader:
                 raise self._damaged(number + count + 1)
             if lines:
                 number, head = number + count, hash_of(lines[-1])
-        if len(rest) > _SUFFIX and rest[-_SUFFIX - 1 : -1].startswith(_HASH) and rest[-3:-1] == _CLOSE:
+        if len(rest) > SUFFIX and rest[-SUFFIX - 1 : -1].startswith(_HASH) and rest[-3:-1] == _CLOSE:
             raise self._damaged(number + 1)  # a whole line, but for the newline after it
         self.sound_size, self.head, self.torn = sound, last, self.position - sound
         self._is_sound = self._is_claimed
@@ -330,8 +333,8 @@ class LogReader:
                 f"{path} has format {int(version)} (line 1), and this trioarb reads format {_FORMAT} only; "
                 "use the version that wrote it, or update trioarb"
             )
-        body = line[:-_SUFFIX]
-        if line[-_SUFFIX:] != _HASH + _chained(b"", body) + _CLOSE:
+        body = line[:-SUFFIX]
+        if line[-SUFFIX:] != _HASH + _chained(b"", body) + _CLOSE:
             raise self._damaged(1)
         try:
             header: dict[str, Any] = json.loads(body + b"}")
@@ -422,7 +425,7 @@ def _is_unbegun(fd: int) -> bool:
 
 def body_of(line: bytes) -> bytes:
     """Return all that stands before a line's hash."""
-    return line[:-_SUFFIX]
+    return line[:-SUFFIX]
 
 
 def hash_of(line: bytes) -> bytes:
@@ -435,11 +438,11 @@ def plain(line: bytes) -> bytes:
     return body_of(line).removesuffix(END) + b"}\n"
 
 
-def _count_chained(lines: Sequence[bytes], head: bytes) -> int:
+def count_chained(lines: Sequence[bytes], head: bytes) -> int:
     """Return how many lines, from the first, are what was written after the line with the hash ``head``."""
     for count, line in enumerate(lines):
-        head = _chained(head, line[:-_SUFFIX])
-        if line[-_SUFFIX:] != _HASH + head + _CLOSE:
+        head = _chained(head, line[:-SUFFIX])
+        if line[-SUFFIX:] != _HASH + head + _CLOSE:
             return count
     return len(lines)
 

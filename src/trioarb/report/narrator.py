@@ -52,7 +52,7 @@ from trioarb.model.wire import to_json_object
 from trioarb.state.shadow import error_of, outcome_of
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["narrate"]
+__all__ = ["narrate", "told"]
 
 #: Level, message, and details by their names; none for an event that is detail.
 _Line = tuple[str, str, Mapping[str, object]] | None
@@ -77,6 +77,16 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
             getattr(log, level)(message, at=f"{(record.ts_ns - start_ns) / SECOND_NS:.3f}s", **details)
 
     return observe
+
+
+def told(record: Record) -> tuple[str, str] | None:
+    """Return an event's level (``info``, ``warning``, ``error``) and what is to be said of it, if people follow it."""
+    of_interest = _OF_INTEREST.get(type(record.event))
+    line = None if of_interest is None else of_interest(record.event, record.ts_ns)
+    if line is None:
+        return None
+    level, message, details = line
+    return level, " ".join([message, *(f"{name}={value}" for name, value in details.items())])
 
 
 def _open_campaign(opened: CampaignOpened, _: int) -> _Line:

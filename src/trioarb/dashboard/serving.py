@@ -1,0 +1,158 @@
+"""Serve the dashboard with hypercorn's trio worker, on a socket that was had before; and end it in order."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ASGIFramework, ConnectionState
+from starlette.types import ASGIApp
+
+from trioarb.errors import ConfigError, TrioarbError
+from trioarb.settings.problem import Problem
+
+__all__ = ["DashboardError", "listen", "serve", "tls_of"]
+
+_BACKLOG = 512
+#: Who takes nothing of what is sent for so long is gone; a request may take so long to come.
+_STUCK_SECONDS, _REQUEST_SECONDS = 10.0, 20
+_END_SECONDS = 1.0
+_LARGEST_HEAD = 16 * 1024
+
+
+class DashboardError(TrioarbError):
+    """The dashboard can't be served."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 is any that is free.
+
+    Raises:
+        DashboardError: it can't be had; says what to do.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind)
+    except OSError as error:
+        raise DashboardError(f"--host {host}: no address to listen at: {error.strerror or error}") from None
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        remedy = "choose another by --port" if error.errno != 99 else "name one of this machine by --host"
+        raise DashboardError(f"{host} port {port} can't be had: {error.strerror or error}; {remedy}") from None
+    return listening
+
+
+def tls_of(certfile: Path, keyfile: Path) -> ssl.SSLContext:
+    """Return what TLS is made of.
+
+    Raises:
+        ConfigError: a file can't be read, or they are no certificate and its key.
+    """
+    for flag, path in (("--certfile", certfile), ("--keyfile", keyfile)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            problem = Problem(
+                file=flag, message=f"can't be read: {error.strerror}", value=str(path), remedy="name another"
+            )
+            raise ConfigError([problem]) from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certfile, keyfile, password=lambda: b"")
+    except (ssl.SSLError, OSError) as error:
+        said = getattr(error, "reason", None) or str(error)
+        problem = Problem(
+            file="--certfile, --keyfile",
+            message=f"are no certificate and its key without a password, both in PEM ({said})",
+            value=f"{certfile}, {keyfile}",
+        )
+        raise ConfigError([problem]) from None
+    return context
+
+
+class _Patient(trio.abc.HalfCloseableStream):
+    """A connection that is given up once its other end has taken nothing for some seconds."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with trio.move_on_after(_STUCK_SECONDS) as scope:
+            await self._stream.send_all(data)
+        if scope.cancelled_caught:
+            await trio.aclose_forcefully(self._stream)
+            raise trio.BrokenResourceError("nothing is taken")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _Listener(trio.abc.Listener[_Patient]):
+    def __init__(self, listening: socket.socket) -> None:
+        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+
+    async def accept(self) -> _Patient:
+        return _Patient(await self._listener.accept())
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
+
+
+async def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    *,
+    until: trio.Event,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until an event is set, and then to the end of what is being answered, for a second at most.
+
+    Event streams have to be ended by then: hypercorn would cut them. Cancelled, it ends at once.
+    """
+    config = Config()
+    config.include_server_header = False
+    config.h11_max_incomplete_size = _LARGEST_HEAD
+    config.read_timeout = None
+    config.keep_alive_timeout = _REQUEST_SECONDS
+    config.ssl_handshake_timeout = _REQUEST_SECONDS
+    config.accesslog = None
+    config.errorlog = None
+    context = WorkerContext(None)
+    listener: trio.abc.Listener[trio.abc.Stream] = _Listener(listening)
+    if tls is not None:
+        listener = trio.SSLListener(listener, tls, https_compatible=True)
+    handler = partial(TCPServer, ASGIWrapper(cast("ASGIFramework", app)), config, context, ConnectionState({}))
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            await accepting.start(partial(trio.serve_listeners, handler, [listener], handler_nursery=connections))
+            task_status.started()
+            await until.wait()
+            accepting.cancel_scope.cancel()
+        await context.terminated.set()
+        connections.cancel_scope.deadline = trio.current_time() + _END_SECONDS

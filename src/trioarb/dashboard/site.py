@@ -1,0 +1,131 @@
+"""What the dashboard answers, by address: the page's files, campaigns as JSON, and event streams."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+import trio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from trioarb import __version__
+from trioarb.dashboard.channel import Channel
+from trioarb.dashboard.fleet import Campaigns, event_of
+from trioarb.dashboard.gate import failed
+from trioarb.dashboard.message import About, Edges, Failure
+
+__all__ = ["MOST_VIEWERS", "site_of"]
+
+MOST_VIEWERS = 1_000
+#: A comment is sent where there is no news for so long: it shows that both ends are there.
+_QUIET_SECONDS = 15.0
+_ACTIONS = ("pause", "resume", "flatten", "end", "blacklist", "unblacklist", "set")
+
+
+class _EventStream:
+    """Sends what comes of a channel until it is closed, or nobody reads any more."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
+            with self._channel.watched() as apart:
+                await self._send(send, apart)
+            nursery.cancel_scope.cancel()
+
+    async def _send(self, send: Send, apart: float) -> None:
+        seen, channel = 0, self._channel
+        while not channel.is_closed:
+            seen, message = await channel.next(seen, apart=apart, quiet_seconds=_QUIET_SECONDS)
+            if channel.is_closed:
+                break
+            await send({"type": "http.response.body", "body": message or b": quiet\n\n", "more_body": True})
+        end = event_of("end", Failure(error="the server ends"))
+        await send({"type": "http.response.body", "body": end, "more_body": False})
+
+
+async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+class Site:
+    """The handlers of all addresses."""
+
+    def __init__(self, campaigns: Campaigns, *, reads_need_token: bool) -> None:
+        self._campaigns = campaigns
+        self._reads_need_token = reads_need_token
+
+    async def about(self, _: Request) -> Response:
+        return _json(
+            About(
+                version=__version__,
+                reads_need_token=self._reads_need_token,
+                actions=_ACTIONS,
+                viewers=self._campaigns.viewers,
+                most_viewers=MOST_VIEWERS,
+            )
+        )
+
+    async def fleet(self, _: Request) -> Response:
+        return _json(self._campaigns.fleet())
+
+    async def fleet_events(self, _: Request) -> Response | _EventStream:
+        return self._stream(self._campaigns.fleet_channel)
+
+    async def view(self, request: Request) -> Response:
+        viewed = self._campaigns.find(request.path_params["name"])
+        return _unknown() if viewed is None else _json(self._campaigns.view(viewed, with_series=True))
+
+    async def events(self, request: Request) -> Response | _EventStream:
+        name = request.path_params["name"]
+        return _unknown() if self._campaigns.find(name) is None else self._stream(self._campaigns.channel(name))
+
+    async def edges(self, request: Request) -> Response:
+        viewed = self._campaigns.find(request.path_params["name"])
+        symbol = request.query_params.get("symbol", "")
+        return _unknown() if viewed is None else _json(Edges(symbol=symbol, series=viewed.edges(symbol)))
+
+    async def healthz(self, _: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def _stream(self, channel: Channel) -> Response | _EventStream:
+        if self._campaigns.viewers >= MOST_VIEWERS:
+            return failed(429, f"{MOST_VIEWERS} viewers look already")
+        return _EventStream(channel)
+
+
+def _json(message: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(message), media_type="application/json")
+
+
+def _unknown() -> Response:
+    return failed(404, "there is no campaign of this name")
+
+
+def site_of(campaigns: Campaigns, *, reads_need_token: bool) -> Starlette:
+    """Return the application, without its gate."""
+    site = Site(campaigns, reads_need_token=reads_need_token)
+    static = Path(str(files("trioarb.dashboard"))) / "static"
+    routes = [
+        Route("/healthz", site.healthz),
+        Route("/api/about", site.about),
+        Route("/api/campaigns", site.fleet),
+        Route("/api/events", site.fleet_events),
+        Route("/api/campaigns/{name}", site.view),
+        Route("/api/campaigns/{name}/events", site.events),
+        Route("/api/campaigns/{name}/edges", site.edges),
+        *([Mount("/", StaticFiles(directory=static, html=True))] if static.is_dir() else []),
+    ]
+    return Starlette(routes=routes)

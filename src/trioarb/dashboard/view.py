@@ -1,0 +1,328 @@
+"""Put a campaign together for the page: what its journal says, and what it answers itself while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+import structlog
+
+from trioarb.config.change import laid_over
+from trioarb.config.load import load_table
+from trioarb.config.schema import Config
+from trioarb.config.stored import from_text
+from trioarb.dashboard import figures
+from trioarb.dashboard.figures import event_row, milliseconds
+from trioarb.dashboard.follower import Follower
+from trioarb.dashboard.message import Finding, Money, RouteRow, Row, Series, Stage, SymbolRow, Verdict, View
+from trioarb.errors import TrioarbError
+from trioarb.plugin.registry import Plugins
+from trioarb.report.advice import advise
+from trioarb.report.equity import return_on
+from trioarb.report.report import Report
+from trioarb.report.series import Series as Folded
+from trioarb.report.verdict import verdict_of
+from trioarb.state.equity import EquityFigures
+from trioarb.state.snapshot import Snapshot, Telemetry
+from trioarb.state.statistics import SymbolStatistics
+from trioarb.time.campaign_time import SECOND_NS
+
+__all__ = ["Answered", "Viewed"]
+
+#: So many symbols, and routes, are shown of a campaign with more.
+_MOST = 200
+_MOST_EVENTS = 60
+
+
+@attrs.frozen(kw_only=True)
+class Answered:
+    """What a campaign that runs said of itself when it was asked last."""
+
+    snapshot: Snapshot
+    telemetry: Telemetry
+
+
+class Viewed:
+    """A journal that is followed, with the configuration of its campaign. Nothing here waits."""
+
+    def __init__(self, name: str, path: Path, plugins: Plugins) -> None:
+        self.name, self.path = name, path
+        self.follower = Follower(path)
+        self.answered: Answered | None = None
+        self._plugins = plugins
+        self._configured: tuple[str, Mapping[str, str]] | None = None
+        self._config: Config | None = None
+        self._config_problem = ""
+
+    @property
+    def config(self) -> Config | None:
+        """The configuration that holds; ``None``: it can't be read here, such as for a plugin that isn't installed."""
+        follower = self.follower
+        if not follower.config:
+            return None
+        wanted = (follower.config, dict(follower.settings))
+        if wanted != self._configured:
+            self._configured, self._config, self._config_problem = wanted, None, ""
+            try:
+                table = laid_over(from_text(follower.config), follower.settings)
+                self._config = load_table(table, self._plugins, file=str(self.path)).config
+            except (TrioarbError, ValueError) as error:
+                self._config_problem = str(error).partition("\n")[0]
+                log = structlog.get_logger("trioarb.dashboard")
+                log.warning("a campaign's configuration can't be read here", journal=str(self.path), because=str(error))
+        return self._config
+
+    def report(self) -> Report | None:
+        """Return what reports are made of."""
+        follower, config = self.follower, self.config
+        if config is None or not follower.seq:
+            return None
+        return Report(config=config, state=follower.state, at_ns=follower.last_ns, head=follower.head)
+
+    def row(self) -> Row:
+        """Return its line of the fleet."""
+        follower, state, answered = self.follower, self.follower.state, self.answered
+        statistics = state.statistics
+        opened, ended = statistics.opened, statistics.ended
+        is_running = follower.is_running
+        equity = self._equity()
+        last = follower.news[-1] if follower.news else None
+        report = self.report() if follower.is_current else None
+        snapshot = None if answered is None else answered.snapshot
+        return Row(
+            name=self.name,
+            path=str(self.path),
+            campaign_id=str(follower.header.get("campaign_id", "")),
+            state=self._state(is_running),
+            folded=round(follower.folded, 3),
+            answers=answered is not None,
+            phase=(statistics.phase if snapshot is None else snapshot.phase).value,
+            ended_by=None if ended is None else ended.ended_by.value,
+            exit_code=None if report is None else report.exit_code,
+            mode="" if opened is None else opened.mode,
+            env="" if opened is None else opened.env,
+            clock="" if opened is None else opened.clock,
+            paused=state.control.paused is not None,
+            began_ms=milliseconds(follower.first_ns) if follower.seq else None,
+            last_ms=milliseconds(follower.last_ns) if follower.seq else None,
+            events=follower.seq,
+            size_bytes=follower.size,
+            symbols=len(statistics.universe),
+            venues=() if opened is None else opened.venues,
+            pnl_usd=(statistics.pnl_usd if snapshot is None else snapshot.pnl_usd) if follower.seq else None,
+            equity_change_usd=None if equity is None else equity.change,
+            drawdown_usd=state.equity.drawdown_usd if follower.seq else None,
+            exposure_usd=state.exposure.exposure_usd() if follower.seq else None,
+            closed_trades=statistics.closed,
+            won_trades=statistics.won,
+            open_positions=len(state.trades.positions()),
+            residuals=len(state.trades.residuals),
+            verdict=None if report is None else verdict_of(report).word.value,
+            warnings=tuple(text for _, text in follower.warnings),
+            last_event="" if last is None else last[2],
+            problem=follower.problem,
+        )
+
+    def _state(self, is_running: bool) -> str:
+        follower = self.follower
+        if not follower.is_readable:
+            return "unreadable"
+        if not follower.is_current:
+            return "folding"
+        if follower.is_damaged:
+            return "damaged"
+        if is_running:
+            return "running"
+        return "cut off" if follower.state.statistics.ended is None else "ended"
+
+    def _equity(self) -> EquityFigures | None:
+        follower = self.follower
+        if self.answered is not None:
+            return self.answered.snapshot.equity
+        return follower.state.equity.figures() if follower.seq and follower.is_current else None
+
+    def view(self, now_ms: int, *, with_series: bool) -> View:
+        """Return all of it. ``now_ms`` is the time at which it is put together."""
+        follower, state, answered = self.follower, self.follower.state, self.answered
+        statistics, opened = state.statistics, state.statistics.opened
+        report = self.report()
+        verdict = None if report is None or not follower.is_current else verdict_of(report)
+        advice = () if report is None else advise(report)
+        snapshot = None if answered is None else answered.snapshot
+        symbols, routes, more = self._symbols()
+        elapsed = None
+        if snapshot is not None:
+            elapsed = snapshot.elapsed_ns / SECOND_NS
+        elif report is not None:
+            elapsed = float(report.runtime_seconds)
+        limit = None if report is None else report.config.session.max_runtime_seconds
+        left = None
+        if limit is not None and elapsed is not None and statistics.ended is None:
+            left = max(0.0, float(limit) - elapsed)
+        problem = [f"its configuration can't be read here: {self._config_problem}"] if self._config_problem else []
+        return View(
+            at_ms=now_ms,
+            row=self.row(),
+            live=answered is not None,
+            version=statistics.version,
+            config_digest="" if report is None else report.config.digest,
+            head=follower.head,
+            seed=None if report is None else report.config.session.seed,
+            resumed=0 if statistics.resumed is None else statistics.resumed.number,
+            elapsed_seconds=elapsed,
+            left_seconds=left,
+            verdict=None
+            if verdict is None
+            else Verdict(
+                word=verdict.word.value,
+                findings=tuple(Finding(code=one.code.name, text=one.text, key=one.key) for one in verdict.findings),
+            ),
+            control=figures.control(state),
+            money=self._money() if follower.seq else None,
+            limits=(),
+            routes=routes,
+            symbols=symbols,
+            more_symbols=more,
+            positions=figures.positions(state),
+            residuals=figures.residuals(state),
+            orders=figures.orders(follower),
+            fills=figures.fills(follower),
+            trades=figures.trades(state),
+            funnel=figures.funnel(state, advice),
+            venues=figures.venues(follower, {} if snapshot is None else dict(snapshot.silent_ns)),
+            latency=self._latency(),
+            fx=figures.fx_rows(state),
+            premiums=figures.premium_rows(state),
+            balances=figures.balances(state),
+            log=tuple(event_row(record) for record, _, _ in list(follower.news)[-_MOST_EVENTS:]),
+            notes=(
+                *problem,
+                *(() if opened is None else statistics.warnings),
+                *(() if report is None else report.notes),
+            ),
+            series=self.series() if with_series else (),
+        )
+
+    def _money(self) -> Money:
+        state, answered = self.follower.state, self.answered
+        statistics, equity = state.statistics, self._equity()
+        snapshot = None if answered is None else answered.snapshot
+        change = None if equity is None else return_on(equity.start, equity.change)
+        drawdown = self.follower.history.drawdown.points
+        return Money(
+            pnl_usd=statistics.pnl_usd if snapshot is None else snapshot.pnl_usd,
+            unrealised_usd=state.unrealised_usd,
+            fees_usd=statistics.fees_usd if snapshot is None else snapshot.fees_usd,
+            equity_start=None if equity is None else equity.start,
+            equity_now=None if equity is None else equity.now,
+            equity_change=None if equity is None else equity.change,
+            arbitrage=None if equity is None else equity.arbitrage,
+            inventory=None if equity is None else equity.inventory,
+            equity_fees=None if equity is None else equity.fees,
+            funding=None if equity is None else equity.funding,
+            residuals=None if equity is None else equity.residuals,
+            fx=None if equity is None else equity.fx,
+            unpriced=() if equity is None else equity.unpriced,
+            drawdown_usd=state.equity.drawdown_usd,
+            drawdown_now_usd=drawdown[-1][1] if drawdown else None,
+            exposure_usd=state.exposure.exposure_usd(),
+            peak_exposure_usd=state.equity.peak_exposure_usd,
+            daily_loss_usd=state.marks.daily_loss_usd(self.follower.last_ns),
+            return_bps=None if change is None else float(change * 10_000),
+        )
+
+    def _latency(self) -> tuple[Stage, ...]:
+        loop = None if self.answered is None else self.answered.telemetry.loop_latency_us
+        return () if loop is None else (Stage(stage="loop", p50_us=loop[0], p95_us=None, p99_us=loop[1], count=None),)
+
+    def _symbols(self) -> tuple[tuple[SymbolRow, ...], tuple[RouteRow, ...], int]:
+        """Return symbols and their routes: those with something open, then those that were sent most, then by name."""
+        state = self.follower.state
+        statistics = state.statistics
+        names: Sequence[str] = statistics.reported
+
+        def rank(symbol: str) -> tuple[bool, int, int]:
+            one = statistics.symbols.get(symbol)
+            sent, over = (0, 0) if one is None else (one.sent, 0 if one.funnel is None else one.funnel.over_threshold)
+            return not state.trades.positions(symbol), -sent, -over
+
+        more = max(0, len(names) - _MOST)
+        if more:
+            names = sorted(names, key=rank)[:_MOST]
+        live = {} if self.answered is None else {one.symbol: one for one in self.answered.snapshot.symbols}
+        rows, routes = [], list[RouteRow]()
+        for symbol in names:
+            one, now = statistics.symbols.get(symbol) or SymbolStatistics(), live.get(symbol)
+            counted = one.funnel
+            standing = "retired" if one.retired else "blacklisted" if symbol in state.control.blacklisted else "trading"
+            rows.append(
+                SymbolRow(
+                    symbol=symbol,
+                    state=standing,
+                    edge_bps=None if now is None else now.edge_bps,
+                    highest_edge_bps=now.highest_edge_bps
+                    if now is not None
+                    else None
+                    if counted is None
+                    else counted.highest_edge_bps,
+                    evaluated=now.iterations if now is not None else 0 if counted is None else counted.evaluated,
+                    over_threshold=now.over_threshold
+                    if now is not None
+                    else 0
+                    if counted is None
+                    else counted.over_threshold,
+                    denied=one.rejected if now is None else now.denied,
+                    sent=one.sent,
+                    opened=one.filled,
+                    closed=one.closed,
+                    open_positions=len(state.trades.positions(symbol)),
+                    pnl_usd=one.pnl_usd,
+                    fees_usd=one.fees_usd,
+                    exposure_usd=state.exposure.exposure_usd(symbol),
+                )
+            )
+            for (buy, sell), of in sorted(one.routes.items()):
+                routes.append(
+                    RouteRow(
+                        symbol=symbol,
+                        buy_venue=buy,
+                        sell_venue=sell,
+                        edge_bps=None,
+                        over_threshold=0 if of.counted is None else of.counted.over_threshold,
+                        sized=0 if of.counted is None else of.counted.sized,
+                        allowed=of.allowed,
+                        denied=of.denied.total(),
+                    )
+                )
+        return tuple(rows), tuple(routes), more
+
+    def series(self) -> tuple[Series, ...]:
+        """Return what is drawn of the whole run."""
+        history = self.follower.history
+        return (
+            drawn("equity", history.equity),
+            drawn("worth", history.worth),
+            drawn("pnl", history.pnl),
+            drawn("drawdown", history.drawdown),
+        )
+
+    def edges(self, symbol: str) -> tuple[Series, ...]:
+        """Return the edges that guards were asked about, of each route of a symbol."""
+        return tuple(
+            drawn(f"{buy}>{sell}", series, unit="bps")
+            for (of, buy, sell), series in self.follower.history.edges_of.items()
+            if of == symbol
+        )
+
+
+def drawn(name: str, folded: Folded, *, unit: str = "USD") -> Series:
+    """Return a series as the page draws it."""
+    points: Sequence[tuple[int, Decimal]] = folded.points
+    return Series(
+        name=name,
+        unit=unit,
+        at_ms=tuple(milliseconds(ns) for ns, _ in points),
+        values=tuple(float(value) for _, value in points),
+    )
