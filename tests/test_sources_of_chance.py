@@ -18,6 +18,7 @@ ROOT = Path(trioarb.__file__).parent
 _OF_TODAY = "whether an earlier campaign in real time is of this day, for a warning"
 _STAMPS = "the wall clock is only a record here, or names a file"
 _PATIENCE = "how long the machine took is said, or when to say something; nothing follows from it"
+_MEASURES = "how long something took, for telemetry; no event depends on it"
 _SEEDED = "a random stream of a seed of the configuration"
 #: What a module may use: (module, what) and the reason.
 ALLOWED: Mapping[tuple[str, str], str] = {
@@ -45,13 +46,17 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("engine.clocks", "time.time_ns"): "compares the clocks of the machine; a jump is an event, in real time only",
     ("engine.watchdog", "time.monotonic"): "how long a plugin has held the thread",
     ("engine.world", "time.time_ns"): "where the time of a campaign in real time starts",
+    ("engine.telemetry", "time.process_time"): _MEASURES,
+    ("execution.stages", "time.perf_counter_ns"): _MEASURES,
     ("execution.executor", "order of a set"): "every shield gets the same deadline, whichever comes first",
     ("plugin.contract.market", "time.time_ns"): "what a feed is given that is opened without a campaign",
     ("plugin.call", "id"): "tells calls apart while they are under way; nothing but the watchdog looks at them",
     ("plugin.call", "time.monotonic"): "how long a plugin has held the thread, for the watchdog",
+    ("journal.writer", "time.perf_counter_ns"): _MEASURES,
     ("quotes.cache", "time.time_ns"): "whether columns were verified a short while ago; wrong only costs time",
     ("quotes.cache_folder", "os.getpid"): "a name for a file that no other process writes",
     ("quotes.exact", "time.time_ns"): "times of recorded quotes that lie in the future are refused",
+    ("risk.guards", "time.perf_counter_ns"): _MEASURES,
     ("venue.backoff", "random"): "how long until a real venue is connected to again; no event depends on it",
     ("venue.clock", "time.time_ns"): "how far the machine's clock is from a venue's, which requests are signed with",
     ("venue.ledger", "time.time"): "how old a budget is that nobody uses any more",

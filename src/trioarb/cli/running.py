@@ -31,7 +31,8 @@ from trioarb.engine.keeping import Keeping
 from trioarb.engine.reach import Reach
 from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
-from trioarb.engine.snapshot import snapshot_of, state_now, telemetry_of
+from trioarb.engine.snapshot import snapshot_of, state_now
+from trioarb.engine.telemetry import telemetry_of
 from trioarb.engine.watchdog import Watchdog
 from trioarb.errors import CampaignError, ControlError, TrioarbError, describe
 from trioarb.model.trade import EndedBy, Phase

@@ -17,7 +17,6 @@ from trioarb.course.course import Course
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.carrying import carried_loss
 from trioarb.engine.desk import take_up_commands
-from trioarb.engine.latency import LatencyHistogram
 from trioarb.engine.opener import Opener
 from trioarb.engine.parts import Limits, Parts
 from trioarb.engine.past import Past
@@ -28,6 +27,7 @@ from trioarb.engine.world import World, open_world
 from trioarb.errors import JournalError, PluginError, PluginFault
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
+from trioarb.execution.stages import Stages
 from trioarb.journal.journal import Journal
 from trioarb.model.event import CampaignOpened, Deposited, InstrumentListed, Record, terms_of
 from trioarb.model.market import Instrument, Listing
@@ -46,6 +46,7 @@ from trioarb.strategy.loops import loops_of
 from trioarb.strategy.market import Market
 from trioarb.strategy.triangle import triangles_in
 from trioarb.time.campaign_time import Turn, seconds_to_ns
+from trioarb.time.latency import LatencyHistogram
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["open_campaign", "open_symbol", "open_tiers", "record_instruments", "record_opening"]
@@ -198,6 +199,7 @@ async def _assemble(
     more = [] if shadowing is None else [shadowing]
     journal.attach(projections=[*state.projections, funds, guards, *more], reactors=[guards])
     markets: dict[str, Market] = {}
+    stages = None if world.time.jumps else Stages(float(config.session.speed))
     executor = Executor(
         campaign_id=campaign_id,
         journal=journal,
@@ -208,6 +210,7 @@ async def _assemble(
         time=world.time,
         settings=config.execution,
         fee_value_of=world.fee_prices.valued,
+        stages=stages,
     )
     guards.holds.on_hold = lambda venue, symbol: executor.withdraw(venue=venue, symbol=symbol)
     parts = Parts(
@@ -238,6 +241,7 @@ async def _assemble(
             dust_usd=config.execution.dust_usd,
         ),
         latency=LatencyHistogram(),
+        stages=stages,
     )
     campaign = Campaign(
         config=config,
@@ -262,6 +266,8 @@ async def _assemble(
     for listing in world.symbols:
         campaign.symbols[listing.symbol] = await open_symbol(campaign, listing, world.opener, scope=strategies)
     journal.attach(observers=[partial(_note, campaign.symbols)])
+    if stages is not None:
+        journal.attach(observers=[stages.observe])
     world.rates.begin(journal.record, world.time.now_ns, world.boards, world.instruments)
     return campaign
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import attrs
 
-from trioarb.engine.latency import LatencyHistogram
 from trioarb.execution.executor import Executor
 from trioarb.execution.reconcile import Reconciler
+from trioarb.execution.stages import Stages
 from trioarb.journal.journal import Journal
 from trioarb.model.market import Instrument
 from trioarb.plugin.exchange_border import CheckedExchange
@@ -19,6 +19,7 @@ from trioarb.state.ledger import Ledger
 from trioarb.state.trades import Trades
 from trioarb.strategy.market import Market
 from trioarb.time.campaign_time import CampaignTime
+from trioarb.time.latency import LatencyHistogram
 
 __all__ = ["Limits", "Parts"]
 
@@ -40,7 +41,10 @@ class Limits:
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """``instruments`` by symbol and venue, ``markets`` by symbol."""
+    """``instruments`` by symbol and venue, ``markets`` by symbol.
+
+    ``latency``: of evaluations; ``stages``: of orders, in real time only.
+    """
 
     journal: Journal
     ledger: Ledger
@@ -55,3 +59,4 @@ class Parts:
     time: CampaignTime
     limits: Limits
     latency: LatencyHistogram
+    stages: Stages | None

@@ -7,12 +7,11 @@ from copy import copy
 
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
-from trioarb.quotes.recorder import QuoteRecorder
-from trioarb.state.snapshot import RecordingFigures, Snapshot, SymbolSnapshot, Telemetry
+from trioarb.state.snapshot import Snapshot, SymbolSnapshot
 from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
-__all__ = ["snapshot_of", "state_now", "telemetry_of"]
+__all__ = ["snapshot_of", "state_now"]
 
 
 def snapshot_of(campaign: Campaign) -> Snapshot:
@@ -53,15 +52,6 @@ def state_now(campaign: Campaign) -> State:
     return state
 
 
-def telemetry_of(campaign: Campaign) -> Telemetry:
-    """Return what the journal doesn't hold."""
-    p50, p99 = (campaign.parts.latency.quantile_us(q) for q in (0.5, 0.99))
-    return Telemetry(
-        loop_latency_us=None if p50 is None or p99 is None else (p50, p99),
-        recording=None if campaign.recorder is None else _recording(campaign.recorder),
-    )
-
-
 def _symbol(campaign: Campaign, symbol: str) -> SymbolSnapshot:
     task = campaign.symbols[symbol]
     # Never `Statistics.of`: it would add the symbol.
@@ -83,15 +73,4 @@ def _symbol(campaign: Campaign, symbol: str) -> SymbolSnapshot:
         positions=campaign.state.trades.positions(symbol),
         quarantines=booked.quarantines,
         retired=booked.retired,
-    )
-
-
-def _recording(recorder: QuoteRecorder) -> RecordingFigures:
-    return RecordingFigures(
-        folder=str(recorder.folder),
-        quotes=recorder.rows.total(),
-        lost=recorder.lost,
-        files=len(recorder.files),
-        parts=tuple(map(str, recorder.left)),
-        error=None if recorder.error is None else str(recorder.error),
     )

@@ -237,7 +237,7 @@ class SymbolTask:
                 self._is_seeded[venue] = True
                 self._seed_inventory(venue)
             if self._active and self._every_quote:
-                self.evaluate(received_ns)
+                self.evaluate(received_ns, received_ns)
         except Exception as error:  # the symbol's fault, not the feed's
             self._fail(error)
 
@@ -355,10 +355,12 @@ class SymbolTask:
         """Evaluate the latest quotes, unless a pair is in flight; say whether that was done."""
         if not self._active or self._is_busy:
             return False
+        is_unread = any(self._unread)
         self._unread[:] = [False] * len(self._unread)
         self._source.put()
+        newest_ns = max(self._board.received_ns) if is_unread else None
         try:
-            self.evaluate(self._parts.time.now_ns())
+            self.evaluate(self._parts.time.now_ns(), newest_ns)
         except Exception as error:  # the symbol's fault, not that of the others
             self._fail(error)
         return True
@@ -509,8 +511,11 @@ class SymbolTask:
         time = self._parts.time
         await time.sleep_until(max(at_ns, time.now_ns()), Turn.SYMBOL.order(symbol=self.symbol))
 
-    def evaluate(self, now_ns: int) -> None:
-        """Decide on exits and on an entry. Synchronous: between the check of a guard and its reservation, no await."""
+    def evaluate(self, now_ns: int, quote_ns: int | None = None) -> None:
+        """Decide on exits and on an entry, because of a quote that was received at ``quote_ns``, or of something else.
+
+        Synchronous: between the check of a guard and its reservation, no await.
+        """
         iterations = self._funnel.iterations
         is_timed = iterations >= self._timed_at
         if is_timed:
@@ -527,6 +532,8 @@ class SymbolTask:
                 self._on_done()
         if is_timed:
             self._parts.latency.add(perf_counter_ns() - started_ns)
+            if quote_ns is not None and self._parts.stages is not None:
+                self._parts.stages.decided(self._parts.time.now_ns() - quote_ns)
 
     @property
     def _is_busy(self) -> bool:

@@ -25,6 +25,7 @@ from trioarb.execution.pair import Finish, PairState, Quote, Send, Wait, Withdra
 from trioarb.execution.quoter import Quoted, Quoter
 from trioarb.execution.sender import Sender, not_sent
 from trioarb.execution.settle import EndedLeg, settle
+from trioarb.execution.stages import Stages
 from trioarb.execution.working import is_workable
 from trioarb.journal.journal import Journal
 from trioarb.model.event import (
@@ -75,6 +76,7 @@ class Executor:
         time: CampaignTime,
         settings: Execution,
         fee_value_of: Callable[[OrderFilled], Decimal | None],
+        stages: Stages | None = None,
     ) -> None:
         self.order_prefix = f"{campaign_id}-"
         self._journal = journal
@@ -93,6 +95,7 @@ class Executor:
             time=time,
             settings=settings,
             hear_more=self._hear,
+            stages=stages,
         )
         self._liquidator = Liquidator(
             journal=journal, trades=trades, lives=self._lives, next_order_id=self._next_order_id, settle=self._settle
@@ -388,7 +391,7 @@ class Executor:
         try:
             with trio.CancelScope(shield=True, deadline=deadline) as scope:
                 self._shields.add(scope)
-                await self._sender.recorded()
+                await self._sender.recorded(order)
                 await self._sender.send_one(flight, order)
             if scope.cancelled_caught:
                 self._sender.call_unknown(flight, "no answer before its time was up")
@@ -500,7 +503,7 @@ class Executor:
 
     async def _send_legs(self, flight: Flight, *, legs: Sequence[Order]) -> None:
         """Send all legs together, once their intent is in the journal; without that, no entry."""
-        is_recorded = await self._sender.recorded()
+        is_recorded = await self._sender.recorded(*legs)
         if flight.opened.kind is PairKind.ENTRY and not is_recorded:
             for order in legs:
                 self._sender.conclude(flight, order, not_sent(order))
@@ -518,7 +521,7 @@ class Executor:
             if isinstance(step, Send):
                 order = self._remedy(flight, step)
                 self._sender.submit(flight, order, step.purpose)
-                await self._sender.recorded()
+                await self._sender.recorded(order)
                 filled = await self._sender.send(flight, order)
                 if not filled:
                     flight.refusals[step.symbol or step.venue] += 1

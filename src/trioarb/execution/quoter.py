@@ -83,7 +83,7 @@ class Quoter:
         quoted.placed_ns = self._time.now_ns()
         try:
             with self._shielded():
-                if not await sender.recorded():
+                if not await sender.recorded(order):
                     sender.conclude(flight, order, not_sent(order))
                     return
                 if not await sender.place(flight, order, quoted.bell):
@@ -129,7 +129,7 @@ class Quoter:
         with self._shielded():
             order = self._make(flight, step)
             self._sender.submit(flight, order, step.purpose)
-            await self._sender.recorded()
+            await self._sender.recorded(order)
             if await self._sender.send(flight, order):
                 return True
             flight.refusals[step.venue] += 1

@@ -13,6 +13,7 @@ from trioarb.errors import OrderRejected as VenueRejected
 from trioarb.errors import PluginFault, VenueError
 from trioarb.execution.flight import Flight
 from trioarb.execution.lives import Lives
+from trioarb.execution.stages import Stages
 from trioarb.journal.journal import Journal
 from trioarb.model.event import OrderSubmitted, OrderUnknown
 from trioarb.model.market import Instrument
@@ -30,7 +31,8 @@ __all__ = ["Sender", "intent_of", "not_sent"]
 class Sender:
     """Records orders before they go out, sends them, and records what the venues say of them.
 
-    ``hear_more`` records what a venue says of an order that is done already, and what that changes.
+    ``hear_more`` records what a venue says of an order that is done already, and what that changes. ``stages`` are told
+    of how far orders are, in real time.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Sender:
         time: CampaignTime,
         settings: Execution,
         hear_more: Callable[[OpenOrder, OrderUpdate], None],
+        stages: Stages | None,
     ) -> None:
         self._hear_more = hear_more
+        self._stages = stages
         self._journal = journal
         self._trades = trades
         self._lives = lives
@@ -78,13 +82,17 @@ class Sender:
         for order_id in flight.unanswered:
             self._flights.pop(order_id, None)
 
-    async def recorded(self) -> bool:
-        """Wait until all intents are safely in the journal; return whether they are, within the time of an answer."""
-        if self._journal.is_durable():
-            return True
-        with self._answer_by(self._leg_timeout_ns):
-            return await self._journal.durable()
-        return False
+    async def recorded(self, *orders: Order) -> bool:
+        """Wait until the intents of orders, and all before, are safely in the journal; return whether they are, within
+        the time of an answer.
+        """
+        is_durable = self._journal.is_durable()
+        if not is_durable:
+            with self._answer_by(self._leg_timeout_ns):
+                is_durable = await self._journal.durable()
+        if is_durable and self._stages is not None:
+            self._stages.durable(orders)
+        return is_durable
 
     def expect(self, flight: Flight, orders: Sequence[Order]) -> bool:
         """Send recorded orders of which is known when they are answered, all or none; say whether it is."""
@@ -95,6 +103,10 @@ class Sender:
             if at_ns is None or at_ns >= now_ns + self._leg_timeout_ns:
                 return False
             expected.append((at_ns, order.venue, order))
+        if self._stages is not None:
+            self._stages.durable(orders)
+            for order in orders:
+                self._stages.sent(order)
         flight.expected = sorted(expected, key=lambda one: (one[0], one[2].symbol, one[1]))
         return True
 
@@ -230,6 +242,8 @@ class Sender:
         venue = self._venues[order.venue]
         problem = f"no answer within {text(self._leg_timeout_seconds)} s"
         report: OrderReport | None = None
+        if self._stages is not None:
+            self._stages.sent(order)
         with self._answer_by(self._leg_timeout_ns):
             try:
                 report = await venue.place(order)

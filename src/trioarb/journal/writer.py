@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter_ns
 
 import trio
 
@@ -31,6 +32,8 @@ class JournalWriter(trio.abc.Instrument):
         self._inline = inline
         self._step: list[bytes] = []
         self._seq = self._written = self._synced = last_seq
+        #: Since when the oldest event waits that isn't written yet, or synced.
+        self._unwritten_ns = self._unsynced_ns = 0
         self._one = trio.CapacityLimiter(1)
         self._has_begun = False
         self._on_failure: Callable[[JournalError], None] = lambda error: None
@@ -49,6 +52,26 @@ class JournalWriter(trio.abc.Instrument):
     def head(self) -> str:
         """``SEQ:HASH`` of the last event."""
         return f"{self._seq}:{self._log.head.decode()}"
+
+    @property
+    def unwritten(self) -> int:
+        """How many events are not written yet."""
+        return self._seq - self._written
+
+    @property
+    def unwritten_ns(self) -> int:
+        """For how long the oldest of them waits."""
+        return perf_counter_ns() - self._unwritten_ns if self.unwritten else 0
+
+    @property
+    def unsynced(self) -> int | None:
+        """How many events may not be on the disk yet; ``None``: nothing waits for that."""
+        return self._seq - self._synced if self._each_order else None
+
+    @property
+    def unsynced_ns(self) -> int:
+        """For how long the oldest of them waits, at most."""
+        return perf_counter_ns() - self._unsynced_ns if self.unsynced else 0
 
     def rely(self, on_failure: Callable[[JournalError], None], copy: Callable[[bytes], None]) -> None:
         """Call ``on_failure`` when writing begins to fail, ``copy`` with the lines of each step; neither may raise."""
@@ -81,8 +104,18 @@ class JournalWriter(trio.abc.Instrument):
         Raises:
             TypeError: it holds what can't be written down; it is not taken.
         """
+        if not self._step:
+            self._note_begin()
         self._step.append(encode(record))
         self._seq = record.seq
+
+    def _note_begin(self) -> None:
+        """Take note of when a step begins, which may be the first that isn't written, or synced."""
+        now_ns = perf_counter_ns()
+        if self._written == self._seq:
+            self._unwritten_ns = now_ns
+        if self._synced == self._seq:
+            self._unsynced_ns = now_ns
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
         """Called by Trio."""
@@ -147,7 +180,7 @@ class JournalWriter(trio.abc.Instrument):
 
     def _sync(self, seq: int) -> None:
         """Force to the disk what was written, if this event is not there yet. In a thread, if need be."""
-        written = self._written
+        written, now_ns = self._written, perf_counter_ns()
         if self.failure is not None or self._synced >= seq:
             return
         try:
@@ -155,7 +188,8 @@ class JournalWriter(trio.abc.Instrument):
         except JournalError as error:
             self._lost = error
         else:
-            self._synced = written
+            # What was written meanwhile came after this began.
+            self._synced, self._unsynced_ns = written, now_ns
 
     def _look(self, is_there: bool) -> None:
         if not is_there and self._lost is None:

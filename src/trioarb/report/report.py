@@ -15,9 +15,9 @@ from trioarb.model.trade import EndedBy
 from trioarb.plugin.contract import GuardTier
 from trioarb.report.margins import described
 from trioarb.report.plain import to_plain
-from trioarb.state.snapshot import Telemetry
 from trioarb.state.state import State
 from trioarb.state.statistics import Statistics
+from trioarb.state.telemetry import Telemetry
 from trioarb.survey.sensitivity import Sensitivity
 from trioarb.time.campaign_time import SECOND_NS
 

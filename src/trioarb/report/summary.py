@@ -24,8 +24,8 @@ from trioarb.report.shadow import shadow
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
 from trioarb.report.transfers import transfers
 from trioarb.state.ledger import Balance
-from trioarb.state.snapshot import RecordingFigures, Telemetry
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
+from trioarb.state.telemetry import RecordingFigures, Telemetry
 
 __all__ = ["SCHEMA_VERSION", "summarise"]
 

@@ -26,8 +26,8 @@ from trioarb.report.shadow import shadow_lines
 from trioarb.report.trades import win_rate
 from trioarb.report.transfers import transfer_figures, transfer_remarks
 from trioarb.state.missed import NOT_FILLED
-from trioarb.state.snapshot import RecordingFigures
 from trioarb.state.statistics import Statistics, SymbolStatistics
+from trioarb.state.telemetry import RecordingFigures
 
 __all__ = ["print_summary", "print_why"]
 

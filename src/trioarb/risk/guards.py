@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
 import attrs
@@ -22,6 +23,7 @@ from trioarb.risk.holds import Holds
 from trioarb.state.marks import Marks
 from trioarb.state.trades import Trades
 from trioarb.strategy.sizing import NotSized
+from trioarb.time.latency import LatencyHistogram
 
 __all__ = ["Guards"]
 
@@ -47,7 +49,8 @@ class _Streak:
 class Guards:
     """The tiers of one campaign, in order. They decide; what they allow, execution opens in the same step.
 
-    ``holds`` are why no tier is asked for now.
+    ``holds`` are why no tier is asked for now. ``asking`` and ``doubting``: how long it takes to ask all tiers once,
+    of an opportunity or whether they doubt prices.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Guards:
         self._endless: set[str] = set()
         self._depth = self._answered = 0
         self.holds = holds
+        self.asking, self.doubting = LatencyHistogram(), LatencyHistogram()
         #: What all campaigns of an account may have at risk together; asked last, since it takes what it allows.
         self.capital: Capital | None = None
         self._log = structlog.get_logger("trioarb.guards")
@@ -113,7 +117,11 @@ class Guards:
         ``rates``: why those by which its prices are compared can't be relied on; no tier is asked then. ``sight``
         returns the route as it is seen now.
         """
-        tier, refusal = self._doubt(route, edge_bps, now_ns) if rates is None else (_ENGINE, rates)
+        tier, refusal = _ENGINE, rates
+        if rates is None:
+            started_ns = perf_counter_ns()
+            tier, refusal = self._doubt(route, edge_bps, now_ns)
+            self.doubting.add(perf_counter_ns() - started_ns)
         if refusal is None:
             return None
         if not self._repeats(route, tier, refusal.rule):
@@ -223,6 +231,12 @@ class Guards:
         return ((streak.decision, streak.count) for streak in streaks if streak.count)
 
     def _ask(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
+        started_ns = perf_counter_ns()
+        answer = self._ask_tiers(opportunity, now_ns)
+        self.asking.add(perf_counter_ns() - started_ns)
+        return answer
+
+    def _ask_tiers(self, opportunity: Opportunity, now_ns: int) -> tuple[str, Refusal | None]:
         if (held := self.holds.refusal(opportunity.route)) is not None:
             return _ENGINE, held
         in_flight = self._trades.entries_in_flight

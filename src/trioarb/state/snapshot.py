@@ -10,7 +10,7 @@ import attrs
 from trioarb.model.trade import EndedBy, Phase, Position
 from trioarb.state.equity import EquityFigures
 
-__all__ = ["RecordingFigures", "Snapshot", "SymbolSnapshot", "Telemetry"]
+__all__ = ["Snapshot", "SymbolSnapshot"]
 
 
 @attrs.frozen(kw_only=True)
@@ -48,23 +48,3 @@ class Snapshot:
     pnl_usd: Decimal
     fees_usd: Decimal
     equity: EquityFigures
-
-
-@attrs.frozen(kw_only=True)
-class RecordingFigures:
-    """What was recorded beside the campaign. ``parts`` are files that the next recording makes Parquet files of."""
-
-    folder: str
-    quotes: int
-    lost: int
-    files: int
-    parts: tuple[str, ...]
-    error: str | None
-
-
-@attrs.frozen(kw_only=True)
-class Telemetry:
-    """What only the process that ran knows, since it isn't journaled. ``loop_latency_us``: p50 and p99."""
-
-    loop_latency_us: tuple[float, float] | None = None
-    recording: RecordingFigures | None = None
