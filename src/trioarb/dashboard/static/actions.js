@@ -8,8 +8,8 @@ const ACTIONS = {
   resume: ["Resume", "Lifts a pause or a flatten, and nothing else that denies entries."],
   flatten: ["Flatten", "Closes every position as soon as quotes allow, and makes no entry until it is resumed."],
   end: ["End", "The campaign ends in its usual order; positions are closed or kept as it is configured."],
-  blacklist: ["Blacklist a symbol", "No entries of it; what it holds is closed."],
-  unblacklist: ["Take a symbol off the blacklist", "Entries of it are allowed again."],
+  blacklist: ["Blacklist", "No entries of it; what it holds is closed."],
+  unblacklist: ["Unblacklist", "Entries of it are allowed again."],
 };
 const OF_SYMBOL = new Set(["blacklist", "unblacklist"]);
 const GRAVE = new Set(["flatten", "end"]);

@@ -29,22 +29,21 @@ export class CampaignView {
     const fx = new FxPanel();
     const notes = new NotesPanel();
     this.panels = [head, verdict, tiles, limits, funnel, parts, fx, notes, this.charts, this.edges, this.log];
-    const wide = { wide: true };
-    const folded = { wide: true, open: false };
+    const folded = { open: false };
     const cards = {
       venues: tables.tableCard("Venues", tables.venueTable()),
       latency: tables.tableCard("Latency by stage", tables.latencyTable()),
-      positions: tables.tableCard("Open positions", tables.positionTable(onTrade), wide),
-      residuals: tables.tableCard("Residuals and dust", tables.residualTable(onTrade), wide),
-      trades: tables.tableCard("Closed trades", tables.tradeTable(onTrade), wide),
-      symbols: tables.tableCard("Symbols", tables.symbolTable(onSymbol, () => this.row), wide),
-      routes: tables.tableCard("Routes", tables.routeTable(onSymbol), wide),
+      positions: tables.tableCard("Open positions", tables.positionTable(onTrade)),
+      residuals: tables.tableCard("Residuals and dust", tables.residualTable(onTrade)),
+      trades: tables.tableCard("Closed trades", tables.tradeTable(onTrade)),
+      symbols: tables.tableCard("Symbols", tables.symbolTable(onSymbol, () => this.row)),
+      routes: tables.tableCard("Routes", tables.routeTable(onSymbol)),
       orders: tables.tableCard("Orders", tables.orderTable(onTrade), folded),
       fills: tables.tableCard("Fills", tables.fillTable(), folded),
       balances: tables.tableCard("Balances", tables.balanceTable(), folded),
     };
     this.cards = cards;
-    cards.venues.node.classList.add("span-2");
+    const stack = (name, ...parts) => element("div", { class: name }, ...parts.map((part) => part.node));
     this.node = element(
       "div",
       { class: "page" },
@@ -53,26 +52,12 @@ export class CampaignView {
       tiles.node,
       element(
         "div",
-        { class: "grid" },
-        this.charts.node,
-        limits.node,
-        this.edges.node,
-        funnel.node,
-        cards.venues.node,
-        cards.latency.node,
-        cards.positions.node,
-        cards.residuals.node,
-        cards.trades.node,
-        parts.node,
-        fx.node,
-        notes.node,
-        cards.symbols.node,
-        cards.routes.node,
-        cards.orders.node,
-        cards.fills.node,
-        cards.balances.node,
-        this.log.node,
+        { class: "columns" },
+        stack("stack", this.charts, this.edges, cards.venues, cards.latency),
+        stack("stack", limits, funnel, parts, fx, notes),
       ),
+      stack("stack", cards.positions, cards.residuals, cards.trades, cards.symbols, cards.routes),
+      stack("stack", cards.orders, cards.fills, cards.balances, this.log),
     );
     this.charts.start(view);
     this.update(view);

@@ -14,13 +14,14 @@ function utc(seconds, step) {
 export class Chart {
   /**
    * `series`: what each line is called; `colours`: names of the style sheet's colours, one a line, from the first
-   * again when they are used up. `format(value)` has the unit. `fill`: the first line down to zero. `height` in pixels.
+   * again when they are used up. `format(value)` has the unit, and so has `tick(value, step)`, of values `step` apart. `fill`: the first line down to zero. `height` in pixels.
    * `clock(seconds, step)` writes a time, which is called `clockLabel`; charts of one `sync` share their cursor.
    */
-  constructor({ title, format, colours, height = 200, fill = false, sync = null, clock = utc, clockLabel = "UTC" }) {
+  constructor({ title, format, tick, colours, height = 200, fill = false, sync = null, clock = utc, clockLabel = "UTC" }) {
     this.clock = clock;
     this.clockLabel = clockLabel;
     this.format = format;
+    this.tick = tick;
     this.colours = colours;
     this.fill = fill;
     this.height = height;
@@ -87,20 +88,26 @@ export class Chart {
       {
         width,
         height: this.height,
+        padding: [8, 12, 0, 0],
         tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         cursor: { drag: { x: true, y: false }, sync: this.sync === null ? undefined : { key: this.sync } },
         legend: { live: true },
         scales: { y: { range: (_, low, high) => around(low, high) } },
         series: [{ label: this.clockLabel, value: (_, value) => (value === null ? "–" : this.clock(value, 1)) }, ...lines],
         axes: [
-          { ...axis, values: (_, splits, __, ___, step) => splits.map((at) => this.clock(at, step)) },
-          { ...axis, size: 70, values: (_, splits) => splits.map((value) => this.format(value)) },
+          { ...axis, size: 30, values: (_, splits, __, ___, step) => splits.map((at) => this.clock(at, step)) },
+          { ...axis, space: 26, size: (_, texts) => broadest(texts), values: (_, splits, __, ___, step) => splits.map((value) => this.tick(value, step)) },
         ],
       },
       this.data,
       this.canvas,
     );
   }
+}
+
+/** The room that an axis needs for its texts, in pixels. */
+function broadest(texts) {
+  return 18 + 6.6 * Math.max(4, ...(texts ?? []).map((text) => text.length));
 }
 
 /** Leave room above and below, also around a line that is flat. */

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { element, say } from "./dom.js";
 import { healthOf } from "./fleet.js";
-import { duration, usd } from "./format.js";
+import { duration, ticked, usd } from "./format.js";
 import { columnsOf, inWords } from "./history.js";
 import { card } from "./panels.js";
 import { Table } from "./table.js";
@@ -18,6 +18,7 @@ export class CompareView {
     this.chart = new Chart({
       title: "Equity change since its beginning",
       format: (value) => usd(value),
+      tick: ticked("USD"),
       colours: ["line-1", "line-2"],
       height: 260,
       clock: (seconds) => duration(seconds),
@@ -30,13 +31,9 @@ export class CompareView {
       { class: "page" },
       element("h1", {}, `${a} and ${b}`),
       this.problem,
-      element(
-        "div",
-        { class: "grid" },
-        element("section", { class: "card span-3", "aria-label": "Equity" }, element("h2", {}, "Equity change, from its own beginning"), this.chart.node),
-        wide(card("Figures", this.figures.node)),
-        wide(card("Settings that differ", this.settings.node)),
-      ),
+      card("Equity change, from its own beginning", this.chart.node),
+      card("Figures", this.figures.node),
+      card("Settings that differ", this.settings.node),
     );
     this.#refresh();
   }
@@ -78,9 +75,4 @@ export class CompareView {
     }
     if (!this.closed) this.timer = setTimeout(() => this.#refresh(), AGAIN_MS);
   }
-}
-
-function wide(node) {
-  node.classList.add("span-3");
-  return node;
 }

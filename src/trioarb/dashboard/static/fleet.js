@@ -74,7 +74,7 @@ export class FleetView {
     const healthy = running.filter((row) => healthOf(row).tone === "good");
     const wrong = fleet.campaigns.filter((row) => ["warn", "bad"].includes(healthOf(row).tone));
     const sum = (name) => (running.length === 0 ? null : running.reduce((all, row) => all + Number(row[name] ?? 0), 0));
-    this.health.show(`${healthy.length} of ${plural(running.length, "running one")}`, running.length > 0 && healthy.length === running.length ? "good" : null);
+    this.health.show(`${healthy.length} of ${running.length} running`, running.length > 0 && healthy.length === running.length ? "good" : null);
     this.wrong.show(figure(wrong.length), wrong.some((row) => healthOf(row).tone === "bad") ? "bad" : wrong.length > 0 ? "warn" : null);
     this.earned.show(usd(sum("pnl_usd"), { sign: true }), tone(sum("pnl_usd")));
     this.exposed.show(usd(sum("exposure_usd")));
@@ -148,7 +148,7 @@ export class FleetView {
         about,
       ),
       element("div", { class: "state" }, health, verdict),
-      ...Object.values(figures).map((one) => one.node),
+      element("div", { class: "figures-of" }, ...Object.values(figures).map((one) => one.node)),
       element("div", { class: "stop" }, stop),
       element("div", { class: "told" }, warnings, last),
     );

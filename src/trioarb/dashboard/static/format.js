@@ -34,6 +34,14 @@ export function bps(value, { sign = false } = {}) {
   return absent(value) ? NONE : `${figure(value, { digits: 1, sign })} bps`;
 }
 
+/** A figure beside an axis whose figures are `step` apart: no more digits than tell them apart. */
+export function ticked(unit) {
+  return (value, step) => {
+    const digits = Math.max(0, Math.ceil(-Math.log10(step || 1) - 1e-9));
+    return `${figure(value, { digits: Math.min(digits, 6) })} ${unit}`;
+  };
+}
+
 /** A share of one as a percentage. */
 export function share(value) {
   if (absent(value)) return NONE;

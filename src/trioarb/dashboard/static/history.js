@@ -3,7 +3,7 @@
 import { campaignPath, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { element, keep, say } from "./dom.js";
-import { bps, usd } from "./format.js";
+import { bps, ticked, usd } from "./format.js";
 
 /** So many points a line keeps; beyond, every second of the older half goes. */
 const MOST_POINTS = 4_000;
@@ -69,11 +69,11 @@ const TITLES = { equity: "Equity change", pnl: "Realised PnL", drawdown: "Drawdo
 export class MoneyCharts {
   constructor() {
     this.lines = new Map();
-    this.earned = new Chart({ title: "Equity change and realised PnL", format: (value) => usd(value), colours: COLOURS, height: 220, sync: "money" });
-    this.drawdown = new Chart({ title: "Drawdown", format: (value) => usd(value), colours: ["line-5"], height: 110, fill: true, sync: "money" });
+    this.earned = new Chart({ title: "Equity change and realised PnL", format: (value) => usd(value), tick: ticked("USD"), colours: COLOURS, height: 220, sync: "money" });
+    this.drawdown = new Chart({ title: "Drawdown", format: (value) => usd(value), tick: ticked("USD"), colours: ["line-5"], height: 110, fill: true, sync: "money" });
     this.node = element(
       "section",
-      { class: "card span-2", "aria-label": "Equity and drawdown" },
+      { class: "card", "aria-label": "Equity and drawdown" },
       element("h2", {}, "Equity and realised PnL"),
       this.earned.node,
       element("h2", {}, "Drawdown"),
@@ -123,11 +123,11 @@ export class EdgeChart {
     this.symbol = null;
     this.lines = new Map();
     this.choice = element("select", { "aria-label": "Symbol whose edges are shown", onchange: () => this.#choose(this.choice.value) });
-    this.chart = new Chart({ title: "Edges", format: (value) => bps(value), colours: COLOURS, height: 220 });
+    this.chart = new Chart({ title: "Edges", format: (value) => bps(value), tick: ticked("bps"), colours: COLOURS, height: 220 });
     this.problem = element("p", { class: "note", role: "status" });
     this.node = element(
       "section",
-      { class: "card span-2", "aria-label": "Edges by route" },
+      { class: "card", "aria-label": "Edges by route" },
       element("div", { class: "head" }, element("h2", {}, "Edges by route, after fees"), this.choice),
       this.chart.node,
       this.problem,

@@ -31,7 +31,7 @@ export class LogPanel {
     this.latest = element("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#search() }, "Newest again");
     this.node = element(
       "section",
-      { class: "card span-3", "aria-label": "Events" },
+      { class: "card", "aria-label": "Events" },
       element("div", { class: "head" }, element("h2", {}, "Events"), element("div", { class: "tools" }, this.text, this.level)),
       this.list,
       element("div", { class: "below" }, this.note, this.latest, this.earlier),

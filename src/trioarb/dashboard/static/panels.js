@@ -179,7 +179,7 @@ export class LimitBars {
     keep(this.list, nearest, {
       keyOf: (limit) => `${limit.tier} ${limit.rule} ${limit.scope}`,
       make: (limit) => {
-        const name = `${limit.rule.replaceAll("_", " ")}${limit.scope ? `, ${limit.scope}` : ""}`;
+        const name = `${limit.rule.replace(/_(usd|bps|seconds)$/, "").replaceAll("_", " ")}${limit.scope ? `, ${limit.scope}` : ""}`;
         const line = bar(name);
         const node = element(
           "li",

@@ -223,11 +223,11 @@ export function balanceTable() {
 }
 
 /** A card around a table, with how many rows it has. */
-export function tableCard(heading, table, { wide = false, open = true } = {}) {
+export function tableCard(heading, table, { open = true } = {}) {
   const count = element("span", { class: "note" });
   const node = element(
     "section",
-    { class: wide ? "card span-3" : "card", "aria-label": heading },
+    { class: "card", "aria-label": heading },
     element("details", open ? { open: true } : {}, element("summary", {}, element("h2", {}, heading), " ", count), table.node),
   );
   return {
