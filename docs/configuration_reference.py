@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trioarb.config.alerts import AlertTable
 from trioarb.config.schema import (
+    ChannelHead,
     Engine,
     ExchangeHead,
     Execution,
@@ -31,6 +33,7 @@ from trioarb.config.template import plugin_keys
 from trioarb.plugin.extras import EXTRAS, extra_with_plugin
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.plugin.spec import (
+    AlertChannelSpec,
     ExchangeSpec,
     GuardTierSpec,
     MarketDataSpec,
@@ -56,6 +59,7 @@ _CORE = (
     ("[fee_assets.ASSET]", FeeAssetTable),
     ("[tiers.NAME]", TierTable),
     ("[symbols.SYMBOL]", SymbolTable),
+    ("[[alerts]]", AlertTable),
 )
 
 _PLUGINS: tuple[tuple[str, str, type[Any] | None, type[PluginSpec[Any, Any]]], ...] = (
@@ -64,6 +68,7 @@ _PLUGINS: tuple[tuple[str, str, type[Any] | None, type[PluginSpec[Any, Any]]], .
     ("Market data", "exchanges.NAME.market", PluginHead, MarketDataSpec),
     ("Strategies", "[strategy]", StrategyHead, StrategySpec),
     ("Guard tiers", "[guards.NAME]", GuardHead, GuardTierSpec),
+    ("Alert channels", "[channels.NAME]", ChannelHead, AlertChannelSpec),
 )
 
 _GUARDS_NOTE = """\

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 import trioarb
-from trioarb.builtin import dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
+from trioarb.builtin import alert_log, dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread
 from trioarb.config import schema
 from trioarb.plugin import hookspec
 from trioarb.plugin.registry import load_plugins
@@ -42,6 +42,7 @@ LAYERS = (
     "survey",
     "verify",
     "report",
+    "alerting",
     "dashboard",
     "cli",
 )
@@ -193,7 +194,7 @@ def test_every_hook_is_documented(hook: str) -> None:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_implemented_by_a_default_plugin(hook: str) -> None:
-    plugins = (dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
+    plugins = (alert_log, dummy, guard_global, guard_portfolio, guard_symbol, paper, recorded, spread)
     assert [plugin for plugin in plugins if hasattr(plugin, hook)]
 
 

@@ -34,6 +34,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("cli.progress", "time.monotonic"): _PATIENCE,
     ("cli.record", "time.time"): _STAMPS,
     ("cli.running", "time.time"): _STAMPS,
+    ("cli.running", "time.time_ns"): "when it was that a campaign could not begin, for an alert",
     ("cli.survey", "time.perf_counter"): "how long it took, said at its end",
     ("dashboard.fleet", "time.time_ns"): "when a message was put together, for whoever looks",
     ("dashboard.follower", "time.perf_counter"): "how long folding holds the thread at a time",

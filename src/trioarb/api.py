@@ -1,9 +1,10 @@
 """Everything that a plugin needs."""
 
-from trioarb.errors import MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
+from trioarb.errors import ChannelError, MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.account import AccountStanding, LimitUsed
+from trioarb.model.alert import Alert, AlertMessage, Severity
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
 from trioarb.model.liquidation import Liquidation
@@ -39,6 +40,8 @@ from trioarb.model.trade import (
 from trioarb.plugin.client_ids import ClientIds
 from trioarb.plugin.contract import (
     ALWAYS,
+    AlertChannel,
+    AlertContext,
     Exchange,
     ExchangeContext,
     ExchangeWrapper,
@@ -64,6 +67,7 @@ from trioarb.plugin.contract import (
 )
 from trioarb.plugin.hookspec import hookimpl
 from trioarb.plugin.spec import (
+    AlertChannelSpec,
     ExchangeSpec,
     GuardTierSpec,
     MarketDataSpec,
@@ -108,12 +112,18 @@ __all__ = [
     "ZERO",
     "Account",
     "AccountStanding",
+    "Alert",
+    "AlertChannel",
+    "AlertChannelSpec",
+    "AlertContext",
+    "AlertMessage",
     "Amount",
     "Answer",
     "Bell",
     "Book",
     "Bps",
     "CampaignTime",
+    "ChannelError",
     "Charge",
     "ChargeKind",
     "ClientIds",
@@ -189,6 +199,7 @@ __all__ = [
     "Seconds",
     "SeenIds",
     "SelfTrade",
+    "Severity",
     "Side",
     "SizedSettings",
     "SourceContext",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CampaignError",
+    "ChannelError",
     "ConfigError",
     "ControlError",
     "ExportError",
@@ -102,6 +103,15 @@ class JournalError(TrioarbError):
 
 class ControlError(TrioarbError):
     """A campaign can't be told something, or won't do it; nothing has changed."""
+
+
+class ChannelError(TrioarbError):
+    """A message was not delivered. ``again``: whether another try may go better, not before ``after_seconds``."""
+
+    def __init__(self, text: str, *, again: bool = True, after_seconds: float = 0) -> None:
+        super().__init__(text)
+        self.again = again
+        self.after_seconds = after_seconds
 
 
 class ExportError(TrioarbError):

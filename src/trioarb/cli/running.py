@@ -16,6 +16,7 @@ import attrs
 import structlog
 import trio
 
+from trioarb.alerting.alerting import Alerting, end_seconds_of
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
@@ -94,7 +95,7 @@ class Foreground:
                 leave=leaving.leave,
                 exit_now=leaving.exit_now,
                 signals=lambda: signals.received,
-                extra_seconds=0 if recorder is None else RECORDING_SECONDS,
+                extra_seconds=(0 if recorder is None else RECORDING_SECONDS) + end_seconds_of(loaded.config),
             )
             with watchdog:
                 reach = None if is_virtual or self.told is not None else _reach(journal, loaded.table)
@@ -212,13 +213,15 @@ def _run_in_trio(
     config = loaded.config
     clock = course.clock if isinstance(course, ToldCourse) else clock_of(config)
     in_detail = config.log_level is LogLevel.DEBUG
-    observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail)]
+    alerting = Alerting(config, plugins, now_ns=time.time_ns)
+    observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail), alerting.observe]
 
     async def main() -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
         with ExitStack() as stack:
 
             def on_open(campaign: Campaign) -> None:
                 watchdog.campaign = campaign
+                alerting.attach(campaign)
                 if isinstance(course, ToldCourse):
                     course.end_with(
                         lambda: campaign.phase is Phase.CLOSED,
@@ -232,21 +235,30 @@ def _run_in_trio(
                 if live:
                     stack.enter_context(live_view(config, partial(snapshot_of, campaign), console))
 
+            def end_seconds() -> float:
+                hurries = signals.received > 1 or (watchdog.campaign is not None and watchdog.campaign.panics)
+                longest = end_seconds_of(config)
+                return min(longest, float(config.execution.hurry_seconds)) if hurries else longest
+
             campaign = await signals.heard_in(
                 partial(
-                    run_campaign,
-                    config,
-                    plugins,
-                    clock=clock if isinstance(clock, VirtualClock) else None,
-                    observers=observers,
-                    on_open=on_open,
-                    signals=signals,
-                    warnings=loaded.warnings,
-                    keeping=keeping,
-                    copy=None if events_file is None else events_file.write,
-                    recorder=recorder,
-                    reach=reach,
-                    course=course,
+                    alerting.around,
+                    partial(
+                        run_campaign,
+                        config,
+                        plugins,
+                        clock=clock if isinstance(clock, VirtualClock) else None,
+                        observers=observers,
+                        on_open=on_open,
+                        signals=signals,
+                        warnings=loaded.warnings,
+                        keeping=keeping,
+                        copy=None if events_file is None else events_file.write,
+                        recorder=recorder,
+                        reach=reach,
+                        course=course,
+                    ),
+                    end_seconds=end_seconds,
                 )
             )
             return campaign, report_of(campaign).tier_figures

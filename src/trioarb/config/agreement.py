@@ -60,6 +60,14 @@ def disagreements(
             )
 
 
+def deaf_channels(config: Config) -> Iterator[str]:
+    """Yield channels that no rule names."""
+    told = {name for rule in config.alerts for name in rule.channels}
+    for channel in config.channels:
+        if channel.name not in told:
+            yield f"{channel.table.key}: no rule of [[alerts]] tells it anything"
+
+
 def real_time(session: Session, live: Mapping[str, str]) -> Iterator[Problem]:
     """Yield what keeps plugins that talk to the outside from real time; ``live`` says what they are, by key."""
     if session.clock is ClockKind.VIRTUAL:

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 import attrs
 
+from trioarb.config import alerts as alerting
 from trioarb.config.agreement import (
     constant_rates,
+    deaf_channels,
     disagreements,
     idle_transfers,
     late_answers,
@@ -23,6 +25,8 @@ from trioarb.config.digest import digest_of
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
 from trioarb.config.schema import (
+    ChannelHead,
+    ChannelTable,
     Config,
     ExchangeHead,
     ExchangeTables,
@@ -44,8 +48,17 @@ from trioarb.config.schema import (
 from trioarb.config.secrets import SecretReader, in_the_open
 from trioarb.errors import ConfigError, Interrupt, PluginError, describe
 from trioarb.plugin.answer import check_texts
+from trioarb.plugin.extras import missing
 from trioarb.plugin.registry import Plugins
-from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec, SymbolSourceSpec
+from trioarb.plugin.spec import (
+    AlertChannelSpec,
+    ExchangeSpec,
+    GuardTierSpec,
+    MarketDataSpec,
+    PluginSpec,
+    StrategySpec,
+    SymbolSourceSpec,
+)
 from trioarb.settings.convert import structure
 from trioarb.settings.key import join_key, stands_at
 from trioarb.settings.problem import Problem
@@ -59,6 +72,8 @@ Spec = PluginSpec[Any, Any]
 #: Guard tiers that are asked unless the file switches them off.
 TIERS = ("exchange", "global", "portfolio", "symbol")
 
+#: Who tells of alerts where no channel is configured.
+_LOG = "log"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _KNOWN_RATES = {"USD": Decimal(1), "USDT": Decimal(1)}
 
@@ -73,6 +88,8 @@ class Assembly:
     warnings: list[str] = attrs.field(factory=list, init=False)
     #: What talks to the outside, by the key of its table, such as ``exchange plugin "acme"``.
     live: dict[str, str] = attrs.field(factory=dict, init=False)
+    #: The same of channels for alerts, which nothing opens but a run.
+    outside: dict[str, str] = attrs.field(factory=dict, init=False)
     #: What secrets refer to; ``None``: they are not read.
     environment: Mapping[str, str] | None = attrs.field(factory=dict, repr=False)
     _overrides: Overrides = attrs.field(init=False)
@@ -120,8 +137,10 @@ class Assembly:
             name: self._overriding(table, join_key("symbols", name), tables, tables_of)
             for name, table in sorted(tables.symbols.items())
         }
+        channels = self._channels(tables)
+        self._problems += list(alerting.flaws(tables.alerts, channels, tables.exchanges))
         if self._is_sound("session.clock", "session.speed"):
-            self._problems += list(real_time(tables.session, self.live))
+            self._problems += list(real_time(tables.session, self.live | self.outside))
         if self._is_sound("transfers", "session.mode"):
             self._problems += list(real_withdrawals(tables, self.live))
         self._look_at_literals(tables.session)
@@ -150,6 +169,8 @@ class Assembly:
             guards=guards,
             tiers=tuple(tiers),
             symbols=symbols,
+            channels=tuple(channel for channel in channels.values() if channel is not None),
+            alerts=alerting.rules_of(tables.alerts, tuple(channels)),
             log_level=tables.log.level,
             digest="",
             redactor=redactor,
@@ -157,6 +178,7 @@ class Assembly:
         self.warnings += late_answers(config)
         self.warnings += idle_transfers(config)
         self.warnings += unclosable(config)
+        self.warnings += deaf_channels(config)
         return attrs.evolve(config, digest=digest_of(config))
 
     def _lay_variables(self) -> None:
@@ -338,6 +360,27 @@ class Assembly:
         settings = self._try(lambda: structure({**around, **own}, spec.settings, key=place))
         return {} if settings is None else {name: getattr(settings, name) for name in own}
 
+    def _channels(self, tables: Tables) -> dict[str, ChannelTable | None]:
+        """Check the channels; return them by name, ``None`` where something is wrong."""
+        given = tables.channels or ({_LOG: {"plugin": _LOG}} if tables.alerts else {})
+        return {name: self._channel(name, given[name]) for name in sorted(given)}
+
+    def _channel(self, name: str, table: Mapping[str, Any]) -> ChannelTable | None:
+        key = self._named("channels", name)
+        plugin = self._headed(AlertChannelSpec, ChannelHead, table, key)
+        if plugin is None:
+            return None
+        kept = {one: table[one] for one in table if one in attrs.fields_dict(ChannelHead)}
+        try:
+            head = structure(kept, ChannelHead, key=key)
+        except ConfigError:
+            return None  # which was said already, where its plugin was looked for
+        for module in self.plugins.get(AlertChannelSpec, plugin.plugin).needs:
+            if (remedy := missing(module)) is not None:
+                message = f"the channel needs {module}, which is not installed"
+                self._problems.append(Problem(key=f"{key}.plugin", message=message, remedy=remedy))
+        return ChannelTable(name=name, head=head, table=plugin)
+
     def _named(self, table: str, name: str) -> str:
         key = join_key(table, name)
         if not _NAME.fullmatch(name):
@@ -427,7 +470,8 @@ class Assembly:
             text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {describe(error)}"
             raise PluginError(Redactor.of(self._secrets.values).text(text)) from error
         if spec.live and not idle:
-            self.live[key] = f'{spec.kind} plugin "{spec.name}"'
+            found = self.outside if isinstance(spec, AlertChannelSpec) else self.live
+            found[key] = f'{spec.kind} plugin "{spec.name}"'
         return PluginTable(plugin=spec.name, key=key, settings=settings)
 
     def _look_at_literals(self, session: Session) -> None:

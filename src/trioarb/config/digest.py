@@ -57,9 +57,8 @@ def _plain(number: Decimal) -> str:
 
 def digest_of(config: Config) -> str:
     """Return the fingerprint of a configuration."""
-    # The source's settings stand checked in `source`; the log level changes nothing that happens.
-    parts = attrs.asdict(
-        config, recurse=False, filter=lambda field, _: field.name not in ("digest", "log_level", "redactor")
-    )
+    # The source's settings stand checked in `source`; who is told what changes nothing that happens.
+    untold = ("digest", "log_level", "redactor", "alerts", "channels")
+    parts = attrs.asdict(config, recurse=False, filter=lambda field, _: field.name not in untold)
     parts["universe"] = attrs.evolve(config.universe, settings={})
     return digest(parts)

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from trioarb.config.assembly import Assembly
-from trioarb.config.schema import Mode
+from trioarb.config.schema import ChannelHead, Mode
 from trioarb.errors import ConfigError
-from trioarb.plugin.spec import ExchangeSpec, MarketDataSpec, PluginSpec
+from trioarb.plugin.spec import AlertChannelSpec, ExchangeSpec, MarketDataSpec, PluginSpec
 from trioarb.settings.key import join_key
 from trioarb.settings.problem import Problem
 
@@ -20,6 +20,8 @@ __all__ = ["Quotes"]
 _PLUGIN = "recorded"
 #: What stands in for exchanges that talk to the outside.
 _SIMULATED = "paper"
+#: What stands in for alert channels that do: nobody is to be woken by what happened once.
+_TOLD = "log"
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +61,7 @@ class Quotes:
             assembly.flag("--quotes", ("exchanges", name, "market"), recorded)
             if isinstance(table, dict):
                 _simulate(assembly, table, join_key("exchanges", name))
+        _leave_alone(assembly)
         universe = assembly.table.get("universe")
         if isinstance(universe, dict) and universe.get("source") != _PLUGIN:
             universe.pop("settings", None)
@@ -92,3 +95,17 @@ def _simulate(assembly: Assembly, table: dict[str, Any], key: str) -> None:
     assembly.warnings.append(
         f"{key}: {was!r} talks to the outside; {_SIMULATED!r} stands in for it (keys that it knows: {shown})"
     )
+
+
+def _leave_alone(assembly: Assembly) -> None:
+    """Let the log be told what channels would tell that talk to the outside."""
+    channels = assembly.table.get("channels")
+    for name, table in channels.items() if isinstance(channels, dict) else ():
+        if isinstance(table, dict) and _live(assembly, AlertChannelSpec, table):
+            was, heads = table["plugin"], attrs.fields_dict(ChannelHead)
+            kept = {key: value for key, value in table.items() if key in heads}
+            table.clear()
+            table.update(kept | {"plugin": _TOLD})
+            assembly.warnings.append(
+                f"{join_key('channels', name)}: {was!r} talks to the outside; its alerts go to the log instead"
+            )

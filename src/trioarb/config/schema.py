@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from trioarb.config.alerts import AlertRule, AlertTable, ChannelHead
 from trioarb.settings.redact import Redactor
 from trioarb.settings.types import (
     Amount,
@@ -31,6 +32,8 @@ from trioarb.settings.types import (
 )
 
 __all__ = [
+    "ChannelHead",
+    "ChannelTable",
     "ClockKind",
     "Config",
     "Durability",
@@ -481,6 +484,10 @@ class Tables:
     guards: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the tiers of risk guards")
     tiers: Mapping[str, TierTable] = setting(factory=dict, doc="what is other for symbols that are traded little")
     symbols: Mapping[str, SymbolTable] = setting(factory=dict, doc="what is other for single symbols")
+    channels: Mapping[str, Mapping[str, Any]] = setting(
+        factory=dict, doc="how people are told; absent, and rules there are: the log"
+    )
+    alerts: tuple[AlertTable, ...] = setting((), doc="what people are told of, one table [[alerts]] a rule")
 
 
 @attrs.frozen(kw_only=True)
@@ -494,6 +501,15 @@ class PluginTable:
     key: str
     settings: Any
     wraps: PluginTable | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ChannelTable:
+    """One channel ``[channels.NAME]``: the core's keys of it, and its plugin's table."""
+
+    name: str
+    head: ChannelHead
+    table: PluginTable
 
 
 @attrs.frozen(kw_only=True)
@@ -555,6 +571,8 @@ class Config:
     guards: tuple[PluginTable, ...]
     tiers: tuple[LiquidityTier, ...] = ()
     symbols: Mapping[str, tuple[Override, ...]] = attrs.field(factory=dict)
+    channels: tuple[ChannelTable, ...] = ()
+    alerts: tuple[AlertRule, ...] = ()
     log_level: LogLevel
     digest: str
     #: Takes the secrets of the configuration out of texts.
@@ -563,7 +581,8 @@ class Config:
     def plugin_tables(self) -> Iterator[PluginTable]:
         """Yield the tables of all plugins, those included that others wrap."""
         venues = (table for venue in self.exchanges.values() for table in (venue.exchange, venue.real, venue.market))
-        for table in (self.source, self.strategy, *self.guards, *venues):
+        channels = (channel.table for channel in self.channels)
+        for table in (self.source, self.strategy, *self.guards, *venues, *channels):
             wrapped: PluginTable | None = table
             while wrapped is not None:
                 yield wrapped

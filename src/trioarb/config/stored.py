@@ -19,6 +19,8 @@ __all__ = ["Difference", "differences", "from_text", "to_text"]
 
 #: What may differ when a campaign goes on: pace, limits and thresholds, not what money and orders mean.
 _HARMLESS = (
+    "alerts",
+    "channels.",
     "env",
     "engine.",
     "execution.",
@@ -105,6 +107,10 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield from _leaves("transfers", canonical(config.transfers))
     yield from _leaves("live", canonical(config.live))
     yield from _leaves("fee_assets", canonical(config.fee_assets))
+    for number, rule in enumerate(config.alerts):
+        yield from _leaves(f"alerts[{number}]", canonical(rule))
+    for channel in config.channels:
+        yield from _leaves(channel.table.key, canonical(channel.head))
     for tier in config.tiers:
         yield from _leaves(join_key("tiers", tier.name, "below_24h_quote_volume"), canonical(tier.below))
     overrides = [one for tier in config.tiers for one in tier.overrides]

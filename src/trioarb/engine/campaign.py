@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import attrs
@@ -22,6 +22,7 @@ from trioarb.plugin.contract import GuardTier
 from trioarb.quotes.player import Player
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.state.state import State
+from trioarb.state.telemetry import ChannelFigures
 from trioarb.time.campaign_time import SECOND_NS, Bell
 
 __all__ = ["Campaign", "describe"]
@@ -36,6 +37,7 @@ class Campaign:
     ``arrivals`` are symbols that the universe got and nobody runs yet; ``arrived`` is rung for them.
     ``has_begun``: its first events are recorded.
     ``panics``: somebody wants it to end at once.
+    ``channel_figures()`` says what became of alerts.
     ``market_scope``: of market data, cancelled to open it again; ``player`` plays it, where symbols look at it in
     rounds; ``data_is_over`` once recorded data has shown its last row. ``head`` is ``SEQ:HASH`` of the journal's last
     event, once it is closed.
@@ -58,6 +60,7 @@ class Campaign:
     phase: Phase = Phase.STARTING
     has_begun: bool = False
     panics: bool = False
+    channel_figures: Callable[[], Mapping[str, ChannelFigures]] = dict
     ended_by: EndedBy | None = None
     error: str = ""
     head: str = ""

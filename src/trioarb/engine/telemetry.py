@@ -50,6 +50,7 @@ def telemetry_of(campaign: Campaign) -> Telemetry:
         quote_ages={} if parts.time.jumps else _quote_ages(campaign),
         fx_ages=_fx_ages(campaign),
         journal=_journal(campaign),
+        channels=campaign.channel_figures(),
         memory_bytes=_memory_bytes(),
         cpu_seconds=process_time(),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 import attrs
 
 from trioarb.errors import MissingPackage
 
-__all__ = ["EXTRAS", "Extra", "extra_with_command", "extra_with_plugin", "require"]
+__all__ = ["EXTRAS", "Extra", "extra_with_command", "extra_with_plugin", "missing", "require"]
 
 
 @attrs.frozen(kw_only=True)
@@ -77,3 +78,11 @@ def require(module: str, what: str) -> None:
             raise
         extra = next(extra for extra in EXTRAS if package in extra.modules)
         raise MissingPackage(f"{what} needs {package}, which is not installed: {extra.install}") from error
+
+
+def missing(module: str) -> str | None:
+    """Return how to install a module that isn't there; ``None`` if it is."""
+    if importlib.util.find_spec(module) is not None:
+        return None
+    extra = next((extra for extra in EXTRAS if module in extra.modules), None)
+    return f"pip install {module}" if extra is None else extra.install

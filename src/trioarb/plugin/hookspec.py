@@ -7,11 +7,19 @@ from typing import TypeVar
 
 import pluggy
 
-from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec
+from trioarb.plugin.spec import (
+    AlertChannelSpec,
+    ExchangeSpec,
+    GuardTierSpec,
+    MarketDataSpec,
+    StrategySpec,
+    SymbolSourceSpec,
+)
 
 __all__ = [
     "PROJECT",
     "hookimpl",
+    "trioarb_alert_channels",
     "trioarb_exchanges",
     "trioarb_guard_tiers",
     "trioarb_market_data",
@@ -55,3 +63,8 @@ def trioarb_guard_tiers() -> Sequence[GuardTierSpec]:  # type: ignore[empty-body
 @hookspec
 def trioarb_strategies() -> Sequence[StrategySpec]:  # type: ignore[empty-body]
     """Return the strategies that ``[strategy] plugin`` may name."""
+
+
+@hookspec
+def trioarb_alert_channels() -> Sequence[AlertChannelSpec]:  # type: ignore[empty-body]
+    """Return the channels that ``[channels.NAME] plugin`` may name."""

@@ -17,6 +17,7 @@ from trioarb.errors import ConfigError, Interrupt, PluginError, describe, shown
 from trioarb.plugin import hookspec
 from trioarb.plugin.extras import extra_with_plugin
 from trioarb.plugin.spec import (
+    AlertChannelSpec,
     ExchangeSpec,
     GuardTierSpec,
     MarketDataSpec,
@@ -36,6 +37,7 @@ _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
     "trioarb_exchanges": ExchangeSpec,
     "trioarb_guard_tiers": GuardTierSpec,
     "trioarb_strategies": StrategySpec,
+    "trioarb_alert_channels": AlertChannelSpec,
 }
 
 _PREFIX = "trioarb_"

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 import attrs
 
 from trioarb.plugin.contract import (
+    AlertChannel,
+    AlertContext,
     Exchange,
     ExchangeContext,
     Feed,
@@ -24,6 +26,7 @@ from trioarb.plugin.contract import (
 )
 
 __all__ = [
+    "AlertChannelSpec",
     "ExchangeSpec",
     "GuardTierSpec",
     "MarketDataSpec",
@@ -137,3 +140,16 @@ class StrategySpec(PluginSpec[StrategyContext, Strategy]):
     opens = (Strategy,)
 
     loops: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class AlertChannelSpec(PluginSpec[AlertContext, AlertChannel]):
+    """Opened once per ``[channels.NAME]`` that a rule names, beside the campaign: what it raises ends nothing.
+
+    ``needs``: packages by the names of their modules; a configuration that names the channel is refused without them.
+    """
+
+    kind = "alert channel"
+    opens = (AlertChannel,)
+
+    needs: tuple[str, ...] = ()

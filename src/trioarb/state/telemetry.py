@@ -13,7 +13,16 @@ import attrs
 from trioarb.model.account import LimitUsed
 from trioarb.model.fx import FxState
 
-__all__ = ["Durations", "FxAge", "JournalLag", "QuoteAges", "QuoteCounts", "RecordingFigures", "Telemetry"]
+__all__ = [
+    "ChannelFigures",
+    "Durations",
+    "FxAge",
+    "JournalLag",
+    "QuoteAges",
+    "QuoteCounts",
+    "RecordingFigures",
+    "Telemetry",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -94,11 +103,26 @@ class JournalLag:
 
 
 @attrs.frozen(kw_only=True)
+class ChannelFigures:
+    """What became of a channel's alerts: ``undelivered`` after all tries, or since too many waited.
+
+    ``tries`` counts messages as often as they were tried; ``error`` is why the last try failed, '' if it didn't.
+    """
+
+    delivered: int
+    undelivered: int
+    pending: int
+    tries: int
+    error: str
+
+
+@attrs.frozen(kw_only=True)
 class Telemetry:
     """``loop_latency_us``: p50 and p99 of ``loop``, the evaluations of a symbol, of which one in 64 is timed.
 
     ``stages`` by the words of `Stage`. ``guards``: asking all tiers about an opportunity; ``doubts``: whether they
     doubt prices. ``quote_ages`` and ``limits`` (what is used of a venue's limits) by venue, ``fx_ages`` by asset.
+    ``channels``: of alerts, by name.
     ``memory_bytes``: what is resident, absent where the system doesn't say; ``cpu_seconds``: of all threads.
     """
 
@@ -113,5 +137,6 @@ class Telemetry:
     fx_ages: Mapping[str, FxAge] = attrs.field(factory=dict)
     limits: Mapping[str, tuple[LimitUsed, ...]] = attrs.field(factory=dict)
     journal: JournalLag | None = None
+    channels: Mapping[str, ChannelFigures] = attrs.field(factory=dict)
     memory_bytes: int | None = None
     cpu_seconds: float | None = None

@@ -7,7 +7,15 @@ from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.api import ExchangeSpec, GuardTierSpec, MarketDataSpec, StrategySpec, SymbolSourceSpec, hookimpl
+from trioarb.api import (
+    AlertChannelSpec,
+    ExchangeSpec,
+    GuardTierSpec,
+    MarketDataSpec,
+    StrategySpec,
+    SymbolSourceSpec,
+    hookimpl,
+)
 from trioarb.plugin.spec import PluginSpec
 
 __all__ = ["plugin_of"]
@@ -43,6 +51,10 @@ class _SpecPlugin:
     @hookimpl
     def trioarb_strategies(self) -> list[StrategySpec]:
         return self._of(StrategySpec)
+
+    @hookimpl
+    def trioarb_alert_channels(self) -> list[AlertChannelSpec]:
+        return self._of(AlertChannelSpec)
 
     def _of(self, kind: type[SpecT]) -> list[SpecT]:
         return [spec for spec in self._specs if isinstance(spec, kind)]

@@ -4,6 +4,7 @@ All of them live inside the campaign's Trio run. Methods that are not ``async`` 
 events and must not block. Venue errors are raised as `VenueError` (fate unknown) or `OrderRejected` (certain).
 """
 
+from trioarb.plugin.contract.alert import AlertChannel, AlertContext
 from trioarb.plugin.contract.exchange import (
     Exchange,
     ExchangeContext,
@@ -30,6 +31,8 @@ from trioarb.plugin.contract.strategy import ALWAYS, ExitBand, Strategy, Strateg
 
 __all__ = [
     "ALWAYS",
+    "AlertChannel",
+    "AlertContext",
     "Exchange",
     "ExchangeContext",
     "ExchangeWrapper",

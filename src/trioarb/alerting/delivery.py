@@ -1,0 +1,189 @@
+"""Take messages to one channel: within a deadline, again if need be, and never in the way of anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from trioarb.alerting.queue import AlertQueue
+from trioarb.config.schema import ChannelTable
+from trioarb.errors import ChannelError, Interrupt, PluginFault, cut, describe, leaves, said_by
+from trioarb.model.alert import Alert, AlertMessage
+from trioarb.plugin.call import Calls, Where
+from trioarb.plugin.contract import AlertChannel, AlertContext
+from trioarb.plugin.registry import Plugins
+from trioarb.plugin.spec import AlertChannelSpec
+from trioarb.settings.redact import Redactor
+from trioarb.state.telemetry import ChannelFigures
+
+__all__ = ["Delivery", "Sender", "failure_of"]
+
+#: How long a channel that broke down is left alone before it is opened again.
+_REOPEN_SECONDS = 10.0
+
+
+@attrs.frozen(kw_only=True)
+class Sender:
+    """Who the messages are from."""
+
+    campaign: str
+    env: str
+    mode: str
+
+
+@attrs.define(eq=False, kw_only=True)
+class Delivery:
+    """One channel: its queue, the task that empties it, and what became of what was in it."""
+
+    channel: ChannelTable
+    plugins: Plugins
+    redactor: Redactor
+    sender: Callable[[], Sender]
+    queue: AlertQueue
+    delivered: int = 0
+    undelivered: int = 0
+    tries: int = 0
+    error: str = ""
+    _messages: int = attrs.field(default=0, init=False)
+    _pending: int = attrs.field(default=0, init=False)
+
+    @property
+    def figures(self) -> ChannelFigures:
+        return ChannelFigures(
+            delivered=self.delivered,
+            undelivered=self.undelivered + self.queue.dropped,
+            pending=len(self.queue) + self._pending,
+            tries=self.tries,
+            error=self.error,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the channel, say ``started()``, and send until the queue has ended and is empty.
+
+        A channel that breaks down later is opened again after a while.
+
+        Raises:
+            TrioarbError: it can't be opened the first time.
+        """
+        has_started = False
+
+        def started() -> None:
+            nonlocal has_started
+            if not has_started:
+                has_started = True
+                task_status.started()
+
+        while True:
+            try:
+                await self._serve(started)
+            except BaseException as error:
+                failure = failure_of(error, self._where)
+                if failure is None or not has_started:
+                    raise (error if failure is None else failure) from None
+                self._complain("an alert channel broke down", failure)
+            else:
+                return
+            with trio.move_on_after(_REOPEN_SECONDS):
+                await self.queue.ending.wait()
+
+    def give_up(self) -> None:
+        """Count what is pending as undelivered, and say what it was."""
+        left = self.queue.rest()
+        if left or self._pending:
+            self.undelivered += len(left) + self._pending
+            self._pending = 0
+            self._log.error(
+                "alerts were not delivered before the end",
+                channel=self.channel.name,
+                alerts=cut("; ".join(one.line for one in left)) or "a message under way",
+            )
+
+    async def _serve(self, started: Callable[[], None]) -> None:
+        spec = self.plugins.get(AlertChannelSpec, self.channel.table.plugin, key=self.channel.table.key)
+        opening = trio.CancelScope(deadline=trio.current_time() + float(self.channel.head.try_seconds))
+        with opening:
+            async with spec.open(self.channel.table.settings, AlertContext(name=self.channel.name)) as opened:
+                opening.deadline = float("inf")
+                if not isinstance(opened, AlertChannel):
+                    raise PluginFault(f"{self._where}: open gave a {type(opened).__name__}, not an AlertChannel")
+                started()
+                while alerts := await self.queue.take():
+                    await self._deliver(opened, alerts)
+        if opening.cancelled_caught:
+            raise PluginFault(f"{self._where}: open did not return within {self.channel.head.try_seconds} s")
+
+    async def _deliver(self, channel: AlertChannel, alerts: tuple[Alert, ...]) -> None:
+        """Try until it is delivered, or has been tried often enough. When cancelled, it stays pending."""
+        self._messages += 1
+        self._pending = len(alerts)
+        sender = self.sender()
+        message = self._redacted(
+            AlertMessage(
+                campaign=sender.campaign, env=sender.env, mode=sender.mode, number=self._messages, alerts=alerts
+            )
+        )
+        head, wait = self.channel.head, float(self.channel.head.retry_seconds)
+        for number in range(1, head.tries + 1):
+            failure = await self.try_once(channel, message)
+            if failure is None:
+                self.delivered += len(alerts)
+                self._pending, self.error = 0, ""
+                return
+            again = getattr(failure, "again", True) and number < head.tries
+            self._complain("an alert could not be sent", failure, again=again)
+            if not again:
+                break
+            await trio.sleep(max(wait, getattr(failure, "after_seconds", 0.0)))
+            wait = min(2 * wait, float(head.retry_max_seconds))
+        self.undelivered += len(alerts)
+        self._pending = 0
+        self._log.error("alerts were not delivered", channel=self.channel.name, alerts=message.body)
+
+    async def try_once(self, channel: AlertChannel, message: AlertMessage) -> Exception | None:
+        """Send a message; return why it wasn't delivered."""
+        self.tries += 1
+        seconds = float(self.channel.head.try_seconds)
+        try:
+            with trio.move_on_after(seconds) as trying:
+                await channel.send(message)
+        except BaseException as error:
+            failure = failure_of(error, self._where)
+            if failure is None:
+                raise
+            return failure
+        if trying.cancelled_caught:
+            return ChannelError(f"{self._where}: send did not return within {seconds:g} s")
+        return None
+
+    @property
+    def _where(self) -> Where:
+        return Where(key=self.channel.table.key, plugin=self.channel.table.plugin, calls=Calls(0.0))
+
+    @property
+    def _log(self) -> Any:
+        return structlog.get_logger("trioarb.alerting")
+
+    def _redacted(self, message: AlertMessage) -> AlertMessage:
+        redact = self.redactor
+        alerts = tuple(
+            attrs.evolve(redact.fields(one), details=redact.value(dict(one.details))) for one in message.alerts
+        )
+        return attrs.evolve(redact.fields(message), alerts=alerts)
+
+    def _complain(self, what: str, failure: Exception, **details: object) -> None:
+        self.error = self.redactor.text(said_by(failure))
+        self._log.warning(what, channel=self.channel.name, because=self.error, **details)
+
+
+def failure_of(error: BaseException, where: Where) -> Exception | None:
+    """Return what a channel's error is for us; ``None`` if it is to go on as it is: a cancellation, or Ctrl-C."""
+    found = leaves(error)
+    if any(isinstance(one, trio.Cancelled | Interrupt) for one in found):
+        return None
+    if len(found) == 1 and isinstance(found[0], ChannelError | PluginFault):
+        return found[0]
+    return PluginFault(f"{where}: raised {describe(error)}")
