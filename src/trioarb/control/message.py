@@ -9,8 +9,21 @@ import msgspec
 
 from trioarb.errors import ControlError, shown
 from trioarb.model.command import Command
+from trioarb.state.snapshot import Snapshot
+from trioarb.state.telemetry import Telemetry
 
-__all__ = ["LONGEST_ANSWER", "LONGEST_REQUEST", "Answer", "Denial", "Held", "Request", "Status", "decode_request"]
+__all__ = [
+    "LONGEST_ANSWER",
+    "LONGEST_REQUEST",
+    "Answer",
+    "Denial",
+    "Held",
+    "Request",
+    "RouteEdge",
+    "Status",
+    "Watched",
+    "decode_request",
+]
 
 #: So many bytes a line may have, its end included.
 LONGEST_REQUEST, LONGEST_ANSWER = 8_192, 4 * 2**20
@@ -18,7 +31,7 @@ _LONGEST_WHY, _LONGEST_VALUE = 500, 500
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A command, or without one the question how the campaign stands.
+    """A command, or without one the question how the campaign stands; with ``watch`` all that it shows of itself.
 
     ``symbol`` is that of a blacklist; a `SET` has a ``setting``, as ``table.key=value``. ``force``: loosen a limit.
     """
@@ -28,6 +41,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     symbol: str | None = None
     setting: str | None = None
     force: bool = False
+    watch: bool = False
 
     def __post_init__(self) -> None:
         longest = (("why", self.why, _LONGEST_WHY), ("symbol", self.symbol, 200), ("set", self.setting, _LONGEST_VALUE))
@@ -75,12 +89,32 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pnl_usd: Decimal
 
 
+class RouteEdge(msgspec.Struct, frozen=True, array_like=True):
+    """What a route would earn now, in bps; ``None``: a quote is missing or old."""
+
+    symbol: str
+    buy_venue: str
+    sell_venue: str
+    edge_bps: float | None
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a campaign shows of itself. Of more symbols than it tells of, those that matter most."""
+
+    snapshot: Snapshot
+    telemetry: Telemetry
+    edges: tuple[RouteEdge, ...]
+    denials: tuple[Denial, ...]
+    positions: tuple[Held, ...]
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a request: ``said`` for people; where it was refused, ``exit_code`` isn't 0."""
 
     said: str
     exit_code: int = 0
     status: Status | None = None
+    watched: Watched | None = None
 
 
 def decode_request(line: bytes) -> Request:

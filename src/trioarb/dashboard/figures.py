@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from trioarb.control.message import Denial as Denied
+from trioarb.control.message import Held
 from trioarb.dashboard.follower import Follower
 from trioarb.dashboard.message import (
     Balance,
     Control,
+    Denial,
     EventRow,
     Fill,
     Funnel,
@@ -61,10 +64,11 @@ def milliseconds(ns: int) -> int:
     return ns // 1_000_000
 
 
-def positions(state: State) -> tuple[PositionRow, ...]:
-    """Return what is open, the latest first."""
+def positions(state: State, answered: Sequence[Held]) -> tuple[PositionRow, ...]:
+    """Return what is open, the latest first; what it would bring as the campaign answered, else as it was marked."""
     held = state.trades.positions()[: -_MOST - 1 : -1]
-    marks = state.statistics.marks
+    marks = {trade_id: one.unrealised_usd for trade_id, one in state.statistics.marks.items()}
+    marks |= {one.trade_id: one.unrealised_usd for one in answered}
     return tuple(
         PositionRow(
             trade_id=one.trade_id,
@@ -75,7 +79,7 @@ def positions(state: State) -> tuple[PositionRow, ...]:
             buy_price=one.buy_price,
             sell_price=one.sell_price,
             opened_ms=milliseconds(one.opened_ns),
-            unrealised_usd=marks[one.trade_id].unrealised_usd if one.trade_id in marks else None,
+            unrealised_usd=marks.get(one.trade_id),
         )
         for one in held
     )
@@ -261,15 +265,17 @@ def balances(state: State) -> tuple[Balance, ...]:
     return tuple(found[:_MOST])
 
 
-def control(state: State) -> Control:
-    """Return what people have told it, as far as the journal says."""
+def control(state: State, denials: Sequence[Denied]) -> Control:
+    """Return what people have told it, and what denies entries now."""
     told_to, paused = state.control, state.control.paused
     return Control(
         paused="" if paused is None else f"by {paused.who}" + (f": {paused.why}" if paused.why else ""),
         flattening=told_to.flattens,
         blacklisted=tuple(told_to.blacklisted),
         settings=dict(told_to.settings),
-        denials=(),
+        denials=tuple(
+            Denial(rule=one.rule, reason=one.reason, venue=one.venue, symbol=one.symbol) for one in denials[:_MOST]
+        ),
     )
 
 

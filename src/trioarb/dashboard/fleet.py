@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from trioarb.dashboard.asking import ask_how
 from trioarb.dashboard.channel import Channel
 from trioarb.dashboard.message import Fleet, View
 from trioarb.dashboard.view import Viewed
@@ -22,6 +23,8 @@ __all__ = ["Campaigns", "event_of", "now_ms"]
 _SLICE_SECONDS = 0.015
 #: How often viewers get the newest state, journals that grow are read, and folders are looked through.
 _SHOW_SECONDS, _READ_SECONDS, _LOOK_SECONDS = 0.5, 0.25, 2.0
+#: Who looked once is thought to look again for so long; and waits so long for a campaign's answer.
+_WANTED_SECONDS, _PATIENCE_SECONDS = 3.0, 1.0
 
 
 def now_ms() -> int:
@@ -45,6 +48,8 @@ class Campaigns:
         self._channels: dict[str, Channel] = {}
         self.fleet_channel = Channel()
         self.is_closed = False
+        #: The campaigns that are being asked.
+        self._asked: dict[str, trio.Event] = {}
 
     @property
     def viewers(self) -> int:
@@ -75,6 +80,7 @@ class Campaigns:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_looking)
             nursery.start_soon(self._fold)
+            nursery.start_soon(self._ask)
             nursery.start_soon(self._show)
             task_status.started()
 
@@ -114,6 +120,50 @@ class Campaigns:
                 await trio.lowlevel.checkpoint()
             if not more:
                 await trio.sleep(_READ_SECONDS)
+
+    async def _ask(self) -> None:
+        """Ask the campaigns that somebody looks at, each once for all who look."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                for viewed in self:
+                    if self._is_wanted(viewed) and viewed.name not in self._asked:
+                        nursery.start_soon(self._ask_one, viewed)
+                await trio.sleep(_SHOW_SECONDS)
+
+    async def _ask_one(self, viewed: Viewed) -> None:
+        self._asked[viewed.name] = asked = trio.Event()
+        try:
+            await ask_how(viewed, now_ms())
+        finally:
+            del self._asked[viewed.name]
+            asked.set()
+
+    def _is_wanted(self, viewed: Viewed) -> bool:
+        channel = self._channels.get(viewed.name)
+        return bool(
+            self.fleet_channel.viewers
+            or (channel is not None and channel.viewers)
+            or trio.current_time() - viewed.wanted_at < _WANTED_SECONDS
+        )
+
+    async def freshen(self, viewed: Viewed) -> None:
+        """See that what is shown next is what the campaign answers now: wait for that, though not for long."""
+        is_fresh = self._is_wanted(viewed)
+        viewed.wanted_at = trio.current_time()
+        if is_fresh and viewed.name not in self._asked:
+            return
+        with trio.move_on_after(_PATIENCE_SECONDS):
+            if viewed.name in self._asked:
+                await self._asked[viewed.name].wait()
+            else:
+                await self._ask_one(viewed)
+
+    async def freshen_all(self) -> None:
+        """The same for all that run."""
+        async with trio.open_nursery() as nursery:
+            for viewed in self:
+                if viewed.follower.is_running:
+                    nursery.start_soon(self.freshen, viewed)
 
     async def _show(self) -> None:
         """Send everybody who looks the newest state, encoded once for all of them."""

@@ -29,13 +29,14 @@ __all__ = ["Follower"]
 _EVERY = 512
 #: So many lines are folded between two looks at the clock.
 _SLICE = 64
+_LOCK_SECONDS = 1.0
 
 
 class Follower(Folding):
     """``problem`` says why what follows isn't shown, or that it was read anew; all that is shown is sound.
 
     ``config``: the text of the configuration that it was last written with, and ``settings`` what was set after that.
-    ``trades``: the ids of all trades in the order in which they began.
+    ``trades``: the ids of all trades in the order in which they began, and their places in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +45,7 @@ class Follower(Folding):
         #: What follows can't be read, whatever comes.
         self.is_damaged = False
         self.is_readable = True
+        self._looked_at, self._is_running = -_LOCK_SECONDS, False
         self._begin()
 
     def _begin(self) -> None:
@@ -53,7 +55,7 @@ class Follower(Folding):
         self.first_ns = self.last_ns = 0
         self.seq = 0
         self.config, self.settings = "", dict[str, str]()
-        self.trades: list[str] = []
+        self.trades: dict[str, int] = {}
         self.news: deque[tuple[Record, str, str]] = deque(maxlen=RECENT)
         self.warnings: deque[tuple[Record, str]] = deque(maxlen=5)
         self._tail: JournalTail | None = None
@@ -84,8 +86,11 @@ class Follower(Folding):
 
     @property
     def is_running(self) -> bool:
-        """A process writes it now."""
-        return is_in_use(self.path)
+        """A process writes it now, or did a second ago: whoever looks holds its lock for a moment."""
+        now = time.perf_counter()
+        if now - self._looked_at >= _LOCK_SECONDS:
+            self._looked_at, self._is_running = now, is_in_use(self.path)
+        return self._is_running
 
     def advance(self, seconds: float) -> bool:
         """Fold for about so long; return whether there is more already."""
@@ -159,15 +164,15 @@ class Follower(Folding):
 
     # Events by their numbers
 
-    def records(self, first: int) -> Iterator[list[Record]]:
-        """Yield the events that were folded, from the one with a number on, some hundreds at a time.
+    def records(self, first: int, before: int | None = None) -> Iterator[list[Record]]:
+        """Yield the events that were folded, from the one with a number on, before another; some hundreds at a time.
 
         Raises:
             JournalError: they can't be read any more.
         """
-        tail = self._tail
+        tail, last = self._tail, self.seq if before is None else min(self.seq, before - 1)
         number = max(0, (first - 1) // _EVERY)
-        while tail is not None and number < len(self._places):
+        while tail is not None and number < len(self._places) and number * _EVERY < last:
             at = self._places[number]
             end = self._places[number + 1] if number + 1 < len(self._places) else tail.position
             found = []
@@ -176,7 +181,7 @@ class Follower(Folding):
                     record = decode(line)
                 except ValueError as error:
                     raise JournalError(f"{self.path} was changed ({error})") from None
-                if first <= record.seq <= self.seq:
+                if first <= record.seq <= last:
                     found.append(record)
             yield found
             number += 1
@@ -200,4 +205,4 @@ class Follower(Folding):
 
     def _begin_trade(self, event: Intent, _: Record) -> None:
         if event.kind is PairKind.ENTRY:
-            self.trades.append(event.trade_id)
+            self.trades.setdefault(event.trade_id, len(self.trades))

@@ -55,6 +55,7 @@ __all__ = [
     "OrderRow",
     "PositionRow",
     "PremiumRow",
+    "Process",
     "Reason",
     "ResidualRow",
     "RouteRow",
@@ -379,6 +380,15 @@ class Stage(Struct, frozen=True, kw_only=True):
     count: int | None
 
 
+class Process(Struct, frozen=True, kw_only=True):
+    """The process that runs the campaign. ``journal_lag_seconds``: for how long the oldest event waits for the disk."""
+
+    memory_bytes: int | None
+    cpu_seconds: float | None
+    journal_lag_seconds: float | None
+    journal_error: str
+
+
 class FxRow(Struct, frozen=True, kw_only=True):
     """What a quote asset was worth. ``state``: good, disputed, old, …, or constant."""
 
@@ -433,7 +443,7 @@ class Series(Struct, frozen=True, kw_only=True):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """One campaign. ``live``: figures that only the running process knows are there, ``asked_ms`` old or younger.
+    """One campaign. ``live``: it runs, and figures that only the running process knows are there.
 
     ``elapsed_seconds`` of campaign time, ``left_seconds`` until its runtime limit (``null``: it has none).
     ``series`` (empty in event streams): ``equity`` (its change, as it was stated), ``pnl`` (realised), ``worth`` (that
@@ -467,6 +477,7 @@ class View(Struct, frozen=True, kw_only=True):
     funnel: Funnel
     venues: tuple[VenueRow, ...]
     latency: tuple[Stage, ...]
+    process: Process | None
     fx: tuple[FxRow, ...]
     premiums: tuple[PremiumRow, ...]
     balances: tuple[Balance, ...]
@@ -483,9 +494,15 @@ class Edges(Struct, frozen=True, kw_only=True):
 
 
 class LogPage(Struct, frozen=True, kw_only=True):
-    """Events by ``seq``, oldest first. ``older``, ``newer``: there are some before and after these."""
+    """Events by ``seq``, oldest first. ``older``, ``newer``: there are some before and after these.
+
+    Those from ``first_seq`` to ``last_seq`` were looked through: what a filter finds rarely takes several pages, so
+    older ones are ``?before=first_seq``, newer ones ``?after=last_seq``, also where ``events`` is empty.
+    """
 
     events: tuple[EventRow, ...]
+    first_seq: int
+    last_seq: int
     older: bool
     newer: bool
 

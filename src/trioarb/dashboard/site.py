@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -15,17 +16,22 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from trioarb import __version__
+from trioarb.dashboard.asking import ACTIONS, tell
 from trioarb.dashboard.channel import Channel
+from trioarb.dashboard.comparison import compare
 from trioarb.dashboard.fleet import Campaigns, event_of
 from trioarb.dashboard.gate import failed
-from trioarb.dashboard.message import About, Edges, Failure
+from trioarb.dashboard.message import About, Action, Edges, Failure, Told
+from trioarb.dashboard.past import Wanted, log_page, story_of
+from trioarb.errors import ControlError, JournalError
 
 __all__ = ["MOST_VIEWERS", "site_of"]
 
 MOST_VIEWERS = 1_000
 #: A comment is sent where there is no news for so long: it shows that both ends are there.
 _QUIET_SECONDS = 15.0
-_ACTIONS = ("pause", "resume", "flatten", "end", "blacklist", "unblacklist", "set")
+#: Of an action's body, and of events on a page of the log.
+_LARGEST_BODY = 8_192
 
 
 class _EventStream:
@@ -72,13 +78,14 @@ class Site:
             About(
                 version=__version__,
                 reads_need_token=self._reads_need_token,
-                actions=_ACTIONS,
+                actions=tuple(ACTIONS),
                 viewers=self._campaigns.viewers,
                 most_viewers=MOST_VIEWERS,
             )
         )
 
     async def fleet(self, _: Request) -> Response:
+        await self._campaigns.freshen_all()
         return _json(self._campaigns.fleet())
 
     async def fleet_events(self, _: Request) -> Response | _EventStream:
@@ -86,7 +93,10 @@ class Site:
 
     async def view(self, request: Request) -> Response:
         viewed = self._campaigns.find(request.path_params["name"])
-        return _unknown() if viewed is None else _json(self._campaigns.view(viewed, with_series=True))
+        if viewed is None:
+            return _unknown()
+        await self._campaigns.freshen(viewed)
+        return _json(self._campaigns.view(viewed, with_series=True))
 
     async def events(self, request: Request) -> Response | _EventStream:
         name = request.path_params["name"]
@@ -96,6 +106,58 @@ class Site:
         viewed = self._campaigns.find(request.path_params["name"])
         symbol = request.query_params.get("symbol", "")
         return _unknown() if viewed is None else _json(Edges(symbol=symbol, series=viewed.edges(symbol)))
+
+    async def log(self, request: Request) -> Response:
+        viewed, asked = self._campaigns.find(request.path_params["name"]), request.query_params
+        if viewed is None:
+            return _unknown()
+        try:
+            numbers = {name: int(asked[name]) for name in ("before", "after", "limit") if name in asked}
+        except ValueError:
+            return failed(400, "before, after and limit are numbers")
+        wanted = Wanted(type=asked.get("type", ""), symbol=asked.get("symbol", ""), text=asked.get("text", ""))
+        try:
+            return _json(await log_page(viewed.follower, wanted, **numbers))
+        except JournalError as error:
+            return failed(409, str(error))
+
+    async def trade(self, request: Request) -> Response:
+        viewed = self._campaigns.find(request.path_params["name"])
+        if viewed is None:
+            return _unknown()
+        try:
+            story = await story_of(viewed.follower, request.path_params["trade_id"])
+        except JournalError as error:
+            return failed(409, str(error))
+        return failed(404, "the campaign has no such trade") if story is None else _json(story)
+
+    async def compare(self, request: Request) -> Response:
+        a, b = (self._campaigns.find(request.query_params.get(name, "")) for name in ("a", "b"))
+        if a is None or b is None:
+            return _unknown()
+        if not (a.follower.is_current and b.follower.is_current):
+            return failed(503, "their journals are still being read")
+        return _json(compare(a, b))
+
+    async def act(self, request: Request) -> Response:
+        viewed = self._campaigns.find(request.path_params["name"])
+        if viewed is None:
+            return _unknown()
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return failed(400, "an action is sent as application/json")
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_BODY:
+                return failed(400, f"an action has at most {_LARGEST_BODY} bytes")
+        try:
+            answer = await tell(viewed, msgspec.json.decode(body, type=Action))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return failed(400, f"this is no action: {error}")
+        except ControlError as error:
+            return failed(409, str(error))
+        viewed.wanted_at = -inf  # what is shown next is asked for after it
+        return failed(409, answer.said) if answer.exit_code else _json(Told(said=answer.said))
 
     async def healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -126,6 +188,10 @@ def site_of(campaigns: Campaigns, *, reads_need_token: bool) -> Starlette:
         Route("/api/campaigns/{name}", site.view),
         Route("/api/campaigns/{name}/events", site.events),
         Route("/api/campaigns/{name}/edges", site.edges),
+        Route("/api/campaigns/{name}/log", site.log),
+        Route("/api/campaigns/{name}/trades/{trade_id}", site.trade),
+        Route("/api/campaigns/{name}/actions", site.act, methods=["POST"]),
+        Route("/api/compare", site.compare),
         *([Mount("/", StaticFiles(directory=static, html=True))] if static.is_dir() else []),
     ]
     return Starlette(routes=routes)

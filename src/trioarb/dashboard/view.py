@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from math import inf
 from pathlib import Path
 
-import attrs
 import structlog
 
 from trioarb.config.change import laid_over
 from trioarb.config.load import load_table
 from trioarb.config.schema import Config
 from trioarb.config.stored import from_text
+from trioarb.control.message import Watched
 from trioarb.dashboard import figures
 from trioarb.dashboard.figures import event_row, milliseconds
 from trioarb.dashboard.follower import Follower
-from trioarb.dashboard.message import Finding, Money, RouteRow, Row, Series, Stage, SymbolRow, Verdict, View
+from trioarb.dashboard.message import Finding, Money, Process, RouteRow, Row, Series, Stage, SymbolRow, Verdict, View
 from trioarb.errors import TrioarbError
 from trioarb.plugin.registry import Plugins
 from trioarb.report.advice import advise
@@ -25,23 +26,16 @@ from trioarb.report.report import Report
 from trioarb.report.series import Series as Folded
 from trioarb.report.verdict import verdict_of
 from trioarb.state.equity import EquityFigures
-from trioarb.state.snapshot import Snapshot, Telemetry
-from trioarb.state.statistics import SymbolStatistics
+from trioarb.state.statistics import RouteStatistics, SymbolStatistics
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["Answered", "Viewed"]
+__all__ = ["Viewed"]
 
 #: So many symbols, and routes, are shown of a campaign with more.
 _MOST = 200
 _MOST_EVENTS = 60
-
-
-@attrs.frozen(kw_only=True)
-class Answered:
-    """What a campaign that runs said of itself when it was asked last."""
-
-    snapshot: Snapshot
-    telemetry: Telemetry
+#: So many answers are kept to draw from: five minutes of them.
+_PAST = 600
 
 
 class Viewed:
@@ -50,11 +44,22 @@ class Viewed:
     def __init__(self, name: str, path: Path, plugins: Plugins) -> None:
         self.name, self.path = name, path
         self.follower = Follower(path)
-        self.answered: Answered | None = None
+        #: What it answered last, and why it doesn't, if it runs.
+        self.answered: Watched | None = None
+        self.unanswered = ""
+        #: When somebody last wanted to know how it stands, in Trio's time.
+        self.wanted_at = -inf
+        self._past: deque[tuple[int, Watched]] = deque(maxlen=_PAST)
         self._plugins = plugins
         self._configured: tuple[str, Mapping[str, str]] | None = None
         self._config: Config | None = None
         self._config_problem = ""
+
+    def answer(self, watched: Watched | None, at_ms: int, why_not: str = "") -> None:
+        """Take what it answered, or that it doesn't."""
+        self.answered, self.unanswered = watched, why_not
+        if watched is not None:
+            self._past.append((at_ms, watched))
 
     @property
     def config(self) -> Config | None:
@@ -162,6 +167,8 @@ class Viewed:
         if limit is not None and elapsed is not None and statistics.ended is None:
             left = max(0.0, float(limit) - elapsed)
         problem = [f"its configuration can't be read here: {self._config_problem}"] if self._config_problem else []
+        if self.unanswered:
+            problem.append(f"what only the running campaign knows is absent: {self.unanswered}")
         return View(
             at_ms=now_ms,
             row=self.row(),
@@ -179,13 +186,13 @@ class Viewed:
                 word=verdict.word.value,
                 findings=tuple(Finding(code=one.code.name, text=one.text, key=one.key) for one in verdict.findings),
             ),
-            control=figures.control(state),
+            control=figures.control(state, () if answered is None else answered.denials),
             money=self._money() if follower.seq else None,
             limits=(),
             routes=routes,
             symbols=symbols,
             more_symbols=more,
-            positions=figures.positions(state),
+            positions=figures.positions(state, () if answered is None else answered.positions),
             residuals=figures.residuals(state),
             orders=figures.orders(follower),
             fills=figures.fills(follower),
@@ -193,6 +200,7 @@ class Viewed:
             funnel=figures.funnel(state, advice),
             venues=figures.venues(follower, {} if snapshot is None else dict(snapshot.silent_ns)),
             latency=self._latency(),
+            process=self._process(),
             fx=figures.fx_rows(state),
             premiums=figures.premium_rows(state),
             balances=figures.balances(state),
@@ -234,8 +242,27 @@ class Viewed:
         )
 
     def _latency(self) -> tuple[Stage, ...]:
-        loop = None if self.answered is None else self.answered.telemetry.loop_latency_us
-        return () if loop is None else (Stage(stage="loop", p50_us=loop[0], p95_us=None, p99_us=loop[1], count=None),)
+        if self.answered is None:
+            return ()
+        telemetry = self.answered.telemetry
+        named = {"loop": telemetry.loop, **telemetry.stages, "guards": telemetry.guards}
+        return tuple(
+            Stage(stage=name, p50_us=took.p50_us, p95_us=took.p95_us, p99_us=took.p99_us, count=took.count)
+            for name, took in named.items()
+            if took.p50_us is not None and took.p99_us is not None
+        )
+
+    def _process(self) -> Process | None:
+        if self.answered is None:
+            return None
+        telemetry = self.answered.telemetry
+        lag = telemetry.journal
+        return Process(
+            memory_bytes=telemetry.memory_bytes,
+            cpu_seconds=telemetry.cpu_seconds,
+            journal_lag_seconds=None if lag is None else max(lag.unwritten_seconds, lag.unsynced_seconds or 0.0),
+            journal_error="" if lag is None else lag.error or "",
+        )
 
     def _symbols(self) -> tuple[tuple[SymbolRow, ...], tuple[RouteRow, ...], int]:
         """Return symbols and their routes: those with something open, then those that were sent most, then by name."""
@@ -252,6 +279,9 @@ class Viewed:
         if more:
             names = sorted(names, key=rank)[:_MOST]
         live = {} if self.answered is None else {one.symbol: one for one in self.answered.snapshot.symbols}
+        edges = dict[str, dict[tuple[str, str], float | None]]()
+        for edge in () if self.answered is None else self.answered.edges:
+            edges.setdefault(edge.symbol, {})[edge.buy_venue, edge.sell_venue] = edge.edge_bps
         rows, routes = [], list[RouteRow]()
         for symbol in names:
             one, now = statistics.symbols.get(symbol) or SymbolStatistics(), live.get(symbol)
@@ -283,13 +313,15 @@ class Viewed:
                     exposure_usd=state.exposure.exposure_usd(symbol),
                 )
             )
-            for (buy, sell), of in sorted(one.routes.items()):
+            now_of = edges.get(symbol, {})
+            for buy, sell in sorted(now_of.keys() | one.routes.keys()):
+                of = one.routes.get((buy, sell)) or RouteStatistics()
                 routes.append(
                     RouteRow(
                         symbol=symbol,
                         buy_venue=buy,
                         sell_venue=sell,
-                        edge_bps=None,
+                        edge_bps=now_of.get((buy, sell)),
                         over_threshold=0 if of.counted is None else of.counted.over_threshold,
                         sized=0 if of.counted is None else of.counted.sized,
                         allowed=of.allowed,
@@ -299,30 +331,39 @@ class Viewed:
         return tuple(rows), tuple(routes), more
 
     def series(self) -> tuple[Series, ...]:
-        """Return what is drawn of the whole run."""
+        """Return what is drawn of the whole run; equity also as it was answered."""
         history = self.follower.history
+        seen = [(at_ms, float(one.snapshot.equity.change)) for at_ms, one in self._past]
         return (
-            drawn("equity", history.equity),
-            drawn("worth", history.worth),
-            drawn("pnl", history.pnl),
-            drawn("drawdown", history.drawdown),
+            _series("equity", "USD", [*_points(history.equity), *seen]),
+            _series("worth", "USD", _points(history.worth)),
+            _series("pnl", "USD", _points(history.pnl)),
+            _series("drawdown", "USD", _points(history.drawdown)),
         )
 
     def edges(self, symbol: str) -> tuple[Series, ...]:
-        """Return the edges that guards were asked about, of each route of a symbol."""
-        return tuple(
-            drawn(f"{buy}>{sell}", series, unit="bps")
-            for (of, buy, sell), series in self.follower.history.edges_of.items()
-            if of == symbol
-        )
+        """Return the edges of each route of a symbol: those that guards were asked about, and as it was answered."""
+        found = dict[str, list[tuple[int, float | None]]]()
+        for (of, buy, sell), series in self.follower.history.edges_of.items():
+            if of == symbol:
+                found[f"{buy}>{sell}"] = _points(series)
+        for at_ms, answered in self._past:
+            for edge in answered.edges:
+                if edge.symbol == symbol:
+                    found.setdefault(f"{edge.buy_venue}>{edge.sell_venue}", []).append((at_ms, edge.edge_bps))
+        return tuple(_series(name, "bps", points) for name, points in sorted(found.items()))
 
 
-def drawn(name: str, folded: Folded, *, unit: str = "USD") -> Series:
-    """Return a series as the page draws it."""
-    points: Sequence[tuple[int, Decimal]] = folded.points
+def _series(name: str, unit: str, points: Sequence[tuple[int, float | None]]) -> Series:
+    ordered = sorted(points, key=_first)
     return Series(
-        name=name,
-        unit=unit,
-        at_ms=tuple(milliseconds(ns) for ns, _ in points),
-        values=tuple(float(value) for _, value in points),
+        name=name, unit=unit, at_ms=tuple(at for at, _ in ordered), values=tuple(value for _, value in ordered)
     )
+
+
+def _first(point: tuple[int, float | None]) -> int:
+    return point[0]
+
+
+def _points(folded: Folded) -> list[tuple[int, float | None]]:
+    return [(milliseconds(ns), float(value)) for ns, value in folded.points]

@@ -13,6 +13,7 @@ from trioarb.control.message import Answer, Request
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.retuning import can_retune, retune
 from trioarb.engine.standing import standing_of
+from trioarb.engine.watched import watched_of
 from trioarb.errors import ControlError
 from trioarb.model.command import Command
 from trioarb.model.event import Commanded
@@ -43,6 +44,8 @@ class Desk:
             TrioarbError: it isn't done, and nothing has changed; says why.
         """
         campaign, command = self.campaign, request.command
+        if request.watch:
+            return Answer(said="", watched=await watched_of(campaign))
         if command is None:
             return Answer(said="", status=standing_of(campaign))
         ends = command in (Command.END, Command.PANIC)

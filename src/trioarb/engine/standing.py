@@ -6,7 +6,7 @@ from trioarb.control.message import Denial, Held, Status
 from trioarb.engine.campaign import Campaign
 from trioarb.state.state import State
 
-__all__ = ["positions_of", "standing_of"]
+__all__ = ["denials_of", "positions_of", "standing_of"]
 
 
 def standing_of(campaign: Campaign) -> Status:
@@ -18,10 +18,7 @@ def standing_of(campaign: Campaign) -> Status:
         ended_by=None if campaign.ended_by is None else campaign.ended_by.value,
         paused=control.paused is not None,
         flattening=control.flattens,
-        denials=tuple(
-            Denial(rule=held.rule, reason=held.value, venue=held.venue, symbol=held.symbol)
-            for held in campaign.parts.guards.holds
-        ),
+        denials=denials_of(campaign),
         blacklisted=tuple(control.blacklisted),
         positions=positions_of(state),
         residuals=len(state.trades.residuals),
@@ -29,6 +26,14 @@ def standing_of(campaign: Campaign) -> Status:
         open_orders=len(state.trades.orders),
         settings=dict(control.settings),
         pnl_usd=state.statistics.pnl_usd,
+    )
+
+
+def denials_of(campaign: Campaign) -> tuple[Denial, ...]:
+    """Return what denies entries now."""
+    return tuple(
+        Denial(rule=held.rule, reason=held.value, venue=held.venue, symbol=held.symbol)
+        for held in campaign.parts.guards.holds
     )
 
 

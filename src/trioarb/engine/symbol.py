@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from math import inf, nextafter
@@ -16,6 +16,7 @@ from trioarb.engine.parts import Parts
 from trioarb.execution.executor import Rest
 from trioarb.execution.quoter import Quoted
 from trioarb.model.event import Deposited, FunnelCounted, Intent, RouteCounted
+from trioarb.model.market import Route
 from trioarb.model.number import ZERO
 from trioarb.model.order import Side
 from trioarb.model.trade import Answer, ExitReason, Opportunity, OrderSize, Position
@@ -192,6 +193,11 @@ class SymbolTask:
         """The best edge between the quotes that were fresh when the newest came."""
         self._source.put()
         return self._decider.look(max(self._board.received_ns))[0]
+
+    def edges_bps(self) -> Iterator[tuple[Route, float | None]]:
+        """Yield every route and its edge, between the quotes that were fresh when the newest came."""
+        self._source.put()
+        return self._decider.edges(max(self._board.received_ns))
 
     def why_open(self, position: Position) -> str:
         """Return what is in the way of closing a position now, to follow in a sentence; empty if that isn't known."""

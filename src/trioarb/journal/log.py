@@ -11,6 +11,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -45,6 +46,7 @@ _DIGITS = 32
 SUFFIX = len(_HASH) + _DIGITS + len(_CLOSE)
 _CHUNK = 1 << 20
 _TAIL = 1 << 16
+_TRIES, _TRY_SECONDS = 3, 0.01
 _ANY_KIND = b'{"trioarb_'
 _KIND = re.compile(rb'\{"(trioarb_[a-z]+)":\d+[,}]')
 _WHOLE_STEP = re.compile(re.escape(END + _HASH) + rb"[0-9a-f]{32}" + re.escape(_CLOSE) + rb"\n")
@@ -464,6 +466,7 @@ def _locked(path: Path, flags: int) -> int:
         JournalError: another process has it; names that, where the system says it.
         OSError: it can't be opened.
     """
+    tries = 0
     while True:
         fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         try:
@@ -471,6 +474,11 @@ def _locked(path: Path, flags: int) -> int:
             if _is_at(fd, path):
                 return fd
         except BlockingIOError:
+            tries += 1
+            if tries < _TRIES:  # somebody may just be looking whether it is in use
+                os.close(fd)
+                time.sleep(_TRY_SECONDS)
+                continue
             holder = _holder(fd)
             os.close(fd)
             raise JournalError(f"{path} is in use by {holder}; wait until it ends, or choose another path") from None

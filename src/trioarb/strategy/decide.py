@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
 import attrs
 import msgspec
@@ -159,6 +159,16 @@ class Decider:
         if len(asked) > 1:
             asked.sort(key=_by_edge)
         return (None if best_edge == -inf else best_edge), asked
+
+    def edges(self, now_ns: int) -> Iterator[tuple[Route, float | None]]:
+        """Yield every route and what it would earn, in bps; ``None`` where a quote is old, or a side is missing."""
+        board = self._board
+        oldest_ns = max(now_ns - self.strategy.max_quote_age_ns, 0)
+        for path, buy, sell, keep_sell, cost_buy in self._legs:
+            edge = nan
+            if board.received_ns[buy] >= oldest_ns and board.received_ns[sell] >= oldest_ns:
+                edge = edge_bps(board.bid[sell], keep_sell, board.ask[buy], cost_buy)
+            yield path.route, edge if isfinite(edge) else None
 
     def entry(self, path: Path, wanted: OrderSize, *, is_busy: bool) -> Opportunity | NotSized:
         """Return what to enter on a path, or why that can't be. ``is_busy``: a pair of the symbol is in flight."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import inf
 from typing import Any
@@ -103,6 +103,12 @@ class LoopDecider(Decider):
             if edge >= self._bar_of[route] and (route not in asked or edge > asked[route][1]):
                 asked[route] = loop, edge
         return best, sorted(asked.values(), key=lambda one: -one[1])
+
+    def edges(self, now_ns: int) -> Iterator[tuple[Route, float | None]]:
+        """Yield every loop's route and what going around it would earn, in bps; ``None`` where a quote is old."""
+        oldest_ns = max(now_ns - self.strategy.max_quote_age_ns, 0)
+        for loop in self._loops:
+            yield loop.route, loop.edge_bps(oldest_ns)
 
     def entry(self, path: Path, wanted: OrderSize, *, is_busy: bool) -> Opportunity | NotSized:
         """Return the loop to go around, or why that can't be. ``is_busy``: a pair of its home is in flight."""
