@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 import time
@@ -13,8 +12,8 @@ from typing import Any
 
 import pytest
 import trio
-from rich.console import Console
 from trio.testing import MockClock
+from viewing import drawn
 
 from trioarb.api import (
     SECOND_NS,
@@ -39,12 +38,10 @@ from trioarb.api import (
 )
 from trioarb.config.load import load_table
 from trioarb.engine.run import run_campaign
-from trioarb.engine.snapshot import snapshot_of
 from trioarb.model.trade import Phase
 from trioarb.model.wire import to_json_object
 from trioarb.plugin.columns import batched
 from trioarb.plugin.registry import load_plugins
-from trioarb.report.live import LiveFrames
 from trioarb.report.narrator import narrate
 from trioarb.testing import (
     CampaignResult,
@@ -443,13 +440,9 @@ def test_the_live_table_names_venues_without_quotes() -> None:
     campaign = run(every_second(30), at(0, 20)).campaign
     campaign.phase, campaign.ended_by = Phase.RUNNING, None
 
-    def title(seconds: float) -> str:
-        console = Console(file=io.StringIO(), width=200)
+    def shown(seconds: float) -> str:
         campaign.ended_ns = campaign.world.start_ns + round(seconds * SECOND_NS)
-        console.print(LiveFrames(campaign.config, console).frame(snapshot_of(campaign), 200, 24))
-        assert isinstance(console.file, io.StringIO)
-        return console.file.getvalue().splitlines()[0]
+        return "\n".join(drawn(campaign, 200, 24))
 
-    assert "no quotes" not in title(29.9)
-    assert "b: no quotes for 10.00 s" in title(30)
-    assert "a: no quotes" not in title(30)
+    assert "no quotes" not in shown(29.9)
+    assert "a quote 0.00 s old · b no quotes for 10.00 s" in shown(30)

@@ -127,9 +127,10 @@ class GlobalTier(GuardTier):
             )
         if loss >= limits.max_daily_loss_usd:
             return self._refuse(Answer.DENY, "daily_loss", self._risk.loss_text(now_ns), limits.max_daily_loss_usd)
-        for rule, limit, drawdown in self._drawdowns(now_ns):
-            if limit is not None and drawdown >= limit:
-                return self._refuse(Answer.DENY, rule, self._risk.marked_text(drawdown), limit)
+        if limits.max_drawdown_usd is not None or limits.max_daily_drawdown_usd is not None:
+            for rule, limit, drawdown in self._drawdowns(now_ns):
+                if limit is not None and drawdown >= limit:
+                    return self._refuse(Answer.DENY, rule, self._risk.marked_text(drawdown), limit)
         if (refusal := self._near_liquidation(opportunity)) is not None:
             return refusal
         exposed, most = self._risk.exposure_usd(), limits.max_total_exposure_usd
@@ -227,17 +228,29 @@ class GlobalTier(GuardTier):
     def _drawdowns(self, now_ns: int) -> Iterable[tuple[str, Decimal | None, Decimal]]:
         """Yield rule, limit, and how far realised PnL and marks are below their highest."""
         limits, course = self._settings, self._course
-        if limits.max_drawdown_usd is None and limits.max_daily_drawdown_usd is None:
-            return
         now_usd = EXACT.add(course.realised_usd, self._risk.unrealised_usd())
         yield "drawdown", limits.max_drawdown_usd, EXACT.subtract(course.highest_usd, now_usd)
         highest = course.highest_of_day_usd if course.day == now_ns // _DAY_NS else now_usd
         yield "daily_drawdown", limits.max_daily_drawdown_usd, EXACT.subtract(highest, now_usd)
 
     def stats(self, now_ns: int) -> Mapping[str, Any]:
+        limits = self._settings
+        exposure, loss = self._risk.exposure_usd(), self._risk.daily_loss_usd(now_ns)
+        rooms: list[tuple[str, str, Decimal | None, Decimal]] = [
+            ("total_exposure", "exposure", limits.max_total_exposure_usd, exposure),
+            ("daily_loss", "loss of the day", limits.max_daily_loss_usd, loss),
+            ("emergency_stop", "loss to the stop", limits.emergency_stop_loss_usd, loss),
+        ]
+        for rule, limit, fallen in self._drawdowns(now_ns):
+            if limit is not None or rule == "drawdown":
+                rooms.append((rule, rule.replace("_", " "), limit, max(ZERO, fallen)))
         return {
-            "total_exposure_usd": self._risk.exposure_usd(),
-            "total_daily_loss_usd": self._risk.daily_loss_usd(now_ns),
+            "total_exposure_usd": exposure,
+            "total_daily_loss_usd": loss,
+            "head_room": {
+                rule: {"name": name, "used_usd": used} | ({} if limit is None else {"limit_usd": limit})
+                for rule, name, limit, used in rooms
+            },
         }
 
     def _refuse(self, answer: Answer, rule: str, value: str, limit: Decimal) -> Refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -28,17 +29,22 @@ _ERROR = 1
 
 @attrs.define
 class Leaving:
-    """How a process leaves whose Trio thread may be held: nothing here touches what that works on, but the file."""
+    """How a process leaves whose Trio thread may be held: nothing here touches what that works on, but the file.
+
+    ``give_back`` gives the terminal back that somebody draws on.
+    """
 
     journal: Path
     summary: Path | None
     console: LastingConsole
     code: int = _ERROR
+    give_back: Callable[[], None] = lambda: None
 
     def leave(self, why: str, campaign: Campaign | None) -> None:
         """Close the journal, print the summary that it gives, and end the process."""
         if campaign is not None:
             why = campaign.config.redactor.text(why)
+        self.give_back()
         try:
             if campaign is None:
                 self.console.say(f"error: {why}; no campaign was begun", style="red")

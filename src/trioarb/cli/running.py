@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from trioarb.alerting.alerting import Alerting, end_seconds_of
+from trioarb.cli.keys import KeyHand, is_in_foreground, keyboard
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
@@ -40,7 +41,7 @@ from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
-from trioarb.report.live import live_view
+from trioarb.report.live import LiveView
 from trioarb.report.log import LogFile, configure_logging
 from trioarb.report.narrator import narrate
 from trioarb.report.report import Report, tier_figures
@@ -87,9 +88,12 @@ class Foreground:
                 course = kept = KeptCourse(recorder.folder, loaded.config.redactor)
                 recorder.take_beside, recorder.close_beside = kept.take, kept.close
             events_file = EventsFile(shown.events) if shown.events else None
-            live = console.is_terminal and not shown.plain
+            is_reachable = not is_virtual and self.told is None
+            view = None if shown.plain else _view(loaded.config, console, is_reachable=is_reachable)
             signals = Signals(explain=partial(_explain, console))
             leaving = Leaving(journal=journal, summary=shown.summary, console=console)
+            if view is not None:
+                leaving.give_back = view[0].close
             watchdog = Watchdog(
                 loaded.config,
                 leave=leaving.leave,
@@ -97,8 +101,8 @@ class Foreground:
                 signals=lambda: signals.received,
                 extra_seconds=(0 if recorder is None else RECORDING_SECONDS) + end_seconds_of(loaded.config),
             )
-            with watchdog:
-                reach = None if is_virtual or self.told is not None else _reach(journal, loaded.table)
+            with watchdog, nullcontext() if view is None else view[0].held():
+                reach = _reach(journal, loaded.table) if is_reachable else None
                 campaign, figures = _run_in_trio(
                     loaded,
                     plugins,
@@ -110,7 +114,7 @@ class Foreground:
                     signals,
                     watchdog,
                     reach,
-                    live=live,
+                    view,
                 )
             if events_file is not None:
                 try:
@@ -141,6 +145,17 @@ class Foreground:
             console.say(f"journal: {journal}")
             console.say(f"head: {campaign.head}")
         return campaign.exit_code
+
+
+def _view(config: Config, console: LastingConsole, *, is_reachable: bool) -> tuple[LiveView, KeyHand] | None:
+    """Return a view on the campaign, and what does as its keys want; ``None`` where there is no terminal for it."""
+    if not console.is_terminal or console.is_dumb_terminal or not hasattr(console.file, "fileno"):
+        return None
+    if not is_in_foreground(console.file.fileno()):
+        return None
+    hand = KeyHand(say=lambda text: view.say(text), is_reachable=is_reachable)
+    view = LiveView(config, console, keys=keyboard(), acts=hand.acts)
+    return view, hand
 
 
 def _reach(journal: Path, table: Mapping[str, Any]) -> Reach | None:
@@ -206,8 +221,7 @@ def _run_in_trio(
     signals: Signals,
     watchdog: Watchdog,
     reach: Reach | None,
-    *,
-    live: bool,
+    view: tuple[LiveView, KeyHand] | None,
 ) -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
     """Run it; return it, ended, and what its guard tiers say: asked here, where a plugin that blocks is noticed."""
     config = loaded.config
@@ -217,7 +231,7 @@ def _run_in_trio(
     observers = [narrate(structlog.get_logger("trioarb.campaign"), in_detail=in_detail), alerting.observe]
 
     async def main() -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
-        with ExitStack() as stack:
+        try:
 
             def on_open(campaign: Campaign) -> None:
                 watchdog.campaign = campaign
@@ -232,8 +246,9 @@ def _run_in_trio(
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
                     log.warning(warning)
-                if live:
-                    stack.enter_context(live_view(config, partial(snapshot_of, campaign), console))
+                if view is not None:
+                    live, hand = view
+                    live.begin(partial(snapshot_of, campaign), hand.want)
 
             def end_seconds() -> float:
                 hurries = signals.received > 1 or (watchdog.campaign is not None and watchdog.campaign.panics)
@@ -257,11 +272,15 @@ def _run_in_trio(
                         recorder=recorder,
                         reach=reach,
                         course=course,
+                        hand=None if view is None else view[1].run,
                     ),
                     end_seconds=end_seconds,
                 )
             )
             return campaign, report_of(campaign).tier_figures
+        finally:
+            if view is not None:
+                view[0].close()
 
     leave_signals()
     try:

@@ -89,6 +89,7 @@ async def run_campaign(
     recorder: QuoteRecorder | None = None,
     reach: Reach | None = None,
     course: Course | None = None,
+    hand: Callable[[Campaign], Awaitable[None]] | None = None,
 ) -> Campaign:
     """Run a whole campaign and return it, ended.
 
@@ -98,7 +99,8 @@ async def run_campaign(
     says where the campaign is kept, and what it goes on with; ``copy`` is shown each line of the journal, one step at
     a time, and fails as observers do. ``recorder`` is given every quote as it comes; if it fails, the campaign goes on
     without it. ``reach`` says where it can be told what to do while it runs: nowhere in virtual time, in which sockets
-    don't go. ``course`` stands between it and the outside. The rest is as in `open_campaign`.
+    don't go. ``course`` stands between it and the outside. ``hand`` runs beside it, from before its first event until
+    its journal is closed, and is cancelled then: it may tell it something. The rest is as in `open_campaign`.
 
     When cancelled, pairs in flight are still brought to their end and positions closed, within their deadlines.
 
@@ -130,7 +132,7 @@ async def run_campaign(
         async with _recording(campaign, handle_signals=signals is not None):
             if writer is not None:
                 _rely_on(writer, campaign, copy)
-            await _run(campaign, start, writer, None if clock is not None else reach)
+            await _run(campaign, start, writer, None if clock is not None else reach, hand)
         end_live(campaign)
     opener = campaign.world.opener
     if wrong := [*opener.calls.beside, *opener.errors]:
@@ -158,7 +160,13 @@ def _recording(campaign: Campaign, *, handle_signals: bool) -> AbstractAsyncCont
     )
 
 
-async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, reach: Reach | None) -> None:
+async def _run(
+    campaign: Campaign,
+    start: _Start,
+    writer: JournalWriter | None,
+    reach: Reach | None,
+    hand: Callable[[Campaign], Awaitable[None]] | None,
+) -> None:
     """Go through the phases, from the first event to the last, and close the journal.
 
     Cancellation from outside ends the campaign like any other cause: what runs here is shielded from it, and a task
@@ -170,6 +178,8 @@ async def _run(campaign: Campaign, start: _Start, writer: JournalWriter | None, 
             async with trio.open_nursery() as keeping:
                 if writer is not None and campaign.config.session.clock is ClockKind.REAL:
                     keeping.start_soon(writer.watch)
+                if hand is not None:
+                    keeping.start_soon(serve, campaign, "the keys", hand)
                 if reach is not None:
                     await keeping.start(be_reached, campaign, reach)
                 if campaign.config.universe.refresh_minutes is not None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from copy import copy
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+import structlog
 
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
-from trioarb.state.snapshot import Snapshot, SymbolSnapshot
+from trioarb.model.number import EXACT, ZERO
+from trioarb.plugin.contract import GuardTier
+from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth
 from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
@@ -16,17 +24,32 @@ __all__ = ["snapshot_of", "state_now"]
 
 def snapshot_of(campaign: Campaign) -> Snapshot:
     """Return the campaign as it is now."""
+    with campaign.state.marks.left_alone():
+        return _snapshot(campaign)
+
+
+def _snapshot(campaign: Campaign) -> Snapshot:
     state, world = campaign.state, campaign.world
     now_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
+    figures = {name: _figures(name, tier, now_ns) for name, tier in campaign.tiers.items()}
+    paused = state.control.paused
     return Snapshot(
         phase=campaign.phase,
         ended_by=campaign.ended_by,
         elapsed_ns=now_ns - world.start_ns,
+        paused=None if paused is None else f"by {paused.who}" + (f": {paused.why}" if paused.why else ""),
+        holds=tuple(f"{one.rule}: {one.refusal.value}" for one in campaign.parts.guards.holds),
         silent_ns={
             venue: now_ns - max(newest_quote_ns(world.boards.values(), venue), world.start_ns)
             for venue in world.markets
         },
-        symbols=tuple(_symbol(campaign, symbol) for symbol in campaign.symbols),
+        health=_health(figures),
+        head_room=_head_room(figures),
+        exposure_usd=state.exposure.exposure_usd(),
+        pairs_in_flight=len(state.trades.pairs),
+        open_orders=len(state.trades.orders),
+        residuals=len(state.trades.residuals),
+        symbols=tuple(_symbol(campaign, symbol, now_ns) for symbol in campaign.symbols),
         pnl_usd=state.statistics.pnl_usd,
         fees_usd=state.statistics.fees_usd,
         equity=state.equity.at_present().figures(),
@@ -52,25 +75,73 @@ def state_now(campaign: Campaign) -> State:
     return state
 
 
-def _symbol(campaign: Campaign, symbol: str) -> SymbolSnapshot:
+def _figures(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
+    """Return what a tier says of itself; nothing, if it fails at it: that costs a view and no campaign."""
+    try:
+        return tier.stats(now_ns)
+    except Exception as error:
+        structlog.get_logger("trioarb.engine").debug("a guard tier's figures can't be had", tier=name, error=str(error))
+        return {}
+
+
+def _health(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, VenueHealth]:
+    found = dict[str, VenueHealth]()
+    for told in figures.values():
+        for venue, one in _named(told, "venues"):
+            if "health" in one:
+                found[venue] = VenueHealth(health=str(one["health"]), reason=str(one.get("reason", "")))
+    return found
+
+
+def _head_room(figures: Mapping[str, Mapping[str, Any]]) -> tuple[HeadRoom, ...]:
+    return tuple(
+        HeadRoom(tier=tier, rule=rule, name=str(one.get("name", rule)), used=one["used_usd"], limit=limit)
+        for tier, told in figures.items()
+        for rule, one in _named(told, "head_room")
+        if isinstance(one.get("used_usd"), Decimal)
+        and ((limit := one.get("limit_usd")) is None or isinstance(limit, Decimal))
+    )
+
+
+def _named(told: Mapping[str, Any], what: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what a tier says of each of some, by their names; a stranger's may say anything."""
+    found = told.get(what)
+    return (
+        [(str(name), one) for name, one in found.items() if isinstance(one, Mapping)]
+        if isinstance(found, Mapping)
+        else []
+    )
+
+
+def _symbol(campaign: Campaign, symbol: str, now_ns: int) -> SymbolSnapshot:
     task = campaign.symbols[symbol]
     # Never `Statistics.of`: it would add the symbol.
     booked = campaign.state.statistics.symbols.get(symbol) or SymbolStatistics()
-    funnel = task.funnel
+    funnel, positions = task.funnel, campaign.state.trades.positions(symbol)
+    oldest_ns = min(task.board.received_ns)
+    worth = [campaign.state.marks.position_usd(one) or ZERO for one in positions]
+    sized = funnel.sized
     return SymbolSnapshot(
         symbol=symbol,
         edge_bps=task.best_edge_bps,
         highest_edge_bps=task.highest_edge_bps,
+        quote_age_ns=None if oldest_ns < 0 else max(0, now_ns - oldest_ns),
+        seen=funnel.seen,
         iterations=funnel.iterations,
+        fresh=funnel.fresh,
+        edge_positive=funnel.edge_positive,
         over_threshold=funnel.over_threshold,
+        sized=sized,
+        allowed=booked.allowed,
         # Whatever was sized was allowed or denied; repeated denials are booked late.
-        denied=max(booked.rejected, funnel.sized - booked.allowed),
+        denied=max(booked.rejected, sized - booked.allowed),
         sent=booked.sent,
         opened=booked.filled,
         closed=booked.closed,
         pnl_usd=booked.pnl_usd,
         fees_usd=booked.fees_usd,
-        positions=campaign.state.trades.positions(symbol),
+        unrealised_usd=reduce(EXACT.add, worth, ZERO),
+        positions=positions,
         quarantines=booked.quarantines,
         retired=booked.retired,
     )

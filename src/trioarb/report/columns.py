@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Column", "beside", "fitted_table"]
+__all__ = ["Column", "beside", "chosen", "fitted_table"]
 
 #: Between two columns, of which the box takes its part.
 _GAP, _DIVIDER = 2, 1
@@ -42,16 +42,21 @@ class Column:
         return max(self.least, *(cell_len(line) for line in lines))
 
 
-def fitted_table(columns: Sequence[Column], width: int) -> Table:
-    """Return a table of the columns that fit, in the order given. The first column is always there."""
+def chosen(columns: Sequence[Column], width: int, *, gap: int = _GAP) -> list[Column]:
+    """Return the columns that fit, in the order given. The first one is always there."""
     room = width - columns[0].width
-    chosen = {0}
+    kept = {0}
     for index in sorted(range(1, len(columns)), key=lambda index: columns[index].rank):
-        room -= columns[index].width + _GAP
+        room -= columns[index].width + gap
         if room < 0:
             break
-        chosen.add(index)
-    shown = [column for index, column in enumerate(columns) if index in chosen]
+        kept.add(index)
+    return [column for index, column in enumerate(columns) if index in kept]
+
+
+def fitted_table(columns: Sequence[Column], width: int) -> Table:
+    """Return a table of the columns that fit, in the order given. The first column is always there."""
+    shown = chosen(columns, width)
     table = Table(
         box=box.SIMPLE,
         show_edge=False,

@@ -1,222 +1,197 @@
-"""What a person sees in a terminal while a campaign runs."""
+"""What a person sees in a terminal while a campaign runs: a view that is drawn beside it, and what its keys want."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from decimal import Decimal
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from time import monotonic, perf_counter, thread_time
 
 import trio
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.live import Live
-from rich.segment import Segment, Segments
-from rich.text import Text
 
 from trioarb.config.schema import Config
-from trioarb.model.trade import Phase, Position
-from trioarb.report.columns import Column, fitted_table
-from trioarb.report.equity import PARTS
-from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
-from trioarb.state.equity import EquityFigures
-from trioarb.state.snapshot import Snapshot, SymbolSnapshot
-from trioarb.time.campaign_time import SECOND_NS, seconds_to_ns
+from trioarb.model.trade import Phase
+from trioarb.report.console import LastingConsole
+from trioarb.report.live_frame import frame
+from trioarb.report.live_look import Act, Look
+from trioarb.report.live_panels import Panels
+from trioarb.report.live_past import Past
+from trioarb.report.live_screen import Screen
+from trioarb.state.snapshot import Snapshot
 
-__all__ = ["LiveFrames", "live_view"]
+__all__ = ["LiveView", "Spent"]
 
-_FRAMES_PER_SECOND = 4
-#: What a frame needs beside its rows: title, equity, header, rules, total, "… and N more"; and a line for the log above
-#: it.
-_OTHER_LINES = 10
+#: No more than so many frames a second, and no more than that share of the time for them all together.
+_LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.01, 5.0
+#: So long an answer is shown, and so long the campaign may take for a snapshot before the view says so.
+_NOTICE_SECONDS, _HELD_SECONDS = 6.0, 2.0
+#: So many lines of the log are kept while the view is there, to be printed when it is gone.
+_MOST_LINES = 500
 
 
-@contextmanager
-def live_view(config: Config, take: Callable[[], Snapshot], console: Console) -> Iterator[None]:
-    """Show a campaign at the bottom of the terminal until the context ends. Enter it inside the campaign's Trio run.
+class Spent:
+    """What a view took so far, in seconds: of the campaign's thread for snapshots, of its own for frames."""
 
-    Frames are made in a thread of rich's, so that the campaign does not wait for them. ``take`` is called in the
-    campaign's own, between two of its steps.
+    def __init__(self) -> None:
+        self.frames = 0
+        self.taking = self.drawing = 0.0
+
+
+class LiveView:
+    """A view on a campaign. ``take`` is called in its thread, between two of its steps; all else happens in another.
+
+    So a terminal that takes nothing more holds the view, and nothing else. The log goes into the view while that is
+    shown; when it is gone, the last lines are printed. ``act`` is called in Trio's thread with what keys want.
     """
-    frames = LiveFrames(config, console)
-    source = _Source(take, trio.lowlevel.current_trio_token(), frames)
-    with Live(
-        get_renderable=source.latest,
-        console=console,
-        refresh_per_second=_FRAMES_PER_SECOND,
-        transient=True,
-        vertical_overflow="crop",
-    ):
-        source.take()
-        try:
-            yield
-        finally:
-            frames.snapshot = None
 
+    def __init__(
+        self,
+        config: Config,
+        console: LastingConsole,
+        *,
+        keys: int | None = None,
+        acts: frozenset[Act] = frozenset(),
+    ) -> None:
+        self.spent = Spent()
+        self.look = Look(acts=acts if keys is not None else frozenset(), has_keys=keys is not None)
+        self._config = config
+        self._console = console
+        self._log: deque[tuple[str, str]] = deque(maxlen=_MOST_LINES)
+        self._lines = 0
+        self._past = Past()
+        self._snapshot: Snapshot | None = None
+        self._taken_at = monotonic()
+        self._notice, self._notice_until = "", 0.0
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._screen = Screen(console, keys, on_change=self._wake)
+        self._is_asked = self._is_over = False
+        self._closed = threading.Lock()
+        self._take: Callable[[], Snapshot] = _nothing
+        self._act: Callable[[Act], None] = lambda act: None
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._thread = threading.Thread(target=self._run, name="trioarb view", daemon=True)
 
-class _Source:
-    """Asks for a new snapshot with each frame, unless the campaign has not yet had time for the one before."""
+    @contextmanager
+    def held(self) -> Iterator[LiveView]:
+        """Have the terminal from `begin` until the context ends. Enter it around the campaign's Trio run."""
+        with self._screen.held():
+            try:
+                yield self
+            finally:
+                self.close()
 
-    def __init__(self, take: Callable[[], Snapshot], token: trio.lowlevel.TrioToken, frames: LiveFrames) -> None:
-        self._take = take
-        self._token = token
-        self._frames = frames
-        self._asked = False
+    def begin(self, take: Callable[[], Snapshot], act: Callable[[Act], None] = lambda act: None) -> None:
+        """Show a campaign from now on. Called in its thread."""
+        self._take, self._act = take, act
+        self._token = trio.lowlevel.current_trio_token()
+        self._take_now()
+        self._console.aside = self._tell
+        self._thread.start()
 
-    def take(self) -> None:
-        self._asked = False
-        self._frames.snapshot = self._take()
+    def say(self, text: str) -> None:
+        """Show an answer for a while. Any thread may call it."""
+        self._notice, self._notice_until = text, monotonic() + _NOTICE_SECONDS
+        self._wake()
+
+    def close(self) -> None:
+        """Give the terminal back, and print the last lines of the log. Any thread may call it, and again."""
+        if not self._closed.acquire(blocking=False):
+            return
+        self._is_over = True
+        self._wake()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(timeout=1)
+        self._screen.leave()
+        self._console.aside = None
+        left_out = self._lines - len(self._log)
+        if left_out > 0:
+            self._console.say(f"({left_out:,} lines before these are in the log file)", style="dim")
+        for line, style in self._log:
+            self._console.say(line, style=style or None)
+
+    def _tell(self, line: str, style: str | None) -> None:
+        self._log.append((line, style or ""))
+        self._lines += 1
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # it is full of wishes to be woken, or over
+            os.write(self._wake_write, b"\0")
+
+    # In the campaign's thread
+
+    def _take_now(self) -> None:
+        """Take a snapshot, and let it be drawn."""
+        self._is_asked = False
+        begun = perf_counter()
+        snapshot = self._take()
+        self.spent.taking += perf_counter() - begun
+        self._past.see(snapshot.elapsed_ns, snapshot.equity.change)
+        self._snapshot, self._taken_at = snapshot, monotonic()
+        self._wake()
 
     def _take_if_shown(self) -> None:
-        if self._frames.snapshot is not None:
-            self.take()
+        if not self._is_over:
+            self._take_now()
 
-    def latest(self) -> RenderableType:
-        if not self._asked and self._frames.snapshot is not None:
-            self._asked = True
-            try:
-                self._token.run_sync_soon(self._take_if_shown)
-            except trio.RunFinishedError:
-                return ""
-        return self._frames.latest()
+    # In its own
 
+    def _run(self) -> None:
+        ask_at, drawn = monotonic() + _LEAST_PAUSE, None
+        while not self._is_over:
+            now = monotonic()
+            if now >= ask_at and not self._is_asked:
+                self._ask()
+            held = now - self._taken_at if self._is_asked else 0.0
+            snapshot = self._snapshot
+            is_held = held >= _HELD_SECONDS
+            if snapshot is not None and (snapshot is not drawn or is_held):
+                cost = self._draw(snapshot, held if is_held else 0.0)
+                if snapshot is not drawn:
+                    ask_at = max(now + _LEAST_PAUSE, monotonic() + min(cost / _SHARE, _LONGEST_PAUSE))
+                drawn = snapshot
+            wait = 1.0 if self._is_asked else max(0.0, ask_at - monotonic())
+            for key in self._screen.read(self._wake_read, wait):
+                act = self.look.press(key)
+                if act is not None:
+                    self._do(act)
+                drawn = None
 
-class LiveFrames:
-    """Frames of the latest ``snapshot``; none without one."""
+    def _ask(self) -> None:
+        assert self._token is not None
+        self._is_asked = True
+        try:
+            self._token.run_sync_soon(self._take_if_shown)
+        except trio.RunFinishedError:
+            self._is_over = True
 
-    def __init__(self, config: Config, console: Console) -> None:
-        self.snapshot: Snapshot | None = None
-        self._session = config.session
-        self._stale_ns = seconds_to_ns(config.engine.market_stale_seconds)
-        self._console = console
+    def _do(self, act: Act) -> None:
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._act, act)
 
-    def latest(self) -> RenderableType:
-        """Return a frame of the latest snapshot, rendered."""
-        snapshot = self.snapshot
-        if snapshot is None:
-            return ""
-        frame = self.frame(snapshot, self._console.width, self._console.height)
-        # Rendered here and now: a log line printed above has the frame drawn again in the thread that prints.
-        options = self._console.options.update(height=None)
-        return _Drawn(self._console.render_lines(frame, options, pad=False))
-
-    def frame(self, snapshot: Snapshot, width: int, height: int) -> RenderableType:
-        """Return the campaign as it was, in less than ``height`` lines if there is room for one row."""
-        rows = max(1, height - _OTHER_LINES)
-        symbols = snapshot.symbols
-        hidden = max(0, len(symbols) - rows)
-        if hidden:
-            # Stable: only a position or a first trade moves a symbol.
-            symbols = tuple(sorted(symbols, key=_rank)[:rows])
-        more = [Text(f"… and {hidden} more", style="dim")] if hidden else []
-        table = fitted_table(_columns(snapshot, symbols), width)
-        return Group(self._title(snapshot, width), _equity(snapshot.equity, width), "", table, *more)
-
-    def _title(self, snapshot: Snapshot, width: int) -> Text:
-        session, elapsed = self._session, snapshot.elapsed_ns / SECOND_NS
-        parts = [snapshot.phase.value]
-        if snapshot.phase is Phase.RUNNING and session.max_runtime_seconds is not None:
-            parts.append(f"{duration(float(session.max_runtime_seconds) - elapsed)} left")
-        parts.append(f"{duration(elapsed)} elapsed")
-        if session.max_iterations is not None:
-            least = min((one.iterations for one in snapshot.symbols), default=0)
-            parts.append(f"iteration {least:,} of {session.max_iterations:,}")
-        if snapshot.ended_by is not None:
-            parts.append(f"ended by {snapshot.ended_by.value.replace('_', ' ')}")
-        elif snapshot.phase is Phase.RUNNING:
-            parts += (
-                f"{venue}: no quotes for {duration(silent_ns / SECOND_NS)}"
-                for venue, silent_ns in snapshot.silent_ns.items()
-                if silent_ns >= self._stale_ns
-            )
-        title = Text(" · ".join(parts), style="bold", no_wrap=True, overflow="ellipsis")
-        title.truncate(width, overflow="ellipsis")
-        return title
-
-
-def _equity(figures: EquityFigures, width: int) -> Text:
-    """Return how equity has changed, and its parts that have."""
-    line = Text.assemble("equity ", signed_usd(figures.change), " USD", no_wrap=True, overflow="ellipsis")
-    parts = [(name, amount) for part, name in PARTS.items() if (amount := getattr(figures, part))]
-    for number, (name, amount) in enumerate(parts):
-        line.append(f"{', ' if number else ': '}{name} ").append_text(signed_usd(amount))
-    line.truncate(width, overflow="ellipsis")
-    return line
-
-
-def _rank(one: SymbolSnapshot) -> tuple[int, int]:
-    return -len(one.positions), -one.opened
-
-
-def _columns(snapshot: Snapshot, shown: Sequence[SymbolSnapshot]) -> list[Column]:
-    everything = snapshot.symbols
-
-    def counted(header: str, rank: int, of: Callable[[SymbolSnapshot], int]) -> Column:
-        return Column(
-            header=header,
-            cells=[count(of(one)) for one in shown],
-            footer=number_of(sum(map(of, everything))),
-            rank=rank,
+    def _draw(self, snapshot: Snapshot, held_seconds: float) -> float:
+        """Draw a frame; return what it took, its snapshot included."""
+        spent, begun = self.spent, thread_time()
+        width, height = self._screen.size
+        notice = self._notice if monotonic() < self._notice_until else ""
+        panels = Panels(
+            config=self._config,
+            snapshot=snapshot,
+            look=self.look,
+            past=self._past,
+            log=list(self._log),
+            notice=notice,
+            held_seconds=0 if snapshot.phase is Phase.CLOSED else held_seconds,
         )
-
-    return [
-        Column(header="\nsymbol", cells=[_name(one) for one in shown], footer="total", left=True),
-        Column(header="edge\n(bps)", cells=[bps(one.edge_bps) for one in shown], rank=1, least=7),
-        Column(header="highest\n(bps)", cells=[bps(one.highest_edge_bps) for one in shown], rank=7, least=7),
-        counted("over\nthreshold", 6, lambda one: one.over_threshold),
-        counted("\ndenied", 4, lambda one: one.denied),
-        counted("\nopened", 3, lambda one: one.opened),
-        counted("\nclosed", 5, lambda one: one.closed),
-        Column(
-            header="PnL\n(USD)",
-            cells=[signed_usd(one.pnl_usd) if one.sent else "-" for one in shown],
-            footer=signed_usd(snapshot.pnl_usd),
-            rank=2,
-            least=9,
-        ),
-        Column(
-            header="fees\n(USD)",
-            cells=[usd(one.fees_usd) if one.sent else "-" for one in shown],
-            footer=usd(snapshot.fees_usd),
-            rank=8,
-            least=8,
-        ),
-        Column(
-            header="\nposition",
-            cells=[_position(one.positions) for one in shown],
-            footer=f"{sum(len(one.positions) for one in everything)} open",
-            rank=0,
-            left=True,
-            least=14,
-        ),
-    ]
+        self._screen.draw(frame(panels, width, height))
+        took = thread_time() - begun
+        spent.drawing += took
+        spent.frames += 1
+        return took + (spent.taking / spent.frames)
 
 
-def _name(one: SymbolSnapshot) -> Text:
-    if one.retired:
-        return Text(f"{one.symbol} retired", style="red")
-    return Text(one.symbol, style="yellow" if one.quarantines else "")
-
-
-class _Drawn:
-    """Lines that were rendered before."""
-
-    def __init__(self, lines: Sequence[Sequence[Segment]]) -> None:
-        self._lines = lines
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for number, line in enumerate(self._lines):
-            if number:
-                yield Segment.line()
-            yield Segments(line)
-
-
-def _position(positions: Sequence[Position]) -> str:
-    """Return ``0.0077 a → b``: bought at a, sold at b."""
-    if not positions:
-        return "-"
-    first = positions[0]
-    more = f" +{len(positions) - 1}" if len(positions) > 1 else ""
-    return f"{_short(first.quantity)} {first.route.buy_venue} → {first.route.sell_venue}{more}"
-
-
-def _short(quantity: Decimal) -> str:
-    return f"{float(quantity):.6g}"
+def _nothing() -> Snapshot:
+    raise AssertionError("nothing is shown before it begins")

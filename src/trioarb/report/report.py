@@ -132,7 +132,8 @@ def tier_figures(tiers: Mapping[str, GuardTier], now_ns: int) -> dict[str, Mappi
 
 def _figures(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
     try:
-        return dict(to_plain(tier.stats(now_ns)))
+        # How near a limit is at one moment says nothing of a run.
+        return {name: one for name, one in dict(to_plain(tier.stats(now_ns))).items() if name != "head_room"}
     except Exception as error:
         # The trades of a whole campaign must not be lost because one tier can't describe itself.
         structlog.get_logger("trioarb.report").exception("guard tier's figures can't be had", tier=name)

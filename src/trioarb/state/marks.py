@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 
 import msgspec
@@ -209,6 +210,16 @@ class Marks(RiskView, Folding):
         if touch is None or recorded is None:
             return recorded if touch is None else Price(touch.bid, touch.ask)
         return Price(touch.bid or recorded.bid, touch.ask or recorded.ask)
+
+    @contextmanager
+    def left_alone(self) -> Iterator[None]:
+        """Let what is asked inside leave no trace: a price that was not taken yet is taken by whoever decides by it."""
+        before = self.prices, self.rates, self._worth, self._total, self._is_said
+        self.prices, self.rates, self._worth = dict(self.prices), dict(self.rates), dict(self._worth)
+        try:
+            yield
+        finally:
+            self.prices, self.rates, self._worth, self._total, self._is_said = before
 
     def take(self, now_ns: int) -> Iterator[MarketsMarked]:
         """Take the present prices of what is open; yield what is to be recorded: once a minute, and as a day begins."""

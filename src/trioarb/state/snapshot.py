@@ -10,7 +10,29 @@ import attrs
 from trioarb.model.trade import EndedBy, Phase, Position
 from trioarb.state.equity import EquityFigures
 
-__all__ = ["Snapshot", "SymbolSnapshot"]
+__all__ = ["HeadRoom", "Snapshot", "SymbolSnapshot", "VenueHealth"]
+
+
+@attrs.frozen(kw_only=True)
+class HeadRoom:
+    """How much of a guard's limit is used, in USD, by its tier and rule. ``limit``: ``None`` where it has none.
+
+    ``name`` is what people call it.
+    """
+
+    tier: str
+    rule: str
+    name: str
+    used: Decimal
+    limit: Decimal | None
+
+
+@attrs.frozen(kw_only=True)
+class VenueHealth:
+    """What a guard tier says of a venue, and why, where it isn't well."""
+
+    health: str
+    reason: str
 
 
 @attrs.frozen(kw_only=True)
@@ -18,19 +40,28 @@ class SymbolSnapshot:
     """One symbol. ``edge_bps`` is the best one now, ``highest_edge_bps`` the best ever seen; money is realised.
 
     ``denied`` counts entries that were sized and not allowed, those included that the journal doesn't count yet.
+    ``unrealised_usd`` is what its positions would bring now beyond what they cost, as far as that is known.
+    ``quote_age_ns``: of the oldest of its venues' latest quotes; ``None`` while one has sent none.
     """
 
     symbol: str
     edge_bps: float | None
     highest_edge_bps: float | None
+    quote_age_ns: int | None
+    seen: int
     iterations: int
+    fresh: int
+    edge_positive: int
     over_threshold: int
+    sized: int
+    allowed: int
     denied: int
     sent: int
     opened: int
     closed: int
     pnl_usd: Decimal
     fees_usd: Decimal
+    unrealised_usd: Decimal
     positions: tuple[Position, ...]
     quarantines: int
     retired: bool
@@ -38,12 +69,24 @@ class SymbolSnapshot:
 
 @attrs.frozen(kw_only=True)
 class Snapshot:
-    """A campaign at one moment. ``silent_ns``: for how long no quote came from a venue; ``equity`` at its prices."""
+    """A campaign at one moment. ``silent_ns``: for how long no quote came from a venue; ``equity`` at its prices.
+
+    ``paused``: who wants no entries, and why; absent if nobody does. ``holds``: all that is in the way of entries.
+    ``health`` of venues of which a guard tier says one.
+    """
 
     phase: Phase
     ended_by: EndedBy | None
     elapsed_ns: int
+    paused: str | None
+    holds: tuple[str, ...]
     silent_ns: Mapping[str, int]
+    health: Mapping[str, VenueHealth]
+    head_room: tuple[HeadRoom, ...]
+    exposure_usd: Decimal
+    pairs_in_flight: int
+    open_orders: int
+    residuals: int
     symbols: tuple[SymbolSnapshot, ...]
     pnl_usd: Decimal
     fees_usd: Decimal

@@ -140,6 +140,8 @@ class GuardTier(ABC):
 
         Those of single venues go under ``venues``, those of symbols under ``symbols``, each by its name: the summary
         puts them beside what other tiers say of the same one. A venue's ``health`` and ``reason`` are shown as such.
+        Under ``head_room``, by rule, stand ``name`` (for people), ``used_usd`` and, where there is one, ``limit_usd``,
+        as decimals: a view shows how near the limit is; the summary leaves it out.
         """
         return {}
 
