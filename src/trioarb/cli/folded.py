@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
@@ -25,6 +25,7 @@ from trioarb.model.event import CampaignOpened, Event, Record
 from trioarb.plugin.contract import GuardTier
 from trioarb.plugin.registry import Plugins, load_plugins
 from trioarb.report.console import LastingConsole
+from trioarb.report.history import History
 from trioarb.report.log import configure_logging
 from trioarb.report.report import Report, tier_figures
 from trioarb.settings.redact import Redactor
@@ -55,8 +56,12 @@ class _TierFolds:
                 self._is_broken = True
 
 
-def report_on(journal: Path, tell: Callable[[Report], T], *, has_figures: bool = True) -> T:
+def report_on(
+    journal: Path, tell: Callable[[Report], T], *, has_figures: bool = True, history: History | None = None
+) -> T:
     """Return what ``tell`` makes of the report on a journal, which may still be written. Changes nothing.
+
+    What is read goes into the ``history``, too.
 
     The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too;
     but for those that talk to the outside, whose figures are absent. Without ``has_figures`` no plugin is called.
@@ -68,19 +73,22 @@ def report_on(journal: Path, tell: Callable[[Report], T], *, has_figures: bool =
     plugins = load_plugins()
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
     with open_journal(journal) as stored:
-        loaded = _configuration(journal, stored, plugins)
-        return trio.run(_tell, journal, stored, loaded, plugins, tell, has_figures)
+        journaled = _configuration(journal, stored)
+        loaded = load_table(journaled, plugins, file=str(journal))
+        return trio.run(_tell, journal, stored, journaled, loaded, plugins, tell, has_figures, history)
 
 
 async def _tell(
     journal: Path,
     stored: RecordedJournal,
+    journaled: Mapping[str, Any],
     loaded: Loaded,
     plugins: Plugins,
     tell: Callable[[Report], T],
     has_figures: bool,
+    history: History | None,
 ) -> T:
-    state = State()
+    state = State() if history is None else State(on_over=history.end_trade)
     records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
     async with AsyncExitStack() as stack:
         opener = Opener.on(stack, plugins, loaded.config)
@@ -89,7 +97,8 @@ async def _tell(
             raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
         tables = [table for table in loaded.config.guards if has_figures and table.key not in loaded.live]
         tiers = await open_tiers(opener, tables, record.event.symbols, state.marks, Tuning(loaded.config))
-        folds = Folds([*state.projections, *map(_TierFolds, tiers.values())])
+        beside = () if history is None else (history,)
+        folds = Folds([*state.projections, *beside, *map(_TierFolds, tiers.values())])
         try:
             with uncollected():
                 folds.apply(record)
@@ -99,7 +108,15 @@ async def _tell(
             raise contradiction(journal, record, error) from error
         figures = tier_figures(tiers, record.ts_ns)
         return tell(
-            Report(config=loaded.config, state=state, at_ns=record.ts_ns, tier_figures=figures, head=stored.head)
+            Report(
+                config=loaded.config,
+                state=state,
+                at_ns=record.ts_ns,
+                tier_figures=figures,
+                head=stored.head,
+                journaled=journaled,
+                torn=stored.torn,
+            )
         )
 
 
@@ -111,10 +128,9 @@ def contradiction(journal: Path, record: Record, error: Exception) -> JournalErr
     )
 
 
-def _configuration(journal: Path, stored: RecordedJournal, plugins: Plugins) -> Loaded:
+def _configuration(journal: Path, stored: RecordedJournal) -> Mapping[str, Any]:
     try:
         config, _, settings = stored.last_config()
-        table = laid_over(from_text(config), settings)
+        return laid_over(from_text(config), settings)
     except ValueError as error:
         raise JournalError(f"{journal} holds no configuration that can be read") from error
-    return load_table(table, plugins, file=str(journal))

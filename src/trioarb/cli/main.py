@@ -106,6 +106,14 @@ Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journa
 
 What the process alone measured, such as its latency, is absent.
 """,
+    "report": """Write what a campaign did as one page for a browser: verdict, money, trades, and what was not traded.
+
+The page needs nothing else and asks for nothing. The journal may still be written, or be cut off.
+
+    trioarb report JOURNAL --out report.html
+    trioarb report JOURNAL --compare OTHER --out both.html   # side by side, with differences
+    trioarb report JOURNAL --format json --out report.json   # or csv, parquet: a folder of tables
+""",
     "residuals": """List what pairs of a campaign left one-sided, and dust: where, how much, at which price and mark.
 
 `trioarb resume JOURNAL --close-only` trades it away, as far as a venue takes it.

@@ -16,7 +16,11 @@ from trioarb.model.event import (
     FundingPaid,
     Intent,
     MarketsMarked,
+    OrderAcknowledged,
+    OrderCancelled,
+    OrderExpired,
     OrderFilled,
+    OrderRejected,
     OrderSubmitted,
     PairEnded,
     PositionClosed,
@@ -48,6 +52,7 @@ Route = tuple[str, str, str]
 Place = tuple[str, Side]
 
 HOUR_NS = 3_600 * SECOND_NS
+_MS_NS = SECOND_NS // 1_000
 _BPS = 10_000.0
 #: So many residuals and transfers that are over, routes with edges over time, and trades that may be corrected.
 _LATEST, _ROUTES, _CORRECTED = 200, 100, 1_000
@@ -104,6 +109,8 @@ class History(Folding):
     Distributions (`Distribution`, in bps net of taker fees): ``seen``: all edges that guards were asked about, those
     asked again included; ``allowed``; ``decided``, ``sent``, ``filled``: of entries that are over, as decided, at the
     limits that were sent, at the fills. ``slippage``, by `Place`. ``holding``: seconds that positions were held.
+    ``answers``, by venue and what came first (``acknowledged``, ``filled``, ``done``): milliseconds of campaign time
+    since an order was recorded, which is just before it is sent; simulated, where the venue is.
 
     ``residuals``: those that are open, by id; ``past_residuals``: the latest that are none any more. ``residuals_left``
     counts all. ``transfers``: the latest, when they were sent, and when they arrived.
@@ -134,6 +141,7 @@ class History(Folding):
         self.filled = Distribution()
         self.slippage: defaultdict[Place, Slippage] = defaultdict(Slippage)
         self.holding = Distribution()
+        self.answers: defaultdict[tuple[str, str], Distribution] = defaultdict(Distribution)
         self.residuals: dict[str, ResidualLine] = {}
         self.past_residuals: deque[ResidualLine] = deque(maxlen=_LATEST)
         self.residuals_left = 0
@@ -145,6 +153,8 @@ class History(Folding):
         #: Of pairs in flight: what was decided upon at each place; and their orders.
         self._prices: dict[str, dict[Place, float]] = {}
         self._legs: dict[str, _Leg] = {}
+        #: The orders without an answer: where, and since when.
+        self._unanswered: dict[str, tuple[str, int]] = {}
         self._orders_of: defaultdict[str, list[str]] = defaultdict(list)
         #: Of trades that aren't over: their routes, how many pairs are in flight, and whether a position is open.
         self._routes: dict[str, Route] = {}
@@ -219,7 +229,8 @@ class History(Folding):
         if opened.kind is PairKind.ENTRY:
             self._routes[opened.trade_id] = opened.symbol, opened.buy_venue, opened.sell_venue
 
-    def _submit(self, order: OrderSubmitted, _: Record) -> None:
+    def _submit(self, order: OrderSubmitted, record: Record) -> None:
+        self._unanswered[order.client_order_id] = order.venue, record.ts_ns
         place = order.venue, order.side
         price = self._prices.get(order.pair_id, {}).get(place)
         if price is None or order.purpose is not Purpose.LEG:
@@ -228,8 +239,21 @@ class History(Folding):
         self._orders_of[order.pair_id].append(order.client_order_id)
         self.slippage[place].limit.add(_cost_bps(order.side, price, order.limit_price))
 
+    def _acknowledge(self, acknowledged: OrderAcknowledged, record: Record) -> None:
+        self._answer(acknowledged.client_order_id, "acknowledged", record)
+
+    def _end_order(self, ended: OrderCancelled | OrderExpired | OrderRejected, record: Record) -> None:
+        self._answer(ended.client_order_id, "done", record)
+
+    def _answer(self, client_order_id: str, what: str, record: Record) -> None:
+        sent = self._unanswered.pop(client_order_id, None)
+        if sent is not None:
+            venue, sent_ns = sent
+            self.answers[venue, what].add((record.ts_ns - sent_ns) / _MS_NS)
+
     def _fill(self, fill: OrderFilled, record: Record) -> None:
         self._reach(record.ts_ns)
+        self._answer(fill.client_order_id, "filled", record)
         self.fees[fill.fee_asset].put(record.ts_ns, fill.fee)
         leg = self._legs.get(fill.client_order_id)
         if leg is not None:

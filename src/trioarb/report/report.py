@@ -31,7 +31,9 @@ class Report:
     ``sensitivity``: what it would have earned with other latencies, where that was asked for.
     ``at_ns`` is the time of which it is. ``telemetry`` is absent where another process ran the campaign. ``head`` is
     ``SEQ:HASH`` of the journal's last event, where that is known. ``error`` and ``exit_code`` are those of the process;
-    a journal's own are the default.
+    a journal's own are the default. ``journaled`` is the configuration as a journal keeps it, without secrets, and
+    ``torn`` how many bytes of a step that was cut off, or is just being written, stand behind its last event; both of
+    what was read from a journal only.
     """
 
     config: Config
@@ -41,6 +43,8 @@ class Report:
     telemetry: Telemetry | None = None
     sensitivity: Sequence[Sensitivity] = ()
     head: str = ""
+    journaled: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    torn: int = 0
     error: str = attrs.field()
     exit_code: int | None = attrs.field()
 

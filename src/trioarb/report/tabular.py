@@ -39,12 +39,21 @@ class _Writer(Protocol):
 
 
 class Export:
-    """All tables of a journal in a folder. They get their names when they are whole, at the end of the context.
+    """Tables in a folder, those of a journal as a rule. They get their names when they are whole, at the end of the
+    context.
 
     ``as_text``: decimals in Parquet are text. ``rows`` counts them by table.
     """
 
-    def __init__(self, folder: Path, kind: Format, *, as_text: bool = False, replace: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kind: Format,
+        *,
+        as_text: bool = False,
+        replace: bool = False,
+        tables: Sequence[Table] = TABLES,
+    ) -> None:
         """Check that it can be written.
 
         Raises:
@@ -53,7 +62,7 @@ class Export:
         """
         if kind is Format.PARQUET:
             require("pyarrow.parquet", "--format parquet")
-        self.paths = {table.name: folder / f"{table.name}.{kind.value}" for table in TABLES}
+        self.paths = {table.name: folder / f"{table.name}.{kind.value}" for table in tables}
         taken = [path for path in self.paths.values() if os.path.lexists(path)]
         if taken and not replace:
             raise ConfigError(
@@ -63,6 +72,7 @@ class Export:
                 ]
             )
         self.rows = dict.fromkeys(self.paths, 0)
+        self._tables = tables
         self._folder = folder
         self._kind = kind
         self._as_text = as_text
@@ -82,7 +92,7 @@ class Export:
     def __enter__(self) -> Self:
         with ExitStack() as parts, ExitStack() as files:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for table in TABLES:
+            for table in self._tables:
                 part = _part(self.paths[table.name])
                 parts.callback(part.unlink, missing_ok=True)
                 descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
