@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ import msgspec
 import pytest
 import trio
 
-from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, ExchangeWrapper, NoSettings, Order, OrderReport
+from trioarb.api import (
+    Exchange,
+    ExchangeContext,
+    ExchangeSpec,
+    ExchangeWrapper,
+    LimitUsed,
+    NoSettings,
+    Order,
+    OrderReport,
+    VenueError,
+)
 from trioarb.engine.telemetry import telemetry_of
 from trioarb.journal.log import Log
 from trioarb.journal.writer import JournalWriter
@@ -54,6 +65,9 @@ class Slow(ExchangeWrapper):
         await trio.sleep(MESSENGER_SECONDS)
         return await self.inner.place(order)
 
+    def limits_used(self) -> Sequence[LimitUsed]:
+        return [LimitUsed(name="orders", count=10, seconds=1.0, used=4)]
+
 
 @asynccontextmanager
 async def open_slow(settings: NoSettings, context: ExchangeContext) -> AsyncIterator[Exchange]:
@@ -61,7 +75,8 @@ async def open_slow(settings: NoSettings, context: ExchangeContext) -> AsyncIter
     yield Slow(context.inner)
 
 
-def real(*, slow: bool = False, **session: Any) -> CampaignResult:
+def tables(*, slow: bool, **session: Any) -> tuple[dict[str, Any], dict[str, object]]:
+    """Return a campaign's table, and the plugins that it needs beside the market."""
     table = two_venues()
     table["session"] |= session
     if slow:
@@ -69,8 +84,19 @@ def real(*, slow: bool = False, **session: Any) -> CampaignResult:
             market_data = own.pop("market")
             table["exchanges"][name] = {"market": market_data, "plugin": "slow", "wraps": {"plugin": "paper", **own}}
     spec = ExchangeSpec(name="slow", doc="takes its time", open=open_slow, wraps=True)
-    plugins = {"market": market([0.0, 0.1, 0.2, 0.5, 0.6]), "slow": plugin_of(spec)}
-    return run_real(table, seconds=1, plugins=plugins)
+    return table, {"slow": plugin_of(spec)}
+
+
+@cache
+def real(*, slow: bool = False, **session: Any) -> CampaignResult:
+    """Run a campaign for three seconds: long enough that it trades on a machine that has other things to do."""
+    table, plugins = tables(slow=slow, **session)
+    return run_real(table, seconds=20, plugins={"market": market([0.1 * number for number in range(30)]), **plugins})
+
+
+def virtual(*, slow: bool = False) -> CampaignResult:
+    table, plugins = tables(slow=slow)
+    return run_virtual(table, plugins={"market": market([0.0, 1.0, 2.0, 20.0]), **plugins})
 
 
 @pytest.mark.parametrize("slow", [False, True], ids=["answered at a known time", "asked by place"])
@@ -100,7 +126,7 @@ def test_where_symbols_look_in_rounds_what_they_passed_over_is_counted() -> None
 
 
 def test_in_virtual_time_what_has_no_meaning_is_absent() -> None:
-    result = run_virtual(two_venues(), plugins={"market": market([0.0, 1.0, 2.0, 20.0])})
+    result = virtual()
     telemetry = telemetry_of(result.campaign)
     assert result.of_type("order_filled")
     assert (telemetry.stages, telemetry.quote_ages, telemetry.journal) == ({}, {}, None)
@@ -112,7 +138,7 @@ def test_in_virtual_time_what_has_no_meaning_is_absent() -> None:
 
 
 def test_quotes_are_those_that_the_journal_counts() -> None:
-    result = run_virtual(two_venues(), plugins={"market": market([0.0, 1.0, 2.0, 20.0])})
+    result = virtual()
     (counted,) = (event for event in result.of_type("funnel_counted") if event["final"])
     quotes = telemetry_of(result.campaign).quotes
     assert quotes is not None
@@ -131,6 +157,49 @@ def test_quotes_have_an_age_by_venue_and_memory_is_told_where_the_system_tells()
         assert 10_000_000 < telemetry.memory_bytes < 10_000_000_000
 
 
+def test_what_is_used_of_limits_is_what_the_plugins_say() -> None:
+    used = (LimitUsed(name="orders", count=10, seconds=1.0, used=4),)
+    assert telemetry_of(real(slow=True).campaign).limits == {"a": used, "b": used}
+    assert telemetry_of(real().campaign).limits == {}
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def limits_used() -> object:
+        raise error
+
+    return limits_used
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        raising(RuntimeError("broken")),
+        raising(SystemExit(0)),
+        raising(VenueError("not known")),
+        lambda: None,
+        lambda: "nonsense",
+        lambda: [("orders", 1)],
+        lambda: [LimitUsed(name="\ud800", count=1, seconds=1.0, used=1)],
+        lambda: [LimitUsed(name="x", count=1, seconds=float("nan"), used=1)],
+        lambda: [LimitUsed(name="x", count=1, seconds=1.0, used=-1)],
+    ],
+)
+def test_a_plugin_that_says_nonsense_of_limits_says_nothing_and_the_campaign_goes_on(
+    says: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [0]
+
+    def limits_used(self: object) -> object:
+        asked[0] += 1
+        return says()
+
+    monkeypatch.setattr(Slow, "limits_used", limits_used)
+    result = virtual(slow=True)
+    assert telemetry_of(result.campaign).limits == telemetry_of(result.campaign).limits == {}
+    assert asked == [2], "each venue once, and not again"
+    assert result.exit_code == 0
+
+
 def test_histograms_are_cumulated_and_reach_the_count() -> None:
     for one in (telemetry := telemetry_of(real().campaign)).stages.values():
         counts = [count for _, count in one.at_most]
@@ -141,7 +210,7 @@ def test_histograms_are_cumulated_and_reach_the_count() -> None:
 
 
 def test_it_passes_through_a_socket_unchanged() -> None:
-    for result in (real(), run_virtual(two_venues(), plugins={"market": market([0.0, 1.0])})):
+    for result in (real(), real(slow=True), virtual()):
         telemetry = telemetry_of(result.campaign)
         assert msgspec.json.decode(msgspec.json.encode(telemetry), type=Telemetry) == telemetry
 

@@ -209,9 +209,9 @@ _OF_A_FEED = (
     "calls a sink after its end",
     "calls a sink of no symbol",
 )
-#: Asked for only where aligned quotes are kept; where an order rests; and where a user sets something while it runs,
-#: which tests/engine/test_desk.py does.
-_NOT_CALLED = {"stored", "cancel", "retune"}
+#: Asked for only where aligned quotes are kept; where an order rests; where a user sets something while it runs, which
+#: tests/engine/test_desk.py does; and where somebody watches, as tests/engine/test_telemetry.py does.
+_NOT_CALLED = {"stored", "cancel", "retune", "limits_used"}
 
 
 @attrs.frozen

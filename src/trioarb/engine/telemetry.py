@@ -49,6 +49,7 @@ def telemetry_of(campaign: Campaign) -> Telemetry:
         quotes=_quotes(campaign),
         quote_ages={} if parts.time.jumps else _quote_ages(campaign),
         fx_ages=_fx_ages(campaign),
+        limits={venue: used for venue, exchange in parts.venues.items() if (used := tuple(exchange.limits_used()))},
         journal=_journal(campaign),
         channels=campaign.channel_figures(),
         memory_bytes=_memory_bytes(),

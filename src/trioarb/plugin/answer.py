@@ -37,6 +37,7 @@ __all__ = [
     "check_fees",
     "check_float",
     "check_instruments",
+    "check_limits",
     "check_levels",
     "check_liquidations",
     "check_listings",
@@ -418,14 +419,21 @@ def check_standing(value: object) -> AccountStanding:
             is_a(getattr(found, name), bool, name)
     if found.clock_offset_ms is not None:
         _finite(found.clock_offset_ms, "clock_offset_ms")
-    for number, one in enumerate(_items(found.limits, "limits")):
-        field = f"limits[{number}]"
-        is_a(one, LimitUsed, field)
-        _name(one.name, f"{field}.name")
-        check_whole(one.count, f"{field}.count")
-        check_whole(one.used, f"{field}.used")
-        _finite(one.seconds, f"{field}.seconds")
+    check_limits(found.limits, "limits")
     return found
+
+
+def check_limits(value: object, field: str = "") -> tuple[LimitUsed, ...]:
+    """Return what is used of a venue's limits."""
+    limits = tuple(_items(value, field))
+    for number, one in enumerate(limits):
+        place = f"{field}[{number}]"
+        is_a(one, LimitUsed, place)
+        _name(one.name, f"{place}.name")
+        check_whole(one.count, f"{place}.count")
+        check_whole(one.used, f"{place}.used")
+        _finite(one.seconds, f"{place}.seconds")
+    return limits
 
 
 def _finite(value: object, field: str) -> float:

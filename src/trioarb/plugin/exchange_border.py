@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import attrs
+import structlog
 import trio
 
 from trioarb.errors import OrderRejected, PluginFault, TrioarbError, VenueError
-from trioarb.model.account import AccountStanding
+from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.contract import Charge, Contracts, contract_of
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, Listing, Quote
@@ -50,6 +51,7 @@ class CheckedExchange(Exchange):
         self._venue = venue
         self._instruments: dict[str, Instrument] = {}
         self._answers = answers_instead(type(inner))
+        self._tells_limits = True
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         with trio.move_on_after(self._where.calls.seconds), self._listing.call("instruments"):
@@ -68,6 +70,18 @@ class CheckedExchange(Exchange):
         with trio.move_on_after(self._where.calls.seconds), self._where.call("standing"):
             return answer.check_standing(await self._inner.standing())
         raise VenueError(self._where.late("standing"))
+
+    def limits_used(self) -> Sequence[LimitUsed]:
+        """As in the contract. One that can't be relied on is not asked again; nothing else follows from that."""
+        if not self._tells_limits:
+            return ()
+        try:
+            with self._where.call("limits_used"):
+                return answer.check_limits(self._inner.limits_used())
+        except TrioarbError as error:
+            self._tells_limits = False
+            structlog.get_logger("trioarb.plugin").warning("what is used of limits isn't known", because=str(error))
+            return ()
 
     async def positions(self) -> Mapping[str, Contracts]:
         with trio.move_on_after(self._where.calls.seconds), self._where.call("positions"):

@@ -8,6 +8,7 @@ from enum import IntEnum
 import attrs
 
 from trioarb.errors import VenueError
+from trioarb.model.account import LimitUsed
 from trioarb.venue.request import Request, Response
 from trioarb.venue.window import Limit
 
@@ -87,3 +88,7 @@ class Usage:
     seconds: float
     count: int
     used: int
+
+    def told(self) -> LimitUsed:
+        """Return it as exchanges tell of it."""
+        return LimitUsed(name=self.bucket, count=self.count, seconds=self.seconds, used=self.used)

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from trioarb.errors import VenueError
+from trioarb.model.account import LimitUsed
 from trioarb.venue.backoff import Backoff
 from trioarb.venue.beside import run_beside
 from trioarb.venue.failure import NotSent, RequestFailed, refused_status
@@ -90,6 +91,10 @@ class RestClient:
                 raise NotSent(f"{error}; it wasn't sent") from None
             self._limits.hear(permit, response)
         return self._judged(made, response)
+
+    def limits_used(self) -> tuple[LimitUsed, ...]:
+        """Return how much of the venue's limits is used."""
+        return tuple(one.told() for one in self._limits.usage())
 
     async def _admitted(
         self, made: Request, make: Callable[[], Request], priority: Priority, patience: float

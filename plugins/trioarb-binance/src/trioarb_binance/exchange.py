@@ -165,10 +165,11 @@ class BinanceExchange(Exchange):
             can_withdraw=rights.enable_withdrawals or rights.enable_internal_transfer is True,
             is_bound=None if rights.ip_restrict is UNSET else rights.ip_restrict,
             clock_offset_ms=self._clock.offset_ms,
-            limits=tuple(
-                LimitUsed(name=one.bucket, count=one.count, seconds=one.seconds, used=one.used) for one in self._usage()
-            ),
+            limits=self.limits_used(),
         )
+
+    def limits_used(self) -> tuple[LimitUsed, ...]:
+        return tuple(one.told() for one in self._usage())
 
     async def balances(self) -> Mapping[str, Decimal]:
         account = decode(Account, await self._read_signed(lambda stamp: spot.account(stamp, nonzero_only=True)))

@@ -14,6 +14,7 @@ from trioarb.api import (
     AccountStanding,
     ClientIds,
     Exchange,
+    LimitUsed,
     Order,
     OrderRejected,
     OrderReport,
@@ -100,6 +101,9 @@ class AccountExchange(Exchange):
         """As in the contract. These venues don't say what a key may do; that it may read is tried."""
         await self.balances()
         return AccountStanding(clock_offset_ms=None if self.clock is None else self.clock.offset_ms)
+
+    def limits_used(self) -> tuple[LimitUsed, ...]:
+        return self.client.limits_used()
 
     async def balances(self) -> Mapping[str, Decimal]:
         return balances(await self.signed(self.accounts_request()))

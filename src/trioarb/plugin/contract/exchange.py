@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from trioarb.errors import PluginError, VenueError
-from trioarb.model.account import AccountStanding
+from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.contract import Charge, Contracts
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
@@ -99,6 +99,13 @@ class Exchange(ABC):
             VenueError: it isn't known, as where the key is wrong.
         """
         return AccountStanding()
+
+    def limits_used(self) -> Sequence[LimitUsed]:
+        """Return how much of the venue's limits is used now, as far as that is known here. Asks nobody, and is quick.
+
+        Called every now and then while somebody watches; nothing depends on it.
+        """
+        return ()
 
     async def positions(self) -> Mapping[str, Contracts]:
         """Return what is held of contracts, by symbol, without those of which nothing is. Perpetual accounts only.
@@ -262,6 +269,9 @@ class ExchangeWrapper(Exchange):
 
     async def standing(self) -> AccountStanding:
         return await self.inner.standing()
+
+    def limits_used(self) -> Sequence[LimitUsed]:
+        return self.inner.limits_used()
 
     async def positions(self) -> Mapping[str, Contracts]:
         return await self.inner.positions()
