@@ -41,6 +41,8 @@ FUNNEL = [
     "closed",
 ]
 ALWAYS = {
+    "verdict",
+    "error_rates",
     "schema_version",
     "version",
     "campaign_id",
@@ -108,7 +110,7 @@ def summary(ran: Any) -> dict[str, Any]:
 
 
 def test_it_has_these_keys_and_no_others(summary: dict[str, Any]) -> None:
-    assert set(summary) == ALWAYS | {"win_rate", "attribution", "missed"}
+    assert set(summary) == ALWAYS | {"win_rate", "attribution", "missed", "performance"}
     assert summary["schema_version"] == 1
     assert summary["version"] == trioarb.__version__
     assert summary["trades"]

@@ -24,6 +24,7 @@ __all__ = [
     "NewJournal",
     "Overrides",
     "RecordDir",
+    "RequireVerdict",
     "Runtime",
     "Sensitive",
     "Shown",
@@ -88,6 +89,14 @@ Live = Annotated[
     ),
 ]
 
+RequireVerdict = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Exit with 4 unless the verdict is PROFIT SHOWN; an exit code of 1, 2 or 3 stays what it is.",
+    ),
+]
+
 NewJournal = Annotated[
     Path | None, Parameter(help="Keep the campaign in this new file; by default in one under journals/.")
 ]
@@ -102,6 +111,7 @@ class Shown:
     events: Annotated[Path | None, Parameter(help="Write every campaign event to this file, as JSON Lines.")] = None
     summary: Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")] = None
     log_dir: LogDir = Path("logs")
+    require_verdict: RequireVerdict = False
     plain: Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")] = False
 
 

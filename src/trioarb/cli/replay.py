@@ -54,6 +54,10 @@ def replay(
             raise CampaignError(
                 "--answers: leave out --iterations, --runtime and --sensitivity; the run ends as it did"
             )
+        if shown.require_verdict:
+            raise CampaignError(
+                "--answers: leave out --require-verdict; the exit code says whether it came to the same"
+            )
         return replay_answered(answers, quotes, exchanges, shown, config=config, overrides=overrides, journal=journal)
     if config is None:
         raise CampaignError("which configuration is to be replayed? Name its file, or the journal of a run: --answers")

@@ -22,6 +22,7 @@ from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
 from trioarb.cli.output import EventsFile, abandon_stdout, write_json
 from trioarb.cli.progress import Progress
+from trioarb.cli.required import required
 from trioarb.config.load import Loaded
 from trioarb.config.schema import ClockKind, Config, LogLevel
 from trioarb.control.runtime import runtime_folder
@@ -144,6 +145,8 @@ class Foreground:
             console.say(f"log: {log_file.describe()}")
             console.say(f"journal: {journal}")
             console.say(f"head: {campaign.head}")
+            if shown.require_verdict:
+                return required(report_of(campaign, figures, played))
         return campaign.exit_code
 
 

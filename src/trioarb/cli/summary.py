@@ -7,8 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
+from trioarb.cli.options import RequireVerdict
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath
+from trioarb.cli.required import required
 from trioarb.report.console import LastingConsole
 from trioarb.report.report import Report
 from trioarb.report.summary import summarise
@@ -24,14 +26,15 @@ def summary(
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", help="The figures for another program, as `--summary` has them.")
     ] = False,
+    require_verdict: RequireVerdict = False,
 ) -> int:
     """Print the summary; return 0."""
 
-    def tell(report: Report) -> None:
+    def tell(report: Report) -> int:
         if as_json:
             print_json(summarise(report))
         else:
             print_summary(LastingConsole(), report)
+        return required(report) if require_verdict else 0
 
-    report_on(journal, tell)
-    return 0
+    return report_on(journal, tell)

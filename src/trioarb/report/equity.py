@@ -22,7 +22,7 @@ _STEP = Decimal("0.000001")
 
 def equity(state: State) -> dict[str, Any]:
     """Return equity in USD. A return is a share, and absent where no capital was held, or used."""
-    figures = state.equity.figures()
+    figures, stated = state.equity.figures(), state.equity.stated_drawdown
     return {
         "start_usd": figures.start,
         "now_usd": figures.now,
@@ -34,7 +34,9 @@ def equity(state: State) -> dict[str, Any]:
         "return_on_capital_used": return_on(state.equity.peak_exposure_usd, figures.traded),
         "peak_exposure_usd": state.equity.peak_exposure_usd,
         "drawdown_usd": state.equity.drawdown_usd,
+        "drawdown_seconds": state.equity.drawdown.longest_ns / 1e9,
         "equity_drawdown_usd": state.equity.stated_drawdown_usd,
+        "equity_drawdown_seconds": None if stated is None else stated.longest_ns / 1e9,
     }
 
 

@@ -18,11 +18,13 @@ from trioarb.report.fx import fx, premiums
 from trioarb.report.margins import liquidations, margins
 from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
+from trioarb.report.performance import error_rates, performance
 from trioarb.report.plain import present
 from trioarb.report.report import Report
 from trioarb.report.shadow import shadow
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
 from trioarb.report.transfers import transfers
+from trioarb.report.verdict import verdict_of
 from trioarb.state.ledger import Balance
 from trioarb.state.statistics import ORDER_COUNTS, SymbolStatistics
 from trioarb.state.telemetry import RecordingFigures, Telemetry
@@ -43,6 +45,7 @@ def summarise(report: Report) -> dict[str, Any]:
     edges = {symbol: report.highest_edge_bps(symbol) for symbol in statistics.universe}
     return present(
         {
+            "verdict": _verdict(report),
             "schema_version": SCHEMA_VERSION,
             "version": statistics.version,
             "campaign_id": report.campaign_id,
@@ -77,6 +80,8 @@ def summarise(report: Report) -> dict[str, Any]:
             "markouts": markouts(state),
             "shadow": shadow(state),
             "win_rate": win_rate(statistics),
+            "performance": performance(report),
+            "error_rates": error_rates(report),
             **_carried(statistics.carried),
             "decisions": {
                 **{answer.value: count for answer, count in statistics.answers.items()},
@@ -123,6 +128,17 @@ def summarise(report: Report) -> dict[str, Any]:
             "dust": dust(state),
         }
     )
+
+
+def _verdict(report: Report) -> Mapping[str, Any]:
+    verdict = verdict_of(report)
+    return {
+        "word": verdict.word.value,
+        "findings": [
+            {"code": one.code.name, "weight": one.weight.value, "text": one.text, "key": one.key}
+            for one in verdict.findings
+        ],
+    }
 
 
 def _carried(carried: LossCarried | None) -> Mapping[str, Any]:

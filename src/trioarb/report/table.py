@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -20,11 +21,14 @@ from trioarb.report.equity import PARTS, return_on
 from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
 from trioarb.report.funnel import funnel_of, funnel_total, not_sized_total, routes_of
 from trioarb.report.fx import rate_lines
+from trioarb.report.interval import wilson
 from trioarb.report.margins import liquidation_lines, margin_lines
+from trioarb.report.performance import error_rates, pnl_interval, profit_factor, ratio
 from trioarb.report.report import Report
 from trioarb.report.shadow import shadow_lines
 from trioarb.report.trades import win_rate
 from trioarb.report.transfers import transfer_figures, transfer_remarks
+from trioarb.report.verdict_lines import verdict_lines
 from trioarb.state.missed import NOT_FILLED
 from trioarb.state.statistics import Statistics, SymbolStatistics
 from trioarb.state.telemetry import RecordingFigures
@@ -57,6 +61,9 @@ _STEPS = {
 
 def print_summary(console: Console, report: Report) -> None:
     """Print what the campaign did, and if it did not trade, why. No line is longer than the console is wide."""
+    console.print()
+    for line, style in verdict_lines(report):
+        console.print(_hanging(line, style))
     console.print()
     console.print(_title(report))
     console.print()
@@ -179,6 +186,9 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
             for one in report.sensitivity
         ],
     )
+    yield "Trades (USD)", list(_performance(report))
+    yield "PnL by route (USD)", list(_brought(report))
+    yield "Went wrong (%)", [(name.replace("_", " "), f"{rate * 100:.2f}") for name, rate in _went_wrong(report)]
     yield "Decisions", [*answers, *_most_common(statistics.by_rule, indent="  ")]
     yield (
         "Pairs",
@@ -224,8 +234,11 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
         yield "  of capital held, used (%)", f"{held * 100:,.3f}, {used * 100:,.3f}"
     if state.equity.stated_drawdown_usd:
         yield "drawdown of equity (USD)", usd(state.equity.stated_drawdown_usd)
+        if state.equity.stated_drawdown is not None:
+            yield "  for up to", duration(state.equity.stated_drawdown.longest_ns / 1e9)
     if state.equity.drawdown_usd:
         yield "drawdown of PnL (USD)", usd(state.equity.drawdown_usd)
+        yield "  for up to", duration(state.equity.drawdown.longest_ns / 1e9)
     yield "realised PnL (USD)", signed_usd(statistics.pnl_usd)
     unrealised = state.unrealised_usd
     yield "unrealised (USD)", "no quote" if unrealised is None else signed_usd(unrealised)
@@ -245,6 +258,44 @@ def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     if exposure:
         yield "exposure (USD)", usd(exposure)
     yield "runtime", duration(float(report.runtime_seconds))
+
+
+def _performance(report: Report) -> Iterator[tuple[str, str | Text]]:
+    """Yield how trades did that are over."""
+    done, outcomes = report.state.performance, report.state.performance.all
+    for name, total, times in (
+        ("average win", outcomes.won_usd, outcomes.won),
+        ("average loss", outcomes.lost_usd, outcomes.lost),
+    ):
+        if times:
+            yield f"{name}, {number_of(times)} times", signed_usd(total / times)
+    factor, sure, rate = profit_factor(outcomes), pnl_interval(report), wilson(outcomes.won, outcomes.trades)
+    if factor is not None:
+        yield "profit factor", f"{factor:,.2f}"
+    if rate is not None:
+        yield "wins lie within (%)", f"{rate.low * 100:.1f} to {rate.high * 100:.1f}"
+    if sure is not None:
+        yield "PnL lies within", f"{usd(sure.low)} to {usd(sure.high)}"
+    if done.turnover_usd:
+        yield "turnover", usd(done.turnover_usd)
+        turns = ratio(done.turnover_usd, report.state.equity.figures().start)
+        if turns is not None:
+            yield "  times the capital held", f"{turns:,.2f}"
+
+
+def _brought(report: Report) -> Iterator[tuple[str, str | Text]]:
+    """Yield the routes with the most trades, and what they brought."""
+    routes = report.state.performance.routes
+    for route in sorted(routes, key=lambda one: (-routes[one].trades, one))[:_MOST_REASONS]:
+        outcomes = routes[route]
+        name = f"{route.buy_venue}>{route.sell_venue} {route.symbol}, {number_of(outcomes.trades)} times"
+        yield name, signed_usd(outcomes.series.total)
+
+
+def _went_wrong(report: Report) -> Iterator[tuple[str, Decimal]]:
+    for name, rate in error_rates(report).items():
+        if share := Decimal(rate):
+            yield name, share
 
 
 def _attribution(report: Report) -> Iterator[tuple[str, str | Text]]:

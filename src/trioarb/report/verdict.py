@@ -1,23 +1,19 @@
-"""What a run shows of itself, in three words: that it earns, that it loses, or nothing; and what is said against it."""
+"""What a run shows of itself, in two words: that it earns, that it loses, or nothing; and what is said against it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import Enum
 
 import attrs
 
-from trioarb.report.advice import advise
-from trioarb.report.funnel import funnel_total
+from trioarb.report.performance import pnl_interval
 from trioarb.report.report import Report
-from trioarb.report.trades import win_rate
+from trioarb.report.verdict_data import data_findings
 from trioarb.report.verdict_finding import Code, Finding, Weight
-from trioarb.state.statistics import Statistics
+from trioarb.report.verdict_trades import trade_findings
+from trioarb.report.verdict_venues import venue_findings
 
 __all__ = ["Code", "Finding", "Verdict", "Weight", "Word", "verdict_of"]
-
-_LEAST_TRADES = 30
-_LEAST_SECONDS = 3_600
 
 
 class Word(Enum):
@@ -28,7 +24,7 @@ class Word(Enum):
 
 @attrs.frozen
 class Verdict:
-    """The word, and findings: those that decide it first."""
+    """The word, and findings: those that count most come first."""
 
     word: Word
     findings: tuple[Finding, ...]
@@ -36,38 +32,21 @@ class Verdict:
 
 def verdict_of(report: Report) -> Verdict:
     """Judge a run, which may still go on. The same journal has the same verdict."""
-    found = tuple(_findings(report))
-    weights = {one.weight for one in found}
-    result = report.state.equity.figures().traded
-    if Weight.OPEN in weights or not result:
-        return Verdict(Word.NOTHING, found)
-    if result < 0:
-        return Verdict(Word.LOSS, found)
-    return Verdict(Word.NOTHING if Weight.FLATTERS in weights else Word.PROFIT, found)
+    weights = list(Weight)
+    found = sorted(
+        (*trade_findings(report), *data_findings(report), *venue_findings(report)),
+        key=lambda one: weights.index(one.weight),
+        reverse=True,
+    )
+    return Verdict(_word(report, {one.weight for one in found}), tuple(found))
 
 
-def _findings(report: Report) -> Iterator[Finding]:
-    statistics = report.statistics
-    trades = statistics.closed + statistics.unwound_count
-    if not funnel_total(statistics)["filled"]:
-        yield Finding(Code.NO_TRADE, " ".join(advise(report)), "strategy, or market data")
-    elif trades < _LEAST_TRADES:
-        text = f"{trades:,} trades are over; it takes {_LEAST_TRADES} to say anything."
-        yield Finding(Code.FEW_TRADES, text, "session.max_runtime_seconds")
-    seconds = float(report.runtime_seconds)
-    if seconds < _LEAST_SECONDS:
-        text = f"It ran for {seconds:,.0f} s of campaign time, less than an hour."
-        yield Finding(Code.SHORT, text, "session.max_runtime_seconds")
-    yield from _too_good(statistics)
-    mode = report.config.session.mode.value
-    if mode != "live":
-        text = f"In {mode} mode fills are those of a model, not of a venue."
-        yield Finding(Code.SIMULATED, text, 'session.mode = "shadow" compares it with real books, "live" trades')
-
-
-def _too_good(statistics: Statistics) -> Iterator[Finding]:
-    rate = win_rate(statistics)
-    if rate is not None and rate * 100 >= 95:
-        yield Finding(Code.WINS, f"{rate:.1%} of the trades won; real markets don't let that happen.", "exchanges.*")
-    if statistics.closed and not statistics.fees_usd:
-        yield Finding(Code.NO_FEE, "No fee was paid.", "exchanges.*.taker_fee_bps")
+def _word(report: Report, weights: set[Weight]) -> Word:
+    pnl = pnl_interval(report)
+    if pnl is None or Weight.OPEN in weights:
+        return Word.NOTHING
+    # What is open or was paid for holding may turn what trades came to into its opposite.
+    traded = report.state.equity.figures().traded
+    if pnl.high < 0 and traded < 0:
+        return Word.LOSS
+    return Word.PROFIT if pnl.low > 0 and traded > 0 and Weight.FLATTERS not in weights else Word.NOTHING

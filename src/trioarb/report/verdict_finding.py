@@ -30,6 +30,7 @@ class Code(Enum):
     SHORT = "too short", Weight.OPEN
     GUARDS = "guards were never asked", Weight.OPEN
     STALE = "quotes too old to be acted upon", Weight.OPEN
+    REFUSED = "quotes that were wrong", Weight.OPEN
     OLD = "venues that were silent", Weight.OPEN
     CLOCK = "clocks that disagree", Weight.OPEN
     MARKED = "it depends on marks", Weight.OPEN

@@ -30,6 +30,7 @@ from trioarb.model.event import (
 from trioarb.model.fx import Said
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Side
+from trioarb.state.drawdown import Drawdown
 from trioarb.state.exposure import Exposure
 from trioarb.state.ledger import Ledger
 from trioarb.state.marks import Marks
@@ -77,9 +78,8 @@ class _Came:
 
 
 class Equity(Folding):
-    """Folds what is put in and at which prices; ``drawdown_usd``: the furthest that realised PnL and marks fell from
-    their highest, as of the marks that were recorded; ``stated_drawdown_usd``: the furthest that equity itself did from
-    one statement to another, absent before the second. ``peak_exposure_usd`` is the most capital that was used.
+    """Folds what is put in and at which prices; ``drawdown``: how far realised PnL and marks fell from their highest,
+    as of the marks that were recorded. ``peak_exposure_usd`` is the most capital that was used.
     """
 
     def __init__(self, ledger: Ledger, trades: Trades, exposure: Exposure, marks: Marks, transfers: Transfers) -> None:
@@ -100,13 +100,26 @@ class Equity(Folding):
         #: The quote assets that are converted, in which asset, and what of them came by trades, by venue and asset.
         self._converted: dict[str, str] = {}
         self._came: defaultdict[tuple[str, str], _Came] = defaultdict(_Came)
-        self._pnl = self._highest = ZERO
-        self.drawdown_usd = ZERO
+        self._pnl = ZERO
+        self.drawdown = Drawdown(ZERO)
         self._is_present = False
-        #: The highest change that was stated, and how far those after a highest one fell from it.
-        self._most: Decimal | None = None
-        self.stated_drawdown_usd: Decimal | None = None
+        #: From the first statement on; what it fell is known from the second on.
+        self._stated: Drawdown | None = None
+        self._is_stated_again = False
         self.peak_exposure_usd = ZERO
+
+    @property
+    def drawdown_usd(self) -> Decimal:
+        return self.drawdown.most
+
+    @property
+    def stated_drawdown(self) -> Drawdown | None:
+        """How far equity itself fell from one statement to another; absent before the second."""
+        return self._stated if self._is_stated_again else None
+
+    @property
+    def stated_drawdown_usd(self) -> Decimal | None:
+        return None if self.stated_drawdown is None else self.stated_drawdown.most
 
     def at_present(self) -> Equity:
         """Return the same at the prices that venues show now, instead of those that were recorded last."""
@@ -223,23 +236,21 @@ class Equity(Folding):
         )
         self._value(deposited.venue, deposited.asset)
 
-    def _mark(self, marked: MarketsMarked, _: Record) -> None:
+    def _mark(self, marked: MarketsMarked, record: Record) -> None:
         for venue, asset in [place for place, amount in self._unpriced.items() if amount]:
             self._value(venue, asset)
         worth = self._pnl
         for one in marked.unrealised_usd.values():
             worth = EXACT.add(worth, one)
-        self._highest = max(self._highest, worth)
-        self.drawdown_usd = max(self.drawdown_usd, EXACT.subtract(self._highest, worth))
+        self.drawdown.take(worth, record.ts_ns)
 
-    def _state(self, stated: EquityStated, _: Record) -> None:
+    def _state(self, stated: EquityStated, record: Record) -> None:
         change = EXACT.subtract(stated.now_usd, stated.start_usd)
-        if self._most is None:
-            self._most = max(ZERO, change)
-            return
-        self._most = max(self._most, change)
-        fallen = EXACT.subtract(self._most, change)
-        self.stated_drawdown_usd = max(self.stated_drawdown_usd or ZERO, fallen)
+        if self._stated is None:
+            self._stated = Drawdown(max(ZERO, change))
+        else:
+            self._is_stated_again = True
+        self._stated.take(change, record.ts_ns)
 
     def _trade(self, fill: OrderFilled, _: Record) -> None:
         """Value what came in a converted asset, at the rate of the moment."""

@@ -18,7 +18,9 @@ from trioarb.state.margins import Margins
 from trioarb.state.markouts import Markouts
 from trioarb.state.marks import Marks
 from trioarb.state.missed import Missed
+from trioarb.state.performance import Performance
 from trioarb.state.shadow import Shadow
+from trioarb.state.soundness import Soundness
 from trioarb.state.statistics import Statistics
 from trioarb.state.trades import Trades
 from trioarb.state.transfers import Transfers
@@ -47,6 +49,8 @@ class State:
         self.shadow = Shadow()
         self.fx = Fx()
         self.control = Control()
+        self.performance = Performance()
+        self.soundness = Soundness()
         self._folds = Folds(self.projections)
 
     @property
@@ -66,6 +70,8 @@ class State:
             self.fx,
             self.transfers,
             self.control,
+            self.performance,
+            self.soundness,
         )
 
     def apply(self, record: Record) -> None:
