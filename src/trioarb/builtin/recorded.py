@@ -41,7 +41,9 @@ class RecordedSettings:
 
     path: Path = setting(doc="Parquet file of quotes, sorted by ts_ns; or a folder that holds such files")
     more: tuple[Path, ...] = setting((), doc="further files or folders; one of the venue's files follows the other")
-    exchange: str = setting(doc="which rows are this venue's: the value of the files' exchange column")
+    exchange: str = setting(
+        doc="which rows are this venue's: the value of the files' exchange column", concerns="operator"
+    )
 
 
 class _RecordedTape(Tape):

@@ -135,7 +135,7 @@ def _forced(report: Report) -> Iterator[Finding]:
         )
         strategy = report.config.strategy
         found = listed(keys(strategy, "exit_edge")) or strategy.key
-        yield Finding(Code.EXITS_FORCED, text, f"{found}, {strategy.key}.max_holding_seconds")
+        yield Finding(Code.EXITS_FORCED, text, f"{found}, or how long {strategy.key} holds")
 
 
 def _pace(report: Report) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def _pace(report: Report) -> Iterator[Finding]:
         text = (
             f"{number_of(most)} trades of one symbol ended within a minute; no more than {_MOST_A_MINUTE} are believed."
         )
-        yield Finding(Code.PACE, text, "guards.symbol.cooldown_seconds")
+        yield Finding(Code.PACE, text, "guards.*: a longer pause between entries")
 
 
 def _marked(report: Report) -> Iterator[Finding]:
@@ -168,7 +168,7 @@ def _concentrated(report: Report) -> Iterator[Finding]:
     most = outcomes.most_win_usd or ZERO
     if float(most) > _MOST_OF_TRADE * float(profit):
         text = f"One trade brought {usd(most)} of {usd(profit)} USD."
-        yield Finding(Code.CONCENTRATED, text, "session.max_runtime_seconds, or strategy.order_size_usd")
+        yield Finding(Code.CONCENTRATED, text, "session.max_runtime_seconds, or smaller orders")
         return
     traded = {symbol: one.pnl_usd for symbol, one in symbols.items() if one.closed}
     if len(traded) >= _LEAST_SYMBOLS:
@@ -203,7 +203,9 @@ def _inventory(report: Report) -> Iterator[Finding]:
             f"How prices of what is held moved made {usd(moved)} USD of equity, trading {usd(figures.traded)} USD; the "
             "verdict is on trading."
         )
-        yield Finding(Code.INVENTORY, text, "exchanges.*.inventory_usd_per_symbol, exchanges.*.balances")
+        config = report.config
+        stock = listed(venue_keys(config, "inventory", config.exchanges, nonzero=True))
+        yield Finding(Code.INVENTORY, text, stock or "what venues hold at the start")
 
 
 def _data(report: Report) -> str:

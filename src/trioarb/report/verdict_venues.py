@@ -12,8 +12,9 @@ import attrs
 
 from trioarb.config.schema import ExchangeTables, Mode, PluginTable
 from trioarb.model.market import Route
+from trioarb.model.trade import ExitReason
 from trioarb.report.figures import number_of, usd
-from trioarb.report.keys import listed, venue_keys
+from trioarb.report.keys import listed, value_of, venue_keys
 from trioarb.report.report import Report
 from trioarb.report.verdict_finding import Code, Finding
 
@@ -94,11 +95,16 @@ def _basis(report: Report) -> Iterator[Finding]:
         ways[min(route, route.reversed)] += trades
     both = max(ways, key=lambda one: (ways[one], one))
     most = max((both, both.reversed), key=lambda one: found.get(one, 0))
-    if found.get(most, 0) >= _ONE_WAY * ways[both]:
+    exits = report.statistics.exits
+    reverted, held = exits[ExitReason.EDGE.value] + exits[ExitReason.TAKE_PROFIT.value], exits.total()
+    one_way = found.get(most, 0) >= _ONE_WAY * ways[both]
+    if one_way or (held > exits[ExitReason.ONCE.value] and not reverted):
+        what = f"{number_of(found.get(most, 0))} of {number_of(ways[both])} trades of {most.symbol} went one way"
+        if not one_way:
+            what = "no position was closed because the edge had reverted"
         text = (
-            f"{number_of(found[most])} of {number_of(ways[both])} trades of {most.symbol} between {both.buy_venue} and "
-            f"{both.sell_venue}, a perpetual and a spot market, went one way: what they differ by is a basis, which "
-            "did not revert."
+            f"{both.buy_venue} and {both.sell_venue} are a perpetual and a spot market, and {what}: what they differ by "
+            "is a basis, no profit, until it reverts."
         )
         yield Finding(Code.BASIS, text, "exchanges: two venues of one kind, or a longer span of data")
 
@@ -117,10 +123,8 @@ def _operator_of(tables: ExchangeTables) -> str:
 
 
 def _words(tables: ExchangeTables) -> list[str]:
-    name, market = "", tables.market
-    while market.wraps is not None:
-        market = market.wraps
-    if isinstance(recorded := getattr(market.settings, "exchange", None), str):
+    name = ""
+    if isinstance(recorded := value_of(tables.market, "operator"), str):
         name = recorded
     elif tables.real is not None or tables.paper is not None:
         name = (tables.real or tables.exchange).plugin
