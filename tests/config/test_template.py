@@ -50,7 +50,7 @@ def test_every_key_of_the_core_stands_in_it(cls: type) -> None:
 
 def test_every_key_of_its_plugins_stands_in_it() -> None:
     text = render_template()
-    others = ("recorded", "kill_switch", "inventory", "triangular", "maker_taker")
+    others = ("webhook", "bell", "recorded", "kill_switch", "inventory", "triangular", "maker_taker")
 
     for item in load_plugins().registered:
         if item.distribution.startswith("trioarb ") and item.spec.name not in others:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -102,7 +102,38 @@ class Delivery:
                 alerts=cut("; ".join(one.line for one in left)) or "a message under way",
             )
 
+    async def once(self, alert: Alert) -> Exception | None:
+        """Open the channel, send one alert by one try, close it; return why that failed."""
+        failures = list[Exception]()
+
+        async def send(channel: AlertChannel) -> None:
+            failure = await self.try_once(channel, self._message((alert,)))
+            if failure is not None:
+                failures.append(failure)
+
+        try:
+            await self._opened(send)
+        except BaseException as error:
+            failure = failure_of(error, self._where)
+            if failure is None:
+                raise
+            failures.append(failure)
+        return failures[0] if failures else None
+
     async def _serve(self, started: Callable[[], None]) -> None:
+        async def empty(channel: AlertChannel) -> None:
+            started()
+            while alerts := await self.queue.take():
+                await self._deliver(channel, alerts)
+
+        await self._opened(empty)
+
+    async def _opened(self, work: Callable[[AlertChannel], Awaitable[None]]) -> None:
+        """Do something with the channel open. Opening has the time of a try.
+
+        Raises:
+            PluginFault: it doesn't open in time, or opens something else.
+        """
         spec = self.plugins.get(AlertChannelSpec, self.channel.table.plugin, key=self.channel.table.key)
         opening = trio.CancelScope(deadline=trio.current_time() + float(self.channel.head.try_seconds))
         with opening:
@@ -110,22 +141,14 @@ class Delivery:
                 opening.deadline = float("inf")
                 if not isinstance(opened, AlertChannel):
                     raise PluginFault(f"{self._where}: open gave a {type(opened).__name__}, not an AlertChannel")
-                started()
-                while alerts := await self.queue.take():
-                    await self._deliver(opened, alerts)
+                await work(opened)
         if opening.cancelled_caught:
             raise PluginFault(f"{self._where}: open did not return within {self.channel.head.try_seconds} s")
 
     async def _deliver(self, channel: AlertChannel, alerts: tuple[Alert, ...]) -> None:
         """Try until it is delivered, or has been tried often enough. When cancelled, it stays pending."""
-        self._messages += 1
         self._pending = len(alerts)
-        sender = self.sender()
-        message = self._redacted(
-            AlertMessage(
-                campaign=sender.campaign, env=sender.env, mode=sender.mode, number=self._messages, alerts=alerts
-            )
-        )
+        message = self._message(alerts)
         head, wait = self.channel.head, float(self.channel.head.retry_seconds)
         for number in range(1, head.tries + 1):
             failure = await self.try_once(channel, message)
@@ -137,8 +160,9 @@ class Delivery:
             self._complain("an alert could not be sent", failure, again=again)
             if not again:
                 break
-            await trio.sleep(max(wait, getattr(failure, "after_seconds", 0.0)))
-            wait = min(2 * wait, float(head.retry_max_seconds))
+            longest = float(head.retry_max_seconds)
+            await trio.sleep(min(longest, max(wait, getattr(failure, "after_seconds", 0.0))))
+            wait *= 2
         self.undelivered += len(alerts)
         self._pending = 0
         self._log.error("alerts were not delivered", channel=self.channel.name, alerts=message.body)
@@ -167,12 +191,15 @@ class Delivery:
     def _log(self) -> Any:
         return structlog.get_logger("trioarb.alerting")
 
-    def _redacted(self, message: AlertMessage) -> AlertMessage:
-        redact = self.redactor
-        alerts = tuple(
-            attrs.evolve(redact.fields(one), details=redact.value(dict(one.details))) for one in message.alerts
+    def _message(self, alerts: tuple[Alert, ...]) -> AlertMessage:
+        """Return the next message, without secrets."""
+        self._messages += 1
+        redact, sender = self.redactor, self.sender()
+        clean = tuple(attrs.evolve(redact.fields(one), details=redact.value(dict(one.details))) for one in alerts)
+        message = AlertMessage(
+            campaign=sender.campaign, env=sender.env, mode=sender.mode, number=self._messages, alerts=clean
         )
-        return attrs.evolve(redact.fields(message), alerts=alerts)
+        return redact.fields(message)
 
     def _complain(self, what: str, failure: Exception, **details: object) -> None:
         self.error = self.redactor.text(said_by(failure))

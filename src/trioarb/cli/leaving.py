@@ -37,6 +37,8 @@ class Leaving:
     journal: Path
     summary: Path | None
     console: LastingConsole
+    #: Tells people of it, at last: called with why, and the campaign if there is one; it takes some seconds at most.
+    tell: Callable[[str, Campaign | None], None] = lambda why, campaign: None
     code: int = _ERROR
     give_back: Callable[[], None] = lambda: None
 
@@ -52,6 +54,10 @@ class Leaving:
                 self._finish(why, campaign)
         except Exception as error:
             self.console.say(f"error: {why}; and the journal can't be closed: {describe(error)}", style="red")
+        try:
+            self.tell(why, campaign)
+        except BaseException as error:
+            self.console.say(f"error: nobody could be told: {describe(error)}", style="red")
         finally:
             self.exit_now()
 

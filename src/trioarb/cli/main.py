@@ -98,6 +98,12 @@ configurations say, and the campaigns end. One that doesn't answer gets signals.
     trioarb panic --why "exchange hacked"
     trioarb panic --account binance       # only those that trade at this venue, by this plugin, or with this account
 """,
+    "alerts": """Send a test message by each alert channel of a configuration, and say how that went; or list its rules.
+
+    trioarb alerts test my.toml                  # exit code 1 if a channel doesn't deliver
+    trioarb alerts test my.toml --channel ops
+    trioarb alerts list my.toml
+""",
     "verify": """Verify a journal: fold it once, and hold every event against the rules that all of them keep.
 
 Exit code 0: it is sound; 1: it is damaged, or breaks a rule; 2: it is no journal.

@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from trioarb.alerting.alerting import Alerting, end_seconds_of
+from trioarb.alerting.trial import last_word
 from trioarb.cli.keys import KeyHand, is_in_foreground, keyboard
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
@@ -92,7 +93,9 @@ class Foreground:
             is_reachable = not is_virtual and self.told is None
             view = None if shown.plain else _view(loaded.config, console, is_reachable=is_reachable)
             signals = Signals(explain=partial(_explain, console))
-            leaving = Leaving(journal=journal, summary=shown.summary, console=console)
+            leaving = Leaving(
+                journal=journal, summary=shown.summary, console=console, tell=partial(_tell, loaded.config, plugins)
+            )
             if view is not None:
                 leaving.give_back = view[0].close
             watchdog = Watchdog(
@@ -169,6 +172,19 @@ def _reach(journal: Path, table: Mapping[str, Any]) -> Reach | None:
         log = structlog.get_logger("trioarb.control")
         log.warning("the campaign can't be told anything; signals end it", because=str(error))
         return None
+
+
+def _tell(config: Config, plugins: Plugins, why: str, campaign: Campaign | None) -> None:
+    """Tell of a process that has to leave, whose Trio thread can't."""
+    name = "(not begun)" if campaign is None else campaign.campaign_id
+    failed = last_word(config, plugins, why, campaign=name, at_ns=time.time_ns())
+    pending = 0 if campaign is None else sum(one.pending for one in campaign.channel_figures().values())
+    log = structlog.get_logger("trioarb.alerting")
+    for channel, said in failed.items():
+        if said:
+            log.error("an alert could not be sent", channel=channel, because=said)
+    if pending:
+        log.error("alerts were not delivered before the end", pending=pending)
 
 
 def _explain(console: LastingConsole, campaign: Campaign) -> None:

@@ -51,6 +51,7 @@ EXTRAS = (
     Extra(name="binance", folder="plugins/trioarb-binance", plugins=("binance", "binance_usdm")),
     Extra(name="upbit", folder="plugins/trioarb-upbit", plugins=("upbit",)),
     Extra(name="bithumb", folder="plugins/trioarb-bithumb", needs="plugins/trioarb-upbit", plugins=("bithumb",)),
+    Extra(name="apprise", folder="plugins/trioarb-apprise", plugins=("apprise",)),
 )
 
 

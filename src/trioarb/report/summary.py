@@ -118,6 +118,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "premiums": {place: present(one) for place, one in premiums(state).items()} or None,
             "transfers": transfers(state),
             "recording": _recording(telemetry.recording),
+            "alerts": {name: attrs.asdict(one) for name, one in telemetry.channels.items()} or None,
             "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,
             "closed_trades": statistics.closed,
             "trades": trades(statistics),

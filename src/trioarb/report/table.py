@@ -31,7 +31,7 @@ from trioarb.report.transfers import transfer_figures, transfer_remarks
 from trioarb.report.verdict_lines import verdict_lines
 from trioarb.state.missed import NOT_FILLED
 from trioarb.state.statistics import Statistics, SymbolStatistics
-from trioarb.state.telemetry import RecordingFigures
+from trioarb.state.telemetry import RecordingFigures, Telemetry
 
 __all__ = ["print_summary", "print_why"]
 
@@ -214,6 +214,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
         yield "Loop latency (µs)", [("p50", _ABSENT), ("p99", _ABSENT)]
         return
     yield "Recording", list(_recording(telemetry.recording))
+    yield "Alerts", [(name, f"{one.delivered:,}") for name, one in telemetry.channels.items() if one.tries]
     if telemetry.loop_latency_us is not None:
         p50, p99 = telemetry.loop_latency_us
         yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
@@ -411,6 +412,10 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         yield f"Problem: {problem}", "bold red"
     if report.telemetry is not None and report.telemetry.recording is not None:
         yield from _recording_remarks(report.telemetry.recording)
+    for name, channel in (report.telemetry or Telemetry()).channels.items():
+        if channel.undelivered:
+            why = f" ({channel.error})" if channel.error else ""
+            yield f"Alerts: {channel.undelivered:,} were not delivered by channel {name}{why}", "bold red"
     for finding in report.recovered:
         yield f"Recovered: {finding}", "yellow"
     for symbol, one in report.statistics.symbols.items():

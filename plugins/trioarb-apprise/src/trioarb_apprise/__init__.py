@@ -1,0 +1,1 @@
+"""Alerts of trioarb by whatever Apprise knows."""
