@@ -21,6 +21,7 @@ from trioarb.dashboard.channel import Channel
 from trioarb.dashboard.comparison import compare
 from trioarb.dashboard.fleet import Campaigns, event_of
 from trioarb.dashboard.gate import failed
+from trioarb.dashboard.metrics import CONTENT_TYPE, metrics_text
 from trioarb.dashboard.message import About, Action, Edges, Failure, Told
 from trioarb.dashboard.past import Wanted, log_page, story_of
 from trioarb.errors import ControlError, JournalError
@@ -159,6 +160,10 @@ class Site:
         viewed.wanted_at = -inf  # what is shown next is asked for after it
         return failed(409, answer.said) if answer.exit_code else _json(Told(said=answer.said))
 
+    async def metrics(self, _: Request) -> Response:
+        await self._campaigns.freshen_all()
+        return Response(metrics_text(self._campaigns), media_type=CONTENT_TYPE)
+
     async def healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
 
@@ -182,6 +187,7 @@ def site_of(campaigns: Campaigns, *, reads_need_token: bool) -> Starlette:
     static = Path(str(files("trioarb.dashboard"))) / "static"
     routes = [
         Route("/healthz", site.healthz),
+        Route("/metrics", site.metrics),
         Route("/api/about", site.about),
         Route("/api/campaigns", site.fleet),
         Route("/api/events", site.fleet_events),
