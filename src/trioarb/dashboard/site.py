@@ -21,8 +21,8 @@ from trioarb.dashboard.channel import Channel
 from trioarb.dashboard.comparison import compare
 from trioarb.dashboard.fleet import Campaigns, event_of
 from trioarb.dashboard.gate import failed
-from trioarb.dashboard.metrics import CONTENT_TYPE, metrics_text
 from trioarb.dashboard.message import About, Action, Edges, Failure, Told
+from trioarb.dashboard.metrics import CONTENT_TYPE, metrics_text
 from trioarb.dashboard.past import Wanted, log_page, story_of
 from trioarb.errors import ControlError, JournalError
 
