@@ -12,6 +12,7 @@ from typing import Any
 from trioarb.config.alerts import AlertTable
 from trioarb.config.schema import (
     ChannelHead,
+    DashboardTable,
     Engine,
     ExchangeHead,
     Execution,
@@ -54,6 +55,7 @@ _CORE = (
     ("[execution]", Execution),
     ("[withdrawals.VENUE.ASSET]", Withdrawal),
     ("[transfers]", Transfers),
+    ("[dashboard]", DashboardTable),
     ("[log]", Log),
     ("[fx.ASSET]", FxTable),
     ("[fee_assets.ASSET]", FeeAssetTable),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import ssl
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +26,8 @@ from trioarb.settings.redact import Redactor
 __all__ = ["dashboard"]
 
 _PORT = 8642
+#: Beside a campaign, whose process comes first.
+_NICE = 10
 
 
 def dashboard(
@@ -38,68 +42,53 @@ def dashboard(
     allow_host: Annotated[
         list[str] | None, Parameter(negative="", help="A name that the server may be called by, beside its own.")
     ] = None,
+    beside: Annotated[bool, Parameter(negative="", show=False)] = False,
 ) -> int:
     """Serve the page until Ctrl-C or SIGTERM; return 0."""
-    places = _places(journals)
+    places = journals if beside else _places(journals)
     require("starlette", "the dashboard")
     require("hypercorn", "the dashboard")
-    from trioarb.dashboard.fleet import Campaigns
-    from trioarb.dashboard.gate import Gate, hosts_of, is_loopback
     from trioarb.dashboard.key import VARIABLE, token_of
-    from trioarb.dashboard.serving import listen, serve, tls_of
-    from trioarb.dashboard.site import site_of
+    from trioarb.dashboard.server import Dashboard, require_guarded
 
-    given = os.environ.get(VARIABLE)
-    tls = _tls(certfile, keyfile, tls_of)
-    is_local = is_loopback(host)
-    if not is_local and (tls is None or (token_file is None and given is None)):
-        raise ConfigError(
-            [
-                Problem(
-                    file="--host",
-                    message="others can reach this address, so it takes a token and TLS",
-                    value=host,
-                    remedy=f"give --token-file FILE (made if absent) or set {VARIABLE}, and give --certfile and "
-                    "--keyfile; or leave --host out and come through ssh -L",
-                )
-            ]
-        )
+    given, tls = os.environ.get(VARIABLE), _tls(certfile, keyfile)
+    require_guarded(host, has_token=token_file is not None or given is not None, has_tls=tls is not None)
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
-    token = token_of(token_file, given)
-    listening = listen(host, port)
-    scheme = "http" if tls is None else "https"
-    at = listening.getsockname()[1]
-    shown_host = f"[{host}]" if ":" in host else host
-    say(f"dashboard: {scheme}://{shown_host}:{at}/")
-    say(f"token for actions: in {token.source}" + (" (just made)" if token.is_new else ""))
-    campaigns = Campaigns(places, load_plugins())
-    gate = Gate(
-        site=site_of(campaigns, reads_need_token=not is_local),
-        token=token,
-        hosts=hosts_of(host, allow_host or ()),
-        reads_need_token=not is_local,
-        scheme=scheme,
-    )
+    plugins, token = load_plugins(), token_of(token_file, given)
+    served = Dashboard.at(host, port, places=places, plugins=plugins, token=token, tls=tls, allowed=allow_host or ())
+    say(f"dashboard: {served.address}")
+    say(f"actions take the token in {token.source}" + (", which was made just now" if token.is_new else ""))
+    sys.stdout.flush()
+    if beside:
+        os.nice(_NICE)
 
     async def main() -> None:
         until = trio.Event()
         async with trio.open_nursery() as nursery:
-            await nursery.start(campaigns.run)
-            nursery.start_soon(_end_at_signals, campaigns.close, until)
-            await serve(gate, listening, tls, until=until)
+            await nursery.start(_end_at_signals, until)
+            if beside:
+                nursery.start_soon(_end_with_stdin, until)
+            await served.run(until=until)
             nursery.cancel_scope.cancel()
 
     trio.run(main)
     return 0
 
 
-async def _end_at_signals(close: object, until: trio.Event) -> None:
+async def _end_at_signals(until: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
-            assert callable(close)
-            close()
             until.set()
-            return
+
+
+async def _end_with_stdin(until: trio.Event) -> None:
+    """End with the process that holds the other end: however that ends, it doesn't hold it any more."""
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as stream:
+        with suppress(trio.BrokenResourceError):
+            while await stream.receive_some(4_096):
+                pass
+    until.set()
 
 
 def _places(journals: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -114,13 +103,12 @@ def _places(journals: tuple[Path, ...]) -> tuple[Path, ...]:
     return places
 
 
-def _tls(certfile: Path | None, keyfile: Path | None, tls_of: object) -> ssl.SSLContext | None:
+def _tls(certfile: Path | None, keyfile: Path | None) -> ssl.SSLContext | None:
     if certfile is None and keyfile is None:
         return None
     if certfile is None or keyfile is None:
         missing = "--certfile" if certfile is None else "--keyfile"
         raise ConfigError([Problem(file=missing, message="is missing: TLS takes both --certfile and --keyfile")])
-    assert callable(tls_of)
-    found = tls_of(certfile, keyfile)
-    assert isinstance(found, ssl.SSLContext)
-    return found
+    from trioarb.dashboard.serving import tls_of
+
+    return tls_of(certfile, keyfile)

@@ -18,6 +18,7 @@ import trio
 
 from trioarb.alerting.alerting import Alerting, end_seconds_of
 from trioarb.alerting.trial import last_word
+from trioarb.cli.beside import with_dashboard
 from trioarb.cli.keys import KeyHand, is_in_foreground, keyboard
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
@@ -119,6 +120,7 @@ class Foreground:
                     watchdog,
                     reach,
                     view,
+                    journal if self.told is None else None,
                 )
             if events_file is not None:
                 try:
@@ -241,8 +243,12 @@ def _run_in_trio(
     watchdog: Watchdog,
     reach: Reach | None,
     view: tuple[LiveView, KeyHand] | None,
+    shown: Path | None,
 ) -> tuple[Campaign, Mapping[str, Mapping[str, Any]]]:
-    """Run it; return it, ended, and what its guard tiers say: asked here, where a plugin that blocks is noticed."""
+    """Run it; return it, ended, and what its guard tiers say: asked here, where a plugin that blocks is noticed.
+
+    ``shown`` is the journal that a dashboard may show meanwhile.
+    """
     config = loaded.config
     clock = course.clock if isinstance(course, ToldCourse) else clock_of(config)
     in_detail = config.log_level is LogLevel.DEBUG
@@ -274,28 +280,24 @@ def _run_in_trio(
                 longest = end_seconds_of(config)
                 return min(longest, float(config.execution.hurry_seconds)) if hurries else longest
 
-            campaign = await signals.heard_in(
-                partial(
-                    alerting.around,
-                    partial(
-                        run_campaign,
-                        config,
-                        plugins,
-                        clock=clock if isinstance(clock, VirtualClock) else None,
-                        observers=observers,
-                        on_open=on_open,
-                        signals=signals,
-                        warnings=loaded.warnings,
-                        keeping=keeping,
-                        copy=None if events_file is None else events_file.write,
-                        recorder=recorder,
-                        reach=reach,
-                        course=course,
-                        hand=None if view is None else view[1].run,
-                    ),
-                    end_seconds=end_seconds,
-                )
+            run = partial(
+                run_campaign,
+                config,
+                plugins,
+                clock=clock if isinstance(clock, VirtualClock) else None,
+                observers=observers,
+                on_open=on_open,
+                signals=signals,
+                warnings=loaded.warnings,
+                keeping=keeping,
+                copy=None if events_file is None else events_file.write,
+                recorder=recorder,
+                reach=reach,
+                course=course,
+                hand=None if view is None else view[1].run,
             )
+            work = run if shown is None else partial(with_dashboard, config, shown, run)
+            campaign = await signals.heard_in(partial(alerting.around, work, end_seconds=end_seconds))
             return campaign, report_of(campaign).tier_figures
         finally:
             if view is not None:

@@ -162,6 +162,7 @@ class Assembly:
             withdrawals=tables.withdrawals,
             transfers=tables.transfers,
             live=tables.live,
+            dashboard=tables.dashboard,
             fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,

@@ -57,8 +57,8 @@ def _plain(number: Decimal) -> str:
 
 def digest_of(config: Config) -> str:
     """Return the fingerprint of a configuration."""
-    # The source's settings stand checked in `source`; who is told what changes nothing that happens.
-    untold = ("digest", "log_level", "redactor", "alerts", "channels")
+    # The source's settings stand checked in `source`; who is told and shown what changes nothing that happens.
+    untold = ("digest", "log_level", "redactor", "alerts", "channels", "dashboard")
     parts = attrs.asdict(config, recurse=False, filter=lambda field, _: field.name not in untold)
     parts["universe"] = attrs.evolve(config.universe, settings={})
     return digest(parts)

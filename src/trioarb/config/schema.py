@@ -36,6 +36,7 @@ __all__ = [
     "ChannelTable",
     "ClockKind",
     "Config",
+    "DashboardTable",
     "Durability",
     "Engine",
     "EngineMode",
@@ -314,6 +315,26 @@ class Live:
 
 
 @attrs.frozen(kw_only=True)
+class DashboardTable:
+    """The web page of the campaign, served by a process of its own beside it."""
+
+    enabled: bool = setting(
+        False, doc="serve the page while the campaign runs in real time; needs the extra `dashboard`"
+    )
+    host: str = setting(
+        "127.0.0.1", doc="address to listen at; others than loopback take `token_file`, `certfile` and `keyfile`"
+    )
+    port: Count = setting(8642, doc="0: any that is free, told in the log")
+    token_file: Path | None = setting(
+        None,
+        doc="holds the token that actions take, readable by its owner only, made if it isn't there; absent: one "
+        "in the runtime folder, or TRIOARB_DASHBOARD_TOKEN",
+    )
+    certfile: Path | None = setting(None, doc="certificate of TLS, in PEM")
+    keyfile: Path | None = setting(None, doc="the certificate's key, in PEM, without a password")
+
+
+@attrs.frozen(kw_only=True)
 class Log:
     """What is written to the console and to the log file."""
 
@@ -474,6 +495,7 @@ class Tables:
     )
     live: Live = setting(factory=Live, doc="what holds in live mode only")
     log: Log = setting(factory=Log, doc="what is written")
+    dashboard: DashboardTable = setting(factory=DashboardTable, doc="the web page of the campaign")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = setting(
         factory=dict,
@@ -566,6 +588,7 @@ class Config:
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = attrs.field(factory=dict)
     transfers: Transfers = attrs.field(factory=Transfers)
     live: Live = attrs.field(factory=Live)
+    dashboard: DashboardTable = attrs.field(factory=DashboardTable)
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]

@@ -10,6 +10,7 @@ import attrs
 
 from trioarb.config.assembly import TIERS
 from trioarb.config.schema import (
+    DashboardTable,
     Engine,
     ExchangeHead,
     Execution,
@@ -86,6 +87,7 @@ def render_template() -> str:
         _table("engine", Engine.__doc__, key_docs(Engine), _SPOKEN["engine"]),
         _table("execution", Execution.__doc__, key_docs(Execution), {}),
         _comment(top["fx"].doc) + "[fx]\n# USDT = 1\n",
+        _table("dashboard", DashboardTable.__doc__, key_docs(DashboardTable), {}),
         _table("log", Log.__doc__, key_docs(Log), {}),
     ]
     return "\n".join(tables)

@@ -125,7 +125,8 @@ class Follower(Folding):
         """Fold some events; return whether there were any."""
         if self._tail is None:
             self._tail = JournalTail(self.path)
-            self.is_readable = True
+            if not self.is_readable:  # it wasn't begun when it was first looked at
+                self.is_readable, self.problem = True, ""
             self.config = str(self._tail.header.get("config", ""))
         apply = self._folds.apply
         count = 0

@@ -167,6 +167,15 @@ class Site:
     async def healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    async def readyz(self, _: Request) -> Response:
+        """Say whether all that runs is read up to now, and answers."""
+        await self._campaigns.freshen_all()
+        running = [one for one in self._campaigns if one.follower.is_running]
+        silent = sum(one.answered is None for one in running)
+        reading = sum(not one.follower.is_current for one in running)
+        said = f"{len(running)} campaigns run; {silent} don't answer, {reading} are still being read\n"
+        return PlainTextResponse(said, status_code=503 if silent or reading else 200)
+
     def _stream(self, channel: Channel) -> Response | _EventStream:
         if self._campaigns.viewers >= MOST_VIEWERS:
             return failed(429, f"{MOST_VIEWERS} viewers look already")
@@ -188,6 +197,7 @@ def site_of(campaigns: Campaigns, *, reads_need_token: bool) -> Starlette:
     routes = [
         Route("/healthz", site.healthz),
         Route("/metrics", site.metrics),
+        Route("/readyz", site.readyz),
         Route("/api/about", site.about),
         Route("/api/campaigns", site.fleet),
         Route("/api/events", site.fleet_events),
