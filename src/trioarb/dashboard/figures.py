@@ -16,6 +16,7 @@ from trioarb.dashboard.message import (
     Fill,
     Funnel,
     FxRow,
+    Limit,
     OrderRow,
     PositionRow,
     PremiumRow,
@@ -31,6 +32,7 @@ from trioarb.model.wire import event_type, to_json_object
 from trioarb.report.funnel import funnel_total, not_sized_total
 from trioarb.report.fx import fx, premiums
 from trioarb.report.narrator import told
+from trioarb.state.snapshot import HeadRoom
 from trioarb.state.state import State
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "fills",
     "funnel",
     "fx_rows",
+    "limits",
     "milliseconds",
     "orders",
     "positions",
@@ -193,6 +196,25 @@ def funnel(state: State, advice: Sequence[str]) -> Funnel:
         reasons.append(Reason(step="allowed", reason=rule, count=count, value=value, limit=limit))
     reasons.sort(key=lambda one: (-one.count, one.reason))
     return Funnel(steps=tuple(steps), reasons=tuple(reasons[:_MOST]), sentence=" ".join(advice))
+
+
+def limits(rooms: Sequence[HeadRoom]) -> tuple[Limit, ...]:
+    """Return how much of each guard's limit is used, the nearest to it first."""
+    found = [
+        Limit(
+            tier=one.tier,
+            rule=one.rule,
+            scope="",
+            value=float(one.used),
+            limit=float(one.limit),
+            unit="USD",
+            share=float(one.used / one.limit) if one.limit else 1.0,
+        )
+        for one in rooms
+        if one.limit is not None
+    ]
+    found.sort(key=lambda one: -one.share)
+    return tuple(found[:_MOST])
 
 
 def venues(follower: Follower, silent_ns: dict[str, int]) -> tuple[VenueRow, ...]:

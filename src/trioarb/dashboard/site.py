@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from importlib.resources import files
 from math import inf
 from pathlib import Path
@@ -147,10 +148,11 @@ class Site:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return failed(400, "an action is sent as application/json")
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST_BODY:
-                return failed(400, f"an action has at most {_LARGEST_BODY} bytes")
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > _LARGEST_BODY:
+                    return failed(400, f"an action has at most {_LARGEST_BODY} bytes")
         try:
             answer = await tell(viewed, msgspec.json.decode(body, type=Action))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

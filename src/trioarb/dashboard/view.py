@@ -188,7 +188,7 @@ class Viewed:
             ),
             control=figures.control(state, () if answered is None else answered.denials),
             money=self._money() if follower.seq else None,
-            limits=(),
+            limits=() if snapshot is None else figures.limits(snapshot.head_room),
             routes=routes,
             symbols=symbols,
             more_symbols=more,
