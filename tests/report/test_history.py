@@ -45,7 +45,7 @@ def test_every_way_to_take_pnl_apart_sums_to_all_of_it(name: str) -> None:
     history, state = folded(stream(name))
 
     pnl = state.statistics.pnl_usd
-    unassigned = history.unassigned.usd
+    unassigned = total(one.usd for one in history.unassigned.values())
     assert total(one.usd for one in history.by_symbol.values()) == pnl
     assert total(one.usd for one in history.by_hour_of_day) == pnl
     assert total(usd for _, usd in history.by_hour.points) == pnl

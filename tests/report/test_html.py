@@ -92,7 +92,7 @@ def test_data_for_scripts_can_not_end_its_element() -> None:
 def test_ten_thousand_symbols_stay_within_a_megabyte() -> None:
     parts = {f"SYMBOL{number}": Tally(1, Decimal(number - 5_000)) for number in range(10_000)}
     history = History()
-    history.by_symbol.update(parts)
+    history.unassigned.update(parts)
     for number in range(10_000):
         history.by_route[f"SYMBOL{number}", "a", "b"].add(Decimal(number))
     from trioarb.report.chapters import _pnl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from trioarb.config.tuning import Tuning
 from trioarb.engine.opener import Opener
 from trioarb.engine.opening import open_tiers
 from trioarb.errors import JournalError
-from trioarb.journal.fold import Fold, Folds
+from trioarb.journal.fold import Fold, Folds, Projection
 from trioarb.journal.journal import uncollected
 from trioarb.journal.recorded import RecordedJournal, open_journal
 from trioarb.model.event import CampaignOpened, Event, Record
@@ -72,52 +72,78 @@ def report_on(
     """
     plugins = load_plugins()
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
-    with open_journal(journal) as stored:
-        journaled = _configuration(journal, stored)
-        loaded = load_table(journaled, plugins, file=str(journal))
-        return trio.run(_tell, journal, stored, journaled, loaded, plugins, tell, has_figures, history)
-
-
-async def _tell(
-    journal: Path,
-    stored: RecordedJournal,
-    journaled: Mapping[str, Any],
-    loaded: Loaded,
-    plugins: Plugins,
-    tell: Callable[[Report], T],
-    has_figures: bool,
-    history: History | None,
-) -> T:
     state = State() if history is None else State(on_over=history.end_trade)
-    records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
-    async with AsyncExitStack() as stack:
-        opener = Opener.on(stack, plugins, loaded.config)
-        record = next(records)
-        if not isinstance(record.event, CampaignOpened):
-            raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
-        tables = [table for table in loaded.config.guards if has_figures and table.key not in loaded.live]
-        tiers = await open_tiers(opener, tables, record.event.symbols, state.marks, Tuning(loaded.config))
-        beside = () if history is None else (history,)
-        folds = Folds([*state.projections, *beside, *map(_TierFolds, tiers.values())])
-        try:
-            with uncollected():
-                folds.apply(record)
-                for record in records:
-                    folds.apply(record)
-        except (LookupError, ArithmeticError) as error:
-            raise contradiction(journal, record, error) from error
-        figures = tier_figures(tiers, record.ts_ns)
+    projections = [*state.projections, *(() if history is None else (history,))]
+    with open_journal(journal) as stored:
+        if has_figures:
+            config, _, settings = stored.last_config()
+            loaded = _loaded(journal, config, settings, plugins)
+            at_ns, figures = trio.run(_fold_with_tiers, journal, stored, loaded, plugins, state, projections)
+        else:
+            configured = stored.configured()
+            records = _records(journal, stored)
+            at_ns, figures = _fold(journal, next(records), records, [*projections, configured]), {}
+            loaded = _loaded(journal, configured.config, configured.settings, plugins)
         return tell(
             Report(
                 config=loaded.config,
                 state=state,
-                at_ns=record.ts_ns,
+                at_ns=at_ns,
                 tier_figures=figures,
                 head=stored.head,
-                journaled=journaled,
+                journaled=loaded.table,
                 torn=stored.torn,
             )
         )
+
+
+async def _fold_with_tiers(
+    journal: Path,
+    stored: RecordedJournal,
+    loaded: Loaded,
+    plugins: Plugins,
+    state: State,
+    projections: Sequence[Projection],
+) -> tuple[int, Mapping[str, Mapping[str, Any]]]:
+    """Fold all events, into guard tiers too; return the time of the last one, and what the tiers say of themselves."""
+    records = _records(journal, stored)
+    async with AsyncExitStack() as stack:
+        opener = Opener.on(stack, plugins, loaded.config)
+        opened = next(records)
+        assert isinstance(opened.event, CampaignOpened)
+        tables = [table for table in loaded.config.guards if table.key not in loaded.live]
+        tiers = await open_tiers(opener, tables, opened.event.symbols, state.marks, Tuning(loaded.config))
+        at_ns = _fold(journal, opened, records, [*projections, *map(_TierFolds, tiers.values())])
+        return at_ns, tier_figures(tiers, at_ns)
+
+
+def _records(journal: Path, stored: RecordedJournal) -> Iterator[Record]:
+    """Yield the events, of which the first opens the campaign.
+
+    Raises:
+        JournalError: it doesn't, or there is none.
+    """
+    records = with_progress(stored.records(), stored.last_seq, f"reading {journal}")
+    first = next(records)
+    if not isinstance(first.event, CampaignOpened):
+        raise JournalError(f"{journal} does not begin with a campaign's opening; `trioarb verify` says more")
+    yield first
+    yield from records
+
+
+def _fold(journal: Path, record: Record, records: Iterator[Record], projections: Iterable[Projection]) -> int:
+    """Fold a record and those that follow; return the time of the last one."""
+    folds = Folds(projections)
+    try:
+        with uncollected():
+            folds.apply(record)
+            for record in records:
+                event = record.event
+                for fold in folds[type(event)]:
+                    fold(event, record)
+    except (LookupError, ArithmeticError) as error:
+        raise contradiction(journal, record, error) from error
+    return record.ts_ns
 
 
 def contradiction(journal: Path, record: Record, error: Exception) -> JournalError:
@@ -128,9 +154,10 @@ def contradiction(journal: Path, record: Record, error: Exception) -> JournalErr
     )
 
 
-def _configuration(journal: Path, stored: RecordedJournal) -> Mapping[str, Any]:
+def _loaded(journal: Path, config: str, settings: Mapping[str, str], plugins: Plugins) -> Loaded:
+    """Return the configuration that a journal holds, as text, with what was set after that."""
     try:
-        config, _, settings = stored.last_config()
-        return laid_over(from_text(config), settings)
+        table = laid_over(from_text(config), settings)
     except ValueError as error:
         raise JournalError(f"{journal} holds no configuration that can be read") from error
+    return load_table(table, plugins, file=str(journal))

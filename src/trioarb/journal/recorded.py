@@ -8,8 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trioarb.errors import JournalError
+from trioarb.journal.configured import Configured
+from trioarb.journal.fold import Folds
 from trioarb.journal.log import END, DamagedLog, Log, LogReader, body_of, hash_of
-from trioarb.model.event import CampaignResumed, Commanded, Record
+from trioarb.model.event import Record
 from trioarb.model.wire import decode
 
 __all__ = ["KIND", "ClaimedJournal", "DamagedJournal", "RecordedJournal", "claim", "open_journal", "salvage"]
@@ -85,6 +87,10 @@ class RecordedJournal:
             raise JournalError(f"{self.path} holds nothing: its campaign never began; start a new one")
         self.head = f"{seq}:{head.decode()}"
 
+    def configured(self) -> Configured:
+        """Return the configuration that it begins with; what is read is to be folded into it."""
+        return Configured(self.header.get("config", ""), self.header.get("config_digest", ""))
+
     def last_config(self) -> tuple[str, str, Mapping[str, str]]:
         """Return the configuration that it was last written with, as text, its digest, and what was set after that.
 
@@ -93,21 +99,16 @@ class RecordedJournal:
         Raises:
             JournalError: as `records`.
         """
-        config, digest = self.header.get("config", ""), self.header.get("config_digest", "")
-        settings: dict[str, str] = {}
-        seq = 0
+        found, seq = self.configured(), 0
+        folds = Folds([found])
         for block in self.blocks():
             for number, line in enumerate(block, seq):
                 beginning = line[:_BEGINNING]
                 if _RESUMED in beginning or _COMMANDED in beginning:
-                    event = next(self._records([line], number)).event
-                    if isinstance(event, CampaignResumed):
-                        config, digest, settings = event.config, event.config_digest, {}
-                    elif isinstance(event, Commanded) and event.key is not None and event.after is not None:
-                        settings[event.key] = event.after
+                    folds.apply(next(self._records([line], number)))
             seq += len(block)
             self._last = block[-1]
-        return config, digest, settings
+        return found.config, found.digest, found.settings
 
     def _records(self, block: Iterable[bytes], seq: int) -> Iterator[Record]:
         """Yield the events of the lines that follow on event ``seq``; the line of each has its number and one more."""

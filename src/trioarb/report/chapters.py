@@ -155,8 +155,10 @@ def _equity(history: History) -> Chapter:
 
 def _pnl(history: History) -> Chapter:
     by_route = {_route(*route): one for route, one in history.by_route.items()}
-    if history.unassigned.count:
-        by_route["of no route"] = history.unassigned
+    if history.unassigned:
+        by_route["of no route"] = others = Tally()
+        for one in history.unassigned.values():
+            others.add(one.usd, one.count)
     hours = {f"{hour:02d}:00": one for hour, one in enumerate(history.by_hour_of_day) if one.count}
     blocks: list[Block] = [
         Breakdown("pnl_by_symbol", "By symbol", "USD", "bookings", _sorted(history.by_symbol)),

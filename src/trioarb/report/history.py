@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -54,6 +54,7 @@ Place = tuple[str, Side]
 HOUR_NS = 3_600 * SECOND_NS
 _MS_NS = SECOND_NS // 1_000
 _BPS = 10_000.0
+_ONE = Decimal(1)
 #: So many residuals and transfers that are over, routes with edges over time, and trades that may be corrected.
 _LATEST, _ROUTES, _CORRECTED = 200, 100, 1_000
 
@@ -104,7 +105,8 @@ class History(Folding):
     Totals (`Tally`: how many bookings, and USD), of all that realises something:
     ``by_symbol``; ``by_route``; ``by_place``: each trade counts at the venue where it buys and at the one where it
     sells, so those of all buyers sum to the whole, and those of all sellers; ``by_hour_of_day``, 0 to 23 UTC;
-    ``exits``, by reason: closed positions and what their trades came to; ``unassigned``: what belongs to no route.
+    ``exits``, by reason: closed positions and what their trades came to; ``unassigned``, by symbol: what belongs to no
+    route, which is in neither ``by_route`` nor ``by_place``.
 
     Distributions (`Distribution`, in bps net of taker fees): ``seen``: all edges that guards were asked about, those
     asked again included; ``allowed``; ``decided``, ``sent``, ``filled``: of entries that are over, as decided, at the
@@ -128,12 +130,10 @@ class History(Folding):
         self.denials: defaultdict[str, Series] = defaultdict(lambda: Series(Keep.SUM, most=120))
         self.edges = Series(Keep.HIGHEST)
         self.edges_of: dict[Route, Series] = {}
-        self.by_symbol: defaultdict[str, Tally] = defaultdict(Tally)
         self.by_route: defaultdict[Route, Tally] = defaultdict(Tally)
-        self.by_place: defaultdict[Place, Tally] = defaultdict(Tally)
+        self.unassigned: defaultdict[str, Tally] = defaultdict(Tally)
         self.by_hour_of_day: Sequence[Tally] = tuple(Tally() for _ in range(24))
         self.exits: defaultdict[ExitReason, Tally] = defaultdict(Tally)
-        self.unassigned = Tally()
         self.seen = Distribution()
         self.allowed = Distribution()
         self.decided = Distribution()
@@ -187,12 +187,27 @@ class History(Folding):
             if edge is not None:
                 of.add(float(edge))
 
+    @property
+    def by_symbol(self) -> Mapping[str, Tally]:
+        found: defaultdict[str, Tally] = defaultdict(Tally)
+        for symbol, one in (*((route[0], one) for route, one in self.by_route.items()), *self.unassigned.items()):
+            found[symbol].add(one.usd, one.count)
+        return found
+
+    @property
+    def by_place(self) -> Mapping[Place, Tally]:
+        found: defaultdict[Place, Tally] = defaultdict(Tally)
+        for (_, buy_venue, sell_venue), one in self.by_route.items():
+            found[buy_venue, Side.BUY].add(one.usd, one.count)
+            found[sell_venue, Side.SELL].add(one.usd, one.count)
+        return found
+
     # What was decided
 
     def _decide(self, decided: Decided, record: Record) -> None:
         self._reach(record.ts_ns)
         if decided.answer in (Answer.DENY, Answer.STOP):
-            self.denials[f"{decided.tier}.{decided.rule}"].put(record.ts_ns, Decimal(1))
+            self.denials[f"{decided.tier}.{decided.rule}"].put(record.ts_ns, _ONE)
         if decided.edge_bps is None or decided.buy_venue is None or decided.sell_venue is None:
             return
         route, edge = (decided.symbol, decided.buy_venue, decided.sell_venue), float(decided.edge_bps)
@@ -231,9 +246,12 @@ class History(Folding):
 
     def _submit(self, order: OrderSubmitted, record: Record) -> None:
         self._unanswered[order.client_order_id] = order.venue, record.ts_ns
+        prices = self._prices.get(order.pair_id)
+        if prices is None or order.purpose is not Purpose.LEG:
+            return
         place = order.venue, order.side
-        price = self._prices.get(order.pair_id, {}).get(place)
-        if price is None or order.purpose is not Purpose.LEG:
+        price = prices.get(place)
+        if price is None:
             return
         self._legs[order.client_order_id] = _Leg(place, price)
         self._orders_of[order.pair_id].append(order.client_order_id)
@@ -303,13 +321,10 @@ class History(Folding):
         self._realised = EXACT.add(self._realised, usd)
         self.by_hour.put(record.ts_ns, usd)
         self.by_hour_of_day[record.ts_ns // HOUR_NS % 24].add(usd)
-        self.by_symbol[symbol].add(usd)
         if route is None:
-            self.unassigned.add(usd)
+            self.unassigned[symbol].add(usd)
         else:
             self.by_route[route].add(usd)
-            self.by_place[route[1], Side.BUY].add(usd)
-            self.by_place[route[2], Side.SELL].add(usd)
         self.pnl.put(record.ts_ns, self._realised)
 
     def _mark(self, marked: MarketsMarked, record: Record) -> None:

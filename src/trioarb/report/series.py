@@ -9,7 +9,7 @@ from enum import Enum
 
 import attrs
 
-from trioarb.model.number import EXACT
+from trioarb.model.number import EXACT, ZERO
 from trioarb.time.campaign_time import SECOND_NS
 
 __all__ = ["Distribution", "Keep", "Series", "Tally"]
@@ -34,42 +34,49 @@ class Series:
     keep: Keep
     step_ns: int = SECOND_NS
     most: int = 720
-    #: By number of its span: a time and the value.
-    _values: dict[int, tuple[int, Decimal]] = attrs.field(factory=dict, init=False)
+    #: Of the spans that are over, times and values.
+    _past: list[tuple[int, Decimal]] = attrs.field(factory=list, init=False)
+    #: The present span: where it ends, a time in it, and the value.
+    _end_ns: int = attrs.field(default=-1, init=False)
+    _at_ns: int = attrs.field(default=0, init=False)
+    _value: Decimal = attrs.field(default=ZERO, init=False)
 
     def put(self, ts_ns: int, value: Decimal) -> None:
-        self._put(ts_ns, value)
-        while len(self._values) > self.most:
-            self.step_ns *= 2
-            values = list(self._values.values())
-            self._values.clear()
-            for earlier_ns, earlier in values:
-                self._put(earlier_ns, earlier)
+        if ts_ns >= self._end_ns:
+            self._begin(ts_ns, value)
+        elif self.keep is Keep.SUM:
+            self._value = EXACT.add(self._value, value)
+        elif self.keep is Keep.LAST or value > self._value:
+            self._at_ns, self._value = ts_ns, value
 
-    def _put(self, ts_ns: int, value: Decimal) -> None:
-        span = ts_ns // self.step_ns
-        if self.keep is Keep.LAST:
-            self._values[span] = ts_ns, value
-            return
-        there = self._values.get(span)
-        if self.keep is Keep.SUM:
-            self._values[span] = span * self.step_ns, value if there is None else EXACT.add(there[1], value)
-        elif there is None or value > there[1]:
-            self._values[span] = ts_ns, value
+    def _begin(self, ts_ns: int, value: Decimal) -> None:
+        """Begin another span with its first value."""
+        if self._end_ns >= 0:
+            self._past.append((self._at_ns, self._value))
+        start_ns = ts_ns - ts_ns % self.step_ns
+        self._end_ns = start_ns + self.step_ns
+        self._at_ns, self._value = start_ns if self.keep is Keep.SUM else ts_ns, value
+        if len(self._past) >= self.most:
+            points, self._end_ns = self.points, -1
+            self._past.clear()
+            self.step_ns *= 2
+            for earlier_ns, earlier in points:
+                self.put(earlier_ns, earlier)
 
     @property
     def points(self) -> Sequence[tuple[int, Decimal]]:
         """Times (of sums: where their span begins), in nanoseconds since the epoch, and values, the earliest first."""
-        return tuple(self._values.values())
+        return (*self._past, (self._at_ns, self._value)) if self._end_ns >= 0 else ()
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._past) + (self._end_ns >= 0)
 
 
-#: Bins grow by so much, so a value is known to half of that. What is nearer to zero than the least is zero.
-_GROWTH, _LEAST, _GREATEST = 1.04, 1e-4, 1e12
-_LOG = math.log(_GROWTH)
-_OFFSET = math.ceil(-math.log(_LEAST) / _LOG) + 1
+#: Between a power of two and the next there are so many bins of equal width, so a value is known to half of one.
+#: What is nearer to zero than the least is zero.
+_STEPS, _LEAST, _GREATEST = 32, 1e-4, 1e12
+#: So that all that is above zero is in bins above 0.
+_OFFSET = 1 - math.frexp(_LEAST)[1] * _STEPS
 
 
 @attrs.define
@@ -94,8 +101,13 @@ class Distribution:
         if value > self.greatest:
             self.greatest = value
         size = abs(value)
-        place = 0 if size < _LEAST else math.ceil(math.log(min(size, _GREATEST)) / _LOG) + _OFFSET
-        place = -place if value < 0 else place
+        if size < _LEAST:
+            place = 0
+        else:
+            fraction, power = math.frexp(size if size < _GREATEST else _GREATEST)
+            place = int((fraction - 0.5) * 2 * _STEPS) + power * _STEPS + _OFFSET
+            if value < 0:
+                place = -place
         self._bins[place] = self._bins.get(place, 0) + count
 
     @property
@@ -129,7 +141,10 @@ class Distribution:
     def _ordered(self) -> Iterator[tuple[float, int]]:
         """Yield the middles of bins, which are nowhere beyond the values themselves, and how many, the least first."""
         for place, count in sorted(self._bins.items()):
-            size = 0.0 if not place else _GROWTH ** (abs(place) - _OFFSET) * 2 / (1 + _GROWTH)
+            size = 0.0
+            if place:
+                power, step = divmod(abs(place) - _OFFSET, _STEPS)
+                size = math.ldexp(0.5 + (step + 0.5) / 2 / _STEPS, power)
             yield min(max(math.copysign(size, place), self.least), self.greatest), count
 
 
