@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -80,8 +81,9 @@ def _rates(report: Report) -> Iterator[Finding]:
                 text = f"{number_of(rate.fills)} fills were counted at a constant rate of {asset}, which moves."
                 yield Finding(Code.FX_CONSTANT, text, f"{join_key('fx', asset)}: symbol and markets instead of a rate")
             continue
-        total = sum(rate.ns.values())
-        bad = total - rate.ns[FxState.GOOD]
+        lasted = rate.ns + Counter({rate.last.state: max(0, report.at_ns - rate.since_ns)})
+        total = lasted.total()
+        bad = total - lasted[FxState.GOOD]
         if rate.doubtful > _MOST_DOUBTFUL * rate.fills or bad > _MOST_BAD_TIME * total:
             share = bad / total if total else 0.0
             text = (

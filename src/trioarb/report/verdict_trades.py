@@ -28,7 +28,7 @@ _MOST_WINS = 0.95
 _MOST_FORCED = 0.8
 _MOST_A_MINUTE = 20
 #: Of the profit, what one trade and one symbol of several may bring.
-_MOST_OF_TRADE, _MOST_OF_SYMBOL, _LEAST_SYMBOLS = 0.3, 0.8, 3
+_MOST_OF_TRADE, _MOST_OF_SYMBOL, _LEAST_SYMBOLS = 0.2, 0.8, 3
 _MOST_MARKED = 0.2
 #: So many trades it takes for each symbol that has settings of its own.
 _TRADES_OF_SETTING = 10

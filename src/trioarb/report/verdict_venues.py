@@ -103,8 +103,8 @@ def _basis(report: Report) -> Iterator[Finding]:
         if not one_way:
             what = "no position was closed because the edge had reverted"
         text = (
-            f"{both.buy_venue} and {both.sell_venue} are a perpetual and a spot market, and {what}: what they differ by "
-            "is a basis, no profit, until it reverts."
+            f"{both.buy_venue} and {both.sell_venue} are a perpetual and a spot market, and {what}: what they differ "
+            "by is a basis, no profit, until it reverts."
         )
         yield Finding(Code.BASIS, text, "exchanges: two venues of one kind, or a longer span of data")
 
