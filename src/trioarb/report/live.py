@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from time import monotonic, perf_counter, thread_time
+from time import monotonic, thread_time
 
 import trio
 
@@ -24,7 +24,7 @@ from trioarb.state.snapshot import Snapshot
 __all__ = ["LiveView", "Spent"]
 
 #: No more than so many frames a second, and no more than that share of the time for them all together.
-_LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.01, 5.0
+_LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.009, 60.0
 #: So long an answer is shown, and so long the campaign may take for a snapshot before the view says so.
 _NOTICE_SECONDS, _HELD_SECONDS = 6.0, 2.0
 #: So many lines of the log are kept while the view is there, to be printed when it is gone.
@@ -32,11 +32,17 @@ _MOST_LINES = 500
 
 
 class Spent:
-    """What a view took so far, in seconds: of the campaign's thread for snapshots, of its own for frames."""
+    """What a view took so far, in seconds of processor time: of the campaign's thread for snapshots, of its own for
+    frames."""
 
     def __init__(self) -> None:
-        self.frames = 0
+        self.snapshots = self.frames = 0
         self.taking = self.drawing = 0.0
+
+    @property
+    def each(self) -> float:
+        """What a snapshot and a frame of it took in the mean."""
+        return self.taking / max(1, self.snapshots) + self.drawing / max(1, self.frames)
 
 
 class LiveView:
@@ -62,12 +68,11 @@ class LiveView:
         self._lines = 0
         self._past = Past()
         self._snapshot: Snapshot | None = None
-        self._taken_at = monotonic()
         self._notice, self._notice_until = "", 0.0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._screen = Screen(console, keys, on_change=self._wake)
-        self._is_asked = self._is_over = False
+        self._is_over = False
         self._closed = threading.Lock()
         self._take: Callable[[], Snapshot] = _nothing
         self._act: Callable[[Act], None] = lambda act: None
@@ -124,12 +129,12 @@ class LiveView:
 
     def _take_now(self) -> None:
         """Take a snapshot, and let it be drawn."""
-        self._is_asked = False
-        begun = perf_counter()
+        begun = thread_time()
         snapshot = self._take()
-        self.spent.taking += perf_counter() - begun
+        self.spent.taking += thread_time() - begun
+        self.spent.snapshots += 1
         self._past.see(snapshot.elapsed_ns, snapshot.equity.change)
-        self._snapshot, self._taken_at = snapshot, monotonic()
+        self._snapshot = snapshot
         self._wake()
 
     def _take_if_shown(self) -> None:
@@ -139,29 +144,31 @@ class LiveView:
     # In its own
 
     def _run(self) -> None:
-        ask_at, drawn = monotonic() + _LEAST_PAUSE, None
+        taken: Snapshot | None = None
+        ask_at, is_drawn = monotonic(), True
+        asked_at: float | None = None
         while not self._is_over:
-            now = monotonic()
-            if now >= ask_at and not self._is_asked:
+            now, snapshot = monotonic(), self._snapshot
+            if snapshot is not taken:
+                taken, asked_at = snapshot, None
+                ask_at = now + max(_LEAST_PAUSE, min(self.spent.each / _SHARE, _LONGEST_PAUSE))
+                is_drawn = False
+            held = 0.0 if asked_at is None else now - asked_at
+            if taken is not None and (not is_drawn or held >= _HELD_SECONDS):
+                self._draw(taken, held if held >= _HELD_SECONDS else 0.0)
+                is_drawn = True
+            if asked_at is None and now >= ask_at:
                 self._ask()
-            held = now - self._taken_at if self._is_asked else 0.0
-            snapshot = self._snapshot
-            is_held = held >= _HELD_SECONDS
-            if snapshot is not None and (snapshot is not drawn or is_held):
-                cost = self._draw(snapshot, held if is_held else 0.0)
-                if snapshot is not drawn:
-                    ask_at = max(now + _LEAST_PAUSE, monotonic() + min(cost / _SHARE, _LONGEST_PAUSE))
-                drawn = snapshot
-            wait = 1.0 if self._is_asked else max(0.0, ask_at - monotonic())
+                asked_at = now
+            wait = 1.0 if asked_at is not None else ask_at - monotonic()
             for key in self._screen.read(self._wake_read, wait):
                 act = self.look.press(key)
                 if act is not None:
                     self._do(act)
-                drawn = None
+                is_drawn = False
 
     def _ask(self) -> None:
         assert self._token is not None
-        self._is_asked = True
         try:
             self._token.run_sync_soon(self._take_if_shown)
         except trio.RunFinishedError:
@@ -172,8 +179,7 @@ class LiveView:
         with suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._act, act)
 
-    def _draw(self, snapshot: Snapshot, held_seconds: float) -> float:
-        """Draw a frame; return what it took, its snapshot included."""
+    def _draw(self, snapshot: Snapshot, held_seconds: float) -> None:
         spent, begun = self.spent, thread_time()
         width, height = self._screen.size
         notice = self._notice if monotonic() < self._notice_until else ""
@@ -187,10 +193,8 @@ class LiveView:
             held_seconds=0 if snapshot.phase is Phase.CLOSED else held_seconds,
         )
         self._screen.draw(frame(panels, width, height))
-        took = thread_time() - begun
-        spent.drawing += took
+        spent.drawing += thread_time() - begun
         spent.frames += 1
-        return took + (spent.taking / spent.frames)
 
 
 def _nothing() -> Snapshot:

@@ -40,10 +40,10 @@ def table(snapshot: Snapshot, look: Look, width: int, height: int) -> list[Line]
     rows = max(1, height - _OTHER_LINES)
     shown = look.chosen(snapshot.symbols, rows)
     columns = chosen([_column(cells, shown) for cells in _columns(snapshot)], width, gap=GAP)
-    lines = [heading(_title(snapshot, look, len(shown)), width), _row([one.header for one in columns], columns, "dim")]
-    for number in range(len(shown)):
-        lines.append(_row([one.cells[number] for one in columns], columns))
-    lines.append(_row([one.footer for one in columns], columns, "bold"))
+    places = [(column.width, column.left) for column in columns]
+    lines = [heading(_title(snapshot, look, len(shown)), width), _row([one.header for one in columns], places, "dim")]
+    lines += [_row(cells, places) for cells in zip(*(one.cells for one in columns), strict=True)]
+    lines.append(_row([one.footer for one in columns], places, "bold"))
     return [line.cut(width) for line in lines[: max(height, 0)]]
 
 
@@ -57,12 +57,13 @@ def _title(snapshot: Snapshot, look: Look, shown: int) -> str:
     return title
 
 
-def _row(cells: Sequence[str | Text], columns: Sequence[Column], style: str = "") -> Line:
+def _row(cells: Sequence[str | Text], places: Sequence[tuple[int, bool]], style: str = "") -> Line:
+    """Return cells in columns of these widths, of which some begin at the left."""
     line = Line()
-    for cell, column in zip(cells, columns, strict=True):
-        if line.width or line.parts:
+    for number, (cell, (width, left)) in enumerate(zip(cells, places, strict=True)):
+        if number:
             line.add(" " * GAP)
-        line.add(Line(cell, style).pad(column.width, left=column.left))
+        line.add(Line(cell, style).pad(width, left=left))
     return line
 
 

@@ -1,0 +1,139 @@
+"""Measure what the terminal view costs: processor time of its frames and snapshots against the time that passes.
+
+Usage: python benchmarks/terminal.py [SYMBOLS] [SECONDS]
+
+A campaign in real time on a terminal of 200×50 (a pseudo terminal that a process of its own reads), without and with
+the view, in turn; then with the view at other sizes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import attrs
+import trio
+from figures import Figures
+
+from trioarb.config.load import load_config
+from trioarb.engine.campaign import Campaign
+from trioarb.engine.run import run_campaign
+from trioarb.engine.snapshot import snapshot_of
+from trioarb.plugin.registry import load_plugins
+from trioarb.report.console import LastingConsole
+from trioarb.report.live import LiveView, Spent
+
+CONFIG = Path(__file__).parents[1] / "configs" / "top100.toml"
+ROUNDS = 2
+#: Two venues, so many milliseconds from one quote to the next: some 5,000 quotes a second of a hundred symbols.
+STEP_MS = 40
+_READ = """
+import os
+try:
+    while os.read(0, 65536):
+        pass
+except OSError:  # nobody has the other end any more
+    pass
+"""
+
+
+@attrs.frozen
+class Measured:
+    """One campaign: its processor time and quotes a second, the evaluations' p99, and what its view took."""
+
+    cpu: float
+    quotes: float
+    p99_us: float
+    wall: float
+    spent: Spent | None
+
+    @property
+    def share(self) -> float:
+        """Of the time that passed, what the view took."""
+        return 0.0 if self.spent is None else (self.spent.taking + self.spent.drawing) / self.wall
+
+
+@contextmanager
+def terminal(columns: int, lines: int) -> Iterator[LastingConsole]:
+    """Return a console on a pseudo terminal whose other end is read, in another process, as fast as it goes."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    reader = subprocess.Popen([sys.executable, "-c", _READ], stdin=ours)
+    os.close(ours)
+    try:
+        with os.fdopen(theirs, "w") as file:
+            yield LastingConsole(file=file, force_terminal=True, color_system="256")
+    finally:
+        reader.kill()
+        reader.wait()
+
+
+def run(symbols: int, seconds: Decimal, size: tuple[int, int], *, is_shown: bool) -> Measured:
+    """Run a campaign in real time, with the view or without."""
+    plugins = load_plugins()
+    overrides = [
+        'session.clock="real"',
+        "session.loop_interval_ms=0",
+        f"universe.top_n={symbols}",
+        f"exchanges.*.market.step_ms={STEP_MS * max(1, symbols // 100)}",
+    ]
+    config = load_config(CONFIG, plugins, overrides=overrides, runtime_seconds=seconds).config
+    with terminal(*size) as console:
+        view = LiveView(config, console) if is_shown else None
+
+        def on_open(campaign: Campaign) -> None:
+            if view is not None:
+                view.begin(partial(snapshot_of, campaign))
+
+        begun, cpu = time.perf_counter(), time.process_time()
+        with nullcontext() if view is None else view.held():
+            campaign = trio.run(partial(run_campaign, config, plugins, on_open=on_open))
+            wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    seen = sum(task.funnel.seen for task in campaign.symbols.values())
+    p99 = campaign.parts.latency.quantile_us(0.99) or 0.0
+    return Measured(cpu / wall, seen / wall, p99, wall, None if view is None else view.spent)
+
+
+def main() -> None:
+    symbols = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    seconds = Decimal(sys.argv[2]) if len(sys.argv) > 2 else Decimal(15)
+    figures = Figures("terminal")
+    without, shown = list[Measured](), list[Measured]()
+    for _ in range(ROUNDS):
+        without.append(run(symbols, seconds, (200, 50), is_shown=False))
+        shown.append(run(symbols, seconds, (200, 50), is_shown=True))
+    for name, rounds in (("without the view", without), ("with the view", shown)):
+        figures.add(f"{symbols:,} symbols {name}: quotes", median(one.quotes for one in rounds), "a second")
+        figures.add("  processor time of the process", 100 * median(one.cpu for one in rounds), "% of time")
+        figures.add("  p99 of an evaluation", median(one.p99_us for one in rounds), "µs")
+    _tell(figures, "200×50", shown)
+    for size in ((80, 24), (120, 40)):
+        _tell(figures, "×".join(map(str, size)), [run(symbols, seconds / 2, size, is_shown=True)])
+    figures.store()
+
+
+def _tell(figures: Figures, size: str, rounds: list[Measured]) -> None:
+    """Add what the view took."""
+    worst = max(rounds, key=lambda one: one.share)
+    spent = worst.spent
+    assert spent is not None
+    figures.add(f"the view at {size}, snapshots and frames", 100 * worst.share, "% of time", "≤ 1")
+    figures.add("  frames", spent.frames / worst.wall, "a second", "≤ 4")
+    figures.add("  a snapshot, in the campaign's thread", 1_000 * spent.taking / spent.snapshots, "ms")
+    figures.add("  a frame, in its own", 1_000 * spent.drawing / spent.frames, "ms")
+
+
+if __name__ == "__main__":
+    main()
