@@ -23,8 +23,9 @@ from trioarb.state.snapshot import Snapshot
 
 __all__ = ["LiveView", "Spent"]
 
-#: No more than so many frames a second, and no more than that share of the time for them all together.
-_LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.009, 60.0
+#: The least pause between frames, and the share of the time that they and their snapshots may take: with what switching
+#: between threads costs beside, that is less than a hundredth.
+_LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.006, 60.0
 #: So long an answer is shown, and so long the campaign may take for a snapshot before the view says so.
 _NOTICE_SECONDS, _HELD_SECONDS = 6.0, 2.0
 #: So many lines of the log are kept while the view is there, to be printed when it is gone.
