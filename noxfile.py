@@ -67,6 +67,7 @@ def bench(session: nox.Session) -> None:
         "startup",
         "shutdown",
         "journal",
+        "report",
         "orders",
         "rest",
         "venues",
