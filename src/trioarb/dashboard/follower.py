@@ -12,15 +12,22 @@ from typing import Any
 from trioarb.dashboard.recent import RECENT, Recent
 from trioarb.errors import JournalError, TrioarbError
 from trioarb.journal.fold import Folding, Folds
-from trioarb.journal.journal import uncollected
 from trioarb.journal.log import DamagedLog, is_in_use
 from trioarb.journal.recorded import DamagedJournal
 from trioarb.journal.tail import CutJournal, JournalTail
-from trioarb.model.event import CampaignOpened, CampaignResumed, Commanded, Intent, Record
+from trioarb.model.event import (
+    CampaignOpened,
+    CampaignResumed,
+    Commanded,
+    Intent,
+    PositionClosed,
+    PositionOpened,
+    Record,
+)
 from trioarb.model.trade import PairKind
 from trioarb.model.wire import decode
 from trioarb.report.history import History
-from trioarb.report.narrator import told
+from trioarb.report.narrator import is_told, told
 from trioarb.state.state import State
 
 __all__ = ["Follower"]
@@ -30,6 +37,8 @@ _EVERY = 512
 #: So many lines are folded between two looks at the clock.
 _SLICE = 64
 _LOCK_SECONDS = 1.0
+#: What people follow, frequent, and never a warning.
+_CALM = (PositionOpened, PositionClosed)
 
 
 class Follower(Folding):
@@ -56,7 +65,8 @@ class Follower(Folding):
         self.seq = 0
         self.config, self.settings = "", dict[str, str]()
         self.trades: dict[str, int] = {}
-        self.news: deque[tuple[Record, str, str]] = deque(maxlen=RECENT)
+        #: What people may want to follow: the latest; and the last of it that was a warning or an error.
+        self.news: deque[Record] = deque(maxlen=RECENT)
         self.warnings: deque[tuple[Record, str]] = deque(maxlen=5)
         self._tail: JournalTail | None = None
         self._block: Iterator[bytes] = iter(())
@@ -98,11 +108,10 @@ class Follower(Folding):
             return False
         until = time.perf_counter() + seconds
         try:
-            with uncollected():
-                while time.perf_counter() < until:
-                    if not self._some():
-                        self.is_current = True
-                        return False
+            while time.perf_counter() < until:
+                if not self._some():
+                    self.is_current = True
+                    return False
         except CutJournal as error:
             self.close()
             self._begin()
@@ -139,11 +148,11 @@ class Follower(Folding):
                 raise self._damaged(f"event {record.seq} follows event {self.seq}")
             apply(record)
             self.seq, self.last_ns, self._last = record.seq, record.ts_ns, record
-            if (line_of := told(record)) is not None:
-                level, text = line_of
-                self.news.append((record, level, text))
-                if level in ("warning", "error"):
-                    self.warnings.append((record, text))
+            kind = type(record.event)
+            if is_told(kind):
+                self.news.append(record)
+                if kind not in _CALM and (line_of := told(record)) is not None and line_of[0] != "info":
+                    self.warnings.append((record, line_of[1]))
             count += 1
             if count >= _SLICE:
                 return True

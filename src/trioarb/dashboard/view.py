@@ -22,6 +22,7 @@ from trioarb.errors import TrioarbError
 from trioarb.plugin.registry import Plugins
 from trioarb.report.advice import advise
 from trioarb.report.equity import return_on
+from trioarb.report.narrator import told
 from trioarb.report.report import Report
 from trioarb.report.series import Series as Folded
 from trioarb.report.verdict import verdict_of
@@ -93,7 +94,7 @@ class Viewed:
         opened, ended = statistics.opened, statistics.ended
         is_running = follower.is_running
         equity = self._equity()
-        last = follower.news[-1] if follower.news else None
+        last = next((line for record in reversed(follower.news) if (line := told(record)) is not None), None)
         report = self.report() if follower.is_current else None
         snapshot = None if answered is None else answered.snapshot
         return Row(
@@ -126,7 +127,7 @@ class Viewed:
             residuals=len(state.trades.residuals),
             verdict=None if report is None else verdict_of(report).word.value,
             warnings=tuple(text for _, text in follower.warnings),
-            last_event="" if last is None else last[2],
+            last_event="" if last is None else last[1],
             problem=follower.problem,
         )
 
@@ -204,7 +205,7 @@ class Viewed:
             fx=figures.fx_rows(state),
             premiums=figures.premium_rows(state),
             balances=figures.balances(state),
-            log=tuple(event_row(record) for record, _, _ in list(follower.news)[-_MOST_EVENTS:]),
+            log=tuple(event_row(record) for record in list(follower.news)[-_MOST_EVENTS:]),
             notes=(
                 *problem,
                 *(() if opened is None else statistics.warnings),

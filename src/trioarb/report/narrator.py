@@ -52,7 +52,7 @@ from trioarb.model.wire import to_json_object
 from trioarb.state.shadow import error_of, outcome_of
 from trioarb.time.campaign_time import SECOND_NS
 
-__all__ = ["narrate", "told"]
+__all__ = ["is_told", "narrate", "told"]
 
 #: Level, message, and details by their names; none for an event that is detail.
 _Line = tuple[str, str, Mapping[str, object]] | None
@@ -77,6 +77,11 @@ def narrate(log: Any, *, in_detail: bool) -> Callable[[Record], None]:
             getattr(log, level)(message, at=f"{(record.ts_ns - start_ns) / SECOND_NS:.3f}s", **details)
 
     return observe
+
+
+def is_told(kind: type[Event]) -> bool:
+    """Say whether people may want to follow events of a type."""
+    return kind in _OF_INTEREST
 
 
 def told(record: Record) -> tuple[str, str] | None:

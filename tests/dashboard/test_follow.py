@@ -1,0 +1,209 @@
+"""A journal is followed while it grows, is cut, replaced or damaged: what is sound is shown, the rest is said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard_server import dashboard, until_true
+
+from trioarb.dashboard.follower import Follower
+from trioarb.journal.recorded import open_journal
+from trioarb.report.plain import to_plain
+from trioarb.report.trade_timeline import TradeTimeline
+from trioarb.state.state import State
+
+
+def drained(follower: Follower) -> Follower:
+    while follower.advance(0.05):
+        pass
+    return follower
+
+
+def figures(state: State) -> Any:
+    """Return figures of many parts of it."""
+    return (
+        to_plain(state.equity.figures()),
+        state.statistics.pnl_usd,
+        state.statistics.decisions,
+        state.ledger.balances(),
+        state.exposure.exposure_usd(),
+    )
+
+
+def folded(journal: Path) -> State:
+    state = State()
+    with open_journal(journal) as stored:
+        for record in stored.records():
+            state.apply(record)
+    return state
+
+
+def test_a_journal_that_grows_by_any_number_of_bytes_comes_to_the_same(ended_journal: Path, tmp_path: Path) -> None:
+    data, path = ended_journal.read_bytes(), tmp_path / "a.journal"
+    step = 997
+    path.write_bytes(data[: data.index(b"\n") + 1])
+    follower = drained(Follower(path))
+    with path.open("ab") as file:
+        for at in range(data.index(b"\n") + 1, len(data), step):
+            file.write(data[at : at + step])
+            file.flush()
+            drained(follower)
+            assert not follower.problem
+    assert follower.seq == data.count(b"\n") - 1
+    assert figures(follower.state) == figures(folded(ended_journal))
+
+
+def test_a_journal_that_is_not_begun_yet_is_shown_once_it_is(ended_journal: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    follower = drained(Follower(path))
+    assert "there is no such journal" in follower.problem
+    path.touch()
+    assert "holds nothing" in drained(follower).problem
+    shutil.copy(ended_journal, path)
+    assert drained(follower).seq > 0
+    assert not follower.problem
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_damage_is_said_and_what_is_before_it_shown(ended_journal: Path, tmp_path: Path, share: float) -> None:
+    data, path = bytearray(ended_journal.read_bytes()), tmp_path / "a.journal"
+    at = int(len(data) * share)
+    data[at] ^= 1
+    path.write_bytes(data)
+    line = data[:at].count(b"\n") + 1
+    follower = drained(Follower(path))
+    assert follower.is_damaged
+    assert f"line {line} " in follower.problem or f"line {line + 1} " in follower.problem
+    assert 0 < follower.seq < line
+    assert not follower.advance(1), "and nothing follows"
+
+
+def test_what_a_resume_cuts_off_was_never_shown(ended_journal: Path, tmp_path: Path) -> None:
+    data, path = ended_journal.read_bytes(), tmp_path / "a.journal"
+    half = data.index(b'"end":true', len(data) // 2)
+    whole = data.index(b"\n", half) + 1
+    path.write_bytes(data[: whole + 50])
+    follower = drained(Follower(path))
+    seen = follower.seq
+    assert not follower.problem
+    with path.open("r+b") as file:
+        file.truncate(whole)
+        file.seek(whole)
+        file.write(data[whole:])
+    drained(follower)
+    assert not follower.problem
+    assert follower.seq == data.count(b"\n") - 1 > seen
+    assert figures(follower.state) == figures(folded(ended_journal))
+
+
+def test_a_journal_that_was_cut_or_replaced_is_read_anew(ended_journal: Path, tmp_path: Path) -> None:
+    data, path = ended_journal.read_bytes(), tmp_path / "a.journal"
+    path.write_bytes(data)
+    follower = drained(Follower(path))
+    last = data.rindex(b'"end":true', 0, len(data) // 2)
+    shorter = data[: data.index(b"\n", last) + 1]
+    with path.open("r+b") as file:
+        file.truncate(len(shorter))
+    drained(follower)
+    assert "was cut" in follower.problem
+    assert follower.seq == shorter.count(b"\n") - 1
+    (tmp_path / "b.journal").write_bytes(data)
+    (tmp_path / "b.journal").rename(path)
+    drained(follower)
+    assert "another file" in follower.problem
+    assert figures(follower.state) == figures(folded(ended_journal))
+
+
+@pytest.mark.parametrize("text", ["", "hello\n", '{"trioarb_journal":9}\n', "{" * 100])
+async def test_what_is_no_journal_is_one_line_of_the_fleet(journals: Path, text: str) -> None:
+    (journals / "b.journal").write_text(text)
+    async with dashboard([journals, journals / "b.journal"]) as shown:
+        await shown.folded()
+        rows = {row["name"]: row for row in (await shown.get("/api/campaigns"))["campaigns"]}
+    assert rows["a"]["state"] == "ended"
+    assert rows["b"]["state"] == "unreadable"
+    assert rows["b"]["problem"]
+
+
+async def test_a_journal_that_comes_later_and_one_of_the_same_name(journals: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(journals / "a.journal", other / "a.journal")
+    async with dashboard([journals, other]) as shown:
+        shutil.copy(journals / "a.journal", journals / "later.journal")
+        (journals / "link.journal").symlink_to(journals / "a.journal")
+
+        async def names() -> set[str] | None:
+            found = {row["name"] for row in (await shown.get("/api/campaigns"))["campaigns"]}
+            return found if "later" in found else None
+
+        assert await until_true(names) == {"a", "a~2", "later"}
+
+
+async def test_the_log_has_every_event_once_whichever_way_it_is_paged(journals: Path) -> None:
+    with open_journal(journals / "a.journal") as stored:
+        numbers = [record.seq for record in stored.records()]
+    async with dashboard([journals]) as shown:
+        await shown.folded()
+        back, before = list[int](), ""
+        while True:
+            page = await shown.get(f"/api/campaigns/a/log?limit=200{before}")
+            back = [one["seq"] for one in page["events"]] + back
+            if not page["older"]:
+                break
+            before = f"&before={page['first_seq']}"
+        forth, after = list[int](), 0
+        while True:
+            page = await shown.get(f"/api/campaigns/a/log?limit=77&after={after}")
+            forth += [one["seq"] for one in page["events"]]
+            after = page["last_seq"]
+            if not page["newer"]:
+                break
+        filled = await shown.get("/api/campaigns/a/log?type=order_filled&limit=500")
+        none = await shown.get("/api/campaigns/a/log?text=nothing-says-this")
+        assert (await shown.client.get("/api/campaigns/a/log?before=x")).status_code == 400
+    assert back == numbers == forth
+    assert {one["type"] for one in filled["events"]} == {"order_filled"}
+    assert none["events"] == []
+    assert not none["older"]
+
+
+async def test_a_trade_is_told_as_explain_tells_it(journals: Path) -> None:
+    async with dashboard([journals]) as shown:
+        view = await shown.folded()
+        trade_id = view["trades"][0]["trade_id"]
+        story = await shown.get(f"/api/campaigns/a/trades/{trade_id}")
+        assert (await shown.client.get("/api/campaigns/a/trades/t99999")).status_code == 404
+    timeline = TradeTimeline(trade_id)
+    with open_journal(journals / "a.journal") as stored:
+        for record in stored.records():
+            timeline.apply(record)
+    assert story["lines"] == list(timeline.lines())
+
+
+async def test_two_campaigns_are_compared(journals: Path) -> None:
+    shutil.copy(journals / "a.journal", journals / "b.journal")
+    async with dashboard([journals]) as shown:
+        await shown.folded("a")
+        await shown.folded("b")
+        comparison = await shown.get("/api/compare?a=a&b=b")
+        assert (await shown.client.get("/api/compare?a=a")).status_code == 404
+    assert comparison["settings"] == []
+    assert all(one["a"] == one["b"] for one in comparison["figures"])
+    assert comparison["series"][0]["values"] == comparison["series"][1]["values"]
+
+
+async def test_the_view_says_what_the_summary_says(journals: Path) -> None:
+    state = folded(journals / "a.journal")
+    async with dashboard([journals]) as shown:
+        view = await shown.folded()
+    assert view["money"]["pnl_usd"] == str(state.statistics.pnl_usd)
+    assert view["money"]["equity_change"] == str(state.equity.figures().change)
+    assert view["verdict"]["word"] == "PROVES NOTHING"
+    assert view["row"]["closed_trades"] == state.statistics.closed
+    assert view["live"] is False
+    assert view["latency"] == [], "nobody knows it any more"
+    assert view["funnel"]["steps"][0]["step"] == "seen"
