@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from typing import Any
 
+import attrs
 import pytest
 
 from trioarb.alerting.evaluation import Evaluation
@@ -16,7 +18,6 @@ from trioarb.model.event import (
     Event,
     FundingPaid,
     GuardTripped,
-    MarketsMarked,
     MarketStale,
     MarketUp,
     OrderRejected,
@@ -197,26 +198,39 @@ def paid(amount: int) -> FundingPaid:
     )
 
 
+@attrs.define
 class Books:
-    """What figures look at of a state: PnL."""
+    """What figures look at of a state: PnL, and what is open."""
 
-    class statistics:
-        pnl_usd = Decimal(0)
+    pnl_usd: Decimal = Decimal(0)
+    unrealised: Decimal = Decimal(0)
+
+    @property
+    def statistics(self) -> Books:
+        return self
+
+    @property
+    def marks(self) -> Books:
+        return self
+
+    def left_alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def unrealised_usd(self) -> Decimal:
+        return self.unrealised
 
     def earn(self, told: Told, seconds: float, amount: int) -> None:
-        self.statistics.pnl_usd += amount
+        self.pnl_usd += amount
         told.at(seconds, paid(amount))
 
-
-def marked(unrealised: int) -> MarketsMarked:
-    return MarketsMarked(reason="minute", bids={}, asks={}, last=(), unrealised_usd={"BTCUSDT": Decimal(unrealised)})
+    def mark(self, told: Told, seconds: float, amount: int) -> None:
+        self.unrealised = Decimal(amount)
+        told.figures.look_at_money(START_NS + round(seconds * SECOND_NS))
 
 
 @pytest.fixture
 def books() -> Books:
-    one = Books()
-    one.statistics = type("statistics", (), {"pnl_usd": Decimal(0)})  # type: ignore[assignment,misc]
-    return one
+    return Books()
 
 
 def test_pnl_beyond_its_band_is_told_once_and_that_it_is_back(books: Books) -> None:
@@ -234,11 +248,11 @@ def test_pnl_beyond_its_band_is_told_once_and_that_it_is_back(books: Books) -> N
 def test_a_drawdown_counts_what_is_open_at_its_marks(books: Books) -> None:
     told = Told(rule("drawdown", above_usd=50), state=books)
     books.earn(told, 0, 40)
-    told.at(1, marked(-40))
+    books.mark(told, 1, -40)
     assert told.alerts == []
-    told.at(2, marked(-60))
+    books.mark(told, 2, -60)
     assert told.alerts[0].text == "PnL fell by 60.00 USD from its highest, 40.00; the limit is 50"
-    told.at(3, marked(-10))
+    books.mark(told, 3, -10)
     assert told.alerts[1].is_over
 
 

@@ -151,6 +151,7 @@ class Alerting:
                 self._evaluation.look(now_ns)
                 if self._figures is not None:
                     self._figures.look(now_ns)
+                    self._figures.look_at_money(now_ns)
                 self._look_at_journal(campaign)
             except Exception as error:
                 self._break(error)

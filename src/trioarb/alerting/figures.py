@@ -53,8 +53,8 @@ _Noted = tuple[int, Seen]
 class Figures:
     """Folds figures from the records, beside ``state``, which folds them first; ``note`` hears what passes a limit.
 
-    PnL is realised, funding included; what drawdowns are measured of counts open positions at the marks that were
-    recorded last, too.
+    PnL is realised, funding included; what drawdowns are measured of counts what is open, too: as it was marked last,
+    which is each second at most, also where that isn't recorded.
     """
 
     def __init__(self, rules: Sequence[AlertRule], state: State, note: Callable[[int, Seen, int], None]) -> None:
@@ -65,7 +65,7 @@ class Figures:
         self._state = state
         self._note = note
         self._beyond: set[int] = set()
-        self._unrealised = self._highest = ZERO
+        self._highest = ZERO
         #: Since when nothing was opened, while that could have been.
         self._idle_ns: int | None = None
         #: When a rule has waited long enough.
@@ -76,16 +76,18 @@ class Figures:
         if record.ts_ns >= self.due_ns:
             self.look(record.ts_ns)
         event = record.event
-        if type(event) in _MONEY and (self._bands or self._falls):
-            if isinstance(event, MarketsMarked):
-                self._unrealised = sum(event.unrealised_usd.values(), ZERO)
-            for number, seen in (*self._band(), *self._fall()):
-                self._note(number, seen, record.ts_ns)
+        if type(event) in _MONEY:
+            self.look_at_money(record.ts_ns)
         elif isinstance(event, PositionOpened):
             self._traded(record.ts_ns, event.symbol)
         elif isinstance(event, PhaseEntered):
             self._idle_ns = record.ts_ns if event.phase is Phase.RUNNING else None
             self._plan()
+
+    def look_at_money(self, now_ns: int) -> None:
+        """Note what passes a limit of money."""
+        for number, seen in (*self._band(), *self._fall()):
+            self._note(number, seen, now_ns)
 
     def look(self, now_ns: int) -> None:
         """Note rules that have waited long enough for a trade."""
@@ -132,7 +134,9 @@ class Figures:
     def _fall(self) -> Iterator[_Noted]:
         if not self._falls:
             return
-        worth = EXACT.add(self._state.statistics.pnl_usd, self._unrealised)
+        marks = self._state.marks
+        with marks.left_alone():
+            worth = EXACT.add(self._state.statistics.pnl_usd, marks.unrealised_usd())
         self._highest = max(self._highest, worth)
         fallen = EXACT.subtract(self._highest, worth)
         for number, rule in self._falls:

@@ -141,7 +141,7 @@ class AlertRule:
     name: str
     on: str
     severity: Severity
-    channels: frozenset[str]
+    channels: tuple[str, ...]
     table: AlertTable
 
 
@@ -152,7 +152,7 @@ def rules_of(tables: Sequence[AlertTable], channels: Sequence[str]) -> tuple[Ale
             name=table.name or on,
             on=on,
             severity=table.severity or _usual(on),
-            channels=frozenset(channels if table.channels is None else table.channels),
+            channels=tuple(dict.fromkeys(channels if table.channels is None else table.channels)),
             table=table,
         )
         for table in tables

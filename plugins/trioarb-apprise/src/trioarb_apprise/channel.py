@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from trioarb.api import (
     AlertContext,
     AlertMessage,
     ChannelError,
+    Seconds,
     Severity,
     hookimpl,
     setting,
@@ -32,6 +34,11 @@ _THREADS = 3
 class AppriseSettings:
     urls: tuple[str, ...] = setting(
         doc="addresses as Apprise has them, such as tgram://TOKEN/CHAT or mailtos://user:password@host", secret=True
+    )
+    pace_seconds: Seconds = setting(
+        Decimal(1),
+        doc="least time between two messages to one address, where Apprise knows no limit of the service; what comes "
+        "meanwhile goes together",
     )
 
     def __attrs_post_init__(self) -> None:
@@ -68,7 +75,7 @@ def _kind(message: AlertMessage) -> Any:
 
 @asynccontextmanager
 async def _open(settings: AppriseSettings, context: AlertContext) -> AsyncIterator[AlertChannel]:
-    from apprise import Apprise
+    from apprise import Apprise, NotifyBase
 
     # Its log is not ours: it names addresses.
     logging.getLogger("apprise").addHandler(logging.NullHandler())
@@ -77,6 +84,10 @@ async def _open(settings: AppriseSettings, context: AlertContext) -> AsyncIterat
     for number, url in enumerate(settings.urls):
         if not service.add(url):
             raise ChannelError(f"[channels.{context.name}]: urls[{number}] is no address that Apprise knows")
+    for target in service:
+        # Apprise's own pace for those of which it knows none is 5.5 s.
+        if target.request_rate_per_sec == NotifyBase.request_rate_per_sec:
+            target.request_rate_per_sec = float(settings.pace_seconds)
     yield AppriseChannel(service)
 
 
