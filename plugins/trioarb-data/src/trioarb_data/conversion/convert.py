@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,14 +115,18 @@ def _written(out: Path) -> Iterator[Path]:
         for folder in out.parent.glob(f".{escape(out.name)}.*"):
             if _is_left(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        lock = os.open(work, os.O_RDONLY)
+        # Its name is known before it is there: wherever an interruption comes, it is deleted.
+        work = out.parent / f".{out.name}.{os.getpid():x}-{time.monotonic_ns():x}"
+        lock: int | None = None
         try:
+            work.mkdir(mode=0o700)
+            lock = os.open(work, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
             (work / _MARK).touch()
             yield work
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise MarketDataError(f"{out}: can't be written: {error.strerror or error}") from error
