@@ -14,12 +14,12 @@ from command import SPREAD, CommandLine, Ran
 
 VIRTUAL = "--set=session.clock=virtual"
 #: What only the process knew.
-TELEMETRY = {"loop_latency_us", "recording"}
+TELEMETRY = {"loop_latency_us", "process", "recording"}
 
 
 def without_telemetry(text: str) -> str:
     """The words that are printed, the latency's figures left out."""
-    return re.sub(r"\b(p50|p99) \S+", r"\1 -", " ".join(text.split()))
+    return re.sub(r"(\bp99 \(µs\)|\bp50|\bp99|\((?:s|MB)\)) \S+", r"\1 -", " ".join(text.split()))
 
 
 def assert_told_again(trioarb: CommandLine, ran: Ran, journal: str = "run.journal") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import attrs
 
@@ -49,6 +50,11 @@ def sum_interval(amounts: Sequence[Decimal]) -> Interval | None:
     number, since trades that follow each other may share their luck. Drawn from a seed of its own, so that the same
     amounts have the same interval.
     """
+    return _sum_interval(tuple(amounts))
+
+
+@lru_cache(maxsize=256)  # whoever watches a campaign asks again and again
+def _sum_interval(amounts: tuple[Decimal, ...]) -> Interval | None:
     import numpy as np
 
     count = len(amounts)

@@ -20,6 +20,7 @@ from trioarb.report.markouts import markouts
 from trioarb.report.missed import missed
 from trioarb.report.performance import error_rates, performance
 from trioarb.report.plain import present
+from trioarb.report.process import process_figures
 from trioarb.report.report import Report
 from trioarb.report.shadow import shadow
 from trioarb.report.trades import dust, open_positions, residuals, trades, unwound, win_rate
@@ -117,6 +118,7 @@ def summarise(report: Report) -> dict[str, Any]:
             "fx": {asset: present(one) for asset, one in fx(state).items()} or None,
             "premiums": {place: present(one) for place, one in premiums(state).items()} or None,
             "transfers": transfers(state),
+            "process": process_figures(telemetry) or None,
             "recording": _recording(telemetry.recording),
             "alerts": {name: attrs.asdict(one) for name, one in telemetry.channels.items()} or None,
             "sensitivity": [attrs.asdict(one) for one in report.sensitivity] or None,

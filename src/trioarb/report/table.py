@@ -24,6 +24,7 @@ from trioarb.report.fx import rate_lines
 from trioarb.report.interval import wilson
 from trioarb.report.margins import liquidation_lines, margin_lines
 from trioarb.report.performance import error_rates, pnl_interval, profit_factor, ratio
+from trioarb.report.process import process_rows, stage_rows
 from trioarb.report.report import Report
 from trioarb.report.shadow import shadow_lines
 from trioarb.report.trades import win_rate
@@ -212,12 +213,15 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
     telemetry = report.telemetry
     if telemetry is None:
         yield "Loop latency (µs)", [("p50", _ABSENT), ("p99", _ABSENT)]
+        yield "Process", [(name, _ABSENT) for name, _ in process_rows(Telemetry())]
         return
     yield "Recording", list(_recording(telemetry.recording))
     yield "Alerts", [(name, f"{one.delivered:,}") for name, one in telemetry.channels.items() if one.tries]
     if telemetry.loop_latency_us is not None:
         p50, p99 = telemetry.loop_latency_us
         yield "Loop latency (µs)", [("p50", f"{p50:,.1f}"), ("p99", f"{p99:,.1f}")]
+    yield "Stages of orders (µs)", list(stage_rows(telemetry))
+    yield "Process", list(process_rows(telemetry))
 
 
 def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
