@@ -130,6 +130,6 @@ def _lines(config: Config, channels: Sequence[ChannelTable]) -> Iterator[str]:
         yield f"channel {one.name}: {', '.join(said)}"
     names = {one.name for one in channels}
     for rule in config.alerts:
-        if told := sorted(rule.channels & names):
+        if told := sorted(names.intersection(rule.channels)):
             what = rule.on if rule.name == rule.on else f"{rule.name} ({rule.on})"
             yield f"{rule.severity.value}: {what} to {', '.join(told)}"
