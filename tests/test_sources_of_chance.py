@@ -40,6 +40,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("dashboard.fleet", "time.time_ns"): "when a message was put together, for whoever looks",
     ("dashboard.follower", "time.perf_counter"): "how long folding holds the thread at a time",
     ("dashboard.past", "time.perf_counter"): "how long reading holds the thread at a time",
+    ("dashboard.view", "time.perf_counter"): "how long a verdict takes, which is not made anew all the time",
     ("dashboard.key", "os.getpid"): "a name for a file that no other process writes",
     ("dashboard.key", "secrets"): "makes a token that nobody can guess",
     ("quotes.stream", "time.monotonic"): _PATIENCE,

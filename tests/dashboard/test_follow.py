@@ -207,3 +207,34 @@ async def test_the_view_says_what_the_summary_says(journals: Path) -> None:
     assert view["live"] is False
     assert view["latency"] == [], "nobody knows it any more"
     assert view["funnel"]["steps"][0]["step"] == "seen"
+
+
+async def test_of_many_campaigns_rows_are_kept_and_details_come_when_somebody_looks(
+    journals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trioarb.dashboard.fleet._KEPT", 2)
+    monkeypatch.setattr("trioarb.dashboard.fleet._WANTED_SECONDS", 0.1)
+    monkeypatch.setattr("trioarb.dashboard.fleet._LOOK_SECONDS", 0.05)
+    for number in range(9):
+        shutil.copy(journals / "a.journal", journals / f"b{number}.journal")
+    async with dashboard([journals]) as shown:
+        campaigns = shown.server.campaigns
+
+        async def are_folded() -> bool:
+            rows = campaigns.fleet().campaigns
+            return all(row.state == "ended" for row in rows) and sum(not one.is_shelved for one in campaigns) <= 2
+
+        await until_true(are_folded)
+        rows = (await shown.get("/api/campaigns"))["campaigns"]
+        assert len(rows) == 10
+        assert len({(row["pnl_usd"], row["equity_change_usd"], row["verdict"], row["events"]) for row in rows}) == 1
+        shelved = next(one for one in campaigns if one.is_shelved)
+        view = await shown.folded(shelved.name)
+        assert view["trades"]
+        await until_true(are_folded)
+        (journals / "b3.journal").unlink()
+
+        async def is_gone() -> bool:
+            return campaigns.find("b3") is None
+
+        await until_true(is_gone)

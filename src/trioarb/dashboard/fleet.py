@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -25,6 +28,8 @@ _SLICE_SECONDS = 0.015
 _SHOW_SECONDS, _READ_SECONDS, _LOOK_SECONDS = 0.5, 0.25, 2.0
 #: Who looked once is thought to look again for so long; and waits so long for a campaign's answer.
 _WANTED_SECONDS, _PATIENCE_SECONDS = 3.0, 1.0
+#: Of so many campaigns that have ended and nobody looks at all is kept that was folded; of the others only a row.
+_KEPT = 8
 
 
 def now_ms() -> int:
@@ -48,6 +53,8 @@ class Campaigns:
         self._channels: dict[str, Channel] = {}
         self.fleet_channel = Channel()
         self.is_closed = False
+        #: Files of folders that are no journals, as they looked then.
+        self._others: dict[Path, tuple[int, int]] = {}
         #: The campaigns that are being asked.
         self._asked: dict[str, trio.Event] = {}
 
@@ -91,14 +98,27 @@ class Campaigns:
             channel.close()
 
     def _look(self) -> None:
-        """Find journals that weren't there before."""
+        """Find journals that weren't there before, and forget those that a folder holds no more."""
         for place in self._places:
-            found = sorted(place.iterdir()) if place.is_dir() else [place]
-            for path in found:
-                if path not in self._names and (path == place or _is_journal(path)):
-                    name = self._name(path)
-                    self._names[path] = name
-                    self._viewed[name] = Viewed(name, path, self._plugins)
+            if not place.is_dir():
+                self._take(place)
+                continue
+            found = {Path(entry.path): entry for entry in os.scandir(place)}
+            for path in sorted(found.keys() - self._names.keys()):
+                with suppress(OSError):
+                    status = found[path].stat(follow_symlinks=False)
+                    looks = status.st_mtime_ns, status.st_size
+                    if self._others.get(path) != looks:
+                        self._others[path] = looks
+                        if stat.S_ISREG(status.st_mode) and kind_of(path) == KIND:
+                            self._take(path)
+            for path in [one for one in self._names if one.parent == place and one not in found]:
+                self._viewed.pop(self._names.pop(path)).follower.close()
+
+    def _take(self, path: Path) -> None:
+        if path not in self._names:
+            name = self._names[path] = self._name(path)
+            self._viewed[name] = Viewed(name, path, self._plugins)
 
     def _name(self, path: Path) -> str:
         name, number = path.name.removesuffix(".journal"), 2
@@ -109,24 +129,56 @@ class Campaigns:
     async def _keep_looking(self) -> None:
         while True:
             await trio.sleep(_LOOK_SECONDS)
-            self._look()
+            with suppress(OSError):  # a folder that is gone may come again
+                self._look()
+            for viewed in self:
+                if viewed.is_shelved and viewed.has_changed():
+                    viewed.wake()
+            self._shelve()
+
+    def _shelve(self) -> None:
+        """Keep the rows only of campaigns that have ended and nobody looks at, but for the last ones that were seen."""
+        resting = [
+            one
+            for one in self
+            if one.follower.is_current
+            and not one.is_shelved
+            and not one.follower.is_running
+            and not self._is_looked_at(one)
+        ]
+        resting.sort(key=lambda one: one.wanted_at, reverse=True)
+        for viewed in resting[_KEPT:]:
+            viewed.shelve()
 
     async def _fold(self) -> None:
-        """Fold what there is, a little of each in turn; then what is appended."""
+        """Fold what people look at, then what runs, then the others, one after the other; then what is appended."""
         while True:
-            more = False
-            for viewed in list(self):
-                more |= viewed.follower.advance(_SLICE_SECONDS)
+            more, awake = False, [one for one in self if not one.is_shelved]
+            for viewed in sorted(awake, key=self._rank):
+                if viewed.follower.advance(_SLICE_SECONDS):
+                    more = True
+                    break
                 await trio.lowlevel.checkpoint()
-            if not more:
+            self._shelve_beyond(awake)
+            if more:
+                await trio.lowlevel.checkpoint()
+            else:
                 await trio.sleep(_READ_SECONDS)
+
+    def _rank(self, viewed: Viewed) -> tuple[bool, bool]:
+        return not self._is_looked_at(viewed), not viewed.follower.is_running
+
+    def _shelve_beyond(self, awake: Sequence[Viewed]) -> None:
+        """Don't wait with that until the next look where many were folded one after the other."""
+        if sum(one.follower.is_current for one in awake) > 2 * _KEPT:
+            self._shelve()
 
     async def _ask(self) -> None:
         """Ask the campaigns that somebody looks at, each once for all who look."""
         async with trio.open_nursery() as nursery:
             while True:
                 for viewed in self:
-                    if self._is_wanted(viewed) and viewed.name not in self._asked:
+                    if not viewed.is_shelved and self._is_wanted(viewed) and viewed.name not in self._asked:
                         nursery.start_soon(self._ask_one, viewed)
                 await trio.sleep(_SHOW_SECONDS)
 
@@ -139,20 +191,26 @@ class Campaigns:
             asked.set()
 
     def _is_wanted(self, viewed: Viewed) -> bool:
+        """Say whether somebody wants to know how it stands."""
+        return bool(self.fleet_channel.viewers) or self._is_looked_at(viewed)
+
+    def _is_looked_at(self, viewed: Viewed) -> bool:
+        """Say whether somebody looks at it alone."""
         channel = self._channels.get(viewed.name)
-        return bool(
-            self.fleet_channel.viewers
-            or (channel is not None and channel.viewers)
-            or trio.current_time() - viewed.wanted_at < _WANTED_SECONDS
-        )
+        is_watched = channel is not None and channel.viewers > 0
+        return is_watched or trio.current_time() - viewed.wanted_at < _WANTED_SECONDS
 
     async def freshen(self, viewed: Viewed) -> None:
         """See that what is shown next is what the campaign answers now: wait for that, though not for long."""
         is_fresh = self._is_wanted(viewed)
         viewed.wanted_at = trio.current_time()
-        if is_fresh and viewed.name not in self._asked:
-            return
+        if viewed.is_shelved:
+            viewed.wake()
         with trio.move_on_after(_PATIENCE_SECONDS):
+            while not viewed.follower.is_current:  # noqa: ASYNC110  # a slice later it may be
+                await trio.sleep(_SLICE_SECONDS)
+            if is_fresh and viewed.name not in self._asked:
+                return
             if viewed.name in self._asked:
                 await self._asked[viewed.name].wait()
             else:
@@ -176,8 +234,3 @@ class Campaigns:
                     channel.put(event_of("view", self.view(viewed, with_series=False)))
                     await trio.lowlevel.checkpoint()
             await trio.sleep(_SHOW_SECONDS)
-
-
-def _is_journal(path: Path) -> bool:
-    """Say whether a file in a folder is a journal by its first line; never what a link leads to."""
-    return not path.is_symlink() and path.is_file() and kind_of(path) == KIND

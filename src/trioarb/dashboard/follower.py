@@ -57,6 +57,12 @@ class Follower(Folding):
         self._looked_at, self._is_running = -_LOCK_SECONDS, False
         self._begin()
 
+    def restart(self) -> None:
+        """Forget all that was folded, and begin anew when it is asked to."""
+        self.close()
+        self.is_damaged, self.is_readable, self.problem = False, True, ""
+        self._begin()
+
     def _begin(self) -> None:
         self.history, self.recent = History(), Recent()
         self.state = State(on_over=self.history.end_trade)

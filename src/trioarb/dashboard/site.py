@@ -117,6 +117,7 @@ class Site:
             numbers = {name: int(asked[name]) for name in ("before", "after", "limit") if name in asked}
         except ValueError:
             return failed(400, "before, after and limit are numbers")
+        await self._campaigns.freshen(viewed)
         wanted = Wanted(type=asked.get("type", ""), symbol=asked.get("symbol", ""), text=asked.get("text", ""))
         try:
             return _json(await log_page(viewed.follower, wanted, **numbers))
@@ -127,6 +128,7 @@ class Site:
         viewed = self._campaigns.find(request.path_params["name"])
         if viewed is None:
             return _unknown()
+        await self._campaigns.freshen(viewed)
         try:
             story = await story_of(viewed.follower, request.path_params["trade_id"])
         except JournalError as error:
@@ -137,6 +139,8 @@ class Site:
         a, b = (self._campaigns.find(request.query_params.get(name, "")) for name in ("a", "b"))
         if a is None or b is None:
             return _unknown()
+        await self._campaigns.freshen(a)
+        await self._campaigns.freshen(b)
         if not (a.follower.is_current and b.follower.is_current):
             return failed(503, "their journals are still being read")
         return _json(compare(a, b))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -25,6 +26,7 @@ from trioarb.report.equity import return_on
 from trioarb.report.narrator import told
 from trioarb.report.report import Report
 from trioarb.report.series import Series as Folded
+from trioarb.report.verdict import Verdict as Judged
 from trioarb.report.verdict import verdict_of
 from trioarb.state.equity import EquityFigures
 from trioarb.state.statistics import RouteStatistics, SymbolStatistics
@@ -37,6 +39,8 @@ _MOST = 200
 _MOST_EVENTS = 60
 #: So many answers are kept to draw from: five minutes of them.
 _PAST = 600
+#: So long a verdict of a campaign that runs stands, at least.
+_VERDICT_SECONDS = 5.0
 
 
 class Viewed:
@@ -52,12 +56,45 @@ class Viewed:
         self.wanted_at = -inf
         self._past: deque[tuple[int, Watched]] = deque(maxlen=_PAST)
         self._plugins = plugins
+        self._shelved: tuple[int, int] | None = None
+        self._answers = 0
+        #: The row as it was last, and of what it was made.
+        self._kept_row: tuple[object, Row] | None = None
+        self._kept_verdict: tuple[int, float, Judged] | None = None
         self._configured: tuple[str, Mapping[str, str]] | None = None
         self._config: Config | None = None
         self._config_problem = ""
 
+    @property
+    def is_shelved(self) -> bool:
+        """Only its row is kept."""
+        return self._shelved is not None
+
+    def shelve(self) -> None:
+        """Keep its row only; what was folded is forgotten, and folded again once somebody looks."""
+        self._shelved, row = self._file(), self.row()
+        self._kept_row = None, row
+        self.follower.restart()
+        self._past.clear()
+
+    def wake(self) -> None:
+        """Let it be folded again."""
+        self._shelved = self._kept_row = None
+
+    def has_changed(self) -> bool:
+        """Say whether its file is another than it was when it was shelved."""
+        return self._file() != self._shelved
+
+    def _file(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
+
     def answer(self, watched: Watched | None, at_ms: int, why_not: str = "") -> None:
         """Take what it answered, or that it doesn't."""
+        self._answers += self.answered is not watched
         self.answered, self.unanswered = watched, why_not
         if watched is not None:
             self._past.append((at_ms, watched))
@@ -89,6 +126,29 @@ class Viewed:
 
     def row(self) -> Row:
         """Return its line of the fleet."""
+        follower = self.follower
+        file = follower.seq, follower.size, follower.problem, follower.is_running, follower.is_current
+        made_of = *file, self._answers, round(follower.folded, 2), self.verdict()
+        if self._kept_row is None or (not self.is_shelved and self._kept_row[0] != made_of):
+            self._kept_row = made_of, self._row()
+        return self._kept_row[1]
+
+    def verdict(self) -> Judged | None:
+        """Return the verdict, which takes its time: of a journal that grows one of some seconds ago."""
+        follower, kept = self.follower, self._kept_verdict
+        if not follower.is_current or self.is_shelved:
+            return None
+        now = time.perf_counter()
+        if kept is None or (kept[0] != follower.seq and (now >= kept[1] or not follower.is_running)):
+            report = self.report()
+            if report is None:
+                return None
+            judged = verdict_of(report)
+            took = time.perf_counter() - now
+            kept = self._kept_verdict = follower.seq, now + max(_VERDICT_SECONDS, 50 * took), judged
+        return kept[2]
+
+    def _row(self) -> Row:
         follower, state, answered = self.follower, self.follower.state, self.answered
         statistics = state.statistics
         opened, ended = statistics.opened, statistics.ended
@@ -125,7 +185,7 @@ class Viewed:
             won_trades=statistics.won,
             open_positions=len(state.trades.positions()),
             residuals=len(state.trades.residuals),
-            verdict=None if report is None else verdict_of(report).word.value,
+            verdict=None if (judged := self.verdict()) is None else judged.word.value,
             warnings=tuple(text for _, text in follower.warnings),
             last_event="" if last is None else last[1],
             problem=follower.problem,
@@ -154,7 +214,7 @@ class Viewed:
         follower, state, answered = self.follower, self.follower.state, self.answered
         statistics, opened = state.statistics, state.statistics.opened
         report = self.report()
-        verdict = None if report is None or not follower.is_current else verdict_of(report)
+        verdict = self.verdict()
         advice = () if report is None else advise(report)
         snapshot = None if answered is None else answered.snapshot
         symbols, routes, more = self._symbols()
