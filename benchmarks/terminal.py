@@ -27,6 +27,7 @@ import attrs
 import trio
 from figures import Figures
 
+from trioarb.cli.running import leave_uncollected
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
@@ -36,7 +37,7 @@ from trioarb.report.console import LastingConsole
 from trioarb.report.live import LiveView, Spent
 
 CONFIG = Path(__file__).parents[1] / "configs" / "top100.toml"
-ROUNDS = 2
+ROUNDS = 3
 #: Two venues, so many milliseconds from one quote to the next: some 5,000 quotes a second of a hundred symbols.
 STEP_MS = 40
 _READ = """
@@ -94,6 +95,7 @@ def run(symbols: int, seconds: Decimal, size: tuple[int, int], *, is_shown: bool
         view = LiveView(config, console) if is_shown else None
 
         def on_open(campaign: Campaign) -> None:
+            leave_uncollected()
             if view is not None:
                 view.begin(partial(snapshot_of, campaign))
 

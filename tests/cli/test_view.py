@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(bool(why_no_tmux()), reason=why_no_tmux())
 
 #: A campaign in which something happens at once, and goes on happening.
 LIVELY = (
-    f"run {SPREAD} --runtime=60 --iterations=100000 --set=session.loop_interval_ms=50 "
+    f"run {SPREAD} --runtime=600 --iterations=100000 --set=session.loop_interval_ms=50 "
     "--set=exchanges.*.market.step_ms=50 --set=guards.symbol.cooldown_seconds=0"
 )
 STUBBORN = """
@@ -110,6 +110,11 @@ def test_it_appears_updates_and_obeys_each_key(terminal: Terminal, folder: Path)
     terminal.wait_for("── keys", "PgUp")
     terminal.type("x")
     terminal.wait_until(lambda shown: "── keys" not in shown, "the end of help")
+
+    terminal.type("w")
+    terminal.wait_for("Why no trade", "any other key leaves it")
+    terminal.type("x")
+    terminal.wait_for("last events")
 
     # As large as the terminal.
     assert "── funnel" not in shown
@@ -255,7 +260,9 @@ def test_in_virtual_time_it_is_only_ended(terminal: Terminal, folder: Path) -> N
     assert "p pause" not in shown
     assert "k kill" not in shown
     terminal.type("kp")
-    terminal.type("?")
+    terminal.type("w")
+    terminal.wait_for("Why no trade")
+    terminal.type("x?")
     terminal.wait_for("── keys", "not in virtual time")
     terminal.type("?")
     terminal.type("q")

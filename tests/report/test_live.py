@@ -284,6 +284,22 @@ def test_the_kill_switch_asks_first(ran: Any) -> None:
     assert press(look, "p") == [Act.PAUSE]
 
 
+def test_a_page_is_looked_at_instead(ran: Any) -> None:
+    look = Look()
+    assert press(look, "w") == [Act.WHY]
+    look.page = tuple(f"line {number}" for number in range(50))
+
+    lines = drawn(ran.campaign, 80, 24, look=look)
+    assert lines[2:4] == ["line 0", "line 1"]
+    assert "lines 1-21 of 50" in lines[1]
+    press(look, "end", "up")
+    assert drawn(ran.campaign, 80, 24, look=look)[-2] == "line 49"
+    press(look, "up")
+    assert drawn(ran.campaign, 80, 24, look=look)[-2] == "line 48"
+    assert press(look, "q") == [], "it only leaves the page"
+    assert not any(line.startswith("line ") for line in drawn(ran.campaign, 80, 24, look=look))
+
+
 def test_what_is_not_offered_does_nothing(ran: Any) -> None:
     look = Look(acts=frozenset({Act.END}))
 

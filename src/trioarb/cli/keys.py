@@ -29,12 +29,14 @@ _MOST_WAITING = 8
 class KeyHand:
     """Tells a campaign what keys want, over its desk, and ``say``s what comes of it.
 
+    ``explain`` says why there is no trade.
     Where it ``is_reachable``; in virtual time, and where a recorded run is gone through again, the only wish is the
     end, by the signal that Ctrl-C sends.
     """
 
     say: Callable[[str], None]
     is_reachable: bool
+    explain: Callable[[], None] = lambda: None
     _send: trio.MemorySendChannel[Act] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[Act] = attrs.field(init=False)
 
@@ -43,10 +45,13 @@ class KeyHand:
 
     @property
     def acts(self) -> frozenset[Act]:
-        return frozenset(Act) if self.is_reachable else frozenset({Act.END})
+        return frozenset(Act) if self.is_reachable else frozenset({Act.END, Act.WHY})
 
     def want(self, act: Act) -> None:
         """Take a wish. Called in Trio's thread."""
+        if act is Act.WHY:
+            self.explain()
+            return
         if not self.is_reachable:
             os.kill(os.getpid(), signal.SIGINT)
             return
@@ -76,7 +81,7 @@ def _command(act: Act, campaign: Campaign) -> tuple[Command, str]:
             return Command.END, "q"
         case Act.KILL:
             return Command.PANIC, "k"
-        case Act.PAUSE:
+        case _:
             is_paused = campaign.state.control.paused is not None
             return Command.RESUME if is_paused else Command.PAUSE, "p"
 

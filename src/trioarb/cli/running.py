@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import signal
 import sys
 import time
@@ -93,7 +94,7 @@ class Foreground:
             events_file = EventsFile(shown.events) if shown.events else None
             is_reachable = not is_virtual and self.told is None
             view = None if shown.plain else _view(loaded.config, console, is_reachable=is_reachable)
-            signals = Signals(explain=partial(_explain, console))
+            signals = Signals(explain=partial(_explain, console, None if view is None else view[0]))
             leaving = Leaving(
                 journal=journal, summary=shown.summary, console=console, tell=partial(_tell, loaded.config, plugins)
             )
@@ -189,9 +190,15 @@ def _tell(config: Config, plugins: Plugins, why: str, campaign: Campaign | None)
         log.error("alerts were not delivered before the end", pending=pending)
 
 
-def _explain(console: LastingConsole, campaign: Campaign) -> None:
+def _explain(console: LastingConsole, view: LiveView | None, campaign: Campaign) -> None:
+    """Say why there is no trade: as a page of the view, where that is there."""
     report = Report(config=campaign.config, state=state_now(campaign), at_ns=campaign.parts.time.now_ns())
-    print_why(console, report)
+    if view is None or not view.is_shown:
+        print_why(console, report)
+        return
+    page = io.StringIO()
+    print_why(LastingConsole(file=page, width=view.width, color_system=None), report)
+    view.turn_to(page.getvalue().splitlines())
 
 
 def _sensitivity(config: Config, plugins: Plugins, console: LastingConsole) -> Sequence[Sensitivity]:
@@ -273,6 +280,7 @@ def _run_in_trio(
                     log.warning(warning)
                 if view is not None:
                     live, hand = view
+                    hand.explain = partial(signals.explain, campaign)
                     live.begin(partial(snapshot_of, campaign), hand.want)
 
             def end_seconds() -> float:

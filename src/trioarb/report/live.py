@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic, thread_time
 
+import structlog
 import trio
 
 from trioarb.config.schema import Config
@@ -72,8 +74,8 @@ class LiveView:
         self._notice, self._notice_until = "", 0.0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
-        self._screen = Screen(console, keys, on_change=self._wake)
-        self._is_over = False
+        self._screen = Screen(console, keys, on_change=self._draw_anew)
+        self._is_over, self._is_drawn = False, True
         self._closed = threading.Lock()
         self._take: Callable[[], Snapshot] = _nothing
         self._act: Callable[[Act], None] = lambda act: None
@@ -100,7 +102,20 @@ class LiveView:
     def say(self, text: str) -> None:
         """Show an answer for a while. Any thread may call it."""
         self._notice, self._notice_until = text, monotonic() + _NOTICE_SECONDS
-        self._wake()
+        self._draw_anew()
+
+    def turn_to(self, lines: Sequence[str]) -> None:
+        """Show a page until a key is pressed. Any thread may call it."""
+        self.look.first, self.look.page = 0, tuple(lines)
+        self._draw_anew()
+
+    @property
+    def is_shown(self) -> bool:
+        return self._thread.is_alive() and not self._is_over
+
+    @property
+    def width(self) -> int:
+        return self._screen.size[0]
 
     def close(self) -> None:
         """Give the terminal back, and print the last lines of the log. Any thread may call it, and again."""
@@ -122,6 +137,10 @@ class LiveView:
         self._log.append((line, style or ""))
         self._lines += 1
 
+    def _draw_anew(self) -> None:
+        self._is_drawn = False
+        self._wake()
+
     def _wake(self) -> None:
         with suppress(OSError):  # it is full of wishes to be woken, or over
             os.write(self._wake_write, b"\0")
@@ -140,24 +159,35 @@ class LiveView:
 
     def _take_if_shown(self) -> None:
         if not self._is_over:
-            self._take_now()
+            self._try(self._take_now)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do something that must not end what trades: if it fails, the view is over."""
+        try:
+            work()
+        except Exception as error:
+            self.close()
+            structlog.get_logger("trioarb.view").error("the view fails; the log goes on in lines", exc_info=error)
 
     # In its own
 
     def _run(self) -> None:
+        self._try(self._show)
+
+    def _show(self) -> None:
         taken: Snapshot | None = None
-        ask_at, is_drawn = monotonic(), True
+        ask_at = monotonic()
         asked_at: float | None = None
         while not self._is_over:
             now, snapshot = monotonic(), self._snapshot
             if snapshot is not taken:
                 taken, asked_at = snapshot, None
                 ask_at = now + max(_LEAST_PAUSE, min(self.spent.each / _SHARE, _LONGEST_PAUSE))
-                is_drawn = False
+                self._is_drawn = False
             held = 0.0 if asked_at is None else now - asked_at
-            if taken is not None and (not is_drawn or held >= _HELD_SECONDS):
+            if taken is not None and (not self._is_drawn or held >= _HELD_SECONDS):
+                self._is_drawn = True  # who wants another one meanwhile gets it
                 self._draw(taken, held if held >= _HELD_SECONDS else 0.0)
-                is_drawn = True
             if asked_at is None and now >= ask_at:
                 self._ask()
                 asked_at = now
@@ -166,7 +196,7 @@ class LiveView:
                 act = self.look.press(key)
                 if act is not None:
                     self._do(act)
-                is_drawn = False
+                self._is_drawn = False
 
     def _ask(self) -> None:
         assert self._token is not None
@@ -178,7 +208,7 @@ class LiveView:
     def _do(self, act: Act) -> None:
         assert self._token is not None
         with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self._act, act)
+            self._token.run_sync_soon(self._try, partial(self._act, act))
 
     def _draw(self, snapshot: Snapshot, held_seconds: float) -> None:
         spent, begun = self.spent, thread_time()

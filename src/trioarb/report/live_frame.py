@@ -25,6 +25,8 @@ def frame(panels: Panels, width: int, height: int) -> list[Line]:
     room = height - 2
     if panels.look.is_helping:
         body = [heading("keys", width), *panels.help(width)]
+    elif panels.look.page:
+        body = panels.page(width, room)
     elif width >= _WIDE and height >= _HIGH:
         body = _wide(panels, width, room)
     else:

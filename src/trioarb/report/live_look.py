@@ -16,14 +16,16 @@ KEYS = (
     ("q", "end", "end the campaign in its usual order, as Ctrl-C does"),
     ("k", "kill", "close everything at once and end; asks first"),
     ("p", "pause", "no entries from now on; p again lifts that. Exits and hedges go on"),
+    ("w", "why", "why there is no trade: the table that SIGUSR2 prints"),
     ("s", "sort", "the next order of the symbols"),
     ("f", "filter", "only symbols whose name has what you type; Enter keeps it, Esc drops it"),
-    ("↑ ↓", "scroll", "other symbols; PgUp, PgDn, Home and End, too"),
+    ("↑ ↓", "scroll", "further symbols, or lines of a page; PgUp, PgDn, Home and End, too"),
     ("?", "help", "this page; any key leaves it"),
     ("Ctrl-C", "end", "end the campaign; once more: hurry"),
 )
 _LONGEST_FILTER = 20
-_PAGE = 10
+_PAGE, _ALL = 10, 1_000_000
+_SCROLLS = {"up": -1, "down": 1, "pgup": -_PAGE, "pgdn": _PAGE, "home": -_ALL, "end": _ALL}
 
 
 class Act(Enum):
@@ -32,6 +34,7 @@ class Act(Enum):
     END = "end"
     KILL = "kill"
     PAUSE = "pause"
+    WHY = "why"
 
 
 class Sort(Enum):
@@ -55,7 +58,11 @@ _KEYS_OF: dict[Sort, Callable[[SymbolSnapshot], object]] = {
 
 @attrs.define
 class Look:
-    """Changed by keys, in the thread that draws. ``acts``: what keys may want of the campaign here."""
+    """Changed by keys, in the thread that draws. ``acts``: what keys may want of the campaign here.
+
+    ``page`` is looked at instead of the campaign, if there is one. ``first``: of its lines, or of the symbols, which is
+    at the top.
+    """
 
     acts: frozenset[Act] = frozenset(Act)
     has_keys: bool = True
@@ -64,6 +71,7 @@ class Look:
     is_filtering: bool = False
     is_helping: bool = False
     is_asking: bool = False
+    page: tuple[str, ...] = ()
     first: int = 0
 
     def press(self, key: str) -> Act | None:
@@ -77,7 +85,12 @@ class Look:
         if self.is_helping:
             self.is_helping = False
             return None
+        if self.page and key not in _SCROLLS:
+            self.page, self.first = (), 0
+            return None
         match key:
+            case "w" if Act.WHY in self.acts:
+                return Act.WHY
             case "q" if Act.END in self.acts:
                 return Act.END
             case "p" if Act.PAUSE in self.acts:
@@ -107,6 +120,11 @@ class Look:
         self.first = max(0, min(self.first, len(symbols) - rows))
         return symbols[self.first : self.first + rows]
 
+    def turned(self, lines: int) -> tuple[str, ...]:
+        """Return so many lines of the page; corrects how far it is scrolled."""
+        self.first = max(0, min(self.first, len(self.page) - lines))
+        return self.page[self.first : self.first + lines]
+
     def count(self, symbols: Sequence[SymbolSnapshot]) -> int:
         """Return how many symbols the filter leaves."""
         wanted = self.filter.upper()
@@ -125,5 +143,4 @@ class Look:
         self.first = 0
 
     def _scroll(self, key: str) -> None:
-        steps = {"up": -1, "down": 1, "pgup": -_PAGE, "pgdn": _PAGE, "home": -self.first, "end": 1_000_000}
-        self.first = max(0, self.first + steps.get(key, 0))
+        self.first = max(0, self.first + _SCROLLS.get(key, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from trioarb.config.schema import Config
 from trioarb.model.trade import Phase
 from trioarb.report.equity import PARTS
 from trioarb.report.figures import duration, signed_usd, usd
-from trioarb.report.line import Line, bar, chart, fitted, joined, sparkline
+from trioarb.report.line import Line, bar, chart, fitted, heading, joined, sparkline
 from trioarb.report.live_look import KEYS, Act, Look
 from trioarb.report.live_past import Past
 from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth
@@ -24,6 +25,7 @@ _HEALTHS = {"HEALTHY": "green", "DEGRADED": "yellow", "DOWN": "red", "FROZEN": "
 _BAR, _MOST_BAR, _SPARK = 10, 24, 60
 #: From which share of a limit on its bar warns, and alarms.
 _WARNS, _ALARMS = 0.6, 0.85
+_LEVEL, _AT = re.compile(r"^(\S+) (?:debug|info|warning|error) +"), re.compile(r" at=[0-9.]+s")
 _FUNNEL: Sequence[tuple[str, Callable[[SymbolSnapshot], int]]] = (
     ("seen", lambda one: one.seen),
     ("evaluated", lambda one: one.iterations),
@@ -199,7 +201,14 @@ class Panels:
     def events(self, width: int, count: int) -> list[Line]:
         """Return the last lines of the log, the newest one below."""
         lines = self.log[-count:] if count > 0 else []
-        return [_cut_at_word(text, style, width) for text, style in lines]
+        return [_cut_at_word(_event(text), style, width) for text, style in lines]
+
+    def page(self, width: int, height: int) -> list[Line]:
+        """Return what is looked at instead of the campaign, as much of it as there is room for."""
+        lines = self.look.turned(max(0, height - 1))
+        first, count = self.look.first, len(self.look.page)
+        where = f"lines {first + 1}-{first + len(lines)} of {count}" if len(lines) < count else "any key leaves it"
+        return [heading(where, width), *(Line(line).cut(width) for line in lines)]
 
     def foot(self, width: int) -> Line:
         """Return what keys do, what was asked, or what was answered."""
@@ -210,6 +219,10 @@ class Panels:
         if look.is_filtering:
             typed = Line("filter: ", "bold").add(look.filter, "bold").add("▏", "bold")
             return joined([typed, Line("Enter keeps it, Esc drops it", "dim")], width, "   ")
+        if look.page:
+            return joined(
+                [Line("↑ ↓", "bold").add(" scroll", "dim"), Line("any other key leaves it", "dim")], width, "  "
+            )
         if self.notice:
             return _cut_at_word(self.notice, "bold", width)
         if not look.has_keys:
@@ -222,6 +235,7 @@ class Panels:
             ("q", "end", Act.END in acts),
             ("k", "kill", Act.KILL in acts),
             ("p", "resume" if self.snapshot.paused is not None else "pause", Act.PAUSE in acts),
+            ("w", "why", Act.WHY in acts),
             ("s", f"sort: {look.sort.value}", True),
             ("f", f"filter: {look.filter}" if look.filter else "filter", True),
             ("?", "help", True),
@@ -241,6 +255,11 @@ class Panels:
             rows.append(_cut_at_word(f"{key:<8} {what}", "", width))
         said = "What q, k and p tell the campaign is in its journal, with who it was (docs/terminal.md)."
         return [*rows, Line(), _cut_at_word(said, "dim", width)]
+
+
+def _event(line: str) -> str:
+    """Return a line of the log without what the view says already: its level is a colour, its time above."""
+    return _AT.sub("", _LEVEL.sub(r"\1 ", line, count=1), count=1)
 
 
 def _told(name: str, amount: object) -> Line:
