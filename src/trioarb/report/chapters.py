@@ -15,6 +15,7 @@ from trioarb.report.equity import PARTS, equity
 from trioarb.report.figures import usd
 from trioarb.report.funnel import FUNNEL_STEPS, funnel_of, funnel_total, not_sized_total
 from trioarb.report.history import History, ResidualLine, Slippage
+from trioarb.report.performance import error_rates, performance
 from trioarb.report.plain import iso_time, to_plain
 from trioarb.report.report import Report
 from trioarb.report.series import Distribution, Series, Tally
@@ -29,6 +30,34 @@ __all__ = ["chapters_of"]
 #: So many rows of what there may be ten thousand of, and characters of a setting.
 _MOST_ROWS, _MOST_CHARACTERS = 100, 300
 _MOST_ROUTES = 8
+#: Figures of the summary, as people call them, and their units.
+_PERFORMANCE = {
+    "trades": ("trades", ""),
+    "won": ("won", ""),
+    "lost": ("lost", ""),
+    "win_rate_low": ("win rate, at least", "share"),
+    "win_rate_high": ("win rate, at most", "share"),
+    "average_win_usd": ("average win", "USD"),
+    "average_loss_usd": ("average loss", "USD"),
+    "profit_factor": ("profit factor", ""),
+    "pnl_low_usd": ("PnL another time, at least", "USD"),
+    "pnl_high_usd": ("PnL another time, at most", "USD"),
+    "turnover_usd": ("turnover", "USD"),
+    "turnover_of_capital_held": ("turnover of capital held", "times"),
+    "most_trades_a_minute": ("most trades of a symbol in a minute", ""),
+}
+_OF_ROUTE = "pnl_usd", "pnl_low_usd", "pnl_high_usd"
+_ERRORS = {
+    "quotes_refused": ("quotes refused", "share"),
+    "quotes_withdrawn": ("quotes withdrawn", "share"),
+    "quotes_conflated": ("quotes conflated", "share"),
+    "evaluations_stale": ("evaluations of stale quotes", "share"),
+    "orders_rejected": ("orders rejected", "share"),
+    "orders_unanswered": ("orders unanswered", "share"),
+    "orders_cancelled": ("orders cancelled", "share"),
+    "entries_flat": ("entries that ended flat", "share"),
+    "entries_residual": ("entries that left residuals", "share"),
+}
 
 
 def chapters_of(report: Report, history: History, verdict: Verdict) -> list[Chapter]:
@@ -108,7 +137,9 @@ def _result(report: Report) -> Chapter:
         ("unrealised PnL", state.unrealised_usd, "USD"),
         ("fees", statistics.fees_usd, "USD"),
         ("drawdown of PnL and marks", figures["drawdown_usd"], "USD"),
+        ("longest drawdown of PnL and marks", figures["drawdown_seconds"], "s"),
         ("drawdown of equity", figures["equity_drawdown_usd"], "USD"),
+        ("longest drawdown of equity", figures["equity_drawdown_seconds"], "s"),
         ("most exposure", figures["peak_exposure_usd"], "USD"),
         ("return on capital held", figures["return_on_capital_held"], "share"),
         ("return on capital used", figures["return_on_capital_used"], "share"),
@@ -122,6 +153,12 @@ def _result(report: Report) -> Chapter:
         ("residuals", len(state.trades.residuals), ""),
         *((f"orders {what}", count, "") for what, count in statistics.orders.items()),
     )
+    done = performance(report) or {}
+    routes = [
+        (symbol, route, str(one["trades"]), str(one["won"]), *(_usd(one.get(name)) for name in _OF_ROUTE))
+        for symbol, by_route in done.get("routes", {}).items()
+        for route, one in by_route.items()
+    ]
     parts = attribution(state) or {}
     became = _figures(
         *((title, parts.get(part), "USD") for part, title in NAMES.items()),
@@ -135,6 +172,15 @@ def _result(report: Report) -> Chapter:
             Figures("money", "Money", money),
             Figures("campaign", "Campaign", campaign),
             Figures("trades", "Trades and orders", trades),
+            Figures("performance", "How trades did that are over", [*_named(done, _PERFORMANCE)]),
+            Listing(
+                "routes",
+                "The same by route, and between what PnL would lie another time",
+                ("symbol", "route", "trades", "won", "PnL USD", "from", "to"),
+                routes[:_MOST_ROWS],
+                left_out=max(len(routes) - _MOST_ROWS, 0),
+            ),
+            Figures("error_rates", "What went wrong, of all", [*_named(error_rates(report), _ERRORS)]),
             Figures("attribution", "What realised PnL is the sum of", became),
         ],
     )
@@ -419,6 +465,14 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, str]]:
     yield key, shown if len(shown) <= _MOST_CHARACTERS else f"{shown[:_MOST_CHARACTERS]}…"
 
 
+def _named(figures: Mapping[str, Any], names: Mapping[str, tuple[str, str]]) -> Iterator[Figure]:
+    """Yield those that are known, by the titles and with the units that they have for people."""
+    for name, (title, unit) in names.items():
+        if name in figures:
+            value = figures[name]
+            yield Figure(title, Decimal(value) if isinstance(value, str) else value, unit)
+
+
 def _figures(*figures: tuple[str, Value | None, str]) -> list[Figure]:
     """Return those that are known."""
     return [Figure(name, value, unit) for name, value, unit in figures if value is not None]
@@ -444,6 +498,10 @@ def _sorted(parts: Mapping[str, Tally]) -> Mapping[str, Tally]:
     for _, one in middle:
         others.add(one.usd, one.count)
     return dict([*ordered[:half], (f"{len(middle):,} others", others), *ordered[-half:]])
+
+
+def _usd(amount: str | None) -> str:
+    return "" if amount is None else usd(Decimal(amount))
 
 
 def _route(symbol: str, buy_venue: str, sell_venue: str) -> str:

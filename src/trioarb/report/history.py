@@ -160,6 +160,8 @@ class History(Folding):
         self._routes: dict[str, Route] = {}
         self._pairs: defaultdict[str, int] = defaultdict(int)
         self._held: set[str] = set()
+        #: Of those that were over last: what they left is theirs, too.
+        self._past_routes: OrderedDict[str, Route] = OrderedDict()
         #: Why those were closed that were closed last: they may be corrected.
         self._closed: OrderedDict[str, ExitReason] = OrderedDict()
         self._folds = Folds(self.projections)
@@ -309,8 +311,11 @@ class History(Folding):
         """Forget the route of a trade that is over."""
         if not self._pairs.get(trade_id):
             self._pairs.pop(trade_id, None)
-            if trade_id not in self._held:
-                self._routes.pop(trade_id, None)
+            route = None if trade_id in self._held else self._routes.pop(trade_id, None)
+            if route is not None:
+                self._past_routes[trade_id] = route
+                if len(self._past_routes) > _CORRECTED:
+                    self._past_routes.popitem(last=False)
 
     def _fund(self, paid: FundingPaid, record: Record) -> None:
         route = None if paid.trade_id is None else self._routes.get(paid.trade_id)
@@ -349,11 +354,7 @@ class History(Folding):
 
     def _leave(self, left: ResidualLeft, record: Record) -> None:
         self.residuals_left += 1
-        route = self._routes.get(left.trade_id)
-        if route is None:  # the rest of one that was resolved just now
-            route = next(
-                (one.route for one in reversed(self.past_residuals) if one.left.trade_id == left.trade_id), None
-            )
+        route = self._routes.get(left.trade_id) or self._past_routes.get(left.trade_id)
         self.residuals[left.residual_id] = ResidualLine(left, record.ts_ns, route)
 
     def _work(self, worked: ResidualWorked, record: Record) -> None:

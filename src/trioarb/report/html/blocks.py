@@ -19,6 +19,9 @@ __all__ = ["Sides", "block_of"]
 Sides = Sequence[str]
 
 _ROUNDING, _SHOWN = Context(prec=60), Decimal("0.0001")
+_SHARE = "share"
+#: Texts of more characters are wrapped, and wide enough for it.
+_LONG = 30
 _QUANTILES = (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
@@ -49,7 +52,12 @@ def _figures(blocks: Sequence[Figures | None], sides: Sides) -> Markup:
         unit = next(one.unit for one in found if one is not None)
         cells = [_value(one) for one in found]
         rows.append(
-            [_head(name), *cells, *_difference([None if one is None else one.value for one in found]), _unit(unit)]
+            [
+                _head(name),
+                *cells,
+                *_difference([None if one is None else one.value for one in found], unit),
+                _unit(unit),
+            ]
         )
     return _table(["", *(sides or ["value"]), *_different(sides), ""], rows)
 
@@ -118,7 +126,7 @@ def _listings(blocks: Sequence[Listing | None], sides: Sides) -> Markup:
         if block is None:
             shown.append(element("p", "none"))
             continue
-        rows = [[element("td", cell) for cell in row] for row in block.rows]
+        rows = [[_text(cell) for cell in row] for row in block.rows]
         shown.append(_table(block.columns, rows))
         if block.left_out:
             shown.append(
@@ -143,10 +151,9 @@ def _value(one: Figure | None) -> Markup:
         return element("td", "")
     match one.value:
         case str():
-            return element("td", one.value, class_="text")
+            return _text(one.value)
         case Decimal():
-            share = one.unit == "share"
-            return _number(f"{one.value:.2%}" if share else amount(one.value), title=text(one.value))
+            return _number(f"{one.value:.2%}" if one.unit == _SHARE else amount(one.value), title=text(one.value))
         case float():
             return _number(f"{one.value:,.3f}")
         case int():
@@ -158,25 +165,33 @@ def _number(shown: str, *, title: str | None = None) -> Markup:
     return element("td", shown, class_=f"number {sign}" if sign else "number", title=title if title != shown else None)
 
 
+def _text(cell: str) -> Markup:
+    return element("td", cell, class_="long" if len(cell) > _LONG else None)
+
+
 def _unit(unit: str) -> Markup:
-    return element("td", "" if unit == "share" else unit, class_="unit")
+    return element("td", "" if unit == _SHARE else unit, class_="unit")
 
 
-def _difference(values: Sequence[Value | None]) -> Iterator[Markup]:
+def _difference(values: Sequence[Value | None], unit: str = "") -> Iterator[Markup]:
     """Yield the cell of what the first is more than the second; of texts, whether they differ. None of one campaign."""
     if len(values) < 2:
         return
+    title = None
     match values:
         case [Decimal() as first, Decimal() as second]:
             more = EXACT.subtract(first, second)
-            yield _number(amount(more, sign=True), title=text(more))
-        case [bool(), _] | [_, bool()]:
-            yield element("td", "")
+            shown, title = amount(more, sign=True), text(more)
+            if unit == _SHARE:
+                shown = f"{more * 100:+.2f} points"
+        case [int() as first, int() as second]:
+            shown = f"{first - second:+,}"
         case [int() | float() as first, int() | float() as second]:
-            more_float = first - second
-            yield _number(f"{more_float:+,}" if isinstance(more_float, int) else f"{more_float:+,.3f}")
-        case [first_text, second_text]:
-            yield element("td", "" if first_text == second_text else "differs", class_="differs")
+            shown = f"{first - second:+,.3f}"
+        case [first, second]:
+            yield element("td", "" if first == second else "differs", class_="differs")
+            return
+    yield element("td", shown, class_="number", title=title if title != shown else None)
 
 
 def _different(sides: Sides) -> list[str]:

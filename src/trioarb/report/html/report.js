@@ -5,6 +5,9 @@
   const places = [...document.querySelectorAll(".chart[data-chart]")];
   const drawn = new Map();
 
+  // Of the time since something began, in seconds.
+  const STEPS = [1, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400, 604800];
+
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // Lines have times of their own; uPlot wants one list of times for all of them.
@@ -15,6 +18,17 @@
   function seconds(value) {
     const hours = Math.floor(value / 3600), minutes = Math.floor(value / 60) % 60;
     return hours ? `${hours}:${String(minutes).padStart(2, "0")} h` : `${Math.round(value) < 60 ? value + " s" : minutes + " min"}`;
+  }
+
+  // Times of day in UTC; a tick that begins a day, and the first one, have the date below.
+  function clock(_, ticks) {
+    let before = "";
+    return ticks.map((tick) => {
+      const [day, time] = new Date(tick * 1e3).toISOString().split("T");
+      const shown = day === before ? time.slice(0, 5) : `${time.slice(0, 5)}\n${day}`;
+      before = day;
+      return shown;
+    });
   }
 
   function draw(place) {
@@ -34,7 +48,7 @@
     const axis = { stroke: color("--faint"), grid: { stroke: color("--line"), width: 1 }, ticks: { stroke: color("--line") } };
     const time = chart.elapsed
       ? { label: "since each began", value: (_, value) => (value == null ? "" : seconds(value)) }
-      : { label: "UTC" };
+      : { label: "UTC", value: (_, value) => (value == null ? "" : new Date(value * 1e3).toISOString().slice(0, 19)) };
     const options = {
       width: Math.max(place.clientWidth, 200),
       height: innerWidth < 640 ? 190 : 260,
@@ -42,7 +56,7 @@
       scales: { x: { time: !chart.elapsed } },
       series: [time, ...series],
       axes: [
-        chart.elapsed ? { ...axis, values: (_, ticks) => ticks.map(seconds) } : axis,
+        chart.elapsed ? { ...axis, values: (_, ticks) => ticks.map(seconds), incrs: STEPS } : { ...axis, values: clock, space: 90 },
         { ...axis, size: 70, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")), label: chart.unit, labelSize: 18 },
       ],
     };
