@@ -128,6 +128,14 @@ The page needs nothing else and asks for nothing. The journal may still be writt
 
 docs/export.md says what their columns are. Nothing is overwritten without --force.
 """,
+    "spans": """Hand a journal's trades to a collector, as traces of OpenTelemetry.
+
+    trioarb spans JOURNAL                                        # OTLP over HTTP, http://127.0.0.1:4318/v1/traces
+    trioarb spans JOURNAL --endpoint https://collector/v1/traces
+
+A trade is a trace; its pairs, orders and position are spans. Made again, they are the same. Headers that a collector
+wants are taken from OTEL_EXPORTER_OTLP_HEADERS. Needs the extra `otel`; docs/metrics.md says more.
+""",
     "journals": """List the campaigns that a folder keeps: when they began, how they ended, PnL and size.
 
 With --prune old ones are removed, with what simulated venues remember of them: first it says which; --yes removes them.

@@ -44,6 +44,7 @@ EXTRAS = (
     Extra(name="recorded", modules=("pyarrow",)),
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
     Extra(name="dashboard", modules=("hypercorn", "starlette", "prometheus_client")),
+    Extra(name="otel", modules=("opentelemetry",)),
     Extra(name="keyring", modules=("keyring",)),
     Extra(name="venue", modules=("websockets", "httpx", "h11", "truststore", "cryptography", "platformdirs")),
     Extra(name="sim", folder="plugins/trioarb-sim", commands=("venue-sim",)),
