@@ -1999,6 +1999,34 @@ _TOLD = (
     ),
 )
 
+_VERDICT_TESTS = "tests/report/test_verdict.py::"
+_VERDICT = (
+    Removal(
+        name="praised though flattered",
+        promise="**Nothing that flatters is praised**",
+        file="src/trioarb/report/verdict.py",
+        text=" and Weight.FLATTERS not in weights else",
+        instead=" else",
+        tests=(f"{_VERDICT_TESTS}test_each_code_is_raised_alone_and_not_without_its_cause",),
+    ),
+    Removal(
+        name="chance called profit",
+        promise="**Chance is not called profit**",
+        file="src/trioarb/report/interval.py",
+        text="    return Interval(_rounded(total - reach), _rounded(total + reach))",
+        instead="    return Interval(_rounded(total), _rounded(total + 0 * reach))",
+        tests=(f"{_VERDICT_TESTS}test_without_an_edge_nothing_is_shown",),
+    ),
+    Removal(
+        name="a worse exit code hidden",
+        promise="**An exit code of 1, 2 or 3 is never hidden**",
+        file="src/trioarb/cli/required.py",
+        text="    return report.exit_code or (0 if",
+        instead="    return (0 if",
+        tests=("tests/cli/test_verdict.py::test_what_it_ends_with",),
+    ),
+)
+
 REMOVALS = (
     *_SCOPE,
     *_TRADE,
@@ -2012,4 +2040,5 @@ REMOVALS = (
     *_MONEY,
     *_SHADOW,
     *_TOLD,
+    *_VERDICT,
 )

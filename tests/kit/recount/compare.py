@@ -36,6 +36,7 @@ def differences(books: Recount, summary: Summary) -> list[str]:
         *books.problems,
         *_ledger(books, summary),
         *_results(books, summary),
+        *_performance(books, summary),
         *_open(books, summary),
         *_equity(books, summary),
         *_attribution(books, summary),
@@ -79,6 +80,26 @@ def _results(books: Recount, summary: Summary) -> Iterator[str]:
         ours = pairs.trades[trade["trade_id"]]
         yield from _amount(f"pnl_usd of {trade['trade_id']}", trade["pnl_usd"], ours.pnl_usd)
         yield from _amount(f"fees_usd of {trade['trade_id']}", trade["fees_usd"], ours.fees_usd)
+
+
+def _performance(books: Recount, summary: Summary) -> Iterator[str]:
+    said = summary.get("performance")
+    if said is None:
+        return
+    came = [one.pnl_usd for one in books.pairs.trades.values() if one.is_over]
+    won, lost = [one for one in came if one > 0], [one for one in came if one < 0]
+    yield from _count("trades that won", said["won"], len(won))
+    yield from _count("trades that lost", said["lost"], len(lost))
+    yield from _amount("turnover_usd", said["turnover_usd"], books.turnover_usd)
+    quotients = {
+        "average_win_usd": (sum(won, NONE), len(won)),
+        "average_loss_usd": (sum(lost, NONE), len(lost)),
+        "profit_factor": (sum(won, NONE), -sum(lost, NONE)),
+    }
+    for name, (part, whole) in quotients.items():
+        yield from _amount(
+            name, said.get(name), Fraction(round(part / whole * _MILLIONTHS), _MILLIONTHS) if whole else NONE
+        )
 
 
 def _open(books: Recount, summary: Summary) -> Iterator[str]:

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import Protocol
 
 from recount.equity import Equity
-from recount.exact import NONE, Event
+from recount.exact import NONE, Event, number
+from recount.flow import counted_price
 from recount.funnel import Funnel
 from recount.holding import Holdings
 from recount.ledger import Ledger
@@ -61,7 +62,7 @@ class Recount:
             self.equity,
             self.funnel,
         )
-        self.peak_exposure_usd = self.drawdown_usd = self._highest = NONE
+        self.peak_exposure_usd = self.drawdown_usd = self._highest = self.turnover_usd = NONE
         self.last_ns = 0
 
     def apply(self, event: Event) -> None:
@@ -69,6 +70,9 @@ class Recount:
         self.postings.begin(event)
         for books in self._books:
             books.apply(event)
+        if event["type"] == "order_filled":
+            usd = self.listings.usd_of(event["symbol"], event["venue"]) or NONE
+            self.turnover_usd += number(event["quantity"]) * counted_price(event) * usd
         if event["type"] in _USES:
             self.peak_exposure_usd = max(self.peak_exposure_usd, self.exposure_usd)
         elif event["type"] == "markets_marked":
