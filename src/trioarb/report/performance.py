@@ -16,6 +16,8 @@ __all__ = ["error_rates", "performance", "pnl_interval", "profit_factor", "ratio
 _STEP = Decimal("0.000001")
 #: Fewer trades of a route have no interval of what it brought.
 _LEAST_OF_ROUTE = 10
+#: Of so many routes with the most trades it is computed, which takes some milliseconds each.
+_MOST_ROUTES = 100
 
 
 def performance(report: Report) -> dict[str, Any] | None:
@@ -57,9 +59,10 @@ def profit_factor(outcomes: Outcomes) -> Decimal | None:
 
 def _routes(report: Report) -> dict[str, dict[str, Any]]:
     """Return what routes brought, by symbol and ``buy>sell``, in the order of their names."""
-    found = dict[str, dict[str, Any]]()
-    for route, outcomes in sorted(report.state.performance.routes.items()):
-        sure = sum_interval(outcomes.series.sums) if outcomes.trades >= _LEAST_OF_ROUTE else None
+    found, routes = dict[str, dict[str, Any]](), report.state.performance.routes
+    busiest = set(sorted(routes, key=lambda one: (-routes[one].trades, one))[:_MOST_ROUTES])
+    for route, outcomes in sorted(routes.items()):
+        sure = sum_interval(outcomes.series.sums) if route in busiest and outcomes.trades >= _LEAST_OF_ROUTE else None
         figures = {
             "trades": outcomes.trades,
             "won": outcomes.won,

@@ -119,7 +119,7 @@ def _fills(report: Report) -> Iterator[Finding]:
     if "decided_usd" not in parts:
         return
     if not any(parts.get(one) for one in ("unfilled_usd", "latency_usd", "slippage_usd", "uneven_usd")):
-        text = "Every order was filled whole, at the very price at which it was decided upon."
+        text = "Every entry was filled whole, at the very prices at which it was decided upon."
         yield Finding(Code.FILLS, text, _data(report))
 
 
