@@ -80,6 +80,7 @@ def bench(session: nox.Session) -> None:
         "depth",
         "survey",
         "peers",
+        "alerts",
     )
     chosen = [session.posargs] if session.posargs else [[name] for name in everything]
     for name, *options in chosen:

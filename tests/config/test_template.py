@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from trioarb.config.alerts import AlertTable
 from trioarb.config.load import load_config
 from trioarb.config.schema import Config, Engine, Execution, Log, Session, Universe
 from trioarb.config.template import render_template
@@ -40,7 +41,7 @@ def test_the_values_behind_a_hash_are_the_defaults(tmp_path: Path) -> None:
     assert load(tmp_path / "spoken.toml", spoken).digest == load(tmp_path / "silent.toml", text).digest
 
 
-@pytest.mark.parametrize("cls", [Session, Universe, Engine, Execution, Log])
+@pytest.mark.parametrize("cls", [Session, Universe, Engine, Execution, Log, AlertTable])
 def test_every_key_of_the_core_stands_in_it(cls: type) -> None:
     text = render_template()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from trioarb.config.alerts import AlertTable
 from trioarb.config.assembly import TIERS
 from trioarb.config.schema import (
     DashboardTable,
@@ -46,6 +47,16 @@ _SPOKEN: Mapping[str, Mapping[str, Any]] = {
     },
     "engine": {"mode": "multi", "max_concurrent_pairs": 10},
 }
+#: What the default campaign alerts of, and how others than the log would be told.
+_ALERTS: Mapping[str, Any] = {
+    "on": ("emergency_stop", "residual", "venue_down", "fx_disputed", "journal_failing", "campaign_failed")
+}
+_CHANNELS = """\
+# How people are told. Without a table, the log is. docs/alerts.md says more; such as:
+#   [channels.ops]
+#   plugin = "webhook"
+#   url = { env = "OPS_URL" }
+"""
 
 
 def render_template() -> str:
@@ -89,6 +100,8 @@ def render_template() -> str:
         _comment(top["fx"].doc) + "[fx]\n# USDT = 1\n",
         _table("dashboard", DashboardTable.__doc__, key_docs(DashboardTable), {}),
         _table("log", Log.__doc__, key_docs(Log), {}),
+        f"{_comment(AlertTable.__doc__ or '')}[[alerts]]\n{_lines(key_docs(AlertTable), _ALERTS)}",
+        _CHANNELS,
     ]
     return "\n".join(tables)
 
