@@ -307,6 +307,9 @@ def test_plugins_are_listed_with_distribution_kind_and_settings(trioarb: Command
 
     ours = {(row["kind"], row["name"]) for row in rows if re.match(r"trioarb \d", row["distribution"])}
     assert ours == {
+        ("alert channel", "bell"),
+        ("alert channel", "log"),
+        ("alert channel", "webhook"),
         ("exchange", "paper"),
         ("guard tier", "exchange"),
         ("guard tier", "global"),

@@ -128,8 +128,8 @@ def _lines(config: Config, channels: Sequence[ChannelTable]) -> Iterator[str]:
         if head.quiet_hours is not None:
             said.append(f"quiet from {head.quiet_hours.replace('-', ' to ')} ({head.timezone})")
         yield f"channel {one.name}: {', '.join(said)}"
-    names = {one.name for one in channels}
+    shown = {one.name for one in channels}
     for rule in config.alerts:
-        if told := sorted(names.intersection(rule.channels)):
+        if told := sorted(shown.intersection(rule.channels)):
             what = rule.on if rule.name == rule.on else f"{rule.name} ({rule.on})"
             yield f"{rule.severity.value}: {what} to {', '.join(told)}"
