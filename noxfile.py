@@ -79,6 +79,7 @@ def bench(session: nox.Session) -> None:
         "replay",
         "depth",
         "survey",
+        "terminal",
         "peers",
         "alerts",
     )

@@ -112,7 +112,7 @@ class Shown:
     summary: Annotated[Path | None, Parameter(help="Write the summary to this file, as JSON.")] = None
     log_dir: LogDir = Path("logs")
     require_verdict: RequireVerdict = False
-    plain: Annotated[bool, Parameter(negative="", help="Log lines, no live table, in a terminal too.")] = False
+    plain: Annotated[bool, Parameter(negative="", help="Log lines and no view, in a terminal too.")] = False
 
 
 #: Where a campaign shows itself unless told otherwise.

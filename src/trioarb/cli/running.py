@@ -1,4 +1,4 @@
-"""Run a campaign in the foreground: log, live table, files, summary, exit code."""
+"""Run a campaign in the foreground: log, view, files, summary, exit code."""
 
 from __future__ import annotations
 

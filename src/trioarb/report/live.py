@@ -30,6 +30,8 @@ __all__ = ["LiveView", "Spent"]
 _LEAST_PAUSE, _SHARE, _LONGEST_PAUSE = 0.25, 0.006, 60.0
 #: So long an answer is shown, and so long the campaign may take for a snapshot before the view says so.
 _NOTICE_SECONDS, _HELD_SECONDS = 6.0, 2.0
+#: So long who closes the view waits for a frame that is being drawn.
+_WAIT_SECONDS = 1.0
 #: So many lines of the log are kept while the view is there, to be printed when it is gone.
 _MOST_LINES = 500
 
@@ -119,12 +121,13 @@ class LiveView:
 
     def close(self) -> None:
         """Give the terminal back, and print the last lines of the log. Any thread may call it, and again."""
-        if not self._closed.acquire(blocking=False):
-            return
+        is_first = self._closed.acquire(blocking=False)
         self._is_over = True
         self._wake()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout=1)
+            self._thread.join(timeout=_WAIT_SECONDS)
+        if not is_first:
+            return
         self._screen.leave()
         self._console.aside = None
         left_out = self._lines - len(self._log)
