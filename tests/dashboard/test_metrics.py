@@ -25,7 +25,7 @@ from trioarb.dashboard.metrics import metrics_text
 from trioarb.dashboard.view import Viewed
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
-from trioarb.engine.watched import watched_of
+from trioarb.engine.watched import Watching
 from trioarb.model.account import LimitUsed
 from trioarb.model.fx import FxState
 from trioarb.plugin.registry import load_plugins
@@ -64,7 +64,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     async def main() -> tuple[Campaign, Watched]:
         keeping = keep_anew(path, loaded, inline=True)
         campaign = await run_campaign(loaded.config, plugins, clock=clock, keeping=keeping)
-        return campaign, await watched_of(campaign)
+        return campaign, await Watching(campaign).now()
 
     campaign, watched = trio.run(main, clock=clock)
     telemetry = attrs.evolve(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+import structlog
 import trio
 
 from trioarb.dashboard.asking import ask_how
@@ -22,10 +25,14 @@ from trioarb.plugin.registry import Plugins
 
 __all__ = ["Campaigns", "event_of", "now_ms"]
 
+T = TypeVar("T")
+
 #: How long folding holds the thread at a time.
 _SLICE_SECONDS = 0.015
 #: How often viewers get the newest state, journals that grow are read, and folders are looked through.
 _SHOW_SECONDS, _READ_SECONDS, _LOOK_SECONDS = 0.5, 0.25, 2.0
+#: The more viewers, the less often: by so much for each.
+_MORE_SECONDS = 0.003
 #: Who looked once is thought to look again for so long; and waits so long for a campaign's answer.
 _WANTED_SECONDS, _PATIENCE_SECONDS = 3.0, 1.0
 #: Of so many campaigns that have ended and nobody looks at all is kept that was folded; of the others only a row.
@@ -53,6 +60,8 @@ class Campaigns:
         self._channels: dict[str, Channel] = {}
         self.fleet_channel = Channel()
         self.is_closed = False
+        #: Whom we fail at: said once.
+        self._broken: set[str] = set()
         #: Files of folders that are no journals, as they looked then.
         self._others: dict[Path, tuple[int, int]] = {}
         #: The campaigns that are being asked.
@@ -74,12 +83,26 @@ class Campaigns:
 
     def fleet(self) -> Fleet:
         """Return the rows of all, those that run first, then the latest first."""
-        rows = [one.row() for one in self]
+        rows = [row for one in list(self) if (row := self._guarded(one, one.row)) is not None]
         rows.sort(key=lambda row: (row.state != "running", -(row.last_ms or 0), row.name))
         return Fleet(at_ms=now_ms(), campaigns=tuple(rows))
 
     def view(self, viewed: Viewed, *, with_series: bool) -> View:
         return viewed.view(now_ms(), with_series=with_series)
+
+    def _guarded(self, viewed: Viewed, work: Callable[[], T]) -> T | None:
+        """Do something for a campaign; a defect of ours that it brings to light is logged, and costs that one only."""
+        try:
+            return work()
+        except Exception:
+            self._complain(viewed)
+            return None
+
+    def _complain(self, viewed: Viewed) -> None:
+        if viewed.name not in self._broken:
+            self._broken.add(viewed.name)
+            log = structlog.get_logger("trioarb.dashboard")
+            log.exception("a campaign can't be shown; please report this as a defect", journal=str(viewed.path))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Follow, until cancelled; say ``started()`` once the journals that there are have been found."""
@@ -148,14 +171,14 @@ class Campaigns:
         ]
         resting.sort(key=lambda one: one.wanted_at, reverse=True)
         for viewed in resting[_KEPT:]:
-            viewed.shelve()
+            self._guarded(viewed, viewed.shelve)
 
     async def _fold(self) -> None:
         """Fold what people look at, then what runs, then the others, one after the other; then what is appended."""
         while True:
             more, awake = False, [one for one in self if not one.is_shelved]
             for viewed in sorted(awake, key=self._rank):
-                if viewed.follower.advance(_SLICE_SECONDS):
+                if self._guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS)):
                     more = True
                     break
                 await trio.lowlevel.checkpoint()
@@ -179,16 +202,19 @@ class Campaigns:
             while True:
                 for viewed in self:
                     if not viewed.is_shelved and self._is_wanted(viewed) and viewed.name not in self._asked:
+                        self._asked[viewed.name] = trio.Event()
                         nursery.start_soon(self._ask_one, viewed)
                 await trio.sleep(_SHOW_SECONDS)
 
     async def _ask_one(self, viewed: Viewed) -> None:
-        self._asked[viewed.name] = asked = trio.Event()
+        """Ask one that is noted as being asked."""
         try:
             await ask_how(viewed, now_ms())
+        except Exception:
+            viewed.answer(None, now_ms(), "the dashboard failed at asking it")
+            self._complain(viewed)
         finally:
-            del self._asked[viewed.name]
-            asked.set()
+            self._asked.pop(viewed.name).set()
 
     def _is_wanted(self, viewed: Viewed) -> bool:
         """Say whether somebody wants to know how it stands."""
@@ -214,6 +240,7 @@ class Campaigns:
             if viewed.name in self._asked:
                 await self._asked[viewed.name].wait()
             else:
+                self._asked[viewed.name] = trio.Event()
                 await self._ask_one(viewed)
 
     async def freshen_all(self) -> None:
@@ -231,6 +258,8 @@ class Campaigns:
             for name, channel in list(self._channels.items()):
                 viewed = self.find(name)
                 if channel.viewers and viewed is not None:
-                    channel.put(event_of("view", self.view(viewed, with_series=False)))
+                    view = self._guarded(viewed, partial(self.view, viewed, with_series=False))
+                    if view is not None:
+                        channel.put(event_of("view", view))
                     await trio.lowlevel.checkpoint()
-            await trio.sleep(_SHOW_SECONDS)
+            await trio.sleep(_SHOW_SECONDS + self.viewers * _MORE_SECONDS)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -147,7 +148,15 @@ async def serve(
     listener: trio.abc.Listener[trio.abc.Stream] = _Listener(listening)
     if tls is not None:
         listener = trio.SSLListener(listener, tls, https_compatible=True)
-    handler = partial(TCPServer, ASGIWrapper(cast("ASGIFramework", app)), config, context, ConnectionState({}))
+    connected = partial(TCPServer, ASGIWrapper(cast("ASGIFramework", app)), config, context, ConnectionState({}))
+
+    async def handler(stream: trio.abc.Stream) -> None:
+        try:
+            await connected(stream)  # type: ignore[arg-type]  # of TLS or not, it takes both
+        except Exception:
+            # One connection must not end the others, whatever its other end did to it.
+            structlog.get_logger("trioarb.dashboard").warning("a connection failed", exc_info=True)
+
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             await accepting.start(partial(trio.serve_listeners, handler, [listener], handler_nursery=connections))

@@ -13,7 +13,7 @@ from trioarb.control.message import Answer, Request
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.retuning import can_retune, retune
 from trioarb.engine.standing import standing_of
-from trioarb.engine.watched import watched_of
+from trioarb.engine.watched import Watching
 from trioarb.errors import ControlError
 from trioarb.model.command import Command
 from trioarb.model.event import Commanded
@@ -36,6 +36,9 @@ class Desk:
 
     campaign: Campaign
     table: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    _watching: Watching = attrs.field(
+        default=attrs.Factory(lambda desk: Watching(desk.campaign), takes_self=True), init=False, repr=False
+    )
 
     async def obey(self, request: Request, who: str) -> Answer:
         """Do what a request says, and answer once it is in the journal.
@@ -45,7 +48,7 @@ class Desk:
         """
         campaign, command = self.campaign, request.command
         if request.watch:
-            return Answer(said="", watched=await watched_of(campaign))
+            return Answer(said="", watched=await self._watching.now())
         if command is None:
             return Answer(said="", status=standing_of(campaign))
         ends = command in (Command.END, Command.PANIC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 from functools import reduce
@@ -15,23 +15,41 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
 from trioarb.model.number import EXACT, ZERO
 from trioarb.plugin.contract import GuardTier
+from trioarb.state.equity import EquityFigures
 from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth
 from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
-__all__ = ["snapshot_of", "state_now"]
+__all__ = ["assembled", "figures_of", "snapshot_of", "state_now", "symbol_of", "time_of"]
 
 
 def snapshot_of(campaign: Campaign) -> Snapshot:
     """Return the campaign as it is now."""
+    now_ns = time_of(campaign)
     with campaign.state.marks.left_alone():
-        return _snapshot(campaign)
+        return assembled(
+            campaign,
+            now_ns,
+            {name: figures_of(name, tier, now_ns) for name, tier in campaign.tiers.items()},
+            [symbol_of(campaign, symbol, now_ns) for symbol in campaign.symbols],
+            campaign.state.equity.at_present().figures(),
+        )
 
 
-def _snapshot(campaign: Campaign) -> Snapshot:
+def time_of(campaign: Campaign) -> int:
+    """Return the time of which a snapshot is."""
+    return campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
+
+
+def assembled(
+    campaign: Campaign,
+    now_ns: int,
+    figures: Mapping[str, Mapping[str, Any]],
+    symbols: Sequence[SymbolSnapshot],
+    equity: EquityFigures,
+) -> Snapshot:
+    """Return a snapshot of what takes time: what tiers say of themselves, symbols and equity; and of the rest."""
     state, world = campaign.state, campaign.world
-    now_ns = campaign.parts.time.now_ns() if campaign.ended_ns is None else campaign.ended_ns
-    figures = {name: _figures(name, tier, now_ns) for name, tier in campaign.tiers.items()}
     paused = state.control.paused
     return Snapshot(
         phase=campaign.phase,
@@ -49,10 +67,10 @@ def _snapshot(campaign: Campaign) -> Snapshot:
         pairs_in_flight=len(state.trades.pairs),
         open_orders=len(state.trades.orders),
         residuals=len(state.trades.residuals),
-        symbols=tuple(_symbol(campaign, symbol, now_ns) for symbol in campaign.symbols),
+        symbols=tuple(symbols),
         pnl_usd=state.statistics.pnl_usd,
         fees_usd=state.statistics.fees_usd,
-        equity=state.equity.at_present().figures(),
+        equity=equity,
     )
 
 
@@ -75,7 +93,7 @@ def state_now(campaign: Campaign) -> State:
     return state
 
 
-def _figures(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
+def figures_of(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
     """Return what a tier says of itself; nothing, if it fails at it: that costs a view and no campaign."""
     try:
         return tier.stats(now_ns)
@@ -113,7 +131,8 @@ def _named(told: Mapping[str, Any], what: str) -> list[tuple[str, Mapping[str, A
     )
 
 
-def _symbol(campaign: Campaign, symbol: str, now_ns: int) -> SymbolSnapshot:
+def symbol_of(campaign: Campaign, symbol: str, now_ns: int) -> SymbolSnapshot:
+    """Return one symbol as it is now."""
     task = campaign.symbols[symbol]
     # Never `Statistics.of`: it would add the symbol.
     booked = campaign.state.statistics.symbols.get(symbol) or SymbolStatistics()

@@ -2,50 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf
+
 import attrs
 import trio
 
 from trioarb.control.message import RouteEdge, Watched
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.snapshot import snapshot_of
+from trioarb.engine.snapshot import assembled, figures_of, symbol_of, time_of
 from trioarb.engine.standing import denials_of, positions_of
 from trioarb.engine.telemetry import telemetry_of
-from trioarb.state.snapshot import SymbolSnapshot
+from trioarb.state.equity import EquityFigures
 
-__all__ = ["MOST_SYMBOLS", "watched_of"]
+__all__ = ["MOST_SYMBOLS", "Watching"]
 
 #: Of so many symbols it tells.
 MOST_SYMBOLS = 200
-#: Quotes are looked at between the edges of so many symbols.
-_AT_ONCE = 25
+#: Quotes are looked at between so many symbols.
+_AT_ONCE = 8
+#: Equity, which looks at all prices, is told as it was at most so long ago.
+_EQUITY_SECONDS = 2.0
 
 
-async def watched_of(campaign: Campaign) -> Watched:
-    """Return the campaign as it is now. What it is made of is taken one after the other: quotes don't wait for long."""
-    telemetry = telemetry_of(campaign)
-    await trio.lowlevel.checkpoint()
-    snapshot = snapshot_of(campaign)
-    symbols = snapshot.symbols
-    if len(symbols) > MOST_SYMBOLS:
-        symbols = tuple(sorted(symbols, key=_rank)[:MOST_SYMBOLS])
-        snapshot = attrs.evolve(snapshot, symbols=symbols)
-    await trio.lowlevel.checkpoint()
-    edges = list[RouteEdge]()
-    for number, one in enumerate(symbols, 1):
-        task = campaign.symbols.get(one.symbol)
-        if task is not None:
-            edges += (RouteEdge(one.symbol, of.buy_venue, of.sell_venue, edge) for of, edge in task.edges_bps())
-        if not number % _AT_ONCE:
+@attrs.define(eq=False)
+class Watching:
+    """Takes what is shown in small pieces, so that no quote waits for long; between them the campaign goes on.
+
+    Whoever asks often gets equity anew every few seconds only.
+    """
+
+    _campaign: Campaign
+    _equity: EquityFigures | None = attrs.field(default=None, init=False)
+    _equity_at: float = attrs.field(default=-inf, init=False)
+
+    async def now(self) -> Watched:
+        """Return the campaign as it is now."""
+        campaign = self._campaign
+        telemetry, now_ns = telemetry_of(campaign), time_of(campaign)
+        await trio.lowlevel.checkpoint()
+        equity = self._equity_now()
+        await trio.lowlevel.checkpoint()
+        figures = {}
+        for name, tier in campaign.tiers.items():
+            with campaign.state.marks.left_alone():
+                figures[name] = figures_of(name, tier, now_ns)
             await trio.lowlevel.checkpoint()
-    return Watched(
-        snapshot=snapshot,
-        telemetry=telemetry,
-        edges=tuple(edges),
-        denials=denials_of(campaign),
-        positions=positions_of(campaign.state),
-    )
+        names, symbols, edges = self._symbols(), [], list[RouteEdge]()
+        for first in range(0, len(names), _AT_ONCE):
+            with campaign.state.marks.left_alone():
+                for name in names[first : first + _AT_ONCE]:
+                    if name in campaign.symbols:  # the universe may be another since
+                        symbols.append(symbol_of(campaign, name, now_ns))
+                        found = campaign.symbols[name].edges_bps()
+                        edges += (RouteEdge(name, route.buy_venue, route.sell_venue, edge) for route, edge in found)
+            await trio.lowlevel.checkpoint()
+        with campaign.state.marks.left_alone():
+            positions = positions_of(campaign.state)
+            return Watched(
+                snapshot=assembled(campaign, now_ns, figures, symbols, equity),
+                telemetry=telemetry,
+                edges=tuple(edges),
+                denials=denials_of(campaign),
+                positions=positions,
+            )
 
+    def _equity_now(self) -> EquityFigures:
+        now = trio.current_time()
+        if self._equity is None or now - self._equity_at >= _EQUITY_SECONDS or self._campaign.ended_by is not None:
+            with self._campaign.state.marks.left_alone():
+                self._equity, self._equity_at = self._campaign.state.equity.at_present().figures(), now
+        return self._equity
 
-def _rank(one: SymbolSnapshot) -> tuple[bool, int, float, str]:
-    """Those with a position first, then those that traded most, then by their edge."""
-    return not one.positions, -one.sent, -(one.edge_bps if one.edge_bps is not None else -1e9), one.symbol
+    def _symbols(self) -> Sequence[str]:
+        """Return those that are told of: with a position first, then those that traded most, then by name."""
+        campaign = self._campaign
+        names = list(campaign.symbols)
+        if len(names) <= MOST_SYMBOLS:
+            return names
+        state = campaign.state
+
+        def rank(name: str) -> tuple[bool, int, str]:
+            one = state.statistics.symbols.get(name)
+            return not state.trades.positions(name), 0 if one is None else -one.sent, name
+
+        return sorted(names, key=rank)[:MOST_SYMBOLS]
