@@ -52,6 +52,9 @@ _QUOTES = "tests/engine/test_maker_taker.py::"
 _UPDATES = "tests/engine/test_order_updates.py::"
 _ODD = "tests/plugin/test_misbehaviour.py::"
 _LATER = "tests/plugin/test_levels_later.py::"
+_DELIVERY = "tests/alerting/test_delivery.py::"
+_EVALUATION = "tests/alerting/test_evaluation.py::"
+_ALERTED = "tests/alerting/test_command.py::"
 _WATCHDOG = "tests/cli/test_watchdog.py::"
 _DESK = "tests/engine/test_desk.py::"
 _ANSWERS = "tests/cli/test_answers.py::"
@@ -2027,6 +2030,86 @@ _VERDICT = (
     ),
 )
 
+_ALERTS = (
+    Removal(
+        name="the deadline of a try",
+        promise="**A channel that hangs or fails keeps nobody waiting**",
+        file="src/trioarb/alerting/delivery.py",
+        text="            with trio.move_on_after(seconds) as trying:",
+        instead='            with trio.move_on_after(float("inf")) as trying:',
+        tests=(f"{_DELIVERY}test_a_channel_that_hangs_keeps_neither_others_nor_the_campaign",),
+    ),
+    Removal(
+        name="the end of waiting for channels",
+        promise="**A channel that hangs or fails keeps nobody waiting**",
+        file="src/trioarb/alerting/alerting.py",
+        text="waited >= one.channel.head.end_seconds",
+        instead="waited >= 1_000",
+        tests=(f"{_DELIVERY}test_a_channel_that_hangs_keeps_neither_others_nor_the_campaign",),
+    ),
+    Removal(
+        name="the dead letters",
+        promise="**No alert is lost without a word**",
+        file="src/trioarb/alerting/delivery.py",
+        text="        self.undelivered += len(alerts)\n",
+        instead="",
+        tests=(f"{_DELIVERY}test_a_channel_says_when_to_try_again_and_that_it_makes_no_sense",),
+    ),
+    Removal(
+        name="what had no room",
+        promise="**No alert is lost without a word**",
+        file="src/trioarb/alerting/queue.py",
+        text="            self.dropped += 1\n",
+        instead="",
+        tests=(f"{_DELIVERY}test_a_flood_drops_the_least_and_counts_it",),
+    ),
+    Removal(
+        name="the critical go first",
+        promise="**What is critical waits for nothing**",
+        file="src/trioarb/alerting/queue.py",
+        text="if one[1].severity is Severity.CRITICAL]",
+        instead="if one[1].severity is None]",
+        tests=(
+            f"{_DELIVERY}test_what_comes_together_is_one_message_and_the_critical_do_not_wait",
+            f"{_DELIVERY}test_at_night_only_what_is_critical_comes_and_the_rest_in_the_morning",
+        ),
+    ),
+    Removal(
+        name="the throttle of alerts",
+        promise="**The same is told once in a while, and again if it still lasts then**",
+        file="src/trioarb/alerting/evaluation.py",
+        text="standing.told_ns + seconds_to_ns(rule.table.throttle_seconds))",
+        instead="standing.told_ns)",
+        tests=(f"{_EVALUATION}test_the_same_is_told_once_in_a_while_and_the_rest_is_counted",),
+    ),
+    Removal(
+        name="told again after the throttle",
+        promise="**The same is told once in a while, and again if it still lasts then**",
+        file="src/trioarb/alerting/evaluation.py",
+        text="                self._say(rule, standing, standing.latest, now_ns)\n        self._forget(now_ns)\n",
+        instead="                standing.due_ns = _NEVER\n        self._forget(now_ns)\n",
+        tests=(f"{_EVALUATION}test_what_flaps_is_told_again_only_if_it_still_lasts_when_the_throttle_ends",),
+    ),
+    Removal(
+        name="alerts that end a campaign",
+        promise="**With alerts and without the same happens**",
+        file="src/trioarb/alerting/alerting.py",
+        text="        try:\n            self._evaluation.observe(record)\n",
+        instead="        if self._campaign is not None and record.seq == 50:\n"
+        '            self._campaign.fail("alerts", ValueError())\n'
+        "        try:\n            self._evaluation.observe(record)\n",
+        tests=(f"{_ALERTED}test_in_virtual_time_the_same_happens_with_alerts_and_without",),
+    ),
+    Removal(
+        name="the last word",
+        promise="**A process that has to leave says so**",
+        file="src/trioarb/cli/leaving.py",
+        text="            self.tell(why, campaign)\n",
+        instead="            pass\n",
+        tests=(f"{_ALERTED}test_a_process_that_has_to_leave_tells_so",),
+    ),
+)
+
 REMOVALS = (
     *_SCOPE,
     *_TRADE,
@@ -2041,4 +2124,5 @@ REMOVALS = (
     *_SHADOW,
     *_TOLD,
     *_VERDICT,
+    *_ALERTS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from trioarb.config.load import load_table
 from trioarb.config.schema import Config
+from trioarb.config.stored import differences
 from trioarb.errors import ConfigError
 from trioarb.model.alert import Severity
 from trioarb.plugin.registry import load_plugins
@@ -82,3 +84,22 @@ def test_a_channel_without_a_rule_is_warned_of() -> None:
     table = two_venues("dummy") | {"channels": {"ops": {"plugin": "log"}}}
     warnings = load_table(table, PLUGINS).warnings
     assert [warning for warning in warnings if warning.startswith("channels.ops: no rule")]
+
+
+def test_a_channel_whose_package_is_missing_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
+    with pytest.raises(ConfigError) as refused:
+        load(
+            {"on": ["residual"]}, channels={"ops": {"plugin": "webhook", "url": "http://x/"}}, session={"clock": "real"}
+        )
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(
+        "<config>: channels.ops.plugin: the channel needs httpx, which is not installed; pip install"
+    )
+
+
+def test_alerts_may_be_others_when_a_campaign_goes_on() -> None:
+    found = differences(load(), load({"on": ["residual"], "severity": "info"}))
+    assert found
+    assert all(one.harmless for one in found)
