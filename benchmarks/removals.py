@@ -2043,8 +2043,8 @@ _ALERTS = (
         name="the end of waiting for channels",
         promise="**A channel that hangs or fails keeps nobody waiting**",
         file="src/trioarb/alerting/alerting.py",
-        text="waited >= one.channel.head.end_seconds",
-        instead="waited >= 1_000",
+        text="waited < min(at_most, float(one.channel.head.end_seconds))",
+        instead="waited < 1_000",
         tests=(f"{_DELIVERY}test_a_channel_that_hangs_keeps_neither_others_nor_the_campaign",),
     ),
     Removal(

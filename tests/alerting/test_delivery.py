@@ -205,6 +205,23 @@ async def test_a_channel_that_hangs_keeps_neither_others_nor_the_campaign(
     assert trio.current_time() == pytest.approx(35, abs=0.1)
 
 
+async def test_a_hurry_shortens_the_wait_for_channels_also_once_it_has_begun(
+    bench: Bench, autojump_clock: MockClock
+) -> None:
+    async def hang(message: AlertMessage) -> None:
+        await trio.sleep_forever()
+
+    bench.odd.answer = hang
+    alerting = bench.alerting(try_seconds=50, end_seconds=60)
+
+    async def work() -> None:
+        tell(alerting, "a")
+
+    await alerting.around(work, end_seconds=lambda: 2.0 if trio.current_time() > 5 else 60.0)
+    assert trio.current_time() == pytest.approx(5, abs=0.1)
+    assert alerting.figures()["odd"].undelivered == 1
+
+
 @pytest.mark.parametrize("raised", [RuntimeError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit()])
 async def test_whatever_a_channel_raises_ends_nothing(
     bench: Bench, autojump_clock: MockClock, raised: BaseException

@@ -119,23 +119,24 @@ class Alerting:
         return results[0]
 
     async def _finish(self, end_seconds: Callable[[], float]) -> None:
-        """Send what is pending, each channel for as long as it may take."""
+        """Send what is pending, each channel for as long as it may take; a hurry that begins meanwhile is heard."""
         try:
             self._evaluation.finish(self._now())
         except Exception as error:
             self._break(error)
-        started, at_most = trio.current_time(), end_seconds()
+        started = trio.current_time()
         for delivery in self._deliveries.values():
             delivery.queue.end()
-        with trio.move_on_after(at_most, shield=True):
-            while any(delivery.figures.pending for delivery in self._deliveries.values()):
-                waited = trio.current_time() - started
-                if all(
-                    not one.figures.pending or waited >= one.channel.head.end_seconds
-                    for one in self._deliveries.values()
-                ):
-                    break
-                await trio.sleep(0.01)
+        pending = list(self._deliveries.values())
+        with trio.CancelScope(shield=True):
+            while pending:
+                waited, at_most = trio.current_time() - started, end_seconds()
+                pending = [
+                    one
+                    for one in pending
+                    if one.figures.pending and waited < min(at_most, float(one.channel.head.end_seconds))
+                ]
+                await trio.sleep(0.01 if pending else 0)
         for delivery in self._deliveries.values():
             delivery.give_up()
 
