@@ -73,6 +73,7 @@ class Told:
     is_decided: bool = True
     both_ways: bool = True
     reason: ExitReason = ExitReason.EDGE
+    leaves_open: bool = False
     open_usd: Decimal | None = None
     end_price: Decimal = _PRICE
     funnel: dict[str, int] = attrs.field(factory=dict)
@@ -132,8 +133,9 @@ class Told:
             if number == len(self.pnls) // 2:
                 yield from self._middle()
             yield from self._trade(pnl)
-        if self.open_usd is not None:
+        if self.leaves_open or self.open_usd is not None:
             yield from self._trade(_NONE, is_open=True)
+        if self.open_usd is not None:
             yield PositionMarked(
                 trade_id=f"t{self._number}", symbol=self._symbol, quantity=_ONE, unrealised_usd=self.open_usd
             )

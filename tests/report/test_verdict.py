@@ -119,6 +119,18 @@ def test_a_symbol_that_brings_nearly_all_is_named() -> None:
     assert Code.CONCENTRATED not in codes(Told(symbols=THREE).report())
 
 
+def test_what_is_open_while_it_runs_is_valued_at_the_latest_marks() -> None:
+    assert Code.MARKED not in codes(Told(leaves_open=True).report())
+    assert Code.MARKED in codes(Told(leaves_open=True, pnls=drawn(1, 120, 0.002, 0.01)).report())
+
+
+def test_where_prices_may_be_made_up_that_is_said() -> None:
+    (made_up,) = verdict_of(Told(mode=Mode.PAPER).report()).findings
+    (recorded,) = verdict_of(Told(mode=Mode.PAPER, overrides=data_of("ONE", "OTHER")).report()).findings
+    assert "exchanges.a.market" in made_up.text
+    assert "exchanges" not in recorded.text
+
+
 def test_a_loss_stays_one_however_flattered() -> None:
     losing = [-one for one in drawn(1, 120, 0.5)]
     assert verdict_of(Told(pnls=losing).report()).word is Word.LOSS

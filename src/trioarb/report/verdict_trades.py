@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from trioarb.model.number import ZERO
 from trioarb.model.trade import ExitReason
@@ -149,7 +150,7 @@ def _pace(report: Report) -> Iterator[Finding]:
 
 def _marked(report: Report) -> Iterator[Finding]:
     state = report.state
-    figures, open_usd = state.equity.figures(), state.unrealised_usd
+    figures, open_usd = state.equity.figures(), _open_usd(report)
     marked = abs(figures.residuals) + abs(open_usd or ZERO)
     if open_usd is None or float(marked) > _MOST_MARKED * abs(float(figures.traded)):
         worth = "without a price" if open_usd is None else f"at {usd(marked)} USD"
@@ -158,6 +159,18 @@ def _marked(report: Report) -> Iterator[Finding]:
             f"{number_of(len(state.trades.residuals))} residuals) is valued {worth}, and the result hangs on that."
         )
         yield Finding(Code.MARKED, text, "session.close_positions_at_end, execution.residual_policy")
+
+
+def _open_usd(report: Report) -> Decimal | None:
+    """Return what open positions would bring, as they were marked at the end, or last; ``None``: one has no price."""
+    state, total = report.state, ZERO
+    for position in state.trades.positions():
+        marked = state.statistics.marks.get(position.trade_id)
+        worth = state.marks.position_usd(position) if marked is None else marked.unrealised_usd
+        if worth is None:
+            return None
+        total += worth
+    return total
 
 
 def _concentrated(report: Report) -> Iterator[Finding]:

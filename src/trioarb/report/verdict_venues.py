@@ -30,6 +30,9 @@ def venue_findings(report: Report) -> Iterator[Finding]:
     mode = report.config.session.mode
     if mode is not Mode.LIVE:
         text = f"In {mode.value} mode fills are those of a model, and no order of ours moved a market."
+        made_up = [tables.market.key for tables in report.config.exchanges.values() if not _operator_of(tables)]
+        if made_up:
+            text += f" Nor is it known that prices are those of a real market ({listed(made_up)})."
         yield Finding(Code.SIMULATED, text, "session.mode")
         yield from _latency(report)
     yield from _sensitive(report)
