@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -113,6 +114,22 @@ def test_rules_and_channels_are_listed(trioarb: CommandLine, monkeypatch: pytest
         "info: position_closed to hook, log",
         "critical: process_held to hook, log",
     ]
+
+
+def test_the_desktop_is_told_by_a_program_and_a_bell(trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = trioarb.folder / "programs"
+    programs.mkdir()
+    program = programs / "notify-send"
+    program.write_text('#!/bin/sh\nfor one in "$@"; do echo "$one"; done > notified.txt\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    config = written(trioarb.folder, '[channels.desk]\nplugin = "bell"\n[[alerts]]\non = ["residual"]')
+    with trioarb.on_terminal("alerts", "test", config) as terminal:
+        assert terminal.finish() == 0
+    assert "\a" in terminal.shown
+    shown = (trioarb.folder / "notified.txt").read_text().splitlines()
+    assert shown[:2] == ["--app-name=trioarb", "--urgency=low"]
+    assert shown[3:5] == ["[INFO] this is a test; nothing has happened", "info: this is a test; nothing has happened"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from trioarb.model.event import (
     ClockJumped,
     Event,
     FundingPaid,
+    FxRated,
     GuardTripped,
     MarketStale,
     MarketUp,
@@ -25,6 +26,7 @@ from trioarb.model.event import (
     PositionOpened,
     Record,
 )
+from trioarb.model.fx import FxState
 from trioarb.model.trade import Answer, Phase
 from trioarb.state.state import State
 from trioarb.time.campaign_time import SECOND_NS
@@ -159,6 +161,22 @@ def test_a_guard_that_says_until_when_is_over_then() -> None:
     assert told.said == [(0, False, 0)]
     told.look(30)
     assert told.said == [(0, False, 0), (30, True, 0)]
+
+
+def rated(reason: str, state: FxState) -> FxRated:
+    return FxRated(asset="KRW", common="USDT", reason=reason, state=state, bids={}, asks={}, premiums={})
+
+
+def test_a_rate_that_was_never_good_is_told_of_after_a_minute_and_once() -> None:
+    told = Told(rule("fx_disputed", throttle_seconds=1))
+    told.at(0, rated("start", FxState.OLD))
+    assert told.said == []
+    for minute in (1, 2, 3):
+        told.at(60 * minute, rated("minute", FxState.OLD))
+    assert told.said == [(60, False, 0)]
+    told.at(200, rated("state", FxState.GOOD))
+    told.at(240, rated("minute", FxState.GOOD))
+    assert told.said == [(60, False, 0), (200, True, 0)]
 
 
 def test_an_event_of_the_journal_is_told_by_its_name_and_narrowed_down() -> None:

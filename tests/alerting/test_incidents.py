@@ -262,11 +262,9 @@ def test_a_journal_that_can_not_be_written_is_told_of_and_that_the_campaign_fail
 
 
 def test_a_campaign_that_can_not_begin_is_told_of() -> None:
-    config = table()
-    config["exchanges"]["a"]["tick_size"] = "1000"
     with receivers() as scene:
         plugins = load_plugins({"trouble": scene.trouble.plugin})
-        loaded = load_table(config, plugins, environment={"HOOK": scene.http.url, "MAIL": scene.mail.url})
+        loaded = load_table(table(), plugins, environment={"HOOK": scene.http.url, "MAIL": scene.mail.url})
         alerting = Alerting(loaded.config, plugins, now_ns=time.time_ns)
 
         async def fails() -> None:

@@ -69,7 +69,8 @@ class Alerting:
     def attach(self, campaign: Campaign) -> None:
         """Tell of this campaign from now on; call it before its first event."""
         self._campaign = campaign
-        self._figures = Figures(self._config.alerts, campaign.state, self._note_figure)
+        if self._config.alerts:
+            self._figures = Figures(self._config.alerts, campaign.state, self._note_figure)
         campaign.channel_figures = self.figures
 
     def observe(self, record: Record) -> None:
@@ -104,7 +105,7 @@ class Alerting:
             except Exception as error:
                 errors += leaves(error)
             if not errors:
-                if self._config.session.clock is ClockKind.REAL:
+                if self._config.alerts and self._config.session.clock is ClockKind.REAL:
                     nursery.start_soon(self._look_periodically)
                 try:
                     results.append(await work())

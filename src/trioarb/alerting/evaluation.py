@@ -103,6 +103,9 @@ class Evaluation:
             standing.since_ns = at_ns
         standing.latest, standing.seq, standing.lasts = seen, seq, seen.lasts
         standing.until_ns = _NEVER if seen.until_ns is None else seen.until_ns
+        if seen.lasts and standing.is_told:  # it goes on
+            self._due_ns = min(self._due_ns, standing.until_ns)
+            return
         standing.count += 1
         due_ns = standing.since_ns + seconds_to_ns(rule.table.for_seconds) if seen.lasts else at_ns
         if standing.told_ns is not None:

@@ -231,7 +231,7 @@ def _release(released: EntriesReleased, _: int) -> Iterator[Seen]:
 
 
 def _rate(rated: FxRated, _: int) -> Iterator[Seen]:
-    if rated.reason == "minute":
+    if rated.reason == "start":  # nobody has quoted yet; if that stays so, the first minute says it
         return
     is_over = rated.state is FxState.GOOD
     far = f"; too far from the others: {', '.join(rated.outliers)}" if rated.outliers else ""
