@@ -29,7 +29,15 @@ from trioarb.engine.watched import Watching
 from trioarb.model.account import LimitUsed
 from trioarb.model.fx import FxState
 from trioarb.plugin.registry import load_plugins
-from trioarb.state.telemetry import Durations, FxAge, JournalLag, QuoteAges, QuoteCounts, RecordingFigures
+from trioarb.state.telemetry import (
+    ChannelFigures,
+    Durations,
+    FxAge,
+    JournalLag,
+    QuoteAges,
+    QuoteCounts,
+    RecordingFigures,
+)
 from trioarb.time.virtual import VirtualClock
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +86,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             unwritten=2, unwritten_seconds=0.25, unsynced=None, unsynced_seconds=None, error="the disk is full"
         ),
         recording=RecordingFigures(folder="q", quotes=9, lost=1, files=1, parts=(), error=None),
+        channels={"ops": ChannelFigures(delivered=4, undelivered=1, pending=2, tries=9, error="status 503")},
         memory_bytes=1_000_000,
         cpu_seconds=2.5,
     )

@@ -119,6 +119,9 @@ _ALL = (
     _gauge("journal_failing", "whether the journal can't be written"),
     _counter("recorded_quotes", "quotes that were recorded beside the campaign"),
     _counter("recorded_quotes_lost", "quotes that are missing in that"),
+    _counter("alerts_delivered", "alerts that a channel delivered", "channel"),
+    _counter("alerts_undelivered", "alerts that a channel gave up, after all tries or for want of room", "channel"),
+    _gauge("alerts_pending", "alerts that wait for a channel", "channel"),
     _gauge("process_resident_memory_bytes", "memory of the campaign's process"),
     _counter("process_cpu_seconds", "processor time of the campaign's process"),
 )

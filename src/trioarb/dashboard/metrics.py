@@ -225,6 +225,10 @@ def _telemetry(telemetry: Telemetry) -> Iterator[Sample]:
     if (recording := telemetry.recording) is not None:
         yield "trioarb_recorded_quotes_total", (), recording.quotes
         yield "trioarb_recorded_quotes_lost_total", (), recording.lost
+    for channel, alerts in telemetry.channels.items():
+        yield "trioarb_alerts_delivered_total", (channel,), alerts.delivered
+        yield "trioarb_alerts_undelivered_total", (channel,), alerts.undelivered
+        yield "trioarb_alerts_pending", (channel,), alerts.pending
     yield "trioarb_process_resident_memory_bytes", (), telemetry.memory_bytes
     yield "trioarb_process_cpu_seconds_total", (), telemetry.cpu_seconds
 
