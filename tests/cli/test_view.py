@@ -8,9 +8,7 @@ import re
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +41,6 @@ async def open_venue(settings, context):
 def trioarb_exchanges():
     return [ExchangeSpec(name="stubborn", doc="", settings=PaperSettings, open=open_venue)]
 """
-#: As long as a process may take to be gone.
-_PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
@@ -221,15 +217,10 @@ def test_a_process_that_is_quit_gives_the_terminal_back(terminal: Terminal, fold
     before = terminal.modes()
     start(terminal)
     terminal.wait_for("RUNNING", "q end")
-    pid = pid_of(folder)
     terminal.press("C-\\")
     terminal.wait_for("left with 131")
     assert terminal.is_given_back
     assert terminal.modes() == before
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    with suppress(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
 
 
 def test_a_job_in_the_background_leaves_the_terminal_alone(terminal: Terminal, folder: Path) -> None:
@@ -281,6 +272,22 @@ def test_no_colour_is_none(folder: Path) -> None:
             assert any(coloured.search(line) for line in terminal.lines(colours=True)) is is_coloured
             terminal.type("q")
             terminal.wait_for("left with 0")
+
+
+def test_colours_that_are_wanted_make_no_terminal_of_a_file(folder: Path) -> None:
+    with tmux_terminal(folder, {"FORCE_COLOR": "1"}) as terminal:
+        start(terminal, f"{LIVELY.replace('100000', '20')} 2> said")
+        terminal.wait_for("left with 0")
+        assert "\x1b[?1049h" not in (folder / "said").read_text()
+        assert "position opened" in (folder / "said").read_text()
+
+
+def test_warnings_of_the_start_are_among_the_events(terminal: Terminal) -> None:
+    """Scrolled away above the view nobody would see them before the end."""
+    start(terminal, f"{LIVELY} --set=strategy.exit_bps=-20")
+    terminal.wait_for("RUNNING", "q end", "exit_bps")
+    terminal.type("q")
+    terminal.wait_for("left with 0")
 
 
 def test_a_plain_terminal_has_lines(terminal: Terminal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import signal
 import sys
 import time
@@ -158,9 +159,12 @@ class Foreground:
 
 def _view(config: Config, console: LastingConsole, *, is_reachable: bool) -> tuple[LiveView, KeyHand] | None:
     """Return a view on the campaign, and what does as its keys want; ``None`` where there is no terminal for it."""
-    if not console.is_terminal or console.is_dumb_terminal or not hasattr(console.file, "fileno"):
+    try:
+        output = console.file.fileno()
+    except (AttributeError, OSError, ValueError):  # it is closed, or none
         return None
-    if not is_in_foreground(console.file.fileno()):
+    # rich takes a file for a terminal, too, where it is told to write colours.
+    if not os.isatty(output) or not console.is_terminal or console.is_dumb_terminal or not is_in_foreground(output):
         return None
     hand = KeyHand(say=lambda text: view.say(text), is_reachable=is_reachable)
     view = LiveView(config, console, keys=keyboard(), acts=hand.acts)
@@ -277,13 +281,13 @@ def _run_in_trio(
                         lambda: campaign.end(EndedBy.SIGNAL),
                     )
                 leave_uncollected()
-                log = structlog.get_logger("trioarb")
-                for warning in campaign.warnings:
-                    log.warning(warning)
                 if view is not None:
                     live, hand = view
                     hand.explain = partial(signals.explain, campaign)
                     live.begin(partial(snapshot_of, campaign), hand.want)
+                log = structlog.get_logger("trioarb")
+                for warning in campaign.warnings:
+                    log.warning(warning)
 
             def end_seconds() -> float:
                 hurries = signals.received > 1 or (watchdog.campaign is not None and watchdog.campaign.panics)
