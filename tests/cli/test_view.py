@@ -248,7 +248,10 @@ def test_without_keys_on_stdin_it_is_only_looked_at(terminal: Terminal) -> None:
 
 
 def test_in_virtual_time_it_is_only_ended(terminal: Terminal, folder: Path) -> None:
-    start(terminal, f"run {SPREAD.with_name('top10.toml')} --set=session.clock=virtual --runtime=1000000")
+    start(
+        terminal,
+        f"run {SPREAD.with_name('top10.toml')} --set=session.clock=virtual --runtime=10000000 --iterations=100000000",
+    )
     shown = terminal.wait_for("RUNNING", "q end", "s sort")
     assert "p pause" not in shown
     assert "k kill" not in shown
