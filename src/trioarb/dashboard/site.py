@@ -31,7 +31,7 @@ __all__ = ["MOST_VIEWERS", "site_of"]
 
 MOST_VIEWERS = 1_000
 #: A comment is sent where there is no news for so long: it shows that both ends are there.
-_QUIET_SECONDS = 15.0
+_QUIET_SECONDS = 3.0
 #: Of an action's body, and of events on a page of the log.
 _LARGEST_BODY = 8_192
 

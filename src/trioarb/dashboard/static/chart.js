@@ -95,7 +95,7 @@ export class Chart {
         scales: { y: { range: (_, low, high) => around(low, high) } },
         series: [{ label: this.clockLabel, value: (_, value) => (value === null ? "–" : this.clock(value, 1)) }, ...lines],
         axes: [
-          { ...axis, size: 30, values: (_, splits, __, ___, step) => splits.map((at) => this.clock(at, step)) },
+          { ...axis, size: 30, space: 76, values: (_, splits, __, ___, step) => splits.map((at) => this.clock(at, step)) },
           { ...axis, space: 26, size: (_, texts) => broadest(texts), values: (_, splits, __, ___, step) => splits.map((value) => this.tick(value, step)) },
         ],
       },

@@ -46,7 +46,7 @@ export class FleetView {
     this.list = element("ul", { class: "fleet" });
     this.note = element("p", { class: "note", role: "status" });
     this.more = element("button", { type: "button", class: "quiet", onclick: () => this.#showMore() }, "Show more");
-    this.compare = element("button", { type: "button", disabled: true, onclick: () => onCompare(...this.compared) }, "Compare two");
+    this.compare = element("button", { type: "button", disabled: true, onclick: () => onCompare(...this.compared) }, "Compare");
     const field = element("input", {
       type: "search",
       placeholder: "Find a campaign",

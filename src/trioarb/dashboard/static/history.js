@@ -9,6 +9,8 @@ import { bps, ticked, usd } from "./format.js";
 const MOST_POINTS = 4_000;
 const LEAST_STEP_MS = 900;
 const MOST_ROUTES = 8;
+/** Others are chosen by a click in the table of symbols. */
+const MOST_CHOICES = 100;
 const COLOURS = ["line-1", "line-2", "line-3", "line-4", "line-5", "line-6", "line-7", "line-8"];
 
 /** One line: times in milliseconds, and values. */
@@ -141,7 +143,7 @@ export class EdgeChart {
   }
 
   update(view) {
-    const symbols = view.symbols.map((row) => row.symbol);
+    const symbols = view.symbols.slice(0, MOST_CHOICES).map((row) => row.symbol);
     if (this.symbol !== null && !symbols.includes(this.symbol)) symbols.unshift(this.symbol);
     keep(this.choice, symbols, { keyOf: (symbol) => symbol, make: (symbol) => element("option", { value: symbol }, symbol) });
     if (this.symbol === null) {

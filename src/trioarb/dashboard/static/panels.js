@@ -70,19 +70,23 @@ export class HeadPanel {
       if (button.dataset.action === "pause") button.hidden = row.paused;
       if (button.dataset.action === "resume") button.hidden = !row.paused && !control.flattening;
     }
-    keep(this.held, heldBy(control, row), { keyOf: (text) => text, make: (text) => element("li", {}, text) });
+    keep(this.held, heldBy(view), { keyOf: (text) => text, make: (text) => element("li", {}, text) });
     this.held.hidden = this.held.childElementCount === 0;
   }
 }
 
+/** Rules that are people's commands, which are shown as such. */
+const TOLD = new Set(["paused", "blacklisted"]);
+
 /** Why entries aren't made, and what people have set. */
-function heldBy(control, row) {
+function heldBy({ control, row, live }) {
   const held = [];
+  if (row.state === "running" && !live) held.push("It doesn’t answer: what is shown is what its journal says; edges, ages and latencies are absent.");
   if (row.problem) held.push(row.problem);
   if (control.paused) held.push(`Paused: ${control.paused}`);
   if (control.flattening) held.push("Flattening: every position is being closed.");
   for (const denial of control.denials.slice(0, 10)) {
-    if (denial.rule === "engine.paused" || denial.rule === "engine.blacklisted") continue;
+    if (TOLD.has(denial.rule)) continue;
     const where = [denial.venue && `at ${denial.venue}`, denial.symbol && `of ${denial.symbol}`].filter(Boolean).join(" ");
     held.push(`No entries${where ? ` ${where}` : ""}: ${denial.reason} (${denial.rule})`);
   }
@@ -101,21 +105,21 @@ export class MoneyTiles {
     this.exposure = tile("Exposure");
     this.fees = tile("Fees");
     this.trades = tile("Trades closed");
-    this.latency = tile("Quote to decision");
+    this.latency = tile("Quote to decision in");
     const tiles = [this.equity, this.pnl, this.drawdown, this.exposure, this.fees, this.trades, this.latency];
     this.node = element("section", { class: "tiles", "aria-label": "Figures" }, ...tiles.map((one) => one.node));
   }
 
   update(view) {
     const { money, row } = view;
-    const [stage] = view.latency;
+    const stage = view.latency.find((one) => one.stage === "decide") ?? view.latency[0];
     this.trades.show(
       figure(row.closed_trades),
       null,
       row.closed_trades > 0 ? `${figure(row.won_trades)} won, ${plural(row.open_positions, "open position")}` : plural(row.open_positions, "open position"),
     );
     this.latency.node.hidden = stage === undefined;
-    if (stage) this.latency.show(micros(stage.p50_us), null, `${stage.stage}: p99 ${micros(stage.p99_us)}`);
+    if (stage) this.latency.show(micros(stage.p50_us), null, `half of them; 99 of 100 in ${micros(stage.p99_us)}`);
     if (money === null) return;
     const plus = { sign: true };
     this.equity.show(usd(money.equity_change, plus), tone(money.equity_change), money.return_bps === null ? "" : `${bps(money.return_bps, plus)} of what it began with`);

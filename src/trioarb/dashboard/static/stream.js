@@ -34,7 +34,7 @@ export class Stream {
    * one of `connecting`, `live`, `silent` (connected, and nothing came for `silence_ms`), `lost` (tried again by
    * itself) and `refused` (the token isn't right; not tried again).
    */
-  constructor(address, { headers, onEvent, onState, silence_ms = 5_000 }) {
+  constructor(address, { headers, onEvent, onState, silence_ms = 10_000 }) {
     this.address = address;
     this.headers = headers;
     this.onEvent = onEvent;
