@@ -33,8 +33,9 @@ _SLICE_SECONDS = 0.015
 _SHOW_SECONDS, _READ_SECONDS, _LOOK_SECONDS = 0.5, 0.25, 2.0
 #: The more viewers, the less often: by so much for each.
 _MORE_SECONDS = 0.003
-#: Who looked once is thought to look again for so long; and waits so long for a campaign's answer.
-_WANTED_SECONDS, _PATIENCE_SECONDS = 3.0, 1.0
+#: Who looked once is thought to look again for so long; waits so long for a campaign's answer, and so long for what is
+#: still being read of a journal.
+_WANTED_SECONDS, _PATIENCE_SECONDS, _FOLDING_SECONDS = 3.0, 1.0, 0.25
 #: Of so many campaigns that have ended and nobody looks at all is kept that was folded; of the others only a row.
 _KEPT = 8
 
@@ -232,11 +233,12 @@ class Campaigns:
         viewed.wanted_at = trio.current_time()
         if viewed.is_shelved:
             viewed.wake()
-        with trio.move_on_after(_PATIENCE_SECONDS):
+        with trio.move_on_after(_FOLDING_SECONDS):
             while not viewed.follower.is_current:  # noqa: ASYNC110  # a slice later it may be
                 await trio.sleep(_SLICE_SECONDS)
-            if is_fresh and viewed.name not in self._asked:
-                return
+        if is_fresh and viewed.name not in self._asked:
+            return
+        with trio.move_on_after(_PATIENCE_SECONDS):
             if viewed.name in self._asked:
                 await self._asked[viewed.name].wait()
             else:
