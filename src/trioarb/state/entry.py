@@ -103,7 +103,12 @@ class EntryLeg:
     @property
     def slippage(self) -> Decimal:
         """What its orders brought beyond that."""
-        return (-self.value if self.is_buy else self.value) - self.promised(self.filled) - self.latency
+        return self.brought - self.promised(self.filled) - self.latency
+
+    @property
+    def brought(self) -> Decimal:
+        """What its orders brought, below zero of a buy, at the rate of the decision."""
+        return -self.value if self.is_buy else self.value
 
     @property
     def moved(self) -> Decimal:
@@ -167,15 +172,20 @@ class EntryOfTwo:
 
     def parts(self) -> Mapping[str, Decimal]:
         """Return what became of the edge that was decided upon, until both legs were even."""
-        legs = buy, sell = self._buy, self._sell
+        buy, sell = self._buy, self._sell
         quantity, held = self._quantity, max(ZERO, min(buy.net, sell.net))
-        promised = {one: buy.promised(one) + sell.promised(one) for one in (quantity, held)}
+        # As a rule all three are one quantity, and a million trades are many.
+        decided = buy.promised(quantity) + sell.promised(quantity)
+        even = decided if held == quantity else buy.promised(held) + sell.promised(held)
+        is_even = buy.filled == sell.filled == held
+        filled = even if is_even else buy.promised(buy.filled) + sell.promised(sell.filled)
+        latency = buy.latency + sell.latency
         parts = {
-            "decided": promised[quantity],
-            "unfilled": promised[held] - promised[quantity],
-            "latency": buy.latency + sell.latency,
-            "slippage": buy.slippage + sell.slippage,
-            "uneven": sum((leg.promised(leg.filled) - leg.promised(held) for leg in legs), ZERO) + self._remedies,
+            "decided": decided,
+            "unfilled": even - decided,
+            "latency": latency,
+            "slippage": buy.brought + sell.brought - filled - latency,
+            "uneven": filled - even + self._remedies,
         }
         if buy.rate is not None or sell.rate is not None:
             parts["fx"] = buy.moved + sell.moved + self._remedies_moved
