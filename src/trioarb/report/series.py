@@ -77,6 +77,7 @@ class Series:
 _STEPS, _LEAST, _GREATEST = 32, 1e-4, 1e12
 #: So that all that is above zero is in bins above 0.
 _OFFSET = 1 - math.frexp(_LEAST)[1] * _STEPS
+_MOST_LATEST = 1_024
 
 
 @attrs.define
@@ -86,29 +87,56 @@ class Distribution:
     ``least``, ``greatest`` and ``total`` are those of the very values.
     """
 
-    count: int = 0
-    total: float = 0.0
-    least: float = math.inf
-    greatest: float = -math.inf
+    #: The latest values, and how often each came: the same ones come again and again.
+    _latest: dict[float, int] = attrs.field(factory=dict, init=False, eq=False)
+    _count: int = attrs.field(default=0, init=False)
+    _total: float = attrs.field(default=0.0, init=False)
+    _least: float = attrs.field(default=math.inf, init=False)
+    _greatest: float = attrs.field(default=-math.inf, init=False)
     _bins: dict[int, int] = attrs.field(factory=dict, init=False)
 
     def add(self, value: float, count: int = 1) -> None:
         """Add a finite value, so many times."""
-        self.count += count
-        self.total += value * count
-        if value < self.least:
-            self.least = value
-        if value > self.greatest:
-            self.greatest = value
-        size = abs(value)
-        if size < _LEAST:
-            place = 0
-        else:
-            fraction, power = math.frexp(size if size < _GREATEST else _GREATEST)
-            place = int((fraction - 0.5) * 2 * _STEPS) + power * _STEPS + _OFFSET
-            if value < 0:
-                place = -place
-        self._bins[place] = self._bins.get(place, 0) + count
+        latest = self._latest
+        latest[value] = latest.get(value, 0) + count
+        if len(latest) == _MOST_LATEST:
+            self._sort()
+
+    def _sort(self) -> None:
+        """Put the latest values into bins."""
+        for value, count in self._latest.items():
+            self._count += count
+            self._total += value * count
+            self._least, self._greatest = min(self._least, value), max(self._greatest, value)
+            place, size = 0, abs(value)
+            if size >= _LEAST:
+                fraction, power = math.frexp(min(size, _GREATEST))
+                place = int((fraction - 0.5) * 2 * _STEPS) + power * _STEPS + _OFFSET
+                place = -place if value < 0 else place
+            self._bins[place] = self._bins.get(place, 0) + count
+        self._latest.clear()
+
+    @property
+    def count(self) -> int:
+        self._sort()
+        return self._count
+
+    @property
+    def total(self) -> float:
+        self._sort()
+        return self._total
+
+    @property
+    def least(self) -> float:
+        """The least value; infinite without any."""
+        self._sort()
+        return self._least
+
+    @property
+    def greatest(self) -> float:
+        """The greatest value; infinite, below zero, without any."""
+        self._sort()
+        return self._greatest
 
     @property
     def mean(self) -> float | None:
@@ -140,12 +168,13 @@ class Distribution:
 
     def _ordered(self) -> Iterator[tuple[float, int]]:
         """Yield the middles of bins, which are nowhere beyond the values themselves, and how many, the least first."""
+        self._sort()
         for place, count in sorted(self._bins.items()):
             size = 0.0
             if place:
                 power, step = divmod(abs(place) - _OFFSET, _STEPS)
                 size = math.ldexp(0.5 + (step + 0.5) / 2 / _STEPS, power)
-            yield min(max(math.copysign(size, place), self.least), self.greatest), count
+            yield min(max(math.copysign(size, place), self._least), self._greatest), count
 
 
 @attrs.define
