@@ -161,7 +161,7 @@ def test_two_are_shown_side_by_side_with_their_differences(trioarb: CommandLine)
     assert len(both.encode()) <= 1_000_000
 
 
-def test_a_journal_that_is_cut_or_grows_is_told_of_as_far_as_it_is_whole(trioarb: CommandLine, ran: Ran) -> None:
+def test_a_journal_that_is_cut_is_told_of_as_far_as_it_is_whole(trioarb: CommandLine, ran: Ran) -> None:
     whole = (ran.folder / "run.journal").read_bytes()
     (ran.folder / "cut.journal").write_bytes(whole[: len(whole) * 2 // 3])
     told = Page(written(trioarb, "cut.journal", out="cut.html"))
