@@ -200,6 +200,34 @@ def test_a_process_that_has_to_leave_tells_so(
     assert trioarb("verify", "c.journal").code == 0
 
 
+STUCK = """
+import contextlib, time
+from trioarb.api import AlertChannel, AlertChannelSpec, hookimpl
+
+class Stuck(AlertChannel):
+    async def send(self, message):
+        time.sleep(1000)
+
+@contextlib.asynccontextmanager
+async def open_channel(settings, context):
+    yield Stuck()
+
+@hookimpl
+def trioarb_alert_channels():
+    return [AlertChannelSpec(name="stuck", doc="", open=open_channel)]
+"""
+
+
+def test_a_channel_that_holds_the_thread_is_named(trioarb: CommandLine) -> None:
+    line = trioarb.install("stuck", "stuck", STUCK)
+    config = written(trioarb.folder, '[channels.ops]\nplugin = "stuck"\n[[alerts]]\non = ["phase_entered"]')
+    more = ["--set=engine.blocked_seconds=3", "--set=session.clock=real", "--journal=c.journal"]
+    ran = line.run(config, *more, "--runtime=30")
+    assert ran.code == 1
+    assert "[channels.ops]: plugin 'stuck': send held the thread" in ran.err
+    assert trioarb("verify", "c.journal").code == 0
+
+
 def events_of(trioarb: CommandLine, name: str, alerts: str, *more: str) -> list[bytes]:
     config = written(trioarb.folder, alerts)
     out = trioarb.folder / f"{name}.jsonl"

@@ -279,6 +279,36 @@ async def test_a_channel_that_breaks_down_behind_is_opened_again(bench: Bench, a
     assert bench.odd.lines == [["a"]]
 
 
+async def test_a_channel_that_fails_to_close_is_not_opened_again(bench: Bench, autojump_clock: MockClock) -> None:
+    @asynccontextmanager
+    async def open_channel(settings: NoSettings, context: AlertContext) -> AsyncIterator[AlertChannel]:
+        bench.entered += 1
+        yield bench.odd
+        raise RuntimeError("on the way out")
+
+    async def linger(message: AlertMessage) -> None:
+        await trio.sleep(5)
+
+    bench.fine.answer = linger
+
+    @asynccontextmanager
+    async def open_fine(settings: NoSettings, context: AlertContext) -> AsyncIterator[AlertChannel]:
+        yield bench.fine
+
+    frail = AlertChannelSpec(name="frail", doc="", open=open_channel)
+    plugins = load_plugins({"x": plugin_of(frail, AlertChannelSpec(name="slow", doc="", open=open_fine))})
+    table = two_venues("dummy") | {"alerts": [{"on": ["residual"]}]}
+    table["channels"] = {"odd": {"plugin": "frail"}, "fine": {"plugin": "slow"}}
+    alerting = Alerting(load_table(table, plugins).config, plugins, now_ns=bench.now_ns)
+
+    async def work() -> None:
+        tell(alerting, "a")
+
+    await alerting.around(work, end_seconds=lambda: 10.0)
+    assert bench.entered == 1
+    assert bench.odd.lines == bench.fine.lines == [["a"]]
+
+
 async def test_a_channel_that_does_not_open_is_an_error_before_anything_begins(
     bench: Bench, autojump_clock: MockClock
 ) -> None:

@@ -85,6 +85,8 @@ class Delivery:
                 if failure is None or not has_started:
                     raise (error if failure is None else failure) from None
                 self._complain("an alert channel broke down", failure)
+                if self.queue.ending.is_set() and not self.queue:
+                    return
             else:
                 return
             with trio.move_on_after(_REOPEN_SECONDS):
@@ -173,7 +175,7 @@ class Delivery:
         seconds = float(self.channel.head.try_seconds)
         try:
             with trio.move_on_after(seconds) as trying:
-                await channel.send(message)
+                await self._send(channel, message)
         except BaseException as error:
             failure = failure_of(error, self._where)
             if failure is None:
@@ -182,6 +184,10 @@ class Delivery:
         if trying.cancelled_caught:
             return ChannelError(f"{self._where}: send did not return within {seconds:g} s")
         return None
+
+    async def _send(self, channel: AlertChannel, message: AlertMessage) -> None:
+        # By this frame and its name the watchdog knows who holds the thread.
+        await channel.send(message)
 
     @property
     def _where(self) -> Where:

@@ -29,7 +29,12 @@ _ENOUGH_SIGNALS, _HELD_SECONDS = 3, 1
 #: When somebody panics, the campaign has so long to end itself; after that there is nothing to be waited for.
 _PANIC_SECONDS = 3.5
 #: Where calls of plugins come from; they have their `Where` among their variables.
-_BORDER = ("trioarb.plugin.border", "trioarb.plugin.exchange_border", "trioarb.engine.opener")
+_BORDER = (
+    "trioarb.plugin.border",
+    "trioarb.plugin.exchange_border",
+    "trioarb.engine.opener",
+    "trioarb.alerting.delivery",
+)
 
 
 def end_seconds(config: Config) -> float:
