@@ -85,7 +85,7 @@ class Delivery:
                 if failure is None or not has_started:
                     raise (error if failure is None else failure) from None
                 self._complain("an alert channel broke down", failure)
-                if self.queue.ending.is_set() and not self.queue:
+                if self.queue.ending.is_set() and not len(self.queue):
                     return
             else:
                 return
