@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from judged import Told
 from rich.cells import cell_len
 from rich.console import Console
 
+from trioarb.config.schema import Mode
 from trioarb.model.event import CampaignEnded, Record
 from trioarb.model.trade import EndedBy
 from trioarb.report.columns import Column, fitted_table
@@ -61,6 +63,18 @@ def test_a_wide_console_shows_the_whole_funnel(ran: Any) -> None:
     text = "\n".join(printed(ran.report, 200))
     for header in ("seen", "refused", "conflated", "evaluated", "fresh", "threshold", "sized", "allowed", "sent"):
         assert header in text
+
+
+def test_it_begins_with_the_verdict_and_what_would_change_it(ran: Any) -> None:
+    text = " ".join(" ".join(printed(ran.report, 100)).split())
+    assert text.startswith("PROVES NOTHING, for ")
+    assert text.index("SHORT: It ran for") < text.index("Campaign ")
+    assert "What would change it: session.max_runtime_seconds" in text
+
+
+def test_a_profit_on_paper_is_said_to_be_one_of_a_simulation() -> None:
+    assert printed(Told(mode=Mode.PAPER).report(), 100)[1] == "PROFIT SHOWN, in a simulation"
+    assert printed(Told().report(), 100)[1] == "PROFIT SHOWN"
 
 
 def test_exit_reasons_are_counted(ran: Any) -> None:

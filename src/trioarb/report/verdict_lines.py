@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trioarb.report.report import Report
-from trioarb.report.verdict import Verdict, Weight, Word, verdict_of
+from trioarb.report.verdict import Code, Verdict, Weight, Word, verdict_of
 
 __all__ = ["verdict_lines"]
 
@@ -22,8 +22,10 @@ def verdict_lines(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _because(verdict: Verdict) -> str:
-    """Say how many findings keep the verdict from being another."""
+    """Say how many findings keep the verdict from being another, or that nothing but a model has shown it."""
     count = sum(one.weight is not Weight.SAID for one in verdict.findings)
-    if verdict.word is not Word.NOTHING or not count:
+    if verdict.word is not Word.NOTHING:
+        return ", in a simulation" if any(one.code is Code.SIMULATED for one in verdict.findings) else ""
+    if not count:
         return ""
     return f", for {'one reason' if count == 1 else f'{count} reasons'}"
