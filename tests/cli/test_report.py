@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -167,6 +168,20 @@ def test_a_journal_that_is_cut_is_told_of_as_far_as_it_is_whole(trioarb: Command
     told = Page(written(trioarb, "cut.journal", out="cut.html"))
     assert "it still runs, or broke off" in told.chapters["result"]
     assert "bytes of a step that was cut off" in told.chapters["result"]
+
+
+def test_a_journal_may_grow_while_it_is_read(trioarb: CommandLine, ran: Ran) -> None:
+    lines = (ran.folder / "run.journal").read_bytes().splitlines(keepends=True)
+    journal = ran.folder / "growing.journal"
+    journal.write_bytes(b"".join(lines[: len(lines) // 2]))
+    with ThreadPoolExecutor() as threads, journal.open("ab", buffering=0) as file:
+        told = threads.submit(trioarb, "report", "growing.journal", "--out", "growing.html")
+        for line in lines[len(lines) // 2 :]:
+            file.write(line[:40])  # now and then it ends within a line
+            wait([told], timeout=0.002)
+            file.write(line[40:])
+    assert (told.result().code, told.result().err) == (0, "")
+    assert "realised PnL" in Page((ran.folder / "growing.html").read_text("utf-8")).chapters["result"]
 
 
 @pytest.mark.parametrize(
