@@ -9,9 +9,11 @@ import pytest
 from streams import STREAMS, stream
 
 from trioarb.journal.fold import Folds
+from trioarb.model.contract import ChargeKind
 from trioarb.model.event import (
     Decided,
     DecisionsRepeated,
+    FundingPaid,
     MarketsMarked,
     OrderFilled,
     Record,
@@ -121,3 +123,25 @@ def test_drawdown_is_how_far_the_worth_fell_below_its_highest() -> None:
         history.apply(record)
     assert [int(usd) for _, usd in history.worth.points] == [5, 12, 4, 9]
     assert [int(usd) for _, usd in history.drawdown.points] == [0, 0, 8, 3]
+
+
+def test_what_belongs_to_no_trade_is_part_of_pnl_and_of_no_route() -> None:
+    paid = FundingPaid(
+        charge_id="c1",
+        charged_at_ns=10**9,
+        kind=ChargeKind.FUNDING,
+        venue="a",
+        symbol="BTCUSDT",
+        quantity=Decimal(1),
+        mark=Decimal(100),
+        rate_bps=Decimal(-1),
+        asset="USDT",
+        amount=Decimal("-0.01"),
+        amount_usd=Decimal("-0.01"),
+    )
+    history = History()
+    history.apply(Record(1, 10**9, paid))
+    assert history.pnl.points == ((10**9, Decimal("-0.01")),)
+    assert history.unassigned["BTCUSDT"].usd == history.by_symbol["BTCUSDT"].usd == Decimal("-0.01")
+    assert not history.by_route
+    assert not history.by_place
