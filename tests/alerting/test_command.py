@@ -266,7 +266,7 @@ def test_replay_tells_the_log_in_place_of_the_outside(trioarb: CommandLine, monk
     monkeypatch.setenv("HOOK", "http://127.0.0.1:9/T0P-SECRET-PATH")
     monkeypatch.setenv("KEY", "0123456789abcdef")
     config = written(trioarb.folder, TOLD)
-    ran = trioarb("run", config, "--set=session.clock=real", "--runtime=1", "--record=quotes")
+    ran = trioarb("run", config, "--set=session.clock=real", "--runtime=4", "--record=quotes")
     assert ran.code == 0, ran.err
     played = trioarb("replay", config, "--quotes", "quotes")
     assert played.code == 0, played.err
