@@ -220,6 +220,17 @@ def test_a_file_that_is_no_journal_is_told_of_and_takes_nothing_away(ran: Ran, t
     assert samples["trioarb_campaign_state", frozenset({"campaign": 'tw"o\\\n', "state": "unreadable"}.items())] == 1
 
 
+def test_names_that_are_no_text_and_limits_that_are_told_twice_spoil_nothing(ran: Ran) -> None:
+    viewed = ran.viewed(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    used = LimitUsed(name="weight", count=6000, seconds=60.0, used=1200)
+    telemetry = attrs.evolve(ran.watched.telemetry, limits={"binance": (used, used)})
+    with running(ran.path):
+        viewed.answer(replace(ran.watched, telemetry=telemetry), 0)
+        samples = parsed(metrics_text([viewed]))
+    assert [value for (name, _), value in samples.items() if name == "trioarb_rate_limit_used"] == [1200]
+    assert {dict(labels)["campaign"] for _, labels in samples} == {"caf?"}
+
+
 def test_there_are_only_so_many_series_and_what_is_left_out_is_said(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = shown(ran)
     symbols = len(ran.campaign.state.statistics.reported)

@@ -54,28 +54,40 @@ class _Collector(Collector):
     views: Sequence[Viewed]
 
     def collect(self) -> Iterator[Any]:
-        families = dict[str, Any]()
+        families = _Families()
         # Those that run are told of before any that doesn't.
         ranked = sorted(self.views, key=lambda one: (not one.follower.is_running, -one.follower.last_ns))
         for viewed in ranked[:MOST_CAMPAIGNS]:
             for name, labels, value in _of_campaign(viewed):
                 if value is not None:
-                    _add(families, name, (viewed.name, *labels), value)
+                    families.add(name, (viewed.name, *labels), value)
         if (left_out := len(ranked) - MOST_CAMPAIGNS) > 0:
-            _add(families, "trioarb_left_out", ("", "campaigns"), left_out)
-        yield from families.values()
+            families.add("trioarb_left_out", ("", "campaigns"), left_out)
+        yield from families.by_name.values()
 
 
-def _add(families: dict[str, Any], name: str, labels: Sequence[str], value: float | int | Decimal | Durations) -> None:
-    metric = METRICS[name]
-    family = families.get(name)
-    if family is None:
-        family = families[name] = _FAMILIES[metric.kind](name, metric.doc, labels=("campaign", *metric.labels))
-    if isinstance(value, Durations):
-        buckets = [(f"{bound:g}", count) for bound, count in value.at_most]
-        family.add_metric(labels, buckets=[*buckets, ("+Inf", value.count)], sum_value=value.total_seconds)
-    else:
-        family.add_metric(labels, float(value))
+@attrs.frozen(eq=False)
+class _Families:
+    """Metrics with their samples. A text that has one of them twice, or can't be encoded, Prometheus would refuse."""
+
+    by_name: dict[str, Any] = attrs.field(factory=dict)
+    _known: set[tuple[str, ...]] = attrs.field(factory=set)
+
+    def add(self, name: str, labels: Sequence[str], value: float | int | Decimal | Durations) -> None:
+        """Add a sample; of two with the same labels the first counts."""
+        labels = [label.encode("utf-8", "replace").decode() for label in labels]
+        if (name, *labels) in self._known:
+            return
+        self._known.add((name, *labels))
+        metric, family = METRICS[name], self.by_name.get(name)
+        if family is None:
+            family = _FAMILIES[metric.kind](name, metric.doc, labels=("campaign", *metric.labels))
+            self.by_name[name] = family
+        if isinstance(value, Durations):
+            buckets = [(f"{bound:g}", count) for bound, count in value.at_most]
+            family.add_metric(labels, buckets=[*buckets, ("+Inf", value.count)], sum_value=value.total_seconds)
+        else:
+            family.add_metric(labels, float(value))
 
 
 def _of_campaign(viewed: Viewed) -> Iterator[Sample]:
