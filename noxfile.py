@@ -68,6 +68,7 @@ def bench(session: nox.Session) -> None:
         "shutdown",
         "journal",
         "report",
+        "page",
         "orders",
         "rest",
         "venues",

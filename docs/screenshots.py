@@ -28,7 +28,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="trioarb-") as name, ExitStack() as stack:
         folder = Path(name)
-        for config in ("top10", "kimchi", "spread"):
+        for config in ("top10", "maker_taker", "spread"):
             at = ROOT / "configs" / f"{config}.toml"
             stack.enter_context(campaign(at, f"{config}.journal", *_OPTIONS, folder=folder))
         served = stack.enter_context(dashboard(folder))

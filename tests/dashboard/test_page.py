@@ -93,6 +93,7 @@ def looking(browser: Any, *, size: tuple[int, int] = DESKTOP, theme: str = "ligh
     try:
         yield page
         assert not page.evaluate("document.hacked")
+        assert page.locator("main img, dialog img").count() == 0
     finally:
         context.close()
     assert [line for line in said if not re.search(wrong, line)] == []
@@ -385,6 +386,42 @@ def test_silence_is_said(browser: Any, folder: Path, running: Path) -> None:
         finally:
             one.process.send_signal(signal.SIGCONT)
         until(lambda: not page.get_by_role("alert").is_visible())
+
+
+def hostile(said: Any, key: str = "") -> Any:
+    """Return what the server said with markup for every text but figures, names, and words that the page knows."""
+    if isinstance(said, dict):
+        return {one: hostile(value, one) for one, value in said.items()}
+    if isinstance(said, list):
+        return [hostile(one, key) for one in said]
+    known = ("name", "state", "level", "trade_id", "before", "after")
+    is_figure = isinstance(said, str) and re.fullmatch(r"-?[\d.]+", said)
+    return said if not isinstance(said, str) or is_figure or key in known else f"{HOSTILE} {said}"
+
+
+def test_no_text_becomes_markup_wherever_it_comes_from(page: Any, served: Dashboard) -> None:
+    def answer(route: Any) -> None:
+        route.fulfill(json=hostile(route.fetch().json()))
+
+    def stream(route: Any) -> None:
+        name, path = (
+            ("fleet", "campaigns") if route.request.url.endswith("api/events") else ("view", "campaigns/lively")
+        )
+        said = hostile(page.request.get(f"{served.address}api/{path}").json())
+        route.fulfill(body=f"event: {name}\ndata: {json.dumps(said)}\n\n", content_type="text/event-stream")
+
+    page.route("**/api/campaigns/**", answer)
+    page.route("**/api/compare?*", answer)
+    page.route("**/events", stream)
+    page.goto(served.address)
+    page.get_by_role("link", name="lively").click()
+    page.locator(".verdict-word", has_text=HOSTILE).wait_for()
+    page.locator(".log li", has_text=HOSTILE).first.wait_for()
+    page.locator(".tile", has_text="Equity change").wait_for()
+    page.locator("section[aria-label='Closed trades'] tbody button").first.click()
+    page.locator(".story li", has_text=HOSTILE).first.wait_for()
+    page.goto(f"{served.address}#/compare/lively/lively")
+    page.locator("section[aria-label='Figures']", has_text=HOSTILE).wait_for()
 
 
 def test_ten_thousand_symbols_and_campaigns_keep_the_page_small(page: Any, served: Dashboard) -> None:

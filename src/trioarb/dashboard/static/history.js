@@ -78,7 +78,7 @@ export class MoneyCharts {
       { class: "card", "aria-label": "Equity and drawdown" },
       element("h2", {}, "Equity and realised PnL"),
       this.earned.node,
-      element("h2", {}, "Drawdown"),
+      element("h2", {}, "Drawdown of PnL"),
       this.drawdown.node,
     );
   }

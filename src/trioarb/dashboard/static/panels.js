@@ -101,7 +101,7 @@ export class MoneyTiles {
   constructor() {
     this.equity = tile("Equity change");
     this.pnl = tile("Realised PnL");
-    this.drawdown = tile("Drawdown");
+    this.drawdown = tile("Drawdown of PnL");
     this.exposure = tile("Exposure");
     this.fees = tile("Fees");
     this.trades = tile("Trades closed");
@@ -231,7 +231,8 @@ export class FunnelPanel {
         return node;
       },
       update: (node, step) => {
-        const words = `${figure(step.count)}${step.share === null ? "" : ` · ${share(step.share)}`}`;
+        // Steps are counted at other moments than events: a step may be ahead of the one before.
+        const words = `${figure(step.count)}${step.share === null || step.share > 1 ? "" : ` · ${share(step.share)}`}`;
         say(node.querySelector(".amount"), words);
         node.line_.show(part(step.count), null, words);
       },
