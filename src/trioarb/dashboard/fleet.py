@@ -28,9 +28,11 @@ __all__ = ["Campaigns", "event_of", "now_ms"]
 T = TypeVar("T")
 
 #: How long folding holds the thread at a time.
-_SLICE_SECONDS = 0.015
+_SLICE_SECONDS = 0.005
 #: How often viewers get the newest state, journals that grow are read, and folders are looked through.
 _SHOW_SECONDS, _READ_SECONDS, _LOOK_SECONDS = 0.5, 0.25, 2.0
+#: A campaign answers for one part in so many of the time at most.
+_ASK_SHARE = 10
 #: The more viewers, the less often: by so much for each.
 _MORE_SECONDS = 0.003
 #: Who looked once is thought to look again for so long; waits so long for a campaign's answer, and so long for what is
@@ -202,15 +204,18 @@ class Campaigns:
         async with trio.open_nursery() as nursery:
             while True:
                 for viewed in self:
-                    if not viewed.is_shelved and self._is_wanted(viewed) and viewed.name not in self._asked:
+                    is_due = trio.current_time() >= viewed.ask_at and viewed.name not in self._asked
+                    if is_due and not viewed.is_shelved and self._is_wanted(viewed):
                         self._asked[viewed.name] = trio.Event()
                         nursery.start_soon(self._ask_one, viewed)
                 await trio.sleep(_SHOW_SECONDS)
 
     async def _ask_one(self, viewed: Viewed) -> None:
-        """Ask one that is noted as being asked."""
+        """Ask one that is noted as being asked: the longer its answer takes, the less often."""
+        began = trio.current_time()
         try:
             await ask_how(viewed, now_ms())
+            viewed.ask_at = began + _ASK_SHARE * (trio.current_time() - began)
         except Exception:
             viewed.answer(None, now_ms(), "the dashboard failed at asking it")
             self._complain(viewed)

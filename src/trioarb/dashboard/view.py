@@ -54,6 +54,8 @@ class Viewed:
         self.unanswered = ""
         #: When somebody last wanted to know how it stands, in Trio's time.
         self.wanted_at = -inf
+        #: Before then it isn't asked again for those who look all the time.
+        self.ask_at = -inf
         self._past: deque[tuple[int, Watched]] = deque(maxlen=_PAST)
         self._plugins = plugins
         self._shelved: tuple[int, int] | None = None
