@@ -149,7 +149,7 @@ def test_what_a_campaign_is_told_is_in_its_journal_and_it_obeys(trioarb: Command
                 return httpx.post(f"{at}/actions", json=action, headers=right)
 
             assert tell(action="pause", why="news").json()["said"].startswith("paused")
-            paused = httpx.get(at).json()["control"]
+            paused = until(lambda: one if (one := httpx.get(at).json()["control"])["paused"] else None)
             assert "dashboard: news" in paused["paused"]
             assert any(one["rule"] == "paused" for one in paused["denials"])
             assert tell(action="resume").status_code == 200

@@ -529,8 +529,9 @@ class Compared(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Two campaigns beside each other. ``series``: their equity changes, each from its own beginning (seconds × 1000).
+    """Two campaigns beside each other.
 
+    ``series``: their PnL with what is open at its marks, each from its own beginning, whose time is 0;
     ``settings``: keys that differ.
     """
 

@@ -140,6 +140,7 @@ function failed(error) {
   mount({ node, close: () => {} });
   if (!(error instanceof Refusal)) throw error;
   if (error.status === 0) told("lost");
+  else follow("api/events", "fleet", () => {});
 }
 
 startTheme(document.getElementById("theme"));

@@ -16,7 +16,7 @@ export class CompareView {
     this.names = [a, b];
     this.problem = element("p", { class: "note", role: "status" }, "Reading both journals …");
     this.chart = new Chart({
-      title: "Equity change since its beginning",
+      title: "PnL with what is open at its marks",
       format: (value) => usd(value),
       tick: ticked("USD"),
       colours: ["line-1", "line-2"],
@@ -31,7 +31,7 @@ export class CompareView {
       { class: "page" },
       element("h1", {}, `${a} and ${b}`),
       this.problem,
-      card("Equity change, from its own beginning", this.chart.node),
+      card("PnL with what is open at its marks, from its own beginning", this.chart.node),
       card("Figures", this.figures.node),
       card("Settings that differ", this.settings.node),
     );
@@ -46,7 +46,7 @@ export class CompareView {
 
   #table(caption, what) {
     const [a, b] = this.names;
-    const value = (one, text) => (one.unit && text !== "" ? `${text} ${one.unit}` : text);
+    const value = (one, text) => (one.unit === "USD" ? usd(text) : one.unit && text !== "" ? `${text} ${one.unit}` : text);
     return new Table({
       caption,
       empty: "None.",
@@ -68,8 +68,9 @@ export class CompareView {
       say(this.problem, [both.a, both.b].map((row) => `${row.name}: ${healthOf(row).word}`).join(" · "));
       this.figures.update(both.figures);
       this.settings.update(both.settings);
-      const words = both.series.map((series) => `${series.name}: ${inWords(series, usd)}`).join(". ");
-      this.chart.update(both.series.map((series) => series.name), columnsOf(both.series), words || "Nothing measured yet.");
+      const names = both.series.map((series) => both[series.name]?.name ?? series.name);
+      const words = both.series.map((series, at) => `${names[at]}: ${inWords(series, usd)}`).join(". ");
+      this.chart.update(names, columnsOf(both.series), words || "Nothing measured yet.");
     } catch (error) {
       say(this.problem, error.message);
     }
