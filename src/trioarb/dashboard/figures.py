@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from trioarb.control.message import Denial as Denied
-from trioarb.control.message import Held
+from trioarb.control.message import Held, Watched
 from trioarb.dashboard.follower import Follower
 from trioarb.dashboard.message import (
     Balance,
@@ -287,11 +286,17 @@ def balances(state: State) -> tuple[Balance, ...]:
     return tuple(found[:_MOST])
 
 
-def control(state: State, denials: Sequence[Denied]) -> Control:
-    """Return what people have told it, and what denies entries now."""
-    told_to, paused = state.control, state.control.paused
+def control(state: State, answered: Watched | None) -> Control:
+    """Return what people have told it, and what denies entries now; as it answered, where it did."""
+    told_to, denials = state.control, () if answered is None else answered.denials
+    if answered is not None:
+        paused = answered.snapshot.paused or ""
+    elif (by := told_to.paused) is not None:
+        paused = f"by {by.who}" + (f": {by.why}" if by.why else "")
+    else:
+        paused = ""
     return Control(
-        paused="" if paused is None else f"by {paused.who}" + (f": {paused.why}" if paused.why else ""),
+        paused=paused,
         flattening=told_to.flattens,
         blacklisted=tuple(told_to.blacklisted),
         settings=dict(told_to.settings),

@@ -233,7 +233,7 @@ class Campaigns:
         return is_watched or trio.current_time() - viewed.wanted_at < _WANTED_SECONDS
 
     async def freshen(self, viewed: Viewed) -> None:
-        """See that what is shown next is what the campaign answers now: wait for that, though not for long."""
+        """See that what is shown next is what journal and campaign say now: wait for that, though not for long."""
         is_fresh = self._is_wanted(viewed)
         viewed.wanted_at = trio.current_time()
         if viewed.is_shelved:
@@ -241,6 +241,7 @@ class Campaigns:
         with trio.move_on_after(_FOLDING_SECONDS):
             while not viewed.follower.is_current:  # noqa: ASYNC110  # a slice later it may be
                 await trio.sleep(_SLICE_SECONDS)
+        self._guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS))
         if is_fresh and viewed.name not in self._asked:
             return
         with trio.move_on_after(_PATIENCE_SECONDS):
@@ -249,6 +250,14 @@ class Campaigns:
             else:
                 self._asked[viewed.name] = trio.Event()
                 await self._ask_one(viewed)
+
+    async def renew(self, viewed: Viewed) -> None:
+        """See that what is shown next was asked for after this."""
+        with trio.move_on_after(_PATIENCE_SECONDS):
+            while (asked := self._asked.get(viewed.name)) is not None:
+                await asked.wait()
+            self._asked[viewed.name] = trio.Event()
+            await self._ask_one(viewed)
 
     async def freshen_all(self) -> None:
         """The same for all that run."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from importlib.resources import files
-from math import inf
 from pathlib import Path
 
 import msgspec
@@ -163,7 +162,7 @@ class Site:
             return failed(400, f"this is no action: {error}")
         except ControlError as error:
             return failed(409, str(error))
-        viewed.wanted_at = -inf  # what is shown next is asked for after it
+        await self._campaigns.renew(viewed)
         return failed(409, answer.said) if answer.exit_code else _json(Told(said=answer.said))
 
     async def metrics(self, _: Request) -> Response:
