@@ -1537,8 +1537,8 @@ _FILLS = (
         name="edge to PnL",
         promise="**What became of an edge sums to the PnL.**",
         file="src/trioarb/state/entry.py",
-        text='            "latency": buy.latency + sell.latency,\n',
-        instead='            "latency": ZERO,\n',
+        text="        latency = buy.latency + sell.latency\n",
+        instead="        latency = ZERO\n",
         tests=("tests/report/test_attribution.py::test_prices_that_move_while_orders_are_on_their_way_are_latency",),
     ),
     Removal(
