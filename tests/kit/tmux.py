@@ -92,7 +92,8 @@ def tmux_terminal(
     """Open a terminal whose shell is in a folder; what it runs is ended with it."""
     kept = {name: value for name, value in os.environ.items() if name not in _OURS}
     kept |= {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", **(environment or {})}
-    terminal = Terminal(socket=folder / "tmux", environment=kept)
+    # Each has a server of its own: one that is just ending would take no session.
+    terminal = Terminal(socket=folder / f"tmux{len([*folder.glob('tmux*')])}", environment=kept)
     shell = "env PS1='$ ' HISTFILE= bash --norc --noprofile -i"
     size = ("-x", str(columns), "-y", str(lines))
     terminal._tmux("new-session", "-d", "-s", "t", "-c", str(folder), *size, shell)
