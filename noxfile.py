@@ -83,6 +83,7 @@ def bench(session: nox.Session) -> None:
         "terminal",
         "peers",
         "alerts",
+        "watching",
     )
     chosen = [session.posargs] if session.posargs else [[name] for name in everything]
     for name, *options in chosen:

@@ -64,7 +64,7 @@ def main() -> None:
     figures.store()
 
 
-def run_measured(arguments: list[str]) -> None:
+def run_measured(arguments: list[str], warm_seconds: float = _WARM_SECONDS) -> None:
     """Run a campaign in this process, and write down how long each evaluation of a quote took, once it is warm."""
     from trioarb.cli.main import main as trioarb
     from trioarb.engine import symbol
@@ -76,11 +76,11 @@ def run_measured(arguments: list[str]) -> None:
 
     def decided(_: Stages, campaign_ns: int) -> None:
         now = time.perf_counter() - began
-        if now < _WARM_SECONDS:
+        if now < warm_seconds:
             return
         cpu[0] = cpu[0] or time.process_time()
         took.append(campaign_ns)
-        if now >= _WARM_SECONDS + float(seconds) and not Path(file).exists():
+        if now >= warm_seconds + float(seconds) and not Path(file).exists():
             used = time.process_time() - cpu[0]
             Path(file).write_text(json.dumps({"took_ns": took, "processor_seconds": used}))
 
