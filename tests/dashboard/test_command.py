@@ -250,3 +250,20 @@ def test_when_the_campaign_is_killed_its_dashboard_goes_too(trioarb: CommandLine
         campaign.signal(signal.SIGKILL)
         campaign.finish()
     until(lambda: True if not processes_of(trioarb.folder / "c.journal") else None)
+
+
+@needs_proc
+def test_what_is_secret_in_the_environment_stays_with_the_campaign(
+    trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_VENUES_KEY", "a-secret-of-a-venue")
+    monkeypatch.setenv("TRIOARB_DASHBOARD_TOKEN", "a-token-that-nobody-guesses")
+    enabled = ("--set=dashboard.enabled=true", f"--set=dashboard.port={free_port()}")
+    with trioarb.started(*LIVELY, "--journal=c.journal", *enabled) as campaign:
+        campaign.wait_for("actions take the token in TRIOARB_DASHBOARD_TOKEN")
+        (process,) = processes_of(trioarb.folder / "c.journal")
+        names = {line.partition("=")[0] for line in Path(f"/proc/{process}/environ").read_text().split("\0")}
+        assert "PATH" in names
+        assert "MY_VENUES_KEY" not in names
+        campaign.signal(signal.SIGINT)
+        assert "a-token-that-nobody-guesses" not in campaign.finish().err

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,11 @@ _LIVED_SECONDS, _PAUSE_SECONDS = 30.0, 5.0
 #: How long it may take to end before it is killed.
 _END_SECONDS = 2.0
 _LONGEST_LINE = 2_000
+#: What it needs of this process's environment. The rest stays here: venues' secrets may be in it, under any name.
+_VARIABLES = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "TRIOARB_DASHBOARD_TOKEN"}
+)
+_PREFIXES = ("LC_", "LD_", "XDG_", "PYTHON", "COVERAGE_")
 
 
 async def with_dashboard(config: Config, journal: Path, work: Callable[[], Awaitable[T]]) -> T:
@@ -69,6 +75,10 @@ def _command(table: DashboardTable, journal: Path) -> Iterator[str]:
             yield f"--{flag}={path.absolute()}"
 
 
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name in _VARIABLES or name.startswith(_PREFIXES)}
+
+
 async def _run(command: list[str], log: structlog.typing.FilteringBoundLogger) -> int:
     """Run it to its end, and log what it says; return its exit code. Cancelled, it is ended."""
     process = await trio.lowlevel.open_process(
@@ -76,6 +86,7 @@ async def _run(command: list[str], log: structlog.typing.FilteringBoundLogger) -
         stdin=subprocess.PIPE,  # it ends when this is closed, however this process ends
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=_environment(os.environ),
         start_new_session=True,  # a Ctrl-C is for the campaign, which still has something to show then
     )
     assert process.stdin is not None
