@@ -76,7 +76,19 @@ async def test_its_own_page_may(journals: Path) -> None:
         assert answer.status_code == 409, "it got as far as the campaign"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8642", "127.0.0.1.evil.example", "[::2]:80", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:8642", "127.0.0.1.evil.example", "[::2]:80", ""),
+        *(
+            "[::1]evil.example",
+            "[localhost]:80",
+            "localhost:80.evil.example",
+            "localhost:80:80",
+            "localhost@evil.example",
+        ),
+    ],
+)
 async def test_a_name_that_leads_here_is_not_ours(journals: Path, host: str) -> None:
     async with dashboard([journals]) as shown:
         for path in ("/", "/api/campaigns", "/api/about"):

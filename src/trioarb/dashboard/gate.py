@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 
 import attrs
-import msgspec
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trioarb.dashboard.key import Token
-from trioarb.dashboard.message import Failure
+from trioarb.dashboard.message import Failure, encoded
 
 __all__ = ["Gate", "failed", "hosts_of", "is_loopback"]
 
@@ -35,6 +35,9 @@ _OPEN = frozenset({"/healthz", "/readyz"})
 #: Needs the token only where reading does.
 _GUARDED = ("/api/", "/metrics")
 
+#: A name, or an address of which one of IPv6 is in brackets; and a port.
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:]+))(?::[0-9]*)?")
+
 
 def is_loopback(host: str) -> bool:
     """Say whether an address to listen at can be reached from this machine only."""
@@ -53,7 +56,7 @@ def hosts_of(host: str, allowed: Iterable[str]) -> frozenset[str]:
 
 
 def failed(status: int, error: str) -> Response:
-    return Response(msgspec.json.encode(Failure(error=error)), status, media_type="application/json")
+    return Response(encoded(Failure(error=error)), status, media_type="application/json")
 
 
 @attrs.frozen
@@ -107,7 +110,10 @@ class Gate:
 
     def _is_ours(self, host: str) -> bool:
         """Say whether a ``Host`` is one of ours: a name that anybody may give an address of ours is not."""
-        name = host.lower().rpartition("]")[0].lstrip("[") or host.lower().partition(":")[0]
+        found = _HOST.fullmatch(host.lower())
+        if found is None:
+            return False
+        name = found[1] or found[2]
         if name in self.hosts:
             return True
         if not self.reads_need_token:
