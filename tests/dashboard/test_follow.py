@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from dashboard_server import dashboard, until_true
 
+from trioarb.dashboard.fleet import Campaigns
 from trioarb.dashboard.follower import Follower
 from trioarb.journal.recorded import open_journal
+from trioarb.plugin.registry import load_plugins
 from trioarb.report.plain import to_plain
 from trioarb.report.trade_timeline import TradeTimeline
 from trioarb.state.state import State
@@ -238,3 +242,31 @@ async def test_of_many_campaigns_rows_are_kept_and_details_come_when_somebody_lo
             return campaigns.find("b3") is None
 
         await until_true(is_gone)
+
+
+async def test_names_that_are_no_text_or_lead_elsewhere(journals: Path) -> None:
+    for name in (b"\xff.journal", b"..journal", b"...journal", b".journal", b"a?b#c%2f.journal"):
+        (journals / os.fsdecode(name)).write_bytes((journals / "a.journal").read_bytes())
+    async with dashboard([journals]) as shown, shown.watching("/api/events") as events:
+        came = await events.next()
+        assert came is not None
+        names = {row["name"] for row in came[1]["campaigns"]}
+        assert names == {"a", r"\udcff", "..journal", "...journal", ".journal", "a?b#c%2f"}
+        for name in names:
+            assert (await shown.get(f"/api/campaigns/{quote(name, safe='')}"))["row"]["name"] == name
+
+
+def test_a_folder_that_is_gone_is_no_campaign_and_may_come_again(journals: Path) -> None:
+    other = journals.parent / "other"
+    other.mkdir()
+    shutil.copy(journals / "a.journal", other / "b.journal")
+    campaigns = Campaigns([journals, other], load_plugins())
+    campaigns._look()
+    away = journals.rename(journals.with_name("away"))
+    (other / "c.journal").write_bytes((away / "a.journal").read_bytes())
+    campaigns._look()
+    assert {one.name for one in campaigns} == {"a", "b", "c"}, "what is wrong with one folder is not of another"
+    shutil.copy(away / "a.journal", away / "d.journal")
+    away.rename(journals)
+    campaigns._look()
+    assert {one.name for one in campaigns} == {"a", "b", "c", "d"}

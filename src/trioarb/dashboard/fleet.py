@@ -17,8 +17,9 @@ import trio
 
 from trioarb.dashboard.asking import ask_how
 from trioarb.dashboard.channel import Channel
-from trioarb.dashboard.message import Fleet, View
+from trioarb.dashboard.message import Fleet, View, encoded
 from trioarb.dashboard.view import Viewed
+from trioarb.errors import clean
 from trioarb.journal.log import kind_of
 from trioarb.journal.recorded import KIND
 from trioarb.plugin.registry import Plugins
@@ -49,14 +50,16 @@ def now_ms() -> int:
 
 def event_of(kind: str, message: msgspec.Struct) -> bytes:
     """Return a message as an event of an event stream."""
-    return b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(message) + b"\n\n"
+    return b"event: " + kind.encode() + b"\ndata: " + encoded(message) + b"\n\n"
 
 
 class Campaigns:
     """Follows the journals at ``places``: files, or folders, in which others may come. Start `run`."""
 
     def __init__(self, places: Sequence[Path], plugins: Plugins) -> None:
-        self._places = places
+        #: Folders stay folders when they are gone for a while.
+        self._folders = [place for place in places if place.is_dir()]
+        self._files = [place for place in places if place not in self._folders]
         self._plugins = plugins
         self._viewed: dict[str, Viewed] = {}
         self._names: dict[Path, str] = {}
@@ -125,21 +128,25 @@ class Campaigns:
 
     def _look(self) -> None:
         """Find journals that weren't there before, and forget those that a folder holds no more."""
-        for place in self._places:
-            if not place.is_dir():
-                self._take(place)
-                continue
-            found = {Path(entry.path): entry for entry in os.scandir(place)}
-            for path in sorted(found.keys() - self._names.keys()):
-                with suppress(OSError):
-                    status = found[path].stat(follow_symlinks=False)
-                    looks = status.st_mtime_ns, status.st_size
-                    if self._others.get(path) != looks:
-                        self._others[path] = looks
-                        if stat.S_ISREG(status.st_mode) and kind_of(path) == KIND:
-                            self._take(path)
-            for path in [one for one in self._names if one.parent == place and one not in found]:
-                self._viewed.pop(self._names.pop(path)).follower.close()
+        for path in self._files:
+            self._take(path)
+        for folder in self._folders:
+            with suppress(OSError):  # one that is gone, or closed to us, may come again
+                self._look_into(folder)
+
+    def _look_into(self, folder: Path) -> None:
+        with os.scandir(folder) as entries:
+            found = {Path(entry.path): entry for entry in entries}
+        for path in sorted(found.keys() - self._names.keys()):
+            with suppress(OSError):
+                status = found[path].stat(follow_symlinks=False)
+                looks = status.st_mtime_ns, status.st_size
+                if self._others.get(path) != looks:
+                    self._others[path] = looks
+                    if stat.S_ISREG(status.st_mode) and kind_of(path) == KIND:
+                        self._take(path)
+        for path in [one for one in self._names if one.parent == folder and one not in found]:
+            self._viewed.pop(self._names.pop(path)).follower.close()
 
     def _take(self, path: Path) -> None:
         if path not in self._names:
@@ -147,16 +154,18 @@ class Campaigns:
             self._viewed[name] = Viewed(name, path, self._plugins)
 
     def _name(self, path: Path) -> str:
-        name, number = path.name.removesuffix(".journal"), 2
+        """Return what it goes by in addresses: text, whatever bytes the file's name has, and no step to a folder."""
+        short = path.name.removesuffix(".journal")
+        name = own = clean(short if short.strip(".") else path.name)
+        number = 2
         while name in self._viewed:
-            name, number = f"{path.name.removesuffix('.journal')}~{number}", number + 1
+            name, number = f"{own}~{number}", number + 1
         return name
 
     async def _keep_looking(self) -> None:
         while True:
             await trio.sleep(_LOOK_SECONDS)
-            with suppress(OSError):  # a folder that is gone may come again
-                self._look()
+            self._look()
             for viewed in self:
                 if viewed.is_shelved and viewed.has_changed():
                     viewed.wake()

@@ -28,9 +28,11 @@ doesn't run), 429 (too many viewers), 503 (still folding).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 
+import msgspec
 from msgspec import Struct
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "VenueRow",
     "Verdict",
     "View",
+    "encoded",
 ]
 
 
@@ -559,3 +562,11 @@ class Told(Struct, frozen=True, kw_only=True):
     """What the campaign said to an action."""
 
     said: str
+
+
+def encoded(message: Struct) -> bytes:
+    """Return a message as JSON. What is no text, as in the name of a file, stands as question marks."""
+    try:
+        return msgspec.json.encode(message)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(message), ensure_ascii=False).encode("utf-8", "replace")

@@ -21,7 +21,7 @@ from trioarb.dashboard.channel import Channel
 from trioarb.dashboard.comparison import compare
 from trioarb.dashboard.fleet import Campaigns, event_of
 from trioarb.dashboard.gate import failed
-from trioarb.dashboard.message import About, Action, Edges, Failure, Told
+from trioarb.dashboard.message import About, Action, Edges, Failure, Told, encoded
 from trioarb.dashboard.metrics import CONTENT_TYPE, metrics_text
 from trioarb.dashboard.past import Wanted, log_page, story_of
 from trioarb.errors import ControlError, JournalError
@@ -188,7 +188,7 @@ class Site:
 
 
 def _json(message: msgspec.Struct) -> Response:
-    return Response(msgspec.json.encode(message), media_type="application/json")
+    return Response(encoded(message), media_type="application/json")
 
 
 def _unknown() -> Response:
