@@ -9,6 +9,7 @@ import msgspec
 
 from trioarb.errors import ControlError, shown
 from trioarb.model.command import Command
+from trioarb.state.funnel_total import FunnelTotal
 from trioarb.state.snapshot import Snapshot
 from trioarb.state.telemetry import Telemetry
 
@@ -99,13 +100,17 @@ class RouteEdge(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a campaign shows of itself. Of more symbols than it tells of, those that matter most."""
+    """All that a campaign shows of itself. Of more symbols than it tells of, those that matter most.
+
+    ``funnel`` is of all symbols.
+    """
 
     snapshot: Snapshot
     telemetry: Telemetry
     edges: tuple[RouteEdge, ...]
     denials: tuple[Denial, ...]
     positions: tuple[Held, ...]
+    funnel: FunnelTotal
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

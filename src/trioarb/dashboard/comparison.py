@@ -9,9 +9,7 @@ from trioarb.config.stored import differences
 from trioarb.dashboard.message import Compared, Comparison, Series
 from trioarb.dashboard.view import Viewed
 from trioarb.model.number import text
-from trioarb.report.funnel import funnel_total
 from trioarb.report.trades import win_rate
-from trioarb.state.state import State
 
 __all__ = ["compare"]
 
@@ -50,11 +48,11 @@ def _figures(viewed: Viewed) -> Iterator[tuple[tuple[str, str], str]]:
     yield ("win rate", "%"), "" if rate is None else f"{rate * 100:.2f}"
     yield ("residuals", ""), f"{len(state.trades.residuals)}"
     yield ("rejected orders", ""), f"{statistics.orders['rejected']}"
-    yield from _funnel(state)
+    yield from _funnel(viewed)
 
 
-def _funnel(state: State) -> Iterator[tuple[tuple[str, str], str]]:
-    for step, count in funnel_total(state.statistics).items():
+def _funnel(viewed: Viewed) -> Iterator[tuple[tuple[str, str], str]]:
+    for step, count in viewed.funnel().steps.items():
         yield (f"funnel: {step.replace('_', ' ')}", ""), f"{count}"
 
 

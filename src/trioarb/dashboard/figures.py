@@ -28,9 +28,9 @@ from trioarb.dashboard.message import (
 from trioarb.model.event import Event, Record
 from trioarb.model.number import EXACT, text
 from trioarb.model.wire import event_type, to_json_object
-from trioarb.report.funnel import funnel_total, not_sized_total
 from trioarb.report.fx import fx, premiums
 from trioarb.report.narrator import told
+from trioarb.state.funnel_total import FunnelTotal
 from trioarb.state.snapshot import HeadRoom
 from trioarb.state.state import State
 
@@ -179,16 +179,15 @@ def trades(state: State) -> tuple[TradeRow, ...]:
     )
 
 
-def funnel(state: State, advice: Sequence[str]) -> Funnel:
+def funnel(state: State, total: FunnelTotal, advice: Sequence[str]) -> Funnel:
     """Return the funnel of all symbols, and why things went no further, the most frequent reasons first."""
     statistics = state.statistics
-    counts = funnel_total(statistics)
     steps, before = [], 0
     for step in _STEPS:
-        count = counts[step]
+        count = total.steps[step]
         steps.append(Step(step=step, count=count, share=count / before if before else None))
         before = count
-    reasons = [Reason(step="sized", reason=why, count=count) for why, count in not_sized_total(statistics).items()]
+    reasons = [Reason(step="sized", reason=why, count=count) for why, count in total.not_sized.items()]
     for rule, count in statistics.by_rule.items():
         last = statistics.denied.get(rule)
         value, limit = ("", "") if last is None else (last.value or "", last.limit or "")

@@ -74,8 +74,14 @@ _ALL = (
     ),
     _histogram("guards", "asking all guard tiers once: of an opportunity, or whether they doubt prices", "asked"),
     # Decisions
-    _counter("funnel", "how far quotes and evaluations came, as counted each minute", "step"),
-    _counter("not_sized", "opportunities that could not be sized, as counted each minute", "reason"),
+    _counter(
+        "funnel", "how far quotes and evaluations came, as the campaign answers; else as counted each minute", "step"
+    ),
+    _counter(
+        "not_sized",
+        "opportunities that could not be sized, as the campaign answers; else as counted each minute",
+        "reason",
+    ),
     _counter("decisions", "what the guards answered: ALLOW, REDUCE, DENY, STOP", "answer"),
     _counter("refusals", "DENY and STOP by the rule that gave them", "tier", "rule"),
     _counter("reductions", "opportunities that a rule made smaller", "tier", "rule"),

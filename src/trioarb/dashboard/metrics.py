@@ -17,7 +17,6 @@ from trioarb.dashboard.metric import METRICS, Kind
 from trioarb.dashboard.view import Viewed
 from trioarb.model.fx import FxState
 from trioarb.model.trade import Answer
-from trioarb.report.funnel import funnel_total, not_sized_total
 from trioarb.state.state import State
 from trioarb.state.telemetry import Durations, Telemetry
 from trioarb.time.campaign_time import SECOND_NS
@@ -106,7 +105,7 @@ def _of_campaign(viewed: Viewed) -> Iterator[Sample]:
     yield "trioarb_campaign_stopped", (), state.statistics.is_stopped
     yield "trioarb_journal_events_total", (), follower.seq
     yield "trioarb_journal_bytes", (), follower.size
-    yield from _decisions(state)
+    yield from _decisions(viewed, state)
     yield from _orders(state)
     yield from _money(viewed, state)
     yield from _symbols(viewed, state)
@@ -122,11 +121,11 @@ def _of_campaign(viewed: Viewed) -> Iterator[Sample]:
         yield from _telemetry(answered.telemetry)
 
 
-def _decisions(state: State) -> Iterator[Sample]:
-    statistics = state.statistics
-    for step, count in funnel_total(statistics).items():
+def _decisions(viewed: Viewed, state: State) -> Iterator[Sample]:
+    statistics, funnel = state.statistics, viewed.funnel()
+    for step, count in funnel.steps.items():
         yield "trioarb_funnel_total", (step,), count
-    not_sized: dict[tuple[str, ...], int] = {(reason,): count for reason, count in not_sized_total(statistics).items()}
+    not_sized: dict[tuple[str, ...], int] = {(reason,): count for reason, count in funnel.not_sized.items()}
     yield from _named("trioarb_not_sized_total", "reasons not to size", not_sized)
     for answer in Answer:
         yield "trioarb_decisions_total", (answer.value,), statistics.decisions[answer]

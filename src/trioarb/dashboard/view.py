@@ -29,6 +29,7 @@ from trioarb.report.series import Series as Folded
 from trioarb.report.verdict import Verdict as Judged
 from trioarb.report.verdict import verdict_of
 from trioarb.state.equity import EquityFigures
+from trioarb.state.funnel_total import FunnelTotal
 from trioarb.state.statistics import RouteStatistics, SymbolStatistics
 from trioarb.time.campaign_time import SECOND_NS
 
@@ -56,6 +57,8 @@ class Viewed:
         self.wanted_at = -inf
         #: Before then it isn't asked again for those who look all the time.
         self.ask_at = -inf
+        #: The funnel that it answered last.
+        self._told: FunnelTotal | None = None
         self._past: deque[tuple[int, Watched]] = deque(maxlen=_PAST)
         self._plugins = plugins
         self._shelved: tuple[int, int] | None = None
@@ -99,6 +102,7 @@ class Viewed:
         self._answers += self.answered is not watched
         self.answered, self.unanswered = watched, why_not
         if watched is not None:
+            self._told = watched.funnel
             self._past.append((at_ms, watched))
 
     @property
@@ -211,6 +215,17 @@ class Viewed:
             return self.answered.snapshot.equity
         return follower.state.equity.figures() if follower.seq and follower.is_current else None
 
+    def funnel(self) -> FunnelTotal:
+        """Return the funnel of all symbols: as it answered, else as its journal counted it last.
+
+        Counters of a campaign that runs never go back, if it answers no more.
+        """
+        if self.answered is not None:
+            return self.answered.funnel
+        recorded, told = FunnelTotal.recorded(self.follower.state.statistics), self._told
+        is_newer = told is not None and self.follower.is_running and told.steps["seen"] > recorded.steps["seen"]
+        return told if told is not None and is_newer else recorded
+
     def view(self, now_ms: int, *, with_series: bool) -> View:
         """Return all of it. ``now_ms`` is the time at which it is put together."""
         follower, state, answered = self.follower, self.follower.state, self.answered
@@ -260,7 +275,7 @@ class Viewed:
             orders=figures.orders(follower),
             fills=figures.fills(follower),
             trades=figures.trades(state),
-            funnel=figures.funnel(state, advice),
+            funnel=figures.funnel(state, self.funnel(), advice),
             venues=figures.venues(follower, {} if snapshot is None else dict(snapshot.silent_ns)),
             latency=self._latency(),
             process=self._process(),

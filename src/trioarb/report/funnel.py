@@ -6,32 +6,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trioarb.model.funnel import FUNNEL_COUNTERS
 from trioarb.state.funnel import Funnel
+from trioarb.state.funnel_total import COUNTED_STEPS, FUNNEL_STEPS, TRADED_STEPS, FunnelTotal
 from trioarb.state.statistics import RouteStatistics, Statistics, SymbolStatistics
 
 __all__ = ["FUNNEL_STEPS", "funnel_of", "funnel_total", "not_sized_of", "not_sized_total", "route_figures", "routes_of"]
-
-#: Iterations are what is evaluated.
-_COUNTED = tuple(name for name in FUNNEL_COUNTERS if name != "iterations")
-_TRADED = ("allowed", "sent", "filled", "closed")
-FUNNEL_STEPS = (*_COUNTED, *_TRADED)
 
 
 def funnel_of(statistics: Statistics, symbol: str) -> dict[str, int]:
     """Return the count of every step, as it was last recorded."""
     traded = statistics.symbols.get(symbol) or SymbolStatistics()
     counted = traded.funnel or Funnel()
-    return {step: getattr(counted, step) for step in _COUNTED} | {step: getattr(traded, step) for step in _TRADED}
+    return {step: getattr(counted, step) for step in COUNTED_STEPS} | {
+        step: getattr(traded, step) for step in TRADED_STEPS
+    }
 
 
 def funnel_total(statistics: Statistics) -> dict[str, int]:
     """Return the counts of all symbols together."""
-    total = dict.fromkeys(FUNNEL_STEPS, 0)
-    for symbol in statistics.reported:
-        for step, count in funnel_of(statistics, symbol).items():
-            total[step] += count
-    return total
+    return FunnelTotal.recorded(statistics).steps
 
 
 def not_sized_of(statistics: Statistics, symbol: str) -> Counter[str]:
@@ -42,7 +35,7 @@ def not_sized_of(statistics: Statistics, symbol: str) -> Counter[str]:
 
 def not_sized_total(statistics: Statistics) -> Counter[str]:
     """Return why opportunities could not be sized, over all symbols."""
-    return sum((not_sized_of(statistics, symbol) for symbol in statistics.universe), Counter[str]())
+    return Counter(FunnelTotal.recorded(statistics).not_sized)
 
 
 def routes_of(statistics: Statistics, symbol: str) -> Iterator[tuple[str, RouteStatistics]]:
