@@ -142,7 +142,8 @@ def test_what_a_campaign_is_told_is_in_its_journal_and_it_obeys(trioarb: Command
                 view = httpx.get(at).json()
                 stages = {stage["stage"] for stage in view.get("latency", ())}
                 has_edges = any(route["edge_bps"] is not None for route in view.get("routes", ()))
-                return view if has_edges and {"loop", "decide", "fill"} <= stages else None
+                is_whole = has_edges and {"loop", "decide", "fill"} <= stages
+                return view if is_whole and view["row"]["state"] != "folding" else None
 
             view = until(shows_all)
             assert view["live"]

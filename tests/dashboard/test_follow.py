@@ -13,6 +13,7 @@ from dashboard_server import dashboard, until_true
 
 from trioarb.dashboard.fleet import Campaigns
 from trioarb.dashboard.follower import Follower
+from trioarb.dashboard.view import Viewed
 from trioarb.journal.recorded import open_journal
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.plain import to_plain
@@ -83,6 +84,20 @@ def test_damage_is_said_and_what_is_before_it_shown(ended_journal: Path, tmp_pat
     assert f"line {line} " in follower.problem or f"line {line + 1} " in follower.problem
     assert 0 < follower.seq < line
     assert not follower.advance(1), "and nothing follows"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_the_course_of_equity_ends_at_what_its_tile_shows(ended_journal: Path, tmp_path: Path, share: float) -> None:
+    data, path = ended_journal.read_bytes(), tmp_path / "a.journal"
+    path.write_bytes(data[: data.index(b"\n", int(len(data) * share) - 1) + 1])
+    viewed = Viewed("a", path, load_plugins())
+    drained(viewed.follower)
+    view = viewed.view(0, with_series=True)
+    assert view.money is not None
+    assert view.money.equity_change
+    course = next(one for one in view.series if one.name == "equity")
+    assert course.values[-1] == float(view.money.equity_change)
+    assert view.row.equity_change_usd == view.money.equity_change
 
 
 def test_what_a_resume_cuts_off_was_never_shown(ended_journal: Path, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_it_tells_equity_at_present_prices_with_its_parts(run: Callable[..., Any
 
     assert shown
     for text, one in zip(shown, figures, strict=True):
-        assert f"equity {signed_usd(one.change)} USD" in text
+        assert f"equity change {signed_usd(one.change)} USD" in text
         assert f"fees {signed_usd(one.fees)}" in text
         parts = (one.arbitrage, one.inventory, one.fees, one.funding, one.residuals)
         assert reduce(EXACT.add, parts) == EXACT.subtract(one.now, one.start) == one.change

@@ -243,7 +243,7 @@ class GlobalTier(GuardTier):
         ]
         for rule, limit, fallen in self._drawdowns(now_ns):
             if limit is not None or rule == "drawdown":
-                rooms.append((rule, rule.replace("_", " "), limit, max(ZERO, fallen)))
+                rooms.append((rule, f"{rule.replace('_', ' ')} of PnL", limit, max(ZERO, fallen)))
         return {
             "total_exposure_usd": exposure,
             "total_daily_loss_usd": loss,

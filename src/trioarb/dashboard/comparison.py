@@ -41,7 +41,7 @@ def _figures(viewed: Viewed) -> Iterator[tuple[tuple[str, str], str]]:
     yield ("realised PnL", "USD"), _money(row.pnl_usd)
     yield ("unrealised", "USD"), _money(state.unrealised_usd)
     yield ("fees", "USD"), _money(statistics.fees_usd)
-    yield ("drawdown", "USD"), _money(row.drawdown_usd)
+    yield ("drawdown of PnL", "USD"), _money(row.drawdown_usd)
     yield ("peak exposure", "USD"), _money(state.equity.peak_exposure_usd)
     yield ("closed trades", ""), f"{statistics.closed}"
     rate = win_rate(statistics)

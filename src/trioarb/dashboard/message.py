@@ -98,8 +98,9 @@ class Row(Struct, frozen=True, kw_only=True):
     ``name`` stands for it in addresses. ``state``: ``folding`` (its journal is being read; ``folded`` is the share from
     0 to 1), ``running``, ``ended`` (``ended_by`` says how), ``cut off``, ``damaged`` or ``unreadable`` (``problem``
     says why; what is shown is what is sound). ``answers``: it runs and answers the dashboard. ``phase`` is STARTING,
-    RUNNING, DRAINING or CLOSED. ``drawdown_usd`` is how far the highest PnL fell at most. ``warnings``: the last 5
-    events that are warnings or errors, newest last; ``last_event`` is told in words.
+    RUNNING, DRAINING or CLOSED. ``drawdown_usd`` is how far PnL, what is open at its recorded marks included, fell from
+    its highest at most. ``warnings``: the last 5 events that are warnings or errors, newest last; ``last_event`` is
+    told in words.
     """
 
     name: str

@@ -409,9 +409,11 @@ class Viewed:
         return tuple(rows), tuple(routes), more
 
     def series(self) -> tuple[Series, ...]:
-        """Return what is drawn of the whole run; equity also as it was answered."""
+        """Return what is drawn of the whole run; equity also as it was answered, and last what its tile shows."""
         history = self.follower.history
         seen = [(at_ms, float(one.snapshot.equity.change)) for at_ms, one in self._past]
+        if self.answered is None and (equity := self._equity()) is not None:
+            seen.append((milliseconds(self.follower.last_ns), float(equity.change)))
         return (
             _series("equity", "USD", [*_points(history.equity), *seen]),
             _series("worth", "USD", _points(history.worth)),

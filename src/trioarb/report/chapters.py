@@ -130,14 +130,14 @@ def _result(report: Report) -> Chapter:
     money = _figures(
         ("equity at the start", figures["start_usd"], "USD"),
         ("equity", figures["now_usd"], "USD"),
-        ("change of equity", figures["change_usd"], "USD"),
+        ("equity change", figures["change_usd"], "USD"),
         *((f"of it {title}", figures[f"{part}_usd"], "USD") for part, title in PARTS.items()),
         ("of it rates", figures["fx_usd"], "USD"),
         ("realised PnL", statistics.pnl_usd, "USD"),
         ("unrealised PnL", state.unrealised_usd, "USD"),
         ("fees", statistics.fees_usd, "USD"),
-        ("drawdown of PnL and marks", figures["drawdown_usd"], "USD"),
-        ("longest drawdown of PnL and marks", figures["drawdown_seconds"], "s"),
+        ("drawdown of PnL", figures["drawdown_usd"], "USD"),
+        ("longest drawdown of PnL", figures["drawdown_seconds"], "s"),
         ("drawdown of equity", figures["equity_drawdown_usd"], "USD"),
         ("longest drawdown of equity", figures["equity_drawdown_seconds"], "s"),
         ("most exposure", figures["peak_exposure_usd"], "USD"),
@@ -192,9 +192,14 @@ def _equity(history: History) -> Chapter:
         "equity",
         "Equity and drawdown",
         [
-            _curves("equity", "Change of equity, as it was stated", "USD", {"equity": history.equity}),
+            _curves("equity", "Equity change, as it was stated", "USD", {"equity": history.equity}),
             _curves("pnl", "PnL", "USD", lines),
-            _curves("drawdown", "Drawdown of PnL and marks", "USD", {"drawdown": history.drawdown}),
+            _curves(
+                "drawdown",
+                "Drawdown of PnL, what is open at its recorded marks included",
+                "USD",
+                {"drawdown": history.drawdown},
+            ),
         ],
     )
 

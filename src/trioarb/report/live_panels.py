@@ -86,7 +86,7 @@ class Panels:
     def money(self, width: int) -> list[Line]:
         """Return equity with its course, and what it is made of."""
         snapshot, figures = self.snapshot, self.snapshot.equity
-        head = Line("equity ", "bold").add(signed_usd(figures.change)).add(" USD")
+        head = Line("equity change ", "bold").add(signed_usd(figures.change)).add(" USD")
         room = min(width - head.width - 2, _SPARK)
         spark = sparkline(self.past.sampled(room), room) if room >= _BAR else ""
         if len(spark) > 1:

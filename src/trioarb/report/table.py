@@ -227,7 +227,7 @@ def _blocks(report: Report) -> Iterator[tuple[str, list[tuple[str, str | Text]]]
 def _result(report: Report) -> Iterator[tuple[str, str | Text]]:
     state, statistics = report.state, report.statistics
     figures = state.equity.figures()
-    yield "equity (USD)", signed_usd(figures.change)
+    yield "equity change (USD)", signed_usd(figures.change)
     for part, name in PARTS.items():
         if amount := getattr(figures, part):
             yield f"  {name}", signed_usd(amount)

@@ -122,7 +122,7 @@ export class FleetView {
       pnl: labelled("PnL"),
       equity: labelled("Equity change"),
       exposure: labelled("Exposure"),
-      drawdown: labelled("Drawdown"),
+      drawdown: labelled("Drawdown of PnL"),
       trades: labelled("Trades won"),
       open: labelled("Open"),
     };

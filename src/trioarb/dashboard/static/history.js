@@ -66,20 +66,22 @@ const NOW = {
   drawdown: (money) => number(money.drawdown_now_usd),
   exposure: (money) => number(money.exposure_usd),
 };
-const TITLES = { equity: "Equity change", pnl: "Realised PnL", drawdown: "Drawdown", exposure: "Exposure" };
+const TITLES = { equity: "Equity change", pnl: "Realised PnL", drawdown: "Drawdown of PnL", exposure: "Exposure" };
 
 export class MoneyCharts {
   constructor() {
     this.lines = new Map();
     this.earned = new Chart({ title: "Equity change and realised PnL", format: (value) => usd(value), tick: ticked("USD"), colours: COLOURS, height: 220, sync: "money" });
-    this.drawdown = new Chart({ title: "Drawdown", format: (value) => usd(value), tick: ticked("USD"), colours: ["line-5"], height: 110, fill: true, sync: "money" });
+    this.drawdown = new Chart({ title: "Drawdown of PnL", format: (value) => usd(value), tick: ticked("USD"), colours: ["line-5"], height: 110, fill: true, sync: "money" });
     this.node = element(
       "section",
       { class: "card", "aria-label": "Equity and drawdown" },
-      element("h2", {}, "Equity and realised PnL"),
+      element("h2", {}, "Equity change and realised PnL"),
       this.earned.node,
+      element("p", { class: "note" }, "Equity is all that is held, at prices it could be traded away at."),
       element("h2", {}, "Drawdown of PnL"),
       this.drawdown.node,
+      element("p", { class: "note" }, "How far realised PnL and open positions, at their recorded marks, are below their highest together."),
     );
   }
 

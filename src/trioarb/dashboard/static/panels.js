@@ -122,9 +122,9 @@ export class MoneyTiles {
     if (stage) this.latency.show(micros(stage.p50_us), null, `half of them; 99 of 100 in ${micros(stage.p99_us)}`);
     if (money === null) return;
     const plus = { sign: true };
-    this.equity.show(usd(money.equity_change, plus), tone(money.equity_change), money.return_bps === null ? "" : `${bps(money.return_bps, plus)} of what it began with`);
+    this.equity.show(usd(money.equity_change, plus), tone(money.equity_change), money.return_bps === null ? "of all that is held" : `of all that is held; ${bps(money.return_bps, plus)} of what it began with`);
     this.pnl.show(usd(money.pnl_usd, plus), tone(money.pnl_usd), money.unrealised_usd === null ? "" : `${usd(money.unrealised_usd, plus)} unrealised`);
-    this.drawdown.show(usd(money.drawdown_usd), null, money.drawdown_now_usd === null ? "" : `${usd(money.drawdown_now_usd)} below its highest now`);
+    this.drawdown.show(usd(money.drawdown_usd), null, money.drawdown_now_usd === null ? "" : `with what is open, at its marks; ${usd(money.drawdown_now_usd)} below its highest now`);
     this.exposure.show(usd(money.exposure_usd), null, money.peak_exposure_usd === null ? "" : `at most ${usd(money.peak_exposure_usd)}`);
     this.fees.show(usd(money.fees_usd), null, `${usd(money.daily_loss_usd)} lost today`);
   }
