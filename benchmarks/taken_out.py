@@ -236,7 +236,8 @@ def judge(removal: Removal, unchanged: Copy, folder: Path) -> Verdict:
     told, problem = "", ""
     try:
         without = text_without(removal, folder)
-        compile(without, removal.file, "exec")
+        if removal.file.endswith(".py"):
+            compile(without, removal.file, "exec")
         (folder / removal.file).write_text(without, encoding="utf-8")
         reports, told = copy.test(removal.tests, LONG_PATIENCE_SECONDS if removal.is_long else PATIENCE_SECONDS)
         reasons = ((test, without_reason(rows)) for test, rows in reports.items())

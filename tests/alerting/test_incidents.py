@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,7 @@ from trioarb.config.load import load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.clocks import Clocks
 from trioarb.engine.run import run_campaign
-from trioarb.model.event import FxRated, KillSwitchPulled
-from trioarb.model.fx import FxState
+from trioarb.engine.signals import Signals
 from trioarb.model.trade import EndedBy, Phase
 from trioarb.plugin.registry import load_plugins
 from trioarb.testing import two_venues
@@ -104,6 +104,7 @@ def table() -> dict[str, Any]:
     config["guards"] |= {"symbol": {"cooldown_seconds": 0}, "kill_switch": {}}
     config["engine"] = {"market_stale_seconds": 1, "restart_backoff_seconds": Decimal("0.2")}
     config["execution"] = {"residual_policy": "hold", "hedge_deadline_seconds": Decimal("0.3")}
+    config["fx"] = {"KRW": {"symbol": "USDTKRW", "markets": ["a", "b"], "outlier_bps": 50}}
     config["alerts"] = rules()
     config["channels"] = {
         "hook": {"plugin": "webhook", "url": {"env": "HOOK"}},
@@ -124,6 +125,7 @@ def play(scene: Scene, script: Callable[[Scene], Any], config: dict[str, Any], j
     environment = {"HOOK": scene.http.url, "MAIL": scene.mail.url}
     loaded = load_table(config, plugins, environment=environment)
     alerting = Alerting(loaded.config, plugins, now_ns=time.time_ns)
+    signals = Signals()
     keeping = None if journal is None else keep_anew(journal, loaded)
 
     def on_open(campaign: Campaign) -> None:
@@ -140,10 +142,17 @@ def play(scene: Scene, script: Callable[[Scene], Any], config: dict[str, Any], j
                 scene.running.end(EndedBy.SIGNAL)
 
             nursery.start_soon(beside)
-            await run_campaign(loaded.config, plugins, observers=[alerting.observe], on_open=on_open, keeping=keeping)
+            await run_campaign(
+                loaded.config,
+                plugins,
+                observers=[alerting.observe],
+                on_open=on_open,
+                keeping=keeping,
+                signals=signals,
+            )
 
     async def main() -> None:
-        await alerting.around(campaign_beside, end_seconds=lambda: 10.0)
+        await alerting.around(lambda: signals.heard_in(campaign_beside), end_seconds=lambda: 10.0)
 
     trio.run(main)
     assert all(one.undelivered == 0 for one in alerting.figures().values())
@@ -151,7 +160,7 @@ def play(scene: Scene, script: Callable[[Scene], Any], config: dict[str, Any], j
 
 async def misfortunes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let one thing after the other go wrong in one campaign that goes on."""
-    trouble, campaign = scene.trouble, scene.running
+    trouble = scene.trouble
     await scene.told_of("no_trade", "no position was opened in 0.01 minutes")
 
     trouble.silent.add("a")
@@ -168,18 +177,10 @@ async def misfortunes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     trouble.contexts["a"].release("maintenance at noon")
     await scene.told_of("entries_held", "entries at a are allowed again", is_over=True)
 
-    bad = FxRated(
-        asset="KRW",
-        common="USDT",
-        reason="state",
-        state=FxState.DISPUTED,
-        bids={},
-        asks={},
-        outliers=("b",),
-        premiums={},
-    )
-    campaign.parts.journal.record(bad)
-    await scene.told_of("fx_disputed", "the rate of KRW can't be relied on", "too far from the others: b")
+    trouble.rates["b"] = 1500.0  # of two, nobody can say which is right
+    await scene.told_of("fx_disputed", "the rate of KRW can't be relied on")
+    trouble.rates["b"] = 1400.0
+    await scene.told_of("fx_disputed", "the rate of KRW", is_over=True)
 
     trouble.bids["b"] = 101.0  # a purchase at a and a sale at b pay
     await scene.told_of("no_trade", "a position of BTCUSDT was opened again", is_over=True)
@@ -213,9 +214,9 @@ async def misfortunes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await scene.told_of("order_rejected", "account is restricted")
     await scene.told_of("residual", "residual of BTCUSDT")
 
-    campaign.parts.journal.record(KillSwitchPulled(source="the test"))
-    await scene.told_of("kill_switch", "kill switch pulled by the test")
-    await scene.told_of("guard_tripped", "kill_switch.kill_switch", "denies entries", "pulled by the test")
+    signal.raise_signal(signal.SIGUSR1)
+    await scene.told_of("kill_switch", "kill switch pulled by SIGUSR1")
+    await scene.told_of("guard_tripped", "kill_switch.kill_switch", "denies entries", "pulled by SIGUSR1")
 
 
 def test_one_thing_after_the_other_goes_wrong_and_people_know(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,17 +36,21 @@ from trioarb.testing import plugin_of
 __all__ = ["Trouble"]
 
 _BTC = Listing(symbol="BTCUSDT", base="BTC", quote="USDT")
+_KRW = Listing(symbol="USDTKRW", base="USDT", quote="KRW")
 
 
 @attrs.define(eq=False)
 class Trouble:
-    """What goes wrong, by venue. ``bids`` are quoted each 20 ms; all else is empty where all is well.
+    """What goes wrong, by venue. ``bids`` are quoted each 20 ms, so are ``rates`` of USDT in KRW for who wants them.
+
+    All else is empty where all is well.
 
     ``silent`` venues don't quote, ``rejecting`` ones take no orders; streams are cut by `cut`. ``contexts`` are those
     of opened exchanges.
     """
 
     bids: dict[str, float] = attrs.field(factory=lambda: {"a": 100.0, "b": 100.0})
+    rates: dict[str, float] = attrs.field(factory=lambda: {"a": 1400.0, "b": 1400.0})
     silent: set[str] = attrs.field(factory=set)
     rejecting: set[str] = attrs.field(factory=set)
     cuts: dict[str, trio.Event] = attrs.field(factory=dict)
@@ -90,7 +94,7 @@ class _Market(Feed):
         self._venue = venue
 
     def listings(self) -> Sequence[Listing]:
-        return [_BTC]
+        return [_BTC, _KRW]
 
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -100,6 +104,9 @@ class _Market(Feed):
             if self._venue not in self._trouble.silent:
                 bid = self._trouble.bids[self._venue]
                 sinks["BTCUSDT"](bid, 50.0, bid + 0.1, 50.0, time.time_ns())
+                if "USDTKRW" in sinks:
+                    rate = self._trouble.rates[self._venue]
+                    sinks["USDTKRW"](rate, 10_000.0, rate + 1, 10_000.0, time.time_ns())
             await trio.sleep(0.02)
 
 

@@ -25,26 +25,34 @@ _LONG = 30
 _QUANTILES = (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
-def block_of(blocks: Sequence[Block | None], sides: Sides, charts: dict[str, Any]) -> Markup:
-    """Return one block of each side, all of one name and kind; one may be missing. Charts are put into ``charts``."""
+def block_of(
+    blocks: Sequence[Block | None], sides: Sides, charts: dict[str, Any], *, chapter: str, level: int = 3
+) -> Markup:
+    """Return one block of each side, all of one name and kind; one may be missing. Charts are put into ``charts``.
+
+    ``chapter`` is the title of the one that it is in, ``level`` that of its heading.
+    """
     some = next(block for block in blocks if block is not None)
+    label = f"{chapter}: {some.title}"
     match some:
         case Figures():
-            shown = _figures([block if isinstance(block, Figures) else None for block in blocks], sides)
+            shown = _figures([block if isinstance(block, Figures) else None for block in blocks], sides, label)
         case Breakdown():
-            shown = _breakdown([block if isinstance(block, Breakdown) else None for block in blocks], sides)
+            shown = _breakdown([block if isinstance(block, Breakdown) else None for block in blocks], sides, label)
         case Curves():
             shown = _curves([block if isinstance(block, Curves) else None for block in blocks], sides, charts)
         case Distributions():
-            shown = _distributions([block if isinstance(block, Distributions) else None for block in blocks], sides)
+            found = [block if isinstance(block, Distributions) else None for block in blocks]
+            shown = _distributions(found, sides, label)
         case Listing():
-            shown = _listings([block if isinstance(block, Listing) else None for block in blocks], sides)
+            listings = [block if isinstance(block, Listing) else None for block in blocks]
+            shown = _listings(listings, sides, label, level + 1)
     if isinstance(some, Figures) and some.folded:
         return element("details", element("summary", some.title), shown, class_="block")
-    return element("section", element("h3", some.title), shown, class_="block")
+    return element("section", element(f"h{level}", some.title), shown, class_="block")
 
 
-def _figures(blocks: Sequence[Figures | None], sides: Sides) -> Markup:
+def _figures(blocks: Sequence[Figures | None], sides: Sides, label: str) -> Markup:
     of_side = [{one.name: one for one in (() if block is None else block.figures)} for block in blocks]
     rows = []
     for name in _names(of_side):
@@ -59,10 +67,10 @@ def _figures(blocks: Sequence[Figures | None], sides: Sides) -> Markup:
                 _unit(unit),
             ]
         )
-    return _table(["", *(sides or ["value"]), *_different(sides), ""], rows)
+    return _table(label, ["", *(sides or ["value"]), *_different(sides), ""], rows)
 
 
-def _breakdown(blocks: Sequence[Breakdown | None], sides: Sides) -> Markup:
+def _breakdown(blocks: Sequence[Breakdown | None], sides: Sides, label: str) -> Markup:
     some = next(block for block in blocks if block is not None)
     parts = [{} if block is None else block.parts for block in blocks]
     most = max((abs(one.usd) for side in parts for one in side.values()), default=ZERO)
@@ -76,7 +84,7 @@ def _breakdown(blocks: Sequence[Breakdown | None], sides: Sides) -> Markup:
         row.append(element("td", *(bar(one.usd, most) for one in found if one is not None), class_="bars"))
         rows.append(row)
     heads = [f"{side} {head}".strip() for side in (sides or [""]) for head in (some.counted, some.unit)]
-    return _table(["", *heads, *_different(sides), ""], rows)
+    return _table(label, ["", *heads, *_different(sides), ""], rows)
 
 
 def _curves(blocks: Sequence[Curves | None], sides: Sides, charts: dict[str, Any]) -> Markup:
@@ -95,7 +103,7 @@ def _curves(blocks: Sequence[Curves | None], sides: Sides, charts: dict[str, Any
     return element("div", class_="chart", data_chart=some.name, role="img", aria_label=f"{some.title}, {some.unit}")
 
 
-def _distributions(blocks: Sequence[Distributions | None], sides: Sides) -> Markup:
+def _distributions(blocks: Sequence[Distributions | None], sides: Sides, label: str) -> Markup:
     some = next(block for block in blocks if block is not None)
     parts = [{} if block is None else block.parts for block in blocks]
     heads = ["", *(["campaign"] if sides else []), "values", "mean", *(name for name, _ in _QUANTILES), ""]
@@ -109,7 +117,7 @@ def _distributions(blocks: Sequence[Distributions | None], sides: Sides) -> Mark
             figures = [one.mean, *(one.quantile(share) for _, share in _QUANTILES)]
             row += [_number("" if figure is None else f"{figure:,.2f}") for figure in figures]
             rows.append([*row, element("td", _drawn(one, some.unit), class_="histogram")])
-    return joined(element("p", f"In {some.unit}.", class_="unit"), _table(heads, rows))
+    return joined(element("p", f"In {some.unit}.", class_="unit"), _table(label, heads, rows))
 
 
 def _drawn(one: Distribution, unit: str) -> Markup:
@@ -118,16 +126,16 @@ def _drawn(one: Distribution, unit: str) -> Markup:
     return histogram(bins, f"from {low:,.2f} to {high:,.2f} {unit}")
 
 
-def _listings(blocks: Sequence[Listing | None], sides: Sides) -> Markup:
+def _listings(blocks: Sequence[Listing | None], sides: Sides, label: str, level: int) -> Markup:
     shown = []
     for side, block in enumerate(blocks):
         if sides:
-            shown.append(element("h4", sides[side]))
+            shown.append(element(f"h{level}", sides[side]))
         if block is None:
             shown.append(element("p", "none"))
             continue
         rows = [[_text(cell) for cell in row] for row in block.rows]
-        shown.append(_table(block.columns, rows))
+        shown.append(_table(f"{label}, {sides[side]}" if sides else label, block.columns, rows))
         if block.left_out:
             shown.append(
                 element("p", f"{block.left_out:,} more are left out; `trioarb export` has them.", class_="rest")
@@ -135,11 +143,12 @@ def _listings(blocks: Sequence[Listing | None], sides: Sides) -> Markup:
     return joined(shown)
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[Markup]]) -> Markup:
-    head = element("tr", (element("th", one, scope="col") for one in heads))
+def _table(label: str, heads: Sequence[str], rows: Sequence[Sequence[Markup]]) -> Markup:
+    """Return a table that is scrolled by itself; no other on the page has its ``label``."""
+    head = element("tr", (element("th", one, scope="col") if one else element("td", "") for one in heads))
     body = (element("tr", row) for row in rows)
     table = element("table", element("thead", head), element("tbody", body))
-    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="table")
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=label)
 
 
 def _head(name: str) -> Markup:

@@ -75,20 +75,27 @@ def _sections(chapters: Sequence[Sequence[Chapter]], sides: Sides, charts: dict[
 
 def _heading(found: Sequence[Chapter | None], sides: Sides) -> Markup:
     titles = list(dict.fromkeys(chapter.title for chapter in found if chapter is not None))
-    level = "h1" if any(chapter is not None and chapter.name == "verdict" for chapter in found) else "h2"
+    level = "h1" if _is_first(found) else "h2"
     if len(titles) == 1:
         return element(level, titles[0])
     named = [f"{side}: {chapter.title}" for side, chapter in zip(sides, found, strict=True) if chapter is not None]
     return element(level, " · ".join(named))
 
 
+def _is_first(found: Sequence[Chapter | None]) -> bool:
+    """Whether it is the verdict, whose heading is that of the page."""
+    return any(chapter is not None and chapter.name == "verdict" for chapter in found)
+
+
 def _blocks(found: Sequence[Chapter | None], sides: Sides, charts: dict[str, Any]) -> Iterator[Markup]:
     for side, chapter in enumerate(found):
         for note in () if chapter is None else chapter.notes:
             yield element("p", f"{sides[side]}: {note}" if sides else note)
+    chapter_title = next(chapter.title for chapter in found if chapter is not None)
     blocks = [{} if chapter is None else {block.name: block for block in chapter.blocks} for chapter in found]
     for name in dict.fromkeys(name for side in blocks for name in side):
-        yield block_of([side.get(name) for side in blocks], sides, charts)
+        level = 2 if _is_first(found) else 3
+        yield block_of([side.get(name) for side in blocks], sides, charts, chapter=chapter_title, level=level)
 
 
 def _names(chapters: Sequence[Sequence[Chapter]]) -> dict[str, str]:
