@@ -110,6 +110,7 @@ def test_what_a_resume_cuts_off_was_never_shown(ended_journal: Path, tmp_path: P
     path.write_bytes(data[: whole + len(lines[begun]) + 50])
     follower = drained(Follower(path))
     seen = follower.seq
+    assert seen == begun - 1, "its step isn't whole"
     assert not follower.problem
     with path.open("r+b") as file:
         file.truncate(whole)
