@@ -160,7 +160,13 @@ def test_a_campaign_begins_with_its_verdict_and_goes_on_by_itself(page: Any, ser
     until(lambda: page.locator("#connection").text_content() == "Live")
     before = page.locator(".passed p").text_content(), figure(page, "Trades closed")
     until(lambda: page.locator(".passed p").text_content() != before[0] and figure(page, "Trades closed") != before[1])
-    for heading in ("Equity and realised PnL", "Edges by route, after fees", "Venues", "Closed trades", "Events"):
+    for heading in (
+        "Equity change and realised PnL",
+        "Edges by route, after fees",
+        "Venues",
+        "Closed trades",
+        "Events",
+    ):
         page.get_by_role("heading", name=heading).wait_for()
     assert page.locator(".chart canvas").count() == 3
     page.locator(".bars li", has_text="seen").first.wait_for()
