@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -248,3 +249,31 @@ def test_a_browser_draws_its_charts_under_its_own_policy(
     assert places
     assert len(canvases) == len(places)
     assert "CONSOLE" not in shown.stderr
+
+
+def test_a_pipe_is_written_to_and_stays_one(trioarb: CommandLine) -> None:
+    pipe = trioarb.folder / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        kept = os.open(pipe, os.O_RDWR)  # nobody waits for the other end
+        read = pool.submit(pipe.read_text)
+        told = trioarb("report", "run.journal", "--out=pipe", "--force", "--format=json")
+        os.close(kept)
+        assert told.code == 0, told.err
+        assert json.loads(read.result())["journals"]
+        assert pipe.is_fifo()
+
+
+def test_a_file_that_is_named_like_a_part_of_it_stays(trioarb: CommandLine) -> None:
+    other = trioarb.folder / "mine.html.part"
+    other.write_text("mine")
+    assert written(trioarb, "run.journal", out="mine.html")
+    assert other.read_text() == "mine"
+    assert {path.name for path in trioarb.folder.glob("*mine.html*")} == {"mine.html", "mine.html.part"}
+
+
+def test_a_full_disk_is_said(trioarb: CommandLine) -> None:
+    told = trioarb("report", "run.journal", "--out=full.html", largest_file=1_000)
+    assert told.code == 1
+    assert told.error.startswith("full.html can't be written: ")
+    assert not list(trioarb.folder.glob("*full.html*"))

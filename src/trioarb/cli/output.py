@@ -14,7 +14,7 @@ from trioarb.journal.log import kind_of
 from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
 
-__all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json"]
+__all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json", "write_text"]
 
 
 class EventsFile:
@@ -69,18 +69,30 @@ def print_json(value: Any) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file in one step: whoever reads it sees the old one or the new one, whole.
+    """Write a JSON file as `write_text` does.
 
     Raises:
         OSError: it can't be written.
     """
-    text = escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+    write_text(path, escaped(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
+
+
+def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write a file in one step: whoever reads it sees the old one or the new one, whole.
+
+    What is no file, such as a device or a pipe, is written to, and stays what it is. ``mode`` is that of a new file.
+
+    Raises:
+        OSError: it can't be written.
+    """
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

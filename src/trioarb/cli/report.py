@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
-from trioarb.cli.output import check_outputs
+from trioarb.cli.output import check_outputs, write_text
 from trioarb.cli.reading import JournalPath
 from trioarb.errors import ConfigError, ExportError
 from trioarb.report.aligned import aligned
@@ -66,8 +65,9 @@ def report(
         if out.exists() and not force:
             raise ConfigError([Problem(file="--out", message="is there already; --force replaces it", value=str(out))])
         told = _tell(journals)
-        _write(out, _page(told) if file_format == "html" else _json(told))
-        say(f"{out}  {out.stat().st_size:,} bytes")
+        text = _page(told) if file_format == "html" else _json(told)
+        _write(out, text)
+        say(f"{out}  {len(text.encode()):,} bytes")
         return 0
     tables = Export(out, Format(file_format), replace=force, tables=REPORT_TABLES)
     told = _tell(journals)
@@ -116,18 +116,12 @@ def _json(told: Sequence[_Told]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file for its owner only, in one step: whoever reads it sees all of it.
+    """Write a file for its owner only.
 
     Raises:
         ExportError: it can't be written; says why.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(path, text, mode=0o600)
     except OSError as error:
         raise ExportError(f"{path} can't be written: {error.strerror or error}") from error
