@@ -12,13 +12,14 @@ import pytest
 from trioarb.alerting.evaluation import Evaluation
 from trioarb.alerting.figures import Figures
 from trioarb.config.alerts import AlertRule, AlertTable, rules_of
-from trioarb.model.alert import Alert
+from trioarb.model.alert import Alert, AlertMessage
 from trioarb.model.event import (
     ClockJumped,
     Event,
     FundingPaid,
     FxRated,
     GuardTripped,
+    MarketDown,
     MarketStale,
     MarketUp,
     OrderRejected,
@@ -298,3 +299,12 @@ def test_a_campaign_that_does_not_trade_is_told_of_and_that_it_trades_again() ->
     told.at(230, PhaseEntered(phase=Phase.DRAINING))
     told.look(1000)
     assert len(told.alerts) == 2
+
+
+def test_a_venue_s_words_are_no_alert_of_their_own() -> None:
+    told = Told(AlertTable(on=("venue_down",)), AlertTable(on=("market_down",)))
+    told.at(1, MarketDown(venue="a", reason="502 <b>\r\ncritical: kill switch\x1b[2J \u202epulled"))
+    assert len(told.alerts) == 2
+    assert all(alert.line.isprintable() for alert in told.alerts)
+    message = AlertMessage(campaign="c", env="e", mode="m", number=1, alerts=tuple(told.alerts))
+    assert len(message.body.splitlines()) == 3

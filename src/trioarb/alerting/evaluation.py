@@ -8,6 +8,7 @@ import attrs
 
 from trioarb.alerting.incident import Seen, as_it_is, seen_in
 from trioarb.config.alerts import AlertRule
+from trioarb.errors import clean
 from trioarb.model.alert import Alert, Incident
 from trioarb.model.event import Event, Record
 from trioarb.model.wire import event_types
@@ -164,11 +165,16 @@ def _alert(rule: AlertRule, seen: Seen, at_ns: int, seq: int | None, held_back: 
         rule=rule.name,
         incident=rule.on,
         severity=rule.severity,
-        about=seen.about,
-        text=seen.text,
+        about=_in_line(seen.about),
+        text=_in_line(seen.text),
         at_ns=at_ns,
         seq=seq,
         is_over=seen.is_over,
         held_back=held_back,
         details=seen.details,
     )
+
+
+def _in_line(text: str) -> str:
+    """Return what people read as one line: venues' words must not look like another alert."""
+    return clean(text).replace("\n", " ")
