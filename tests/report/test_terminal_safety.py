@@ -6,11 +6,15 @@ import io
 import json
 
 import pytest
+import structlog
 from rich.table import Table
 from rich.text import Text
 
+from trioarb.config.schema import LogLevel
 from trioarb.report.console import LastingConsole
+from trioarb.report.log import configure_logging
 from trioarb.report.visible import escaped, say, visible
+from trioarb.settings.redact import Redactor
 
 NASTY = "X[/nope] [bold]y[/] :smile: \x1b[31mred\x1b[0m \x9b2J \x07 \udcff \u202eabc \r\n"
 
@@ -66,3 +70,14 @@ def test_what_is_said_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     say(NASTY)
 
     assert capsys.readouterr().out.startswith("X[/nope] [bold]y[/] :smile: ␛[31mred␛[0m")
+
+
+def test_a_line_of_the_log_is_one_line() -> None:
+    stream = io.StringIO()
+    configure_logging(LogLevel.INFO, LastingConsole(file=stream, width=200), None, Redactor())
+    try:
+        structlog.get_logger().warning("market data is down", because="502\n12:00:00 info    campaign ended")
+    finally:
+        structlog.reset_defaults()
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith("market data is down  because=502\u240a12:00:00 info    campaign ended")

@@ -11,7 +11,7 @@ from trioarb.errors import ConfigError
 from trioarb.journal.recorded import open_journal
 from trioarb.report.timeline import Timeline
 from trioarb.report.trade_timeline import TradeTimeline
-from trioarb.report.visible import say
+from trioarb.report.visible import in_line, say
 from trioarb.settings.problem import Problem
 
 __all__ = ["explain"]
@@ -42,5 +42,5 @@ def explain(
     else:
         lines = timeline.overview(str(journal))
     for line in lines:
-        say(line)
+        say(in_line(line))
     return 0

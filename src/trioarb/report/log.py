@@ -16,7 +16,7 @@ from structlog.typing import EventDict, WrappedLogger
 from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError, cut, describe
 from trioarb.report.console import LastingConsole
-from trioarb.report.visible import escaped
+from trioarb.report.visible import escaped, in_line
 from trioarb.settings.problem import Problem
 from trioarb.settings.redact import Redactor
 
@@ -96,7 +96,7 @@ def configure_logging(level: LogLevel, console: LastingConsole, file: LogFile | 
         details = " ".join(f"{key}={value}" for key, value in row.items())
         style = _STYLES.get(method, "red")
         line = f"{time} {method:<7} {message}" + (f"  {details}" if details else "")
-        return (line, style), {}
+        return (in_line(line), style), {}
 
     structlog.configure(
         processors=[

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TextIO
 
-__all__ = ["escaped", "say", "visible"]
+__all__ = ["escaped", "in_line", "say", "visible"]
 
 #: Control characters but the end of a line, what turns the direction of writing, and halves of surrogate pairs.
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -15,6 +15,11 @@ _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 def visible(text: str) -> str:
     """Return the text with a picture, or the number, of each character that would do something else than be shown."""
     return text if text.isascii() and text.isprintable() else _UNSAFE.sub(_shown, text)
+
+
+def in_line(text: str) -> str:
+    """Return the same as one line: what stands in a list of lines must not look like another of them."""
+    return visible(text).replace("\n", "\u240a")
 
 
 def escaped(json_text: str) -> str:
