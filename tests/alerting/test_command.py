@@ -100,6 +100,12 @@ def test_a_channel_that_fails_is_said_without_its_secrets(
     assert ran.code == 1
     assert ran.out == "hook: not delivered: the webhook can't be reached: ConnectError\n"
     assert "SECRET" not in ran.out + ran.err
+    config.write_text(config.read_text().replace("secret = {", "headers = { X = { env = 'ODD' } }\nsecret = {"))
+    monkeypatch.setenv("ODD", "T0P-SECRET-\u20ac")
+    ran = trioarb("alerts", "test", config, "--channel=hook")
+    assert ran.code == 1
+    assert ran.out.endswith("its url, headers or secret hold what can't be sent: UnicodeEncodeError\n")
+    assert "SECRET" not in ran.out + ran.err
 
 
 def test_rules_and_channels_are_listed(trioarb: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

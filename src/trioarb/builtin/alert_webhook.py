@@ -70,16 +70,19 @@ class WebhookChannel(AlertChannel):
 
         body = json.dumps(_body(message), ensure_ascii=False).encode("utf-8", "replace")
         headers = {**self._settings.headers, "Content-Type": "application/json"}
-        if self._settings.secret is not None:
-            digest = hmac.new(self._settings.secret.encode(), body, hashlib.sha256).hexdigest()
-            headers[_SIGNATURE] = f"sha256={digest}"
         try:
+            if self._settings.secret is not None:
+                digest = hmac.new(self._settings.secret.encode(), body, hashlib.sha256).hexdigest()
+                headers[_SIGNATURE] = f"sha256={digest}"
             # The answer's body is of no interest, and may be endless.
             async with self._client.stream("POST", self._settings.url, content=body, headers=headers) as answer:
                 status, after = answer.status_code, answer.headers.get("Retry-After", "")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             # Its text may hold the address, which is a secret.
             raise ChannelError(f"the webhook can't be reached: {type(error).__name__}") from None
+        except UnicodeError as error:  # nor may this one's be told
+            said = f"its url, headers or secret hold what can't be sent: {type(error).__name__}"
+            raise ChannelError(f"the webhook can't be reached: {said}", again=False) from None
         if not 200 <= status < 300:
             again = status in _AGAIN or status >= 500
             seconds = float(after) if after.isascii() and after.isdecimal() and len(after) < 6 else 0.0
