@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trioarb.dashboard.recent import RECENT, Recent
-from trioarb.errors import JournalError, TrioarbError
+from trioarb.errors import JournalError, TrioarbError, cut, describe
 from trioarb.journal.fold import Folding, Folds
 from trioarb.journal.log import DamagedLog, is_in_use
 from trioarb.journal.recorded import DamagedJournal
@@ -127,7 +127,7 @@ class Follower(Folding):
             self.is_readable = self.seq > 0
         except (LookupError, ArithmeticError) as error:
             self.problem = (
-                f"event {self.seq + 1} of {self.path} contradicts what is before it ({type(error).__name__}: {error}); "
+                f"event {self.seq + 1} of {self.path} contradicts what is before it ({describe(error)}); "
                 "`trioarb verify` says more"
             )
             self.is_damaged = self.is_current = True
@@ -149,7 +149,7 @@ class Follower(Folding):
             try:
                 record = decode(line)
             except ValueError as error:
-                raise self._damaged(f"event {self.seq + 1} can't be read ({error})") from None
+                raise self._damaged(f"event {self.seq + 1} can't be read ({cut(str(error))})") from None
             if record.seq != self.seq + 1:
                 raise self._damaged(f"event {record.seq} follows event {self.seq}")
             apply(record)
@@ -192,13 +192,13 @@ class Follower(Folding):
             at = self._places[number]
             end = self._places[number + 1] if number + 1 < len(self._places) else tail.position
             found = []
-            for line in tail.lines_at(at, end - at):
+            for seq, line in enumerate(tail.lines_at(at, end - at), number * _EVERY + 1):
+                if not first <= seq <= last:  # what follows was read, but may not be readable
+                    continue
                 try:
-                    record = decode(line)
+                    found.append(decode(line))
                 except ValueError as error:
-                    raise JournalError(f"{self.path} was changed ({error})") from None
-                if first <= record.seq <= last:
-                    found.append(record)
+                    raise JournalError(f"{self.path} was changed ({cut(str(error))})") from None
             yield found
             number += 1
 
