@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +17,8 @@ from dashboard_server import dashboard, until_true
 from trioarb.dashboard.fleet import Campaigns
 from trioarb.dashboard.follower import Follower
 from trioarb.dashboard.view import Viewed
-from trioarb.journal.recorded import open_journal
+from trioarb.journal.log import END, SUFFIX, Log
+from trioarb.journal.recorded import KIND, open_journal
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.plain import to_plain
 from trioarb.report.trade_timeline import TradeTimeline
@@ -289,3 +293,45 @@ def test_a_folder_that_is_gone_is_no_campaign_and_may_come_again(journals: Path)
     away.rename(journals)
     campaigns._look()
     assert {one.name for one in campaigns} == {"a", "b", "c", "d"}
+
+
+def rewritten(source: Path, path: Path, change: Callable[[int, bytes], bytes]) -> None:
+    """Write a journal anew, as somebody does who knows how its lines are chained: each changed, by its number."""
+    lines = [line[:-SUFFIX] for line in source.read_bytes().splitlines()]
+    header = json.loads(lines[0] + b"}")
+    log = Log.create(path, KIND, {name: value for name, value in header.items() if name != KIND})
+    for number, line in enumerate(lines[1:], 1):
+        log.append([change(number, line.removesuffix(END))])
+    log.write()
+    log.close()
+
+
+async def test_of_a_journal_with_an_event_that_is_none_the_others_can_be_read(journals: Path) -> None:
+    def change(number: int, line: bytes) -> bytes:
+        return line if number != 40 else b'{"seq":40,"ts_ns":1,"type":"' + b"no" * 100_000 + b'"'
+
+    rewritten(journals / "a.journal", journals / "b.journal", change)
+    async with dashboard([journals]) as shown:
+        view = await shown.folded("b")
+        assert view["row"]["state"] == "damaged"
+        assert len(json.dumps(view["row"])) < 20_000
+        page = await shown.get("/api/campaigns/b/log")
+        assert [event["seq"] for event in page["events"]] == [*range(1, 40)]
+
+
+async def test_a_campaign_that_can_not_be_shown_costs_the_others_nothing(journals: Path) -> None:
+    def change(_: int, line: bytes) -> bytes:
+        return re.sub(rb'"-?\d+\.\d+"', b'"Infinity"', line)
+
+    rewritten(journals / "a.journal", journals / "b.journal", change)
+    async with dashboard([journals]) as shown:
+        await shown.folded()
+
+        async def failed() -> bool:
+            return (await shown.client.get("/api/campaigns/b")).status_code == 500
+
+        await until_true(failed)
+        assert "dashboard's log" in (await shown.client.get("/api/campaigns/b")).json()["error"]
+        metrics = await shown.client.get("/metrics")
+        assert metrics.status_code == 200
+        assert 'campaign="a"' in metrics.text

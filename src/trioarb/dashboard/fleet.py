@@ -89,14 +89,14 @@ class Campaigns:
 
     def fleet(self) -> Fleet:
         """Return the rows of all, those that run first, then the latest first."""
-        rows = [row for one in list(self) if (row := self._guarded(one, one.row)) is not None]
+        rows = [row for one in list(self) if (row := self.guarded(one, one.row)) is not None]
         rows.sort(key=lambda row: (row.state != "running", -(row.last_ms or 0), row.name))
         return Fleet(at_ms=now_ms(), campaigns=tuple(rows))
 
     def view(self, viewed: Viewed, *, with_series: bool) -> View:
         return viewed.view(now_ms(), with_series=with_series)
 
-    def _guarded(self, viewed: Viewed, work: Callable[[], T]) -> T | None:
+    def guarded(self, viewed: Viewed, work: Callable[[], T]) -> T | None:
         """Do something for a campaign; a defect of ours that it brings to light is logged, and costs that one only."""
         try:
             return work()
@@ -183,14 +183,14 @@ class Campaigns:
         ]
         resting.sort(key=lambda one: one.wanted_at, reverse=True)
         for viewed in resting[_KEPT:]:
-            self._guarded(viewed, viewed.shelve)
+            self.guarded(viewed, viewed.shelve)
 
     async def _fold(self) -> None:
         """Fold what people look at, then what runs, then the others, one after the other; then what is appended."""
         while True:
             more, awake = False, [one for one in self if not one.is_shelved]
             for viewed in sorted(awake, key=self._rank):
-                if self._guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS)):
+                if self.guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS)):
                     more = True
                     break
                 await trio.lowlevel.checkpoint()
@@ -250,7 +250,7 @@ class Campaigns:
         with trio.move_on_after(_FOLDING_SECONDS):
             while not viewed.follower.is_current:  # noqa: ASYNC110  # a slice later it may be
                 await trio.sleep(_SLICE_SECONDS)
-        self._guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS))
+        self.guarded(viewed, partial(viewed.follower.advance, _SLICE_SECONDS))
         if is_fresh and viewed.name not in self._asked:
             return
         with trio.move_on_after(_PATIENCE_SECONDS):
@@ -283,7 +283,7 @@ class Campaigns:
             for name, channel in list(self._channels.items()):
                 viewed = self.find(name)
                 if channel.viewers and viewed is not None:
-                    view = self._guarded(viewed, partial(self.view, viewed, with_series=False))
+                    view = self.guarded(viewed, partial(self.view, viewed, with_series=False))
                     if view is not None:
                         channel.put(event_of("view", view))
                     await trio.lowlevel.checkpoint()

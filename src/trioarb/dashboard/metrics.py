@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import attrs
@@ -35,29 +36,33 @@ _FAMILIES: Mapping[Kind, type[Any]] = {
 }
 #: A metric's name, the values of its labels, and its value.
 Sample = tuple[str, tuple[str, ...], float | int | Decimal | Durations | None]
+Guarded = Callable[[Viewed, Callable[[], list[Sample]]], list[Sample] | None]
 
 
-def metrics_text(views: Iterable[Viewed]) -> bytes:
+def metrics_text(views: Iterable[Viewed], guarded: Guarded = lambda _, work: work()) -> bytes:
     """Return the metrics of all campaigns, as `CONTENT_TYPE` says.
+
+    ``guarded`` does the work for one of them: it returns nothing if that fails, and the others are told of.
 
     Of one that doesn't run only the state and how it ended are told; what only a running process knows is told while it
     answers.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(list(views)))
+    registry.register(_Collector(list(views), guarded))
     return generate_latest(registry)
 
 
 @attrs.frozen(eq=False)
 class _Collector(Collector):
     views: Sequence[Viewed]
+    guarded: Guarded
 
     def collect(self) -> Iterator[Any]:
         families = _Families()
         # Those that run are told of before any that doesn't.
         ranked = sorted(self.views, key=lambda one: (not one.follower.is_running, -one.follower.last_ns))
         for viewed in ranked[:MOST_CAMPAIGNS]:
-            for name, labels, value in _of_campaign(viewed):
+            for name, labels, value in self.guarded(viewed, partial(_all_of, viewed)) or ():
                 if value is not None:
                     families.add(name, (viewed.name, *labels), value)
         if (left_out := len(ranked) - MOST_CAMPAIGNS) > 0:
@@ -87,6 +92,10 @@ class _Families:
             family.add_metric(labels, buckets=[*buckets, ("+Inf", value.count)], sum_value=value.total_seconds)
         else:
             family.add_metric(labels, float(value))
+
+
+def _all_of(viewed: Viewed) -> list[Sample]:
+    return list(_of_campaign(viewed))
 
 
 def _of_campaign(viewed: Viewed) -> Iterator[Sample]:

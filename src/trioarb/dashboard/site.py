@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -97,7 +98,8 @@ class Site:
         if viewed is None:
             return _unknown()
         await self._campaigns.freshen(viewed)
-        return _json(self._campaigns.view(viewed, with_series=True))
+        view = self._campaigns.guarded(viewed, partial(self._campaigns.view, viewed, with_series=True))
+        return failed(500, "the campaign can't be shown; the dashboard's log says why") if view is None else _json(view)
 
     async def events(self, request: Request) -> Response | _EventStream:
         name = request.path_params["name"]
@@ -167,7 +169,7 @@ class Site:
 
     async def metrics(self, _: Request) -> Response:
         await self._campaigns.freshen_all()
-        return Response(metrics_text(self._campaigns), media_type=CONTENT_TYPE)
+        return Response(metrics_text(self._campaigns, self._campaigns.guarded), media_type=CONTENT_TYPE)
 
     async def healthz(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
