@@ -208,3 +208,26 @@ async def test_what_is_no_request_ends_its_connection_only(journals: Path) -> No
                 while await stream.receive_some(4_096):
                     pass
         assert (await shown.client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",
+    ],
+)
+async def test_another_version_of_http_is_not_spoken(
+    journals: Path, begun: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with dashboard([journals]) as shown:
+        port = int(shown.server.address.rsplit(":", 1)[1].rstrip("/"))
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        async with stream:
+            await stream.send_all(begun)
+            with trio.fail_after(10):
+                while await stream.receive_some(4_096):
+                    pass
+        assert (await shown.client.get("/healthz")).status_code == 200
+    assert "a connection failed" not in capsys.readouterr().out

@@ -12,12 +12,14 @@ import structlog
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError, H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
 from starlette.types import ASGIApp
 
-from trioarb.errors import ConfigError, TrioarbError
+from trioarb.errors import ConfigError, TrioarbError, leaves
 from trioarb.settings.problem import Problem
 
 __all__ = ["DashboardError", "listen", "serve", "tls_of"]
@@ -113,6 +115,19 @@ class _Patient(trio.abc.HalfCloseableStream):
         await self._stream.aclose()
 
 
+class _Server(TCPServer):
+    """Serves one connection by HTTP/1.1 alone: one of HTTP/2, which any client may begin, hypercorn never ends."""
+
+    @property  # type: ignore[override]  # hypercorn's has a wrapper in its place, which switches
+    def protocol(self) -> H11Protocol:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, wrapper: ProtocolWrapper) -> None:
+        assert isinstance(wrapper.protocol, H11Protocol)
+        self._protocol = wrapper.protocol
+
+
 class _Listener(trio.abc.Listener[_Patient]):
     def __init__(self, listening: socket.socket) -> None:
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
@@ -148,12 +163,14 @@ async def serve(
     listener: trio.abc.Listener[trio.abc.Stream] = _Listener(listening)
     if tls is not None:
         listener = trio.SSLListener(listener, tls, https_compatible=True)
-    connected = partial(TCPServer, ASGIWrapper(cast("ASGIFramework", app)), config, context, ConnectionState({}))
+    connected = partial(_Server, ASGIWrapper(cast("ASGIFramework", app)), config, context, ConnectionState({}))
 
     async def handler(stream: trio.abc.Stream) -> None:
         try:
             await connected(stream)  # type: ignore[arg-type]  # of TLS or not, it takes both
-        except Exception:
+        except Exception as error:
+            if all(isinstance(one, H2ProtocolAssumedError | H2CProtocolRequiredError) for one in leaves(error)):
+                return
             # One connection must not end the others, whatever its other end did to it.
             structlog.get_logger("trioarb.dashboard").warning("a connection failed", exc_info=True)
 
