@@ -332,6 +332,8 @@ async def test_a_campaign_that_can_not_be_shown_costs_the_others_nothing(journal
 
         await until_true(failed)
         assert "dashboard's log" in (await shown.client.get("/api/campaigns/b")).json()["error"]
+        compared = await shown.client.get("/api/compare?a=b&b=a")
+        assert "dashboard's log" in compared.json()["error"]
         metrics = await shown.client.get("/metrics")
         assert metrics.status_code == 200
         assert 'campaign="a"' in metrics.text

@@ -99,7 +99,7 @@ class Site:
             return _unknown()
         await self._campaigns.freshen(viewed)
         view = self._campaigns.guarded(viewed, partial(self._campaigns.view, viewed, with_series=True))
-        return failed(500, "the campaign can't be shown; the dashboard's log says why") if view is None else _json(view)
+        return _not_shown() if view is None else _json(view)
 
     async def events(self, request: Request) -> Response | _EventStream:
         name = request.path_params["name"]
@@ -144,7 +144,8 @@ class Site:
         await self._campaigns.freshen(b)
         if not (a.follower.is_current and b.follower.is_current):
             return failed(503, "their journals are still being read")
-        return _json(compare(a, b))
+        compared = self._campaigns.guarded(a, partial(compare, a, b))
+        return _not_shown() if compared is None else _json(compared)
 
     async def act(self, request: Request) -> Response:
         viewed = self._campaigns.find(request.path_params["name"])
@@ -191,6 +192,10 @@ class Site:
 
 def _json(message: msgspec.Struct) -> Response:
     return Response(encoded(message), media_type="application/json")
+
+
+def _not_shown() -> Response:
+    return failed(500, "the campaign can't be shown; the dashboard's log says why")
 
 
 def _unknown() -> Response:
