@@ -18,7 +18,7 @@ from trioarb.dashboard.fleet import Campaigns
 from trioarb.dashboard.follower import Follower
 from trioarb.dashboard.view import Viewed
 from trioarb.journal.log import END, SUFFIX, Log
-from trioarb.journal.recorded import KIND, open_journal
+from trioarb.journal.recorded import KIND, DamagedJournal, open_journal
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.plain import to_plain
 from trioarb.report.trade_timeline import TradeTimeline
@@ -311,6 +311,9 @@ async def test_of_a_journal_with_an_event_that_is_none_the_others_can_be_read(jo
         return line if number != 40 else b'{"seq":40,"ts_ns":1,"type":"' + b"no" * 100_000 + b'"'
 
     rewritten(journals / "a.journal", journals / "b.journal", change)
+    with open_journal(journals / "b.journal") as stored, pytest.raises(DamagedJournal) as damaged:
+        list(stored.records())
+    assert len(str(damaged.value)) < 4_000
     async with dashboard([journals]) as shown:
         view = await shown.folded("b")
         assert view["row"]["state"] == "damaged"

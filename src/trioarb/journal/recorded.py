@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trioarb.errors import JournalError
+from trioarb.errors import JournalError, cut
 from trioarb.journal.configured import Configured
 from trioarb.journal.fold import Folds
 from trioarb.journal.log import END, DamagedLog, Log, LogReader, body_of, hash_of
@@ -116,7 +116,7 @@ class RecordedJournal:
             try:
                 record = decode(line)
             except ValueError as error:
-                raise self._damaged(f"line {seq + 2} can't be read ({error})", seq) from error
+                raise self._damaged(f"line {seq + 2} can't be read ({cut(str(error))})", seq) from error
             if record.seq != seq + 1:
                 raise self._damaged(f"line {seq + 2}: event {record.seq} follows event {seq}", seq)
             seq += 1
