@@ -18,6 +18,7 @@ import pytest
 import trustme
 from command import SPREAD, CommandLine, Process
 
+from trioarb.dashboard.serving import DashboardError, listen
 from trioarb.journal.recorded import open_journal
 from trioarb.verify.verification import Verifier
 
@@ -83,6 +84,20 @@ def test_a_port_that_is_taken(trioarb: CommandLine, journals: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "port", "said"),
+    [
+        ("127.0.0.1", 99_999, "--port 99999: there is no such port; choose one from 0 to 65535"),
+        ("127.0.0.1", -1, "--port -1: there is no such port"),
+        ("a..b", 0, "--host a..b: no address to listen at"),
+        ("\u00e4" * 100, 0, "no address to listen at"),
+    ],
+)
+def test_an_address_that_is_none(host: str, port: int, said: str) -> None:
+    with pytest.raises(DashboardError, match=re.escape(said)):
+        listen(host, port)
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--host=0.0.0.0",), "--token-file FILE (made if it isn't there), or TRIOARB_DASHBOARD_TOKEN, and --certfile"),
@@ -90,6 +105,7 @@ def test_a_port_that_is_taken(trioarb: CommandLine, journals: Path) -> None:
         (("--host=198.51.100.1", "--certfile=none", "--keyfile=none"), "--certfile: can't be read"),
         (("--certfile=none",), "--keyfile: is missing"),
         (("--host=no-such-host.invalid",), "--host"),
+        (("--certfile=/dev/zero", "--keyfile=/dev/zero"), "--certfile: can't be read: it is no file: /dev/zero"),
         (("nothing-here",), "nothing-here: there is no such journal or folder"),
     ],
 )

@@ -25,6 +25,7 @@ from trioarb.settings.problem import Problem
 __all__ = ["DashboardError", "listen", "serve", "tls_of"]
 
 _BACKLOG = 512
+_LAST_PORT = 65_535
 #: Who takes nothing of what is sent for so long is gone; a request may take so long to come.
 _STUCK_SECONDS, _REQUEST_SECONDS = 10.0, 20
 _END_SECONDS = 1.0
@@ -41,11 +42,14 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         DashboardError: it can't be had; says what to do.
     """
+    if not 0 <= port <= _LAST_PORT:  # the system would take another in its place
+        raise DashboardError(f"--port {port}: there is no such port; choose one from 0 to {_LAST_PORT}")
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)
-    except OSError as error:
-        raise DashboardError(f"--host {host}: no address to listen at: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise DashboardError(f"--host {host}: no address to listen at: {said}") from None
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
@@ -65,13 +69,10 @@ def tls_of(certfile: Path, keyfile: Path) -> ssl.SSLContext:
         ConfigError: a file can't be read, or they are no certificate and its key.
     """
     for flag, path in (("--certfile", certfile), ("--keyfile", keyfile)):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            problem = Problem(
-                file=flag, message=f"can't be read: {error.strerror}", value=str(path), remedy="name another"
-            )
-            raise ConfigError([problem]) from None
+        why = _why_unreadable(path)
+        if why:
+            problem = Problem(file=flag, message=f"can't be read: {why}", value=str(path), remedy="name another")
+            raise ConfigError([problem])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -86,6 +87,16 @@ def tls_of(certfile: Path, keyfile: Path) -> ssl.SSLContext:
         )
         raise ConfigError([problem]) from None
     return context
+
+
+def _why_unreadable(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device may be endless
+            return "it is no file"
+        path.read_bytes()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 class _Patient(trio.abc.HalfCloseableStream):
