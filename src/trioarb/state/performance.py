@@ -148,7 +148,7 @@ class Performance(Folding):
 
     def _fill(self, fill: OrderFilled, _: Record) -> None:
         self.fills += 1
-        self.free += not fee_of(fill) and not fill.fee
+        self.free += not fill.fee and not fee_of(fill)
         usd = self._usd.get((fill.symbol, fill.venue))
         if usd is not None:
             self.turnover_usd = EXACT.add(self.turnover_usd, EXACT.multiply(value_of(fill), usd))

@@ -9,8 +9,8 @@ import msgspec
 __all__ = ["Event", "Record"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all events."""
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all events. They hold nothing that could lead back to them, so garbage is not looked for among them."""
 
 
 class Record(NamedTuple):
