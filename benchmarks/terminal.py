@@ -2,8 +2,10 @@
 
 Usage: python benchmarks/terminal.py [SYMBOLS] [SECONDS]
 
-A campaign in real time on a terminal of 200×50 (a pseudo terminal that a process of its own reads), without and with
-the view, in turn; then with the view at other sizes.
+First how long a snapshot of 100, 1,000 and 10,000 symbols holds the campaign's thread: the longest of its pieces, and
+all of them. Each symbol is held at both venues, and some are traded. Then a campaign in real time on a terminal of
+200×50 (a pseudo terminal that a process of its own reads), without and with the view, in turn; then with the view at
+other sizes.
 """
 
 from __future__ import annotations
@@ -28,16 +30,19 @@ import trio
 from figures import Figures
 
 from trioarb.cli.running import leave_uncollected
-from trioarb.config.load import load_config
+from trioarb.config.load import load_config, load_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
-from trioarb.engine.snapshot import snapshot_of
+from trioarb.engine.snapshot import snapshot_in_pieces
 from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.live import LiveView, Spent
+from trioarb.testing import ScriptedRow, ScriptedTape, listing, scripted_market, two_venues
+from trioarb.time.virtual import VirtualClock
 
 CONFIG = Path(__file__).parents[1] / "configs" / "top100.toml"
 ROUNDS = 3
+OVER = object()
 #: Two venues, so many milliseconds from one quote to the next: some 5,000 quotes a second of a hundred symbols.
 STEP_MS = 40
 _READ = """
@@ -97,7 +102,7 @@ def run(symbols: int, seconds: Decimal, size: tuple[int, int], *, is_shown: bool
         def on_open(campaign: Campaign) -> None:
             leave_uncollected()
             if view is not None:
-                view.begin(partial(snapshot_of, campaign))
+                view.begin(partial(snapshot_in_pieces, campaign))
 
         begun, cpu = time.perf_counter(), time.process_time()
         with nullcontext() if view is None else view.held():
@@ -108,10 +113,59 @@ def run(symbols: int, seconds: Decimal, size: tuple[int, int], *, is_shown: bool
     return Measured(cpu / wall, seen / wall, p99, wall, None if view is None else view.spent)
 
 
+def pieces(count: int) -> tuple[float, float, int]:
+    """Return the longest piece of a snapshot and all its pieces together, in seconds, and how many they are.
+
+    Medians of several, taken one after the other once all symbols have quotes.
+    """
+    bases = [f"C{number:05}" for number in range(count)]
+    listings = [listing(base) for base in bases]
+
+    def rows(venue: str) -> Iterator[ScriptedRow]:
+        for second in range(1, 4):
+            for number, one in enumerate(listings):
+                price = 101.0 if venue == "b" and number % 50 == 0 else 100.0
+                yield second, one.symbol, price, 50.0, price + 0.1, 50.0
+
+    table = two_venues()
+    table["session"] |= {"max_runtime_seconds": 4}
+    for venue in table["exchanges"].values():
+        venue["balances"] = {"USDT": "100000000", **dict.fromkeys(bases, "10")}
+    tapes = {venue: ScriptedTape(list(rows(venue)), listings=listings) for venue in "ab"}
+    plugins = load_plugins({"market": scripted_market(tapes)})
+    opened, taken = list[Campaign](), list[list[float]]()
+
+    async def look() -> None:
+        await trio.sleep_until(3.5)
+        leave_uncollected()
+        for _ in range(ROUNDS + 2):
+            taking, took = snapshot_in_pieces(opened[0]), list[float]()
+            while True:
+                begun = time.thread_time()
+                is_last = next(taking, OVER) is OVER
+                took.append(time.thread_time() - begun)
+                if is_last:
+                    break
+            taken.append(took)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await run_campaign(load_table(table, plugins).config, plugins, clock=clock, on_open=opened.append)
+
+    clock = VirtualClock()
+    trio.run(main, clock=clock)
+    return median(map(max, taken)), median(map(sum, taken)), len(taken[0])
+
+
 def main() -> None:
     symbols = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seconds = Decimal(sys.argv[2]) if len(sys.argv) > 2 else Decimal(15)
     figures = Figures("terminal")
+    for count in (100, 1_000, 10_000):
+        longest, whole, number = pieces(count)
+        figures.add(f"a snapshot of {count:,} symbols, the longest of {number:,} pieces", 1_000 * longest, "ms", "≤ 2")
+        figures.add("  all of them together", 1_000 * whole, "ms")
     without, shown = list[Measured](), list[Measured]()
     for _ in range(ROUNDS):
         without.append(run(symbols, seconds, (200, 50), is_shown=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import reduce
 from typing import Any
@@ -12,9 +12,10 @@ import pytest
 from rich.cells import cell_len
 from viewing import drawn, panels_of
 
+from trioarb.engine import snapshot as snapshot_module
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.snapshot import snapshot_of
-from trioarb.model.event import PhaseEntered, PositionClosed, Record
+from trioarb.engine.snapshot import snapshot_in_pieces, snapshot_of
+from trioarb.model.event import Deposited, MarketsMarked, OrderFilled, PhaseEntered, PositionClosed, Record
 from trioarb.model.number import EXACT
 from trioarb.report.figures import signed_usd
 from trioarb.report.line import Line, bar, chart, sparkline
@@ -112,6 +113,42 @@ def test_it_tells_position_denials_and_pnl(run: Callable[..., Any]) -> None:
     assert f"{len(positions)} open" in " ".join(total)
     unrealised = reduce(EXACT.add, (ran.campaign.state.marks.position_usd(one) for one in positions))
     assert f"open {signed_usd(unrealised)} ({len(positions)} positions)" in "\n".join(lines)
+
+
+def with_end(pieces: Any) -> Iterator[Any]:
+    """Yield `None` for each piece, and last what they come to."""
+    yield (yield from pieces)
+
+
+def test_equity_that_is_taken_in_pieces_while_trades_come_is_that_of_the_end(run: Callable[..., Any]) -> None:
+    opened, taking, seen, compared = list[Campaign](), list[Any](), list[Record](), list[bool]()
+
+    def observe(record: Record) -> None:
+        equity = opened[0].state.equity
+        if isinstance(record.event, MarketsMarked | Deposited):  # other prices than those of the pieces before
+            taking.clear()
+            return
+        if not taking:
+            taking.append(with_end(equity.figures_in_pieces(2)))
+            seen.clear()
+        seen.append(record)
+        if (figures := next(taking[0])) is not None:
+            assert figures == equity.figures()
+            compared.append(any(isinstance(one.event, OrderFilled) for one in seen))
+            taking.clear()
+
+    run(on_open=opened.append, observer=observe)
+    assert compared.count(True) > 3
+
+
+def test_a_snapshot_in_pieces_is_the_snapshot(ran: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = snapshot_of(ran.campaign)
+    monkeypatch.setattr(snapshot_module, "_SYMBOLS_AT_ONCE", 3)
+    monkeypatch.setattr(snapshot_module, "_HOLDINGS_AT_ONCE", 2)
+    monkeypatch.setattr(snapshot_module, "_BOARDS_AT_ONCE", 1)
+    *pieces, taken = with_end(snapshot_in_pieces(ran.campaign))
+    assert taken == whole
+    assert len(pieces) > len(ran.campaign.symbols)
 
 
 def test_it_tells_equity_at_present_prices_with_its_parts(run: Callable[..., Any]) -> None:

@@ -21,12 +21,12 @@ from structlog.testing import capture_logs
 from trioarb.config.load import load_config
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
-from trioarb.engine.snapshot import snapshot_of
+from trioarb.engine.snapshot import snapshot_in_pieces
 from trioarb.plugin.registry import load_plugins
 from trioarb.report import live
 from trioarb.report.console import LastingConsole
 from trioarb.report.line import Line
-from trioarb.report.live import LiveView
+from trioarb.report.live import LiveView, Taking
 from trioarb.report.live_look import Act
 from trioarb.report.live_screen import Screen, _named
 from trioarb.state.snapshot import Snapshot
@@ -134,7 +134,7 @@ def test_what_is_typed_is_read_as_keys(typed: bytes, keys: list[str]) -> None:
     assert _named(typed) == keys
 
 
-def run_shown(terminal: Pty, take: Any = snapshot_of, act: Any = lambda act: None, **options: Any) -> Campaign:
+def run_shown(terminal: Pty, take: Any = snapshot_in_pieces, act: Any = lambda act: None, **options: Any) -> Campaign:
     """Run a campaign for a second, with a view; return it, ended."""
     plugins = load_plugins()
     overrides = ["session.max_runtime_seconds=1.2", "session.loop_interval_ms=50"]
@@ -163,9 +163,9 @@ def test_snapshots_are_taken_in_the_campaigns_thread_and_frames_drawn_in_another
         drawers.add(threading.current_thread())
         return original(*arguments)
 
-    def take(campaign: Campaign) -> Snapshot:
+    def take(campaign: Campaign) -> Taking:
         takers.add(threading.current_thread())
-        return snapshot_of(campaign)
+        return (yield from snapshot_in_pieces(campaign))
 
     monkeypatch.setattr(live, "frame", frame)
     campaign = run_shown(terminal, take)
@@ -189,12 +189,12 @@ def test_a_view_that_fails_is_over_and_the_campaign_is_not(
     def broken(*_: Any) -> Any:
         raise RuntimeError("a bug of the view")
 
-    def take(campaign: Campaign) -> Snapshot:
+    def take(campaign: Campaign) -> Taking:
         if fails == "act" and len(taken) == 1:
             os.write(terminal.ours, b"p")
         if fails == "take" and len(taken) > 1:
             broken()
-        taken.append(snapshot_of(campaign))
+        taken.append((yield from snapshot_in_pieces(campaign)))
         return taken[-1]
 
     if fails == "frame":

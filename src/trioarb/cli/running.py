@@ -38,7 +38,7 @@ from trioarb.engine.keeping import Keeping
 from trioarb.engine.reach import Reach
 from trioarb.engine.run import RECORDING_SECONDS, run_campaign
 from trioarb.engine.signals import Signals
-from trioarb.engine.snapshot import snapshot_of, state_now
+from trioarb.engine.snapshot import snapshot_in_pieces, state_now
 from trioarb.engine.telemetry import telemetry_of
 from trioarb.engine.watchdog import Watchdog
 from trioarb.errors import CampaignError, ControlError, TrioarbError, describe
@@ -284,7 +284,7 @@ def _run_in_trio(
                 if view is not None:
                     live, hand = view
                     hand.explain = partial(signals.explain, campaign)
-                    live.begin(partial(snapshot_of, campaign), hand.want)
+                    live.begin(partial(snapshot_in_pieces, campaign), hand.want)
                 log = structlog.get_logger("trioarb")
                 for warning in campaign.warnings:
                     log.warning(warning)

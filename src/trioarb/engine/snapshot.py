@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from decimal import Decimal
 from functools import reduce
@@ -14,26 +15,79 @@ import structlog
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
 from trioarb.model.number import EXACT, ZERO
+from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardTier
 from trioarb.state.equity import EquityFigures
 from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth
 from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
-__all__ = ["assembled", "figures_of", "snapshot_of", "state_now", "symbol_of", "time_of"]
+__all__ = [
+    "assembled",
+    "figures_of",
+    "newest_in_pieces",
+    "snapshot_in_pieces",
+    "snapshot_of",
+    "state_now",
+    "symbol_of",
+    "time_of",
+]
+
+#: So many symbols, and holdings, are looked at in a piece: about a millisecond of them.
+_SYMBOLS_AT_ONCE, _HOLDINGS_AT_ONCE = 24, 64
+#: What is shown of a tier's figures.
+_SHOWN = ("venues", "head_room")
+#: And so many boards whose newest quotes are looked for.
+_BOARDS_AT_ONCE = 500
 
 
 def snapshot_of(campaign: Campaign) -> Snapshot:
-    """Return the campaign as it is now."""
-    now_ns = time_of(campaign)
-    with campaign.state.marks.left_alone():
-        return assembled(
-            campaign,
-            now_ns,
-            {name: figures_of(name, tier, now_ns) for name, tier in campaign.tiers.items()},
-            [symbol_of(campaign, symbol, now_ns) for symbol in campaign.symbols],
-            campaign.state.equity.at_present().figures(),
-        )
+    """Return the campaign as it is now, all in one piece."""
+    taking = snapshot_in_pieces(campaign)
+    while True:
+        try:
+            next(taking)
+        except StopIteration as taken:
+            snapshot: Snapshot = taken.value
+            return snapshot
+
+
+def snapshot_in_pieces(campaign: Campaign) -> Generator[None, None, Snapshot]:
+    """Return the campaign, taken in pieces of a millisecond or two: it may go on at each yield.
+
+    So symbols, guard tiers and prices are of slightly different moments; each symbol is of one, and what is held, and
+    the totals, are of the last.
+    """
+    now_ns, marks = time_of(campaign), campaign.state.marks
+    figures = {}
+    for name, tier in campaign.tiers.items():
+        with marks.left_alone():
+            figures[name] = figures_of(name, tier, now_ns)
+        yield
+    equity = yield from campaign.state.equity.at_present().figures_in_pieces(_HOLDINGS_AT_ONCE)
+    yield
+    names, symbols, positions = list(campaign.symbols), list[SymbolSnapshot](), campaign.state.trades.positions
+    for first in range(0, len(names), _SYMBOLS_AT_ONCE):
+        piece = [name for name in names[first : first + _SYMBOLS_AT_ONCE] if name in campaign.symbols]
+        # Prices are asked for of what is held only.
+        with marks.left_alone() if any(map(positions, piece)) else nullcontext():
+            now_ns = time_of(campaign)
+            symbols += [symbol_of(campaign, name, now_ns) for name in piece]
+        yield
+    newest_ns = yield from newest_in_pieces(campaign)
+    with marks.left_alone():
+        return assembled(campaign, time_of(campaign), figures, newest_ns, symbols, equity)
+
+
+def newest_in_pieces(campaign: Campaign) -> Generator[None, None, Mapping[str, int]]:
+    """Return when each venue's newest quote came; -1 before the first. The campaign may go on at each yield."""
+    boards = list(campaign.world.boards.values())
+    found = dict.fromkeys(campaign.world.markets, -1)
+    for first in range(0, len(boards), _BOARDS_AT_ONCE):
+        piece = boards[first : first + _BOARDS_AT_ONCE]
+        found = {venue: max(newest_ns, newest_quote_ns(piece, venue)) for venue, newest_ns in found.items()}
+        yield
+    return found
 
 
 def time_of(campaign: Campaign) -> int:
@@ -45,10 +99,14 @@ def assembled(
     campaign: Campaign,
     now_ns: int,
     figures: Mapping[str, Mapping[str, Any]],
+    newest_ns: Mapping[str, int],
     symbols: Sequence[SymbolSnapshot],
     equity: EquityFigures,
 ) -> Snapshot:
-    """Return a snapshot of what takes time: what tiers say of themselves, symbols and equity; and of the rest."""
+    """Return a snapshot of what takes time, and was taken already, and of the rest.
+
+    ``figures`` are what guard tiers say of themselves, ``newest_ns`` when each venue's newest quote came.
+    """
     state, world = campaign.state, campaign.world
     paused = state.control.paused
     return Snapshot(
@@ -57,10 +115,7 @@ def assembled(
         elapsed_ns=now_ns - world.start_ns,
         paused=None if paused is None else f"by {paused.who}" + (f": {paused.why}" if paused.why else ""),
         holds=tuple(f"{one.rule}: {one.refusal.value}" for one in campaign.parts.guards.holds),
-        silent_ns={
-            venue: now_ns - max(newest_quote_ns(world.boards.values(), venue), world.start_ns)
-            for venue in world.markets
-        },
+        silent_ns={venue: now_ns - max(quote_ns, world.start_ns) for venue, quote_ns in newest_ns.items()},
         health=_health(figures),
         head_room=_head_room(figures),
         exposure_usd=state.exposure.exposure_usd(),
@@ -94,9 +149,9 @@ def state_now(campaign: Campaign) -> State:
 
 
 def figures_of(name: str, tier: GuardTier, now_ns: int) -> Mapping[str, Any]:
-    """Return what a tier says of itself; nothing, if it fails at it: that costs a view and no campaign."""
+    """Return what a tier says of venues and limits; nothing, if it fails at it: that costs a view and no campaign."""
     try:
-        return tier.stats(now_ns)
+        return tier.stats_of(now_ns, _SHOWN) if isinstance(tier, CheckedGuard) else tier.stats(now_ns)
     except Exception as error:
         structlog.get_logger("trioarb.engine").debug("a guard tier's figures can't be had", tier=name, error=str(error))
         return {}

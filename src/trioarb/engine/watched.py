@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from math import inf
+from typing import TypeVar
 
 import attrs
 import trio
 
 from trioarb.control.message import RouteEdge, Watched
 from trioarb.engine.campaign import Campaign
-from trioarb.engine.snapshot import assembled, figures_of, symbol_of, time_of
+from trioarb.engine.snapshot import assembled, figures_of, newest_in_pieces, symbol_of, time_of
 from trioarb.engine.standing import denials_of, positions_of
 from trioarb.engine.telemetry import telemetry_of
 from trioarb.state.equity import EquityFigures
@@ -18,10 +19,12 @@ from trioarb.state.funnel_total import FunnelTotal
 
 __all__ = ["MOST_SYMBOLS", "Watching"]
 
+Result = TypeVar("Result")
+
 #: Of so many symbols it tells.
 MOST_SYMBOLS = 200
 #: Quotes are looked at between so many symbols.
-_AT_ONCE = 8
+_AT_ONCE, _HOLDINGS_AT_ONCE = 8, 32
 #: And between so many whose funnels are added up.
 _COUNTED_AT_ONCE = 32
 #: Equity, which looks at all prices, is told as it was at most so long ago.
@@ -49,8 +52,7 @@ class Watching:
         campaign = self._campaign
         telemetry, now_ns = telemetry_of(campaign), time_of(campaign)
         await trio.lowlevel.checkpoint()
-        equity = self._equity_now()
-        await trio.lowlevel.checkpoint()
+        equity = await self._equity_now()
         figures = {}
         for name, tier in campaign.tiers.items():
             with campaign.state.marks.left_alone():
@@ -65,11 +67,11 @@ class Watching:
                         found = campaign.symbols[name].edges_bps()
                         edges += (RouteEdge(name, route.buy_venue, route.sell_venue, edge) for route, edge in found)
             await trio.lowlevel.checkpoint()
-        funnel = await self._funnel_now()
+        funnel, newest_ns = await self._funnel_now(), await _all_of(newest_in_pieces(campaign))
         with campaign.state.marks.left_alone():
             positions = positions_of(campaign.state)
             return Watched(
-                snapshot=assembled(campaign, now_ns, figures, symbols, equity),
+                snapshot=assembled(campaign, time_of(campaign), figures, newest_ns, symbols, equity),
                 telemetry=telemetry,
                 edges=tuple(edges),
                 denials=denials_of(campaign),
@@ -77,11 +79,12 @@ class Watching:
                 funnel=funnel,
             )
 
-    def _equity_now(self) -> EquityFigures:
+    async def _equity_now(self) -> EquityFigures:
         now = trio.current_time()
-        if self._equity is None or now - self._equity_at >= _EQUITY_SECONDS or self._campaign.ended_by is not None:
-            with self._campaign.state.marks.left_alone():
-                self._equity, self._equity_at = self._campaign.state.equity.at_present().figures(), now
+        if self._equity is not None and now - self._equity_at < _EQUITY_SECONDS and self._campaign.ended_by is None:
+            return self._equity
+        self._equity = await _all_of(self._campaign.state.equity.at_present().figures_in_pieces(_HOLDINGS_AT_ONCE))
+        self._equity_at = now
         return self._equity
 
     async def _funnel_now(self) -> FunnelTotal:
@@ -115,3 +118,16 @@ class Watching:
             return not state.trades.positions(name), 0 if one is None else -one.sent, name
 
         return sorted(names, key=rank)[:MOST_SYMBOLS]
+
+
+async def _all_of(pieces: Generator[None, None, Result]) -> Result:
+    """Return what is made in pieces, letting others run after each."""
+    try:
+        while True:
+            next(pieces)
+            await trio.lowlevel.checkpoint()
+    except StopIteration as made:
+        result: Result = made.value
+        return result
+    finally:
+        pieces.close()

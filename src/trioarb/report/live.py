@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic, thread_time
@@ -36,13 +36,17 @@ _WAIT_SECONDS = 1.0
 _MOST_LINES = 500
 
 
+#: A snapshot that is taken in pieces: between them whatever else there is to do may be done.
+Taking = Generator[None, None, Snapshot]
+
+
 class Spent:
     """What a view took so far, in seconds of processor time: of the campaign's thread for snapshots, of its own for
-    frames."""
+    frames. ``longest``: the longest piece of a snapshot."""
 
     def __init__(self) -> None:
         self.snapshots = self.frames = 0
-        self.taking = self.drawing = 0.0
+        self.taking = self.drawing = self.longest = 0.0
 
     @property
     def each(self) -> float:
@@ -51,7 +55,8 @@ class Spent:
 
 
 class LiveView:
-    """A view on a campaign. ``take`` is called in its thread, between two of its steps; all else happens in another.
+    """A view on a campaign. ``take`` goes on in its thread, between its steps, piece by piece; all else happens in
+    another.
 
     So a terminal that takes nothing more holds the view, and nothing else. The log goes into the view while that is
     shown; when it is gone, the last lines are printed. ``act`` is called in Trio's thread with what keys want.
@@ -79,7 +84,8 @@ class LiveView:
         self._screen = Screen(console, keys, on_change=self._draw_anew)
         self._is_over, self._is_drawn = False, True
         self._closed = threading.Lock()
-        self._take: Callable[[], Snapshot] = _nothing
+        self._take: Callable[[], Taking] = _nothing
+        self._taking: Taking | None = None
         self._act: Callable[[Act], None] = lambda act: None
         self._token: trio.lowlevel.TrioToken | None = None
         self._thread = threading.Thread(target=self._run, name="trioarb view", daemon=True)
@@ -93,11 +99,14 @@ class LiveView:
             finally:
                 self.close()
 
-    def begin(self, take: Callable[[], Snapshot], act: Callable[[Act], None] = lambda act: None) -> None:
-        """Show a campaign from now on. Called in its thread."""
+    def begin(self, take: Callable[[], Taking], act: Callable[[Act], None] = lambda act: None) -> None:
+        """Show a campaign from now on. Called in its thread, before it does anything: the first snapshot is taken at
+        once."""
         self._take, self._act = take, act
         self._token = trio.lowlevel.current_trio_token()
-        self._take_now()
+        self._taking = self._take()
+        while self._taking is not None:
+            self._go_on()
         self._console.aside = self._tell
         self._thread.start()
 
@@ -150,19 +159,40 @@ class LiveView:
 
     # In the campaign's thread
 
-    def _take_now(self) -> None:
-        """Take a snapshot, and let it be drawn."""
+    def _take_piece(self) -> None:
+        """Take the next piece of a snapshot; the others come between the campaign's next steps."""
+        if self._is_over:
+            return
+        if self._taking is None:
+            self._taking = self._take()
+        self._go_on()
+        if self._taking is not None:
+            assert self._token is not None
+            self._token.run_sync_soon(self._try, self._take_piece)
+
+    def _go_on(self) -> None:
+        """Take a piece; let the snapshot be drawn if it was the last."""
+        assert self._taking is not None
         begun = thread_time()
-        snapshot = self._take()
-        self.spent.taking += thread_time() - begun
+        try:
+            next(self._taking)
+        except StopIteration as taken:
+            self._taking = None
+            self._took(begun)
+            self._show_next(taken.value)
+        else:
+            self._took(begun)
+
+    def _took(self, begun: float) -> None:
+        took = thread_time() - begun
+        self.spent.taking += took
+        self.spent.longest = max(self.spent.longest, took)
+
+    def _show_next(self, snapshot: Snapshot) -> None:
         self.spent.snapshots += 1
         self._past.see(snapshot.elapsed_ns, snapshot.equity.change)
         self._snapshot = snapshot
         self._wake()
-
-    def _take_if_shown(self) -> None:
-        if not self._is_over:
-            self._try(self._take_now)
 
     def _try(self, work: Callable[[], None]) -> None:
         """Do something that must not end what trades: if it fails, the view is over."""
@@ -204,7 +234,7 @@ class LiveView:
     def _ask(self) -> None:
         assert self._token is not None
         try:
-            self._token.run_sync_soon(self._take_if_shown)
+            self._token.run_sync_soon(self._try, self._take_piece)
         except trio.RunFinishedError:
             self._is_over = True
 
@@ -231,5 +261,5 @@ class LiveView:
         spent.frames += 1
 
 
-def _nothing() -> Snapshot:
+def _nothing() -> Taking:
     raise AssertionError("nothing is shown before it begins")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from copy import copy
 from decimal import Decimal, localcontext
+from sys import maxsize
 
 import attrs
 
@@ -77,6 +78,39 @@ class _Came:
     fees: Decimal = ZERO
 
 
+@attrs.define
+class _Worth:
+    """Sums of what figures are made of. Added up in exact arithmetic."""
+
+    start: Decimal = ZERO
+    now: Decimal = ZERO
+    arbitrage: Decimal = ZERO
+    inventory: Decimal = ZERO
+    fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    fx: Decimal = ZERO
+
+    def add(self, one: _Worth | None) -> None:
+        if one is not None:
+            self.start += one.start
+            self.now += one.now
+            self.arbitrage += one.arbitrage
+            self.inventory += one.inventory
+            self.fees += one.fees
+            self.funding += one.funding
+            self.fx += one.fx
+
+    def take_away(self, one: _Worth | None) -> None:
+        if one is not None:
+            self.start -= one.start
+            self.now -= one.now
+            self.arbitrage -= one.arbitrage
+            self.inventory -= one.inventory
+            self.fees -= one.fees
+            self.funding -= one.funding
+            self.fx -= one.fx
+
+
 class Equity(Folding):
     """Folds what is put in and at which prices; ``drawdown``: how far realised PnL and marks fell from their highest,
     as of the marks that were recorded. ``peak_exposure_usd`` is the most capital that was used.
@@ -129,50 +163,84 @@ class Equity(Folding):
 
     def figures(self) -> EquityFigures:
         """Return what is held now, and what it is made of."""
-        start = now = arbitrage = inventory = fees = funding = fx = ZERO
-        unpriced = list[str]()
+        taking = self.figures_in_pieces(maxsize)
+        while True:
+            try:
+                next(taking)
+            except StopIteration as taken:
+                figures: EquityFigures = taken.value
+                return figures
+
+    def figures_in_pieces(self, count: int) -> Generator[None, None, EquityFigures]:
+        """Return what is held, looked at ``count`` holdings at a time: at each yield other things may be recorded.
+
+        All amounts are those of the end: what changed meanwhile is looked at again. Prices are of slightly different
+        moments.
+        """
+        worth = dict[tuple[str, str], _Worth | None]()
+        total = _Worth()
+        with self._ledger.noted() as changed:
+            places = self._ledger.places
+            for first in range(0, len(places), count):
+                if first:
+                    yield
+                with localcontext(EXACT):
+                    for place in places[first : first + count]:
+                        worth[place] = one = self._worth(*place)
+                        total.add(one)
+            with localcontext(EXACT):
+                for place in changed:
+                    total.take_away(worth.get(place))
+                    worth[place] = one = self._worth(*place)
+                    total.add(one)
+        return self._told(total, worth)
+
+    def _told(self, total: _Worth, worth: Mapping[tuple[str, str], _Worth | None]) -> EquityFigures:
+        unpriced = sorted(place for place, one in worth.items() if one is None and self._is_something(*place))
+        named = [f"{venue} {asset}" for venue, asset in unpriced]
         with localcontext(EXACT):
-            for venue, by_asset in self._ledger.balances().items():
-                for asset, one in by_asset.items():
-                    price = self.price(venue, asset, one.final)
-                    if price is None:
-                        if one.final or one.initial or one.trades or one.moved:
-                            unpriced.append(f"{venue} {asset}")
-                        continue
-                    begun = self._start[venue, asset] + self._unpriced[venue, asset] * price
-                    start += begun
-                    now += (one.final + one.carried) * price
-                    funding += one.funding * price
-                    if asset in self._converted:
-                        came = self._came[venue, asset]
-                        fx += one.initial * price - begun
-                        fx += (one.trades * price - came.trades) - (one.fees * price - came.fees)
-                        arbitrage += came.trades
-                        fees -= came.fees
-                        continue
-                    inventory += (one.initial + one.moved) * price - begun
-                    arbitrage += one.trades * price
-                    fees -= one.fees * price
             for sent in self._transfers.in_transit.values():
                 price = self.price(sent.target, sent.asset, sent.arrives)
                 if price is None:
-                    unpriced.append(f"{sent.target} {sent.asset}")
+                    named.append(f"{sent.target} {sent.asset}")
                     continue
-                now += sent.arrives * price
-                inventory += sent.arrives * price
+                total.now += sent.arrives * price
+                total.inventory += sent.arrives * price
             residuals = self._residuals()
             return EquityFigures(
-                start=start,
-                now=now,
-                change=now - start,
-                arbitrage=arbitrage - residuals,
-                inventory=inventory,
-                fees=fees,
-                funding=funding,
+                start=total.start,
+                now=total.now,
+                change=total.now - total.start,
+                arbitrage=total.arbitrage - residuals,
+                inventory=total.inventory,
+                fees=total.fees,
+                funding=total.funding,
                 residuals=residuals,
-                unpriced=tuple(unpriced),
-                fx=fx if self._converted else None,
+                unpriced=tuple(named),
+                fx=total.fx if self._converted else None,
             )
+
+    def _is_something(self, venue: str, asset: str) -> bool:
+        one = self._ledger.balance(venue, asset)
+        return bool(one.final or one.initial or one.trades or one.moved)
+
+    def _worth(self, venue: str, asset: str) -> _Worth | None:
+        """Return what of all is one venue's in one asset; ``None``: no price is known. In exact arithmetic."""
+        one = self._ledger.balance(venue, asset)
+        price = self.price(venue, asset, one.final)
+        if price is None:
+            return None
+        begun = self._start.get((venue, asset), ZERO) + self._unpriced.get((venue, asset), ZERO) * price
+        worth = _Worth(start=begun, now=(one.final + one.carried) * price, funding=one.funding * price)
+        if asset in self._converted:
+            came = self._came.get((venue, asset)) or _Came()
+            worth.fx = one.initial * price - begun
+            worth.fx += (one.trades * price - came.trades) - (one.fees * price - came.fees)
+            worth.arbitrage, worth.fees = came.trades, -came.fees
+        else:
+            worth.inventory = (one.initial + one.moved) * price - begun
+            worth.arbitrage, worth.fees = one.trades * price, -(one.fees * price)
+        return worth
 
     def _residuals(self) -> Decimal:
         """Return how open residuals and dust stand against what they cost. In exact arithmetic."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Literal, get_args
 
@@ -45,6 +46,22 @@ _Accounts = dict[_Account, Decimal]
 
 def _empty() -> _Accounts:
     return dict.fromkeys(get_args(_Account), ZERO)
+
+
+class _Books(dict[tuple[str, str], _Accounts]):
+    """Accounts by venue and asset. Whoever takes some by ``[]`` changes them, which all of ``noting`` take note of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noting: list[set[tuple[str, str]]] = []
+
+    def __getitem__(self, place: tuple[str, str]) -> _Accounts:
+        for noted in self.noting:
+            noted.add(place)
+        accounts = self.get(place)
+        if accounts is None:
+            accounts = self[place] = _empty()
+        return accounts
 
 
 def _move(accounts: _Accounts, amount: Decimal, source: _Account, target: _Account) -> None:
@@ -91,11 +108,23 @@ class _Lock:
     unfilled: Decimal
 
 
+def _balance(accounts: _Accounts) -> Balance:
+    return Balance(
+        initial=EXACT.minus(accounts["capital"]),
+        trades=EXACT.minus(accounts["market"]),
+        fees=accounts["fees"],
+        final=_add(accounts["free"], accounts["locked"]),
+        carried=accounts["carried"],
+        funding=EXACT.minus(accounts["funding"]),
+        moved=EXACT.minus(accounts["moved"]),
+    )
+
+
 class Ledger(Folding):
     """Folds deposits, orders and fills into accounts. A posting that could not be exact raises `decimal.Inexact`."""
 
     def __init__(self) -> None:
-        self._accounts: defaultdict[tuple[str, str], _Accounts] = defaultdict(_empty)
+        self._accounts = _Books()
         self._locks: dict[str, _Lock] = {}
         #: What is held of the contracts that are listed, by venue and symbol.
         self._contracts: dict[tuple[str, str], Contracts] = {}
@@ -152,16 +181,28 @@ class Ledger(Folding):
         """Return venue → asset → balance, sorted."""
         result: dict[str, dict[str, Balance]] = {}
         for (venue, asset), accounts in sorted(self._accounts.items()):
-            result.setdefault(venue, {})[asset] = Balance(
-                initial=EXACT.minus(accounts["capital"]),
-                trades=EXACT.minus(accounts["market"]),
-                fees=accounts["fees"],
-                final=_add(accounts["free"], accounts["locked"]),
-                carried=accounts["carried"],
-                funding=EXACT.minus(accounts["funding"]),
-                moved=EXACT.minus(accounts["moved"]),
-            )
+            result.setdefault(venue, {})[asset] = _balance(accounts)
         return result
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """Venue and asset of all that was ever held."""
+        return list(self._accounts)
+
+    def balance(self, venue: str, asset: str) -> Balance:
+        """Return what was held at a venue of an asset of its `places`."""
+        accounts = self._accounts.get((venue, asset))
+        return _balance(_empty() if accounts is None else accounts)
+
+    @contextmanager
+    def noted(self) -> Iterator[set[tuple[str, str]]]:
+        """Have a set in which the venue and asset of each balance are, from when it changes on."""
+        found = set[tuple[str, str]]()
+        self._accounts.noting.append(found)
+        try:
+            yield found
+        finally:
+            self._accounts.noting[:] = [one for one in self._accounts.noting if one is not found]
 
     def imbalances(self) -> Iterator[str]:
         """Yield what is wrong: an asset that does not sum to zero over all accounts."""
