@@ -43,6 +43,8 @@ from trioarb.time.virtual import VirtualClock
 CONFIG = Path(__file__).parents[1] / "configs" / "top100.toml"
 ROUNDS = 3
 OVER = object()
+#: A venue may hold so many assets, USDT among them.
+MOST_HELD = 9_999
 #: Two venues, so many milliseconds from one quote to the next: some 5,000 quotes a second of a hundred symbols.
 STEP_MS = 40
 _READ = """
@@ -130,7 +132,7 @@ def pieces(count: int) -> tuple[float, float, int]:
     table = two_venues()
     table["session"] |= {"max_runtime_seconds": 4}
     for venue in table["exchanges"].values():
-        venue["balances"] = {"USDT": "100000000", **dict.fromkeys(bases, "10")}
+        venue["balances"] = {"USDT": "100000000", **dict.fromkeys(bases[:MOST_HELD], "10")}
     tapes = {venue: ScriptedTape(list(rows(venue)), listings=listings) for venue in "ab"}
     plugins = load_plugins({"market": scripted_market(tapes)})
     opened, taken = list[Campaign](), list[list[float]]()
