@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -165,6 +165,18 @@ def _steps(low: int, high: int, digits: int) -> st.SearchStrategy[str]:
     free=st.tuples(*[_steps(1, 10_000_000, 3)] * 3),
     usd=_steps(1_000, 1_000_000, 2),
     dust=st.tuples(_steps(-100, 100, 5), _steps(-300, 300, 7)),
+)
+@example(  # half a lot was left before: it is rounded up once more
+    buys_home=True,
+    eth="1000.00",
+    cross="0.03000",
+    btc="30000.00",
+    fees=("0.0", "0.0", "0.0"),
+    lots=("0.0001", "0.0001", "0.0001"),
+    sizes=("0.003", "0.003", "0.001"),
+    free=("2.850", "0.003", "0.001"),
+    usd="10.00",
+    dust=("-0.00005", "0"),
 )
 def test_what_a_loop_sends_earns_its_edge_and_leaves_a_crumb(
     buys_home: bool,

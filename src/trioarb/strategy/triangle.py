@@ -115,8 +115,9 @@ def _bounds(legs: LoopLegs, wanted: OrderSize, dust: Mapping[str, Decimal]) -> d
     the lot to which they are rounded.
     """
     home, cross, other = legs.all
-    rounded = ZERO if home.instrument.rules.lot == cross.instrument.rules.lot else home.instrument.rules.lot
-    at_home = rounded + abs(dust.get(home.instrument.base, ZERO))
+    lot, left = home.instrument.rules.lot, abs(dust.get(home.instrument.base, ZERO))
+    is_whole = lot == cross.instrument.rules.lot and not left % lot
+    at_home = left if is_whole else left + lot
     elsewhere = other.instrument.rules.lot + abs(dust.get(other.instrument.base, ZERO))
     bridge = cross.limit * (BPS + abs(cross.instrument.taker_fee_bps)) / BPS
     bounds = {
