@@ -887,8 +887,8 @@ _TRADE = (
         name="parts of equity",
         promise="**What a summary says is what the events come to**",
         file="src/trioarb/state/equity.py",
-        text="inventory += (one.initial + one.moved) * price - begun",
-        instead="inventory += 0",
+        text="worth.inventory = (one.initial + one.moved) * price - begun",
+        instead="worth.inventory = ZERO",
         tests=("tests/engine/test_recount.py::test_the_shipped_configurations_add_up[spread-1]",),
     ),
 )

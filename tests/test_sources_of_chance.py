@@ -33,6 +33,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("cli.journals", "time.time"): "how old a journal is that a user wants removed",
     ("cli.keys", "os.getpid"): "sends this process the signal that Ctrl-C does",
     ("cli.live", "time.time"): "whether the pre-flight was passed a short while ago",
+    ("cli.output", "os.getpid"): "a name for a file that no other process writes",
     ("cli.progress", "time.monotonic"): _PATIENCE,
     ("cli.record", "time.time"): _STAMPS,
     ("cli.running", "time.time"): _STAMPS,
