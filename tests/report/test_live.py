@@ -17,13 +17,13 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.snapshot import snapshot_in_pieces, snapshot_of
 from trioarb.model.event import Deposited, MarketsMarked, OrderFilled, PhaseEntered, PositionClosed, Record
 from trioarb.model.number import EXACT
-from trioarb.report.figures import signed_usd
+from trioarb.report.figures import signed_usd, worth
 from trioarb.report.line import Line, bar, chart, sparkline
 from trioarb.report.live_frame import frame
 from trioarb.report.live_look import Act, Look, Sort
 from trioarb.report.live_past import Past
 from trioarb.state.equity import EquityFigures
-from trioarb.state.snapshot import Snapshot
+from trioarb.state.snapshot import Snapshot, total_of
 
 SIZES = [(40, 12), (60, 16), (80, 24), (100, 30), (120, 40), (149, 29), (150, 30), (160, 40), (200, 50), (250, 70)]
 NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
@@ -385,3 +385,10 @@ def test_a_long_course_is_kept_whole_in_little_room() -> None:
     assert past.points == sorted(past.points)
     assert past.sampled(30)[-1] == 99_999
     assert len(past.sampled(30)) == 30
+
+
+def test_what_has_no_mark_is_not_worth_nothing() -> None:
+    known, total = Decimal("1.25"), total_of([Decimal("1.25"), Decimal("-0.5")])
+    assert total == Decimal("0.75")
+    assert total_of([known, None]) is None
+    assert (str(worth(None)), str(worth(known))) == ("unknown", "+1.2500")

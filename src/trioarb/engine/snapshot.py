@@ -7,18 +7,16 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from decimal import Decimal
-from functools import reduce
 from typing import Any
 
 import structlog
 
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.watch import newest_quote_ns
-from trioarb.model.number import EXACT, ZERO
 from trioarb.plugin.border import CheckedGuard
 from trioarb.plugin.contract import GuardTier
 from trioarb.state.equity import EquityFigures
-from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth
+from trioarb.state.snapshot import HeadRoom, Snapshot, SymbolSnapshot, VenueHealth, total_of
 from trioarb.state.state import State
 from trioarb.state.statistics import SymbolStatistics
 
@@ -193,7 +191,7 @@ def symbol_of(campaign: Campaign, symbol: str, now_ns: int) -> SymbolSnapshot:
     booked = campaign.state.statistics.symbols.get(symbol) or SymbolStatistics()
     funnel, positions = task.funnel, campaign.state.trades.positions(symbol)
     oldest_ns = min(task.board.received_ns)
-    worth = [campaign.state.marks.position_usd(one) or ZERO for one in positions]
+    worth = [campaign.state.marks.position_usd(one) for one in positions]
     sized = funnel.sized
     return SymbolSnapshot(
         symbol=symbol,
@@ -214,7 +212,7 @@ def symbol_of(campaign: Campaign, symbol: str, now_ns: int) -> SymbolSnapshot:
         closed=booked.closed,
         pnl_usd=booked.pnl_usd,
         fees_usd=booked.fees_usd,
-        unrealised_usd=reduce(EXACT.add, worth, ZERO),
+        unrealised_usd=total_of(worth),
         positions=positions,
         quarantines=booked.quarantines,
         retired=booked.retired,

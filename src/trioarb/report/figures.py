@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 
 from rich.text import Text
 
-__all__ = ["bps", "count", "duration", "number_of", "signed_usd", "usd"]
+__all__ = ["bps", "count", "duration", "number_of", "signed_usd", "usd", "worth"]
 
 _SHOWN = Decimal("0.0001")
 #: Whatever context a report is made in: some don't let anything be rounded.
@@ -36,6 +36,11 @@ def signed_usd(amount: Decimal) -> Text:
     if not rounded:
         return Text(f"{abs(rounded):,f}")
     return Text(f"{rounded:+,f}", style="green" if rounded > 0 else "red")
+
+
+def worth(amount: Decimal | None) -> Text:
+    """Return what something would bring, as `signed_usd`; without a mark nobody knows."""
+    return Text("unknown") if amount is None else signed_usd(amount)
 
 
 def duration(seconds: float) -> str:

@@ -50,7 +50,7 @@ class Sort(Enum):
 _KEYS_OF: dict[Sort, Callable[[SymbolSnapshot], object]] = {
     Sort.OPEN: lambda one: (-len(one.positions), -one.opened),
     Sort.EDGE: lambda one: (one.edge_bps is None, -(one.edge_bps or 0)),
-    Sort.PNL: lambda one: -(one.pnl_usd + one.unrealised_usd),
+    Sort.PNL: lambda one: -(one.pnl_usd + (one.unrealised_usd or 0)),
     Sort.DENIED: lambda one: -one.denied,
     Sort.NAME: lambda one: one.symbol,
 }

@@ -11,7 +11,7 @@ import attrs
 from trioarb.config.schema import Config
 from trioarb.model.trade import Phase
 from trioarb.report.equity import PARTS
-from trioarb.report.figures import duration, signed_usd, usd
+from trioarb.report.figures import duration, signed_usd, usd, worth
 from trioarb.report.line import Line, bar, chart, fitted, heading, joined, sparkline
 from trioarb.report.live_look import KEYS, Act, Look
 from trioarb.report.live_past import Past
@@ -93,11 +93,12 @@ class Panels:
             head.add("  ").add(spark, "green" if figures.change >= 0 else "red")
             span = f" {duration(self.past.span_ns / SECOND_NS)}"
             head.add(span if head.width + len(span) <= width else "", "dim")
-        unrealised = sum((one.unrealised_usd for one in snapshot.symbols), Decimal(0))
         positions = sum(len(one.positions) for one in snapshot.symbols)
         parts = [
             _told("realised", signed_usd(snapshot.pnl_usd)),
-            _told("open", signed_usd(unrealised)).add(f" ({positions:,} position{'s' if positions != 1 else ''})"),
+            _told("open", worth(snapshot.unrealised_usd)).add(
+                f" ({positions:,} position{'s' if positions != 1 else ''})"
+            ),
             _told("fees", usd(snapshot.fees_usd)),
         ]
         made_of = [

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trioarb.model.trade import Position
 from trioarb.report.columns import Column, chosen
-from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd
+from trioarb.report.figures import bps, count, duration, number_of, signed_usd, usd, worth
 from trioarb.report.line import GAP, Line, heading
 from trioarb.report.live_look import Look, Sort
 from trioarb.state.snapshot import Snapshot, SymbolSnapshot
@@ -84,7 +84,6 @@ def _columns(snapshot: Snapshot) -> list[_Cells]:
     def counted(header: str, rank: int, of: Callable[[SymbolSnapshot], int], least: int = 0) -> _Cells:
         return _Cells(header, rank, lambda one: count(of(one)), number_of(sum(map(of, everything))), least)
 
-    unrealised = sum((one.unrealised_usd for one in everything), Decimal(0))
     return [
         _Cells("symbol", 0, _name, "total", 0, left=True),
         _Cells("edge bps", 1, lambda one: bps(one.edge_bps), least=8),
@@ -95,8 +94,8 @@ def _columns(snapshot: Snapshot) -> list[_Cells]:
         _Cells(
             "open USD",
             6,
-            lambda one: signed_usd(one.unrealised_usd) if one.positions else "-",
-            signed_usd(unrealised),
+            lambda one: worth(one.unrealised_usd) if one.positions else "-",
+            worth(snapshot.unrealised_usd),
             9,
         ),
         _Cells("fees USD", 10, lambda one: usd(one.fees_usd) if one.sent else "-", usd(snapshot.fees_usd), 8),

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import attrs
 
+from trioarb.model.number import EXACT, ZERO
 from trioarb.model.trade import EndedBy, Phase, Position
 from trioarb.state.equity import EquityFigures
 
-__all__ = ["HeadRoom", "Snapshot", "SymbolSnapshot", "VenueHealth"]
+__all__ = ["HeadRoom", "Snapshot", "SymbolSnapshot", "VenueHealth", "total_of"]
+
+
+def total_of(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the exact sum; ``None`` where an amount isn't known."""
+    total = ZERO
+    for amount in amounts:
+        if amount is None:
+            return None
+        total = EXACT.add(total, amount)
+    return total
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +51,7 @@ class SymbolSnapshot:
     """One symbol. ``edge_bps`` is the best one now, ``highest_edge_bps`` the best ever seen; money is realised.
 
     ``denied`` counts entries that were sized and not allowed, those included that the journal doesn't count yet.
-    ``unrealised_usd`` is what its positions would bring now beyond what they cost, as far as that is known.
+    ``unrealised_usd`` is what its positions would bring now beyond what they cost; ``None``: one has no mark.
     ``quote_age_ns``: of the oldest of its venues' latest quotes; ``None`` while one has sent none.
     """
 
@@ -61,7 +72,7 @@ class SymbolSnapshot:
     closed: int
     pnl_usd: Decimal
     fees_usd: Decimal
-    unrealised_usd: Decimal
+    unrealised_usd: Decimal | None
     positions: tuple[Position, ...]
     quarantines: int
     retired: bool
@@ -91,3 +102,8 @@ class Snapshot:
     pnl_usd: Decimal
     fees_usd: Decimal
     equity: EquityFigures
+
+    @property
+    def unrealised_usd(self) -> Decimal | None:
+        """What all that is open would bring; ``None`` if one position has no mark."""
+        return total_of(one.unrealised_usd for one in self.symbols)
