@@ -210,6 +210,21 @@ async def test_what_is_no_request_ends_its_connection_only(journals: Path) -> No
         assert (await shown.client.get("/healthz")).status_code == 200
 
 
+async def test_an_action_that_never_comes_keeps_no_connection(journals: Path) -> None:
+    async with dashboard([journals]) as shown:
+        await shown.folded()
+        port = int(shown.server.address.rsplit(":", 1)[1].rstrip("/"))
+        head = "POST /api/campaigns/a/actions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in RIGHT.items()) + "Content-Length: 20\r\n\r\n"
+        async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            await stream.send_all(head.encode() + b'{"act')
+            said = b""
+            with trio.fail_after(10):
+                while chunk := await stream.receive_some(4_096):
+                    said += chunk
+        assert said.startswith(b"HTTP/1.1 408 ")
+
+
 @pytest.mark.parametrize(
     "begun",
     [

@@ -32,6 +32,8 @@ __all__ = ["MOST_VIEWERS", "site_of"]
 MOST_VIEWERS = 1_000
 #: A comment is sent where there is no news for so long: it shows that both ends are there.
 _QUIET_SECONDS = 3.0
+#: In so much time an action has to come: it is a line, and nobody may hold its connection with the rest.
+_BODY_SECONDS = 3.0
 #: Of an action's body, and of events on a page of the log.
 _LARGEST_BODY = 8_192
 
@@ -154,11 +156,14 @@ class Site:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return failed(400, "an action is sent as application/json")
         body = b""
-        async with aclosing(request.stream()) as chunks:
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > _LARGEST_BODY:
-                    return failed(400, f"an action has at most {_LARGEST_BODY} bytes")
+        with trio.move_on_after(_BODY_SECONDS) as reading:
+            async with aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > _LARGEST_BODY:
+                        return failed(400, f"an action has at most {_LARGEST_BODY} bytes")
+        if reading.cancelled_caught:
+            return failed(408, f"the action did not come within {_BODY_SECONDS:g} s")
         try:
             answer = await tell(viewed, msgspec.json.decode(body, type=Action))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
