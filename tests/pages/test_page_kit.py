@@ -1,0 +1,120 @@
+"""A page whose blocks fail, don't load or print something else than it shows is noticed, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from page import blocks_of, is_shown, run_page
+
+GOOD = """\
+<!-- not run: needs the network -->
+```bash
+curl https://example.com | sh
+```
+
+```toml
+# my.toml
+a = 1
+```
+
+1. Then
+
+   ```toml
+   # at the end of my.toml
+   b = 2
+   ```
+
+```python
+# src/acme/edge.py
+EDGE = 3
+```
+
+```bash
+cd src
+export COLOUR=blue
+```
+
+```console
+$ echo $COLOUR \\
+    sky
+blue sky
+$ cat ../my.toml; pwd; false || echo "exit code $?"
+# my.toml
+a = 1
+
+# at the end of my.toml
+b = 2
+…/src
+exit code 1
+```
+
+```python
+import sys
+
+sys.path.insert(0, "acme")
+import edge
+
+print(edge.EDGE)
+```
+
+```bash
+seq 9
+printf unended
+```
+
+```text
+1
+…
+8
+9
+un…
+```
+"""
+
+
+def run(text: str, folder: Path) -> None:
+    page = folder / "page.md"
+    page.write_text(text)
+    (folder / "empty").mkdir()
+    run_page(page, folder / "empty")
+
+
+def test_a_page_is_run_in_one_shell_with_its_files(tmp_path: Path) -> None:
+    run(GOOD, tmp_path)
+    assert [block.not_run for block in blocks_of(GOOD) if block.not_run] == ["needs the network"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("8\n9\n", "8\n10\n", r"page.md:56 shows\n\n1\n…\n8\n10\n"),
+        ("blue sky", "grey sky", "page.md:28 shows\n\ngrey sky\n"),
+        ("print(edge.EDGE)", "print(edge.OTHER)", "(?s)page.md:42: exit code 1 .*has no attribute 'OTHER'"),
+        ("seq 9\n", "seq 9\nfalse\n", "page.md:51: exit code 1 of"),
+        ("```bash\nseq 9\nprintf unended\n```\n", "", "page.md:52 shows what no command before it has printed"),
+        ("a = 1\n```", "a = \n```", "Invalid value"),
+    ],
+)
+def test_what_is_not_so_is_named(before: str, after: str, said: str, tmp_path: Path) -> None:
+    assert GOOD.count(before) == 1
+    with pytest.raises((AssertionError, ValueError), match=said):
+        run(GOOD.replace(before, after), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "is_so"),
+    [
+        ("a 1.5 b", "a 1.5 b\n", True),
+        ("a 1.5 b", "a 1x5 b\n", False),
+        ("a … b", "a 12:30 b   \n", True),
+        ("a … b", "a\nb\n", False),
+        ("…\nlast", "1\n2\nlast", True),
+        ("…\nlast", "last", True),
+        ("…\nlast", "1\nlast\nmore", False),
+        ("first\n…", "first\n2\n3", True),
+        ("one", "one\ntwo", False),
+    ],
+)
+def test_an_ellipsis_stands_for_text_in_a_line_or_for_lines(shown: str, printed: str, is_so: bool) -> None:
+    assert is_shown(shown, printed) is is_so
