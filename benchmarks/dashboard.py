@@ -27,7 +27,7 @@ from journal import write_campaign
 from trioarb.journal.recorded import open_journal
 
 ROOT = Path(__file__).parents[1]
-TRIOARB = (sys.executable, "-m", "trioarb.cli.main")
+TRIOARB = (sys.executable, "-m", "trioarb")
 #: A hundred symbols at two venues, each quote of which comes each 40 ms: 5,000 a second.
 QUOTES = (
     *("--set=session.clock=real", "--set=session.loop_interval_ms=0", "--set=exchanges.*.market.step_ms=40"),

@@ -8,8 +8,9 @@ import pytest
 from command import SPREAD, CommandLine, Ran, ahead
 
 
-def test_version(trioarb: CommandLine) -> None:
-    ran = trioarb("--version")
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(trioarb: CommandLine, flag: str) -> None:
+    ran = trioarb(flag)
 
     assert ran.code == 0
     assert ran.out[0].isdigit()

@@ -68,7 +68,7 @@ async def _keep(table: DashboardTable, journal: Path) -> None:
 
 
 def _command(table: DashboardTable, journal: Path) -> Iterator[str]:
-    yield from (sys.executable, "-m", "trioarb.cli.main", "dashboard", str(journal.absolute()), "--beside")
+    yield from (sys.executable, "-m", "trioarb", "dashboard", str(journal.absolute()), "--beside")
     yield from (f"--host={table.host}", f"--port={table.port}")
     for flag, path in (("token-file", table.token_file), ("certfile", table.certfile), ("keyfile", table.keyfile)):
         if path is not None:

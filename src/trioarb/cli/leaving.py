@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from trioarb.cli.folded import report_on
-from trioarb.cli.output import write_json
+from trioarb.cli.output import abandon, write_json
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import JournalError, describe
 from trioarb.journal.recorded import claim
@@ -84,8 +84,11 @@ class Leaving:
             ended = attrs.evolve(report, error=why, exit_code=self.code)
             if self.summary is not None:
                 write_json(self.summary, report.config.redactor.value(summarise(ended)))
-            print_summary(LastingConsole(), ended)
-            sys.stdout.flush()
+            try:
+                print_summary(LastingConsole(), ended)
+                sys.stdout.flush()
+            except OSError:
+                abandon(sys.stdout)
 
         try:
             report_on(self.journal, tell, has_figures=False)  # a plugin may be what could not end

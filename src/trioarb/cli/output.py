@@ -6,15 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from trioarb.errors import CampaignError, ConfigError
 from trioarb.journal.log import kind_of
 from trioarb.report.visible import escaped
 from trioarb.settings.problem import Problem
 
-__all__ = ["EventsFile", "abandon_stdout", "check_outputs", "print_json", "write_json", "write_text"]
+__all__ = ["EventsFile", "abandon", "check_outputs", "print_json", "write_json", "write_text"]
 
 
 class EventsFile:
@@ -57,9 +58,10 @@ class EventsFile:
         return CampaignError(f"{self._path}: events can't be written: {error.strerror or error}")
 
 
-def abandon_stdout() -> None:
-    """Write no more to a stdout that nobody reads; Python would complain when it flushes it at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def abandon(stream: TextIO) -> None:
+    """Write no more to a stdout or stderr that nobody reads; Python would complain when it flushes it at the end."""
+    with suppress(OSError, ValueError):  # it is closed, or no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_json(value: Any) -> None:

@@ -24,7 +24,7 @@ from trioarb.cli.beside import with_dashboard
 from trioarb.cli.keys import KeyHand, is_in_foreground, keyboard
 from trioarb.cli.leaving import Leaving
 from trioarb.cli.options import Shown
-from trioarb.cli.output import EventsFile, abandon_stdout, write_json
+from trioarb.cli.output import EventsFile, abandon, write_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.required import required
 from trioarb.config.load import Loaded
@@ -143,9 +143,9 @@ class Foreground:
                 print_summary(output, report_of(campaign, figures, played))
                 sys.stdout.flush()
             except BrokenPipeError:
-                abandon_stdout()
+                abandon(sys.stdout)
             except OSError as error:
-                abandon_stdout()
+                abandon(sys.stdout)
                 campaign.error = campaign.error or f"stdout: the summary can't be written: {error.strerror}"
             if campaign.error and not output.is_terminal:
                 console.say(f"error: {campaign.error}", style="red")

@@ -15,7 +15,9 @@ __all__ = ["LastingConsole"]
 
 
 class LastingConsole(Console):
-    """Falls silent when it can't write any more; rich's own would leave the program at a broken pipe.
+    """What is told on stderr falls silent when nobody reads it any more; of stdout a command is to know.
+
+    Rich's own would leave the program at a broken pipe.
 
     Square brackets are no markup, and control characters in texts are shown, not obeyed. ``aside``, while it is set,
     is given each line and its style instead of the terminal, which somebody else draws on.
@@ -27,7 +29,9 @@ class LastingConsole(Console):
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def on_broken_pipe(self) -> None:
-        """Called by rich instead of raising BrokenPipeError."""
+        """Called by rich while it handles BrokenPipeError."""
+        if not self.stderr:
+            raise
         self.quiet = True
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -55,4 +59,6 @@ class LastingConsole(Console):
         try:
             self.print(line, style=style, soft_wrap=True)
         except OSError:
+            if not self.stderr:
+                raise
             self.quiet = True
