@@ -1,12 +1,21 @@
 """Everything that a plugin needs."""
 
-from trioarb.errors import ChannelError, MarketDataError, OrderRejected, TrioarbError, UniverseError, VenueError
+from trioarb.errors import (
+    ChannelError,
+    MarketDataError,
+    OrderRejected,
+    TrioarbError,
+    UniverseError,
+    VenueError,
+    WireError,
+)
 from trioarb.journal.log import Log, LogReader
 from trioarb.model import event
 from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.alert import Alert, AlertMessage, Severity
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms, contract_of
 from trioarb.model.event import GuardTripped, Record
+from trioarb.model.given import Number, decimal_of
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, InstrumentStatus, Listing, Quote, Route, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, exact_decimal, floor_to, per_unit, text
@@ -166,6 +175,7 @@ __all__ = [
     "Money",
     "NoSettings",
     "NonNegativeBps",
+    "Number",
     "Offer",
     "Opportunity",
     "Order",
@@ -220,9 +230,11 @@ __all__ = [
     "UniverseError",
     "VenueError",
     "VenueOrder",
+    "WireError",
     "ceil_to",
     "check_ticks",
     "contract_of",
+    "decimal_of",
     "event",
     "exact_decimal",
     "floor_to",

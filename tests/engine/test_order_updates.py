@@ -177,7 +177,7 @@ def test_a_fill_after_the_last_word_of_a_pair_in_flight_is_the_pair_s() -> None:
             Said(100, update(report, CANCELLED, fill, filled=report.filled)),
         ]
 
-    result = run({"a": of_first(races), "b": of_first(lambda report: [Said(300, OrderUpdate.of(report))])})
+    result = run({"a": of_first(races), "b": of_first(lambda report: [Said(300, OrderUpdate.from_report(report))])})
 
     check(result)
     assert kinds(result, 1) == ["submitted", "acknowledged", "cancelled", "reopened", "filled"]
@@ -207,7 +207,7 @@ def test_while_updates_are_cut_nothing_is_entered_and_fills_are_found() -> None:
     """The stream is cut before anything was told of the second order, which filled meanwhile."""
 
     def cut(report: OrderReport) -> Sequence[Said]:
-        return [Said(5, None), Said(10, OrderUpdate.of(report))]
+        return [Said(5, None), Said(10, OrderUpdate.from_report(report))]
 
     result = run({"a": of_first(cut)}, leg_timeout_seconds=20)
 
@@ -239,7 +239,7 @@ def test_who_waits_for_updates_asks_as_soon_as_they_are_cut() -> None:
 
 def test_while_updates_are_down_no_entry_has_a_leg_there() -> None:
     def tell(number: int, report: OrderReport) -> Sequence[Said]:
-        told = Said(1, OrderUpdate.of(report))
+        told = Said(1, OrderUpdate.from_report(report))
         return [told, Said(500, None)] if number == 1 else [told]
 
     result = run({"a": tell}, away=(0.4, 6), cooldown=1)
@@ -266,8 +266,8 @@ def test_a_stream_that_can_not_be_had_denies_every_entry() -> None:
 
 def test_orders_of_others_are_named_and_change_nothing() -> None:
     def others(report: OrderReport) -> Sequence[Said]:
-        other = msgspec.structs.replace(OrderUpdate.of(report), client_order_id="web-17")
-        return [Said(1, OrderUpdate.of(report)), Said(2, other), Said(3, other)]
+        other = msgspec.structs.replace(OrderUpdate.from_report(report), client_order_id="web-17")
+        return [Said(1, OrderUpdate.from_report(report)), Said(2, other), Said(3, other)]
 
     result = run({"a": of_first(others)})
 
@@ -279,8 +279,8 @@ def test_an_order_of_ours_that_the_journal_does_not_know_ends_the_campaign() -> 
     def ours(report: OrderReport) -> Sequence[Said]:
         name = report.client_order_id.rpartition("-")[0] + "-999"
         return [
-            Said(1, OrderUpdate.of(report)),
-            Said(2, msgspec.structs.replace(OrderUpdate.of(report), client_order_id=name)),
+            Said(1, OrderUpdate.from_report(report)),
+            Said(2, msgspec.structs.replace(OrderUpdate.from_report(report), client_order_id=name)),
         ]
 
     result = run({"a": of_first(ours)})

@@ -125,7 +125,7 @@ def test_what_was_cut_out_is_found_by_asking_and_counts_once(said: list[OrderUpd
     report = OrderReport(client_order_id="c-1", venue_order_id="v-1", status=status, fills=fills, reason="no")
     heard_before = data.draw(st.lists(st.sampled_from(said), unique=True, max_size=len(said)))
     heard_after = data.draw(st.permutations(said))
-    cut, events = heard(*heard_before, OrderUpdate.of(report), *heard_after)
+    cut, events = heard(*heard_before, OrderUpdate.from_report(report), *heard_after)
 
     assert cut.is_done
     assert (cut.filled, cut.missing, cut.status) == (straight.filled, straight.missing, straight.status)

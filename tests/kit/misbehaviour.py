@@ -295,7 +295,7 @@ class _Telling(TellingExchange):
     @staticmethod
     def _say(number: int, report: OrderReport) -> Sequence[Said]:
         cut = [Said(5, None)] if number == 1 else []
-        return [*cut, Said(1_500 if cut else 10, OrderUpdate.of(report))]
+        return [*cut, Said(1_500 if cut else 10, OrderUpdate.from_report(report))]
 
 
 def _misled(case: Case) -> type[Any]:

@@ -44,7 +44,7 @@ Tell = Callable[[int, OrderReport], Sequence[Said] | None]
 
 def at_once(number: int, report: OrderReport) -> Sequence[Said]:
     """Tell the whole of it as one message."""
-    return [Said(1, OrderUpdate.of(report))]
+    return [Said(1, OrderUpdate.from_report(report))]
 
 
 class TellingExchange(PaperExchange):

@@ -343,7 +343,7 @@ class PaperExchange(Exchange):
 
     async def open_orders(self, symbols: Sequence[str]) -> Sequence[OrderUpdate]:
         await self._context.time.sleep(self._latency_ns, Turn.VENUE.order(venue=self._context.venue, number=1))
-        return [OrderUpdate.of(one.report()) for one in self._resting.values() if one.order.symbol in symbols]
+        return [OrderUpdate.from_report(one.report()) for one in self._resting.values() if one.order.symbol in symbols]
 
     async def updates(self, sink: OrderSink, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self._updates.run(sink, task_status)

@@ -283,7 +283,7 @@ class Executor:
     def _hear_answer(self, order: OpenOrder, report: OrderReport) -> bool:
         """Record what a venue answers of an order; return whether that can be, by what was heard before."""
         try:
-            self._hear(order, OrderUpdate.of(report))
+            self._hear(order, OrderUpdate.from_report(report))
         except VenueError as error:
             structlog.get_logger("trioarb.execution").warning("order not known yet", error=str(error))
             return False

@@ -392,9 +392,9 @@ class Sender:
         if known.is_done:
             # Its updates told its last word while this was asked for; with more fills it was not the last, and its pair
             # may have ended since.
-            self._hear_more(known, OrderUpdate.of(report))
+            self._hear_more(known, OrderUpdate.from_report(report))
             return known.filled
-        life = self._lives.hear(known, OrderUpdate.of(report))
+        life = self._lives.hear(known, OrderUpdate.from_report(report))
         if life.is_done:
             self._end(flight, order.client_order_id, life.status)
         return life.filled

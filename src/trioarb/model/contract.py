@@ -8,6 +8,7 @@ from enum import Enum
 import attrs
 import msgspec
 
+from trioarb.model.given import Given, Maybe, Number
 from trioarb.model.number import BPS, EXACT, ZERO, ceil_to, per_unit, share
 from trioarb.model.order import Side
 
@@ -35,6 +36,28 @@ class ContractTerms:
     funding_bps: Decimal | None = None
     funding_interval_hours: Decimal | None = None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        leverage: Number,
+        maintenance_margin_bps: Number,
+        funding_bps: Maybe = None,
+        funding_interval_hours: Maybe = None,
+    ) -> ContractTerms:
+        """Return terms from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            leverage=given.factor("leverage", leverage, above=0),
+            maintenance_margin_bps=given.factor("maintenance_margin_bps", maintenance_margin_bps, at_least=0),
+            funding_bps=given.maybe("funding_bps", funding_bps),
+            funding_interval_hours=given.maybe("funding_interval_hours", funding_interval_hours, above=0),
+        )
+
     def initial_margin(self, value: Decimal) -> Decimal:
         """Return what a position, or an order, of this value needs."""
         return ceil_to(value / self.leverage, _MARGIN_STEP)
@@ -54,6 +77,16 @@ class Contracts:
 
     quantity: Decimal = ZERO
     cost: Decimal = ZERO
+
+    @classmethod
+    def of(cls, *, quantity: Number, cost: Number) -> Contracts:
+        """Return what is held from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(given.amount("quantity", quantity), given.amount("cost", cost))
 
     def trade(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
         """Count a fill; return what it realised: for each unit that it closes, price − average entry price."""
@@ -119,6 +152,38 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     asset: str
     amount: Decimal
     rate_bps: Decimal
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        charge_id: str | int,
+        kind: ChargeKind | str,
+        ts_ns: int | str,
+        symbol: str,
+        quantity: Number,
+        mark: Number,
+        asset: str,
+        amount: Number,
+        rate_bps: Number,
+    ) -> Charge:
+        """Return a charge from what JSON gives; `reckoned` is for what is known by its rate only.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            charge_id=given.name("charge_id", charge_id),
+            kind=given.member("kind", kind, ChargeKind),
+            ts_ns=given.time("ts_ns", ts_ns),
+            symbol=given.name("symbol", symbol),
+            quantity=given.factor("quantity", quantity),
+            mark=given.factor("mark", mark, above=0),
+            asset=given.name("asset", asset),
+            amount=given.amount("amount", amount),
+            rate_bps=given.factor("rate_bps", rate_bps),
+        )
 
     @classmethod
     def reckoned(

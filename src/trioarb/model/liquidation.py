@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
+from trioarb.model.given import Given, Maybe
 from trioarb.model.number import EXACT, ZERO
 from trioarb.model.order import Fill, Side
 
@@ -28,6 +30,36 @@ class Liquidation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     mark: Decimal | None = None
     balance: Decimal | None = None
     maintenance: Decimal | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        liquidation_id: str | int,
+        ts_ns: int | str,
+        symbol: str,
+        side: Side | str,
+        fills: Iterable[Fill],
+        mark: Maybe = None,
+        balance: Maybe = None,
+        maintenance: Maybe = None,
+    ) -> Liquidation:
+        """Return a liquidation from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            liquidation_id=given.name("liquidation_id", liquidation_id),
+            ts_ns=given.time("ts_ns", ts_ns),
+            symbol=given.name("symbol", symbol),
+            side=given.member("side", side, Side),
+            fills=given.all_of("fills", fills, Fill),
+            mark=given.maybe("mark", mark, above=0),
+            balance=given.maybe("balance", balance),
+            maintenance=given.maybe("maintenance", maintenance),
+        )
 
     @property
     def quantity(self) -> Decimal:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import Enum
+from math import nan
 from typing import NamedTuple
 
 import attrs
 import msgspec
 
 from trioarb.model.contract import ContractTerms
+from trioarb.model.given import Given, Maybe, MaybeText, Number
 from trioarb.model.rules import TradingRules
 
 __all__ = [
@@ -43,6 +46,35 @@ class Listing:
     price_step: Decimal | None = attrs.field(default=None, eq=False)
     venue_quote: str | None = attrs.field(default=None, eq=False)
     venue_name: str | None = attrs.field(default=None, eq=False)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        base: str,
+        quote: str,
+        symbol: MaybeText = None,
+        volume_24h_quote: Maybe = None,
+        price_step: Maybe = None,
+        venue_quote: MaybeText = None,
+        venue_name: MaybeText = None,
+    ) -> Listing:
+        """Return a listing from what JSON gives; without a ``symbol``, that of base and quote.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        base, quote = given.name("base", base), given.name("quote", quote)
+        return cls(
+            symbol=given.maybe_name("symbol", symbol, base + quote),
+            base=base,
+            quote=quote,
+            volume_24h_quote=given.maybe("volume_24h_quote", volume_24h_quote, at_least=0),
+            price_step=given.maybe("price_step", price_step, above=0),
+            venue_quote=given.maybe_name("venue_quote", venue_quote, None),
+            venue_name=given.maybe_name("venue_name", venue_name, None),
+        )
 
 
 class VenuePart(Enum):
@@ -82,6 +114,42 @@ class Instrument:
     contract: ContractTerms | None = None
     counts_as: str | None = None
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        symbol: str,
+        venue: str,
+        native_id: str | int,
+        base: str,
+        quote: str,
+        rules: TradingRules,
+        maker_fee_bps: Number,
+        taker_fee_bps: Number,
+        status: InstrumentStatus | str = InstrumentStatus.TRADING,
+        fee_asset: MaybeText = None,
+        contract: ContractTerms | None = None,
+    ) -> Instrument:
+        """Return an instrument from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            symbol=given.name("symbol", symbol),
+            venue=given.name("venue", venue),
+            native_id=given.name("native_id", native_id),
+            base=given.name("base", base),
+            quote=given.name("quote", quote),
+            rules=rules,
+            maker_fee_bps=given.factor("maker_fee_bps", maker_fee_bps),
+            taker_fee_bps=given.factor("taker_fee_bps", taker_fee_bps),
+            status=given.member("status", status, InstrumentStatus),
+            fee_asset=given.maybe_name("fee_asset", fee_asset, None),
+            contract=contract,
+        )
+
     @property
     def common(self) -> str:
         """The quote asset in which the symbol is counted."""
@@ -100,6 +168,39 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     ask_size: float
     received_ns: int
     serial: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        bid: Maybe = None,
+        bid_size: Maybe = None,
+        ask: Maybe = None,
+        ask_size: Maybe = None,
+        received_ns: int,
+        serial: int = 0,
+    ) -> Quote:
+        """Return a quote from what JSON gives. A side whose price or size is absent or 0 is withdrawn.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        bid_price, bid_depth = _side(given, "bid", bid, bid_size)
+        ask_price, ask_depth = _side(given, "ask", ask, ask_size)
+        return cls(
+            bid=bid_price,
+            bid_size=bid_depth,
+            ask=ask_price,
+            ask_size=ask_depth,
+            received_ns=given.time("received_ns", received_ns),
+            serial=serial,
+        )
+
+
+def _side(given: Given, name: str, price: Maybe, size: Maybe) -> tuple[float, float]:
+    at, depth = given.maybe(name, price, at_least=0), given.maybe(f"{name}_size", size, at_least=0)
+    return (float(at), float(depth)) if at and depth else (nan, 0.0)
 
 
 class Level(NamedTuple):
@@ -121,6 +222,45 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     ask_sizes: tuple[float, ...]
     received_ns: int
     serial: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        bids: Iterable[Sequence[Number]],
+        asks: Iterable[Sequence[Number]],
+        received_ns: int,
+        serial: int = 0,
+    ) -> Book:
+        """Return a book from what JSON gives: levels as price and size, best first; what follows them is passed over.
+
+        Levels without a size are left out.
+
+        Raises:
+            WireError: a field can't be; names it, and which level.
+        """
+        given = Given(cls.__name__)
+        bid_levels, ask_levels = _levels(given, "bids", bids), _levels(given, "asks", asks)
+        return cls(
+            bids=tuple(price for price, _ in bid_levels),
+            bid_sizes=tuple(size for _, size in bid_levels),
+            asks=tuple(price for price, _ in ask_levels),
+            ask_sizes=tuple(size for _, size in ask_levels),
+            received_ns=given.time("received_ns", received_ns),
+            serial=serial,
+        )
+
+
+def _levels(given: Given, field: str, levels: Iterable[Sequence[Number]]) -> list[tuple[float, float]]:
+    found = list[tuple[float, float]]()
+    for number, level in enumerate(given.items(field, levels)):
+        place = f"{field}[{number}]"
+        if isinstance(level, str | bytes) or not isinstance(level, Sequence) or len(level) < 2:
+            raise given.error(place, level, "a price and a size")
+        price, size = given.quoted(f"{place}[0]", level[0], above=0), given.quoted(f"{place}[1]", level[1])
+        if size:
+            found.append((price, size))
+    return found
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 
 import msgspec
 
+from trioarb.model.given import Given, Maybe, MaybeText, Number
 from trioarb.model.number import ZERO
 
 __all__ = [
@@ -118,6 +120,44 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     self_trade: SelfTrade | None = None
     urgent: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        client_order_id: str | int,
+        venue: str,
+        symbol: str,
+        side: Side | str,
+        quantity: Maybe = None,
+        limit_price: Maybe = None,
+        amount: Maybe = None,
+        type: OrderType | str = OrderType.LIMIT,
+        time_in_force: TimeInForce | str = TimeInForce.IOC,
+        post_only: bool = False,
+        reduce_only: bool = False,
+        self_trade: SelfTrade | None = None,
+    ) -> Order:
+        """Return an order that a venue tells of, from what JSON gives; numbers that are absent are 0.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            client_order_id=given.name("client_order_id", client_order_id),
+            venue=given.name("venue", venue),
+            symbol=given.name("symbol", symbol),
+            side=given.member("side", side, Side),
+            quantity=given.maybe("quantity", quantity, at_least=0) or ZERO,
+            limit_price=given.maybe("limit_price", limit_price, at_least=0) or ZERO,
+            amount=given.maybe("amount", amount, at_least=0) or ZERO,
+            type=given.member("type", type, OrderType),
+            time_in_force=given.member("time_in_force", time_in_force, TimeInForce),
+            post_only=post_only,
+            reduce_only=reduce_only,
+            self_trade=self_trade,
+        )
+
     @property
     def needs(self) -> frozenset[Offer]:
         """What its venue has to offer; nothing for an immediate-or-cancel limit order."""
@@ -171,6 +211,22 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     fee: Decimal
     fee_asset: str
 
+    @classmethod
+    def of(cls, *, fill_id: str | int, quantity: Number, price: Number, fee: Number = 0, fee_asset: str) -> Fill:
+        """Return a fill from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            fill_id=given.name("fill_id", fill_id),
+            quantity=given.factor("quantity", quantity, above=0),
+            price=given.factor("price", price, above=0),
+            fee=given.amount("fee", fee),
+            fee_asset=given.name("fee_asset", fee_asset),
+        )
+
 
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     """An order as it stands at its venue: its status, and every fill that it ever had.
@@ -183,6 +239,30 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     status: OrderStatus
     fills: tuple[Fill, ...] = ()
     reason: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        client_order_id: str | int,
+        venue_order_id: MaybeText = None,
+        status: OrderStatus | str,
+        fills: Iterable[Fill] = (),
+        reason: MaybeText = None,
+    ) -> OrderReport:
+        """Return a report from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            client_order_id=given.name("client_order_id", client_order_id),
+            venue_order_id=given.maybe_name("venue_order_id", venue_order_id, ""),
+            status=given.member("status", status, OrderStatus),
+            fills=given.all_of("fills", fills, Fill),
+            reason=given.maybe_name("reason", reason, ""),
+        )
 
     @property
     def filled(self) -> Decimal:
@@ -207,7 +287,35 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
     @classmethod
-    def of(cls, report: OrderReport) -> OrderUpdate:
+    def of(
+        cls,
+        *,
+        client_order_id: str | int,
+        venue_order_id: MaybeText = None,
+        status: OrderStatus | str = OrderStatus.OPEN,
+        fills: Iterable[Fill] = (),
+        filled: Maybe = None,
+        quantity: Maybe = None,
+        reason: MaybeText = None,
+    ) -> OrderUpdate:
+        """Return a message from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            client_order_id=given.name("client_order_id", client_order_id),
+            venue_order_id=given.maybe_name("venue_order_id", venue_order_id, ""),
+            status=given.member("status", status, OrderStatus),
+            fills=given.all_of("fills", fills, Fill),
+            filled=given.maybe("filled", filled, at_least=0),
+            quantity=given.maybe("quantity", quantity, at_least=0),
+            reason=given.maybe_name("reason", reason, ""),
+        )
+
+    @classmethod
+    def from_report(cls, report: OrderReport) -> OrderUpdate:
         """Return a report as the message that tells all of it."""
         return cls(
             client_order_id=report.client_order_id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 
 import attrs
 
+from trioarb.errors import WireError
+from trioarb.model.given import Given, Maybe, Number
 from trioarb.model.number import EXACT, ZERO, ceil_to, floor_to, text
 
 __all__ = ["TickRange", "TradingRules", "check_ticks"]
@@ -23,6 +25,20 @@ class TickRange:
     at_least: Decimal
     below: Decimal | None = None
     step: Decimal
+
+    @classmethod
+    def of(cls, *, at_least: Number, below: Maybe = None, step: Number) -> TickRange:
+        """Return a range from what JSON gives.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        return cls(
+            at_least=given.factor("at_least", at_least, at_least=0),
+            below=given.maybe("below", below, above=0),
+            step=given.factor("step", step, above=0),
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +62,34 @@ class TradingRules:
     def __attrs_post_init__(self) -> None:
         if self.ticks:
             check_ticks(self.ticks, self.tick_size)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        tick_size: Maybe = None,
+        lot_size: Maybe = None,
+        min_notional: Maybe = None,
+        min_quantity: Maybe = None,
+        ticks: Iterable[TickRange] = (),
+    ) -> TradingRules:
+        """Return rules from what JSON gives. A step or a least size of 0 is none.
+
+        Raises:
+            WireError: a field can't be; names it.
+        """
+        given = Given(cls.__name__)
+        rules = {
+            "tick_size": given.rule("tick_size", tick_size),
+            "lot_size": given.rule("lot_size", lot_size),
+            "min_notional": given.rule("min_notional", min_notional),
+            "min_quantity": given.rule("min_quantity", min_quantity),
+        }
+        table = given.all_of("ticks", ticks, TickRange)
+        try:
+            return cls(**rules, ticks=table)
+        except ValueError as error:
+            raise WireError(f"{cls.__name__}: {error}") from None
 
     @property
     def lot(self) -> Decimal:

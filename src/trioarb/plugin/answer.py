@@ -15,6 +15,7 @@ from trioarb.errors import clean, cut, shown
 from trioarb.model.account import AccountStanding, LimitUsed
 from trioarb.model.contract import Charge, ChargeKind, Contracts, ContractTerms
 from trioarb.model.event import GuardTripped
+from trioarb.model.given import FACTOR_DIGITS, MOST_AFTER, MOST_BEFORE, MOST_DIGITS, is_too_long
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, InstrumentStatus, Listing, TradingRules, Triangle
 from trioarb.model.number import BPS, EXACT, ZERO, text
@@ -62,10 +63,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: Digits that a number may have, before the point, after it, and in all: sums and products of such are exact.
-_MOST_BEFORE, _MOST_AFTER, _MOST_DIGITS = 30, 80, 100
-#: A price, a size or a fill, which are multiplied with each other.
-_FACTOR_DIGITS = 40
 #: So short a text without an exponent has no more digits than any number may have, before the point and after it.
 _FEW_CHARACTERS = 30
 _LONGEST_NAME, _LONGEST_TEXT = 200, 500
@@ -108,8 +105,8 @@ def check_amount(
     *,
     above: Decimal | None = None,
     at_least: Decimal | None = None,
-    digits: int = _MOST_DIGITS,
-    after: int = _MOST_AFTER,
+    digits: int = MOST_DIGITS,
+    after: int = MOST_AFTER,
 ) -> Decimal:
     """Return an amount of money or of an asset: a finite Decimal within the bounds, of no more digits than can be."""
     expected = "a finite Decimal"
@@ -117,17 +114,15 @@ def check_amount(
         expected += f" > {above}" if above is not None else f" ≥ {at_least}"
     if not isinstance(value, Decimal) or not value.is_finite():
         raise _nonsense(field, value, expected)
-    if not _is_plain(value):
-        _, found, exponent = value.as_tuple()
-        if len(found) > digits or int(exponent) < -after or len(found) + int(exponent) > _MOST_BEFORE:
-            raise _nonsense(field, value, f"no more than {_MOST_BEFORE} digits before the point and {after} after it")
+    if not _is_plain(value) and is_too_long(value, digits, after):
+        raise _nonsense(field, value, f"no more than {MOST_BEFORE} digits before the point and {after} after it")
     if (above is not None and value <= above) or (at_least is not None and value < at_least):
         raise _nonsense(field, value, expected)
     return value
 
 
 #: A price, a size or a fill.
-_factor = partial(check_amount, digits=_FACTOR_DIGITS, after=_FACTOR_DIGITS)
+_factor = partial(check_amount, digits=FACTOR_DIGITS, after=FACTOR_DIGITS)
 
 
 def _is_plain(value: object) -> bool:
@@ -672,8 +667,8 @@ class _Figures:
         if value is None or isinstance(value, bool | Enum):
             return value
         if isinstance(value, int):
-            if abs(value) >= 10**_MOST_DIGITS:
-                raise Nonsense(f"{field} has more than {_MOST_DIGITS} digits")
+            if abs(value) >= 10**MOST_DIGITS:
+                raise Nonsense(f"{field} has more than {MOST_DIGITS} digits")
             return value
         if isinstance(value, Decimal):
             return check_amount(value, field)

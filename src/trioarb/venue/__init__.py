@@ -18,7 +18,7 @@ from trioarb.venue.host import Host
 from trioarb.venue.ledger import Ledger
 from trioarb.venue.limit_rules import Closed, Costs, LimitReached, LimitRules, Priority, Told, Usage
 from trioarb.venue.limits import Limits, Permit
-from trioarb.venue.number import finite, finite_float
+from trioarb.venue.number import require_exact
 from trioarb.venue.pace import Pace
 from trioarb.venue.refusal import date_ms, retry_after, seconds_to_reset
 from trioarb.venue.request import Credentials, Request, Response
@@ -69,14 +69,13 @@ __all__ = [
     "account_id",
     "base64_of",
     "date_ms",
-    "finite",
-    "finite_float",
     "hmac_digest",
     "json_web_token",
     "linked",
     "numbered",
     "open_limits",
     "open_rest",
+    "require_exact",
     "retry_after",
     "run_beside",
     "runtime_folder",

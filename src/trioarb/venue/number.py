@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import isfinite
 
-from trioarb.errors import WireError
+import msgspec
 
-__all__ = ["finite", "finite_float"]
+from trioarb.model.given import is_too_long
 
-
-def finite(value: Decimal, what: str) -> Decimal:
-    """Return a number that was decoded.
-
-    Raises:
-        WireError: it isn't finite; ``what`` it is.
-    """
-    if not value.is_finite():
-        raise WireError(f"{what} is {value}; expected a number")
-    return value
+__all__ = ["require_exact"]
 
 
-def finite_float(value: str | float, what: str) -> float:
-    """Return a price or size of market data as the engine's, from its text or a number.
+def require_exact(struct: msgspec.Struct) -> None:
+    """See that each decimal of a struct is finite, and has no more digits than money has: its ``__post_init__``.
 
     Raises:
-        WireError: it is no finite number; ``what`` it is.
+        ValueError: one isn't; msgspec makes a `ValidationError` of it, which says where.
     """
-    try:
-        number = float(value)
-    except ValueError:
-        raise WireError(f"{what} is {value!r:.80}; expected a number") from None
-    if not isfinite(number):
-        raise WireError(f"{what} is {number}; expected a number")
-    return number
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if isinstance(value, Decimal) and (not value.is_finite() or is_too_long(value)):
+            said = f"{value:.10e}" if value.is_finite() else value
+            raise ValueError(f"{name} is {said}; expected a number, of no more digits than money has")

@@ -6,12 +6,22 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 import attrs
 
-from trioarb.api import Listing, SourceContext, SymbolSource, SymbolSourceSpec, UniverseError, hookimpl, setting
+from trioarb.api import (
+    Listing,
+    SourceContext,
+    SymbolSource,
+    SymbolSourceSpec,
+    UniverseError,
+    WireError,
+    decimal_of,
+    hookimpl,
+    setting,
+)
 
 __all__ = ["CsvSettings", "CsvSource"]
 
@@ -19,8 +29,6 @@ _NAMES = ("symbol", "base", "quote")
 _VOLUME = "volume_24h_quote"
 _COLUMNS = (*_NAMES, _VOLUME)
 _SHOWN_PROBLEMS = 10
-#: More digits than any market has; a number like 1e999999 would take a million to print.
-_LARGEST_EXPONENT = 30
 
 
 @attrs.frozen(kw_only=True)
@@ -129,15 +137,12 @@ class CsvSource(SymbolSource):
         if not text:
             return None
         try:
-            volume = Decimal(text)
-        except InvalidOperation:
-            volume = Decimal("NaN")
-        if not volume.is_finite() or volume < 0 or volume.adjusted() > _LARGEST_EXPONENT:
+            return decimal_of(text, _VOLUME, at_least=0)
+        except WireError:
             raise self._wrong(
                 f"line {line}, column {_VOLUME}: not a volume: {text!r}; write a number such as 1250000.5, "
                 "or leave the cell empty if the volume is unknown"
-            )
-        return volume
+            ) from None
 
     def _wrong(self, what: str) -> UniverseError:
         return UniverseError(f"{self._path}: {what}")

@@ -48,8 +48,7 @@ class RateFile(Feed):
         self._path = trio.Path(settings.path)
 
     def listings(self) -> Sequence[Listing]:
-        base, quote = self._settings.base, self._settings.quote
-        return [Listing(symbol=base + quote, base=base, quote=quote)]
+        return [Listing.of(base=self._settings.base, quote=self._settings.quote)]
 
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -41,7 +41,7 @@ def messages(report: OrderReport, faults: Mapping[Fault, tuple[float, float]]) -
 
 def _as_they_happen(report: OrderReport) -> Sequence[OrderUpdate]:
     """Return an acknowledgement, each fill, and the last word, which a full fill is."""
-    whole = OrderUpdate.of(report)
+    whole = OrderUpdate.from_report(report)
     told = [msgspec.structs.replace(whole, status=OrderStatus.OPEN, fills=(), filled=None, reason="")]
     filled = report.filled - report.filled
     for fill in report.fills:

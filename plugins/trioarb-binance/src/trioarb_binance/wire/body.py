@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
-from trioarb.venue import WireError
+from trioarb.venue import WireError, require_exact
 
 __all__ = ["Body", "decode", "decode_many"]
 
@@ -24,10 +23,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     """
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if type(value) is Decimal and not value.is_finite():
-                raise ValueError(f"{name} is {value}; expected a number")
+        require_exact(self)
 
 
 def decode(kind: type[T], raw: bytes | msgspec.Raw) -> T:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
-from trioarb.api import BPS, EXACT, ContractTerms, Instrument, InstrumentStatus, Listing, TradingRules
+from trioarb.api import BPS, EXACT, ZERO, ContractTerms, Instrument, InstrumentStatus, Listing, TradingRules
 from trioarb_binance.wire.listing_body import (
     Commission,
     CommissionRates,
     Filter,
+    MaybeDecimal,
     Symbol,
     Ticker24h,
     TradeFee,
@@ -42,12 +43,7 @@ def volumes_of(tickers: Iterable[Ticker24h]) -> dict[str, Decimal]:
 
 def listing_of(symbol: Symbol | UsdmSymbol, volume_24h_quote: Decimal | None = None) -> Listing:
     """Return a symbol as a source of symbols tells it."""
-    return Listing(
-        symbol=symbol.base_asset + symbol.quote_asset,
-        base=symbol.base_asset,
-        quote=symbol.quote_asset,
-        volume_24h_quote=volume_24h_quote,
-    )
+    return Listing.of(base=symbol.base_asset, quote=symbol.quote_asset, volume_24h_quote=volume_24h_quote)
 
 
 def is_perpetual(symbol: UsdmSymbol) -> bool:
@@ -61,17 +57,19 @@ def rules_of(filters: Iterable[Filter]) -> TradingRules:
     What isn't in them the venue itself refuses (-1013): largest sizes and prices, how far a price may be from others,
     how many orders may be open, and another step of market orders.
     """
-    tick = lot = quantity = notional = None
+    tick: MaybeDecimal = UNSET
+    lot: MaybeDecimal = UNSET
+    quantity: MaybeDecimal = UNSET
+    notional = ZERO
     for one in filters:
         match one.filter_type:
             case "PRICE_FILTER":
-                tick = _above_zero(one.tick_size)
+                tick = one.tick_size
             case "LOT_SIZE":
-                lot, quantity = _above_zero(one.step_size), _above_zero(one.min_qty)
+                lot, quantity = one.step_size, one.min_qty
             case "MIN_NOTIONAL" | "NOTIONAL":
-                least = _above_zero(one.min_notional) or _above_zero(one.notional)
-                notional = max((value for value in (notional, least) if value is not None), default=None)
-    return TradingRules(tick_size=tick, lot_size=lot, min_quantity=quantity, min_notional=notional)
+                notional = max(notional, one.min_notional or ZERO, one.notional or ZERO)
+    return TradingRules.of(tick_size=tick, lot_size=lot, min_quantity=quantity, min_notional=notional)
 
 
 def status_of(symbol: Symbol | UsdmSymbol) -> InstrumentStatus:
@@ -157,7 +155,3 @@ def _total(parts: Iterable[tuple[CommissionRates, Decimal]], *, is_maker: bool) 
 
 def _bps(rate: Decimal) -> Decimal:
     return EXACT.multiply(rate, BPS)
-
-
-def _above_zero(value: Decimal | UnsetType) -> Decimal | None:
-    return None if isinstance(value, UnsetType) or value <= 0 else value

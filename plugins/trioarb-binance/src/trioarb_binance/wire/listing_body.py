@@ -17,6 +17,7 @@ __all__ = [
     "ExecutionRules",
     "Filter",
     "FundingRate",
+    "MaybeDecimal",
     "PremiumIndex",
     "RateLimit",
     "RateLimits",

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from trioarb.venue import WireError, finite_float
+from trioarb.api import decimal_of
+from trioarb.venue import WireError
 
 __all__ = [
     "HEAD",
@@ -133,7 +134,9 @@ class MarkPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
         Raises:
             WireError: it is no number.
         """
-        return finite_float(self.funding_rate, f"funding rate of {self.symbol}") * 10_000 if self.funding_rate else None
+        if not self.funding_rate:
+            return None
+        return float(decimal_of(self.funding_rate, f"funding rate of {self.symbol}")) * 10_000
 
 
 class StreamReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):

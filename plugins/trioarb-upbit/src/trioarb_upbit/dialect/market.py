@@ -118,12 +118,7 @@ def symbol_of(market: str) -> str:
 def listing_of(market: Market, price: Price | None) -> Listing:
     """Return a market as a source of symbols tells of it; its volume is unknown without a ``price``."""
     base, quote = assets_of(market.market)
-    return Listing(
-        symbol=symbol_of(market.market),
-        base=base,
-        quote=quote,
-        volume_24h_quote=price.acc_trade_price_24h if price else None,
-    )
+    return Listing.of(base=base, quote=quote, volume_24h_quote=price.acc_trade_price_24h if price else None)
 
 
 def instrument_of(

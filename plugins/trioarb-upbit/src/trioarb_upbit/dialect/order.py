@@ -7,7 +7,7 @@ Source: both venues' pages on placing and asking for orders. States: ``wait`` an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, Inexact
+from decimal import Context, Decimal, Inexact
 
 from trioarb.api import (
     EXACT,
@@ -37,6 +37,8 @@ __all__ = ["RestOrder", "RestTrade", "report_of", "status_and_reason", "update_o
 _FEE_STEP = Decimal("1e-12")
 #: Rates of fees have no more digits than this.
 _RATE_STEP = Decimal("1e-6")
+#: Wide enough for what is nonsense, too: a large fee of next to nothing.
+_RATES = Context(prec=100)
 #: To which digit a trade's fee is rounded down.
 _CHARGED_STEP = Decimal("1e-8")
 
@@ -222,7 +224,7 @@ def _shares(fee: Decimal, values: list[Decimal]) -> list[Decimal]:
 
 def _rate(fee: Decimal, total: Decimal) -> Decimal:
     """Return the rate of a fee that was rounded."""
-    return per_unit(fee, total).quantize(_RATE_STEP)
+    return per_unit(fee, total).quantize(_RATE_STEP, context=_RATES)
 
 
 def _side(side: str) -> Side:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trioarb.venue import WireError
+from trioarb.venue import WireError, require_exact
 
 __all__ = ["UNSET", "Exact", "UnsetType", "Wire", "decode", "encode", "renamed"]
 
 T = TypeVar("T")
 StructT = TypeVar("StructT", bound="Wire")
-
-#: No amount of money or coins has so many digits before or behind its point; a number beyond it would fill the memory.
-_MOST_DIGITS = 40
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +29,7 @@ class Exact(Wire, frozen=True, kw_only=True):
     """
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, Decimal):
-                _check(value, name)
-
-
-def _check(value: Decimal, name: str) -> None:
-    exponent = value.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -_MOST_DIGITS or value.adjusted() > _MOST_DIGITS:
-        raise ValueError(f"{name} is {value:.10e}; expected a number" if value.is_finite() else f"{name} is {value}")
+        require_exact(self)
 
 
 def renamed(kind: type[StructT], names: Mapping[str, str], prefix: str, **types: Any) -> type[StructT]:

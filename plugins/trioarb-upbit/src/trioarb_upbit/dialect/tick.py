@@ -15,11 +15,10 @@ __all__ = ["bands", "rules_with"]
 
 def bands(*steps: tuple[str, str]) -> tuple[TickRange, ...]:
     """Return a table: from which price on there is which step, as text, the lowest first and from 0 on."""
-    starts = [(Decimal(start), Decimal(step)) for start, step in steps]
-    ends = [following for (_, _), (following, _) in pairwise(starts)]
+    ends = [following for _, (following, _) in pairwise(steps)]
     return tuple(
-        TickRange(at_least=start, below=end, step=step)
-        for (start, step), end in zip(starts, [*ends, None], strict=True)
+        TickRange.of(at_least=start, below=end, step=step)
+        for (start, step), end in zip(steps, [*ends, None], strict=True)
     )
 
 
