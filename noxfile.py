@@ -139,5 +139,6 @@ def docs(session: nox.Session) -> None:
     """Write the generated part of the documentation, build the site (site/) without a warning, and check its links."""
     session.install("-e", ".[venue]", *PLUGINS, *group("docs"))
     session.run("python", "docs/configuration_reference.py")
+    session.run("python", "docs/conformance_reference.py")
     session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("python", "docs/site_check.py", "site")

@@ -1,8 +1,9 @@
-"""`trioarb plugins`: what is installed."""
+"""`trioarb plugins`: what is installed; and the commands below it."""
 
 from __future__ import annotations
 
 import attrs
+import cyclopts
 from rich.table import Table
 
 from trioarb.cli.options import AsJson
@@ -14,8 +15,26 @@ from trioarb.settings.keydoc import KeyDoc
 
 __all__ = ["plugins"]
 
+plugins = cyclopts.App(
+    name="plugins", help="List the installed plugins: kind, name, the distribution they come from, and their settings."
+)
+plugins.command(
+    "trioarb.cli.plugins_check:check_plugin",
+    name="check",
+    help="""Judge a plugin by numbered cases.
 
-def plugins(*, as_json: AsJson = False) -> int:
+Each says when it is passed; docs/conformance.md lists them. Nothing is traded where that costs money.
+
+    trioarb plugins check edge-cap --config edge-cap.toml
+    trioarb plugins check acme --kind exchange --config acme.toml --case EX-21
+
+Exit codes: 0 every case passes or is not offered; 1 one has failed; 2 it can't be judged.
+""",
+)
+
+
+@plugins.default
+def list_plugins(*, as_json: AsJson = False) -> int:
     """List the installed plugins: kind, name, the distribution they come from, and their settings."""
     registered = sorted(load_plugins().registered, key=lambda item: (item.spec.kind, item.spec.name))
     if as_json:

@@ -17,7 +17,7 @@ from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins
 from trioarb.settings.problem import Problem
 
-__all__ = ["LaidOver", "Loaded", "load_config", "load_table"]
+__all__ = ["LaidOver", "Loaded", "as_toml", "load_config", "load_table", "read_toml"]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +60,9 @@ def load_config(
         PluginError: a plugin failed while its settings were looked at.
     """
     has_variables, file = environment is not None, str(path)
-    return load_table(_read(path), plugins, file=file, environment=environment, variables=has_variables, **laid_over)
+    return load_table(
+        read_toml(path), plugins, file=file, environment=environment, variables=has_variables, **laid_over
+    )
 
 
 def load_table(
@@ -77,7 +79,7 @@ def load_table(
     Without ``variables`` the ``environment`` is there for references only; without an environment secrets are not read,
     and stand-ins take their place.
     """
-    assembly = Assembly(_owned(table), plugins, file, environment)
+    assembly = Assembly(as_toml(table), plugins, file, environment)
     if variables:
         assembly.override_from_environment()
     quotes = laid_over.get("quotes")
@@ -92,7 +94,13 @@ def load_table(
     return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings), live=assembly.live)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises:
+        ConfigError: it can't be read, or isn't TOML.
+    """
+
     def refuse(message: str) -> ConfigError:
         return ConfigError([Problem(file=str(path), message=message)])
 
@@ -114,13 +122,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise refuse(f"not a readable configuration: {error}") from None
 
 
-def _owned(value: Any) -> Any:
+def as_toml(value: Any) -> Any:
     """Return a copy that can be changed, in the types that TOML would have given."""
     match value:
         case Mapping():
-            return {str(key): _owned(item) for key, item in value.items()}
+            return {str(key): as_toml(item) for key, item in value.items()}
         case list() | tuple():
-            return [_owned(item) for item in value]
+            return [as_toml(item) for item in value]
         case float():
             return Decimal(repr(value))
         case PurePath():

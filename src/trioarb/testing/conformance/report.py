@@ -1,0 +1,83 @@
+"""What came of all cases, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from trioarb.testing.conformance.case import Outcome, Verdict
+
+__all__ = ["Report"]
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """The outcomes of a plugin's cases, in order."""
+
+    kind: str
+    plugin: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return tuple(one for one in self.outcomes if one.verdict is Verdict.FAIL)
+
+    @property
+    def conforms(self) -> bool:
+        """Whether no case has failed. What isn't offered is no failure."""
+        return not self.failed
+
+    def of(self, case_id: str) -> Outcome:
+        """Return what came of one case.
+
+        Raises:
+            KeyError: it was not among them.
+        """
+        for one in self.outcomes:
+            if one.case.id == case_id:
+                return one
+        raise KeyError(case_id)
+
+    def counted(self) -> str:
+        """Return how many cases came to what, such as ``31 pass, 2 fail``."""
+        counts = Counter(one.verdict for one in self.outcomes)
+        return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+
+    def lines(self, *, all_cases: bool = True) -> Iterator[str]:
+        """Yield a line for each case, and below it what was expected and got, or why it was not tried.
+
+        Without ``all_cases`` only those that failed, and those that therefore could not be tried.
+        """
+        shown = [one for one in self.outcomes if all_cases or one.verdict in (Verdict.FAIL, Verdict.BLOCKED)]
+        width = max((len(one.case.title) for one in shown), default=0)
+        for one in shown:
+            yield f"{one.case.id}  {one.case.title:<{width}}  {one.verdict.value}".rstrip()
+            if one.verdict is Verdict.FAIL:
+                yield f"       expected {one.expected}"
+                yield f"       got      {one.got}"
+            elif one.why:
+                yield f"       {one.why}"
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "kind": self.kind,
+            "plugin": self.plugin,
+            "conforms": self.conforms,
+            "cases": [
+                {
+                    "id": one.case.id,
+                    "title": one.case.title,
+                    "outcome": one.verdict.value,
+                    **({"expected": one.expected, "got": one.got} if one.verdict is Verdict.FAIL else {}),
+                    **({"why": one.why} if one.why else {}),
+                }
+                for one in self.outcomes
+            ],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.kind} {self.plugin}: {self.counted()}", *self.lines(all_cases=False)])
