@@ -2,7 +2,7 @@
 
 What is done with a block is said by its language and its first line:
 
-- ``bash``: its commands are run. One that fails, fails the page. The next block, if it is ``text``, is what they print.
+- ``bash``: its commands are run. One that fails, fails the page. Blocks of ``text`` after it are what they print.
 - ``console``: what stands behind ``$`` is run, and what stands below is what it prints.
 - A first line such as ``# my.toml`` or ``# src/acme/edge.py`` makes it that file; ``# at the end of my.toml`` adds it
   to a file that is there. ``toml`` has to load, with a file's name or without.
@@ -31,7 +31,7 @@ import tomli
 __all__ = ["Block", "blocks_of", "is_shown", "run_page"]
 
 #: A page that takes longer hangs.
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 300
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+?) -->\n)?"
     r"(?P<indent> *)```(?P<language>\w+)[^\n]*\n(?P<code>.*?)^(?P=indent)``` *$",
@@ -127,7 +127,6 @@ def run_page(path: Path, folder: Path) -> None:
             if block.language == "text":
                 assert printed is not None, f"{where} shows what no command before it has printed"
                 _compare(where, block.code, printed)
-                printed = None
             elif block.file is not None:
                 _write(shell.folder(), *block.file, block.code)
             elif block.language == "python":
@@ -148,7 +147,12 @@ def _write(folder: Path, name: str, is_added: bool, code: str) -> None:
 
 
 def _compare(where: str, shown: str, printed: str) -> None:
-    assert is_shown(shown, printed), f"{where} shows\n\n{_plain(shown)}\nwhat is printed is\n\n{_plain(printed)}"
+    if is_shown(shown, printed):
+        return
+    lines = _plain(shown).splitlines()
+    fitting = (count for count in range(len(lines)) if not is_shown("\n".join([*lines[: count + 1], "…"]), printed))
+    odd = lines[next(fitting, -1)]
+    raise AssertionError(f"{where} shows\n\n{odd}\n\nand what is printed is\n\n{_plain(printed)}")
 
 
 @attrs.frozen

@@ -88,7 +88,7 @@ def test_a_page_is_run_in_one_shell_with_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("8\n9\n", "8\n10\n", r"page.md:56 shows\n\n1\n…\n8\n10\n"),
+        ("8\n9\n", "8\n10\n", r"page.md:56 shows\n\n10\n"),
         ("blue sky", "grey sky", "page.md:28 shows\n\ngrey sky\n"),
         ("print(edge.EDGE)", "print(edge.OTHER)", "(?s)page.md:42: exit code 1 .*has no attribute 'OTHER'"),
         ("seq 9\n", "seq 9\nfalse\n", "page.md:51: exit code 1 of"),

@@ -9,7 +9,10 @@ import pytest
 from page import Block, blocks_of, run_page
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/tutorial/*.md")), *sorted(ROOT.glob("docs/how-to/*.md"))]
+#: Its steps go on where the one before them ended.
+TUTORIAL = [ROOT / "docs" / "tutorial" / f"{step}.md" for step in ("run", "read", "replay", "survey")]
+ALONE = [ROOT / "README.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+PAGES = [*ALONE, *TUTORIAL]
 
 
 def named(path: Path) -> str:
@@ -20,11 +23,22 @@ def not_run() -> list[tuple[Path, Block]]:
     return [(path, block) for path in PAGES for block in blocks_of(path.read_text()) if block.not_run is not None]
 
 
-@pytest.mark.parametrize("path", PAGES, ids=named)
-def test_every_block_of_the_page_runs_and_prints_what_it_shows(path: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "empty"
-    folder.mkdir()
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    return empty
+
+
+@pytest.mark.parametrize("path", ALONE, ids=named)
+def test_every_block_of_the_page_runs_and_prints_what_it_shows(path: Path, folder: Path) -> None:
     run_page(path, folder)
+
+
+def test_every_block_of_the_tutorial_runs_and_prints_what_it_shows(folder: Path) -> None:
+    assert set(TUTORIAL) == set((ROOT / "docs" / "tutorial").glob("*.md"))
+    for path in TUTORIAL:
+        run_page(path, folder)
 
 
 @pytest.mark.parametrize(
