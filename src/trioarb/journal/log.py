@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -280,6 +280,20 @@ class LogReader:
             raise self._damaged(number + 1)  # a whole line, but for the newline after it
         self.sound_size, self.head, self.torn = sound, last, self.position - sound
         self._is_sound = self._is_claimed
+
+    def mentions(self, words: Collection[bytes]) -> bool:
+        """Say whether one of these stands anywhere after the header; nothing is checked."""
+        position, rest, longest = self._start, b"", max(map(len, words))
+        while position < self.size:
+            chunk = self._bytes(position, min(_CHUNK, self.size - position))
+            if not chunk:
+                break  # it was cut meanwhile
+            # A word may begin in the chunk before.
+            looked_at = rest + chunk
+            if any(word in looked_at for word in words):
+                return True
+            position, rest = position + len(chunk), looked_at[-longest:]
+        return False
 
     def last_number(self, pattern: re.Pattern[bytes]) -> int:
         """Return the number that a pattern finds last near the end; 0 if it finds none."""
