@@ -16,6 +16,13 @@ def test_every_link_leads_somewhere() -> None:
     assert problems(ROOT, pages) == []
 
 
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    pages = [path.removeprefix("docs/") for path in repository_pages(ROOT) if path.startswith("docs/")]
+    missing = [page for page in (*pages, *generated_pages()) if not navigation.count(f" {page}\n")]
+    assert missing == [], "name them in mkdocs.yml"
+
+
 @pytest.mark.parametrize(
     ("target", "wrong"),
     [

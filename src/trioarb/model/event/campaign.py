@@ -87,6 +87,8 @@ class UniverseRefreshed(Event, frozen=True, kw_only=True):
 
 
 class PhaseEntered(Event, frozen=True, kw_only=True):
+    """The campaign runs, drains (entries are fenced, what is open is ended), or is closed."""
+
     phase: Phase
     reason: str = ""
 
@@ -141,6 +143,8 @@ class ClockJumped(Event, frozen=True, kw_only=True):
 
 
 class SymbolQuarantined(Event, frozen=True, kw_only=True):
+    """An error in the symbol: no entries until it is tried again; its positions can still be closed."""
+
     symbol: str
     error: str
     failures: int
@@ -148,6 +152,8 @@ class SymbolQuarantined(Event, frozen=True, kw_only=True):
 
 
 class SymbolRestarted(Event, frozen=True, kw_only=True):
+    """The symbol is tried again after an error."""
+
     symbol: str
     failures: int
 

@@ -49,12 +49,16 @@ class OrderSubmitted(Event, frozen=True, kw_only=True):
 
 
 class OrderAcknowledged(Event, frozen=True, kw_only=True):
+    """Its venue has taken the order."""
+
     client_order_id: str
     venue_order_id: str
 
 
 class OrderFilled(Event, frozen=True, kw_only=True):
-    """``fee_value``: what a fee in neither base nor quote asset is worth in quote asset, at the price of that moment.
+    """An order filled, in part or wholly; each fill counts once.
+
+    ``fee_value``: what a fee in neither base nor quote asset is worth in quote asset, at the price of that moment.
 
     It is absent where the asset had none; the fee is then in no figure but the ledger, and told at the end.
 
@@ -115,6 +119,8 @@ class OrderExpired(Event, frozen=True, kw_only=True):
 
 
 class OrderRejected(Event, frozen=True, kw_only=True):
+    """Its venue refused the order: nothing was and nothing will be filled."""
+
     client_order_id: str
     reason: str
 

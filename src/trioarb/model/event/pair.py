@@ -121,7 +121,9 @@ Intent = PairOpened | TransactionOpened
 
 
 class PairEnded(Event, frozen=True, kw_only=True):
-    """``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
+    """Both legs have had their last word: the pair is over.
+
+    ``bought`` and ``sold``: net base quantity on the buy and the sell venue. ``pnl_usd``: what this pair realised.
 
     ``dust`` is what is too small for any venue to trade, and worth next to nothing: an imbalance, or a rest on both
     legs. It is valued at what it would bring, ``dust_value_usd``, which is part of ``pnl_usd``; where it is, each

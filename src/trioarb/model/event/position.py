@@ -11,7 +11,9 @@ __all__ = ["PositionClosed", "PositionMarked", "PositionOpened", "PositionReduce
 
 
 class PositionOpened(Event, frozen=True, kw_only=True):
-    """``cash`` and ``fees`` in quote asset; ``exposure_usd`` = quantity × the higher entry price, in USD."""
+    """An entry has opened a position.
+
+    ``cash`` and ``fees`` in quote asset; ``exposure_usd`` = quantity × the higher entry price, in USD."""
 
     trade_id: str
     symbol: str
