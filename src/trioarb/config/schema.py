@@ -20,6 +20,7 @@ from trioarb.settings.types import (
     Milliseconds,
     Money,
     NonNegativeBps,
+    Port,
     PositiveCount,
     PositiveDecimal,
     PositiveMilliseconds,
@@ -324,7 +325,7 @@ class DashboardTable:
     host: str = setting(
         "127.0.0.1", doc="address to listen at; others than loopback take `token_file`, `certfile` and `keyfile`"
     )
-    port: Count = setting(8642, doc="0: any that is free, told in the log")
+    port: Port = setting(8642, doc="0: any that is free, told in the log")
     token_file: Path | None = setting(
         None,
         doc="holds the token that actions take, readable by its owner only, made if it isn't there; absent: one "

@@ -186,7 +186,7 @@ class Site:
         running = [one for one in self._campaigns if one.follower.is_running]
         silent = sum(one.answered is None for one in running)
         reading = sum(not one.follower.is_current for one in running)
-        said = f"{len(running)} campaigns run; {silent} don't answer, {reading} are still being read\n"
+        said = f"running: {len(running)}; without an answer: {silent}; still being read: {reading}\n"
         return PlainTextResponse(said, status_code=503 if silent or reading else 200)
 
     def _stream(self, channel: Channel) -> Response | _EventStream:

@@ -27,6 +27,7 @@ __all__ = [
     "Milliseconds",
     "Money",
     "NonNegativeBps",
+    "Port",
     "PositiveBps",
     "PositiveCount",
     "PositiveDecimal",
@@ -91,6 +92,8 @@ PositiveMilliseconds = Annotated[Decimal, Bound("ms", above=_ZERO, at_most=Decim
 PositiveMinutes = Annotated[Decimal, Bound("min", above=_ZERO, at_most=Decimal(10) ** 7)]
 Count = Annotated[int, Bound("", at_least=_ZERO)]
 PositiveCount = Annotated[int, Bound("", at_least=_ONE)]
+#: A TCP port; 0 is any that is free.
+Port = Annotated[int, Bound("", at_least=_ZERO, at_most=Decimal(65_535))]
 #: Price levels a side, the best one included.
 Depth = Annotated[int, Bound("", at_least=_ONE, at_most=Decimal(100))]
 Hour = Annotated[int, Bound("h", at_least=_ZERO, at_most=Decimal(24))]
