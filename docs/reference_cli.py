@@ -26,7 +26,7 @@ _PARAMETER = re.compile(r"\* `(?P<name>[^`]+)`:(?P<doc>.*?)(?: \*\*\[required\]\
 
 def cli_page() -> str:
     """Return the page, with the commands of the packages that are installed."""
-    return _BEGINNING.format(epilogue=main.app.help_epilogue) + "\n" + _fenced(_commands(_whole()))
+    return _BEGINNING.format(epilogue=main.app.help_epilogue) + "\n" + _commands(_whole())
 
 
 def undocumented(app: cyclopts.App | None = None) -> list[str]:
@@ -53,18 +53,3 @@ def _commands(app: cyclopts.App) -> str:
     text = app.generate_docs("markdown")
     begins = re.search(r"^## (?!Table of Contents)", text, flags=re.MULTILINE)
     return text[begins.start() :] if begins else ""
-
-
-def _fenced(text: str) -> str:
-    """Return the text with paragraphs of commands as they are typed in fences."""
-    return "\n\n".join(_code(block) if _is_typed(block) else block for block in text.split("\n\n"))
-
-
-def _is_typed(block: str) -> bool:
-    lines = block.splitlines()
-    # Help that goes on with an indented paragraph loses the indentation of its first line.
-    return bool(lines) and all(line.startswith(("    ", "trioarb ")) for line in lines)
-
-
-def _code(block: str) -> str:
-    return "\n".join(["```console", *(line.removeprefix("    ") for line in block.splitlines()), "```"])

@@ -46,6 +46,6 @@ def test_every_command_is_on_the_page(page: str) -> None:
 
 
 def test_commands_are_code_on_the_page(page: str) -> None:
-    example = "trioarb survey configs/replay.toml --quotes recorded\n"
+    example = "trioarb survey my.toml --quotes quotes\n"
     assert f"```console\n{example}" in page
     assert not [line for line in page.splitlines() if line.startswith("    trioarb")]

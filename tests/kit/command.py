@@ -33,6 +33,7 @@ T = TypeVar("T")
 _KIT = Path(__file__).parent
 #: A process that takes longer hangs, and is killed.
 _PATIENCE_SECONDS = 60
+_STYLES = re.compile(r"\x1b\[([0-9;]*)m")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 #: Makes the terminal on its stdin the one that Ctrl-C comes from, then becomes the command.
 _TAKE_TERMINAL = (
@@ -133,6 +134,11 @@ class OnTerminal:
         """What came to the terminal, without colours and movements of the cursor."""
         return _ESCAPES.sub("", self._shown.decode(errors="replace"))
 
+    @property
+    def styles(self) -> list[str]:
+        """The codes of colours and styles that came to it, but for those that end one."""
+        return [code for code in _STYLES.findall(self._shown.decode(errors="replace")) if code not in ("", "0")]
+
     def wait_for(self, *texts: str) -> None:
         while not all(text in self.shown for text in texts):
             assert self._read(), f"it ended without {texts!r}:\n{self.shown}"
@@ -192,7 +198,13 @@ class CommandLine:
             yield Process(popen, self.folder)
 
     @contextmanager
-    def on_terminal(self, *arguments: str | Path, columns: int = 120, lines: int = 40) -> Iterator[OnTerminal]:
+    def on_terminal(
+        self,
+        *arguments: str | Path,
+        columns: int = 120,
+        lines: int = 40,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[OnTerminal]:
         """Start a command on a terminal of its own."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -201,7 +213,7 @@ class CommandLine:
                 subprocess.Popen(
                     [sys.executable, "-c", _TAKE_TERMINAL, *self._command(arguments)],
                     cwd=self.folder,
-                    env={**self._environment(), "TERM": "xterm"},
+                    env={**self._environment(), "TERM": "xterm", **(environment or {})},
                     stdin=theirs,
                     stdout=theirs,
                     stderr=theirs,

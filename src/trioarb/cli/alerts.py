@@ -11,7 +11,7 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.alerting.trial import send_at_once
-from trioarb.cli.options import AsJson, ConfigFile, Overrides
+from trioarb.cli.options import ANY_CASE, AsJson, ConfigFile, Overrides
 from trioarb.cli.output import print_json
 from trioarb.config.load import load_config
 from trioarb.config.schema import ChannelTable, Config
@@ -32,6 +32,7 @@ _CAMPAIGN = "(a test)"
 def alerts(
     what: Annotated[
         Literal["test", "list"],
+        ANY_CASE,
         Parameter(help="test: send a message by each channel; list: print rules and channels."),
     ],
     config: ConfigFile,

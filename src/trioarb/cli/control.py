@@ -49,6 +49,7 @@ def control(
     as_json: Annotated[bool, Parameter(name="--json", negative="", help="The answer for another program.")] = False,
 ) -> int:
     """Tell a campaign something; return 0 if it was done."""
+    command = command.lower()
     request = _request(command, argument, why=why, force=force)
     place = Place.of(journal, runtime_folder())
     answer = trio.run(_ask, place, request)

@@ -28,6 +28,7 @@ def events(
     """Print events as `--events` of `trioarb run` writes them; return 0."""
     types = event_types()
     if only_type is not None:
+        only_type = only_type.lower()
         require_known("--type", only_type, types, "there is no such event type")
     wanted = None if only_type is None else types[only_type]
     with open_journal(journal) as stored:

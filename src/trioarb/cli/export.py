@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from trioarb.cli.folded import contradiction
+from trioarb.cli.options import ANY_CASE
 from trioarb.cli.reading import JournalPath, with_progress
 from trioarb.journal.fold import Folds
 from trioarb.journal.recorded import open_journal
@@ -26,10 +27,12 @@ def export(
     *,
     out: Annotated[Path, Parameter(help="Folder of the tables, one file each; it is made if it isn't there.")],
     file_format: Annotated[
-        Literal["parquet", "csv"], Parameter(name="--format", help="Parquet needs the extra `recorded`.")
+        Literal["parquet", "csv"], ANY_CASE, Parameter(name="--format", help="Parquet needs the extra `recorded`.")
     ] = "csv",
     decimals: Annotated[
-        Literal["decimal128", "text"], Parameter(help="How Parquet keeps exact numbers; CSV has plain digits.")
+        Literal["decimal128", "text"],
+        ANY_CASE,
+        Parameter(help="How Parquet keeps exact numbers; CSV has plain digits."),
     ] = "decimal128",
     force: Annotated[bool, Parameter(negative="", help="Replace tables that are there already.")] = False,
 ) -> int:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import attrs
+import cyclopts
 from cyclopts import Parameter
 
 from trioarb.errors import ConfigError
 from trioarb.settings.problem import Problem
 
 __all__ = [
+    "ANY_CASE",
     "SHOWN",
     "AsJson",
     "CarryLoss",
@@ -31,6 +34,24 @@ __all__ = [
     "pair",
 ]
 
+
+def _as_known(kind: Any, tokens: Sequence[cyclopts.Token]) -> Any:
+    known = {choice.casefold(): choice for choice in _choices(kind)}
+    meant = [attrs.evolve(token, value=known.get(token.value.casefold(), token.value)) for token in tokens]
+    return cyclopts.convert(kind, meant)
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    for one in get_args(kind):
+        if get_origin(kind) is Literal:
+            yield one
+        else:
+            yield from _choices(one)
+
+
+#: Beside a `Literal`: its choices are taken in letters of either case.
+ANY_CASE = Parameter(converter=_as_known)
+
 ConfigFile = Annotated[Path, Parameter(help="TOML file; `trioarb init` writes one.")]
 
 Overrides = Annotated[
@@ -44,7 +65,7 @@ Overrides = Annotated[
 ]
 
 LogLevelFlag = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, Parameter(help="Least level that is logged.")
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None, ANY_CASE, Parameter(help="Least level that is logged.")
 ]
 
 LogDir = Annotated[Path, Parameter(help="Folder of the log files, one for each run.")]

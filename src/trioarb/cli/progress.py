@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from time import monotonic
 from types import TracebackType
@@ -17,7 +18,7 @@ class Progress:
     """One line on stderr, if that is a terminal, of what takes longer than a second; gone at the end."""
 
     def __init__(self) -> None:
-        self._is_seen = sys.stderr.isatty()
+        self._is_seen = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._show_at = monotonic() + 1
         self._shown = False
 

@@ -11,6 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
+from trioarb.cli.options import ANY_CASE
 from trioarb.cli.output import check_outputs, write_text
 from trioarb.cli.reading import JournalPath
 from trioarb.errors import ConfigError, ExportError
@@ -54,6 +55,7 @@ def report(
     ] = None,
     file_format: Annotated[
         Literal["html", "json", "csv", "parquet"],
+        ANY_CASE,
         Parameter(name="--format", help="Parquet needs the extra `recorded`."),
     ] = "html",
     force: Annotated[bool, Parameter(negative="", help="Replace what is there already.")] = False,

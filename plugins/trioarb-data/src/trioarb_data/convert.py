@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from trioarb.cli.options import AsJson, pair
+from trioarb.cli.options import ANY_CASE, AsJson, pair
 from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.reading import require_known
@@ -37,6 +37,7 @@ def convert(
     ],
     format_name: Annotated[
         Literal["tardis-quotes", "binance-book-ticker"] | None,
+        ANY_CASE,
         Parameter(name="--format", help="Whose files they are; without it, columns are found by name."),
     ] = None,
     column: Annotated[
@@ -49,6 +50,7 @@ def convert(
     ] = None,
     time_unit: Annotated[
         Literal["s", "ms", "us", "ns"] | None,
+        ANY_CASE,
         Parameter(help="What times count, where they are numbers; by default the format's, else ns."),
     ] = None,
     exchange: Annotated[str | None, Parameter(help="Whose quotes they are, whatever the sources say.")] = None,

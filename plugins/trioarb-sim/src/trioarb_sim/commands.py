@@ -8,23 +8,28 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
+from trioarb.cli.commands import with_examples
+
 __all__ = ["app"]
 
-_HELP = """Simulate a venue on this machine: its protocol, an account, a matching engine, limits, faults on request.
+_HELP = with_examples(
+    """Simulate a venue on this machine: its protocol, an account, a matching engine, limits, faults on request.
 
 It listens on 127.0.0.1 until Ctrl-C, and says where. Prices wander by time and seed, so two simulated venues agree on
 them. Nothing is kept: account and orders are gone with the process. Keys are worth nothing, and are printed.
 
-    trioarb venue-sim binance --port 8080
-    trioarb venue-sim binance --port 8443 --tls --dir sim      # writes sim/ca.pem, sim/port
-    trioarb venue-sim binance --listing exchangeInfo.json
-    trioarb venue-sim binance --book quotes.parquet --book-exchange BINANCE
-    trioarb venue-sim binance --fault lost_acknowledgement=3 --fault silent@BTCUSDT
-
 Faults: lost_acknowledgement, late_fill, gap, cut, cut_private, too_many_requests, banned, server_error, malformed and
 shutdown happen so many times, once if nothing is said; silent, duplicate, skewed_clock, retired, unknown, slow and
 halved last.
-"""
+""",
+    """
+    trioarb venue-sim binance --port 8080
+    trioarb venue-sim binance --tls --dir sim           # sim/ca.pem, sim/port
+    trioarb venue-sim binance --listing exchangeInfo.json
+    trioarb venue-sim binance --book quotes.parquet --book-exchange BINANCE
+    trioarb venue-sim binance --fault cut=3 --fault silent@BTCUSDT
+    """,
+)
 
 app = cyclopts.App(name="venue-sim", help=_HELP)
 
@@ -68,7 +73,7 @@ def venue_sim(
     from trioarb_sim.command import run
 
     return run(
-        venue,
+        venue.lower(),
         port=port,
         tls=tls,
         folder=dir,
