@@ -6,6 +6,7 @@ import attrs
 import cyclopts
 from rich.table import Table
 
+from trioarb.cli.commands import with_examples
 from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.config.template import plugin_keys
@@ -21,15 +22,18 @@ plugins = cyclopts.App(
 plugins.command(
     "trioarb.cli.plugins_check:check_plugin",
     name="check",
-    help="""Judge a plugin by numbered cases.
+    help=with_examples(
+        """Judge a plugin by numbered cases.
 
-Each says when it is passed; docs/conformance.md lists them. Nothing is traded where that costs money.
+        Each says when it is passed; docs/conformance.md lists them. Nothing is traded where that costs money.
 
-    trioarb plugins check edge-cap --config edge-cap.toml
-    trioarb plugins check acme --kind exchange --config acme.toml --case EX-21
-
-Exit codes: 0 every case passes or is not offered; 1 one has failed; 2 it can't be judged.
-""",
+        Exit codes: 0 every case passes or is not offered; 1 one has failed; 2 it can't be judged.
+        """,
+        """
+        trioarb plugins check edge-cap --config edge-cap.toml
+        trioarb plugins check acme --kind exchange --config acme.toml --case EX-21
+        """,
+    ),
 )
 
 
