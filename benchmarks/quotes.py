@@ -172,7 +172,7 @@ class EvenFeed(Feed):
     seconds: float = 0.0
     quotes: int = 0
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return self.known
 
     async def run(

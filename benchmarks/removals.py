@@ -1459,8 +1459,8 @@ _PLUGIN = (
         name="listing is bounded",
         promise="**The end is bounded**",
         file="src/trioarb/plugin/border.py",
-        text='        with trio.move_on_after(self._where.calls.seconds), self._where.call("listings"):',
-        instead='        with self._where.call("listings"):',
+        text='    with trio.move_on_after(where.calls.seconds), where.call("listings"):',
+        instead='    with where.call("listings"):',
         tests=(f"{_ODD}test_a_misbehaviour[SymbolSource.listings hangs]",),
     ),
     Removal(

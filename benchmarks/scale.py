@@ -49,7 +49,7 @@ class OneQuote(Feed):
 
     known: Sequence[Listing]
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return self.known
 
     async def run(

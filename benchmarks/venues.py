@@ -96,7 +96,7 @@ async def until_quoted(board: Board, symbols: Sequence[str]) -> float:
 async def list_and_subscribe(venue: Venue, depth: int, pipe: Pipe) -> tuple[float, int, dict[str, Any], dict[str, int]]:
     began = time.monotonic()
     async with opened_market(venue, depth=depth) as feed:  # type: ignore[arg-type]
-        symbols, board = [one.symbol for one in feed.listings()], Board()
+        symbols, board = [one.symbol for one in await feed.listings()], Board()
         async with trio.open_nursery() as nursery:
             await nursery.start(feed.run, {symbol: board.sink(symbol) for symbol in symbols})
             took = await until_quoted(board, symbols) - began
@@ -111,7 +111,7 @@ async def cut_and_wait(venue: Venue, depth: int, pipe: Pipe, cuts: int) -> tuple
     Each time it is a session's first cut: who is cut again at once waits longer, on purpose.
     """
     async with opened_market(venue, depth=depth) as feed:  # type: ignore[arg-type]
-        symbols, away, quiet = [one.symbol for one in feed.listings()], list[float](), 0.0
+        symbols, away, quiet = [one.symbol for one in await feed.listings()], list[float](), 0.0
         for _ in range(cuts):
             board = Board()
             async with trio.open_nursery() as nursery:

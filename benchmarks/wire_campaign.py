@@ -51,8 +51,8 @@ class Stamped(Feed):
     inner: Feed
     note: Note
 
-    def listings(self) -> Any:
-        return self.inner.listings()
+    async def listings(self) -> Any:
+        return await self.inner.listings()
 
     def rules(self, symbol: str) -> Any:
         return self.inner.rules(symbol)

@@ -57,7 +57,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("engine.telemetry", "time.process_time"): _MEASURES,
     ("execution.stages", "time.perf_counter_ns"): _MEASURES,
     ("execution.executor", "order of a set"): "every shield gets the same deadline, whichever comes first",
-    ("plugin.contract.market", "time.time_ns"): "what a feed is given that is opened without a campaign",
+    ("time.campaign_time", "time.time_ns"): "what a plugin is given that is opened without a campaign",
     ("plugin.call", "id"): "tells calls apart while they are under way; nothing but the watchdog looks at them",
     ("plugin.call", "time.monotonic"): "how long a plugin has held the thread, for the watchdog",
     ("journal.writer", "time.perf_counter_ns"): _MEASURES,

@@ -146,7 +146,7 @@ def test_a_real_campaign_lasts_as_long_as_it_is_told() -> None:
     """Its market is a feed, which no virtual clock would let in."""
 
     class Ticking(Feed):
-        def listings(self) -> Sequence[Listing]:
+        async def listings(self) -> Sequence[Listing]:
             return [listing("BTC")]
 
         async def run(

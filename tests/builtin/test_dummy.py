@@ -95,9 +95,9 @@ async def test_the_largest_usdt_symbols_come_first_by_volume() -> None:
 
 async def test_market_quotes_what_the_source_lists_and_has_rules_for_it() -> None:
     tape = await make_tape()
-    assert list(tape.listings()) == await source_listings()
+    assert list(await tape.listings()) == await source_listings()
     assert tape.start_ns is None
-    for listing in tape.listings():
+    for listing in await tape.listings():
         rules = tape.rules(listing.symbol)
         assert rules is not None
         assert min(rules.tick_size, rules.lot_size, rules.min_notional) > 0

@@ -90,7 +90,7 @@ async def test_a_tape_holds_the_rows_of_one_exchange(tmp_path: Path) -> None:
     path = write(tmp_path / "quotes.parquet", ROWS)
     async with opened(path) as tape:
         assert tape.start_ns == 100
-        assert tape.listings() == [
+        assert await tape.listings() == [
             Listing(symbol="ETHUSDT", base="ETH", quote="USDT"),
             Listing(symbol="BTCUSDT", base="BTC", quote="USDT"),
         ]
@@ -440,7 +440,7 @@ async def test_prices_say_in_which_steps_they_are(tmp_path: Path, prices: list[f
     content = table(rows).set_column(3, "bid", bids).set_column(5, "ask", asks)
     path = write(tmp_path / "quotes.parquet", content)
     async with opened(path) as tape:
-        assert [one.price_step for one in tape.listings()] == [Decimal(step), Decimal("0.001")]
+        assert [one.price_step for one in await tape.listings()] == [Decimal(step), Decimal("0.001")]
         rules = tape.rules("BTCUSDT")
         assert (None if rules is None else rules.tick_size) == (
             Decimal(step) if Decimal(step) < Decimal("1e-8") else None
@@ -528,7 +528,7 @@ async def test_source_takes_any_market_and_knows_no_volumes() -> None:
     async with market_spec.open(market_spec.settings(), MarketContext(venue="a", seed=7)) as market:
         async with spec.open(spec.settings(), SourceContext(markets={"a": market})) as source:
             listings = await source.listings()
-        assert [listing.symbol for listing in listings] == [listing.symbol for listing in market.listings()]
+        assert [listing.symbol for listing in listings] == [listing.symbol for listing in await market.listings()]
         assert {listing.volume_24h_quote for listing in listings} == {None}
 
 
@@ -561,7 +561,7 @@ async def test_real_recordings_are_read_whole_and_in_file_order(name: str) -> No
     rows: list[TapeRow] = []
     for exchange in {exchange for exchange, _ in REAL[name]}:
         async with opened(path, exchange) as tape:
-            symbols = [listing.symbol for listing in tape.listings()]
+            symbols = [listing.symbol for listing in await tape.listings()]
             found = list(tape.rows(symbols, tape.start_ns or 0))
         assert found == sorted(found, key=lambda row: row[:2])
         counts.update((exchange, row[2]) for row in found)

@@ -29,7 +29,7 @@ MIDNIGHT_NS, STEP_NS = 1_735_689_600_000_000_000, 10_000_000
 
 
 class LateInTheYear(Feed):
-    def listings(self):
+    async def listings(self):
         return [Listing(symbol="BTCUSDT", base="BTC", quote="USDT")]
 
     async def run(self, sinks, *, task_status=trio.TASK_STATUS_IGNORED):

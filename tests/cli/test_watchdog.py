@@ -59,7 +59,7 @@ async def open_venue(settings, context):
             pass
 
 class StubbornFeed(Feed):
-    def listings(self):
+    async def listings(self):
         return [Listing(symbol="BTCUSDT", base="BTC", quote="USDT")]
     async def run(self, sinks, *, task_status=trio.TASK_STATUS_IGNORED):
         task_status.started()

@@ -340,7 +340,7 @@ def test_a_wrapper_gets_the_context_of_the_one_that_it_wraps_and_that_one() -> N
     inner, outer = contexts
     assert inner.inner is None
     assert outer.inner is not None
-    assert attrs.evolve(outer, inner=None) == inner
+    assert attrs.evolve(outer, inner=None, settings=inner.settings, log=inner.log) == inner
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,14 @@ def test_a_venue_with_a_name_of_its_own_is_traded_with_the_others() -> None:
     }
 
 
-def test_an_alias_that_is_wrong_in_many_symbols_is_one_problem() -> None:
+async def test_an_alias_that_is_wrong_in_many_symbols_is_one_problem() -> None:
     listings = [
         Listing(symbol=base + quote, base=base, quote=quote)
         for quote in ("USDT", "EUR", "BNB")
         for base in ("XBT", "BTC")
     ]
     with pytest.raises(ConfigError) as error:
-        aliased(ScriptedTape([], listings=listings), "a", {"XBT": "BTC"})
+        await aliased(ScriptedTape([], listings=listings), "a", {"XBT": "BTC"})
 
     (problem,) = error.value.problems
     assert problem.message == (

@@ -163,9 +163,9 @@ class Ticking(Feed):
     def __init__(self, opened: list[set[str]], context: MarketContext) -> None:
         self._opened = opened
         self._price = 100.3 if context.venue == "b" else 100.0
-        self._now_ns = context.now_ns
+        self._now_ns = context.time.now_ns
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [*map(listing, BASES)]
 
     async def run(

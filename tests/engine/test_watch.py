@@ -179,7 +179,7 @@ def test_tapes_that_end_together_are_not_down(last: float) -> None:
 
 
 class BreaksOff(Tape):
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return LISTINGS
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
@@ -225,7 +225,7 @@ class Live(Feed):
         self._seconds = seconds
         self._then = then
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return LISTINGS
 
     async def run(

@@ -103,9 +103,9 @@ class FaultyTape(Tape):
         self._inner = inner
         self._fault = fault
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         fail_if(self._fault, "listings")
-        return self._inner.listings()
+        return await self._inner.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         fail_if(self._fault, "rules")
@@ -128,8 +128,8 @@ class FaultyFeed(Feed):
         self._inner = inner
         self._fault = fault
 
-    def listings(self) -> Sequence[Listing]:
-        return self._inner.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._inner.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._inner.rules(symbol)

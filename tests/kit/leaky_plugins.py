@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
-import structlog
 
 from trioarb.api import (
     Exchange,
@@ -83,6 +82,7 @@ class LeakyExchange(Exchange):
     def __init__(self, settings: LeakySettings, context: ExchangeContext) -> None:
         assert context.inner is not None
         self._settings = settings
+        self._log = context.log
         self._inner = context.inner
         self.account = context.inner.account
         self.max_borrow_usd = context.inner.max_borrow_usd
@@ -107,7 +107,7 @@ class LeakyExchange(Exchange):
         if self._settings.leak == "order":
             raise VenueError("no answer")
         if self._settings.leak == "log":
-            structlog.get_logger("leaky").warning(letter(self._settings), request={"signed": [letter(self._settings)]})
+            self._log.warning(letter(self._settings), request={"signed": [letter(self._settings)]})
         if self._settings.leak == "logging":
             logging.getLogger("http.client").warning("GET %s", letter(self._settings))
         if self._settings.leak == "cut":

@@ -361,8 +361,8 @@ class _Feed(Feed):
     def __init__(self, inner: Tape) -> None:
         self._inner = inner
 
-    def listings(self) -> Sequence[Listing]:
-        return self._inner.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._inner.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._inner.rules(symbol)

@@ -85,7 +85,7 @@ class _Walk(Tape):
     def start_ns(self) -> int | None:
         return self._settings.start_ns
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return _LISTINGS
 
     def rules(self, symbol: str) -> TradingRules | None:

@@ -93,7 +93,7 @@ class _Market(Feed):
         self._trouble = trouble
         self._venue = venue
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [_BTC, _KRW]
 
     async def run(

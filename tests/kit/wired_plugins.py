@@ -66,7 +66,7 @@ class WireFeed(Feed):
     def __init__(self, venue: str) -> None:
         self._up = venue == "b"
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [BTC]
 
     async def run(

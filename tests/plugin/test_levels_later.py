@@ -27,7 +27,7 @@ class Gives(Feed):
     levels: LevelsLater
     told: trio.Event = attrs.field(factory=trio.Event)
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return []
 
     async def run(

@@ -27,7 +27,7 @@ COLUMNS = ("ts_ns", "order", "symbol", "bid", "bid_size", "ask", "ask_size")
 class Endless(Tape):
     """The same row, for ever."""
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return KNOWN
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
@@ -197,7 +197,7 @@ def test_the_rows_before_one_out_of_order_are_passed_on(times: list[int], cut: i
 
 def test_a_row_that_comes_before_the_one_before_it_ends_the_campaign_after_that() -> None:
     class Falling(Tape):
-        def listings(self) -> Sequence[Listing]:
+        async def listings(self) -> Sequence[Listing]:
             return KNOWN
 
         def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:

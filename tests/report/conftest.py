@@ -83,7 +83,7 @@ class _ScriptedTape(Tape):
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [Listing(symbol="BTCUSDT", base="BTC", quote="USDT", volume_24h_quote=None)]
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:

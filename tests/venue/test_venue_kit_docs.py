@@ -132,7 +132,7 @@ async def fed(page: types.ModuleType) -> AsyncIterator[tuple[Venue, Told]]:
         feed = page.AcmeFeed(
             Endpoint(url=server.url), listings, lambda symbol: venue.snapshot(page, symbol), time.time_ns
         )
-        assert [listing.symbol for listing in feed.listings()] == list(SYMBOLS)
+        assert [listing.symbol for listing in await feed.listings()] == list(SYMBOLS)
         nursery.start_soon(venue.go_on)
         await nursery.start(feed.run, {symbol: told.sink(symbol) for symbol in SYMBOLS})
         await until(told.is_shown)

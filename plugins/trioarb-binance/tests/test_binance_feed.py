@@ -495,7 +495,7 @@ async def test_what_a_plugin_opens() -> None:
         settings = BinanceMarketSettings(rest_url=url, stream_url="ws://localhost:1")
         spec = load_plugins().get(MarketDataSpec, "binance")
         async with spec.open(settings, MarketContext(venue="a", seed=1)) as market:
-            assert [one.symbol for one in market.listings()] == ["BTCUSDT", "ETHUSDT"]
+            assert [one.symbol for one in await market.listings()] == ["BTCUSDT", "ETHUSDT"]
     assert len(asked) == 2
     async with web_server([reply(451, b"not from here")]) as (url, _):
         settings = BinanceMarketSettings(rest_url=url, stream_url="ws://localhost:1")

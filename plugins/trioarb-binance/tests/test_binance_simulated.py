@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from stopped import StoppedTime
 
 from trioarb.api import Levels, LevelsLater, MarketContext, MarketDataError
 from trioarb.venue import Backoff
@@ -156,7 +157,7 @@ async def test_an_endpoint_that_is_retired_closes_its_book_and_no_other() -> Non
 
 
 async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
-    context = MarketContext(venue="a", seed=1, depth=30, now_ns=lambda: 77)
+    context = MarketContext(venue="a", seed=1, depth=30, time=StoppedTime(77))
     async with simulated.open_simulator("binance", every_seconds=0.02) as venue:
         settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url)
         async with open_market(SPOT, settings, context) as market:
@@ -181,7 +182,7 @@ async def test_a_listing_that_is_cut_off_is_asked_for_again() -> None:
         venue.faults.switch_on(faults.Fault.MALFORMED, times=2)
         async with open_market(SPOT, settings, context) as market:
             assert isinstance(market, BinanceFeed)
-            assert len(market.listings()) == len(venue.venue.markets)
+            assert len(await market.listings()) == len(venue.venue.markets)
         venue.faults.switch_on(faults.Fault.MALFORMED, times=3)
         with pytest.raises(MarketDataError, match="its symbols aren't known"):
             async with open_market(SPOT, settings, context):

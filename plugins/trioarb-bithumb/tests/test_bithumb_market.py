@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import trio
 from rest_server import Asked, http, rest_server
+from stopped import StoppedTime
 from venue_server import venue_server
 from websockets.trio.server import ServerConnection
 
@@ -65,10 +66,10 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
     async with venue_server(show_book) as stream, rest_server(answer) as rest:
         (spec,) = plugin.trioarb_market_data()
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
-        async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5, now_ns=lambda: 77)) as feed:
+        async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5, time=StoppedTime(77))) as feed:
             assert isinstance(feed, Feed)
-            assert len(feed.listings()) == 122
-            assert {one.volume_24h_quote for one in feed.listings()} == {Decimal("1000.5")}
+            assert len(await feed.listings()) == 122
+            assert {one.volume_24h_quote for one in await feed.listings()} == {Decimal("1000.5")}
             won = feed.rules("BTCKRW")
             assert won is not None
             assert won.tick_at(Decimal(90_000_000)) == Decimal(1000)

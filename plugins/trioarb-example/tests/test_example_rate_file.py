@@ -32,7 +32,7 @@ async def test_it_quotes_its_file_when_that_was_written_anew(tmp_path: Path) -> 
         assert bid_size == ask_size == 1.0
         quoted.send_nowait((bid, ask, received_ns // SECOND_NS))
 
-    assert [one.symbol for one in feed.listings()] == ["USDTKRW"]
+    assert [one.symbol for one in await feed.listings()] == ["USDTKRW"]
     write(path, "1400 1401\n", 100)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:

@@ -127,7 +127,7 @@ def test_a_wrapped_tape_keeps_its_start_and_its_rules() -> None:
 class TwoQuotes(Feed):
     """A feed with a quote every second, which breaks after the second one. The first says when the venue made it."""
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [listing("BTC")]
 
     async def run(
@@ -173,7 +173,7 @@ async def test_a_wrapped_feed_stays_a_feed(
     async with spec.open(spec.settings(**faults), context) as market:
         assert isinstance(market, Feed)
         assert not isinstance(market, Tape)
-        assert market.listings() == [listing("BTC")]
+        assert await market.listings() == [listing("BTC")]
         with pytest.raises(MarketDataError, match="broken"):
             await market.run({"BTCUSDT": sink})
 

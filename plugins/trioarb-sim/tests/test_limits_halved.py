@@ -127,7 +127,7 @@ async def test_subscriptions_are_slowed_down() -> None:
     async with open_simulator("binance", markets=many("binance", 1000), every_seconds=0) as simulator:
         simulator.faults.switch_on(Fault.HALVED)
         async with opened_market(simulator) as feed, trio.open_nursery() as nursery:
-            board, symbols = Board(), [one.symbol for one in feed.listings()]
+            board, symbols = Board(), [one.symbol for one in await feed.listings()]
             nursery.start_soon(feed.run, {symbol: board.sink(symbol) for symbol in symbols})
             with trio.fail_after(60):
                 number = 0

@@ -28,7 +28,7 @@ async def seconds_to_quote_all(simulator: Simulator, depth: int) -> float:
     """List everything, subscribe to it, and return how long it took until all of it was quoted."""
     began = time.monotonic()
     async with opened_market(simulator, depth=depth) as feed:
-        symbols = [one.symbol for one in feed.listings()]
+        symbols = [one.symbol for one in await feed.listings()]
         trading = [one for one in simulator.venue.markets if one.state is MarketState.TRADING]
         assert len(symbols) == len(trading)
         board = Board()
@@ -91,5 +91,5 @@ async def test_a_listing_that_is_cut_off_is_asked_for_again(venue: str) -> None:
     async with open_simulator(venue, every_seconds=0) as simulator:
         simulator.faults.switch_on(Fault.MALFORMED, times=2)
         async with opened_market(simulator) as feed:
-            assert len(feed.listings()) == len(simulator.venue.markets)
+            assert len(await feed.listings()) == len(simulator.venue.markets)
         assert simulator.faults.happened == {"malformed": 2}

@@ -34,7 +34,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 async def hearing(depth: int) -> AsyncIterator[tuple[Simulator, Board, list[str]]]:
     async with open_simulator("binance_usdm", every_seconds=0.05) as simulator:
         async with opened_market(simulator, depth=depth) as feed, trio.open_nursery() as nursery:
-            board, symbols = Board(), [one.symbol for one in feed.listings()]
+            board, symbols = Board(), [one.symbol for one in await feed.listings()]
             await nursery.start(feed.run, {symbol: board.sink(symbol) for symbol in symbols})
             yield simulator, board, symbols
             nursery.cancel_scope.cancel()

@@ -15,6 +15,7 @@ import attrs
 import pytest
 import trio
 from rest_server import Asked, RestServer, http, rest_server
+from stopped import StoppedTime
 from venue_server import VenueServer, venue_server
 from websockets.trio.server import ServerConnection
 
@@ -97,7 +98,7 @@ async def running(
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
         (spec,) = plugin.trioarb_market_data()
         sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
-        async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3, now_ns=lambda: 77)) as feed:
+        async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3, time=StoppedTime(77))) as feed:
             assert isinstance(feed, Feed)
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(10):
@@ -125,7 +126,7 @@ async def test_books_are_shown_as_they_come_with_the_levels_beyond() -> None:
 
 async def test_markets_come_with_volumes_steps_and_least_orders() -> None:
     async with running() as (feed, stream, rest, _):
-        assert [(one.symbol, one.volume_24h_quote) for one in feed.listings()] == [
+        assert [(one.symbol, one.volume_24h_quote) for one in await feed.listings()] == [
             ("BTCKRW", Decimal("125000000000.5")),
             ("XRPBTC", None),
         ]

@@ -22,6 +22,7 @@ from trioarb.model.alert import Alert, Incident
 from trioarb.model.event import Record
 from trioarb.plugin.registry import Plugins
 from trioarb.state.telemetry import ChannelFigures
+from trioarb.time.campaign_time import RealTime
 
 __all__ = ["Alerting", "end_seconds_of"]
 
@@ -46,6 +47,7 @@ class Alerting:
         self._config = config
         self._now_ns = now_ns
         self._campaign: Campaign | None = None
+        self._time = RealTime()
         self._figures: Figures | None = None
         self._evaluation = Evaluation(config.alerts, self._tell)
         self._broken = False
@@ -57,6 +59,7 @@ class Alerting:
                 redactor=config.redactor,
                 sender=self._sender,
                 queue=AlertQueue(channel.head, self._now),
+                time=self._time,
             )
             for channel in config.channels
             if any(channel.name in rule.channels for rule in config.alerts)
@@ -69,6 +72,7 @@ class Alerting:
     def attach(self, campaign: Campaign) -> None:
         """Tell of this campaign from now on; call it before its first event."""
         self._campaign = campaign
+        self._time.begin(campaign.parts.time.now_ns())
         if self._config.alerts:
             self._figures = Figures(self._config.alerts, campaign.state, self._note_figure)
         campaign.channel_figures = self.figures

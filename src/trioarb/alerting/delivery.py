@@ -11,14 +11,17 @@ import trio
 
 from trioarb.alerting.queue import AlertQueue
 from trioarb.config.schema import ChannelTable
-from trioarb.errors import ChannelError, Interrupt, PluginFault, cut, describe, leaves, said_by
+from trioarb.engine.opener import with_own
+from trioarb.errors import ChannelError, Interrupt, PluginError, PluginFault, cut, describe, leaves, said_by
 from trioarb.model.alert import Alert, AlertMessage
 from trioarb.plugin.call import Calls, Where
 from trioarb.plugin.contract import AlertChannel, AlertContext
 from trioarb.plugin.registry import Plugins
+from trioarb.plugin.shape import shape_flaw
 from trioarb.plugin.spec import AlertChannelSpec
 from trioarb.settings.redact import Redactor
 from trioarb.state.telemetry import ChannelFigures
+from trioarb.time.campaign_time import CampaignTime, RealTime
 
 __all__ = ["Delivery", "Sender", "failure_of"]
 
@@ -44,6 +47,7 @@ class Delivery:
     redactor: Redactor
     sender: Callable[[], Sender]
     queue: AlertQueue
+    time: CampaignTime = attrs.field(factory=RealTime)
     delivered: int = 0
     undelivered: int = 0
     tries: int = 0
@@ -139,10 +143,14 @@ class Delivery:
         spec = self.plugins.get(AlertChannelSpec, self.channel.table.plugin, key=self.channel.table.key)
         opening = trio.CancelScope(deadline=trio.current_time() + float(self.channel.head.try_seconds))
         with opening:
-            async with spec.open(self.channel.table.settings, AlertContext(name=self.channel.name)) as opened:
+            table = self.channel.table
+            context = with_own(AlertContext(name=self.channel.name, time=self.time), spec.kind, table)
+            async with spec.open(table.settings, context) as opened:
                 opening.deadline = float("inf")
                 if not isinstance(opened, AlertChannel):
                     raise PluginFault(f"{self._where}: open gave a {type(opened).__name__}, not an AlertChannel")
+                if flaw := shape_flaw(opened, spec.opens):
+                    raise PluginError(f"{self._where}: {flaw}")
                 await work(opened)
         if opening.cancelled_caught:
             raise PluginFault(f"{self._where}: open did not return within {self.channel.head.try_seconds} s")

@@ -100,7 +100,7 @@ class _DummyTape(Tape):
         self._seed = context.seed
         self._depth = context.depth
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [sample.listing for sample in SAMPLES]
 
     def rules(self, symbol: str) -> TradingRules | None:

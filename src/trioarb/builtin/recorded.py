@@ -57,7 +57,7 @@ class _RecordedTape(Tape):
     def start_ns(self) -> int:
         return self._recording.start_ns
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return self._recording.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
@@ -90,7 +90,7 @@ class _RecordedSource(SymbolSource):
         """Return the symbols of all venues in the venues' order, each once; volumes are unknown."""
         found: dict[str, Listing] = {}
         for market in self._markets.values():
-            for listing in market.listings():
+            for listing in await market.listings():
                 found.setdefault(listing.symbol, attrs.evolve(listing, volume_24h_quote=None))
         return list(found.values())
 

@@ -30,6 +30,7 @@ from trioarb.report.log import configure_logging
 from trioarb.report.report import Report, tier_figures
 from trioarb.settings.redact import Redactor
 from trioarb.state.state import State
+from trioarb.time.campaign_time import RealTime
 
 __all__ = ["contradiction", "report_on"]
 
@@ -112,7 +113,9 @@ async def _fold_with_tiers(
         opened = next(records)
         assert isinstance(opened.event, CampaignOpened)
         tables = [table for table in loaded.config.guards if table.key not in loaded.live]
-        tiers = await open_tiers(opener, tables, opened.event.symbols, state.marks, Tuning(loaded.config))
+        tiers = await open_tiers(
+            opener, tables, opened.event.symbols, state.marks, Tuning(loaded.config), RealTime(opened.ts_ns)
+        )
         at_ns = _fold(journal, opened, records, [*projections, *map(_TierFolds, tiers.values())])
         return at_ns, tier_figures(tiers, at_ns)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import trio
@@ -36,7 +36,7 @@ class Course:
     def begin(self, campaign_id: str, start_ns: int, after_seq: int) -> None:
         """Take note of the campaign whose course it is, and after which event of its journal it goes on."""
 
-    def market(self, venue: str, opened: MarketData) -> MarketData:
+    async def market(self, venue: str, opened: MarketData) -> MarketData:
         """Return what stands for a venue's market data."""
         return opened
 
@@ -44,7 +44,7 @@ class Course:
         """Return what is opened instead of a venue's market data."""
         return None
 
-    def source(self, opened: SymbolSource) -> SymbolSource:
+    async def source(self, opened: SymbolSource) -> SymbolSource:
         """Return what stands for the source of symbols."""
         return opened
 
@@ -52,13 +52,17 @@ class Course:
         """Return what is opened instead of the source of symbols."""
         return None
 
-    def exchange(self, venue: str, opened: Exchange) -> Exchange:
+    async def exchange(self, venue: str, opened: Exchange) -> Exchange:
         """Return what stands for an exchange."""
         return opened
 
     def told_exchange(self, venue: str) -> Exchange | None:
         """Return what is opened instead of an exchange."""
         return None
+
+    async def asked(self, venue: str, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what a venue answers, which ``ask`` asks while the campaign runs, and waits for."""
+        return await ask()
 
     def seen(self, what: str, look: Callable[[], T]) -> T:
         """Return what is outside of the campaign, at which ``look`` looks without waiting."""

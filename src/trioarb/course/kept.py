@@ -128,15 +128,18 @@ class KeptCourse(Course):
         """Keep what was seen outside without waiting."""
         self._keep(Noted(*key, *self._kept(value, error)))
 
-    def market(self, venue: str, opened: MarketData) -> MarketData:
-        self.noted((venue, "listings", ""), opened.listings())
+    async def market(self, venue: str, opened: MarketData) -> MarketData:
+        self.noted((venue, "listings", ""), await opened.listings())
         return KeptFeed(self, venue, opened) if isinstance(opened, Feed) else opened
 
-    def source(self, opened: SymbolSource) -> SymbolSource:
+    async def source(self, opened: SymbolSource) -> SymbolSource:
         return KeptSource(self, opened)
 
-    def exchange(self, venue: str, opened: Exchange) -> Exchange:
+    async def exchange(self, venue: str, opened: Exchange) -> Exchange:
         return KeptExchange(self, venue, opened)
+
+    async def asked(self, venue: str, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        return await self.answered((venue, what, ""), ask())
 
     def seen(self, what: str, look: Callable[[], T]) -> T:
         value = look()

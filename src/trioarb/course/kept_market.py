@@ -25,8 +25,8 @@ class KeptFeed(Feed):
         self._key = venue, "market", ""
         self._inner = inner
 
-    def listings(self) -> Sequence[Listing]:
-        return self._inner.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._inner.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._inner.rules(symbol)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -115,6 +115,7 @@ class ToldCourse(Course):
         self._entries = file.entries()
         self._noted = defaultdict[Key, deque[Noted]](deque)
         self._feeds = set[str]()
+        self._markets = dict[str, ToldFeed]()
         self._calls = dict[Key, Callable[[Any], None]]()
         #: Who hears the quotes of a venue, by the recording's names of symbols.
         self._sinks = dict[str, Mapping[str, QuoteSink]]()
@@ -225,13 +226,24 @@ class ToldCourse(Course):
         return ToldTime(self.clock, time.now_ns() if self.start_ns is None else self.start_ns)
 
     def told_market(self, venue: str) -> MarketData:
-        return ToldFeed(self, venue)
+        feed = self._markets[venue] = ToldFeed(self, venue)
+        return feed
 
     def told_source(self) -> SymbolSource:
         return ToldSource(self)
 
     def told_exchange(self, venue: str) -> Exchange:
         return ToldExchange(self, venue)
+
+    async def asked(self, venue: str, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            answer: T = await self.said((venue, what, ""))
+        except Over:
+            return await ask()
+        if what == "listings":
+            listed: Any = answer
+            self._markets[venue].listed = listed
+        return answer
 
     def seen(self, what: str, look: Callable[[], T]) -> T:
         value: T = self.noted(("", what, ""))

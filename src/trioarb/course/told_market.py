@@ -25,16 +25,17 @@ class ToldFeed(Feed):
     def __init__(self, course: ToldCourse, venue: str) -> None:
         self._course = course
         self._venue = venue
-        self._listings: Sequence[Listing] = course.noted((venue, "listings", ""))
+        #: What it lists; more once the campaign asked anew.
+        self.listed: Sequence[Listing] = course.noted((venue, "listings", ""))
 
-    def listings(self) -> Sequence[Listing]:
-        return self._listings
+    async def listings(self) -> Sequence[Listing]:
+        return self.listed
 
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         course, key = self._course, (self._venue, "market", "")
-        course.listen(self._venue, self._listings, sinks)
+        course.listen(self._venue, self.listed, sinks)
         try:
             if not course.is_feed(self._venue):
                 task_status.started()

@@ -19,7 +19,7 @@ from trioarb.settings.problem import Problem, nearest
 __all__ = ["aliased"]
 
 
-def aliased(
+async def aliased(
     market: MarketData, venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str] | None = None
 ) -> MarketData:
     """Return a venue's market data whose assets have our names. Plugins are still asked by the venue's own symbols.
@@ -31,7 +31,7 @@ def aliased(
         ConfigError: an alias names what the venue doesn't list, or makes one symbol of two.
     """
     names = _Names(market, venue, aliases, same_as or {})
-    if problems := list(names.problems()):
+    if problems := list(await names.problems()):
         raise ConfigError(problems)
     return _AliasedTape(market, names) if isinstance(market, Tape) else _AliasedFeed(market, names)
 
@@ -45,14 +45,14 @@ class _Names:
     #: The venue's own symbols by ours.
     native: dict[str, str] = attrs.field(factory=dict)
 
-    def listings(self) -> list[Listing]:
-        found = list(self._found())
+    async def listings(self) -> list[Listing]:
+        found = list(self._found(await self.market.listings()))
         self.native = {ours.symbol: symbol for symbol, ours in found}
         return [ours for _, ours in found]
 
-    def _found(self) -> Iterator[tuple[str, Listing]]:
+    def _found(self, listings: Sequence[Listing]) -> Iterator[tuple[str, Listing]]:
         """Yield the venue's symbols, and what they are here; without those in whose place another one stands."""
-        found = [self._ours(listing) for listing in self.market.listings()]
+        found = [self._ours(listing) for listing in listings]
         instead = {ours.symbol for _, ours in found if ours.venue_quote is not None}
         for symbol, ours in found:
             if ours.venue_quote is not None or ours.symbol not in instead:
@@ -68,9 +68,11 @@ class _Names:
     def ours(self) -> dict[str, str]:
         return {native: symbol for symbol, native in self.native.items()}
 
-    def problems(self) -> Iterator[Problem]:
-        key = join_key("exchanges", self.venue, "aliases")
-        listings, seen = self.market.listings(), dict[str, str]()
+    async def problems(self) -> Iterator[Problem]:
+        return self._problems(await self.market.listings())
+
+    def _problems(self, listings: Sequence[Listing]) -> Iterator[Problem]:
+        key, seen = join_key("exchanges", self.venue, "aliases"), dict[str, str]()
         assets = {asset for one in listings for asset in (one.base, one.quote)}
         quotes = {self.aliases.get(one.quote, one.quote) for one in listings}
         # A recording holds only the symbols that were chosen for it, and not each needs an alias.
@@ -87,7 +89,7 @@ class _Names:
                 )
         found = dict[tuple[str, str, str], list[str]]()
         own = {one.symbol: one for one in listings}
-        for symbol, ours in self._found():
+        for symbol, ours in self._found(listings):
             if ours.symbol in seen:
                 place = key if ours.venue_quote is None else join_key("exchanges", self.venue, "same_as")
                 one, other = own[seen[ours.symbol]], own[symbol]
@@ -123,8 +125,8 @@ class _AliasedTape(Tape):
     def start_ns(self) -> int | None:
         return self._market.start_ns
 
-    def listings(self) -> Sequence[Listing]:
-        return self._names.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._names.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._market.rules(self._names.native.get(symbol, symbol))
@@ -154,8 +156,8 @@ class _AliasedFeed(Feed):
         self._market = market
         self._names = names
 
-    def listings(self) -> Sequence[Listing]:
-        return self._names.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._names.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._market.rules(self._names.native.get(symbol, symbol))

@@ -119,14 +119,21 @@ class Rates:
             rate.on_state(now_ns, reason)
 
 
-def open_rates(config: Config, markets: Mapping[str, MarketData], boards: Mapping[str, QuoteBoard]) -> Rates:
-    """Find the sources of the rates that are at markets. ``boards`` are those of the symbols that are traded.
+def open_rates(
+    config: Config,
+    markets: Mapping[str, MarketData],
+    listed: Mapping[str, Mapping[str, Listing]],
+    boards: Mapping[str, QuoteBoard],
+) -> Rates:
+    """Find the sources of the rates that are at markets, of which each has ``listed`` what it can quote.
+
+    ``boards`` are those of the symbols that are traded.
 
     Raises:
         ConfigError: a venue doesn't list the symbol of a rate, or that is no price of the asset.
     """
     sourced, watched = dict[str, Sourced](), dict[str, Watched]()
-    for asset, found in rate_listings(config, markets).items():
+    for asset, found in rate_listings(config, markets, listed).items():
         table, one = config.fx_markets[asset], next(iter(found.values()))
         common = one.base if one.quote == asset else one.quote
         board = boards.get(one.symbol)
@@ -139,7 +146,9 @@ def open_rates(config: Config, markets: Mapping[str, MarketData], boards: Mappin
     return Rates(config.fx, sourced, tuple(watched.values()), UsdRates(config.fx, sourced))
 
 
-def rate_listings(config: Config, markets: Mapping[str, MarketData]) -> dict[str, dict[str, Listing]]:
+def rate_listings(
+    config: Config, markets: Mapping[str, MarketData], listed: Mapping[str, Mapping[str, Listing]]
+) -> dict[str, dict[str, Listing]]:
     """Return what the sources of each rate that is at markets list as it, by asset and venue.
 
     Raises:
@@ -150,7 +159,7 @@ def rate_listings(config: Config, markets: Mapping[str, MarketData]) -> dict[str
         key, found = join_key("fx", asset), dict[str, Listing]()
         lacking: list[str] = []
         for venue in table.markets:
-            listings = {listing.symbol: listing for listing in markets[venue].listings()}
+            listings = listed[venue]
             listing = listings.get(table.symbol or "")
             if listing is not None:
                 found[venue] = listing

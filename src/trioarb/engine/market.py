@@ -12,9 +12,10 @@ from trioarb.engine.campaign import Campaign, describe
 from trioarb.engine.symbol import SymbolTask
 from trioarb.engine.watch import MarketWatch
 from trioarb.errors import TrioarbError
+from trioarb.model.market import Listing
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.border import CheckedTape
-from trioarb.plugin.contract import Feed, MarketData, QuoteSink
+from trioarb.plugin.contract import Feed, QuoteSink
 from trioarb.quotes.deliver import deliver
 from trioarb.quotes.merge import TapeFailed
 from trioarb.quotes.player import Player
@@ -69,7 +70,7 @@ async def _open_all(campaign: Campaign, nursery: trio.Nursery, watch: MarketWatc
         for venue, own in sinks.items():
             for symbol, sink in own.items():
                 own[symbol] = campaign.course.sink(venue, sink)
-        _record(campaign.recorder, world.markets, sinks)
+        _record(campaign.recorder, world.listed, sinks)
     if campaign.course.is_told:
         nursery.start_soon(_serve, campaign, "market data", partial(_follow_ends, campaign, watch))
     if tapes:
@@ -181,11 +182,11 @@ async def _end_of_data(campaign: Campaign) -> None:
 
 
 def _record(
-    recorder: QuoteRecorder, markets: Mapping[str, MarketData], sinks: Mapping[str, dict[str, QuoteSink]]
+    recorder: QuoteRecorder, listed: Mapping[str, Mapping[str, Listing]], sinks: Mapping[str, dict[str, QuoteSink]]
 ) -> None:
     """Let every quote be recorded on its way to its sink."""
     for venue, own in sinks.items():
-        for listing in markets[venue].listings():
+        for listing in listed[venue].values():
             if (sink := own.get(listing.symbol)) is not None:
                 own[listing.symbol] = recorder.tap(venue, listing, sink)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from math import inf
@@ -10,22 +10,40 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import attrs
+import structlog
 import trio
 
 from trioarb.config.schema import Config, PluginTable
-from trioarb.errors import PluginFault, describe, leaves
+from trioarb.errors import PluginError, PluginFault, describe, leaves
 from trioarb.plugin.border import checked
 from trioarb.plugin.call import Calls, Where
+from trioarb.plugin.contract import PluginContext
 from trioarb.plugin.registry import Plugins
+from trioarb.plugin.shape import shape_flaw
 from trioarb.plugin.spec import PluginSpec
 
 __all__ = ["Opener"]
 
-ContextT = TypeVar("ContextT")
+ContextT = TypeVar("ContextT", bound=PluginContext)
 OpenedT = TypeVar("OpenedT")
 
 #: What a hurry leaves a plugin at least to close.
 _MOMENT_SECONDS = 0.1
+
+
+async def _as_it_is(opened: OpenedT) -> OpenedT:
+    return opened
+
+
+def with_own(context: ContextT, kind: str, table: PluginTable, about: str = "") -> ContextT:
+    """Return the context with what is a single plugin's own: its settings, and a log that says whose lines these are.
+
+    ``about``: the symbol of a strategy.
+    """
+    symbol = {"symbol": about} if about else {}
+    # With its values from the beginning, it asks at each line where the log goes; `bind` would ask once for all.
+    log = structlog.get_logger("trioarb.plugin", plugin=table.plugin, kind=kind, table=table.key, **symbol)
+    return attrs.evolve(context, settings=table.settings, log=log)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -42,6 +60,7 @@ class Opener:
     close_seconds: float
     errors: list[str] = attrs.field(factory=list)
     _until: float = inf
+    _checked: set[type] = attrs.field(factory=set)
     _closing: trio.CancelScope | None = None
 
     @classmethod
@@ -66,12 +85,13 @@ class Opener:
         venue: str = "",
         about: str = "",
         scope: trio.CancelScope | None = None,
-        around: Callable[[OpenedT], OpenedT] = lambda opened: opened,
+        around: Callable[[OpenedT], Awaitable[OpenedT]] = _as_it_is,
         instead: OpenedT | None = None,
     ) -> Any:
         """Open a plugin, and before it the one that it wraps; return it behind the border.
 
-        ``scope``: one that several plugins share, entered on the stack before. ``around`` wraps what it opened.
+        ``scope``: one that several plugins share, entered on the stack before. ``around`` wraps what it opened, and may
+        ask it what it lists.
         ``instead``: what stands for it, and nothing is opened.
 
         Raises:
@@ -80,7 +100,11 @@ class Opener:
         if instead is not None:
             return checked(instead, Where(key=table.key, plugin=table.plugin, calls=self.calls, about=about), venue)
         opened, where = await self._open(kind, table, context, about, scope)
-        return checked(around(opened), where, venue)
+        with trio.move_on_after(self.calls.seconds) as asking, where.call("listings"):
+            opened = await around(opened)
+        if asking.cancelled_caught:
+            raise PluginFault(where.late("listings"))
+        return checked(opened, where, venue)
 
     async def _open(
         self, kind: type[PluginSpec[Any, Any]], table: PluginTable, context: Any, about: str, scope: Any
@@ -95,7 +119,7 @@ class Opener:
         scope.deadline = trio.current_time() + self.calls.seconds
         try:
             with where.call("open"):
-                manager = spec.open(table.settings, context)
+                manager = spec.open(table.settings, with_own(context, spec.kind, table, about))
                 opened = await manager.__aenter__()
         except BaseException as error:
             if scope.cancel_called and _is_cancellation(error):
@@ -108,6 +132,10 @@ class Opener:
         if not isinstance(opened, spec.opens):
             expected = " or ".join(cls.__name__ for cls in spec.opens)
             raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
+        if type(opened) not in self._checked:
+            if flaw := shape_flaw(opened, spec.opens):
+                raise PluginError(f"{where}: {flaw}")
+            self._checked.add(type(opened))
         return opened, where
 
     def hurry(self, until: float) -> None:

@@ -45,7 +45,7 @@ from trioarb.state.state import State
 from trioarb.strategy.loops import loops_of
 from trioarb.strategy.market import Market
 from trioarb.strategy.triangle import triangles_in
-from trioarb.time.campaign_time import Turn, seconds_to_ns
+from trioarb.time.campaign_time import CampaignTime, Turn, seconds_to_ns
 from trioarb.time.latency import LatencyHistogram
 from trioarb.time.virtual import VirtualClock
 
@@ -162,14 +162,19 @@ def _take_up(campaign: Campaign, past: Past) -> None:
 
 
 async def open_tiers(
-    opener: Opener, tables: Iterable[PluginTable], symbols: Sequence[str], risk: RiskView, tuning: Tuning
+    opener: Opener,
+    tables: Iterable[PluginTable],
+    symbols: Sequence[str],
+    risk: RiskView,
+    tuning: Tuning,
+    time: CampaignTime,
 ) -> dict[str, CheckedGuard]:
     """Open the guard tiers, in the order in which they are asked."""
     tiers: dict[str, CheckedGuard] = {}
     for table in tables:
         name = table.key.removeprefix("guards.")
         settings_of = tuning.settings_of(table)
-        context = GuardContext(name=name, symbols=symbols, risk=risk, settings_of=settings_of)
+        context = GuardContext(name=name, symbols=symbols, risk=risk, settings_of=settings_of, time=time)
         tiers[name] = await opener.open(GuardTierSpec, table, context)
     return tiers
 
@@ -184,7 +189,7 @@ async def _assemble(
     state = State()
     world.submitted.trades = state.trades
     symbols = tuple(listing.symbol for listing in world.symbols) if past is None else past.opened.symbols
-    tiers = await open_tiers(world.opener, config.guards, symbols, state.marks, world.tuning)
+    tiers = await open_tiers(world.opener, config.guards, symbols, state.marks, world.tuning, world.time)
     guards = Guards(
         journal=journal,
         trades=state.trades,
@@ -294,6 +299,7 @@ async def open_symbol(
     config, world, parts, symbol = campaign.config, campaign.world, campaign.parts, listing.symbol
     board, instruments = world.boards[symbol], world.instruments[symbol]
     context = StrategyContext(
+        time=world.time,
         symbol=symbol,
         venues=tuple(instruments),
         touch=board.quote_at,
@@ -383,8 +389,8 @@ def _note(symbols: Mapping[str, SymbolTask], record: Record) -> None:
 def _tick_warnings(world: World) -> list[str]:
     """Warn of recorded prices that lie between the steps in which a venue takes orders."""
     warnings: list[str] = []
-    for venue, market in world.markets.items():
-        steps = {listing.symbol: listing.price_step for listing in market.listings()}
+    for venue, listed in world.listed.items():
+        steps = {symbol: listing.price_step for symbol, listing in listed.items()}
         for symbol, by_venue in world.instruments.items():
             step, instrument = steps.get(symbol), by_venue.get(venue)
             if step is None or instrument is None:

@@ -57,14 +57,12 @@ async def record_quotes(
     """
     async with open_markets(config, plugins, clock) as quoted:
         sinks: dict[str, dict[str, QuoteSink]] = {}
-        rates = rate_listings(config, quoted.markets).values()
-        for venue, market in quoted.markets.items():
+        rates = rate_listings(config, quoted.markets, quoted.listed).values()
+        for venue, listed in quoted.listed.items():
             wanted = {listing.symbol for listing in quoted.selection.symbols}
             wanted.update(at[venue].symbol for at in rates if venue in at)
             sinks[venue] = {
-                listing.symbol: recorder.tap(venue, listing)
-                for listing in market.listings()
-                if listing.symbol in wanted
+                listing.symbol: recorder.tap(venue, listing) for listing in listed.values() if listing.symbol in wanted
             }
         on_open(quoted, recorder)
         errors: list[TrioarbError] = []

@@ -56,7 +56,9 @@ async def _open_new(campaign: Campaign, selection: Selection, opener: Opener) ->
     """Open the symbols that never were in the universe; they take no part before `_change_over`."""
     new = [listing for listing in selection.symbols if listing.symbol not in campaign.symbols]
     known = {listing.symbol for listing in campaign.world.symbols}  # opening one of them may have failed before
-    _, warnings = await add_symbols(campaign.world, [listing for listing in new if listing.symbol not in known])
+    _, warnings = await add_symbols(
+        campaign.world, campaign.course, [listing for listing in new if listing.symbol not in known]
+    )
     for warning in warnings:
         structlog.get_logger("trioarb.universe").warning(warning)
     for listing in new:

@@ -62,10 +62,12 @@ _VIRTUAL_START_NS = 1_735_689_600_000_000_000
 class Quoted:
     """Markets by venue, the source and the symbols that were chosen of it, and the time.
 
-    ``plugin_time`` is that of its clock, where the campaign's own time goes by its course.
+    ``listed``: what each market lists. ``plugin_time`` is that of its clock, where the campaign's own time goes by its
+    course.
     """
 
     markets: Mapping[str, MarketData]
+    listed: dict[str, Mapping[str, Listing]]
     source: SymbolSource
     selection: Selection
     time: CampaignTime
@@ -79,7 +81,8 @@ class Quoted:
 class World:
     """Everything outside the campaign that it works with; open as long as the scope of `open_world`.
 
-    ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`. ``loops``: its strategy goes around triangles.
+    ``symbols``, ``instruments`` and ``boards`` grow by `add_symbols`, and ``listed``, what each market lists, is what
+    that asked last. ``loops``: its strategy goes around triangles.
     ``time`` is the campaign's, ``plugin_time`` that of its clock, where the campaign's own goes by its course.
     ``real``: what the real venues said that others stand in for, in shadow mode.
     """
@@ -89,6 +92,7 @@ class World:
     start_ns: int
     selection: Selection
     markets: Mapping[str, MarketData]
+    listed: dict[str, Mapping[str, Listing]]
     exchanges: Mapping[str, CheckedExchange]
     source: SymbolSource
     symbols: list[Listing]
@@ -123,14 +127,17 @@ async def open_markets(
             beside = await stack.enter_async_context(trio.open_nursery())
             stack.callback(beside.cancel_scope.cancel)
             beside.start_soon(course.calls)
+        # Until it is known when the campaign begins, its time is what it would be without recorded data.
+        first_ns = _start_ns({}, clock, past)
+        own_time = RealTime(first_ns) if clock is None else VirtualTime(clock, first_ns)
         markets: dict[str, MarketData] = {}
         for name, tables in config.exchanges.items():
             plea = pleas.of(name, VenuePart.MARKET, tables.market.key)
             market = MarketContext(
                 venue=name,
+                time=own_time,
                 seed=config.session.seed,
                 depth=config.engine.depth,
-                now_ns=lambda: (opener.calls.now_ns or wall.time_ns)(),
                 hold=course.call(name, "hold", plea.hold, VenuePart.MARKET),
                 release=course.call(name, "release", plea.release, VenuePart.MARKET),
             )
@@ -146,12 +153,13 @@ async def open_markets(
         source = await opener.open(
             SymbolSourceSpec,
             config.source,
-            SourceContext(markets=markets),
+            SourceContext(markets=markets, time=own_time),
             around=course.source,
             instead=course.told_source(),
         )
         listings = await source.listings()
-        quoted = [listing for market in markets.values() for listing in market.listings()]
+        listed = {name: _by_symbol(await market.listings()) for name, market in markets.items()}
+        quoted = [listing for of_venue in listed.values() for listing in of_venue.values()]
         if unknown := list(unknown_names(config, (*listings, *quoted))):
             raise ConfigError(unknown)
         if past is None:
@@ -159,11 +167,12 @@ async def open_markets(
         else:
             selection = Selection(symbols=_same_symbols(listings, past, config), verdicts=())
         start_ns = _start_ns(markets, clock, past) if course.start_ns is None else course.start_ns
-        own_time: CampaignTime = RealTime(start_ns) if clock is None else VirtualTime(clock, start_ns)
+        own_time.begin(start_ns)
         time = course.time(own_time)
         opener.calls.now_ns = time.now_ns if course.is_told else own_time.now_ns
         yield Quoted(
             markets=markets,
+            listed=listed,
             source=source,
             selection=selection,
             time=time,
@@ -204,7 +213,7 @@ async def open_world(
         instruments: dict[str, dict[str, Instrument]] = {}
         contexts: dict[str, ExchangeContext] = {}
         changes = Changes(instruments, boards)
-        rates = open_rates(config, markets, boards)
+        rates = open_rates(config, markets, quoted.listed, boards)
         fee_prices = FeePrices(config, instruments, boards, rates.usd)
         for name, tables in config.exchanges.items():
             plea = pleas.of(name, VenuePart.EXCHANGE, tables.exchange.key)
@@ -237,7 +246,7 @@ async def open_world(
                 around=partial(course.exchange, name),
                 instead=course.told_exchange(name),
             )
-            await _list_at(name, markets[name], exchanges[name], selection.symbols, instruments)
+            await _list_at(name, quoted.listed[name], exchanges[name], selection.symbols, instruments)
         symbols, warnings = _routed(selection, instruments, least=_least_venues(loops))
         if config.engine.mode is EngineMode.SINGLE and len(symbols) != 1:
             raise UniverseError(
@@ -253,7 +262,7 @@ async def open_world(
                 name: RealVenue(instruments={}, balances={}, round_trip_ns=trip_ns) for name, trip_ns in trips.items()
             }
         elif config.session.mode is Mode.SHADOW:
-            real = await _ask_real(config, opener, contexts, markets, symbols)
+            real = await _ask_real(config, opener, contexts, quoted.listed, symbols)
             course.seen("round_trips", {name: one.round_trip_ns for name, one in real.items()}.copy)
             begins = {} if past is not None else {name: await exchanges[name].balances() for name in real}
             warnings += _real_differences(config, real, exchanges, instruments, symbols, begins)
@@ -270,6 +279,7 @@ async def open_world(
             start_ns=start_ns,
             selection=selection,
             markets=markets,
+            listed=quoted.listed,
             exchanges=exchanges,
             source=quoted.source,
             symbols=list(symbols),
@@ -293,11 +303,16 @@ async def open_world(
         )
 
 
-async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequence[Listing], Sequence[str]]:
+async def add_symbols(
+    world: World, course: Course, listings: Sequence[Listing]
+) -> tuple[Sequence[Listing], Sequence[str]]:
     """Take in symbols that are new to it; return those that enough venues list, and warnings of the others."""
     found: dict[str, dict[str, Instrument]] = {}
+    if listings:
+        for venue, market in world.markets.items():
+            world.listed[venue] = _by_symbol(await course.asked(venue, "listings", market.listings))
     for venue, exchange in world.exchanges.items():
-        await _list_at(venue, world.markets[venue], exchange, listings, found)
+        await _list_at(venue, world.listed[venue], exchange, listings, found)
     kept, warnings = _at_enough_venues(listings, found, least=_least_venues(world.loops))
     world.tuning.take_in(kept)
     for listing in kept:
@@ -307,23 +322,29 @@ async def add_symbols(world: World, listings: Sequence[Listing]) -> tuple[Sequen
     return kept, warnings
 
 
-def _named(venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str], course: Course, market: Any) -> Any:
-    return course.market(venue, aliased(market, venue, aliases, same_as) if aliases or same_as else market)
+def _by_symbol(listings: Sequence[Listing]) -> Mapping[str, Listing]:
+    return {listing.symbol: listing for listing in listings}
+
+
+async def _named(
+    venue: str, aliases: Mapping[str, str], same_as: Mapping[str, str], course: Course, market: Any
+) -> Any:
+    named = await aliased(market, venue, aliases, same_as) if aliases or same_as else market
+    return await course.market(venue, named)
 
 
 async def _list_at(
     venue: str,
-    market: MarketData,
+    listed: Mapping[str, Listing],
     exchange: CheckedExchange,
     listings: Sequence[Listing],
     instruments: dict[str, dict[str, Instrument]],
 ) -> None:
     """List symbols at a venue, which is asked by its own quote asset where that counts as the symbol's."""
-    native = {listing.symbol: listing.venue_quote for listing in market.listings()}
     offered = [
-        listing if (quote := native[listing.symbol]) is None else attrs.evolve(listing, quote=quote)
+        listing if (quote := listed[listing.symbol].venue_quote) is None else attrs.evolve(listing, quote=quote)
         for listing in listings
-        if listing.symbol in native
+        if listing.symbol in listed
     ]
     common = {listing.symbol: listing.quote for listing in listings}
     for symbol, instrument in (await exchange.instruments(offered)).items():
@@ -336,7 +357,7 @@ async def _ask_real(
     config: Config,
     opener: Opener,
     contexts: Mapping[str, ExchangeContext],
-    markets: Mapping[str, MarketData],
+    listed: Mapping[str, Mapping[str, Listing]],
     symbols: Sequence[Listing],
 ) -> dict[str, RealVenue]:
     """Ask the real venues that others stand in for about the symbols that are traded.
@@ -351,7 +372,7 @@ async def _ask_real(
 
         async def list_at(exchange: CheckedExchange, name: str = name) -> Mapping[str, Instrument]:
             found: dict[str, dict[str, Instrument]] = {}
-            await _list_at(name, markets[name], exchange, symbols, found)
+            await _list_at(name, listed[name], exchange, symbols, found)
             return {symbol: by_venue[name] for symbol, by_venue in found.items()}
 
         asked[name] = await ask_real_venue(opener, tables.real, contexts[name], list_at)

@@ -79,9 +79,8 @@ class _CheckedMarket(MarketData):
         self._inner = inner
         self._where = where
 
-    def listings(self) -> Sequence[Listing]:
-        with self._where.call("listings"):
-            return answer.check_listings(self._inner.listings())
+    async def listings(self) -> Sequence[Listing]:
+        return await _listings(self._inner, self._where)
 
     def rules(self, symbol: str) -> TradingRules | None:
         with self._where.call("rules"):
@@ -251,9 +250,7 @@ class _CheckedSource(SymbolSource):
         self._where = where
 
     async def listings(self) -> Sequence[Listing]:
-        with trio.move_on_after(self._where.calls.seconds), self._where.call("listings"):
-            return answer.check_listings(await self._inner.listings())
-        raise PluginFault(self._where.late("listings"))
+        return await _listings(self._inner, self._where)
 
 
 class CheckedGuard(GuardTier):
@@ -385,6 +382,12 @@ class CheckedStrategy(Strategy):
             return answer.check_band(self._inner.exit_band(position))
         except BaseException as error:
             self._where.fail("exit_band", error)
+
+
+async def _listings(inner: MarketData | SymbolSource, where: Where) -> Sequence[Listing]:
+    with trio.move_on_after(where.calls.seconds), where.call("listings"):
+        return answer.check_listings(await inner.listings())
+    raise PluginFault(where.late("listings"))
 
 
 def _closes(error: BaseException) -> bool:

@@ -117,7 +117,7 @@ async def survey_markets(
         import numpy as np
 
         quote_of = {listing.symbol: listing.quote for listing in world.symbols}
-        rates = open_rates(config, world.markets, {})
+        rates = open_rates(config, world.markets, world.listed, {})
         followed = await follow_rates(rates, tapes, world.start_ns)
         courses = Courses(symbols, tuple(tapes), world.instruments, rates, followed) or None
         sizes = np.array([slippage_usd / float(config.fx[quote_of[one]]) for one in symbols])

@@ -64,7 +64,7 @@ class ScriptedTape(Tape):
     def start_ns(self) -> int | None:
         return self._start_ns
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return self._listings
 
     def rules(self, symbol: str) -> TradingRules | None:
@@ -109,6 +109,6 @@ class _MarketSource(SymbolSource):
     async def listings(self) -> Sequence[Listing]:
         found: dict[str, Listing] = {}
         for market in self._markets.values():
-            for one in market.listings():
+            for one in await market.listings():
                 found.setdefault(one.symbol, one)
         return list(found.values())

@@ -6,6 +6,7 @@ campaign's start plus Trio's monotonic time; in a replay it is the time of the d
 
 from __future__ import annotations
 
+import time as wall
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import IntEnum
@@ -116,15 +117,29 @@ class CampaignTime(ABC):
 
 
 class RealTime(CampaignTime):
-    """Campaign time that passes with Trio's clock; ``start_ns`` is what it shows when this is made."""
+    """Campaign time that passes with Trio's clock; ``start_ns`` is what it shows when this is made.
 
-    def __init__(self, start_ns: int) -> None:
-        self._start_ns = start_ns
-        self._start = trio.current_time()
+    Without that it shows the machine's time of when it is first used, which has to be in Trio's run.
+    """
+
+    def __init__(self, start_ns: int | None = None) -> None:
+        self._start_ns = 0
+        self._start: float | None = None
         self._now: Callable[[], float] = trio.current_time
+        if start_ns is not None:
+            self.begin(start_ns)
+
+    def begin(self, start_ns: int) -> float:
+        """Let it be ``start_ns`` now, whatever it was before; return when that is, by Trio's clock."""
+        self._start_ns, self._start = start_ns, self._now()
+        return self._start
+
+    def _begun(self) -> float:
+        return self.begin(wall.time_ns()) if self._start is None else self._start  # noqa: TID251  there is no other
 
     def now_ns(self) -> int:
-        return self._start_ns + round((self._now() - self._start) * SECOND_NS)
+        begun = self._begun()
+        return self._start_ns + round((self._now() - begun) * SECOND_NS)
 
     def reach(self, at_ns: int) -> bool:
         return self.now_ns() >= at_ns
@@ -139,7 +154,8 @@ class RealTime(CampaignTime):
         return _RealBell(self)
 
     def deadline(self, at_ns: int) -> float:
-        return self._start + (at_ns - self._start_ns) / SECOND_NS
+        begun = self._begun()
+        return begun + (at_ns - self._start_ns) / SECOND_NS
 
     def yield_soon(self) -> None:
         pass  # whoever reads a tape in real time lets the others run every few rows anyway

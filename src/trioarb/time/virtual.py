@@ -194,10 +194,15 @@ class VirtualTime(CampaignTime):
 
     def __init__(self, clock: VirtualClock, start_ns: int) -> None:
         self._clock = clock
-        self._start_ns = start_ns - clock.elapsed_ns
+        #: What it shows at the clock's zero.
+        self.zero_ns = start_ns - clock.elapsed_ns
+
+    def begin(self, start_ns: int) -> None:
+        """Let it be ``start_ns`` now, whatever it was before. Who waits goes on waiting for as long as before."""
+        self.zero_ns = start_ns - self._clock.elapsed_ns
 
     def now_ns(self) -> int:
-        return self._start_ns + self._clock.elapsed_ns
+        return self.zero_ns + self._clock.elapsed_ns
 
     @contextmanager
     def led_by(self, lead: Callable[[int, int], None]) -> Iterator[None]:
@@ -205,14 +210,14 @@ class VirtualTime(CampaignTime):
         included) everything of `Turn.MARKET` has had its turn, and which `Turn` begins. It must not raise, and wakes
         nobody.
         """
-        self._clock.lead = lambda elapsed_ns, turn: lead(self._start_ns + elapsed_ns, turn)
+        self._clock.lead = lambda elapsed_ns, turn: lead(self.zero_ns + elapsed_ns, turn)
         try:
             yield
         finally:
             self._clock.lead = None
 
     def reach(self, at_ns: int) -> bool:
-        clock, elapsed_ns = self._clock, at_ns - self._start_ns
+        clock, elapsed_ns = self._clock, at_ns - self.zero_ns
         horizon_ns = clock.horizon_ns
         if horizon_ns is None:
             horizon_ns = clock.look_ahead()
@@ -226,7 +231,7 @@ class VirtualTime(CampaignTime):
         clock = self._clock
         if clock.horizon_ns == -1:
             return False
-        elapsed_ns = max(at_ns - self._start_ns, clock.elapsed_ns)
+        elapsed_ns = max(at_ns - self.zero_ns, clock.elapsed_ns)
         if not clock.is_free_until(elapsed_ns, order):
             return False
         clock.elapsed_ns = elapsed_ns
@@ -236,7 +241,7 @@ class VirtualTime(CampaignTime):
         return True
 
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
-        entry = self._clock.park(max(at_ns - self._start_ns, self._clock.elapsed_ns), order)
+        entry = self._clock.park(max(at_ns - self.zero_ns, self._clock.elapsed_ns), order)
 
         def abort(_: Any) -> trio.lowlevel.Abort:
             entry.task = None
@@ -250,10 +255,10 @@ class VirtualTime(CampaignTime):
             await self.sleep_until(self.now_ns(), order)
 
     def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
-        return _VirtualBell(self._clock, self._start_ns, order, at_once)
+        return _VirtualBell(self, self._clock, order, at_once)
 
     def deadline(self, at_ns: int) -> float:
-        return (at_ns - self._start_ns) / SECOND_NS
+        return (at_ns - self.zero_ns) / SECOND_NS
 
     def yield_soon(self) -> None:
         self._clock.horizon_ns = -1
@@ -261,10 +266,10 @@ class VirtualTime(CampaignTime):
 
 class _VirtualBell(Bell):
     def __init__(
-        self, clock: VirtualClock, start_ns: int, order: WakeOrder, at_once: Callable[[], bool] | None
+        self, time: VirtualTime, clock: VirtualClock, order: WakeOrder, at_once: Callable[[], bool] | None
     ) -> None:
+        self._time = time
         self._clock = clock
-        self._start_ns = start_ns
         self._order = order
         self._at_once = at_once
         self._waiting: _Entry | None = None
@@ -283,7 +288,7 @@ class _VirtualBell(Bell):
         return not self._rung
 
     async def wait(self, until_ns: int | None) -> None:
-        at_ns = _NEVER if until_ns is None else max(until_ns - self._start_ns, self._clock.elapsed_ns)
+        at_ns = _NEVER if until_ns is None else max(until_ns - self._time.zero_ns, self._clock.elapsed_ns)
         self._until_ns = at_ns
         self._waiting = self._clock.park(self._clock.elapsed_ns if self._rung else at_ns, self._order)
 

@@ -104,7 +104,7 @@ class BinanceFeed(Feed):
         #: Messages that could not be read.
         self.refused = 0
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [market.listing for market in self._listed.markets.values()]
 
     def rules(self, symbol: str) -> TradingRules | None:

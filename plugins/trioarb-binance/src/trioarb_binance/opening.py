@@ -49,7 +49,7 @@ async def open_market(
                 silent_seconds=float(settings.silent_seconds),
                 ca_file=settings.ca_file,
                 proxy=settings.proxy,
-                now_ns=context.now_ns,
+                now_ns=context.time.now_ns,
             )
 
 

@@ -76,7 +76,7 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
         code_of=str,  # there is no way to ask for a depth
         connects=wire.CONNECTS,
         messages=(),
-        now_ns=context.now_ns,
+        now_ns=context.time.now_ns,
     )
 
 

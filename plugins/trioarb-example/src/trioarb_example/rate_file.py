@@ -47,7 +47,7 @@ class RateFile(Feed):
         self._settings = settings
         self._path = trio.Path(settings.path)
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return [Listing.of(base=self._settings.base, quote=self._settings.quote)]
 
     async def run(

@@ -54,8 +54,8 @@ class _FaultyMarket(MarketData):
 
         self._stale, self._drop, self._crossed = chance("stale"), chance("drop"), chance("crossed")
 
-    def listings(self) -> Sequence[Listing]:
-        return self._market.listings()
+    async def listings(self) -> Sequence[Listing]:
+        return await self._market.listings()
 
     def rules(self, symbol: str) -> TradingRules | None:
         return self._market.rules(symbol)

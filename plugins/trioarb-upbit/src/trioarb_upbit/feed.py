@@ -60,7 +60,7 @@ class BookFeed(Feed):
         self.unknown = Counter[str]()
         self.unreadable = 0
 
-    def listings(self) -> Sequence[Listing]:
+    async def listings(self) -> Sequence[Listing]:
         return self._listings
 
     def rules(self, symbol: str) -> TradingRules | None:

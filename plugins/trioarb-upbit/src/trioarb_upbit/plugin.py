@@ -93,7 +93,7 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
         code_of=partial(wire.orderbook_code, depth=context.depth),
         connects=wire.CONNECTS,
         messages=wire.MESSAGES,
-        now_ns=context.now_ns,
+        now_ns=context.time.now_ns,
     )
 
 

@@ -5,6 +5,7 @@ events and must not block. Venue errors are raised as `VenueError` (fate unknown
 """
 
 from trioarb.plugin.contract.alert import AlertChannel, AlertContext
+from trioarb.plugin.contract.context import PluginContext
 from trioarb.plugin.contract.exchange import (
     Exchange,
     ExchangeContext,
@@ -45,6 +46,7 @@ __all__ = [
     "MarketContext",
     "MarketData",
     "OrderSink",
+    "PluginContext",
     "QuoteSink",
     "RiskView",
     "RowBatch",

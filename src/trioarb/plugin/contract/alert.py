@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import attrs
 
 from trioarb.model.alert import AlertMessage
+from trioarb.plugin.contract.context import PluginContext
 
 __all__ = ["AlertChannel", "AlertContext"]
 
@@ -25,7 +26,7 @@ class AlertChannel(ABC):
 
 
 @attrs.frozen(kw_only=True)
-class AlertContext:
+class AlertContext(PluginContext):
     """``name`` is that of the channel, ``[channels.NAME]``."""
 
     name: str

@@ -18,7 +18,7 @@ from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Book, Instrument, Listing, Quote, TradingRules
 from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
-from trioarb.time.campaign_time import CampaignTime
+from trioarb.plugin.contract.context import PluginContext
 
 __all__ = ["Exchange", "ExchangeContext", "ExchangeWrapper", "OrderSink", "See", "answers_instead"]
 
@@ -327,7 +327,7 @@ class See(Protocol):
 
 
 @attrs.frozen(kw_only=True)
-class ExchangeContext:
+class ExchangeContext(PluginContext):
     """``touch(symbol)`` is this venue's latest accepted quote, ``book(symbol)`` the same with all levels that came with
     it; ``market_rules(symbol)`` what its data says. ``watch(symbol, see)``: from now on, at the latest before ``book``
     returns, ``see`` is told the best prices and sizes of all accepted quotes in their order, some at a time (bids, bid
@@ -355,7 +355,6 @@ class ExchangeContext:
 
     venue: str
     seed: int
-    time: CampaignTime
     touch: Callable[[str], Quote | None]
     book: Callable[[str], Book | None]
     watch: Callable[[str, See], None]

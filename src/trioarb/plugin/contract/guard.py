@@ -13,6 +13,7 @@ from trioarb.model.event import Event, GuardTripped, Record
 from trioarb.model.market import Instrument, Route
 from trioarb.model.number import ZERO, text
 from trioarb.model.trade import Opportunity, Refusal
+from trioarb.plugin.contract.context import PluginContext
 
 __all__ = ["GuardContext", "GuardTier", "RiskView"]
 
@@ -147,7 +148,7 @@ class GuardTier(ABC):
 
 
 @attrs.frozen(kw_only=True)
-class GuardContext:
+class GuardContext(PluginContext):
     """``settings_of`` says the settings of a symbol, where some have others than the tier; ``None``: none has."""
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +10,7 @@ import attrs
 import trio
 
 from trioarb.model.market import Listing, TradingRules
+from trioarb.plugin.contract.context import PluginContext
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,15 @@ class MarketData(ABC):
     """The quotes of one venue. Implement `Tape` or `Feed`."""
 
     @abstractmethod
-    def listings(self) -> Sequence[Listing]:
-        """Return the symbols it can quote."""
+    async def listings(self) -> Sequence[Listing]:
+        """Return the symbols it can quote.
+
+        Asked at the start, by the source of symbols as well perhaps, and whenever the symbols are chosen anew. That has
+        ``engine.open_seconds``.
+
+        Raises:
+            MarketDataError: they can't be had. At the start nothing is traded; later the symbols stay as they are.
+        """
 
     def rules(self, symbol: str) -> TradingRules | None:
         """Return the trading rules that come with the data, where it knows them."""
@@ -187,20 +194,18 @@ class Feed(MarketData):
 
 
 @attrs.frozen(kw_only=True)
-class MarketContext:
+class MarketContext(PluginContext):
     """``seed`` is the session's; a simulated market must depend on nothing else that varies.
 
     ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
-    for a plugin that wraps another. ``now_ns`` reads the campaign's time, which quotes are stamped with; it passes
-    evenly, whatever becomes of the machine's clock. Before the campaign has chosen its symbols, it is the wall clock.
-    ``hold(reason)`` and ``release(reason)`` are as in `ExchangeContext`: of what concerns the venue as a whole. A
-    single symbol's quotes are withdrawn instead.
+    for a plugin that wraps another. ``time`` is what quotes are stamped with: it passes evenly, whatever becomes of the
+    machine's clock. ``hold(reason)`` and ``release(reason)`` are as in `ExchangeContext`: of what concerns the venue as
+    a whole. A single symbol's quotes are withdrawn instead.
     """
 
     venue: str
     seed: int
     depth: int = 1
     inner: MarketData | None = None
-    now_ns: Callable[[], int] = time.time_ns  # noqa: TID251  outside of a campaign there is no other
     hold: Callable[[str], None] = lambda reason: None
     release: Callable[[str], None] = lambda reason: None

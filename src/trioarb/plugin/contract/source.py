@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from trioarb.model.market import Listing
+from trioarb.plugin.contract.context import PluginContext
 from trioarb.plugin.contract.market import MarketData
 
 __all__ = ["SourceContext", "SymbolSource"]
@@ -20,7 +21,7 @@ class SymbolSource(ABC):
 
 
 @attrs.frozen(kw_only=True)
-class SourceContext:
+class SourceContext(PluginContext):
     """The markets of the configured venues, by venue."""
 
     markets: Mapping[str, MarketData]

@@ -13,6 +13,7 @@ import attrs
 from trioarb.model.market import Instrument, Quote, Route, Triangle
 from trioarb.model.order import Offer
 from trioarb.model.trade import ExitReason, OrderSize, Position
+from trioarb.plugin.contract.context import PluginContext
 
 __all__ = ["ALWAYS", "ExitBand", "Strategy", "StrategyContext"]
 
@@ -110,7 +111,7 @@ _ALWAYS_ASKED = ExitBand(edge_from_bps=ALWAYS)
 
 
 @attrs.frozen(kw_only=True)
-class StrategyContext:
+class StrategyContext(PluginContext):
     """``venues`` list the symbol; ``touch(venue)`` is its latest accepted quote there.
 
     ``stock(venue)``: how much of its base asset is held there, what orders lock included; below zero: borrowed.
