@@ -74,6 +74,7 @@ from trioarb.plugin.contract import (
     SymbolSource,
     Tape,
     TapeRow,
+    VenueContext,
 )
 from trioarb.plugin.hookspec import hookimpl
 from trioarb.plugin.spec import (
@@ -85,6 +86,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.quotes.recording import Recording
 from trioarb.settings.order_size import SizedSettings
 from trioarb.settings.types import (
@@ -230,8 +232,10 @@ __all__ = [
     "TrioarbError",
     "Turn",
     "UniverseError",
+    "VenueContext",
     "VenueError",
     "VenueOrder",
+    "VenueSpec",
     "WireError",
     "ceil_to",
     "check_ticks",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import tomli
 
+from trioarb.api import WireError
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import GuardTierSpec
 from trioarb.testing import run_virtual, two_venues
@@ -40,7 +43,7 @@ def edge_cap(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_plugin_of_the_page_is_used_by_the_configuration_of_the_page(edge_cap: ModuleType) -> None:
-    packaging, config, _ = (tomli.loads(block) for block in blocks("toml"))
+    packaging, config, *_ = (tomli.loads(block) for block in blocks("toml"))
     assert packaging["project"]["entry-points"]["trioarb"] == {"edge-cap": edge_cap.__name__}
     assert load_plugins({"acme": edge_cap}).get(GuardTierSpec, "edge-cap").rank == 1000
     table = two_venues("dummy") | config
@@ -56,6 +59,19 @@ def test_the_test_of_the_page_passes(edge_cap: ModuleType) -> None:
     test()
 
 
+def test_what_json_says_becomes_values_as_on_the_page() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(module("src/acme_venues/orders.py"), "docs/plugins.md", "exec"), names)
+    trade = {"id": 7, "size": "0.5", "px": 100.1, "fee": "0.05", "feeCoin": "USDT"}
+    report = names["report_of"]({"id": 12, "state": "done", "trades": [trade]}, "ours")
+    assert report.filled == Decimal("0.5")
+    assert (report.venue_order_id, report.fills[0].price) == ("12", Decimal("100.1"))
+    said = re.findall(r"`(Fill\.price = [^`]*)`", PAGE)
+    with pytest.raises(WireError) as caught:
+        names["report_of"]({"id": 12, "state": "done", "trades": [trade | {"px": "NaN"}]}, "ours")
+    assert [str(caught.value)] == said
+
+
 def test_the_wrapper_of_the_page_is_used_by_the_configuration_of_the_page() -> None:
     plugin = ModuleType("acme_venues.patient")
     code = compile(module("src/acme_venues/patient.py"), "docs/plugins.md", "exec", dont_inherit=True)
@@ -63,7 +79,7 @@ def test_the_wrapper_of_the_page_is_used_by_the_configuration_of_the_page() -> N
     table = two_venues("dummy")
     table["session"]["max_runtime_seconds"] = 30
     table["universe"] |= {"mode": "TOP_N", "top_n": 20}
-    table["exchanges"] |= tomli.loads(blocks("toml")[2])["exchanges"]
+    table["exchanges"] |= tomli.loads(blocks("toml")[3])["exchanges"]
     result = run_virtual(table, plugins={"acme": plugin})
     took = {
         (sent["venue"], answered["ts_ns"] - sent["ts_ns"])

@@ -211,7 +211,7 @@ def test_an_unknown_hook_is_blamed_on_its_own_package_only(install: Install) -> 
     install("bolt-fruit", SOURCE.replace("papaya", "mango"))
     (problem,) = problems()
     assert problem.startswith("acme-fruit 1.2: ")
-    assert "'trioarb_weather'; the hooks are trioarb_symbol_sources, " in problem
+    assert "'trioarb_weather'; the hooks are trioarb_venues, trioarb_symbol_sources, " in problem
 
 
 def test_a_hook_without_its_marker_is_not_passed_over(install: Install) -> None:

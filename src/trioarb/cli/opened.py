@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -15,9 +15,10 @@ from trioarb.engine.campaign import Campaign
 from trioarb.engine.opening import open_campaign
 from trioarb.errors import CampaignError, OrderRejected, VenueError
 from trioarb.model.order import Order, OrderReport
-from trioarb.plugin.contract import Exchange, ExchangeContext, ExchangeWrapper
+from trioarb.plugin.contract import Exchange, ExchangeContext, ExchangeWrapper, VenueContext
 from trioarb.plugin.registry import Plugins
-from trioarb.plugin.spec import ExchangeSpec
+from trioarb.plugin.spec import ExchangeSpec, PluginSpec
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["ask_at", "look_at", "without_orders"]
@@ -72,14 +73,20 @@ def without_orders(plugins: Plugins) -> Plugins:
 
         return attrs.evolve(spec, open=open_exchange)
 
-    return Plugins(
-        tuple(
-            attrs.evolve(item, spec=observed(item.spec))
-            if isinstance(item.spec, ExchangeSpec) and item.spec.live
-            else item
-            for item in plugins.registered
+    def asked(spec: VenueSpec) -> VenueSpec:
+        def open_session(settings: Any, context: VenueContext) -> AbstractAsyncContextManager[Any]:
+            return spec.open(settings, attrs.evolve(context, can_trade=False))
+
+        return attrs.evolve(spec, open=open_session)
+
+    def without(spec: PluginSpec[Any, Any]) -> PluginSpec[Any, Any]:
+        if not spec.live:
+            return spec
+        return (
+            observed(spec) if isinstance(spec, ExchangeSpec) else asked(spec) if isinstance(spec, VenueSpec) else spec
         )
-    )
+
+    return Plugins(tuple(attrs.evolve(item, spec=without(item.spec)) for item in plugins.registered))
 
 
 class _Observed(ExchangeWrapper):

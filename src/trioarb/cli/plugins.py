@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import cyclopts
 from rich.table import Table
@@ -11,6 +13,8 @@ from trioarb.cli.options import AsJson
 from trioarb.cli.output import print_json
 from trioarb.config.template import plugin_keys
 from trioarb.plugin.registry import load_plugins
+from trioarb.plugin.spec import PluginSpec
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.report.console import LastingConsole
 from trioarb.settings.keydoc import KeyDoc
 
@@ -40,13 +44,15 @@ plugins.command(
 @plugins.default
 def list_plugins(*, as_json: AsJson = False) -> int:
     """List the installed plugins: kind, name, the distribution they come from, and their settings."""
-    registered = sorted(load_plugins().registered, key=lambda item: (item.spec.kind, item.spec.name))
+    found = (item for item in load_plugins().registered if not item.spec.is_part)
+    registered = sorted(found, key=lambda item: (item.spec.kind, item.spec.name))
     if as_json:
         rows = [
             {
                 "kind": item.spec.kind,
                 "name": item.spec.name,
                 "doc": item.spec.doc,
+                "gives": _given(item.spec),
                 "distribution": item.distribution,
                 "settings": [attrs.asdict(key) for key in plugin_keys(item.spec)],
             }
@@ -57,7 +63,9 @@ def list_plugins(*, as_json: AsJson = False) -> int:
     console = LastingConsole()
     table = Table("kind", "name", "distribution", "what it is")
     for item in registered:
-        table.add_row(item.spec.kind, item.spec.name, item.distribution, item.spec.doc)
+        gives = _given(item.spec)
+        doc = f"{item.spec.doc} ({', '.join(gives)})" if gives else item.spec.doc
+        table.add_row(item.spec.kind, item.spec.name, item.distribution, doc)
     console.print(table)
     for item in registered:
         keys = plugin_keys(item.spec)
@@ -65,6 +73,11 @@ def list_plugins(*, as_json: AsJson = False) -> int:
             console.print(f"\n{item.spec.kind} {item.spec.name}", style="bold")
             console.print(_settings(keys))
     return 0
+
+
+def _given(spec: PluginSpec[Any, Any]) -> list[str]:
+    """Return the kinds of what a venue gives."""
+    return [part.kind for part in spec.parts()] if isinstance(spec, VenueSpec) else []
 
 
 def _settings(keys: list[KeyDoc]) -> Table:

@@ -19,6 +19,7 @@ from trioarb.config.load import read_toml
 from trioarb.errors import ConfigError, Interrupt, describe
 from trioarb.model.market import Listing
 from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.report.visible import say
 from trioarb.settings.convert import structure
 from trioarb.settings.problem import Problem, nearest
@@ -99,7 +100,8 @@ def _kind(plugins: Plugins, name: str, kind: str | None) -> str:
     """
     if kind is not None:
         return kind
-    kinds = sorted({one.spec.kind for one in plugins.registered if one.spec.name == name})
+    named = (one.spec for one in plugins.registered if one.spec.name == name)
+    kinds = sorted({spec.kind for spec in named if not isinstance(spec, VenueSpec)})  # of a venue its parts
     if len(kinds) == 1:
         return kinds[0]
     names = sorted({one.spec.name for one in plugins.registered})

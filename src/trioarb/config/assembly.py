@@ -59,6 +59,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.settings.convert import structure
 from trioarb.settings.key import join_key, stands_at
 from trioarb.settings.problem import Problem
@@ -229,7 +230,13 @@ class Assembly:
         market_table = self._market_table(table, key)
         if market_table is None:
             return None
-        market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market")
+        # What shares a session with the exchange was looked at with that.
+        is_told = (
+            table.get("plugin") == market_table.get("plugin")
+            and table.get("plugin") in self.plugins.names(VenueSpec)
+            and not table.get("market", {}).keys() - {"plugin"}
+        )
+        market = self._headed(MarketDataSpec, PluginHead, market_table, f"{key}.market", aloud=not is_told)
         aliases = table.get("aliases", {}) if self._is_sound(f"{key}.aliases") else {}
         same_as = table.get("same_as", {}) if self._is_sound(f"{key}.same_as") else {}
         if not exchange or not market:
@@ -397,10 +404,11 @@ class Assembly:
         *,
         default: str | None = None,
         idle: bool = False,
+        aloud: bool = True,
     ) -> PluginTable | None:
         """Check a table whose keys are the core's (``head``) and, for the rest, those of the plugin that it names.
 
-        ``idle``: it isn't opened, so its secrets need not be there.
+        ``idle``: it isn't opened, so its secrets need not be there. Not ``aloud``: its warnings were told already.
         """
         fields = attrs.fields_dict(head)
         ours = {name: value for name, value in table.items() if name in fields}
@@ -415,7 +423,7 @@ class Assembly:
             return None
         if not spec.wraps:
             self._refuse_wraps(kind, spec, rest, key)
-            return self._settings(spec, rest, key, beside=tuple(fields), idle=idle)
+            return self._settings(spec, rest, key, beside=tuple(fields), idle=idle, aloud=aloud)
         wrapping = {name: rest.pop(name) for name in attrs.fields_dict(WrapperHead) if name in rest}
         self._try(lambda: self._head(kind, WrapperHead, wrapping, key))
         inner = wrapping.get("wraps")
@@ -452,7 +460,14 @@ class Assembly:
             ) from None
 
     def _settings(
-        self, spec: Spec, table: Mapping[str, Any], key: str, *, beside: Sequence[str] = (), idle: bool = False
+        self,
+        spec: Spec,
+        table: Mapping[str, Any],
+        key: str,
+        *,
+        beside: Sequence[str] = (),
+        idle: bool = False,
+        aloud: bool = True,
     ) -> PluginTable | None:
         read, missing = self._secrets.read(table, spec.settings, key, idle=idle)
         settings = self._try(lambda: structure(read, spec.settings, key=key, beside=beside))
@@ -464,12 +479,13 @@ class Assembly:
         if settings is None:
             return None
         try:
-            self.warnings += [f"{key}: {warning}" for warning in check_texts(spec.warnings(settings))]
+            warnings = check_texts(spec.warnings(settings)) if aloud else []
         except Interrupt:
             raise
         except BaseException as error:
             text = f"{spec.kind} {spec.name!r} failed on the settings of [{key}]: {describe(error)}"
             raise PluginError(Redactor.of(self._secrets.values).text(text)) from error
+        self.warnings += [f"{key}: {warning}" for warning in warnings]
         if spec.live and not idle:
             found = self.outside if isinstance(spec, AlertChannelSpec) else self.live
             found[key] = f'{spec.kind} plugin "{spec.name}"'

@@ -24,6 +24,7 @@ from trioarb.config.schema import (
 )
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import ExchangeSpec, GuardTierSpec, MarketDataSpec, PluginSpec, StrategySpec
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.settings.keydoc import KeyDoc, key_docs, toml_literal
 
 __all__ = ["plugin_keys", "render_template"]
@@ -108,7 +109,8 @@ def render_template() -> str:
 
 def plugin_keys(spec: PluginSpec[Any, Any]) -> list[KeyDoc]:
     """Return the keys of a plugin's table: its settings, and what it wraps where it wraps another."""
-    return [*(key_docs(WrapperHead) if spec.wraps else ()), *key_docs(spec.settings)]
+    settings = spec.table if isinstance(spec, VenueSpec) else spec.settings
+    return [*(key_docs(WrapperHead) if spec.wraps else ()), *key_docs(settings)]
 
 
 def _defaults(settings: type[Any]) -> dict[str, Any]:

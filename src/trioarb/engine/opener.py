@@ -14,13 +14,15 @@ import structlog
 import trio
 
 from trioarb.config.schema import Config, PluginTable
+from trioarb.engine.sessions import Session, shared, suits
 from trioarb.errors import PluginError, PluginFault, describe, leaves
 from trioarb.plugin.border import checked
 from trioarb.plugin.call import Calls, Where
-from trioarb.plugin.contract import PluginContext
+from trioarb.plugin.contract import PluginContext, VenueContext
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.shape import shape_flaw
-from trioarb.plugin.spec import PluginSpec
+from trioarb.plugin.spec import PluginSpec, SymbolSourceSpec
+from trioarb.plugin.venue_spec import VenueSpec
 
 __all__ = ["Opener"]
 
@@ -59,6 +61,7 @@ class Opener:
     calls: Calls
     close_seconds: float
     errors: list[str] = attrs.field(factory=list)
+    sessions: list[Session] = attrs.field(factory=list)
     _until: float = inf
     _checked: set[type] = attrs.field(factory=set)
     _closing: trio.CancelScope | None = None
@@ -106,6 +109,31 @@ class Opener:
             raise PluginFault(where.late("listings"))
         return checked(opened, where, venue)
 
+    async def share(self, exchange: PluginTable | None, market: PluginTable, context: VenueContext) -> None:
+        """Open the sessions that plugins of a venue share, before they are opened. ``exchange``: if that will be, too.
+
+        Raises:
+            TrioarbError: as `open`.
+        """
+        for one in shared(self.plugins, exchange, market):
+            table = one.tables[0]
+            spec = self.plugins.get(VenueSpec, table.plugin, key=table.key)
+            own = attrs.evolve(context, can_trade=context.can_trade and one.is_account)
+            where = Where(key=table.key, plugin=table.plugin, calls=self.calls)
+            opened = await self._enter(spec, table, with_own(own, spec.kind, table), where, None)
+            if opened is None:
+                raise PluginFault(f"{where}: open gave nothing to share; expected a session, which may be any object")
+            self.sessions.append(Session(shared=one, opened=opened))
+
+    def _session(self, kind: type[PluginSpec[Any, Any]], table: PluginTable) -> object | None:
+        """Return the session that a part of a venue shares; a source that of the first venue which fits."""
+        for one in self.sessions:
+            if any(table is other for other in one.shared.tables) or (
+                kind is SymbolSourceSpec and suits(self.plugins, table, one.shared.tables[0])
+            ):
+                return one.opened
+        return None
+
     async def _open(
         self, kind: type[PluginSpec[Any, Any]], table: PluginTable, context: Any, about: str, scope: Any
     ) -> tuple[Any, Where]:
@@ -114,12 +142,28 @@ class Opener:
         if table.wraps is not None:
             inner, _ = await self._open(kind, table.wraps, context, about, None)
             context = attrs.evolve(context, inner=inner)
+        if spec.is_part:
+            context = attrs.evolve(context, session=self._session(kind, table))
+        opened = await self._enter(spec, table, with_own(context, spec.kind, table, about), where, scope)
+        if not isinstance(opened, spec.opens):
+            expected = " or ".join(cls.__name__ for cls in spec.opens)
+            raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
+        if type(opened) not in self._checked:
+            if flaw := shape_flaw(opened, spec.opens):
+                raise PluginError(f"{where}: {flaw}")
+            self._checked.add(type(opened))
+        return opened, where
+
+    async def _enter(
+        self, spec: PluginSpec[Any, Any], table: PluginTable, context: Any, where: Where, scope: Any
+    ) -> Any:
+        """Open what is closed again by the stack."""
         if scope is None:
             scope = self.scope()
         scope.deadline = trio.current_time() + self.calls.seconds
         try:
             with where.call("open"):
-                manager = spec.open(table.settings, with_own(context, spec.kind, table, about))
+                manager = spec.open(table.settings, context)
                 opened = await manager.__aenter__()
         except BaseException as error:
             if scope.cancel_called and _is_cancellation(error):
@@ -129,14 +173,7 @@ class Opener:
         if scope.cancel_called:
             raise PluginFault(where.late("open"))
         scope.deadline = inf
-        if not isinstance(opened, spec.opens):
-            expected = " or ".join(cls.__name__ for cls in spec.opens)
-            raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
-        if type(opened) not in self._checked:
-            if flaw := shape_flaw(opened, spec.opens):
-                raise PluginError(f"{where}: {flaw}")
-            self._checked.add(type(opened))
-        return opened, where
+        return opened
 
     def hurry(self, until: float) -> None:
         """Let no plugin take longer to close than ``until``, each a moment at least."""

@@ -38,6 +38,7 @@ from trioarb.plugin.contract import (
     SourceContext,
     SymbolSource,
     Tape,
+    VenueContext,
 )
 from trioarb.plugin.contract.market import is_recorded
 from trioarb.plugin.exchange_border import CheckedExchange
@@ -118,8 +119,9 @@ async def open_markets(
     *,
     past: Past | None = None,
     course: Course | None = None,
+    accounts: bool = False,
 ) -> AsyncIterator[Quoted]:
-    """Open markets and source, and choose the symbols; as `open_world`."""
+    """Open markets and source, and choose the symbols; as `open_world`. ``accounts``: exchanges will be opened, too."""
     course = course or Course()
     async with AsyncExitStack() as stack:
         opener, pleas = Opener.on(stack, plugins, config), Pleas(Holds())
@@ -141,6 +143,10 @@ async def open_markets(
                 hold=course.call(name, "hold", plea.hold, VenuePart.MARKET),
                 release=course.call(name, "release", plea.release, VenuePart.MARKET),
             )
+            if not course.is_told:
+                may_trade = config.session.mode is Mode.LIVE
+                session = VenueContext(venue=name, time=own_time, can_trade=may_trade)
+                await opener.share(tables.exchange if accounts else None, tables.market, session)
             markets[name] = await opener.open(
                 MarketDataSpec,
                 tables.market,
@@ -202,7 +208,7 @@ async def open_world(
         TrioarbError: something can't be opened, or there is nothing to trade.
     """
     course = course or Course()
-    async with open_markets(config, plugins, clock, past=past, course=course) as quoted:
+    async with open_markets(config, plugins, clock, past=past, course=course, accounts=True) as quoted:
         markets, selection, time, start_ns = quoted.markets, quoted.selection, quoted.time, quoted.start_ns
         opener, pleas = quoted.opener, quoted.pleas
         loops = plugins.get(StrategySpec, config.strategy.plugin, key=config.strategy.key).loops

@@ -15,6 +15,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.plugin.venue_spec import VenueSpec
 
 __all__ = [
     "PROJECT",
@@ -25,6 +26,7 @@ __all__ = [
     "trioarb_market_data",
     "trioarb_strategies",
     "trioarb_symbol_sources",
+    "trioarb_venues",
 ]
 
 PROJECT = "trioarb"
@@ -38,6 +40,11 @@ _hookimpl = pluggy.HookimplMarker(PROJECT)
 def hookimpl(function: F) -> F:
     """Mark a function of a plugin as the implementation of the hook of its name."""
     return _hookimpl(function)
+
+
+@hookspec
+def trioarb_venues() -> Sequence[VenueSpec]:  # type: ignore[empty-body]
+    """Return the venues that may be named wherever a symbol source, market data or an exchange is."""
 
 
 @hookspec

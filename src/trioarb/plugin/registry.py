@@ -25,6 +25,7 @@ from trioarb.plugin.spec import (
     StrategySpec,
     SymbolSourceSpec,
 )
+from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.settings.problem import Problem, nearest
 
 __all__ = ["Plugins", "Registered", "load_plugins"]
@@ -32,6 +33,7 @@ __all__ = ["Plugins", "Registered", "load_plugins"]
 SpecT = TypeVar("SpecT", bound=PluginSpec[Any, Any])
 
 _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
+    "trioarb_venues": VenueSpec,
     "trioarb_symbol_sources": SymbolSourceSpec,
     "trioarb_market_data": MarketDataSpec,
     "trioarb_exchanges": ExchangeSpec,
@@ -151,7 +153,7 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
             except PluginError as error:
                 problems.append(f"{distribution}: {error}")
             else:
-                registered += [Registered(spec=spec, distribution=distribution) for spec in specs]
+                registered += [Registered(spec=spec, distribution=distribution) for spec in _with_parts(specs)]
     problems += _name_clashes(registered)
     if problems:
         raise PluginError("\n".join(problems))
@@ -217,6 +219,14 @@ def _specs(function: Callable[..., Any], hook: str, kind: type[PluginSpec[Any, A
     return specs
 
 
+def _with_parts(specs: Iterable[PluginSpec[Any, Any]]) -> Iterator[PluginSpec[Any, Any]]:
+    """Yield the specs, and after a venue's those of what it gives."""
+    for spec in specs:
+        yield spec
+        if isinstance(spec, VenueSpec):
+            yield from spec.parts()
+
+
 def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
     if not isinstance(spec.name, str) or not spec.name or not spec.name.isprintable():
         raise PluginError(f"hook {hook}: a plugin's name must be printable text, not {shown(spec.name)}")
@@ -226,6 +236,14 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
         raise PluginError(f"hook {hook}: `rank` of {spec.name!r} must be a whole number, not {shown(spec.rank)}")
     if not isinstance(spec.settings, type) or not attrs.has(spec.settings):
         raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
+    if isinstance(spec, VenueSpec):
+        for name in ("source", "market", "exchange"):
+            make = getattr(spec, name)
+            if make is not None and (not callable(make) or inspect.iscoroutinefunction(make)):
+                raise PluginError(
+                    f"hook {hook}: `{name}` of {spec.name!r} must be a plain function, or a class; where there is "
+                    "something to wait for, an async generator with @contextlib.asynccontextmanager before it"
+                )
     if not callable(spec.open) or inspect.iscoroutinefunction(spec.open) or inspect.isasyncgenfunction(spec.open):
         raise PluginError(
             f"hook {hook}: `open` of {spec.name!r} must return an async context manager; "
@@ -234,11 +252,13 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
 
 
 def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:
-    owners: dict[tuple[str, str], list[str]] = {}
+    owners: dict[tuple[str, str], list[Registered]] = {}
     for item in registered:
-        owners.setdefault((item.spec.kind, item.spec.name), []).append(item.distribution)
-    for (kind, name), distributions in owners.items():
-        if len(distributions) > 1:
+        owners.setdefault((item.spec.kind, item.spec.name), []).append(item)
+    for (kind, name), items in owners.items():
+        # Of two venues it is said once, and not again of each of their parts.
+        if len(items) > 1 and not all(item.spec.is_part for item in items):
+            distributions = [item.distribution for item in items]
             yield (
                 f"two plugins claim the {kind} {name!r}: {' and '.join(distributions)}; "
                 "uninstall one of them or rename its plugin"

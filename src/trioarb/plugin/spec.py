@@ -71,6 +71,8 @@ class PluginSpec(Generic[ContextT, OpenedT]):
     warnings: Callable[[Any], Iterable[str]] = lambda settings: ()
     wraps: bool = False
     live: bool = False
+    #: Filled in by `VenueSpec`: it is a part of the venue of this name.
+    is_part: bool = attrs.field(default=False, repr=False)
     example: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:

@@ -14,6 +14,7 @@ from trioarb.api import (
     MarketDataSpec,
     StrategySpec,
     SymbolSourceSpec,
+    VenueSpec,
     hookimpl,
 )
 from trioarb.plugin.spec import PluginSpec
@@ -31,6 +32,10 @@ def plugin_of(*specs: PluginSpec[Any, Any]) -> object:
 @attrs.define(eq=False)
 class _SpecPlugin:
     _specs: Sequence[PluginSpec[Any, Any]]
+
+    @hookimpl
+    def trioarb_venues(self) -> list[VenueSpec]:
+        return self._of(VenueSpec)
 
     @hookimpl
     def trioarb_symbol_sources(self) -> list[SymbolSourceSpec]:

@@ -29,6 +29,7 @@ from trioarb.plugin.contract.market import (
 )
 from trioarb.plugin.contract.source import SourceContext, SymbolSource
 from trioarb.plugin.contract.strategy import ALWAYS, ExitBand, Strategy, StrategyContext
+from trioarb.plugin.contract.venue import VenueContext
 
 __all__ = [
     "ALWAYS",
@@ -58,5 +59,6 @@ __all__ = [
     "SymbolSource",
     "Tape",
     "TapeRow",
+    "VenueContext",
     "answers_instead",
 ]

@@ -339,7 +339,8 @@ class ExchangeContext(PluginContext):
     ``latency_factor``: by how much a simulated venue's latencies are to be multiplied.
 
     ``state`` is where a simulated venue keeps what a real one would remember, ``None``: nowhere; ``resumed``: it is
-    there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another.
+    there already. ``inner`` is what the table's ``wraps`` names, for a plugin that wraps another; ``session`` what its
+    venue's `VenueSpec.open` gave, if it is a part of one.
     ``changed``: what a venue calls, in Trio's thread, with an instrument that has other rules, or another status
     (halted, trading), from now on; before the campaign has begun, too. Fees can't change. ``fee_price(asset,
     quote)`` is what an asset in which fees are taken is worth in a quote asset, by the campaign's own prices.
@@ -365,6 +366,7 @@ class ExchangeContext(PluginContext):
     state: Path | None = None
     resumed: bool = False
     inner: Exchange | None = None
+    session: Any = None
     changed: Callable[[Instrument], None] = lambda instrument: None
     aliases: Mapping[str, str] = attrs.field(factory=dict)
     fee_price: Callable[[str, str], Decimal | None] = lambda asset, quote: None

@@ -200,12 +200,14 @@ class MarketContext(PluginContext):
     ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
     for a plugin that wraps another. ``time`` is what quotes are stamped with: it passes evenly, whatever becomes of the
     machine's clock. ``hold(reason)`` and ``release(reason)`` are as in `ExchangeContext`: of what concerns the venue as
-    a whole. A single symbol's quotes are withdrawn instead.
+    a whole. A single symbol's quotes are withdrawn instead. ``session``: what its venue's `VenueSpec.open` gave, if it
+    is a part of one.
     """
 
     venue: str
     seed: int
     depth: int = 1
     inner: MarketData | None = None
+    session: Any = None
     hold: Callable[[str], None] = lambda reason: None
     release: Callable[[str], None] = lambda reason: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -22,6 +23,10 @@ class SymbolSource(ABC):
 
 @attrs.frozen(kw_only=True)
 class SourceContext(PluginContext):
-    """The markets of the configured venues, by venue."""
+    """The markets of the configured venues, by venue.
+
+    ``session``: what its venue's `VenueSpec.open` gave, if it is a part of one.
+    """
 
     markets: Mapping[str, MarketData]
+    session: Any = None
