@@ -46,6 +46,7 @@ from trioarb.model.trade import (
     Quoting,
     Refusal,
 )
+from trioarb.plugin.api_version import API_VERSION
 from trioarb.plugin.client_ids import ClientIds
 from trioarb.plugin.contract import (
     ALWAYS,
@@ -118,6 +119,7 @@ from trioarb.time.campaign_time import SECOND_NS, Bell, CampaignTime, Turn, seco
 
 __all__ = [
     "ALWAYS",
+    "API_VERSION",
     "BPS",
     "EXACT",
     "SECOND_NS",

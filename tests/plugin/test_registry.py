@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from trioarb.api import NoSettings, hookimpl
+from trioarb.api import API_VERSION, NoSettings, hookimpl
 from trioarb.errors import ConfigError, PluginError
 from trioarb.plugin.extras import EXTRAS, Extra
 from trioarb.plugin.registry import Plugins, load_plugins
@@ -226,6 +226,46 @@ def test_a_package_without_hooks_is_not_passed_over(install: Install) -> None:
     install("acme-fruit", "")
     (problem,) = problems()
     assert problem.startswith("acme-fruit 1.2: plugin 'main = acme_fruit' implements no hook; ")
+
+
+def of_version(version: str) -> str:
+    return f"TRIOARB_API = {version}\n" + dedent(SOURCE)
+
+
+def test_a_plugin_of_this_version_of_the_api_is_loaded(install: Install) -> None:
+    assert API_VERSION == 1
+    install("acme-source", of_version(f"{API_VERSION}"))
+    assert load_plugins().get(SymbolSourceSpec, "papaya")
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("2", "is written for version 2 of the plugin API, and this trioarb has version 1; upgrade trioarb, or install "
+         "an earlier version of that package"),
+        ("0", "says TRIOARB_API = 0; write the major version as a whole number, TRIOARB_API = 1"),
+        ("'1'", "says TRIOARB_API = '1'; write the major version as a whole number, TRIOARB_API = 1"),
+        ("True", "says TRIOARB_API = True; write the major version as a whole number, TRIOARB_API = 1"),
+    ],
+)  # fmt: skip
+def test_a_plugin_of_another_version_of_the_api_is_refused(install: Install, version: str, said: str) -> None:
+    """And nothing is made of its hooks, which may mean something else there."""
+    install("acme-source", of_version(version) + "\n@hookimpl\ndef trioarb_dreams():\n    raise RuntimeError\n")
+    with pytest.raises(PluginError) as error:
+        load_plugins()
+    assert str(error.value) == f"acme-source 1.2: plugin 'main = acme_source' {said}"
+
+
+def test_an_object_with_hooks_may_say_its_version_too() -> None:
+    plugin = SimpleNamespace(TRIOARB_API=7)
+    with pytest.raises(PluginError, match=r"^mine: plugin 'mine' is written for version 7 of the plugin API"):
+        load_plugins({"mine": plugin})
+
+
+def test_a_plugin_that_imports_what_this_version_has_not(install: Install) -> None:
+    install("acme-source", "from trioarb.api import Telepathy\n")
+    with pytest.raises(PluginError, match=r"name 'Telepathy'.*; install a version of it for this trioarb, or another"):
+        load_plugins()
 
 
 def test_all_problems_are_reported_at_once(install: Install) -> None:

@@ -15,6 +15,7 @@ import pluggy
 
 from trioarb.errors import ConfigError, Interrupt, PluginError, describe, shown
 from trioarb.plugin import hookspec
+from trioarb.plugin.api_version import version_flaw
 from trioarb.plugin.extras import extra_with_plugin
 from trioarb.plugin.spec import (
     AlertChannelSpec,
@@ -43,6 +44,9 @@ _HOOKS: Mapping[str, type[PluginSpec[Any, Any]]] = {
 }
 
 _PREFIX = "trioarb_"
+
+#: What plugins import from.
+_FACADES = ("trioarb.api", "trioarb.testing", "trioarb.venue")
 
 
 @attrs.frozen(kw_only=True)
@@ -91,9 +95,9 @@ def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
     """Load every installed plugin, and the modules or objects of ``extra`` (by name) beside them.
 
     Raises:
-        PluginError: names every distribution whose plugin can't be imported, implements no hook or one that
-            doesn't exist, has a hook that is async, raises or returns something else than specs, and every name
-            that two plugins claim. One problem a line.
+        PluginError: names every distribution whose plugin can't be imported, is written for another version of the
+            API, implements no hook or one that doesn't exist, has a hook that is async, raises or returns something
+            else than specs, and every name that two plugins claim. One problem a line.
     """
     with _interrupts():
         return _load(extra)
@@ -128,6 +132,9 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
             plugin = load()
             if name in (extra or {}) and manager.get_name(plugin) is not None:
                 continue  # given by hand, and installed as well: a plugin's own test
+            if flaw := version_flaw(plugin):
+                problems.append(f"{distribution}: plugin {name!r} {flaw}")
+                continue  # its hooks may mean something else
             problems += [f"{distribution}: plugin {name!r} {flaw}" for flaw in _flaws(manager, plugin, distributions)]
             # pluggy's own name only has to be unique: two distributions may well choose the same entry point.
             if manager.get_name(plugin) is None:
@@ -140,9 +147,11 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
             raise
         # A module that calls sys.exit when imported must not end the program without a word.
         except BaseException as error:
-            problems.append(
-                f"{distribution}: plugin {name!r} can't be loaded: {describe(error)}; repair or uninstall it"
+            lacks = isinstance(error, ImportError) and (error.name or "") in _FACADES
+            remedy = (
+                "install a version of it for this trioarb, or another trioarb" if lacks else "repair or uninstall it"
             )
+            problems.append(f"{distribution}: plugin {name!r} can't be loaded: {describe(error)}; {remedy}")
 
     registered: list[Registered] = []
     for hook, kind in _HOOKS.items():
