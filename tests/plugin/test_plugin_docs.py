@@ -51,6 +51,16 @@ def test_the_plugin_of_the_page_is_used_by_the_configuration_of_the_page(edge_ca
     assert run_virtual(table, plugins={"acme": edge_cap}).exit_code == 0
 
 
+def test_the_plugin_of_the_page_is_enough_as_one_file(tmp_path: Path) -> None:
+    (config,) = (tomli.loads(block) for block in blocks("toml") if "[plugins]" in block)
+    (name,) = config["plugins"]["paths"]
+    (tmp_path / name).write_text(module("src/acme_guards/edge_cap.py"))
+    config["plugins"]["paths"] = [str(tmp_path / name)]
+    table = two_venues("dummy") | config | {"guards": {"edge": {"plugin": "edge-cap"}}}
+    table["session"]["max_iterations"] = 1
+    assert run_virtual(table).exit_code == 0
+
+
 def test_the_test_of_the_page_passes(edge_cap: ModuleType) -> None:
     names: dict[str, object] = {}
     exec(compile(module("tests/test_edge_cap.py"), "docs/plugins.md", "exec"), names)
@@ -79,7 +89,7 @@ def test_the_wrapper_of_the_page_is_used_by_the_configuration_of_the_page() -> N
     table = two_venues("dummy")
     table["session"]["max_runtime_seconds"] = 30
     table["universe"] |= {"mode": "TOP_N", "top_n": 20}
-    table["exchanges"] |= tomli.loads(blocks("toml")[3])["exchanges"]
+    table["exchanges"] |= tomli.loads(next(one for one in blocks("toml") if "wraps" in one))["exchanges"]
     result = run_virtual(table, plugins={"acme": plugin})
     took = {
         (sent["venue"], answered["ts_ns"] - sent["ts_ns"])

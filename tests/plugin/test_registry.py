@@ -142,7 +142,7 @@ def test_two_plugins_of_one_name_name_both_packages(install: Install) -> None:
     install("bolt-fruit", SOURCE)
     assert problems() == [
         "two plugins claim the symbol source 'papaya': acme-fruit 1.2 and bolt-fruit 1.2; "
-        "uninstall one of them or rename its plugin"
+        "uninstall one of them, leave it out, or rename its plugin"
     ]
 
 

@@ -11,14 +11,15 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.alerting.trial import send_at_once
-from trioarb.cli.options import ANY_CASE, AsJson, ConfigFile, Overrides
+from trioarb.cli.options import ANY_CASE, AsJson, ConfigFile, Overrides, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.config.load import load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.config.schema import ChannelTable, Config
 from trioarb.errors import ConfigError
 from trioarb.model.alert import Alert, Severity
 from trioarb.model.number import text
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import configure_logging
 from trioarb.report.visible import say
@@ -42,10 +43,11 @@ def alerts(
         list[str] | None, Parameter(negative="", help="Only the channel of this name. Can be repeated.")
     ] = None,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> int:
     """Return 0 if every message was delivered; 1 if one wasn't."""
-    plugins = load_plugins()
+    plugins = plugins_for(config, plugin)
     loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
     chosen = _chosen(loaded.config, channel or (), str(config))
     if what == "list":

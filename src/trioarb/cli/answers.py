@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -15,6 +16,7 @@ from trioarb.cli.options import Shown
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.load import Loaded, load_config, load_table
+from trioarb.config.plugin_files import changed_files, plugins_for, plugins_of_journal
 from trioarb.config.stored import differences, from_text
 from trioarb.course.comparison import Comparison, Difference, compare
 from trioarb.course.told import CourseFile, ToldCourse, courses_in
@@ -23,7 +25,7 @@ from trioarb.journal.log import END, Log, body_of
 from trioarb.journal.recorded import KIND, claim, open_journal
 from trioarb.model.event import CampaignResumed, Event, Record, StopCleared
 from trioarb.model.wire import encode
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.quotes.part import recover
 from trioarb.report.console import LastingConsole
 
@@ -52,6 +54,7 @@ def replay_answered(
     *,
     config: Path | None,
     overrides: Sequence[str] | None,
+    plugin: Sequence[Path] | None,
     journal: Path | None,
 ) -> int:
     """Go through the run of a journal again; return 0 if it comes to the same, and otherwise 1.
@@ -60,16 +63,19 @@ def replay_answered(
         TrioarbError: the journal or the recording can't be read, the course of the run is not in it, or a
             configuration is wrong.
     """
-    plugins = load_plugins()
     inputs = [answers, *quotes, *filter(None, (config, journal))]
     check_outputs({"--events": shown.events, "--summary": shown.summary}, inputs=inputs)
     say = LastingConsole(stderr=True).say
     _recover(quotes, say)
     is_same = True
     for number, stretch in enumerate(_stretches(answers, quotes)):
-        loaded = _loaded(config, overrides, stretch, plugins, answers)
+        table = from_text(stretch.config)
+        plugins = plugins_of_journal(table, answers, plugin) if config is None else plugins_for(config, plugin)
+        for change in changed_files(table, plugins):
+            say(change, style="yellow")
+        loaded = _loaded(config, overrides, table, plugins, answers)
         if config is not None:
-            stored = load_table(from_text(stretch.config), plugins, file=str(answers))
+            stored = load_table(table, plugins, file=str(answers))
             for one in differences(stored.config, loaded.config):
                 say(f"the configuration is another than the run's: {one}", style="yellow")
         path = new_path(Path("journals"), f"{answers.stem}-again") if journal is None or number else journal
@@ -116,12 +122,12 @@ def _stretches(answers: Path, quotes: Sequence[Path]) -> Sequence[_Stretch]:
 
 
 def _loaded(
-    config: Path | None, overrides: Sequence[str] | None, stretch: _Stretch, plugins: Plugins, answers: Path
+    config: Path | None, overrides: Sequence[str] | None, table: Mapping[str, Any], plugins: Plugins, answers: Path
 ) -> Loaded:
     """Return the run's configuration, or the one that is given. Nothing outside is opened, so no secret is read."""
     laid_over = tuple(overrides or ())
     if config is None:
-        return load_table(from_text(stretch.config), plugins, file=str(answers), overrides=laid_over)
+        return load_table(table, plugins, file=str(answers), overrides=laid_over)
     return load_config(config, plugins, overrides=laid_over)
 
 

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from trioarb.cli.live import ARMED_SECONDS, arm
 from trioarb.cli.opened import ask_at
-from trioarb.cli.options import AsJson, ConfigFile, Overrides
+from trioarb.cli.options import AsJson, ConfigFile, Overrides, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.config.digest import canonical
 from trioarb.config.load import Loaded, load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.config.schema import Config, Mode, PluginTable
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.preflight import Finding, Verdict, preflight
@@ -26,7 +27,6 @@ from trioarb.errors import ConfigError, TrioarbError
 from trioarb.model.contract import ContractTerms
 from trioarb.model.number import BPS, text
 from trioarb.model.rules import TradingRules
-from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.coverage import coverage, in_words
 from trioarb.report.margins import described
@@ -44,6 +44,7 @@ def check(
     /,
     *,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     online: Annotated[
         bool,
         Parameter(
@@ -56,7 +57,7 @@ def check(
 ) -> int:
     """Validate a configuration; return 0, 2, or 1 if a plugin raised."""
     try:
-        plugins = load_plugins()
+        plugins = plugins_for(config, plugin)
         loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
         if loaded.live and not online:
             plan = _plan(loaded, warnings=loaded.warnings, symbols=None, overrides={}, universe=None, contracts={})

@@ -251,10 +251,11 @@ COMMANDS = {
         """,
     ),
     "plugins": with_examples(
-        "List the installed plugins: kind, name, the distribution they come from, and their settings.",
+        "List the installed plugins: kind, name, and the distribution or file they come from; or show one.",
         """
         trioarb plugins
-        trioarb plugins --json
+        trioarb plugins paper                       # its settings, with type, default and meaning
+        trioarb plugins --plugin my_source.py       # and what this file has
         """,
     ),
     "init": with_examples(

@@ -14,10 +14,11 @@ from typing import Annotated
 import trio
 from cyclopts import Parameter
 
+from trioarb.cli.options import PluginFiles
+from trioarb.config.plugin_files import plugins_named
 from trioarb.config.schema import LogLevel
 from trioarb.errors import ConfigError
 from trioarb.plugin.extras import require
-from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import configure_logging
 from trioarb.report.visible import say
@@ -44,6 +45,7 @@ def dashboard(
     allow_host: Annotated[
         list[str] | None, Parameter(negative="", help="A name that the server may be called by, beside its own.")
     ] = None,
+    plugin: PluginFiles = None,
     beside: Annotated[bool, Parameter(negative="", show=False)] = False,
 ) -> int:
     """Serve the page until Ctrl-C or SIGTERM; return 0."""
@@ -56,7 +58,7 @@ def dashboard(
     given, tls = os.environ.get(VARIABLE), _tls(certfile, keyfile)
     require_guarded(host, has_token=token_file is not None or given is not None, has_tls=tls is not None)
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
-    plugins, token = load_plugins(), token_of(token_file, given)
+    plugins, token = plugins_named(plugin), token_of(token_file, given)
     served = Dashboard.at(host, port, places=places, plugins=plugins, token=token, tls=tls, allowed=allow_host or ())
     say(f"dashboard: {served.address}")
     say(f"actions take the token in {token.source}" + (", which was made just now" if token.is_new else ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 from trioarb.cli.reading import with_progress
 from trioarb.config.change import laid_over
 from trioarb.config.load import Loaded, load_table
+from trioarb.config.plugin_files import changed_files, plugins_of_journal
 from trioarb.config.schema import LogLevel
 from trioarb.config.stored import from_text
 from trioarb.config.tuning import Tuning
@@ -23,11 +25,12 @@ from trioarb.journal.journal import uncollected
 from trioarb.journal.recorded import RecordedJournal, open_journal
 from trioarb.model.event import CampaignOpened, Event, Record
 from trioarb.plugin.contract import GuardTier
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.history import History
 from trioarb.report.log import configure_logging
 from trioarb.report.report import Report, tier_figures
+from trioarb.report.visible import say
 from trioarb.settings.redact import Redactor
 from trioarb.state.state import State
 from trioarb.time.campaign_time import RealTime
@@ -58,11 +61,16 @@ class _TierFolds:
 
 
 def report_on(
-    journal: Path, tell: Callable[[Report], T], *, has_figures: bool = True, history: History | None = None
+    journal: Path,
+    tell: Callable[[Report], T],
+    plugin: Sequence[Path] | None = None,
+    *,
+    has_figures: bool = True,
+    history: History | None = None,
 ) -> T:
     """Return what ``tell`` makes of the report on a journal, which may still be written. Changes nothing.
 
-    What is read goes into the ``history``, too.
+    What is read goes into the ``history``, too. ``plugin`` are files of plugins, as the command line names them.
 
     The guard tiers are opened as the journal's configuration has them, since their figures are folded from it too;
     but for those that talk to the outside, whose figures are absent. Without ``has_figures`` no plugin is called.
@@ -71,20 +79,19 @@ def report_on(
         JournalError: it can't be read, or an event contradicts what is before it.
         TrioarbError: a plugin that the configuration names is missing, or can't be opened.
     """
-    plugins = load_plugins()
     configure_logging(LogLevel.WARNING, LastingConsole(stderr=True), None, Redactor())
     state = State() if history is None else State(on_over=history.end_trade)
     projections = [*state.projections, *(() if history is None else (history,))]
     with open_journal(journal) as stored:
         if has_figures:
             config, _, settings = stored.last_config()
-            loaded = _loaded(journal, config, settings, plugins)
+            loaded, plugins = _loaded(journal, config, settings, plugin)
             at_ns, figures = trio.run(_fold_with_tiers, journal, stored, loaded, plugins, state, projections)
         else:
             configured = stored.configured()
             records = _records(journal, stored)
             at_ns, figures = _fold(journal, next(records), records, [*projections, configured]), {}
-            loaded = _loaded(journal, configured.config, configured.settings, plugins)
+            loaded, _ = _loaded(journal, configured.config, configured.settings, plugin)
         return tell(
             Report(
                 config=loaded.config,
@@ -157,10 +164,15 @@ def contradiction(journal: Path, record: Record, error: Exception) -> JournalErr
     )
 
 
-def _loaded(journal: Path, config: str, settings: Mapping[str, str], plugins: Plugins) -> Loaded:
-    """Return the configuration that a journal holds, as text, with what was set after that."""
+def _loaded(
+    journal: Path, config: str, settings: Mapping[str, str], plugin: Sequence[Path] | None
+) -> tuple[Loaded, Plugins]:
+    """Return the configuration that a journal holds, as text, with what was set after that, and its plugins."""
     try:
         table = laid_over(from_text(config), settings)
     except ValueError as error:
         raise JournalError(f"{journal} holds no configuration that can be read") from error
-    return load_table(table, plugins, file=str(journal))
+    plugins = plugins_of_journal(table, journal, plugin)
+    for change in changed_files(table, plugins):
+        say(f"warning: {change}", file=sys.stderr)
+    return load_table(table, plugins, file=str(journal)), plugins

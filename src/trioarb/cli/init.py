@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from trioarb.cli.options import PluginFiles
+from trioarb.config.plugin_files import plugins_named
 from trioarb.config.template import render_template
 from trioarb.errors import ConfigError
 from trioarb.report.visible import say
@@ -18,14 +21,17 @@ __all__ = ["init"]
 def init(
     path: Annotated[Path, Parameter(help="File to write.")] = Path("trioarb.toml"),
     *,
+    plugin: PluginFiles = None,
     force: Annotated[bool, Parameter(negative="", help="Replace the file if there is one.")] = False,
 ) -> int:
     """Write a commented configuration: every key, its default and its unit."""
     if path.is_dir():
         raise ConfigError([Problem(file=str(path), message="is a folder; name the file to write")])
+    files = plugins_named(plugin).files
+    template = render_template(os.path.relpath(file.path, path.parent) for file in files)
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(render_template())
+            file.write(template)
     except FileExistsError:
         raise ConfigError([Problem(file=str(path), message="exists already; --force replaces it")]) from None
     except OSError as error:

@@ -86,7 +86,8 @@ def without_orders(plugins: Plugins) -> Plugins:
             observed(spec) if isinstance(spec, ExchangeSpec) else asked(spec) if isinstance(spec, VenueSpec) else spec
         )
 
-    return Plugins(tuple(attrs.evolve(item, spec=without(item.spec)) for item in plugins.registered))
+    registered = tuple(attrs.evolve(item, spec=without(item.spec)) for item in plugins.registered)
+    return attrs.evolve(plugins, registered=registered)
 
 
 class _Observed(ExchangeWrapper):

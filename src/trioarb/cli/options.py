@@ -26,6 +26,7 @@ __all__ = [
     "LogLevelFlag",
     "NewJournal",
     "Overrides",
+    "PluginFiles",
     "RecordDir",
     "RequireVerdict",
     "Runtime",
@@ -61,6 +62,16 @@ Overrides = Annotated[
         negative="",
         help="Override a key: `table.key=value`. Can be repeated; `*` stands for every table, as in "
         '`"exchanges.*.market.path=quotes.parquet"`.',
+    ),
+]
+
+PluginFiles = Annotated[
+    list[Path] | None,
+    Parameter(
+        name="--plugin",
+        negative="",
+        help="A plugin that is one file, `NAME.py`, beside the installed ones. Can be repeated; `[plugins] paths` says "
+        "the same in a configuration.",
     ),
 ]
 

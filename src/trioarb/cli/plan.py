@@ -14,16 +14,16 @@ from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
 from trioarb.cli.opened import ask_at
-from trioarb.cli.options import AsJson, Overrides
+from trioarb.cli.options import AsJson, Overrides, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.config.load import load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.config.schema import Config
 from trioarb.engine.campaign import Campaign
 from trioarb.errors import ConfigError
 from trioarb.model.event import FxRated
 from trioarb.model.fx import FxState, Said
 from trioarb.model.number import ZERO, text
-from trioarb.plugin.registry import load_plugins
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import present
@@ -58,6 +58,7 @@ def plan(
         Decimal, Parameter(help="A venue is left alone that is within this share of what all hold on average.")
     ] = Decimal("0.1"),
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> int:
     """Print the plan; return 0.
@@ -70,13 +71,13 @@ def plan(
             [Problem(file="--tolerance", message="not a share", value=text(tolerance), allowed="between 0 and 1")]
         )
     if source.suffix == ".toml":
-        plugins = load_plugins()
+        plugins = plugins_for(source, plugin)
         loaded = load_config(source, plugins, overrides=overrides or (), environment=os.environ)
         known = ask_at(loaded, plugins, _ask)
     elif overrides:
         raise ConfigError([Problem(file="--set", message="a journal's configuration is what it is; leave it out")])
     else:
-        known = report_on(source, _read, has_figures=False)
+        known = report_on(source, _read, plugin, has_figures=False)
     found = rebalanced(known.holdings, known.config.withdrawals, tolerance=tolerance)
     if found.unknown:
         raise ConfigError([_unknown(source, venue, asset) for venue, asset in found.unknown])

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import Parameter
 
-from trioarb.cli.options import AsJson
+from trioarb.cli.options import AsJson, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
-from trioarb.config.load import read_toml
+from trioarb.config.plugin_files import plugins_named
+from trioarb.config.read import read_toml
 from trioarb.errors import ConfigError, Interrupt, describe
 from trioarb.model.market import Listing
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.plugin.venue_spec import VenueSpec
 from trioarb.report.visible import say
 from trioarb.settings.convert import structure
@@ -64,12 +65,13 @@ def check_plugin(
     case: Annotated[
         list[str] | None, Parameter(negative="", help="Only this case, and those that it needs. Can be repeated.")
     ] = None,
+    plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> int:
     """Judge a plugin by the numbered cases of its kind; return 0, or 1 if a case has failed."""
     from trioarb.testing.conformance import judge  # loaded by nothing else of the command line
 
-    plugins = load_plugins()
+    plugins = plugins_named(plugin)
     found = _kind(plugins, name, kind)
     plan = _plan(config)
     with Progress() as progress:

@@ -14,12 +14,13 @@ import structlog
 import trio
 from cyclopts import Parameter
 
-from trioarb.cli.options import ConfigFile, LogDir, LogLevelFlag, Overrides
+from trioarb.cli.options import ConfigFile, LogDir, LogLevelFlag, Overrides, PluginFiles
 from trioarb.cli.running import clock_of, leave_signals
 from trioarb.config.load import Loaded, load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.engine.world import Quoted
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
 from trioarb.report.log import LogFile, configure_logging
@@ -36,11 +37,12 @@ def record(
     out: Annotated[Path, Parameter(help="Folder of the recording: a folder a UTC day, in it files of each venue.")],
     hours: Annotated[Decimal | None, Parameter(help="End after so many hours; by default with Ctrl-C.")] = None,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     log_level: LogLevelFlag = None,
     log_dir: LogDir = Path("logs"),
 ) -> int:
     """Record quotes; return 0, or 1 if some were lost."""
-    plugins = load_plugins()
+    plugins = plugins_for(config, plugin)
     loaded = load_config(config, plugins, overrides=overrides or (), log_level=log_level, environment=os.environ)
     with loaded.config.redactor.in_errors(), LogFile(log_dir, config.stem, started=time.time()) as log_file:
         configure_logging(loaded.config.log_level, LastingConsole(stderr=True), log_file, loaded.config.redactor)

@@ -8,7 +8,18 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.answers import replay_answered
-from trioarb.cli.options import SHOWN, ConfigFile, Iterations, NewJournal, Overrides, Runtime, Sensitive, Shown, pair
+from trioarb.cli.options import (
+    SHOWN,
+    ConfigFile,
+    Iterations,
+    NewJournal,
+    Overrides,
+    PluginFiles,
+    Runtime,
+    Sensitive,
+    Shown,
+    pair,
+)
 from trioarb.cli.run import run_anew
 from trioarb.config.quotes import Quotes
 from trioarb.errors import CampaignError
@@ -41,6 +52,7 @@ def replay(
         ),
     ] = None,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     iterations: Iterations = None,
     runtime: Runtime = None,
     journal: NewJournal = None,
@@ -58,7 +70,9 @@ def replay(
             raise CampaignError(
                 "--answers: leave out --require-verdict; the exit code says whether it came to the same"
             )
-        return replay_answered(answers, quotes, exchanges, shown, config=config, overrides=overrides, journal=journal)
+        return replay_answered(
+            answers, quotes, exchanges, shown, config=config, overrides=overrides, plugin=plugin, journal=journal
+        )
     if config is None:
         raise CampaignError("which configuration is to be replayed? Name its file, or the journal of a run: --answers")
     return run_anew(
@@ -66,6 +80,7 @@ def replay(
         journal,
         shown,
         overrides=overrides,
+        plugin=plugin,
         iterations=iterations,
         runtime=runtime,
         quotes=Quotes(paths=quotes, exchanges=exchanges),

@@ -11,7 +11,7 @@ import attrs
 from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
-from trioarb.cli.options import ANY_CASE
+from trioarb.cli.options import ANY_CASE, PluginFiles
 from trioarb.cli.output import check_outputs, write_text
 from trioarb.cli.reading import JournalPath
 from trioarb.errors import ConfigError, ExportError
@@ -59,6 +59,7 @@ def report(
         Parameter(name="--format", help="Parquet needs the extra `recorded`."),
     ] = "html",
     force: Annotated[bool, Parameter(negative="", help="Replace what is there already.")] = False,
+    plugin: PluginFiles = None,
 ) -> int:
     """Write the report; return 0."""
     journals = [journal] if compare is None else [journal, compare]
@@ -66,13 +67,13 @@ def report(
         check_outputs({"--out": out}, inputs=journals)
         if out.exists() and not force:
             raise ConfigError([Problem(file="--out", message="is there already; --force replaces it", value=str(out))])
-        told = _tell(journals)
+        told = _tell(journals, plugin)
         text = _page(told) if file_format == "html" else _json(told)
         _write(out, text)
         say(f"{out}  {len(text.encode()):,} bytes")
         return 0
     tables = Export(out, Format(file_format), replace=force, tables=REPORT_TABLES)
-    told = _tell(journals)
+    told = _tell(journals, plugin)
     with tables:
         for one in told:
             put_chapters(tables.put, one.name, one.chapters)
@@ -82,7 +83,7 @@ def report(
     return 0
 
 
-def _tell(journals: Sequence[Path]) -> list[_Told]:
+def _tell(journals: Sequence[Path], plugin: Sequence[Path] | None) -> list[_Told]:
     """Read the journals one after the other; of what is read, no more than chapters is kept."""
     told = []
     for path in journals:
@@ -92,7 +93,7 @@ def _tell(journals: Sequence[Path]) -> list[_Told]:
             chapters = chapters_of(report, history, verdict_of(report))
             return _Told(name=str(path), chapters=chapters, summary=summarise(report))
 
-        told.append(report_on(path, tell, has_figures=False, history=history))
+        told.append(report_on(path, tell, plugin, has_figures=False, history=history))
     return told
 
 

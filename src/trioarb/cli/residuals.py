@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from trioarb.cli.folded import report_on
-from trioarb.cli.options import AsJson
+from trioarb.cli.options import AsJson, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath
 from trioarb.model.number import EXACT, text
@@ -19,7 +19,7 @@ from trioarb.state.state import State
 __all__ = ["residuals"]
 
 
-def residuals(journal: JournalPath, /, *, as_json: AsJson = False) -> int:
+def residuals(journal: JournalPath, /, *, plugin: PluginFiles = None, as_json: AsJson = False) -> int:
     """List them; return 0, whether there are any or not."""
 
     def tell(report: Report) -> None:
@@ -33,7 +33,7 @@ def residuals(journal: JournalPath, /, *, as_json: AsJson = False) -> int:
             for line in aligned([header, *map(_shown, rows)], right={4, 5, 6}):
                 print(line)
 
-    report_on(journal, tell, has_figures=False)
+    report_on(journal, tell, plugin, has_figures=False)
     return 0
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from trioarb.cli.journal import keep_on
 from trioarb.cli.live import require_live
-from trioarb.cli.options import SHOWN, Live, Overrides, RecordDir, Shown
+from trioarb.cli.options import SHOWN, Live, Overrides, PluginFiles, RecordDir, Shown
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.change import laid_over
 from trioarb.config.load import Loaded, load_config, load_table
+from trioarb.config.plugin_files import changed_files, plugins_for, plugins_of_journal
 from trioarb.config.stored import differences, from_text
 from trioarb.errors import JournalError
 from trioarb.journal.recorded import ClaimedJournal, claim
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 
 __all__ = ["resume"]
 
@@ -32,6 +34,7 @@ def resume(
         Path | None, Parameter(help="Go on with this configuration; by default with the one in the journal.")
     ] = None,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     force: Annotated[
         bool, Parameter(negative="", help="Go on although limits, thresholds or pace differ from before.")
     ] = False,
@@ -44,11 +47,12 @@ def resume(
     shown: Shown = SHOWN,
 ) -> int:
     """Go on with a campaign; return its exit code."""
-    plugins = load_plugins()
     inputs = [journal] if config is None else [journal, config]
     check_outputs({"--events": shown.events, "--summary": shown.summary}, inputs=inputs)
     with claim(journal) as claimed:
-        stored = _stored(claimed, plugins, force=force)
+        table = _table(claimed)
+        plugins = plugins_of_journal(table, journal, plugin) if config is None else plugins_for(config, plugin)
+        stored = _stored(claimed, table, plugins, force=force)
         loaded = load_table(
             stored.table if config is None else load_config(config, plugins, environment=os.environ).table,
             plugins,
@@ -68,16 +72,27 @@ def resume(
             return foreground.run(loaded, plugins, keeping, journal)
 
 
-def _stored(journal: ClaimedJournal, plugins: Plugins, *, force: bool) -> Loaded:
-    """Return the configuration that the journal was last written with, and what was set while its campaign ran.
+def _table(journal: ClaimedJournal) -> dict[str, Any]:
+    """Return the table of the configuration that the journal was last written with.
 
     Raises:
-        JournalError: there is none, or it means something else than it did when it was stored.
+        JournalError: there is none.
     """
     try:
-        table = from_text(journal.config)
+        return from_text(journal.config)
     except ValueError as error:
         raise JournalError(f"{journal.path} holds no configuration that can be read; it can't be resumed") from error
+
+
+def _stored(journal: ClaimedJournal, table: Mapping[str, Any], plugins: Plugins, *, force: bool) -> Loaded:
+    """Return the journal's configuration, and what was set while its campaign ran.
+
+    Raises:
+        JournalError: it means something else than it did when it was stored.
+    """
+    if (changes := changed_files(table, plugins)) and not force:
+        lines = "".join(f"\n  {change}" for change in changes)
+        raise JournalError(f"{journal.path}: a plugin is not what it was:{lines}\n--force goes on with it as it is now")
     stored = load_table(table, plugins, file=str(journal.path))
     if stored.config.digest != journal.config_digest and not force:
         raise JournalError(

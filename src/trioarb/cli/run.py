@@ -20,6 +20,7 @@ from trioarb.cli.options import (
     Live,
     NewJournal,
     Overrides,
+    PluginFiles,
     RecordDir,
     Runtime,
     Sensitive,
@@ -28,10 +29,10 @@ from trioarb.cli.options import (
 from trioarb.cli.output import check_outputs
 from trioarb.cli.running import Foreground
 from trioarb.config.load import load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.config.quotes import Quotes
 from trioarb.config.schema import ClockKind
 from trioarb.errors import CampaignError
-from trioarb.plugin.registry import load_plugins
 
 __all__ = ["run", "run_anew"]
 
@@ -44,6 +45,7 @@ def run(
     /,
     *,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     iterations: Iterations = None,
     runtime: Runtime = None,
     journal: NewJournal = None,
@@ -59,6 +61,7 @@ def run(
         journal,
         shown,
         overrides=overrides,
+        plugin=plugin,
         iterations=iterations,
         runtime=runtime,
         record=record,
@@ -74,6 +77,7 @@ def run_anew(
     shown: Shown,
     *,
     overrides: Sequence[str] | None,
+    plugin: Sequence[Path] | None,
     iterations: int | None,
     runtime: Decimal | None,
     record: Path | None = None,
@@ -90,7 +94,7 @@ def run_anew(
         TrioarbError: the configuration is wrong, something can't be opened, or one of the files that it writes is
             there already, another of them, or what it reads.
     """
-    plugins = load_plugins()
+    plugins = plugins_for(config, plugin)
     loaded = load_config(
         config,
         plugins,

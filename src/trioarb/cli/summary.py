@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trioarb.cli.folded import report_on
-from trioarb.cli.options import RequireVerdict
+from trioarb.cli.options import PluginFiles, RequireVerdict
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath
 from trioarb.cli.required import required
@@ -26,6 +26,7 @@ def summary(
     as_json: Annotated[
         bool, Parameter(name="--json", negative="", help="The figures for another program, as `--summary` has them.")
     ] = False,
+    plugin: PluginFiles = None,
     require_verdict: RequireVerdict = False,
 ) -> int:
     """Print the summary; return 0."""
@@ -37,4 +38,4 @@ def summary(
             print_summary(LastingConsole(), report)
         return required(report) if require_verdict else 0
 
-    return report_on(journal, tell)
+    return report_on(journal, tell, plugin)

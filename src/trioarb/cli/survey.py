@@ -15,16 +15,17 @@ import trio
 from cyclopts import Parameter
 
 from trioarb.cli.opened import without_orders
-from trioarb.cli.options import AsJson, ConfigFile, Overrides, pair
+from trioarb.cli.options import AsJson, ConfigFile, Overrides, PluginFiles, pair
 from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.cli.running import clock_of
 from trioarb.config.load import Loaded, load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.config.quotes import Quotes
 from trioarb.config.schema import ClockKind, LogLevel
 from trioarb.engine.recording import record_quotes, recover_recordings
 from trioarb.errors import ConfigError
-from trioarb.plugin.registry import Plugins, load_plugins
+from trioarb.plugin.registry import Plugins
 from trioarb.plugin.spec import StrategySpec
 from trioarb.quotes.recorder import QuoteRecorder
 from trioarb.report.console import LastingConsole
@@ -70,6 +71,7 @@ def survey(
     ] = False,
     parquet: Annotated[Path | None, Parameter(help="Write the figures of each route to this file, too.")] = None,
     overrides: Overrides = None,
+    plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> int:
     """Survey the routes; return 0."""
@@ -79,7 +81,7 @@ def survey(
         raise ConfigError([Problem(file="--latency-ms", message="is negative", value=str(latency_ms), allowed="≥ 0")])
     if slippage_usd <= 0:
         raise ConfigError([Problem(file="--slippage-usd", message="must be above zero", value=str(slippage_usd))])
-    plugins = load_plugins()
+    plugins = plugins_for(config, plugin)
     given = list(overrides or ())
     with tempfile.TemporaryDirectory(prefix="trioarb-survey-") as folder, Progress() as progress:
         paths = quotes

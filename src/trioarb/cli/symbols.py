@@ -7,11 +7,11 @@ import os
 from rich.table import Table
 
 from trioarb.cli.opened import look_at
-from trioarb.cli.options import AsJson, ConfigFile, Overrides
+from trioarb.cli.options import AsJson, ConfigFile, Overrides, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.config.load import load_config
+from trioarb.config.plugin_files import plugins_for
 from trioarb.model.number import text
-from trioarb.plugin.registry import load_plugins
 from trioarb.report.console import LastingConsole
 from trioarb.report.coverage import coverage, in_words
 from trioarb.universe.select import Verdict
@@ -19,9 +19,11 @@ from trioarb.universe.select import Verdict
 __all__ = ["symbols"]
 
 
-def symbols(config: ConfigFile, /, *, overrides: Overrides = None, as_json: AsJson = False) -> int:
+def symbols(
+    config: ConfigFile, /, *, overrides: Overrides = None, plugin: PluginFiles = None, as_json: AsJson = False
+) -> int:
     """Show every symbol that the source lists, its volume, and why it is in or out."""
-    plugins = load_plugins()
+    plugins = plugins_for(config, plugin)
     loaded = load_config(config, plugins, overrides=overrides or (), environment=os.environ)
     selection, loaded_symbols, warnings = look_at(
         loaded,

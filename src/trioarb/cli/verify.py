@@ -5,24 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import attrs
 from cyclopts import Parameter
 
 from trioarb import __version__
-from trioarb.cli.options import AsJson
+from trioarb.cli.options import AsJson, PluginFiles
 from trioarb.cli.output import print_json
 from trioarb.cli.reading import JournalPath, with_progress
 from trioarb.config.load import load_table
+from trioarb.config.plugin_files import plugins_named
 from trioarb.config.stored import from_text
 from trioarb.errors import ConfigError, TrioarbError
 from trioarb.journal.journal import uncollected
 from trioarb.journal.log import hash_of, plain
 from trioarb.journal.recorded import DamagedJournal, RecordedJournal, open_journal
 from trioarb.model.event import Record
-from trioarb.plugin.registry import load_plugins
 from trioarb.report.aligned import aligned
 from trioarb.report.figures import usd
 from trioarb.report.plain import iso_time, present
@@ -50,6 +51,7 @@ def verify(
             "event SEQ. Nothing else notices lines that are missing at its end, or that all of it was written anew."
         ),
     ] = None,
+    plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> int:
     """Verify a journal; return 0, or 1 if it is damaged, breaks a rule or has another head."""
@@ -59,7 +61,7 @@ def verify(
         with open_journal(journal) as stored, uncollected():
             records = _read(stored, sha256, wanted) if digest or wanted else stored.records()
             verifier.fold(with_progress(records, stored.last_seq, f"verifying {journal}"))
-            damage = ("" if wanted is None else wanted.problem(stored)) or _header_problem(stored)
+            damage = ("" if wanted is None else wanted.problem(stored)) or _header_problem(stored, plugin)
             if stored.torn:
                 torn = (
                     f"{journal} ends with {stored.torn:,} bytes of a step that was cut off, or is just being written; "
@@ -88,15 +90,20 @@ def verify(
     return 0 if is_sound else 1
 
 
-def _header_problem(journal: RecordedJournal) -> str:
-    """Return why the configuration in line 1 isn't the one that it says, or ''. What isn't installed can't be known."""
+def _header_problem(journal: RecordedJournal, plugin: Sequence[Path] | None) -> str:
+    """Return why the configuration in line 1 isn't the one that it says, or ''. What isn't installed can't be known.
+
+    A file that the journal names isn't run: the journal may come from anybody. One that the command line names stands
+    for it, and counts as what the journal says that it was.
+    """
     header = journal.header
     try:
         table = from_text(header.get("config", ""))
     except ValueError:
         return f"{journal.path} is damaged: line 1 holds no configuration that can be read"
     try:
-        digest = load_table(table, load_plugins(), file=str(journal.path)).config.digest
+        plugins = attrs.evolve(plugins_named(plugin), files=())
+        digest = load_table(table, plugins, file=str(journal.path)).config.digest
     except TrioarbError:
         return ""
     given = header.get("config_digest", "")

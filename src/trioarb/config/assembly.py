@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from trioarb.config.agreement import (
 from trioarb.config.digest import digest_of
 from trioarb.config.environment import overriding
 from trioarb.config.override import Overrides, parse_value
+from trioarb.config.plugin_files import stated
 from trioarb.config.schema import (
     ChannelHead,
     ChannelTable,
@@ -96,8 +98,12 @@ class Assembly:
     _overrides: Overrides = attrs.field(init=False)
     _secrets: SecretReader = attrs.field(init=False)
     _problems: list[Problem] = attrs.field(factory=list, init=False)
+    _plugins_table: object = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.plugins.files:
+            self.table["plugins"] = stated(self.plugins)
+        self._plugins_table = copy.deepcopy(self.table.get("plugins"))
         self._overrides = Overrides(self.table)
         self._secrets = SecretReader(environment=self.environment, origin=self._overrides.origin)
 
@@ -122,6 +128,7 @@ class Assembly:
             PluginError: a plugin failed while it looked at its settings.
         """
         tables = self._core()
+        self._look_at_plugin_files()
         fx = {**_KNOWN_RATES, **constant_rates(tables.fx)}
         strategy = self._headed(StrategySpec, StrategyHead, tables.strategy, "strategy")
         self._problems += list(disagreements(tables, fx, self._is_sound, least_venues=self._least_venues(strategy)))
@@ -164,6 +171,7 @@ class Assembly:
             transfers=tables.transfers,
             live=tables.live,
             dashboard=tables.dashboard,
+            plugin_files=tables.plugins.sha256,
             fee_assets=tables.fee_assets,
             exchanges={name: venue for name, venue in exchanges.items() if venue is not None},
             source=source,
@@ -187,6 +195,15 @@ class Assembly:
         environment = self.environment or {}
         for name, path in list(overriding(environment, self.table)):
             self._overrides.set(path, parse_value(environment[name]), flag=name)
+
+    def _look_at_plugin_files(self) -> None:
+        """Refuse what is laid over their table: they were loaded before that."""
+        if self.table.get("plugins") != self._plugins_table:
+            keys = ("plugins", "plugins.paths", "plugins.sha256")
+            origin = next(filter(None, map(self._overrides.origin, keys)), "--set")
+            message = "plugins are loaded before anything is laid over a configuration"
+            remedy = "name the file in the configuration, or by --plugin"
+            self._problems.append(Problem(file=origin, key="plugins", message=message, remedy=remedy))
 
     def _core(self) -> Tables:
         tables = self._try(lambda: structure(self.table, Tables, key=""))

@@ -60,5 +60,7 @@ def digest_of(config: Config) -> str:
     # The source's settings stand checked in `source`; who is told and shown what changes nothing that happens.
     untold = ("digest", "log_level", "redactor", "alerts", "channels", "dashboard")
     parts = attrs.asdict(config, recurse=False, filter=lambda field, _: field.name not in untold)
+    if not config.plugin_files:
+        del parts["plugin_files"]
     parts["universe"] = attrs.evolve(config.universe, settings={})
     return digest(parts)

@@ -8,16 +8,14 @@ from pathlib import Path, PurePath
 from typing import Any, TypedDict, Unpack
 
 import attrs
-import tomli
 
 from trioarb.config.assembly import Assembly
 from trioarb.config.quotes import Quotes
+from trioarb.config.read import read_toml
 from trioarb.config.schema import Config
-from trioarb.errors import ConfigError
 from trioarb.plugin.registry import Plugins
-from trioarb.settings.problem import Problem
 
-__all__ = ["LaidOver", "Loaded", "as_toml", "load_config", "load_table", "read_toml"]
+__all__ = ["LaidOver", "Loaded", "as_toml", "load_config", "load_table"]
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +48,7 @@ class LaidOver(TypedDict, total=False):
 def load_config(
     path: Path, plugins: Plugins, *, environment: Mapping[str, str] | None = None, **laid_over: Unpack[LaidOver]
 ) -> Loaded:
-    """Read the file, lay what was given over it, and check everything.
+    """Read the file, lay what was given over it, and check everything. ``plugins`` are those of `plugins_for`.
 
     Variables of ``environment`` that begin with ``TRIOARB__`` are laid over the file before that, and its others are
     there for secrets to refer to.
@@ -92,34 +90,6 @@ def load_table(
     assembly.flag("--log-level", ("log", "level"), laid_over.get("log_level"))
     config = assembly.finish()
     return Loaded(config=config, table=assembly.table, warnings=tuple(assembly.warnings), live=assembly.live)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds.
-
-    Raises:
-        ConfigError: it can't be read, or isn't TOML.
-    """
-
-    def refuse(message: str) -> ConfigError:
-        return ConfigError([Problem(file=str(path), message=message)])
-
-    try:
-        # Editors on Windows put a byte order mark in front, which TOML doesn't know.
-        return tomli.loads(path.read_bytes().decode("utf-8-sig"), parse_float=Decimal)
-    except FileNotFoundError:
-        raise refuse("no such file") from None
-    except IsADirectoryError:
-        raise refuse("a directory, not a configuration file") from None
-    except OSError as error:
-        raise refuse(f"can't be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise refuse(f"not UTF-8 text (at line {line})") from None
-    except tomli.TOMLDecodeError as error:
-        raise refuse(f"not valid TOML: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise refuse(f"not a readable configuration: {error}") from None
 
 
 def as_toml(value: Any) -> Any:

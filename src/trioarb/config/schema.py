@@ -57,6 +57,7 @@ __all__ = [
     "PaperHead",
     "PluginHead",
     "PluginTable",
+    "PluginsTable",
     "ResidualPolicy",
     "Session",
     "StrategyHead",
@@ -343,6 +344,17 @@ class Log:
 
 
 @attrs.frozen(kw_only=True)
+class PluginsTable:
+    """Plugins that are files, beside the installed ones. The flag ``--plugin`` names more."""
+
+    paths: tuple[Path, ...] = setting((), doc="files NAME.py with hooks; a relative path starts at this file's folder")
+    sha256: Mapping[str, str] = setting(
+        factory=dict,
+        doc="what such a file has to be, by NAME.py: its SHA-256 in hex, as journals keep it; absent: whatever it is",
+    )
+
+
+@attrs.frozen(kw_only=True)
 class ExchangeHead:
     """The core's keys of ``[exchanges.NAME]``; all others belong to the exchange plugin."""
 
@@ -497,6 +509,7 @@ class Tables:
     live: Live = setting(factory=Live, doc="what holds in live mode only")
     log: Log = setting(factory=Log, doc="what is written")
     dashboard: DashboardTable = setting(factory=DashboardTable, doc="the web page of the campaign")
+    plugins: PluginsTable = setting(factory=PluginsTable, doc="plugins that are files")
     exchanges: Mapping[str, Mapping[str, Any]] = setting(factory=dict, doc="the venues, two or more")
     withdrawals: Mapping[str, Mapping[str, Withdrawal]] = setting(
         factory=dict,
@@ -574,6 +587,7 @@ class Config:
     """A whole, checked configuration. Venues are in the order of their names, guards in the order they are asked.
 
     ``fx``: USD for one unit, of assets with a constant rate; ``fx_markets``: where the others have theirs from.
+    ``plugin_files``: the SHA-256 of the files that plugins were loaded from, by their names.
     ``tiers`` begin with that of the least volume; ``symbols`` are what is other for single symbols, and wins.
     """
 
@@ -590,6 +604,7 @@ class Config:
     transfers: Transfers = attrs.field(factory=Transfers)
     live: Live = attrs.field(factory=Live)
     dashboard: DashboardTable = attrs.field(factory=DashboardTable)
+    plugin_files: Mapping[str, str] = attrs.field(factory=dict)
     source: PluginTable
     strategy: PluginTable
     guards: tuple[PluginTable, ...]

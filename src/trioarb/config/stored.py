@@ -26,6 +26,7 @@ _HARMLESS = (
     "execution.",
     "guards.",
     "live.",
+    "plugins.",
     "strategy.",
     "session.",
     "symbols.",
@@ -106,6 +107,7 @@ def _flat(config: Config) -> Iterator[tuple[str, str]]:
     yield from _leaves("withdrawals", canonical(config.withdrawals))
     yield from _leaves("transfers", canonical(config.transfers))
     yield from _leaves("live", canonical(config.live))
+    yield from _leaves("plugins.sha256", canonical(config.plugin_files))
     yield from _leaves("fee_assets", canonical(config.fee_assets))
     for number, rule in enumerate(config.alerts):
         yield from _leaves(f"alerts[{number}]", canonical(rule))

@@ -16,6 +16,7 @@ from trioarb.config.schema import (
     ExchangeHead,
     Execution,
     Log,
+    PluginsTable,
     Session,
     StrategyHead,
     Tables,
@@ -60,14 +61,16 @@ _CHANNELS = """\
 """
 
 
-def render_template() -> str:
+def render_template(plugin_files: Iterable[str] = ()) -> str:
     """Return a complete configuration: two paper venues with dummy markets, each key with its unit and meaning.
+
+    ``plugin_files``: paths of plugins that are files, from the configuration's folder.
 
     Raises:
         PluginError: an installed plugin can't be loaded.
         ConfigError: a plugin that the default campaign needs isn't installed.
     """
-    found = load_plugins()
+    found, files = load_plugins(), tuple(plugin_files)
     exchange = found.get(ExchangeSpec, "paper")
     market = found.get(MarketDataSpec, "dummy")
     strategy = found.get(StrategySpec, "spread")
@@ -100,6 +103,7 @@ def render_template() -> str:
         _table("execution", Execution.__doc__, key_docs(Execution), {}),
         _comment(top["fx"].doc) + "[fx]\n# USDT = 1\n",
         _table("dashboard", DashboardTable.__doc__, key_docs(DashboardTable), {}),
+        _table("plugins", PluginsTable.__doc__, key_docs(PluginsTable), {"paths": files} if files else {}),
         _table("log", Log.__doc__, key_docs(Log), {}),
         f"{_comment(AlertTable.__doc__ or '')}[[alerts]]\n{_lines(key_docs(AlertTable), _ALERTS)}",
         _CHANNELS,

@@ -12,6 +12,7 @@ import structlog
 
 from trioarb.config.change import laid_over
 from trioarb.config.load import load_table
+from trioarb.config.plugin_files import plugins_of_journal
 from trioarb.config.schema import Config
 from trioarb.config.stored import from_text
 from trioarb.control.message import Watched
@@ -116,7 +117,8 @@ class Viewed:
             self._configured, self._config, self._config_problem = wanted, None, ""
             try:
                 table = laid_over(from_text(follower.config), follower.settings)
-                self._config = load_table(table, self._plugins, file=str(self.path)).config
+                plugins = plugins_of_journal(table, self.path, known=self._plugins)
+                self._config = load_table(table, plugins, file=str(self.path)).config
             except (TrioarbError, ValueError) as error:
                 self._config_problem = str(error).partition("\n")[0]
                 log = structlog.get_logger("trioarb.dashboard")

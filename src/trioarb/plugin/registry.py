@@ -17,6 +17,7 @@ from trioarb.errors import ConfigError, Interrupt, PluginError, describe, shown
 from trioarb.plugin import hookspec
 from trioarb.plugin.api_version import version_flaw
 from trioarb.plugin.extras import extra_with_plugin
+from trioarb.plugin.file import PluginFile
 from trioarb.plugin.spec import (
     AlertChannelSpec,
     ExchangeSpec,
@@ -51,7 +52,7 @@ _FACADES = ("trioarb.api", "trioarb.testing", "trioarb.venue")
 
 @attrs.frozen(kw_only=True)
 class Registered:
-    """A plugin and where it came from: ``trioarb 0.1.0``, or the name it was registered under by hand."""
+    """A plugin and where it came from: ``trioarb 0.1.0``, ``file NAME.py``, or the name it was given by hand."""
 
     spec: PluginSpec[Any, Any]
     distribution: str
@@ -59,9 +60,10 @@ class Registered:
 
 @attrs.frozen
 class Plugins:
-    """Every plugin found, by kind and name."""
+    """Every plugin found, by kind and name; ``files``: those that aren't installed, but loaded from a file."""
 
     registered: tuple[Registered, ...]
+    files: tuple[PluginFile, ...] = ()
 
     def names(self, kind: type[PluginSpec[Any, Any]]) -> list[str]:
         return sorted(item.spec.name for item in self.registered if isinstance(item.spec, kind))
@@ -91,16 +93,16 @@ class Plugins:
         )
 
 
-def load_plugins(extra: Mapping[str, object] | None = None) -> Plugins:
-    """Load every installed plugin, and the modules or objects of ``extra`` (by name) beside them.
+def load_plugins(extra: Mapping[str, object] | None = None, files: Sequence[PluginFile] = ()) -> Plugins:
+    """Load every installed plugin, beside them the modules or objects of ``extra`` (by name), and ``files``.
 
     Raises:
-        PluginError: names every distribution whose plugin can't be imported, is written for another version of the
-            API, implements no hook or one that doesn't exist, has a hook that is async, raises or returns something
+        PluginError: names every distribution or file whose plugin can't be imported, is written for another version of
+            the API, implements no hook or one that doesn't exist, has a hook that is async, raises or returns something
             else than specs, and every name that two plugins claim. One problem a line.
     """
     with _interrupts():
-        return _load(extra)
+        return _load(extra or {}, files)
 
 
 @contextmanager
@@ -122,15 +124,15 @@ def _interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _load(extra: Mapping[str, object] | None) -> Plugins:
+def _load(extra: Mapping[str, object], files: Sequence[PluginFile]) -> Plugins:
     manager = pluggy.PluginManager(hookspec.PROJECT)
     manager.add_hookspecs(hookspec)
     problems: list[str] = []
     distributions: dict[str, str] = {}
-    for number, (name, distribution, load) in enumerate(_sources(extra or {})):
+    for number, (name, distribution, load) in enumerate(_sources(extra, files)):
         try:
             plugin = load()
-            if name in (extra or {}) and manager.get_name(plugin) is not None:
+            if name in extra and manager.get_name(plugin) is not None:
                 continue  # given by hand, and installed as well: a plugin's own test
             if flaw := version_flaw(plugin):
                 problems.append(f"{distribution}: plugin {name!r} {flaw}")
@@ -145,6 +147,8 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
             problems.append(f"{distribution}: plugin {name!r} doesn't fit its hook: {reason}")
         except Interrupt:
             raise
+        except PluginError as error:
+            problems.append(f"{distribution}: {error}")
         # A module that calls sys.exit when imported must not end the program without a word.
         except BaseException as error:
             lacks = isinstance(error, ImportError) and (error.name or "") in _FACADES
@@ -166,10 +170,12 @@ def _load(extra: Mapping[str, object] | None) -> Plugins:
     problems += _name_clashes(registered)
     if problems:
         raise PluginError("\n".join(problems))
-    return Plugins(tuple(registered))
+    return Plugins(tuple(registered), tuple(files))
 
 
-def _sources(extra: Mapping[str, object]) -> Iterator[tuple[str, str, Callable[[], object]]]:
+def _sources(
+    extra: Mapping[str, object], files: Sequence[PluginFile]
+) -> Iterator[tuple[str, str, Callable[[], object]]]:
     points = entry_points(group=hookspec.PROJECT)
     # A distribution reads its metadata anew whenever it is asked: once for all its plugins is enough.
     names = {dist: _named(dist) for dist in dict.fromkeys(point.dist for point in points)}
@@ -177,6 +183,8 @@ def _sources(extra: Mapping[str, object]) -> Iterator[tuple[str, str, Callable[[
         yield f"{point.name} = {point.value}", names[point.dist], point.load
     for name, module in extra.items():
         yield name, name, lambda module=module: module  # type: ignore[misc]
+    for file in files:
+        yield str(file.path), f"file {file.name}", file.load
 
 
 def _named(distribution: Distribution | None) -> str:
@@ -270,5 +278,5 @@ def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:
             distributions = [item.distribution for item in items]
             yield (
                 f"two plugins claim the {kind} {name!r}: {' and '.join(distributions)}; "
-                "uninstall one of them or rename its plugin"
+                "uninstall one of them, leave it out, or rename its plugin"
             )

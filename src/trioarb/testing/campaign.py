@@ -14,10 +14,10 @@ import trio
 
 from trioarb.api import Record
 from trioarb.config.load import load_table
+from trioarb.config.plugin_files import plugins_of_table
 from trioarb.engine.campaign import Campaign
 from trioarb.engine.run import run_campaign
 from trioarb.model.wire import to_json_object
-from trioarb.plugin.registry import load_plugins
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["CampaignResult", "run_real", "run_virtual", "two_venues"]
@@ -105,7 +105,7 @@ def _run(
     clock: VirtualClock | None,
 ) -> CampaignResult:
     table = tomli.loads(config, parse_float=Decimal) if isinstance(config, str) else config
-    registered = load_plugins(plugins)
+    registered = plugins_of_table(table, extra=plugins)
     loaded = load_table(table, registered, overrides=overrides, environment=os.environ)
     if loaded.config.session.max_runtime_seconds is None:
         loaded = load_table(
