@@ -7,6 +7,7 @@ from trioarb.testing.conformance.case import Case, Cases, Failed, NotOffered, Ou
 from trioarb.testing.conformance.judging import judge
 from trioarb.testing.conformance.kinds import KINDS, Kind, kind_named
 from trioarb.testing.conformance.report import Report
+from trioarb.testing.conformance.stage import Stage, Trouble
 from trioarb.testing.conformance.subject import Subject, Trial
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "NotOffered",
     "Outcome",
     "Report",
+    "Stage",
     "Subject",
     "Trial",
+    "Trouble",
     "Verdict",
     "expect",
     "judge",

@@ -58,7 +58,7 @@ class GuardTrial:
     @asynccontextmanager
     async def tier(self) -> AsyncIterator[CheckedGuard]:
         symbols = tuple(one.symbol for one in self.trial.subject.listings)
-        context = GuardContext(name=_NAME, symbols=symbols, risk=FixedRisk())
+        context = GuardContext(time=self.trial.time, name=_NAME, symbols=symbols, risk=FixedRisk())
         async with self.trial.open(context) as opened:
             yield opened
 

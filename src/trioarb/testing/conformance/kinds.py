@@ -33,7 +33,10 @@ class Kind:
 
 
 #: Where the `Kind` of each is, by what its spec is called.
-KINDS: Mapping[str, str] = {"guard tier": "trioarb.testing.conformance.guard:KIND"}
+KINDS: Mapping[str, str] = {
+    "exchange": "trioarb.testing.conformance.exchange:KIND",
+    "guard tier": "trioarb.testing.conformance.guard:KIND",
+}
 
 #: As `trioarb plugins new` has them.
 _SHORT = {
