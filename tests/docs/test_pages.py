@@ -10,7 +10,7 @@ from page import Block, blocks_of, run_page
 
 ROOT = Path(__file__).parents[2]
 #: Its steps go on where the one before them ended.
-TUTORIAL = [ROOT / "docs" / "tutorial" / f"{step}.md" for step in ("run", "read", "replay", "survey")]
+TUTORIAL = [ROOT / "docs" / "tutorial" / f"{step}.md" for step in ("run", "read", "replay", "plugin", "survey")]
 ALONE = [ROOT / "README.md", *sorted(ROOT.glob("docs/how-to/*.md")), *sorted(ROOT.glob("docs/explanation/*.md"))]
 PAGES = [*ALONE, *TUTORIAL]
 
