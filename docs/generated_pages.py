@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reference_api import api_pages
 from reference_cli import cli_page
 from reference_events import events_page
 
@@ -10,4 +11,4 @@ __all__ = ["generated_pages"]
 
 def generated_pages() -> dict[str, str]:
     """Return their texts, by their paths below docs/."""
-    return {"reference/cli.md": cli_page(), "reference/events.md": events_page()}
+    return {"reference/cli.md": cli_page(), "reference/events.md": events_page(), **api_pages()}

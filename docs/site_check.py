@@ -63,4 +63,4 @@ def _parsed(path: Path) -> _Built:
 
 if __name__ == "__main__":
     problems = site_problems(Path(sys.argv[1]))
-    sys.exit("\n".join(problems))
+    sys.exit("\n".join(problems) or 0)
