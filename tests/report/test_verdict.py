@@ -131,6 +131,13 @@ def test_where_prices_may_be_made_up_that_is_said() -> None:
     assert "exchanges" not in recorded.text
 
 
+def test_recordings_of_venues_that_do_not_exist_are_said_to_be_made_up() -> None:
+    names = data_of("SYNTHETIC_ONE", "SYNTHETIC_OTHER")
+    (simulated,) = verdict_of(Told(mode=Mode.PAPER, overrides=names).report()).findings
+    assert simulated.code is Code.SIMULATED
+    assert "SYNTHETIC, made up by a program (exchanges.a.market, exchanges.b.market)" in simulated.text
+
+
 def test_a_loss_stays_one_however_flattered() -> None:
     losing = [-one for one in drawn(1, 120, 0.5)]
     assert verdict_of(Told(pnls=losing).report()).word is Word.LOSS

@@ -43,6 +43,12 @@ class Extra:
 EXTRAS = (
     Extra(name="recorded", modules=("pyarrow",)),
     Extra(name="data", folder="plugins/trioarb-data", commands=("data",)),
+    Extra(
+        name="sample",
+        folder="plugins/trioarb-sample",
+        needs="plugins/trioarb-data",
+        modules=("trioarb_sample",),
+    ),
     Extra(name="dashboard", modules=("hypercorn", "starlette", "prometheus_client")),
     Extra(name="otel", modules=("opentelemetry",)),
     Extra(name="keyring", modules=("keyring",)),

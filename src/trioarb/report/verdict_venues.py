@@ -21,6 +21,8 @@ from trioarb.report.verdict_finding import Code, Finding
 __all__ = ["venue_findings"]
 
 _PERPETUAL = frozenset({"futures", "future", "perp", "perpetual", "swap", "linear", "inverse", "usdm", "coinm"})
+#: What names of recorded exchanges begin with that don't exist.
+_SYNTHETIC = "synthetic"
 #: So many trades of one direction between a perpetual and a spot market say that what they differ by doesn't revert.
 _ONE_WAY = 0.9
 
@@ -30,9 +32,11 @@ def venue_findings(report: Report) -> Iterator[Finding]:
     mode = report.config.session.mode
     if mode is not Mode.LIVE:
         text = f"In {mode.value} mode fills are those of a model, and no order of ours moved a market."
-        made_up = [tables.market.key for tables in report.config.exchanges.values() if not _operator_of(tables)]
-        if made_up:
-            text += f" Nor is it known that prices are those of a real market ({listed(made_up)})."
+        by_operator = [(tables.market.key, _operator_of(tables)) for tables in report.config.exchanges.values()]
+        if unknown := [key for key, operator in by_operator if not operator]:
+            text += f" Nor is it known that prices are those of a real market ({listed(unknown)})."
+        if synthetic := [key for key, operator in by_operator if operator == _SYNTHETIC]:
+            text += f" Prices are SYNTHETIC, made up by a program ({listed(synthetic)})."
         yield Finding(Code.SIMULATED, text, "session.mode")
         yield from _latency(report)
     yield from _sensitive(report)
@@ -74,7 +78,7 @@ def _sensitive(report: Report) -> Iterator[Finding]:
 
 def _operator(report: Report) -> Iterator[Finding]:
     operators = {venue: _operator_of(tables) for venue, tables in report.config.exchanges.items()}
-    counted = Counter(one for one in operators.values() if one)
+    counted = Counter(one for one in operators.values() if one and one != _SYNTHETIC)
     for operator, count in sorted(counted.items()):
         if count > 1:
             named = listed([venue for venue, one in operators.items() if one == operator])

@@ -36,6 +36,16 @@ recorded: how often they ran backwards, and how much later quotes were received.
         trioarb data cache --clear
         """,
     ),
+    "sample": with_examples(
+        """Have something to replay in the first minute: quotes that a script made up, and a campaign for them.
+
+        They are synthetic, and say nothing of any market. Needs the extra `sample`; docs/sample-data.md says more.
+        """,
+        """
+        trioarb data sample                                 # where they are
+        trioarb data sample --out sample
+        """,
+    ),
     "convert": with_examples(
         """Import quotes from CSV or Parquet, as files that `trioarb replay` plays.
 
@@ -59,7 +69,7 @@ shorter floats the double of their shortest decimal. Nothing is overwritten, and
     ),
 }
 #: Where those stand that aren't in ``trioarb_data.recordings``.
-_MODULES = {"convert": "trioarb_data.convert"}
+_MODULES = {"convert": "trioarb_data.convert", "sample": "trioarb_data.sample"}
 
 app = cyclopts.App(
     name="data",
