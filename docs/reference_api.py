@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, get_origin
 
 from trioarb.settings.types import describe_type
 
-__all__ = ["FACADES", "api_pages", "public_names", "undocumented"]
+__all__ = ["FACADES", "api_pages", "public_names"]
 
 _DOCS = Path(__file__).parent
 
@@ -140,25 +140,6 @@ def api_pages() -> dict[str, str]:
             pages[f"reference/api/{topic.page}.md"] = _page(topic, here)
             placed |= {f"{topic.facade}.{name}": f"{topic.page}.md" for name in here}
     return {"reference/api/index.md": _index(placed), **pages}
-
-
-def undocumented() -> list[str]:
-    """Return what is public and says nothing of itself: names, and methods and properties of classes."""
-    silent = []
-    for facade, name in public_names():
-        thing = getattr(import_module(facade), name)
-        if not _says(facade, name):
-            silent.append(f"{facade}.{name}")
-        if inspect.isclass(thing):
-            silent += [f"{facade}.{name}.{member}" for member in _silent_members(thing)]
-    return silent
-
-
-def _silent_members(cls: type[Any]) -> Iterator[str]:
-    for name, member in vars(cls).items():
-        plain = getattr(member, "fget", None) or getattr(member, "__func__", member)
-        if not name.startswith("_") and inspect.isfunction(plain) and not inspect.getdoc(getattr(cls, name)):
-            yield name
 
 
 def _placed_by_hand() -> dict[str, str]:
