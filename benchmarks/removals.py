@@ -1383,8 +1383,8 @@ _SECRET = (
         name="looking sends nothing",
         promise="`check --online` and `symbols` send no order",
         file="src/trioarb/cli/opened.py",
-        text="isinstance(item.spec, ExchangeSpec) and item.spec.live",
-        instead="False",
+        text="observed(spec) if isinstance(spec, ExchangeSpec) else",
+        instead="observed(spec) if False else",
         tests=(f"{_LIVE}test_an_exchange_that_is_looked_at_refuses_orders",),
     ),
     Removal(

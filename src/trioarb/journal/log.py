@@ -306,6 +306,7 @@ class LogReader:
         return fd
 
     def close(self) -> None:
+        """Close the file. A second call does nothing."""
         if self._fd >= 0:
             os.close(self.hand_over())
 

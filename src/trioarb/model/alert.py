@@ -19,6 +19,7 @@ class Severity(Enum):
 
     @property
     def rank(self) -> int:
+        """The higher, the more severe."""
         return _RANKS[self]
 
 
@@ -101,6 +102,7 @@ class AlertMessage:
 
     @property
     def title(self) -> str:
+        """One line for people: how severe it is, and what."""
         first, *more = self.alerts
         what = first.line if not more else f"{first.line}, and {len(more)} more"
         word = "OK" if self.is_over else self.severity.value.upper()

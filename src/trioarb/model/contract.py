@@ -25,9 +25,9 @@ def contract_of(symbol: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class ContractTerms:
-    """How a linear contract is margined, in its quote asset: of its value, 1 ÷ ``leverage`` when it is opened, and
-    ``maintenance_margin_bps`` as long as it is held.
+    """How a linear contract is margined, in its quote asset.
 
+    It takes 1 ÷ ``leverage`` of its value when it is opened, ``maintenance_margin_bps`` of it as long as it is held.
     What is paid each ``funding_interval_hours`` is ``funding_bps``; ``None``: nothing, or not known.
     """
 

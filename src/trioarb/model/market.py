@@ -85,6 +85,8 @@ class VenuePart(Enum):
 
 
 class InstrumentStatus(Enum):
+    """Whether an instrument trades; one that is halted is neither entered nor left."""
+
     TRADING = "trading"
     HALTED = "halted"
 
@@ -288,4 +290,5 @@ class Triangle(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     @property
     def symbols(self) -> tuple[str, str, str]:
+        """All three, ``home`` first."""
         return self.home, self.cross, self.other

@@ -28,6 +28,8 @@ __all__ = [
 
 
 class Side(Enum):
+    """Which way an order goes, as who sends it sees it."""
+
     BUY = "buy"
     SELL = "sell"
 
@@ -46,6 +48,8 @@ class Purpose(Enum):
 
 
 class OrderType(Enum):
+    """Whether an order has a limit."""
+
     LIMIT = "limit"
     MARKET = "market"
 
@@ -82,6 +86,8 @@ class Offer(Enum):
 
 
 class OrderStatus(Enum):
+    """Where an order stands."""
+
     OPEN = "open"
     """It is at the venue, and may fill (further)."""
     FILLED = "filled"

@@ -43,21 +43,32 @@ class Account(Enum):
 
 
 class Answer(Enum):
+    """What guards say of an opportunity."""
+
     ALLOW = "ALLOW"
     REDUCE = "REDUCE"
+    """Not all of it: no more than the refusal's ``largest``."""
     DENY = "DENY"
     STOP = "STOP"
+    """It is denied, and the campaign ends."""
 
 
 class PairKind(Enum):
+    """Whether a pair of orders opens a position, or closes one."""
+
     ENTRY = "entry"
     EXIT = "exit"
 
 
 class PairOutcome(Enum):
+    """What a pair of orders came to."""
+
     HEDGED = "hedged"
+    """As much was bought as sold."""
     FLAT = "flat"
+    """Nothing is left of it."""
     RESIDUAL = "residual"
+    """Something is left one-sided, or unknown."""
 
 
 class Phase(Enum):
@@ -82,6 +93,8 @@ class EndedBy(Enum):
 
 
 class ExitReason(Enum):
+    """Why a position is closed. Strategies answer the first four; the others are the engine's."""
+
     EDGE = "edge"
     TAKE_PROFIT = "take_profit"
     STOP_LOSS = "stop_loss"
@@ -105,8 +118,7 @@ class ExitReason(Enum):
 
 
 class Quoting(msgspec.Struct, frozen=True, kw_only=True):
-    """How an entry is quoted: a post-only order rests at one ``venue`` of the route, and is hedged at the other as it
-    fills.
+    """How an entry is quoted: a post-only order rests at one venue of the route, and fills are hedged at the other.
 
     Its price is that from which the hedge at the other venue's touch earns ``entry_bps``, maker and taker fee paid; no
     more than ``reach_bps`` away from what ``venue`` asks a buyer or bids a seller. It is withdrawn once the price that

@@ -82,12 +82,16 @@ class PluginSpec(Generic[ContextT, OpenedT]):
 
 @attrs.frozen(kw_only=True)
 class SymbolSourceSpec(PluginSpec[SourceContext, SymbolSource]):
+    """A source of symbols, which ``[universe] source`` may name. Opened once, after all markets."""
+
     kind = "symbol source"
     opens = (SymbolSource,)
 
 
 @attrs.frozen(kw_only=True)
 class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
+    """Market data, which ``[exchanges.NAME] market`` may name. Opened once a venue, first of all."""
+
     kind = "market data"
     opens = (Tape, Feed)
     can_wrap = True

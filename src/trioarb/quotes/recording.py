@@ -47,6 +47,7 @@ class Recording:
 
     @property
     def start_ns(self) -> int:
+        """Time of the first row."""
         return self._parts[0].contents.start_ns
 
     def listings(self) -> Sequence[Listing]:
@@ -54,6 +55,7 @@ class Recording:
         return list(self._listings.values())
 
     def stored(self) -> Stored:
+        """Return which files these are, as they are now."""
         names = [str(part.path.resolve()) for part in self._parts]
         what = [self.exchange, *((name, *stamp_of(part.path)) for name, part in zip(names, self._parts, strict=True))]
         if self._depth > 1:

@@ -30,5 +30,6 @@ class SizedSettings:
 
     @property
     def order_size(self) -> OrderSize:
+        """What the keys come to: a usual amount of USD, if neither is set."""
         default = _DEFAULT_USD if self.order_size_base is None else None
         return OrderSize(usd=self.order_size_usd or default, base=self.order_size_base)

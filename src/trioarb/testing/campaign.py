@@ -38,10 +38,12 @@ class CampaignResult:
 
     @property
     def exit_code(self) -> int:
+        """What `trioarb run` would have returned."""
         return self.campaign.exit_code
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        """What was questionable about the configuration, and what it opened."""
         return self.campaign.warnings
 
     @property

@@ -36,12 +36,25 @@ class Turn(IntEnum):
     LAST = 5
 
     def order(self, *, symbol: str = "", venue: str = "", number: int = 0) -> WakeOrder:
-        """Return the place among those of the same turn: by symbol, then venue, then number."""
+        """Return the place among those of the same turn: by symbol, then venue, then number.
+
+        Args:
+            symbol: Whose symbol it is about.
+            venue: Which venue.
+            number: What tells several of both apart.
+
+        Returns:
+            What `CampaignTime.sleep`, `sleep_until`, `turn` and `bell` take.
+        """
         return (int(self), symbol, venue, number)
 
 
 def seconds_to_ns(seconds: object) -> int:
-    """Return a number of seconds (Decimal, int or float) as whole nanoseconds."""
+    """Return a number of seconds as whole nanoseconds, rounded towards zero.
+
+    Args:
+        seconds: A Decimal, an int or a float.
+    """
     return int(seconds * SECOND_NS)  # type: ignore[operator]
 
 
@@ -54,11 +67,22 @@ class Bell(ABC):
 
     @abstractmethod
     async def wait(self, until_ns: int | None) -> None:
-        """Return when rung, or at ``until_ns`` (``None``: only when rung). Can be cancelled; a ring isn't lost."""
+        """Return when rung, or at a time.
+
+        Args:
+            until_ns: Campaign time in nanoseconds; ``None``: only when rung.
+
+        Cancellation:
+            Can be cancelled; a ring isn't lost.
+        """
 
 
 class CampaignTime(ABC):
-    """The one place where a campaign reads the time and waits. ``jumps``: it goes on as soon as nothing is due."""
+    """The one place where a campaign reads the time and waits. All times are Unix nanoseconds.
+
+    Attributes:
+        jumps: Whether time is virtual: it goes on as soon as nothing is due.
+    """
 
     jumps = False
 
@@ -68,18 +92,34 @@ class CampaignTime(ABC):
 
     @abstractmethod
     def reach(self, at_ns: int) -> bool:
-        """Say whether it is ``at_ns`` already; virtual time steps there if nothing else is due before."""
+        """Say whether it is a time already; virtual time steps there if nothing else is due before.
+
+        Args:
+            at_ns: Campaign time in nanoseconds.
+        """
 
     def pass_to(self, at_ns: int, order: WakeOrder) -> bool:
         """Do what `sleep_until` does, if that takes no waiting, and say whether it did.
 
         In virtual time it takes none where nobody else is due before.
+
+        Args:
+            at_ns: Campaign time in nanoseconds.
+            order: Whose turn is first at that time, made by `Turn.order`.
         """
         return False
 
     @abstractmethod
     async def sleep_until(self, at_ns: int, order: WakeOrder) -> None:
-        """Wait for ``at_ns``. Sleepers due at the same time wake one after the other, in ``order``."""
+        """Wait for a time. Sleepers due at the same time wake one after the other, in ``order``.
+
+        Args:
+            at_ns: Campaign time in nanoseconds.
+            order: Whose turn is first at that time, made by `Turn.order`.
+
+        Cancellation:
+            Can be cancelled; nothing is left of it.
+        """
 
     @abstractmethod
     async def turn(self, order: WakeOrder) -> None:
@@ -87,32 +127,55 @@ class CampaignTime(ABC):
 
         In virtual time these go on one after the other, in ``order``, but for the one that goes on already; in real
         time all do at once.
+
+        Args:
+            order: Whose turn is first, made by `Turn.order`.
         """
 
     async def pick_up(self, order: WakeOrder) -> None:  # noqa: B027
         """Go on after something was waited for that isn't waited for here: a task of one's own, or a thread, say.
 
         Where the course of a run is kept or told, that is a turn of its own; otherwise this does nothing.
+
+        Args:
+            order: Whose turn is first, made by `Turn.order`.
         """
 
     @abstractmethod
     def bell(self, order: WakeOrder, at_once: Callable[[], bool] | None = None) -> Bell:
-        """Make a bell whose waiter wakes at ``order`` among others that are due.
+        """Make a bell whose waiter wakes in its turn among others that are due.
 
-        ``at_once`` does what the bell is rung for without the waiter, and says whether that may sleep on. In virtual
-        time it is called in the waiter's turn, where that saves waking it; it must not raise.
+        Args:
+            order: Whose turn is first, made by `Turn.order`.
+            at_once: Does what the bell is rung for without the waiter, and says whether that may sleep on. In virtual
+                time it is called in the waiter's turn, where that saves waking it; it must not raise.
+
+        Returns:
+            A bell for one task to wait at.
         """
 
     @abstractmethod
     def deadline(self, at_ns: int) -> float:
-        """Return ``at_ns`` on Trio's clock, for the deadline of a cancel scope."""
+        """Return a time on Trio's clock, for the deadline of a cancel scope.
+
+        Args:
+            at_ns: Campaign time in nanoseconds.
+        """
 
     @abstractmethod
     def yield_soon(self) -> None:
         """Make the next `reach` say no, so that tasks that were just woken get their turn."""
 
     async def sleep(self, duration_ns: int, order: WakeOrder) -> None:
-        """Wait for ``duration_ns``."""
+        """Wait for a while, as `sleep_until`.
+
+        Args:
+            duration_ns: Nanoseconds of campaign time; none or less: nobody waits, but others may have their turn.
+            order: Whose turn is first at that time, made by `Turn.order`.
+
+        Cancellation:
+            Can be cancelled; nothing is left of it.
+        """
         await self.sleep_until(self.now_ns() + duration_ns, order)
 
 

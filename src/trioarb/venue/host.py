@@ -56,14 +56,17 @@ class Host:
 
     @property
     def is_secure(self) -> bool:
+        """Whether it is reached by TLS."""
         return self.url.startswith("https:")
 
     @property
     def name(self) -> str:
+        """Its name, without the port."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def port(self) -> int:
+        """Its port, that of the protocol unless the address has one."""
         return _port(self.url)
 
     @cached_property

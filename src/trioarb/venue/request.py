@@ -54,4 +54,5 @@ class Response:
 
     @property
     def is_success(self) -> bool:
+        """Whether the status is one of 200 to 299."""
         return 200 <= self.status < 300

@@ -52,23 +52,33 @@ class QuoteSink(Protocol):
         levels: Levels | LevelsLater | None = None,
         /,
     ) -> None:
-        """Take a quote, or a book: its best level, and with ``levels`` those beyond.
+        """Take a quote, or a book: its best level, and with ``levels`` those beyond. All by position.
 
-        A price or size that is NaN or 0 withdraws its side. So with NaN for all four nothing is entered or left here
-        until the next quote: what a feed says whose book has a gap, or of a symbol that has fallen silent.
+        Pass quotes on as they are. What can't be (negative, infinite, crossed, levels out of order) is refused by the
+        engine, counted, and takes the venue's quote off the board.
 
-        ``received_ns``: campaign time at which it came, which is not ahead of now by a minute or more. ``venue_ts_ns``:
-        the venue's own time of it, Unix nanoseconds, if the venue says one. It goes into recordings, as it is; nothing
-        is decided by it, so it may run backwards.
+        Args:
+            bid: Best price to sell at, in the quote asset. A price or size that is NaN or 0 withdraws its side. So with
+                NaN for all four nothing is entered or left here until the next quote: what a feed says whose book has a
+                gap, or of a symbol that has fallen silent.
+            bid_size: How much is bid there, in units of the base asset.
+            ask: Best price to buy at.
+            ask_size: How much is offered there.
+            received_ns: Campaign time at which it came, in nanoseconds, which is not ahead of now by a minute or more.
+            venue_ts_ns: The venue's own time of it, Unix nanoseconds, if the venue says one. It goes into recordings,
+                as it is; nothing is decided by it, so it may run backwards.
+            levels: Four lists, tuples or arrays of floats, see `Levels`; a side's prices are as many as its sizes, and
+                may be none. They are all that is known: levels of an earlier call are forgotten. What is beyond
+                `MarketContext.depth` is passed over. Bids that don't fall and asks that don't rise from the best one
+                on, and numbers that are not finite and above zero, make a book that can't be. Levels are looked at when
+                something is sized, which few quotes lead to: so a feed that keeps a book may give a function instead
+                (`LevelsLater`), which is called if somebody looks before the symbol's next quote, or never. It returns
+                the levels of this quote, or ``None`` if the book isn't any more what it was; levels that can't be count
+                as none.
 
-        ``levels``: four lists, tuples or arrays of floats; a side's prices are as many as its sizes, and may be none.
-        They are all that is known: levels of an earlier call are forgotten. What is beyond `MarketContext.depth` is
-        passed over. Bids that don't fall and asks that don't rise from the best one on, and numbers that are not
-        finite and above zero, make a book that can't be: it is refused like a crossed quote.
-
-        Levels are looked at when something is sized, which few quotes lead to. So a feed that keeps a book may give a
-        function instead, which is called if somebody looks before the symbol's next quote, or never. It returns the
-        levels of this quote, or `None` if the book isn't any more what it was; levels that can't be count as none.
+        Raises:
+            PluginFault: An argument is no number or no time, or this is called from another thread, or after `Feed.run`
+                has ended. Let it pass: the campaign ends with it, whatever is done with the error.
         """
 
 
@@ -90,25 +100,43 @@ class MarketData(ABC):
         Asked at the start, by the source of symbols as well perhaps, and whenever the symbols are chosen anew. That has
         ``engine.open_seconds``.
 
+        Returns:
+            Listings, each symbol once.
+
         Raises:
-            MarketDataError: they can't be had. At the start nothing is traded; later the symbols stay as they are.
+            MarketDataError: They can't be had. At the start nothing is traded; later the symbols stay as they are.
         """
 
     def rules(self, symbol: str) -> TradingRules | None:
-        """Return the trading rules that come with the data, where it knows them."""
+        """Return the trading rules that come with the data, where it knows them. Doesn't wait.
+
+        Args:
+            symbol: One of those that it lists.
+
+        Returns:
+            The rules; ``None``: it doesn't know them.
+        """
         return None
 
 
 @attrs.frozen(kw_only=True)
 class RowBatch:
-    """Rows of a tape as columns, of equal length. ``symbol`` holds indices into ``names``; the rest is as in `TapeRow`.
+    """Rows of a tape as columns, of equal length.
 
-    Times are int64, ``order`` int64, prices and sizes float64 (NaN where there is none). ``names`` are among the
-    symbols that were asked for. Columns are copied, so that buffers may be used again; those that own their data and
-    are read-only (``column.flags.writeable = False``) are not, and must not change any more.
+    Columns are copied, so that buffers may be used again; those that own their data and are read-only
+    (``column.flags.writeable = False``) are not, and must not change any more.
 
-    ``levels`` of the shape (4, levels, rows) are float64, too: prices and sizes of the bids beyond the best, best
-    first, then those of the asks; NaN beyond a row's last.
+    Attributes:
+        ts_ns: Campaign times in nanoseconds, int64, never falling.
+        order: Breaks ties of time between tapes, int64.
+        symbol: Indices into ``names``, any type of whole numbers.
+        names: Symbols, among those that were asked for.
+        bid: Best prices to sell at, float64; NaN where there is none.
+        bid_size: Sizes there, in units of the base asset.
+        ask: Best prices to buy at.
+        ask_size: Sizes there.
+        levels: Of the shape (4, levels, rows), float64: prices and sizes of the bids beyond the best, best first, then
+            those of the asks; NaN beyond a row's last. ``None``: there are none.
     """
 
     ts_ns: npt.NDArray[np.int64]
@@ -124,7 +152,13 @@ class RowBatch:
 
 @attrs.frozen(kw_only=True)
 class Stored:
-    """Where a tape's rows are kept. ``fingerprint`` changes when they may have; ``rows``: at most so many there are."""
+    """Where a tape's rows are kept, so that what is made of them may be kept as well.
+
+    Attributes:
+        fingerprint: Changes when the rows may have.
+        source: What they are, for people.
+        rows: At most so many there are.
+    """
 
     fingerprint: str
     source: str
@@ -139,15 +173,29 @@ class Tape(MarketData):
 
     @property
     def start_ns(self) -> int | None:
-        """Time of the first row; ``None``: it starts whenever the campaign does."""
+        """Time of the first row, campaign time in nanoseconds; ``None``: it starts whenever the campaign does."""
         return None
 
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
-        """Yield the rows of ``symbols`` from ``start_ns`` on, times never falling. Iterated once, some ahead of time.
+        """Yield the rows of ``symbols`` from ``start_ns`` on. Iterated once, some ahead of time.
 
         When the universe gets further symbols while it runs, the iterator is closed and this is called again, with all
         symbols and the same ``start_ns``; the engine passes over what it has played.
-        A row that comes before the one before it ends the campaign with an error that names it.
+
+        Args:
+            symbols: Which are wanted; one of which there are no rows has none.
+            start_ns: The campaign's start, nanoseconds. Where `start_ns` says nothing, times begin here.
+
+        Yields:
+            Rows, times never falling. A row that comes before the one before it ends the campaign with an error that
+            names it, as do more than ``engine.max_rows_of_one_time`` rows of one time.
+
+        Raises:
+            MarketDataError: While it is iterated: the data can't be read. Positions are closed, and the campaign ends
+                with exit code 1.
+
+        Ownership:
+            The iterator is closed when it isn't needed any more: a file that it opens belongs into its own ``with``.
         """
         batches = self.batches(symbols, start_ns)
         if batches is None:
@@ -163,7 +211,18 @@ class Tape(MarketData):
                 yield from ((*row, levels) for row, levels in zip(rows, of_each, strict=True))
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch] | None:
-        """Yield the rows as columns; ``None``: only `rows` can be had. Perhaps iterated in another thread."""
+        """Yield the rows as columns. Perhaps iterated in another thread.
+
+        Args:
+            symbols: As of `rows`.
+            start_ns: As of `rows`.
+
+        Yields:
+            Batches, of at least one row each; ``None`` instead of an iterator: only `rows` can be had.
+
+        Raises:
+            MarketDataError: As `rows`.
+        """
         return None
 
     def stored(self) -> Stored | None:
@@ -183,25 +242,44 @@ class Feed(MarketData):
     async def run(
         self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Call the sinks (by symbol) until cancelled; say ``started()`` when subscribed.
+        """Call the sinks until cancelled.
 
-        That has ``engine.open_seconds``. Sinks are called in Trio's thread, and not after this has ended. When the
-        universe gets further symbols while it runs, this is cancelled and called again, with the sinks of all symbols.
+        A feed connects again by itself. Meanwhile it withdraws both sides of what it can't vouch for.
+
+        When the universe gets further symbols while it runs, this is cancelled and called again, with the sinks of all
+        symbols.
+
+        Args:
+            sinks: By symbol, what to call with its quotes, in Trio's thread, and not after this has ended.
+            task_status: Say ``started()`` when subscribed; that has ``engine.open_seconds``. Saying it again does no
+                harm.
 
         Raises:
-            MarketDataError: the data can't be had; the campaign ends with it.
+            MarketDataError: The data can't be had, for good. Positions are closed, and the campaign ends with exit code
+                1; so it does when this returns, or raises anything else.
+
+        Cancellation:
+            The campaign ends, or the symbols are others. Close what is connected, and let it pass.
+
+        Ownership:
+            Tasks that this starts have to end with it: open a nursery inside.
         """
 
 
 @attrs.frozen(kw_only=True)
 class MarketContext(PluginContext):
-    """``seed`` is the session's; a simulated market must depend on nothing else that varies.
+    """What market data is opened with.
 
-    ``depth``: so many levels a side are wanted, the best one included. ``inner`` is what the table's ``wraps`` names,
-    for a plugin that wraps another. ``time`` is what quotes are stamped with: it passes evenly, whatever becomes of the
-    machine's clock. ``hold(reason)`` and ``release(reason)`` are as in `ExchangeContext`: of what concerns the venue as
-    a whole. A single symbol's quotes are withdrawn instead. ``session``: what its venue's `VenueSpec.open` gave, if it
-    is a part of one.
+    Attributes:
+        venue: The venue's name, ``[exchanges.NAME]``.
+        seed: The session's; a simulated market must depend on nothing else that varies.
+        depth: So many levels a side are wanted, the best one included.
+        inner: What the table's ``wraps`` names, opened, for a plugin that wraps another.
+        session: What the venue's `VenueSpec` opened, if the market data is a part of one.
+        time: What quotes are stamped with: it passes evenly, whatever becomes of the machine's clock.
+        hold: As in `ExchangeContext`: of what concerns the venue's data as a whole. A single symbol's quotes are
+            withdrawn instead.
+        release: Takes back what ``hold`` said.
     """
 
     venue: str
