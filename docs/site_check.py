@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from html.parser import HTMLParser
+from os.path import normpath
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,7 @@ class _Built(HTMLParser):
 
 def site_problems(folder: Path) -> list[str]:
     """Return every link of a built site that leads to nothing in it, and whatever a page fetches from elsewhere."""
+    folder = folder.resolve()
     pages = {path: _parsed(path) for path in sorted(folder.rglob("*.html"))}
     found = []
     for path, page in pages.items():
@@ -46,13 +48,11 @@ def _wrong(path: Path, tag: str, name: str, target: str, pages: dict[Path, _Buil
         return ""
     if parts.scheme or parts.netloc:
         return "is fetched from elsewhere" if (tag, name) in _FETCHED else ""
-    there = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
-    if there.is_dir():
-        there /= "index.html"
-    if not there.exists():
-        return "is not there"
-    built = next((one for one_path, one in pages.items() if one_path.resolve() == there), None)
-    return "" if built is None or unquote(parts.fragment) in built.anchors else "there is no such place on that page"
+    there = Path(normpath(path.parent / unquote(parts.path))) if parts.path else path
+    built = pages.get(there) or pages.get(there / "index.html")
+    if built is None:
+        return "" if there.is_file() else "is not there"
+    return "" if unquote(parts.fragment) in built.anchors else "there is no such place on that page"
 
 
 def _parsed(path: Path) -> _Built:
