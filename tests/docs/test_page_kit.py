@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,37 @@ un…
 """
 
 
+INSTALLING = """\
+```toml
+# acme-alone/pyproject.toml
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "acme-alone"
+version = "1.0"
+dependencies = ["trioarb"]
+```
+
+```python
+# acme-alone/src/acme_alone/__init__.py
+EDGE = 3
+```
+
+```bash
+pip install --quiet -e acme-alone
+python -c "import acme_alone, trioarb; print(acme_alone.EDGE)"
+trioarb --version
+```
+
+```text
+3
+0.…
+```
+"""
+
+
 def run(text: str, folder: Path) -> None:
     page = folder / "page.md"
     page.write_text(text)
@@ -100,6 +132,11 @@ def test_what_is_not_so_is_named(before: str, after: str, said: str, tmp_path: P
     assert GOOD.count(before) == 1
     with pytest.raises((AssertionError, ValueError), match=said):
         run(GOOD.replace(before, after), tmp_path)
+
+
+def test_what_a_page_installs_is_there_for_the_page_alone(tmp_path: Path) -> None:
+    run(INSTALLING, tmp_path)
+    assert find_spec("acme_alone") is None
 
 
 @pytest.mark.parametrize(

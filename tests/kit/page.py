@@ -20,6 +20,8 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,6 +63,10 @@ class Block:
             if named is None or self.language in ("bash", "console", "text")
             else (named["name"], bool(named["added"]))
         )
+
+    @property
+    def installs(self) -> bool:
+        return self.not_run is None and self.language in ("bash", "console") and "pip install" in self.code
 
     def commands(self) -> list[tuple[str, str | None]]:
         """The scripts to run, each with what is shown of its output."""
@@ -116,7 +122,7 @@ def run_page(path: Path, folder: Path) -> None:
     """
     blocks = list(blocks_of(path.read_text(encoding="utf-8")))
     printed: str | None = None
-    with _shell(folder) as shell:
+    with _shell(_environment(folder, installs=any(block.installs for block in blocks)), folder) as shell:
         for block in blocks:
             if block.not_run is not None:
                 printed = None
@@ -182,11 +188,11 @@ class _Shell:
 
 
 @contextmanager
-def _shell(folder: Path) -> Iterator[_Shell]:
+def _shell(environment: Mapping[str, str], folder: Path) -> Iterator[_Shell]:
     with subprocess.Popen(
         ["bash", "-e", "-o", "pipefail"],
         cwd=folder,
-        env=_environment(folder),
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -208,11 +214,15 @@ def _shell(folder: Path) -> Iterator[_Shell]:
             end()
 
 
-def _environment(folder: Path) -> Mapping[str, str]:
-    """What a newcomer's terminal has: the installed programs, and nothing of ours."""
-    programs = Path(sys.executable).parent
+def _environment(folder: Path, *, installs: bool) -> Mapping[str, str]:
+    """What a newcomer's terminal has: the installed programs, and nothing of ours.
+
+    Where the page ``installs`` packages, they come into an environment of its own, on top of ours. What they need is
+    here: pip asks no index.
+    """
     home = folder.with_name(f"{folder.name}-home")
     home.mkdir(exist_ok=True)
+    programs = _layered(folder.with_name(f"{folder.name}-venv")) if installs else Path(sys.executable).parent
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -225,4 +235,22 @@ def _environment(folder: Path) -> Mapping[str, str]:
         "TZ": "UTC",
         "PYTHONWARNINGS": "error",
         "TRIOARB_CACHE_DIR": "",
+        "PIP_NO_INDEX": "1",
+        # Pip takes it so: no isolation.
+        "PIP_NO_BUILD_ISOLATION": "0",
     }
+
+
+def _layered(folder: Path) -> Path:
+    """Make an environment that has all of ours, and return the folder of its programs."""
+    venv.create(folder, symlinks=True)
+    programs = folder / "bin"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "ours.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    for name in ("pip", "pytest", "mypy", "trioarb"):
+        program = programs / name
+        # What pip is warned of is not our concern.
+        unset = "unset PYTHONWARNINGS\n" if name == "pip" else ""
+        program.write_text(f'#!/bin/sh\n{unset}exec "{programs}/python" -m {name} "$@"\n')
+        program.chmod(0o755)
+    return programs
