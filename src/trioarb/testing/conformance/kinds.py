@@ -36,6 +36,7 @@ class Kind:
 KINDS: Mapping[str, str] = {
     "exchange": "trioarb.testing.conformance.exchange:KIND",
     "guard tier": "trioarb.testing.conformance.guard:KIND",
+    "strategy": "trioarb.testing.conformance.strategy:KIND",
 }
 
 #: As `trioarb plugins new` has them.
