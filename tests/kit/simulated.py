@@ -7,18 +7,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
-from trioarb.api import Exchange, ExchangeContext, Feed, Levels, MarketContext
+from trioarb.api import Exchange, ExchangeContext, ExchangeSpec, Feed, Levels, MarketContext, MarketDataSpec
+from trioarb.plugin.registry import load_plugins
+from trioarb.plugin.spec import PluginSpec
 from trioarb_sim.account import Key
 from trioarb_sim.listing import binance_markets, upbit_markets
 from trioarb_sim.market import MarketRules
 from trioarb_sim.simulator import Simulator
 from trioarb_sim.upbit.dialect import BITHUMB, UPBIT
+
+SpecT = TypeVar("SpecT", bound=PluginSpec[Any, Any])
 
 KEY = Key(api_key="a-key", secret="a-secret-that-is-long-enough-for-anybody")
 _PRIVATE = {"upbit": UPBIT.private_socket, "bithumb": BITHUMB.private_socket}
@@ -63,15 +66,14 @@ class Board:
         return all(symbol in self.quoted for symbol in symbols)
 
 
-def plugin(venue: str) -> Any:
-    """Return the module that has a venue's hooks."""
-    module = "trioarb_binance.usdm_plugin" if venue == "binance_usdm" else f"trioarb_{venue}.plugin"
-    return import_module(module)
+def spec_of(kind: type[SpecT], venue: str) -> SpecT:
+    """Return what a venue's package has of a kind."""
+    return load_plugins().get(kind, venue)
 
 
 @asynccontextmanager
 async def opened_market(simulator: Simulator, *, depth: int = 1, **settings: Any) -> AsyncIterator[Feed]:
-    (spec,) = plugin(simulator.name).trioarb_market_data()
+    spec = spec_of(MarketDataSpec, simulator.name)
     url = simulator.socket_url + ("/public" if simulator.name == "binance_usdm" else "")
     found = spec.settings(rest_url=simulator.rest_url, stream_url=url, **settings)
     async with spec.open(found, MarketContext(venue="a", seed=1, depth=depth)) as market:
@@ -82,7 +84,7 @@ async def opened_market(simulator: Simulator, *, depth: int = 1, **settings: Any
 @asynccontextmanager
 async def opened_account(simulator: Simulator, *, can_trade: bool = False) -> AsyncIterator[Exchange]:
     """Open the account of `KEY`, which the simulator has to know."""
-    (spec,) = plugin(simulator.name).trioarb_exchanges()
+    spec = spec_of(ExchangeSpec, simulator.name)
     url = simulator.socket_url
     addresses = (
         {"api_url": f"{url}/ws-api/v3"}

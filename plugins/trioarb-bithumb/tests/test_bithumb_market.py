@@ -18,8 +18,9 @@ from trioarb.api import Feed, MarketContext, SourceContext, SymbolSource
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import MarketDataSpec, SymbolSourceSpec
 from trioarb_bithumb import plugin
-from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+from trioarb_upbit.settings import MarketSettings
 
+SOURCE, MARKET, _ = plugin.trioarb_venues()[0].parts()
 NAMES = ["KRW-BTC", *(f"KRW-C{number}" for number in range(120)), "BTC-XRP"]
 
 
@@ -64,7 +65,7 @@ async def show_book(connection: ServerConnection, message: str | bytes) -> None:
 
 async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
     async with venue_server(show_book) as stream, rest_server(answer) as rest:
-        (spec,) = plugin.trioarb_market_data()
+        spec = MARKET
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="bithumb", seed=1, depth=5, time=StoppedTime(77))) as feed:
             assert isinstance(feed, Feed)
@@ -87,8 +88,8 @@ async def test_books_are_shown_and_asked_for_by_the_markets_own_names() -> None:
 
 async def test_the_source_lists_all_markets() -> None:
     async with rest_server(answer) as rest:
-        (spec,) = plugin.trioarb_symbol_sources()
-        async with spec.open(ConnectionSettings(rest_url=rest.url), SourceContext(markets={})) as source:
+        spec = SOURCE
+        async with spec.open(MarketSettings(rest_url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)
             assert len(await source.listings()) == 122
 

@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 import trio
-from simulated import KEY, opened_account, plugin
+from simulated import KEY, opened_account, spec_of
 
-from trioarb.api import Listing, MarketContext, Order, Side, SourceContext
+from trioarb.api import Listing, MarketContext, MarketDataSpec, Order, Side, SourceContext, SymbolSourceSpec
 from trioarb.venue import Ledger, runtime_folder
 from trioarb_sim.simulator import Simulator, open_simulator
 
 #: Opens a source in a process of its own, and asks it once.
 ASKS = """
 import sys, trio
-from importlib import import_module
-from trioarb.api import SourceContext
+from trioarb.api import SourceContext, SymbolSourceSpec
+from trioarb.plugin.registry import load_plugins
 
 async def main():
-    (spec,) = import_module(sys.argv[1]).trioarb_symbol_sources()
+    spec = load_plugins().get(SymbolSourceSpec, sys.argv[1])
     async with spec.open(spec.settings(rest_url=sys.argv[2]), SourceContext(markets={})) as source:
         print(len(await source.listings()))
 
@@ -50,15 +50,15 @@ async def test_of_binance_source_market_and_account_share_the_weight_of_an_addre
     pytest.importorskip("trioarb_binance")
     async with open_simulator("binance", every_seconds=0, key=KEY) as simulator:
         weight = partial(used, simulator, "Binance", "weight", 60)
-        (source,) = plugin(simulator.name).trioarb_symbol_sources()
+        source = spec_of(SymbolSourceSpec, simulator.name)
         async with source.open(source.settings(rest_url=simulator.rest_url), SourceContext(markets={})) as opened:
             await opened.listings()
         assert 100 <= weight() <= 120  # a little is taken ahead
-        command = [sys.executable, "-c", ASKS, "trioarb_binance.plugin", simulator.rest_url]
+        command = [sys.executable, "-c", ASKS, "binance", simulator.rest_url]
         process = await trio.run_process(command, capture_stdout=True)
         assert process.stdout == b"7\n"
         assert 200 <= weight() <= 240
-        (market,) = plugin(simulator.name).trioarb_market_data()
+        market = spec_of(MarketDataSpec, simulator.name)
         settings = market.settings(rest_url=simulator.rest_url, stream_url=simulator.socket_url)
         async with market.open(settings, MarketContext(venue="a", seed=1, depth=30)):
             assert 300 <= weight() <= 360
@@ -88,7 +88,7 @@ async def test_of_upbit_and_bithumb_processes_share_what_is_counted_by_address(n
     pytest.importorskip(f"trioarb_{name}")
     async with open_simulator(name, every_seconds=0, key=KEY) as simulator:
         began = time.monotonic()
-        (source,) = plugin(simulator.name).trioarb_symbol_sources()
+        source = spec_of(SymbolSourceSpec, simulator.name)
         async with source.open(source.settings(rest_url=simulator.rest_url), SourceContext(markets={})) as opened:
             for _ in range(3):
                 await opened.listings()

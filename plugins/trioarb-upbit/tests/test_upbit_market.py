@@ -19,15 +19,30 @@ from stopped import StoppedTime
 from venue_server import VenueServer, venue_server
 from websockets.trio.server import ServerConnection
 
-from trioarb.api import Feed, MarketContext, MarketDataError, Order, Side, SourceContext, SymbolSource, VenueError
+from trioarb.api import (
+    Exchange,
+    ExchangeContext,
+    Feed,
+    MarketContext,
+    MarketData,
+    MarketDataError,
+    Order,
+    Side,
+    SourceContext,
+    SymbolSource,
+    VenueContext,
+    VenueError,
+)
 from trioarb.plugin.registry import load_plugins
 from trioarb.plugin.spec import MarketDataSpec, SymbolSourceSpec
 from trioarb.testing import run_real
 from trioarb.venue import LimitReached, Limits, NotSent, Priority, Response
 from trioarb_upbit import plugin, wire
 from trioarb_upbit.client import open_client
-from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+from trioarb_upbit.feed import BookFeed
+from trioarb_upbit.settings import AccountSettings, ConnectionSettings, MarketSettings
 
+SOURCE, MARKET, ACCOUNT = plugin.trioarb_venues()[0].parts()
 MARKETS = [
     {"market": "KRW-BTC", "korean_name": "비트코인", "english_name": "Bitcoin"},
     {"market": "BTC-XRP", "korean_name": "리플", "english_name": "XRP"},
@@ -96,7 +111,7 @@ async def running(
     """Run a feed of both markets against a venue that answers subscriptions as told."""
     async with venue_server(respond) as stream, rest_server(answer) as rest:
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url, silent_seconds=silent_seconds)
-        (spec,) = plugin.trioarb_market_data()
+        spec = MARKET
         sinks = {"BTCKRW": Shown(), "XRPBTC": Shown()}
         async with spec.open(settings, MarketContext(venue="upbit", seed=1, depth=3, time=StoppedTime(77))) as feed:
             assert isinstance(feed, Feed)
@@ -185,7 +200,7 @@ async def test_what_is_not_known_or_cannot_be_read_is_counted_and_the_feed_goes_
 
     async with running(show_all_sorts) as (feed, _, _, sinks):
         await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 1)
-        assert isinstance(feed, plugin.BookFeed)
+        assert isinstance(feed, BookFeed)
         assert feed.unknown == {"candle.1s": 1}
         assert feed.unreadable == 2
 
@@ -199,7 +214,7 @@ async def test_a_book_that_cannot_be_is_withdrawn_and_the_next_is_shown() -> Non
         await sinks["BTCKRW"].until(lambda one: len(one.quotes) == 2)
         assert all(math.isnan(number) for number in sinks["BTCKRW"].quotes[0][:4])
         assert not sinks["BTCKRW"].is_withdrawn
-        assert isinstance(feed, plugin.BookFeed)
+        assert isinstance(feed, BookFeed)
         assert feed.unreadable == 1
 
 
@@ -219,7 +234,7 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
     async def refuse(connection: ServerConnection, message: str | bytes) -> None:
         await connection.send('{"error":{"name":"NO_CODES","message":"there are none"}}')
 
-    (spec,) = plugin.trioarb_market_data()
+    spec = MARKET
     async with venue_server(refuse) as stream, rest_server(answer) as rest:
         settings = MarketSettings(rest_url=rest.url, stream_url=stream.url)
         async with spec.open(settings, MarketContext(venue="upbit", seed=1)) as feed:
@@ -228,16 +243,61 @@ async def test_a_subscription_that_is_refused_is_an_error_that_names_it() -> Non
                 await feed.run({"BTCKRW": Shown()})
 
 
+@pytest.mark.parametrize("can_trade", [False, True])
+async def test_source_market_and_account_ask_by_one_client_and_the_account_alone_says_who_it_is(
+    can_trade: bool,
+) -> None:
+    async def answer_all(asked: Asked) -> bytes:
+        if asked.target == "/v1/accounts":
+            return http(200, json.dumps([{"currency": "KRW", "balance": "5", "locked": "0"}]).encode())
+        return await answer(asked)
+
+    (venue,) = plugin.trioarb_venues()
+    assert venue.source is not None
+    assert venue.market is not None
+    assert venue.exchange is not None
+    async with rest_server(answer_all) as rest:
+        settings = AccountSettings(rest_url=rest.url, api_key="the-key", api_secret="the-secret")
+        async with venue.open(settings, VenueContext(venue="upbit", can_trade=can_trade)) as session:
+            opening = venue.market(session, MarketContext(venue="upbit", seed=1))
+            assert not isinstance(opening, MarketData)
+            async with opening as feed:
+                source = venue.source(session, SourceContext(markets={}))
+                assert isinstance(source, SymbolSource)
+                exchange = venue.exchange(session, exchange_context(can_trade))
+                assert isinstance(exchange, Exchange)
+                assert await source.listings() == await feed.listings()
+                assert await exchange.balances() == {"KRW": Decimal(5)}
+                # One of all that is read, and those for orders, which wait open.
+                assert len({one.connection for one in rest.asked}) == 1
+        told = {one.target.partition("?")[0]: "authorization" in map(str.lower, one.headers) for one in rest.asked}
+        assert [path for path, is_signed in told.items() if is_signed] == ["/v1/accounts"]
+
+
+def exchange_context(can_trade: bool) -> ExchangeContext:
+    return ExchangeContext(
+        venue="upbit",
+        seed=1,
+        time=StoppedTime(77),
+        touch=lambda symbol: None,
+        book=lambda symbol: None,
+        watch=lambda symbol, see: None,
+        market_rules=lambda symbol: None,
+        fx={},
+        can_trade=can_trade,
+    )
+
+
 async def test_the_source_lists_all_markets() -> None:
     async with rest_server(answer) as rest:
-        (spec,) = plugin.trioarb_symbol_sources()
-        async with spec.open(ConnectionSettings(rest_url=rest.url), SourceContext(markets={})) as source:
+        spec = SOURCE
+        async with spec.open(MarketSettings(rest_url=rest.url), SourceContext(markets={})) as source:
             assert isinstance(source, SymbolSource)
             assert [one.symbol for one in await source.listings()] == ["BTCKRW", "XRPBTC"]
 
 
 async def test_a_venue_that_refuses_or_is_not_there_is_an_error_that_names_what_was_asked() -> None:
-    (spec,) = plugin.trioarb_market_data()
+    spec = MARKET
     context = MarketContext(venue="upbit", seed=1)
 
     async def refuse(asked: Asked) -> bytes:

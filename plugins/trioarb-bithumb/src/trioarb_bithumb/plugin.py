@@ -1,4 +1,4 @@
-"""What Bithumb lists, its market data, and accounts there: the hooks."""
+"""Bithumb as a venue: what it lists, its market data, and accounts there."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from trioarb.api import (
-    ExchangeSpec,
     Listing,
     MarketContext,
     MarketData,
-    MarketDataSpec,
     SourceContext,
     SymbolSource,
-    SymbolSourceSpec,
     TradingRules,
+    VenueSpec,
     hookimpl,
 )
 from trioarb.venue import RestClient
 from trioarb_bithumb import wire
 from trioarb_bithumb.exchange import BithumbExchange
-from trioarb_upbit.account_opening import account_spec
-from trioarb_upbit.client import open_client, read
+from trioarb_upbit.client import read
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.feed import BookFeed
-from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+from trioarb_upbit.session import Session
+from trioarb_upbit.venue import venue_spec
 
-__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_venues"]
 
 #: So many markets are asked for at once: their names stand in the address of the request.
 _PER_REQUEST = 100
@@ -35,11 +33,11 @@ _PER_REQUEST = 100
 class BithumbSource(SymbolSource):
     """All markets of Bithumb, with what was traded there in 24 hours."""
 
-    def __init__(self, client: RestClient) -> None:
-        self._client = client
+    def __init__(self, session: Session, context: SourceContext) -> None:
+        self._session = session
 
     async def listings(self) -> Sequence[Listing]:
-        return await _listings(self._client)
+        return await _listings(self._session.client)
 
 
 async def _listings(client: RestClient) -> Sequence[Listing]:
@@ -58,17 +56,10 @@ def _rules(listed: Sequence[Listing]) -> dict[str, TradingRules]:
 
 
 @asynccontextmanager
-async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_client(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as client:
-        yield BithumbSource(client)
-
-
-@asynccontextmanager
-async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_client(settings, wire.MAIN_URL, "Bithumb", wire.LIMITS) as client:
-        listed = await _listings(client)
+async def _market(session: Session, context: MarketContext) -> AsyncIterator[MarketData]:
+    listed = await _listings(session.client)
     yield BookFeed(
-        settings,
+        session.settings,
         wire.PUBLIC_STREAM_URL,
         known=listed,
         rules=_rules(listed),
@@ -81,31 +72,5 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
 
 
 @hookimpl
-def trioarb_symbol_sources() -> Sequence[SymbolSourceSpec]:
-    return [
-        SymbolSourceSpec(
-            name="bithumb",
-            doc="all markets of Bithumb with their volumes",
-            open=_open_source,
-            settings=ConnectionSettings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_market_data() -> Sequence[MarketDataSpec]:
-    return [
-        MarketDataSpec(
-            name="bithumb",
-            doc="books of Bithumb as they come, with its usual price steps and least orders",
-            open=_open_market,
-            settings=MarketSettings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_exchanges() -> Sequence[ExchangeSpec]:
-    return [account_spec("bithumb", BithumbExchange, wire)]
+def trioarb_venues() -> Sequence[VenueSpec]:
+    return [venue_spec("bithumb", BithumbExchange, wire, source=BithumbSource, market=_market)]

@@ -1,4 +1,4 @@
-"""What Upbit lists, its market data, and accounts there: the hooks."""
+"""Upbit as a venue: what it lists, its market data, and accounts there."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from decimal import Decimal
 from functools import partial
 
 from trioarb.api import (
-    ExchangeSpec,
     Listing,
     MarketContext,
     MarketData,
-    MarketDataSpec,
     SourceContext,
     SymbolSource,
-    SymbolSourceSpec,
     TradingRules,
+    VenueSpec,
     hookimpl,
 )
 from trioarb.venue import RestClient
 from trioarb_upbit import wire
-from trioarb_upbit.account_opening import account_spec
-from trioarb_upbit.client import open_client, read
+from trioarb_upbit.client import read
 from trioarb_upbit.dialect.market import Price
 from trioarb_upbit.exchange import UpbitExchange
 from trioarb_upbit.feed import BookFeed
-from trioarb_upbit.settings import ConnectionSettings, MarketSettings
+from trioarb_upbit.session import Session
+from trioarb_upbit.venue import venue_spec
 
-__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_venues"]
 
 _QUOTES = ("KRW", "BTC", "USDT")
 #: So many markets are asked for at once: their names stand in the address of the request.
@@ -38,11 +36,11 @@ _PER_REQUEST = 100
 class UpbitSource(SymbolSource):
     """All markets of Upbit, with what was traded there in 24 hours."""
 
-    def __init__(self, client: RestClient) -> None:
-        self._client = client
+    def __init__(self, session: Session, context: SourceContext) -> None:
+        self._session = session
 
     async def listings(self) -> Sequence[Listing]:
-        listed, _ = await _listings(self._client)
+        listed, _ = await _listings(self._session.client)
         return listed
 
 
@@ -74,21 +72,13 @@ def _in_parts(markets: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 @asynccontextmanager
-async def _open_source(settings: ConnectionSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
-    async with open_client(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as client:
-        yield UpbitSource(client)
-
-
-@asynccontextmanager
-async def _open_market(settings: MarketSettings, context: MarketContext) -> AsyncIterator[MarketData]:
-    async with open_client(settings, wire.MAIN_URL, "Upbit", wire.LIMITS) as client:
-        listed, prices = await _listings(client)
-        rules = await _rules(client, listed, prices)
+async def _market(session: Session, context: MarketContext) -> AsyncIterator[MarketData]:
+    listed, prices = await _listings(session.client)
     yield BookFeed(
-        settings,
+        session.settings,
         wire.PUBLIC_STREAM_URL,
         known=listed,
-        rules=rules,
+        rules=await _rules(session.client, listed, prices),
         decode=wire.decode,
         code_of=partial(wire.orderbook_code, depth=context.depth),
         connects=wire.CONNECTS,
@@ -98,31 +88,5 @@ async def _open_market(settings: MarketSettings, context: MarketContext) -> Asyn
 
 
 @hookimpl
-def trioarb_symbol_sources() -> Sequence[SymbolSourceSpec]:
-    return [
-        SymbolSourceSpec(
-            name="upbit",
-            doc="all markets of Upbit with their volumes",
-            open=_open_source,
-            settings=ConnectionSettings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_market_data() -> Sequence[MarketDataSpec]:
-    return [
-        MarketDataSpec(
-            name="upbit",
-            doc="books of Upbit as they come, with its price steps and least orders",
-            open=_open_market,
-            settings=MarketSettings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_exchanges() -> Sequence[ExchangeSpec]:
-    return [account_spec("upbit", UpbitExchange, wire)]
+def trioarb_venues() -> Sequence[VenueSpec]:
+    return [venue_spec("upbit", UpbitExchange, wire, source=UpbitSource, market=_market)]

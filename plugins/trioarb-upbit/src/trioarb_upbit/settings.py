@@ -30,7 +30,7 @@ class ConnectionSettings:
 class MarketSettings(ConnectionSettings):
     """How the venue's market data is had."""
 
-    stream_url: str | None = setting(None, doc="address of the stream; absent: the venue's own")
+    stream_url: str | None = setting(None, doc="address of the stream of market data; absent: the venue's own")
     silent_seconds: PositiveSeconds = setting(
         Decimal(60),
         doc="a market of which nothing comes for so long is taken off the board and asked for again",
@@ -38,17 +38,18 @@ class MarketSettings(ConnectionSettings):
 
 
 @attrs.frozen(kw_only=True)
-class AccountSettings(ConnectionSettings):
+class AccountSettings(MarketSettings):
     """Whose account it is, and how the venue is reached."""
 
     api_key: str = setting(secret=True, doc="the key's public part (access key)")
     api_secret: str = setting(secret=True, doc="the key's secret part (secret key)")
-    stream_url: str | None = setting(None, doc="address of the stream of market data; absent: the venue's own")
     private_stream_url: str | None = setting(
         None, doc="address of the stream of the account's orders; absent: the venue's own"
     )
 
 
-def account_warnings(settings: AccountSettings) -> Iterable[str]:
-    if (settings.rest_url is None) is not (settings.private_stream_url is None):
+def account_warnings(settings: MarketSettings) -> Iterable[str]:
+    if isinstance(settings, AccountSettings) and (settings.rest_url is None) is not (
+        settings.private_stream_url is None
+    ):
         yield "rest_url and private_stream_url: one is the venue's own and the other isn't; orders and their news part"
