@@ -160,7 +160,7 @@ def _topic(facade: str, name: str) -> Topic:
 
 def _page(topic: Topic, names: list[str]) -> str:
     facade = import_module(topic.facade)
-    values = [name for name in names if not _is_object(getattr(facade, name))]
+    values = [name for name in names if not _is_object(name, getattr(facade, name))]
     lines = [f"# {topic.title}\n", f"{topic.says}\n"]
     if values:
         lines += ["| name | what it is |", "|---|---|"]
@@ -191,8 +191,9 @@ def _cell(text: str) -> str:
     return text.replace("``", "`").replace("|", "\\|")
 
 
-def _is_object(thing: Any) -> bool:
-    return inspect.isroutine(thing) or (inspect.isclass(thing) and get_origin(thing) is None)
+def _is_object(name: str, thing: Any) -> bool:
+    """Return whether it is a function or class of that name, and not a value, or another name of a type."""
+    return (inspect.isroutine(thing) or inspect.isclass(thing)) and thing.__name__ == name
 
 
 def _says(facade: str, name: str) -> str:
@@ -200,7 +201,7 @@ def _says(facade: str, name: str) -> str:
     thing = getattr(import_module(facade), name)
     if get_origin(thing) is Annotated:
         return describe_type(thing)
-    if not _is_object(thing) and not isinstance(thing, ModuleType):
+    if not _is_object(name, thing) and not isinstance(thing, ModuleType):
         return _comments(import_module(_module_of(facade, name))).get(name, "")
     # A class without a docstring has that of its base, which is another class's.
     doc = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__

@@ -38,3 +38,6 @@ def test_the_index_names_everything_with_its_place() -> None:
     for facade, name in public_names():
         (row,) = re.findall(rf"^\| \[?`{name}`.*$", index.partition(f"## {facade}\n")[2].partition("\n## ")[0], re.M)
         assert f"#{facade}.{name})" in row, f"{name} has no page"
+        assert not row.endswith("|  |"), (
+            f"{facade}.{name} says nothing of itself; a value does by a comment `#:` above it"
+        )

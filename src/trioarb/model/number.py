@@ -15,7 +15,9 @@ from decimal import (
 
 __all__ = ["BPS", "EXACT", "ZERO", "ceil_to", "exact_decimal", "floor_to", "per_unit", "share", "text"]
 
+#: Nothing, as money has it.
 ZERO = Decimal(0)
+#: So many basis points are all of something.
 BPS = Decimal(10_000)
 
 #: Sums and products of money. An operation that would have to round raises instead.

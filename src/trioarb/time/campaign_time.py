@@ -15,6 +15,7 @@ import trio
 
 __all__ = ["SECOND_NS", "Bell", "CampaignTime", "RealTime", "Turn", "WakeOrder", "seconds_to_ns"]
 
+#: So many nanoseconds are a second.
 SECOND_NS = 1_000_000_000
 
 #: Who goes first among those that are due at the same nanosecond: (turn, symbol, venue, number); made by `Turn.order`.

@@ -14,6 +14,7 @@ from trioarb.venue.window import Limit
 
 __all__ = ["Closed", "Costs", "LimitReached", "LimitRules", "Priority", "Told", "Usage"]
 
+#: What a request uses of a venue's limits: by bucket, how much.
 Costs = Mapping[str, int]
 
 
