@@ -84,6 +84,7 @@ from trioarb.plugin.spec import (
     GuardTierSpec,
     MarketDataSpec,
     NoSettings,
+    PluginSpec,
     StrategySpec,
     SymbolSourceSpec,
 )
@@ -194,6 +195,7 @@ __all__ = [
     "PairKind",
     "PairOutcome",
     "PluginContext",
+    "PluginSpec",
     "Position",
     "PositiveBps",
     "PositiveCount",

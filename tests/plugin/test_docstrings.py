@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
+import attrs
 import pytest
 
 import trioarb.api
@@ -28,19 +28,6 @@ def public(kind: Any) -> Iterator[tuple[str, Any]]:
 
 CLASSES = dict(public(lambda found: inspect.isclass(found) and found.__module__.startswith("trioarb.")))
 FUNCTIONS = dict(public(inspect.isfunction))
-#: Values, and names of types, which have no docstring of their own.
-VALUES = sorted(
-    f"{facade.__name__}.{name}"
-    for facade in FACADES
-    for name in facade.__all__
-    if f"{facade.__name__}.{name}" not in {**CLASSES, **FUNCTIONS} and not isinstance(getattr(facade, name), ModuleType)
-)
-#: What plugins implement, and what their methods are given and call.
-CONTRACTS = {
-    name: found
-    for name, found in CLASSES.items()
-    if found.__module__.startswith(("trioarb.plugin.contract.", "trioarb.time."))
-}
 
 
 def methods(found: type) -> Iterator[tuple[str, Any]]:
@@ -52,16 +39,21 @@ def methods(found: type) -> Iterator[tuple[str, Any]]:
                 yield name, inner
 
 
+def fields_of(found: type) -> set[str]:
+    """Return the names by which what a class is made of is given to it, of one made by attrs or msgspec."""
+    if not attrs.has(found) and not hasattr(found, "__struct_fields__"):
+        return set()
+    names = getattr(found, "__struct_fields__", None) or [one.name for one in attrs.fields(found) if one.init]
+    return {one for one in names if not one.startswith("_")}
+
+
 METHODS = {f"{name}.{method}": found for name in CLASSES for method, found in methods(CLASSES[name])}
-OF_CONTRACTS = {
-    f"{name}.{method}": getattr(CONTRACTS[name], method) for name in CONTRACTS for method, _ in methods(CONTRACTS[name])
-}
 
 
 def section(docstring: str, name: str) -> list[str]:
     """Return the names that a section of a docstring explains."""
     found = re.search(rf"^{name}:\n((?:    .*\n|\n(?=    ))*)", docstring + "\n", flags=re.MULTILINE)
-    return re.findall(r"^    (\w+): \S", found[1], flags=re.MULTILINE) if found else []
+    return re.findall(r"^    \*{0,2}(\w+): \S", found[1], flags=re.MULTILINE) if found else []
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -79,14 +71,28 @@ def test_a_public_function_says_what_it_does(name: str) -> None:
     assert inspect.getdoc(found) or inspect.getdoc({**FUNCTIONS, **METHODS}[name]), f"{name} has no docstring"
 
 
-@pytest.mark.parametrize("name", [one for one in OF_CONTRACTS if not isinstance(OF_CONTRACTS[one], property)])
-def test_every_parameter_of_a_contract_is_explained(name: str) -> None:
-    """In the order of the signature, so that a parameter that is renamed or added is noticed."""
-    parameters = [one for one in inspect.signature(OF_CONTRACTS[name]).parameters if one != "self"]
-    assert section(inspect.getdoc(OF_CONTRACTS[name]) or "", "Args") == parameters, name
+def explained(found: type) -> set[str]:
+    """Return the fields that a class explains, or one that it derives from."""
+    said = [inspect.cleandoc(vars(one).get("__doc__") or "") for one in found.__mro__]
+    return {name for docstring in said for kind in ("Attributes", "Args") for name in section(docstring, kind)}
 
 
-@pytest.mark.parametrize("name", [one for one in CONTRACTS if one.endswith("Context")])
-def test_every_field_of_a_context_is_explained(name: str) -> None:
-    fields = inspect.get_annotations(CONTRACTS[name])
-    assert set(fields) <= set(section(inspect.getdoc(CONTRACTS[name]) or "", "Attributes")), name
+@pytest.mark.parametrize("name", {**FUNCTIONS, **METHODS})
+def test_every_parameter_is_explained(name: str) -> None:
+    """In the order of the signature, so that one that is renamed or added is noticed."""
+    path, _, method = name.rpartition(".")
+    function = {**FUNCTIONS, **METHODS}[name]
+    if isinstance(function, property):
+        return
+    parameters = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
+    found = getattr(CLASSES[path], method) if path in CLASSES else function
+    said = section(inspect.getdoc(found) or "", "Args")
+    if method == "of" and not said:  # its parameters are the fields of what it makes
+        assert set(parameters) <= explained(CLASSES[path])
+    else:
+        assert said == parameters
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if fields_of(CLASSES[name])])
+def test_every_field_is_explained(name: str) -> None:
+    assert fields_of(CLASSES[name]) <= explained(CLASSES[name])

@@ -81,11 +81,16 @@ class Log:
     def create(cls, path: Path, kind: str, header: Mapping[str, Any], *, sync: bool = False) -> Self:
         """Begin a new log, and make its folder if that is missing. Nothing stands in the file before the first write.
 
-        A file in which no step was ever completed is begun anew. ``kind`` is the name of the header's first field.
-        ``sync``: a power failure does not take the file's name.
+        A file in which no step was ever completed is begun anew.
+
+        Args:
+            path: Where.
+            kind: The name of the header's first field.
+            header: What else stands in it, as JSON knows values.
+            sync: Whether a power failure may not take the file's name.
 
         Raises:
-            JournalError: there is something at the path, or it is in use, or it can't be made.
+            JournalError: There is something at the path, or it is in use, or it can't be made.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,10 +114,13 @@ class Log:
 
     @classmethod
     def resume(cls, reader: LogReader) -> Self:
-        """Append to a log that was read to its end by a reader that holds its lock; what is torn there is cut off.
+        """Append to a log that was read to its end; what is torn there is cut off.
+
+        Args:
+            reader: One that read it to its end, and holds its lock.
 
         Raises:
-            JournalError: it can't be written.
+            JournalError: It can't be written.
         """
         fd = reader.hand_over()
         try:
@@ -123,9 +131,12 @@ class Log:
         return cls(reader.path, fd, head=reader.head, size=reader.sound_size)
 
     def append(self, step: Sequence[bytes]) -> bytes:
-        """Append the lines of one step, JSON objects without their closing brace; return them as they were chained.
+        """Append the lines of one step; return them as they were chained.
 
         What can't be written is kept, and written before what is appended next: see `write`.
+
+        Args:
+            step: JSON objects without their closing brace.
         """
         return self._chain([*step[:-1], step[-1] + END])
 
@@ -282,7 +293,11 @@ class LogReader:
         self._is_sound = self._is_claimed
 
     def mentions(self, words: Collection[bytes]) -> bool:
-        """Say whether one of these stands anywhere after the header; nothing is checked."""
+        """Say whether one of these stands anywhere after the header; nothing is checked.
+
+        Args:
+            words: What is looked for.
+        """
         position, rest, longest = self._start, b"", max(map(len, words))
         while position < self.size:
             chunk = self._bytes(position, min(_CHUNK, self.size - position))
@@ -296,7 +311,11 @@ class LogReader:
         return False
 
     def last_number(self, pattern: re.Pattern[bytes]) -> int:
-        """Return the number that a pattern finds last near the end; 0 if it finds none."""
+        """Return the number that a pattern finds last near the end; 0 if it finds none.
+
+        Args:
+            pattern: Its first group is the number.
+        """
         tail = self._bytes(max(0, self.size - _TAIL), _TAIL)
         return max((int(found) for found in pattern.findall(tail)), default=0)
 

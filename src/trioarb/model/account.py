@@ -8,7 +8,14 @@ __all__ = ["AccountStanding", "LimitUsed"]
 
 
 class LimitUsed(msgspec.Struct, frozen=True, kw_only=True):
-    """Of ``count`` in each ``seconds`` so much is used now. ``name``: what the venue counts by this limit."""
+    """How much of one limit of a venue is used now.
+
+    Attributes:
+        name: What the venue counts by it.
+        count: So much is allowed
+        seconds: in each so many seconds.
+        used: So much of it is used.
+    """
 
     name: str
     count: int
@@ -19,9 +26,12 @@ class LimitUsed(msgspec.Struct, frozen=True, kw_only=True):
 class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     """What a key may do, and how the venue is reached. What the venue doesn't say is absent.
 
-    ``can_withdraw``: whether the key could move money away; trading never needs that. ``is_bound``: whether it works
-    from certain addresses only. ``clock_offset_ms``: how far the venue's clock is ahead of this machine's.
-    ``limits``: as far as they are known here.
+    Attributes:
+        can_trade: Whether the key may trade.
+        can_withdraw: Whether it could move money away; trading never needs that.
+        is_bound: Whether it works from certain addresses only.
+        clock_offset_ms: How far the venue's clock is ahead of this machine's, in milliseconds.
+        limits: As far as they are known here.
     """
 
     can_trade: bool | None = None

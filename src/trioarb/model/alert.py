@@ -52,11 +52,19 @@ class Incident(Enum):
 
 @attrs.frozen(kw_only=True)
 class Alert:
-    """Something that a rule of ``[[alerts]]`` is about has begun, happened, or is over (``is_over``).
+    """Something that a rule of ``[[alerts]]`` is about has begun, happened, or is over.
 
-    ``incident`` is an `Incident` or an event of the journal by its name; ``about`` says which one of several (a venue,
-    a symbol, a guard rule, …). ``at_ns`` is campaign time, ``seq`` the number of the event in the journal, absent for
-    what no event tells. ``held_back``: so many of the same came since the last message, and were not sent one by one.
+    Attributes:
+        rule: The rule's name.
+        incident: An `Incident`, or an event of the journal by its name.
+        severity: As the rule has it.
+        about: Which one of several: a venue, a symbol, a guard rule, …
+        text: What is the matter, for people.
+        at_ns: Campaign time in nanoseconds.
+        seq: The number of the event in the journal; ``None``: no event tells of it.
+        is_over: Whether it is over.
+        held_back: So many of the same came since the last message, and were not sent one by one.
+        details: More of it, as JSON knows values.
     """
 
     rule: str
@@ -79,9 +87,14 @@ class Alert:
 
 @attrs.frozen(kw_only=True)
 class AlertMessage:
-    """One or more alerts of a campaign, to be delivered as one; the oldest first.
+    """One or more alerts of a campaign, to be delivered as one.
 
-    ``number`` counts the messages of a channel: a receiver that gets one twice, since an answer was lost, can tell.
+    Attributes:
+        campaign: The campaign's id; before it has one, words in brackets.
+        env: What ``env`` is in the configuration.
+        mode: ``paper``, ``shadow`` or ``live``.
+        number: Counts the messages of a channel: a receiver that gets one twice, since an answer was lost, can tell.
+        alerts: The oldest first.
     """
 
     campaign: str

@@ -19,7 +19,11 @@ _MARGIN_STEP = Decimal("1e-8")
 
 
 def contract_of(symbol: str) -> str:
-    """Return the name that contracts of a symbol have among the assets of a venue."""
+    """Return the name that contracts of a symbol have among the assets of a venue.
+
+    Args:
+        symbol: Ours of the instrument.
+    """
     return f"{symbol}-PERP"
 
 
@@ -27,8 +31,11 @@ def contract_of(symbol: str) -> str:
 class ContractTerms:
     """How a linear contract is margined, in its quote asset.
 
-    It takes 1 ÷ ``leverage`` of its value when it is opened, ``maintenance_margin_bps`` of it as long as it is held.
-    What is paid each ``funding_interval_hours`` is ``funding_bps``; ``None``: nothing, or not known.
+    Attributes:
+        leverage: It takes 1 ÷ this of its value when it is opened.
+        maintenance_margin_bps: It takes so much of its value, in basis points, as long as it is held.
+        funding_bps: What is paid each time of funding, in basis points of its value; ``None``: nothing, or not known.
+        funding_interval_hours: Hours between two such times.
     """
 
     leverage: Decimal
@@ -59,20 +66,31 @@ class ContractTerms:
         )
 
     def initial_margin(self, value: Decimal) -> Decimal:
-        """Return what a position, or an order, of this value needs."""
+        """Return what a position, or an order, needs.
+
+        Args:
+            value: What it is worth, in quote asset.
+        """
         return ceil_to(value / self.leverage, _MARGIN_STEP)
 
     def maintenance_margin(self, value: Decimal) -> Decimal:
-        """Return below which margin balance a position of this value is liquidated."""
+        """Return below which margin balance a position is liquidated.
+
+        Args:
+            value: What it is worth, in quote asset.
+        """
         return EXACT.divide(EXACT.multiply(value, self.maintenance_margin_bps), BPS)
 
 
 @attrs.define
 class Contracts:
-    """What is held of a contract: ``quantity``, below zero if short, and what it cost, as signed.
+    """What is held of a contract.
 
-    ``cost`` = quantity × average entry price, in quote asset. What a part that is closed had cost is cut at 10⁻¹⁵; the
-    remainder stays with the rest.
+    What a part that is closed had cost is cut at 10⁻¹⁵; the remainder stays with the rest.
+
+    Attributes:
+        quantity: How many, in base asset; below zero if short.
+        cost: quantity × average entry price, in quote asset, as signed.
     """
 
     quantity: Decimal = ZERO
@@ -89,7 +107,13 @@ class Contracts:
         return cls(given.amount("quantity", quantity), given.amount("cost", cost))
 
     def trade(self, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
-        """Count a fill; return what it realised: for each unit that it closes, price − average entry price."""
+        """Count a fill; return what it realised: for each unit that it closes, price − average entry price.
+
+        Args:
+            side: Which way it was traded.
+            quantity: How many contracts, above 0.
+            price: In quote asset.
+        """
         signed = quantity if side is Side.BUY else EXACT.minus(quantity)
         realised = ZERO
         if self.quantity and (self.quantity > 0) != (signed > 0):
@@ -105,7 +129,11 @@ class Contracts:
         return realised
 
     def unrealised(self, mark: Decimal) -> Decimal:
-        """Return what it would realise at a price."""
+        """Return what it would realise at a price.
+
+        Args:
+            mark: That price, in quote asset.
+        """
         return EXACT.subtract(EXACT.multiply(self.quantity, mark), self.cost)
 
 
@@ -137,10 +165,18 @@ class ChargeKind(Enum):
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """What a venue booked by itself, at ``ts_ns``.
+    """What a venue booked by itself.
 
-    ``quantity`` was held of ``symbol``, below zero if short or borrowed. ``mark`` is the price that it was reckoned at,
-    ``rate_bps`` the rate of this time; ``amount`` of ``asset`` is what the account got, below zero if it paid.
+    Attributes:
+        charge_id: The venue's, the same whenever it is told.
+        kind: Funding or interest.
+        ts_ns: When, Unix nanoseconds, by the venue's clock.
+        symbol: What it is for.
+        quantity: What was held of it, in base asset; below zero if short or borrowed.
+        mark: The price that it was reckoned at, in quote asset.
+        asset: What was paid in.
+        amount: What the account got of it; below zero if it paid.
+        rate_bps: The rate of this time, in basis points.
     """
 
     charge_id: str
@@ -197,8 +233,18 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
         rate_bps: Decimal,
         asset: str,
     ) -> Charge:
-        """Return funding or interest by its rate: a long position pays a positive rate of funding, and a short one
-        gets it; what is borrowed pays interest.
+        """Return funding or interest by its rate.
+
+        A long position pays a positive rate of funding, and a short one gets it; what is borrowed pays interest.
+
+        Args:
+            kind: Funding or interest.
+            at_ns: When, Unix nanoseconds.
+            symbol: What it is for.
+            quantity: What was held of it, in base asset; below zero if short or borrowed.
+            mark: The price that it is reckoned at, in quote asset.
+            rate_bps: The rate of this time, in basis points.
+            asset: What is paid in.
         """
         paid = EXACT.divide(EXACT.multiply(EXACT.multiply(quantity, mark), rate_bps), BPS)
         return cls(

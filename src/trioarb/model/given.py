@@ -65,10 +65,15 @@ def decimal_of(
 ) -> Decimal:
     """Return a number exactly as it was given; a float as the shortest decimal that reads back as it.
 
-    ``what`` it is, the error says. ``digits``: so many it may have in all.
+    Args:
+        value: As JSON gives it: text, an int, a float; or a Decimal.
+        what: What the error says that it is.
+        above: It has to be above this.
+        at_least: It has to be this or more.
+        digits: So many it may have in all.
 
     Raises:
-        WireError: it is no finite number, isn't within the bounds, or has more digits than money has.
+        WireError: It is no finite number, isn't within the bounds, or has more digits than money has.
     """
     expected = "a number"
     if above is not None or at_least is not None:

@@ -15,11 +15,18 @@ __all__ = ["Liquidation"]
 
 
 class Liquidation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Contracts of ``symbol`` that a venue closed by force at ``ts_ns``: short ones by buying, long ones by selling.
+    """Contracts that a venue closed by force: short ones by buying, long ones by selling.
 
-    ``fills``: at which prices, with what it took for it. Where the venue says so: ``mark`` is the price that it went
-    by, ``balance`` what the account was worth then, wallet and unrealised results together, and ``maintenance`` the
-    maintenance margin that this was less than; both in the contract's quote asset.
+    Attributes:
+        liquidation_id: The venue's, the same whenever it is told.
+        ts_ns: When, Unix nanoseconds.
+        symbol: Whose contracts.
+        side: Which way the venue traded.
+        fills: At which prices, with what it took for it.
+        mark: The price that it went by, if it says so.
+        balance: What the account was worth then, wallet and unrealised results together, in the contract's quote asset,
+            if it says so.
+        maintenance: The maintenance margin that this was less than, in the same asset, if it says so.
     """
 
     liquidation_id: str

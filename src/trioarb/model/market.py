@@ -31,12 +31,16 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class Listing:
-    """A symbol as a source of symbols knows it.
+    """A symbol as a source of symbols, or market data, knows it.
 
-    ``volume_24h_quote`` is the traded volume of the last 24 hours in quote asset; ``None``: unknown. ``price_step``:
-    the power of ten of which all its prices are multiples, where recorded data is known so well. ``venue_quote``: in
-    which asset the venue quotes it, where that is another that counts as ``quote``. ``venue_name``: what the venue
-    calls it, as BASE-QUOTE, where that is something else.
+    Attributes:
+        symbol: What it is called here and in configurations.
+        base: The asset that is bought and sold.
+        quote: The asset that it is priced in.
+        volume_24h_quote: What was traded in the last 24 hours, in quote asset; ``None``: unknown.
+        price_step: The power of ten of which all its prices are multiples, where recorded data is known so well.
+        venue_quote: In which asset the venue quotes it, where that is another that counts as ``quote``.
+        venue_name: What the venue calls it, as BASE-QUOTE, where that is something else.
     """
 
     symbol: str
@@ -93,14 +97,22 @@ class InstrumentStatus(Enum):
 
 @attrs.frozen(kw_only=True)
 class Instrument:
-    """A symbol as one venue lists it. Fees in basis points of the traded quote value.
+    """A symbol as one venue lists it.
 
-    ``fee_asset``: what they are taken in, where that is known and neither base nor quote.
-    ``counts_as``: the quote asset of the symbol, where this one's is another; its prices are converted for it. The
-    engine fills it in, as the configuration says (``same_as``): an exchange plugin leaves it out.
-
-    A ``HALTED`` one is neither entered nor left until it is ``TRADING`` again. ``contract``: it is a perpetual
-    contract, and what is held of it is no base asset.
+    Attributes:
+        symbol: Ours, that of the listing.
+        venue: Who lists it.
+        native_id: The venue's own name of it.
+        base: The asset that is bought and sold, by our name.
+        quote: The asset that it is priced in, by our name.
+        rules: What orders are taken.
+        maker_fee_bps: Fee of an order that rested, in basis points of the traded quote value; below zero: a rebate.
+        taker_fee_bps: Fee of an order that took.
+        status: A halted one is neither entered nor left until it trades again.
+        fee_asset: What fees are taken in, where that is known and neither base nor quote.
+        contract: It is a perpetual contract, and what is held of it is no base asset.
+        counts_as: The quote asset of the symbol, where this one's is another; its prices are converted for it. The
+            engine fills it in, as the configuration says (``same_as``): an exchange plugin leaves it out.
     """
 
     symbol: str
@@ -159,9 +171,15 @@ class Instrument:
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """Best bid and ask at one venue, sizes in base asset; ``serial`` numbers the venue's quotes.
+    """Best bid and ask at one venue. A side that was withdrawn has the price NaN and the size 0.
 
-    A side that was withdrawn has the price NaN and the size 0.
+    Attributes:
+        bid: Best price to sell at, in quote asset per base.
+        bid_size: How much is bid there, in base asset.
+        ask: Best price to buy at.
+        ask_size: How much is offered there.
+        received_ns: Campaign time at which it came, in nanoseconds.
+        serial: Numbers the venue's quotes.
     """
 
     bid: float
@@ -213,9 +231,15 @@ class Level(NamedTuple):
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """Price levels of one venue, best first: prices and sizes of each side, as long as each other.
+    """Price levels of one venue, best first. A side that was withdrawn is empty.
 
-    A side that was withdrawn is empty. ``serial`` is that of the quote that is its first level.
+    Attributes:
+        bids: Prices to sell at, in quote asset per base.
+        bid_sizes: As many sizes, in base asset.
+        asks: Prices to buy at.
+        ask_sizes: As many sizes.
+        received_ns: Campaign time at which it came, in nanoseconds.
+        serial: That of the quote that is its first level.
     """
 
     bids: tuple[float, ...]
@@ -234,12 +258,17 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
         received_ns: int,
         serial: int = 0,
     ) -> Book:
-        """Return a book from what JSON gives: levels as price and size, best first; what follows them is passed over.
+        """Return a book from what JSON gives.
 
-        Levels without a size are left out.
+        Args:
+            bids: Levels as price and size, best first; what follows these two in a level is passed over. Levels without
+                a size are left out.
+            asks: The same of the other side.
+            received_ns: Campaign time at which it came, in nanoseconds.
+            serial: That of the quote that is its first level.
 
         Raises:
-            WireError: a field can't be; names it, and which level.
+            WireError: A field can't be; names it, and which level.
         """
         given = Given(cls.__name__)
         bid_levels, ask_levels = _levels(given, "bids", bids), _levels(given, "asks", asks)
@@ -266,7 +295,13 @@ def _levels(given: Given, field: str, levels: Iterable[Sequence[Number]]) -> lis
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, order=True):
-    """Buy the symbol on one venue and sell it on the other."""
+    """Buy the symbol on one venue and sell it on the other.
+
+    Attributes:
+        symbol: What is traded.
+        buy_venue: Where it is bought.
+        sell_venue: Where it is sold.
+    """
 
     symbol: str
     buy_venue: str
@@ -281,7 +316,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, order=True):
 class Triangle(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Three symbols of three assets: the *money* a loop begins and ends with, a *bridge*, and what is bought and sold.
 
-    ``home``: that in money (ETHUSDT); ``cross``: that in the bridge (ETHBTC); ``other``: the bridge in money (BTCUSDT).
+    Attributes:
+        home: That in money (ETHUSDT).
+        cross: That in the bridge (ETHBTC).
+        other: The bridge in money (BTCUSDT).
     """
 
     home: str

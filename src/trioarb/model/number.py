@@ -30,17 +30,31 @@ _SHARE_STEP = Decimal("1e-15")
 
 
 def exact_decimal(value: float) -> Decimal:
-    """Return the shortest decimal that reads back as the same float."""
+    """Return the shortest decimal that reads back as the same float.
+
+    Args:
+        value: A finite float.
+    """
     return Decimal(repr(value))
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
-    """Return the largest multiple of ``step`` that is not above ``value``."""
+    """Return the largest multiple of ``step`` that is not above ``value``.
+
+    Args:
+        value: Any finite decimal.
+        step: Above 0.
+    """
     return EXACT.multiply((value / step).to_integral_value(ROUND_FLOOR), step)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
-    """Return the smallest multiple of ``step`` that is not below ``value``."""
+    """Return the smallest multiple of ``step`` that is not below ``value``.
+
+    Args:
+        value: Any finite decimal.
+        step: Above 0.
+    """
     return EXACT.multiply((value / step).to_integral_value(ROUND_CEILING), step)
 
 
@@ -53,15 +67,23 @@ def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 
 def per_unit(amount: Decimal, quantity: Decimal) -> Decimal:
-    """Return the average price ``amount ÷ quantity``, to 20 digits. For reports and limits; money is not averaged."""
+    """Return the average price ``amount ÷ quantity``, to 20 digits. For reports and limits; money is not averaged.
+
+    Args:
+        amount: In quote asset.
+        quantity: In base asset, not 0.
+    """
     return _AVERAGE.divide(amount, quantity)
 
 
 def text(value: Decimal) -> str:
     """Return the decimal in plain digits: no exponent, no trailing zeros, never ``-0``.
 
+    Args:
+        value: Any finite decimal.
+
     Raises:
-        TypeError: it is no decimal.
+        TypeError: It is no decimal.
     """
     digits = _digits(value)
     if digits[-1] != "0" and "E" not in digits:

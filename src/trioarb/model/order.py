@@ -106,10 +106,22 @@ class OrderStatus(Enum):
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order; an immediate-or-cancel limit order, unless it says otherwise.
 
-    ``quantity`` in base asset, ``limit_price`` in quote asset per base. A market order has no limit; a market buy may
-    have an ``amount`` of quote asset to be spent instead of a quantity. What isn't given is 0. ``post_only``: it is
-    refused where it would take. ``reduce_only``: it never makes the account's position larger. ``urgent``: it hedges,
-    closes or works off, so within a venue's limits it goes before entries; venues know nothing of that.
+    Attributes:
+        client_order_id: Ours, of characters that few venues take as they are: see `ClientIds`.
+        venue: Where it goes.
+        symbol: Ours of the instrument.
+        side: Which way.
+        quantity: In base asset; 0 where an ``amount`` stands instead.
+        limit_price: In quote asset per base; 0: a market order, which has none.
+        amount: Of a market buy: so much quote asset is to be spent, instead of a quantity.
+        type: Whether it has a limit.
+        time_in_force: What becomes of what doesn't fill at once.
+        post_only: It is refused where it would take.
+        reduce_only: It never makes the account's position larger.
+        self_trade: Which order goes where one would trade with another of the same account; ``None``: as the venue has
+            it.
+        urgent: It hedges, closes or works off, so within a venue's limits it goes before entries; venues know nothing
+            of that.
     """
 
     client_order_id: str
@@ -209,7 +221,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution. ``fee`` is what the venue took, in ``fee_asset``, whichever that is; below zero: a rebate."""
+    """One execution.
+
+    Attributes:
+        fill_id: The venue's; tells the fills of an order apart, and is the same whenever it is told.
+        quantity: In base asset.
+        price: In quote asset per base.
+        fee: What the venue took, in ``fee_asset``; below zero: a rebate.
+        fee_asset: Whichever asset that is.
+    """
 
     fill_id: str
     quantity: Decimal
@@ -237,7 +257,12 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
 class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
     """An order as it stands at its venue: its status, and every fill that it ever had.
 
-    With the status OPEN it is an acknowledgement, of an order that may fill (further); any other is its last word.
+    Attributes:
+        client_order_id: Ours.
+        venue_order_id: The venue's; '': it has said none.
+        status: OPEN is an acknowledgement, of an order that may fill (further); any other is its last word.
+        fills: All of them.
+        reason: Why it ended, for people, as the venue says it.
     """
 
     client_order_id: str
@@ -279,9 +304,15 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True):
 class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a venue's stream: what it says of an order now. It may come late, early, or again.
 
-    ``fills``: those that this message reports, none or one as a rule. ``filled``: how much was filled in all, in base
-    asset, as far as the venue says so; with a last word other than REJECTED it has to. ``quantity``: what the order is
-    for now, where the venue made it smaller.
+    Attributes:
+        client_order_id: Ours; of an order without one, the venue's.
+        venue_order_id: The venue's; '': the message has none.
+        status: Where the order stands.
+        fills: Those that this message reports, none or one as a rule.
+        filled: How much was filled in all, in base asset, as far as the venue says so; with a last word other than
+            REJECTED it has to.
+        quantity: What the order is for now, in base asset, where the venue made it smaller.
+        reason: Why it ended, for people, as the venue says it.
     """
 
     client_order_id: str
@@ -322,7 +353,11 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_report(cls, report: OrderReport) -> OrderUpdate:
-        """Return a report as the message that tells all of it."""
+        """Return a report as the message that tells all of it.
+
+        Args:
+            report: The order as it stands.
+        """
         return cls(
             client_order_id=report.client_order_id,
             venue_order_id=report.venue_order_id,
@@ -334,7 +369,12 @@ class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as its venue remembers it. ``report`` is absent where the venue doesn't say what became of it."""
+    """An order as its venue remembers it.
+
+    Attributes:
+        order: What was sent.
+        report: What became of it; ``None`` where the venue doesn't say that.
+    """
 
     order: Order
     report: OrderReport | None

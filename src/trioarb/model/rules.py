@@ -20,7 +20,13 @@ _FINEST = Decimal("1e-12")
 
 @attrs.frozen(kw_only=True)
 class TickRange:
-    """The price step from a price on, up to and without another; ``below`` is absent from the last range."""
+    """The price step from a price on, up to and without another.
+
+    Attributes:
+        at_least: It begins at this price.
+        below: It ends before this one; ``None``: it is the last range.
+        step: Prices in it are multiples of this.
+    """
 
     at_least: Decimal
     below: Decimal | None = None
@@ -45,9 +51,12 @@ class TickRange:
 class TradingRules:
     """A venue's rules for one symbol. Each may be absent: then the venue has no such rule.
 
-    ``tick_size`` and ``lot_size`` are the steps of prices and sizes, ``min_quantity`` and ``min_notional`` the least
-    size and the least quote value of an order. ``ticks`` are price steps that differ with the price, instead of one;
-    they begin at 0 and have no holes.
+    Attributes:
+        tick_size: Step of prices, in quote asset.
+        lot_size: Step of sizes, in base asset.
+        min_notional: The least value of an order, in quote asset.
+        min_quantity: The least size of an order, in base asset.
+        ticks: Price steps that differ with the price, instead of one; they begin at 0 and have no holes.
 
     Raises:
         ValueError: ``ticks`` have holes, or stand beside a ``tick_size``.
@@ -97,35 +106,64 @@ class TradingRules:
         return self.lot_size or _FINEST
 
     def tick_at(self, price: Decimal) -> Decimal:
-        """Return the price step at a price, or a very small one."""
+        """Return the price step at a price, or a very small one.
+
+        Args:
+            price: In quote asset.
+        """
         if not self.ticks:
             return self.tick_size or _FINEST
         return self._range(price).step
 
     def floor_price(self, price: Decimal) -> Decimal:
-        """Return the highest price of an order that is not above the given one."""
+        """Return the highest price of an order that is not above the given one.
+
+        Args:
+            price: In quote asset.
+        """
         return floor_to(price, self.tick_at(price))
 
     def ceil_price(self, price: Decimal) -> Decimal:
-        """Return the lowest price of an order that is not below the given one."""
+        """Return the lowest price of an order that is not below the given one.
+
+        Args:
+            price: In quote asset.
+        """
         return ceil_to(price, self.tick_at(price))  # a range's end is a multiple of its step, and of the next one's
 
     def has_price(self, price: Decimal) -> bool:
-        """Return whether an order may have this price."""
+        """Return whether an order may have this price.
+
+        Args:
+            price: In quote asset.
+        """
         return price > 0 and (
             (not self.ticks and self.tick_size is None) or not EXACT.remainder(price, self.tick_at(price))
         )
 
     def floor_quantity(self, quantity: Decimal) -> Decimal:
-        """Return the largest size that is not above the given one, and not below 0."""
+        """Return the largest size that is not above the given one, and not below 0.
+
+        Args:
+            quantity: In base asset.
+        """
         return floor_to(max(quantity, ZERO), self.lot)
 
     def has_quantity(self, quantity: Decimal) -> bool:
-        """Return whether an order may have this size, as far as its step goes."""
+        """Return whether an order may have this size, as far as its step goes.
+
+        Args:
+            quantity: In base asset.
+        """
         return quantity > 0 and (self.lot_size is None or not EXACT.remainder(quantity, self.lot_size))
 
     def takes(self, quantity: Decimal, price: Decimal) -> bool:
-        """Return whether an order of this size is large enough at this price."""
+        """Return whether an order of this size is large enough at this price.
+
+        Args:
+            quantity: In base asset.
+            price: In quote asset.
+        """
         return (
             quantity > 0
             and price > 0
@@ -134,7 +172,11 @@ class TradingRules:
         )
 
     def least(self, price: Decimal) -> Decimal:
-        """Return the smallest size that is large enough at a price."""
+        """Return the smallest size that is large enough at a price.
+
+        Args:
+            price: In quote asset.
+        """
         smallest = max(self.lot, ceil_to(self.min_quantity or ZERO, self.lot))
         return max(smallest, ceil_to((self.min_notional or ZERO) / price, self.lot))
 
@@ -145,8 +187,12 @@ class TradingRules:
 def check_ticks(ticks: Sequence[TickRange], tick_size: Decimal | None = None) -> None:
     """See that every price above 0 has one step.
 
+    Args:
+        ticks: Ranges of prices, in any order.
+        tick_size: The one step for all prices, if there is one.
+
     Raises:
-        ValueError: it has none, or two; says where.
+        ValueError: It has none, or two; says where.
     """
     if tick_size is not None:
         raise ValueError("ticks and tick_size exclude each other: one step for all prices, or a table of them")

@@ -24,7 +24,11 @@ class SeenIds:
         return bool(bits[number >> 3] >> (number & 7) & 1) or text in self._others
 
     def add(self, text: str) -> bool:
-        """Add an id; return whether it is new."""
+        """Add an id; return whether it is new.
+
+        Args:
+            text: The id.
+        """
         prefix, number = _split(text)
         bits = self._bits.get(prefix)
         if bits is None:

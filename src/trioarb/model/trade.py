@@ -120,9 +120,15 @@ class ExitReason(Enum):
 class Quoting(msgspec.Struct, frozen=True, kw_only=True):
     """How an entry is quoted: a post-only order rests at one venue of the route, and fills are hedged at the other.
 
-    Its price is that from which the hedge at the other venue's touch earns ``entry_bps``, maker and taker fee paid; no
-    more than ``reach_bps`` away from what ``venue`` asks a buyer or bids a seller. It is withdrawn once the price that
-    it should have differs by more than ``requote_bps``, not sooner than ``least_ns`` after it was placed.
+    Its price is that from which the hedge at the other venue's touch earns ``entry_bps``, maker and taker fee paid. It
+    is withdrawn once the price that it should have differs by more than ``requote_bps``.
+
+    Attributes:
+        venue: Where the order rests.
+        entry_bps: What the hedge has to earn, in basis points.
+        reach_bps: It rests no further than this away from what ``venue`` asks a buyer or bids a seller.
+        requote_bps: A smaller change of the price doesn't move it.
+        least_ns: It is not withdrawn sooner than so many nanoseconds after it was placed.
     """
 
     venue: str
@@ -135,10 +141,11 @@ class Quoting(msgspec.Struct, frozen=True, kw_only=True):
 class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     """How much a strategy wants to trade: in USD or in base asset, whichever is set; the least of both.
 
-    Of a loop, ``usd`` is the most that it may leave one-sided, which is about twice what goes around.
-
-    ``entry_bps``: the least edge of this very entry, if it isn't the strategy's. ``quoting``: it isn't taken, but
-    quoted; only by a strategy that holds nothing.
+    Attributes:
+        usd: In USD. Of a loop: the most that it may leave one-sided, which is about twice what goes around.
+        base: In base asset.
+        entry_bps: The least edge of this very entry, in basis points, if it isn't the strategy's.
+        quoting: It isn't taken, but quoted; only by a strategy that holds nothing.
     """
 
     usd: Decimal | None = None
@@ -147,7 +154,11 @@ class OrderSize(msgspec.Struct, frozen=True, kw_only=True):
     quoting: Quoting | None = None
 
     def no_more_than(self, largest: OrderSize) -> OrderSize:
-        """Return the least of this and another size, for an entry with the least edge of this one."""
+        """Return the least of this and another size, for an entry with the least edge of this one.
+
+        Args:
+            largest: That other size.
+        """
         usd = [size for size in (self.usd, largest.usd) if size is not None]
         base = [size for size in (self.base, largest.base) if size is not None]
         return OrderSize(
@@ -184,17 +195,24 @@ class FxUsed(msgspec.Struct, frozen=True, kw_only=True):
 class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     """A route whose edge passes the threshold, with the very numbers that would be sent.
 
-    ``quantity`` in base asset, limits in quote asset, ``edge_bps`` net of both taker fees at these limits,
-    ``notional_usd`` = quantity × the higher limit. ``ask`` stood at the buy venue, ``bid`` at the sell venue. Where it
-    takes more levels than the best, ``asks`` and ``bids`` are those that it takes, the best one first; the limits are
-    at the last ones, the edge is that of the averages. ``fx``: by which rates its legs were compared, if by any.
-
-    ``legs``: of a loop through several symbols of one venue, all its legs, the first one in the route's symbol; that
-    one is what ``quantity`` says, the limits are those of this symbol and of what it is made of by the others, and
-    ``notional_usd`` is the most that may be left one-sided.
-
-    ``quoting``: it is to rest at that venue at its limit there, and the maker fee counts in its edge. The other
-    limit is how far its hedge may have to go.
+    Attributes:
+        route: Where would be bought and sold.
+        quantity: In base asset. Of a loop: that of its first leg, in the route's symbol.
+        buy_limit: Limit of the purchase, in quote asset: that of the last level that it takes.
+        sell_limit: Limit of the sale.
+        edge_bps: Net of both taker fees, at these limits, or at the averages of several levels; in basis points.
+        notional_usd: quantity × the higher limit, in USD. Of a loop: the most that may be left one-sided.
+        ask: What stood at the buy venue.
+        ask_size: How much was offered there, in base asset.
+        bid: What stood at the sell venue.
+        bid_size: How much was bid there.
+        asks: Where it takes more levels than the best: those that it takes, the best one first.
+        bids: The same of the sale.
+        quoting: It is to rest at that venue at its limit there, and the maker fee counts in its edge. The other limit
+            is how far its hedge may have to go.
+        legs: Of a loop through several symbols of one venue: all its legs, the first one in the route's symbol. The
+            limits are those of this symbol and of what it is made of by the others.
+        fx: By which rates its legs were compared, if by any.
     """
 
     route: Route
@@ -231,9 +249,14 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A guard's DENY or STOP. ``value`` is what was measured, ``limit`` what is allowed.
+    """What a guard says against an opportunity, as its rule, what was measured, and what is allowed.
 
-    Or its REDUCE: up to ``largest``, which is below what was asked about, nothing is in the way.
+    Attributes:
+        answer: DENY or STOP; or REDUCE: up to ``largest`` nothing is in the way.
+        rule: The rule's name, counted as ``TIER.rule``.
+        value: What was measured, as text.
+        limit: What is allowed, as text.
+        largest: Of a REDUCE: a size above 0, and below what was asked about.
     """
 
     answer: Answer
@@ -244,9 +267,13 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def beyond(cls, rule: str, value: Decimal, limit: Decimal, *, left_usd: Decimal | None) -> Refusal:
-        """Return the answer to a size that takes ``value`` beyond ``limit``: REDUCE to what is left, if anything is.
+        """Return the answer to a size that goes beyond a limit: REDUCE to what is left, or DENY where nothing is.
 
-        ``left_usd`` is ``None`` where nothing is to be reduced.
+        Args:
+            rule: The rule's name.
+            value: What the size would come to.
+            limit: What is allowed.
+            left_usd: What is left of it, in USD; ``None``: nothing is to be reduced.
         """
         reduces = left_usd is not None and left_usd > 0
         return cls(
@@ -259,12 +286,19 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """An open pair: long ``quantity`` on the route's buy venue, short as much on its sell venue.
+    """An open pair: long on the route's buy venue, short as much on its sell venue.
 
-    It was opened with ``opened_quantity``, of which exits may have closed a part.
-
-    ``cash`` (quote asset; buys negative) and ``fees`` (valued in quote asset) are what its open quantity brought
-    and cost so far; ``realised`` is what parts that are closed already earned.
+    Attributes:
+        trade_id: Tells trades of a campaign apart.
+        route: Where it was bought and sold.
+        opened_quantity: What it was opened with, in base asset; exits may have closed a part.
+        quantity: What is open.
+        buy_price: Average price of the purchase, in quote asset.
+        sell_price: Average price of the sale.
+        cash: What its open quantity brought and cost so far, in quote asset; buys negative.
+        fees: What it cost in fees so far, valued in quote asset.
+        realised: What parts that are closed already earned, in quote asset.
+        opened_ns: When, campaign time in nanoseconds.
     """
 
     trade_id: str

@@ -18,11 +18,15 @@ _LEAST_ORDERS = 1 << 20
 class ClientIds:
     """Makes a venue's client ids from ours, and ours from them; nothing has to be remembered for it.
 
-    ``alphabet``: the characters that the venue takes, ``length``: how many at most, the ``prefix`` included. Two
-    orders never get one id, whatever campaigns they are of, and an id that isn't made of one of ours has none.
+    Two orders never get one id, whatever campaigns they are of, and an id that isn't made of one of ours has none.
+
+    Args:
+        alphabet: The characters that the venue takes.
+        length: How many at most, the prefix included.
+        prefix: What each of them begins with.
 
     Raises:
-        ValueError: not enough ids fit.
+        ValueError: Not enough ids fit.
     """
 
     def __init__(self, *, alphabet: str, length: int, prefix: str = "") -> None:
@@ -42,8 +46,11 @@ class ClientIds:
     def encode(self, client_order_id: str) -> str:
         """Return the venue's id of one of ours.
 
+        Args:
+            client_order_id: Ours, as in an `Order`.
+
         Raises:
-            ValueError: it is none of ours, or has no room.
+            ValueError: It is none of ours, or has no room.
         """
         found = _OURS.fullmatch(client_order_id)
         if found is None:
@@ -62,7 +69,11 @@ class ClientIds:
         return encoded
 
     def decode(self, venue_id: str) -> str | None:
-        """Return ours of a venue's id; ``None``: it isn't made of one of ours."""
+        """Return ours of a venue's id; ``None``: it isn't made of one of ours.
+
+        Args:
+            venue_id: As the venue says it.
+        """
         digits = venue_id.removeprefix(self._prefix)
         if not venue_id.startswith(self._prefix) or not digits or len(venue_id) > self._length:
             return None

@@ -38,7 +38,11 @@ _hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 def hookimpl(function: F) -> F:
-    """Mark a function of a plugin as the implementation of the hook of its name."""
+    """Mark a function of a plugin as the implementation of the hook of its name.
+
+    Args:
+        function: A plain function without arguments, which returns specs, opens nothing and is called once a load.
+    """
     return _hookimpl(function)
 
 

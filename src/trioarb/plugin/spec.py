@@ -47,14 +47,23 @@ class NoSettings:
 
 @attrs.frozen(kw_only=True)
 class PluginSpec(Generic[ContextT, OpenedT]):
-    """One plugin: ``open(settings, context)`` is an async context manager that gives the working object.
+    """One plugin: its name, its settings, and how to open it.
 
-    ``settings`` is an attrs class whose fields are made with `setting`. ``warnings(settings)`` says what is
-    questionable about valid settings. A plugin that ``wraps`` another of its kind gets that one, opened, as the
-    context's ``inner``; its table has the key ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and
-    market data can. ``live``: it talks to the outside (a network, another process), so it needs real time: the virtual
-    clock refuses it, and `trioarb check` opens it only when asked to. ``example``: settings that `trioarb init` writes
-    out, whether they are the default or not.
+    Attributes:
+        name: What configurations call it; each once per kind.
+        doc: A line for `trioarb plugins`.
+        open: ``open(settings, context)`` is an async context manager that gives the working object. What it acquires it
+            releases on exit, which comes after the journal is closed, whatever ended the campaign. What it raises ends
+            the campaign before anything is traded; a `TrioarbError` is shown as it is. Opening has
+            ``engine.open_seconds``, closing ``engine.close_seconds``.
+        settings: An attrs class whose fields are made with `setting`.
+        warnings: ``warnings(settings)`` says what is questionable about valid settings.
+        wraps: It wraps another of its kind and gets that one, opened, as the context's ``inner``; its table has the key
+            ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and market data can.
+        live: It talks to the outside (a network, another process), so it needs real time: the virtual clock refuses it,
+            and `trioarb check` opens it only when asked to.
+        example: Settings that `trioarb init` writes out, whether they are the default or not.
+        is_part: It was made of a `VenueSpec`; plugins don't set it.
 
     Raises:
         ValueError: ``wraps`` for a kind that can't.
@@ -99,10 +108,12 @@ class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
 
 @attrs.frozen(kw_only=True)
 class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
-    """``real``: its orders cost money, so it is opened to trade only in the mode ``live``; it is ``live``, too.
+    """An exchange, which ``[exchanges.NAME] plugin`` may name. Opened once a venue.
 
-    In the mode ``shadow``, and by `trioarb check --online`, it is opened to be asked (`ExchangeContext.can_trade` is
-    false), on paper not at all.
+    Attributes:
+        real: Its orders cost money, so it is opened to trade only in the mode ``live``; it is ``live``, too. In the
+            mode ``shadow``, and by `trioarb check --online`, it is opened to be asked (`ExchangeContext.can_trade` is
+            false), on paper not at all.
 
     Raises:
         ValueError: ``real``, but not ``live``.
@@ -122,9 +133,11 @@ class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
 
 @attrs.frozen(kw_only=True)
 class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
-    """``rank`` orders the tiers; those built in stand at 10, 50, 100, 200 and 300.
+    """A guard tier, which ``[guards.NAME]`` may name. Opened once a table.
 
-    ``by_symbol``: the tier heeds `GuardContext.settings_of`, so its keys may stand in tables of symbols.
+    Attributes:
+        rank: Orders the tiers; those built in stand at 10, 50, 100, 200 and 300.
+        by_symbol: The tier heeds `GuardContext.settings_of`, so its keys may stand in tables of symbols.
     """
 
     kind = "guard tier"
@@ -136,10 +149,11 @@ class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
 
 @attrs.frozen(kw_only=True)
 class StrategySpec(PluginSpec[StrategyContext, Strategy]):
-    """Opened once per symbol.
+    """A strategy, which ``[strategy] plugin`` may name. Opened once a symbol.
 
-    ``loops``: it goes around `Strategy.triangles` at one venue, instead of trading routes between venues. An asset that
-    is the base of one symbol and the quote asset of another needs no rate then.
+    Attributes:
+        loops: It goes around `Strategy.triangles` at one venue, instead of trading routes between venues. An asset that
+            is the base of one symbol and the quote asset of another needs no rate then.
     """
 
     kind = "strategy"
@@ -150,9 +164,12 @@ class StrategySpec(PluginSpec[StrategyContext, Strategy]):
 
 @attrs.frozen(kw_only=True)
 class AlertChannelSpec(PluginSpec[AlertContext, AlertChannel]):
-    """Opened once per ``[channels.NAME]`` that a rule names, beside the campaign: what it raises ends nothing.
+    """A channel, which ``[channels.NAME] plugin`` may name: opened if a rule names it, beside the campaign.
 
-    ``needs``: packages by the names of their modules; a configuration that names the channel is refused without them.
+    What it raises later ends nothing.
+
+    Attributes:
+        needs: Packages by the names of their modules; a configuration that names the channel is refused without them.
     """
 
     kind = "alert channel"

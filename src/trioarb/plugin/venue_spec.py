@@ -36,14 +36,18 @@ class VenueSpec(PluginSpec[VenueContext, Any]):
     What connects again after it was cut does so by itself. A table ``market`` that says something else than the venue's
     own has a session of its own, as has a source of symbols that no venue's settings fit.
 
-    ``settings`` are what the session, the source and the market data go by. ``account``, if there is one, is a class
-    derived from them, with what the exchange needs besides, such as keys: the session has an instance of it only where
-    the exchange is opened as well. So on paper no session of a real venue knows a key.
-
-    ``real``: orders cost money, as in `ExchangeSpec`.
+    Attributes:
+        settings: What the session, the source and the market data go by.
+        account: A class derived from ``settings``, with what the exchange needs besides, such as keys: the session has
+            an instance of it only where the exchange is opened as well. So on paper no session of a real venue knows a
+            key.
+        source: ``source(session, context)``, the context a `SourceContext`.
+        market: ``market(session, context)``, the context a `MarketContext`.
+        exchange: ``exchange(session, context)``, the context an `ExchangeContext`.
+        real: Orders cost money, as in `ExchangeSpec`.
 
     Raises:
-        ValueError: neither source, market nor exchange; ``account`` without an exchange, or not derived from
+        ValueError: Neither source, market nor exchange; ``account`` without an exchange, or not derived from
             ``settings``; ``real``, but not ``live``.
     """
 

@@ -32,10 +32,15 @@ class _Part:
 
 
 class Recording:
-    """The rows of one exchange in files of quotes, one file after the other; up to ``depth`` levels a side.
+    """The rows of one exchange in files of quotes, one file after the other.
+
+    Args:
+        paths: Parquet files, or folders that hold such files.
+        exchange: Which rows: the value of the files' ``exchange`` column.
+        depth: So many levels a side, the best one included.
 
     Raises:
-        MarketDataError: a file can't be read or breaks a rule, two of them overlap, the exchange is in none, or a
+        MarketDataError: A file can't be read or breaks a rule, two of them overlap, the exchange is in none, or a
             symbol isn't BASE-QUOTE or stands for the same as another.
     """
 
@@ -65,10 +70,14 @@ class Recording:
         return Stored(fingerprint=repr(what), source=f"{self.exchange}: {', '.join(names)}", rows=rows)
 
     def batches(self, symbols: Sequence[str], start_ns: int) -> Iterator[RowBatch]:
-        """Yield the rows of ``symbols`` from a time on, as columns; ``order`` is a row's place in the files.
+        """Yield the rows from a time on, as columns; ``order`` is a row's place in the files.
+
+        Args:
+            symbols: Which are wanted.
+            start_ns: Unix nanoseconds, that moment included.
 
         Raises:
-            MarketDataError: while iterating; a part of a file is damaged.
+            MarketDataError: While iterating: a part of a file is damaged.
         """
         wanted = {name: listing.symbol for name, listing in self._listings.items() if listing.symbol in symbols}
         codes, names = {name: code for code, name in enumerate(wanted)}, tuple(wanted.values())

@@ -16,7 +16,12 @@ _DEFAULT_USD = Decimal(500)
 
 @attrs.frozen(kw_only=True)
 class SizedSettings:
-    """What settings of a strategy may derive from, to have these keys."""
+    """What settings of a strategy may derive from, to have these keys.
+
+    Attributes:
+        order_size_usd: Largest trade in USD.
+        order_size_base: Largest trade in base asset.
+    """
 
     order_size_usd: PositiveMoney | None = setting(
         None,

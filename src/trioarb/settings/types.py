@@ -131,12 +131,20 @@ def setting(
     names: Literal["", "symbols", "assets"] = "",
     loosens: Loosens | None = None,
 ) -> Any:
-    """Declare one key of a settings class: its default (none: the key is required) and a line of documentation.
+    """Declare one key of a settings class.
 
-    A ``secret`` is neither shown, nor kept with a journal, nor part of the configuration's digest. ``concerns`` is what
-    the key changes, in the words of docs/plugins.md, or the guard rule whose limit comes from it: reports name the key
-    where that matters. ``names`` says of a table what its own keys name: one that nobody lists is an error.
-    ``loosens``: the key may be set while a campaign runs, by the plugin's ``retune``; which values allow more.
+    Args:
+        default: What it is where the key is absent; without one, the key is required.
+        doc: A line of documentation.
+        factory: What makes the default, where that may not be shared.
+        secret: It is neither shown, nor kept with a journal, nor part of the configuration's digest.
+        concerns: What the key changes, in the words of docs/plugins.md, or the guard rule whose limit comes from it:
+            reports name the key where that matters.
+        names: What the keys of a table are names of: one that nobody lists is an error.
+        loosens: Which values allow more; the key may be set while a campaign runs, by the plugin's ``retune``.
+
+    Returns:
+        A field of an attrs class.
     """
     metadata = {"doc": doc, "concerns": concerns, "names": names, "loosens": loosens}
     if factory is not None:

@@ -27,9 +27,12 @@ _LONGEST_SECONDS = Decimal(3600)
 
 @attrs.frozen(kw_only=True)
 class CampaignResult:
-    """A campaign that has ended. ``events`` are the JSON objects that ``--events`` would have written, in order.
+    """A campaign that has ended.
 
-    ``records`` are the same as values.
+    Attributes:
+        campaign: What it was; for a look at what has no other place here.
+        events: The JSON objects that ``--events`` would have written, in order.
+        records: The same as values.
     """
 
     campaign: Campaign
@@ -52,7 +55,11 @@ class CampaignResult:
         return dict(self.campaign.state.statistics.by_rule)
 
     def of_type(self, name: str) -> list[Mapping[str, Any]]:
-        """Return the events of one type, such as ``decided`` or ``position_closed``."""
+        """Return the events of one type.
+
+        Args:
+            name: Such as ``decided`` or ``position_closed``.
+        """
         return [event for event in self.events if event["type"] == name]
 
 
@@ -64,14 +71,16 @@ def run_virtual(
 ) -> CampaignResult:
     """Run a whole campaign in virtual time, and return it once it has ended.
 
-    ``config`` is TOML text, or a table; ``plugins`` are modules or objects, by a name for errors, that are registered
-    beside the installed ones; ``overrides`` are ``table.key=value`` as for ``--set``. The clock is virtual whatever
-    the configuration says, and without ``max_runtime_seconds`` the campaign ends after an hour of its time.
+    The clock is virtual whatever the configuration says, and without ``max_runtime_seconds`` the campaign ends after an
+    hour of its time. Calls `trio.run`: use it in plain functions, not in ``async`` tests.
 
-    Calls `trio.run`: use it in plain functions, not in ``async`` tests.
+    Args:
+        config: TOML text, or a table as `two_venues` returns it.
+        plugins: Modules or objects with hooks, by a name for errors, that are registered beside the installed ones.
+        overrides: ``table.key=value``, as for ``--set``.
 
     Raises:
-        TrioarbError: the configuration or a plugin is wrong, or something can't be opened.
+        TrioarbError: The configuration or a plugin is wrong, or something can't be opened.
     """
     return _run(
         config,
@@ -91,10 +100,15 @@ def run_real(
     """Run a campaign for some real seconds, and return it once it has ended; otherwise as `run_virtual`.
 
     For plugins that talk to the outside, whose specs say ``live``. The clock is real whatever the configuration says.
-    It may end before ``seconds`` are over, and closing comes on top of them.
+
+    Args:
+        config: TOML text, or a table as `two_venues` returns it.
+        seconds: It may end before they are over, and closing comes on top of them.
+        plugins: Modules or objects with hooks, by a name for errors, that are registered beside the installed ones.
+        overrides: ``table.key=value``, as for ``--set``.
 
     Raises:
-        TrioarbError: the configuration or a plugin is wrong, or something can't be opened.
+        TrioarbError: The configuration or a plugin is wrong, or something can't be opened.
     """
     limit = f"session.max_runtime_seconds={Decimal(str(seconds))}"
     return _run(config, plugins, [*overrides, 'session.clock="real"', "session.speed=1", limit], None)
@@ -128,9 +142,11 @@ def _run(
 def two_venues(plugin: str = "scripted") -> dict[str, Any]:
     """Return a fresh table of a small campaign, to be changed at will.
 
-    Paper venues ``a`` and ``b`` with funds and inventory trade every USDT symbol of the source ``plugin`` on quotes
-    of the market data ``plugin``, evaluated at every quote. The exchange tier is off: a script that ends before another
-    one is no venue that died.
+    Paper venues ``a`` and ``b`` with funds and inventory trade every USDT symbol, evaluated at every quote. The
+    exchange tier is off: a script that ends before another one is no venue that died.
+
+    Args:
+        plugin: The name of the source, and of the market data of both.
     """
     return {
         "session": {"clock": "virtual", "loop_interval_ms": 0},

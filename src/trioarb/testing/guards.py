@@ -24,7 +24,18 @@ def opportunity(
     edge_bps: Decimal = Decimal(12),
     usd_per_quote: Decimal = Decimal(1),
 ) -> Opportunity:
-    """Return an opportunity to ask a guard tier about."""
+    """Return an opportunity to ask a guard tier about.
+
+    Args:
+        symbol: What would be traded.
+        buy_venue: Where it would be bought.
+        sell_venue: Where it would be sold.
+        quantity: In base asset.
+        buy_limit: In quote asset.
+        sell_limit: In quote asset.
+        edge_bps: Net of both taker fees, in basis points.
+        usd_per_quote: What the quote asset is worth; ``notional_usd`` follows from it.
+    """
     return Opportunity(
         route=Route(symbol=symbol, buy_venue=buy_venue, sell_venue=sell_venue),
         quantity=quantity,
@@ -36,13 +47,27 @@ def opportunity(
 
 
 def utc_ns(text: str) -> int:
-    """Return an ISO 8601 time, UTC unless it says otherwise, as nanoseconds since the Unix epoch."""
+    """Return an ISO 8601 time as nanoseconds since the Unix epoch.
+
+    Args:
+        text: Such as ``2025-01-01`` or ``2025-01-01T12:00:00.5``; UTC unless it says otherwise.
+
+    Raises:
+        ValueError: It is none.
+    """
     at = datetime.fromisoformat(text)
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 class FixedRisk(RiskView):
-    """Figures that don't change, the same for every symbol and for all of them; ``stock`` is by venue."""
+    """Figures that don't change, the same for every symbol and for all of them.
+
+    Args:
+        exposure_usd: What `RiskView.exposure_usd` says.
+        daily_loss_usd: What `RiskView.daily_loss_usd` says.
+        open_positions: What `RiskView.open_positions` says.
+        stock: By venue, what `RiskView.stock` says; 0 where it isn't there.
+    """
 
     def __init__(
         self,

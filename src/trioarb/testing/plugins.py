@@ -25,7 +25,11 @@ SpecT = TypeVar("SpecT", bound=PluginSpec[Any, Any])
 
 
 def plugin_of(*specs: PluginSpec[Any, Any]) -> object:
-    """Return a plugin whose hooks return these specs."""
+    """Return a plugin whose hooks return these specs.
+
+    Args:
+        *specs: Of any kinds.
+    """
     return _SpecPlugin(specs)
 
 

@@ -34,11 +34,17 @@ ScriptedRow = tuple[float, str, float, float, float, float] | tuple[float, str, 
 class ScriptedTape(Tape):
     """Market data from a list of rows.
 
-    Rows are passed on as they are, also those that the engine refuses. Several rows of one time are played in the
-    order of the list. ``rules`` hold for every symbol; without them the venue's own do.
+    Rows are passed on as they are, also those that the engine refuses. Several rows of one time are played in the order
+    of the list.
+
+    Args:
+        rows: See `ScriptedRow`, in the order of their times.
+        listings: What is listed; rows of symbols that aren't among them are an error.
+        rules: Hold for every symbol; without them the venue's own do.
+        start_ns: Campaign time of second 0; ``None``: whenever the campaign begins.
 
     Raises:
-        ValueError: times fall, or a row's symbol is not among ``listings``.
+        ValueError: Times fall, or a row's symbol is not among ``listings``.
     """
 
     def __init__(
@@ -79,12 +85,22 @@ class ScriptedTape(Tape):
 
 
 def listing(base: str, quote: str = "USDT", *, volume_24h_quote: Decimal | None = None) -> Listing:
-    """Return a listing whose symbol is the two assets' names in a row."""
+    """Return a listing whose symbol is the two assets' names in a row.
+
+    Args:
+        base: What is bought and sold.
+        quote: What it is priced in.
+        volume_24h_quote: What was traded of it in 24 hours, in quote asset; ``None``: unknown.
+    """
     return Listing(symbol=base + quote, base=base, quote=quote, volume_24h_quote=volume_24h_quote)
 
 
 def scripted_market(markets: Mapping[str, MarketData]) -> object:
-    """Return a plugin with market data ``scripted``, ``markets`` by venue, and a source ``scripted`` of its symbols."""
+    """Return a plugin with market data ``scripted``, and a source ``scripted`` of its symbols.
+
+    Args:
+        markets: What is quoted, by venue.
+    """
 
     @asynccontextmanager
     async def open_market(settings: NoSettings, context: MarketContext) -> AsyncIterator[MarketData]:

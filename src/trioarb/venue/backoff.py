@@ -16,8 +16,11 @@ _DOUBLED_AT_MOST = 30
 class Backoff:
     """Waits that double, each cut by up to half by chance, so that what broke together doesn't come back together.
 
-    ``good_seconds``: what held for so long wasn't a failure; waits begin again with the first. ``chance`` returns
-    numbers from 0 up to 1.
+    Args:
+        first_seconds: The first wait.
+        longest_seconds: No wait is longer.
+        good_seconds: What held for so long wasn't a failure; waits begin again with the first.
+        chance: Returns numbers from 0 up to 1.
     """
 
     first_seconds: float = attrs.field(default=0.25, validator=attrs.validators.gt(0))
@@ -26,6 +29,10 @@ class Backoff:
     chance: Callable[[], float] = random.random
 
     def wait_seconds(self, failures: int) -> float:
-        """Return how long to wait after so many failures in a row; 0: after the first end of what held."""
+        """Return how long to wait.
+
+        Args:
+            failures: So many there were in a row; 0: after the first end of what held.
+        """
         longest = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failures, _DOUBLED_AT_MOST))
         return longest * (1.0 - 0.5 * self.chance())

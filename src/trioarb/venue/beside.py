@@ -14,10 +14,17 @@ __all__ = ["run_beside"]
 
 @asynccontextmanager
 async def run_beside(*runs: Callable[..., Awaitable[None]]) -> AsyncIterator[None]:
-    """Start each of them, one after the other, and cancel them at the end of the block.
+    """Start tasks one after the other, and cancel them at the end of the block.
 
-    Each takes ``task_status`` and says ``started()`` once it does its work. What the block raises is raised as it is,
-    in no group; so is what the tasks raise, if it is one error. Where one fails, the block is cancelled.
+    Args:
+        *runs: Each takes ``task_status`` and says ``started()`` once it does its work.
+
+    Yields:
+        Once all have started.
+
+    Raises:
+        BaseException: What the block raises is raised as it is, in no group; so is what the tasks raise, if it is one
+            error. Where one fails, the block is cancelled.
     """
     failure: Exception | None = None
     try:

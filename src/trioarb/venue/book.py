@@ -119,7 +119,12 @@ class OrderBook:
         return bool(self._bid_keys and self._ask_keys) and self._bid_keys[-1] >= -self._ask_keys[-1]
 
     def reset(self, why: str, *, received_ns: int) -> None:
-        """Forget all, changes that wait included: after a cut, what comes next need not follow what came before."""
+        """Forget all, changes that wait included: after a cut, what comes next need not follow what came before.
+
+        Args:
+            why: What happened, for people.
+            received_ns: Campaign time of it, in nanoseconds.
+        """
         self._waiting.clear()
         self._await_snapshot(why)
         self.last, self.received_ns, self.venue_ts_ns = 0, received_ns, None
@@ -137,14 +142,23 @@ class OrderBook:
     ) -> BookOutcome:
         """Take a whole book in the place of what there was, whatever that was; then apply what waited for it.
 
-        ``last``: number of the last change that is in it, or whatever else rises from one to the next, such as the
-        venue's time. A GAP: what waited doesn't follow on it, so a newer one is needed, and what waited waits on.
+        Args:
+            bids: Prices and sizes, in any order.
+            asks: The same of the other side.
+            received_ns: Campaign time at which it came, in nanoseconds.
+            last: Number of the last change that is in it, or whatever else rises from one to the next, such as the
+                venue's time.
+            venue_ts_ns: The venue's time of it, Unix nanoseconds.
+            checksum: What the venue says that the book comes to, for a book that checks it.
+            only_newer: One whose ``last`` is lower is OLD, unless the book waits for a snapshot. For venues that send
+                nothing but snapshots, two connections of which deliver for a moment when one takes over from the other.
 
-        ``only_newer``: one whose ``last`` is lower is OLD, unless the book waits for a snapshot. For venues that send
-        nothing but snapshots, two connections of which deliver for a moment when one takes over from the other.
+        Returns:
+            What came of it. A GAP: what waited doesn't follow on it, so a newer one is needed, and what waited waits
+            on.
 
         Raises:
-            WireError: a price or size can't be one; the book waits for another snapshot.
+            WireError: A price or size can't be one; the book waits for another snapshot.
         """
         if only_newer and self._is_valid and last < self.last:
             return BookOutcome.OLD
@@ -183,11 +197,21 @@ class OrderBook:
     ) -> BookOutcome:
         """Apply what changed: prices with what stands there now, 0 for nothing. Of a price given twice the last counts.
 
-        ``first`` and ``last`` number the changes of the message, ``previous`` is the last number of the message before:
-        those that the rule looks at.
+        Args:
+            bids: Prices and sizes.
+            asks: The same of the other side.
+            received_ns: Campaign time at which it came, in nanoseconds.
+            first: Number of the first change of the message. The book's rule says which of the three it looks at.
+            last: Number of the last one.
+            previous: The last number of the message before.
+            venue_ts_ns: The venue's time of it, Unix nanoseconds.
+            checksum: What the venue says that the book comes to then.
+
+        Returns:
+            What came of it.
 
         Raises:
-            WireError: a price or size can't be one; the book waits for a snapshot.
+            WireError: A price or size can't be one; the book waits for a snapshot.
         """
         if self._is_valid:
             place = self._rule(self.last, first, last, previous)
@@ -204,12 +228,20 @@ class OrderBook:
         return outcome
 
     def bids(self, depth: int | None = None) -> list[Change]:
-        """Return the best bids with their sizes, best first."""
+        """Return the best bids with their sizes, best first.
+
+        Args:
+            depth: So many; ``None``: all.
+        """
         keys = self._bid_keys[: -depth - 1 : -1] if depth is not None else self._bid_keys[::-1]
         return [(key, self._bid_sizes[key]) for key in keys]
 
     def asks(self, depth: int | None = None) -> list[Change]:
-        """Return the best asks with their sizes, best first."""
+        """Return the best asks with their sizes, best first.
+
+        Args:
+            depth: So many; ``None``: all.
+        """
         keys = self._ask_keys[: -depth - 1 : -1] if depth is not None else self._ask_keys[::-1]
         return [(-key, self._ask_sizes[key]) for key in keys]
 
@@ -217,6 +249,9 @@ class OrderBook:
         """Call a sink with the best ``depth`` levels: NaN while the book has a gap or is crossed.
 
         Those beyond the best are put together if somebody looks while the book is still the same.
+
+        Args:
+            sink: That of the book's symbol, as `Feed.run` has it.
         """
         bid_keys, ask_keys = self._bid_keys, self._ask_keys
         if not self._is_valid or (bid_keys and ask_keys and bid_keys[-1] >= -ask_keys[-1]):

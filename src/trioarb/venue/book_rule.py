@@ -25,6 +25,15 @@ def numbered(book: int, first: int, last: int, previous: int | None) -> Place:
 
     Source: Binance, "How to manage a local order book correctly" (steps of 2025-11-12). As sizes are absolute, changes
     that overlap with what is known are applied, such as those of a second connection.
+
+    Args:
+        book: The last number that is in the book.
+        first: The first number of the message.
+        last: The last number of the message.
+        previous: What the message says is the last number before it; ``None``: it doesn't say.
+
+    Returns:
+        Where the message belongs.
     """
     if last <= book:
         return Place.OLD
@@ -37,6 +46,15 @@ def linked(book: int, first: int, last: int, previous: int | None) -> Place:
     Source: Binance, "How to manage a local order book correctly" (USDⓈ-M futures). A snapshot may stand anywhere
     between ``previous`` and ``last``: nothing of this book was changed between ``previous`` and ``first``. For the same
     reason changes that overlap with what is known are applied, such as those of a second connection.
+
+    Args:
+        book: The last number that is in the book.
+        first: The first number of the message.
+        last: The last number of the message.
+        previous: What the message says is the last number before it; ``None``: it doesn't say.
+
+    Returns:
+        Where the message belongs.
     """
     if last <= book:
         return Place.OLD
@@ -44,5 +62,15 @@ def linked(book: int, first: int, last: int, previous: int | None) -> Place:
 
 
 def unnumbered(book: int, first: int, last: int, previous: int | None) -> Place:
-    """Nothing is numbered, each message is next: venues with checksums, or snapshots, only (Upbit, Bithumb)."""
+    """Nothing is numbered, each message is next: venues with checksums, or snapshots, only (Upbit, Bithumb).
+
+    Args:
+        book: The last number that is in the book.
+        first: The first number of the message.
+        last: The last number of the message.
+        previous: What the message says is the last number before it; ``None``: it doesn't say.
+
+    Returns:
+        Where the message belongs.
+    """
     return Place.NEXT

@@ -34,14 +34,24 @@ def open_limits(
     api_key: str = "",
     on_closed: Callable[[Closed], None] = _warn,
 ) -> Iterator[Limits]:
-    """Keep a venue's limits together with all of this user's processes that ask it at this address (host and port).
+    """Keep a venue's limits together with all of this user's processes that ask it at this address.
 
     What the venue counts by key (`LimitRules.by_key`) is shared by those of the same ``api_key``, and not at all
     without one; everything else by all of them, so by source, market data and account as well. What each of them is
     told closes it for the others, too.
 
+    Args:
+        venue: The name that errors and reports have.
+        rules: Its limits.
+        address: Host and port, or anything else that tells one counter from another.
+        api_key: Whose limits by key these are; never shown, nor written as it is.
+        on_closed: Told when the venue refuses more; must not raise. The log says it, unless something else is given.
+
+    Yields:
+        The limits, to be asked until the block ends.
+
     Raises:
-        VenueError: the file that they share can't be opened, or isn't ours.
+        VenueError: The file that they share can't be opened, or isn't ours.
     """
     folder, name = runtime_folder(), f"{venue} {address}"
     with ExitStack() as stack:

@@ -48,11 +48,17 @@ class Calls(Generic[Answer]):
     async def call(self, call_id: Key, message: str | bytes, *, patience: float = inf) -> Answer:
         """Send a message and return its answer.
 
-        Cancelled: the answer is passed over when it comes; what the venue does with the message is unknown.
+        Args:
+            call_id: What tells the answer; it stands in the message.
+            message: What to send.
+            patience: How many seconds it may wait for the connection's pace.
 
         Raises:
-            NotSent: it was not sent, nor will be.
-            VenueError: it was sent, or may have been, and there is no answer: what became of it is unknown.
+            NotSent: It was not sent, nor will be.
+            VenueError: It was sent, or may have been, and there is no answer: what became of it is unknown.
+
+        Cancellation:
+            The answer is passed over when it comes; what the venue does with the message is unknown.
         """
         if call_id in self._waiting:
             raise ValueError(f"a call with the id {call_id!r} is under way")
@@ -69,7 +75,12 @@ class Calls(Generic[Answer]):
         raise VenueError(f"{why}; the venue may have got the message, so ask before anything is sent again")
 
     def answer(self, call_id: Key, answer: Answer) -> bool:
-        """Give a call its answer; return whether anybody waits for it."""
+        """Give a call its answer; return whether anybody waits for it.
+
+        Args:
+            call_id: Which call, as the answer says.
+            answer: The answer.
+        """
         waiting = self._waiting.get(call_id)
         if waiting is None or waiting.has_ended.is_set():
             return False
@@ -78,7 +89,11 @@ class Calls(Generic[Answer]):
         return True
 
     def lose(self, why: str) -> None:
-        """Have all calls fail that wait for an answer, with what is known of why none will come."""
+        """Have all calls fail that wait for an answer.
+
+        Args:
+            why: What is known of why none will come.
+        """
         for waiting in self._waiting.values():
             waiting.lost = why
             waiting.has_ended.set()

@@ -66,7 +66,11 @@ def _wall_ms() -> float:
 class VenueClock:
     """What time it is at a venue. Belongs to one Trio thread.
 
-    ``server_time`` asks the venue, and returns milliseconds since the Unix epoch; it raises `VenueError`.
+    Args:
+        venue: The name that errors have.
+        server_time: Asks the venue, and returns milliseconds since the Unix epoch; raises `VenueError`.
+        rules: How far it may be off.
+        wall_ms: The machine's clock, in milliseconds since the Unix epoch.
     """
 
     def __init__(
@@ -123,11 +127,14 @@ class VenueClock:
         self._doubted.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Measure it, say ``started()``, and go on measuring every few minutes, until cancelled.
+        """Measure it, and go on measuring every few minutes, until cancelled.
+
+        Args:
+            task_status: Says ``started()`` once it was measured for the first time.
 
         Raises:
-            VenueError: the first measurement failed, or what it found can't be used. Later ones raise nothing:
-                `now_ms` does, as long as the time isn't known.
+            VenueError: The first measurement failed, or what it found can't be used. Later ones raise nothing: `now_ms`
+                does, as long as the time isn't known.
         """
         await self.measure()
         if self._refusal:

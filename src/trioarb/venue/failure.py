@@ -18,8 +18,10 @@ _SHORTEST_SECRET = 8
 class RequestFailed(VenueError):
     """A request has no answer that can be used.
 
-    ``was_sent``: some of it may have reached the venue. ``may_pass``: it is no fault of configuration or permissions,
-    so a read may be sent again. ``response``: the answer, where the venue gave one, but with a status of 3xx or 5xx.
+    Attributes:
+        was_sent: Some of it may have reached the venue.
+        may_pass: It is no fault of configuration or permissions, so a read may be sent again.
+        response: The answer, where the venue gave one, but with a status of 3xx or 5xx.
     """
 
     def __init__(

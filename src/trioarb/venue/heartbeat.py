@@ -11,8 +11,11 @@ __all__ = ["Heartbeat"]
 class Heartbeat:
     """What is sent by a connection from time to time. What the venue's pings want answered is answered in any case.
 
-    ``ping_seconds``: how often a ping frame is sent, which must be answered within the same time; `None`: none is sent.
-    ``message``: what is sent as a message each ``message_seconds``, for venues that want that.
+    Attributes:
+        ping_seconds: How often a ping frame is sent, which must be answered within the same time; ``None``: none is
+            sent.
+        message: What is sent as a message, for venues that want that.
+        message_seconds: How often.
     """
 
     ping_seconds: float | None = 20.0

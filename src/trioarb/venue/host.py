@@ -89,7 +89,12 @@ class Host:
         return f"Basic {b64encode(user.encode()).decode('ascii')}"
 
     def headers(self, request: Request, *, encoding: str) -> list[tuple[str, str]]:
-        """Return what a request is sent with; ``encoding``: how the answer may be packed. Never an ``Origin``."""
+        """Return what a request is sent with; never an ``Origin``.
+
+        Args:
+            request: What is sent.
+            encoding: How the answer may be packed.
+        """
         own = {name.lower() for name in request.headers}
         ours = [("Host", self.authority), ("User-Agent", f"trioarb/{__version__}"), ("Accept-Encoding", encoding)]
         if request.body or request.method in ("POST", "PUT"):

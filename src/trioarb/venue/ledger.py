@@ -70,6 +70,10 @@ class Ledger:
     Where the file can't be locked for a second, as somebody who holds it was stopped, nothing is counted there, and
     each campaign goes by its own count; so it is where it can't be read or written. An answer that takes longer than
     its window is counted from when it came, and of what was sent not any more in between.
+
+    Args:
+        path: The file, made if need be.
+        clock: Seconds that all processes share.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,12 +89,17 @@ class Ledger:
 
     @classmethod
     def of_key(cls, folder: Path, venue: str, api_key: str) -> Ledger:
-        """Open the ledger of a venue's key, in a folder of `runtime_folder`; of all keys together, with an empty one.
+        """Open the ledger of a venue's key.
 
         Its name tells neither. Ledgers there that nobody has used for days are removed.
 
+        Args:
+            folder: Where ledgers are: in `runtime_folder`.
+            venue: What tells one venue's from another's.
+            api_key: The key; '': the ledger of all keys together.
+
         Raises:
-            VenueError: the file can't be opened, or isn't ours.
+            VenueError: The file can't be opened, or isn't ours.
         """
         _remove_old(folder)
         name = blake2b(f"{venue}\0{api_key}".encode(), digest_size=16, person=b"trioarb budget").hexdigest()
@@ -101,17 +110,27 @@ class Ledger:
         self._file.close()
 
     def expect(self, windows: Sequence[tuple[str, float]]) -> None:
-        """Make room for windows, given as bucket and seconds.
+        """Make room for windows.
+
+        Args:
+            windows: Bucket and seconds of each.
 
         Raises:
-            VenueError: there are too many.
+            VenueError: There are too many.
         """
         with self._file.locked() as is_locked:
             for bucket, seconds in windows if is_locked else ():
                 self._file.record(bucket, seconds)
 
     def take(self, wanted: Sequence[Want]) -> tuple[Entry, ...] | Full:
-        """Take all that is wanted, or nothing. Never waits for longer than a millisecond."""
+        """Take all that is wanted, or nothing. Never waits for longer than a millisecond.
+
+        Args:
+            wanted: How much of which windows.
+
+        Returns:
+            What was taken, to be settled or given back; or what is full, and for how long.
+        """
         now = self._clock()
         try:
             missing = [one for one in wanted if not self._is_ahead(one, now)]
@@ -128,7 +147,11 @@ class Ledger:
         return tuple(self._use(one, now) for one in wanted)
 
     def settle(self, entries: Sequence[tuple[Entry, int]]) -> None:
-        """Count what was taken from now on, as its answer has come, and at the weight that it had in the end."""
+        """Count what was taken from now on, as its answer has come, and at the weight that it had in the end.
+
+        Args:
+            entries: What was taken, and its weight.
+        """
         now = self._clock()
         late = [one for one in entries if not self._is_settled(*one, now)]
         if not late:
@@ -142,14 +165,23 @@ class Ledger:
                 entry.number, entry.weight = number, weight
 
     def give_back(self, entries: Sequence[Entry]) -> None:
-        """Count what was taken no more."""
+        """Count what was taken no more.
+
+        Args:
+            entries: What was taken.
+        """
         with suppress(*UNUSABLE), self._file.locked() as is_locked:
             for entry in entries if is_locked else ():
                 self._file.add(entry.bucket, entry.seconds, entry.number, -entry.weight)
                 entry.weight = 0
 
     def shut(self, windows: Sequence[tuple[str, float]], seconds: float) -> None:
-        """Close windows, given as bucket and seconds, to everybody for so long; never for less than before."""
+        """Close windows to everybody for so long; never for less than before.
+
+        Args:
+            windows: Bucket and seconds of each.
+            seconds: How long.
+        """
         with suppress(*UNUSABLE), self._file.locked() as is_locked:
             now = self._clock()
             for bucket, length in windows if is_locked else ():
@@ -158,7 +190,12 @@ class Ledger:
                 self._file.shut(bucket, length, until)
 
     def used(self, bucket: str, seconds: float) -> int:
-        """Return how much of a window all together have used; 0 where the file can't be read."""
+        """Return how much of a window all together have used; 0 where the file can't be read.
+
+        Args:
+            bucket: Which one.
+            seconds: Which window of it.
+        """
         with suppress(*UNUSABLE), self._file.locked() as is_locked:
             return self._file.record(bucket, seconds).used(self._clock()) if is_locked else 0
         return 0

@@ -30,7 +30,8 @@ class Priority(IntEnum):
 class LimitReached(VenueError):
     """What would have been sent has to wait longer than its caller would; it wasn't sent.
 
-    ``seconds``: how long the wait would be; infinity where only an answer tells.
+    Attributes:
+        seconds: How long the wait would be; infinity where only an answer tells.
     """
 
     def __init__(self, message: str, *, seconds: float) -> None:
@@ -40,11 +41,16 @@ class LimitReached(VenueError):
 
 @attrs.frozen(kw_only=True)
 class Told:
-    """What an answer says of the limit ``bucket``: how much is left of it, or used, or what it is from now on.
+    """What an answer says of a limit: how much is left of it, or used, or what it is from now on.
 
-    ``seconds`` says of which window of the bucket; it can be left out where it has but one. ``cost``: what the request
-    was charged in the end, where that is another weight than it was thought to have. ``resets_seconds``: how long until
-    the venue's count begins anew.
+    Attributes:
+        bucket: Which one.
+        seconds: Which window of it; can be left out where it has but one.
+        left: So much is left.
+        used: So much is used.
+        count: What the limit is from now on.
+        cost: What the request was charged in the end, where that is another weight than it was thought to have.
+        resets_seconds: How long until the venue's count begins anew.
     """
 
     bucket: str
@@ -58,11 +64,13 @@ class Told:
 
 @attrs.frozen(kw_only=True)
 class LimitRules:
-    """A venue's limits, by a name of the plugin's own (a bucket), and how they are told.
+    """A venue's limits, and how they are told.
 
-    ``costs``: how much of which bucket a request takes; 0 where its answer only tells of that. ``told``: what an
-    answer's headers say; raises nothing, what can't be read says nothing. ``by_key``: buckets that the venue counts by
-    key or account, instead of by address.
+    Attributes:
+        buckets: Limits by a name of the plugin's own (a bucket).
+        costs: How much of which bucket a request takes; 0 where its answer only tells of that.
+        told: What an answer's headers say; raises nothing, what can't be read says nothing.
+        by_key: Buckets that the venue counts by key or account, instead of by address.
     """
 
     buckets: Mapping[str, Sequence[Limit]]
@@ -73,7 +81,14 @@ class LimitRules:
 
 @attrs.frozen(kw_only=True)
 class Closed:
-    """The venue refuses more for now: nothing is sent that takes of these buckets, for so many seconds."""
+    """The venue refuses more for now: nothing is sent that takes of these buckets.
+
+    Attributes:
+        venue: Who refuses.
+        buckets: Of which.
+        seconds: For how long.
+        reason: Why, for people.
+    """
 
     venue: str
     buckets: tuple[str, ...]
@@ -83,7 +98,14 @@ class Closed:
 
 @attrs.frozen(kw_only=True)
 class Usage:
-    """How much of a limit is used now, of ``count`` that the venue allows."""
+    """How much of a limit is used now.
+
+    Attributes:
+        bucket: Which one.
+        seconds: Which window of it.
+        count: So much the venue allows.
+        used: So much is used.
+    """
 
     bucket: str
     seconds: float

@@ -31,7 +31,11 @@ _IP_BAN = 418
 
 @attrs.define(eq=False)
 class Permit:
-    """Leave to send one request. A context manager: its block ends when the answer is there, or none will be."""
+    """Leave to send one request. A context manager: its block ends when the answer is there, or none will be.
+
+    Attributes:
+        costs: What the request takes of which buckets.
+    """
 
     _limits: Limits
     costs: Costs
@@ -68,12 +72,18 @@ class _Waiter:
 class Limits:
     """The limits of one key at one venue.
 
-    ``on_closed`` is told when the venue refuses more, or did to another campaign; it must not raise. ``ledgers``: in
-    which budget that other campaigns share a bucket is counted, too. They go before nobody: a priority counts among the
-    callers of this campaign only, but the share that is kept for it is kept of all.
+    They go before nobody: a priority counts among the callers of this campaign only, but the share that is kept for it
+    is kept of all.
+
+    Args:
+        venue: The name that errors and reports have.
+        rules: What is limited.
+        on_closed: Told when the venue refuses more, or did to another campaign; must not raise.
+        ledgers: In which budget that other campaigns share a bucket is counted, too.
+        now: The clock, in seconds.
 
     Raises:
-        VenueError: a ledger has no room for so many windows.
+        VenueError: A ledger has no room for so many windows.
     """
 
     def __init__(
@@ -101,13 +111,23 @@ class Limits:
     ) -> Permit:
         """Wait until a request may be sent: ``with await limits.acquire(request, Priority.ENTRY, patience=0):``.
 
-        ``patience`` is how many seconds the caller would wait; with 0 it isn't kept waiting at all. It is refused as
-        soon as it is known that it would take longer. A checkpoint only where it has to wait. Cancelled, it takes
-        nothing.
+        A checkpoint only where it has to wait.
+
+        Args:
+            request: What is to be sent, or what it takes of which buckets.
+            priority: Who goes first.
+            patience: How many seconds the caller would wait; with 0 it isn't kept waiting at all. It is refused as soon
+                as it is known that it would take longer.
+
+        Returns:
+            The leave: a context manager, whose block ends when the answer is there, or none will be.
 
         Raises:
-            LimitReached: it would take longer.
-            ValueError: a bucket of this name isn't there.
+            LimitReached: It would take longer.
+            ValueError: A bucket of this name isn't there.
+
+        Cancellation:
+            It takes nothing.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         waiter = self._queue(request, priority)
@@ -128,10 +148,14 @@ class Limits:
         return waiter.permit
 
     def try_acquire(self, request: Request | Costs, priority: Priority = Priority.LISTING) -> Permit | None:
-        """Return leave to send a request now, if nobody has to wait for it.
+        """Return leave to send a request now, if nobody has to wait for it; ``None``: somebody has to.
+
+        Args:
+            request: What is to be sent, or what it takes of which buckets.
+            priority: Who goes first.
 
         Raises:
-            ValueError: a bucket of this name isn't there.
+            ValueError: A bucket of this name isn't there.
         """
         waiter = self._queue(request, priority)
         if waiter.permit is None:
@@ -144,6 +168,10 @@ class Limits:
         A 429 closes what the request took of, a 418 everything, for as long as ``Retry-After`` says; without it for
         longer each time. Afterwards less is used than was then, and a little more every few minutes, until the venue
         says what its limit is.
+
+        Args:
+            permit: The request's.
+            response: Its answer.
         """
         self.note(
             permit,
@@ -170,7 +198,12 @@ class Limits:
         self.close(seconds, f"HTTP {response.status}", buckets)
 
     def note(self, permit: Permit, *told: Told) -> None:
-        """Take note of what was said of limits otherwise than in headers, in an answer to this permit's request."""
+        """Take note of what was said of limits otherwise than in headers, in an answer to this permit's request.
+
+        Args:
+            permit: The request's.
+            *told: What was said.
+        """
         now = self._now()
         for one in told:
             for window, spent in permit._spent:
@@ -190,7 +223,11 @@ class Limits:
         self._serve()
 
     def learn(self, *told: Told) -> None:
-        """Take note of what the venue says its limits are (``count``), in no answer that has a permit."""
+        """Take note of what the venue says its limits are (``count``), in no answer that has a permit.
+
+        Args:
+            *told: What was said.
+        """
         for one in told:
             for window in self._windows.get(one.bucket, ()):
                 if one.count is not None and one.seconds in (None, window.limit.seconds):
@@ -198,7 +235,13 @@ class Limits:
         self._serve()
 
     def close(self, seconds: float, reason: str, buckets: Iterable[str] | None = None) -> None:
-        """Grant nothing of these buckets (all of them) for so long; tell ``on_closed``. Never opens earlier."""
+        """Grant nothing for so long; tell ``on_closed``. Never opens earlier.
+
+        Args:
+            seconds: How long.
+            reason: Why, for people.
+            buckets: Of which; ``None``: of all.
+        """
         names = tuple(self._windows) if buckets is None else tuple(buckets)
         until = self._now() + seconds
         for name in names:
@@ -208,11 +251,20 @@ class Limits:
         self._serve()
 
     def closed_seconds(self, bucket: str) -> float:
-        """Return for how long nothing of a bucket is granted, as the venue refused more; 0: it is open."""
+        """Return for how long nothing of a bucket is granted, as the venue refused more; 0: it is open.
+
+        Args:
+            bucket: Which one.
+        """
         return max(0.0, self._closed_until[bucket] - self._now())
 
     def give_back(self, permit: Permit, bucket: str) -> None:
-        """Take note that the venue counts a request in a bucket no more, as Binance does orders that fill."""
+        """Take note that the venue counts a request in a bucket no more, as Binance does orders that fill.
+
+        Args:
+            permit: The request's.
+            bucket: Which one.
+        """
         for window, spent in permit._spent:
             if window in self._windows[bucket]:
                 window.give_back(self._now(), spent)

@@ -14,8 +14,11 @@ __all__ = ["require_exact"]
 def require_exact(struct: msgspec.Struct) -> None:
     """See that each decimal of a struct is finite, and has no more digits than money has: its ``__post_init__``.
 
+    Args:
+        struct: What was decoded.
+
     Raises:
-        ValueError: one isn't; msgspec makes a `ValidationError` of it, which says where.
+        ValueError: One isn't; msgspec makes a `ValidationError` of it, which says where.
     """
     for name in struct.__struct_fields__:
         value = getattr(struct, name)

@@ -26,7 +26,11 @@ class Pace:
         self._turn = trio.Lock()
 
     def slower(self, halvings: int) -> Pace:
-        """Return one that has let nothing pass yet, of limits that are halved so many times."""
+        """Return one that has let nothing pass yet, of limits that are halved.
+
+        Args:
+            halvings: So many times.
+        """
         parts = 2**halvings
         limits = ((max(1, count // parts), seconds * max(1.0, parts / count)) for count, seconds in self._limits)
         return Pace(*limits, jitter_seconds=self._jitter_seconds)

@@ -22,9 +22,13 @@ def is_refusal(response: Response) -> bool:
 
 
 def retry_after(response: Response) -> float | None:
-    """Return how many seconds ``Retry-After`` says to wait (RFC 9110, 10.2.3), ``None`` where it says nothing.
+    """Return how many seconds ``Retry-After`` says to wait (RFC 9110, 10.2.3).
 
-    A time is held against the answer's own ``Date``.
+    Args:
+        response: An answer of the venue. A time in it is held against the answer's own ``Date``.
+
+    Returns:
+        ``None`` where it says nothing.
     """
     text = response.headers.get("retry-after", "").strip()
     with suppress(ValueError):
@@ -35,13 +39,25 @@ def retry_after(response: Response) -> float | None:
 
 
 def date_ms(response: Response) -> float | None:
-    """Return the time in ``Date``, in milliseconds since the Unix epoch: the middle of the second that it names."""
+    """Return the time in ``Date``, in milliseconds since the Unix epoch: the middle of the second that it names.
+
+    Args:
+        response: An answer of the venue.
+
+    Returns:
+        ``None`` where it has none that can be read.
+    """
     date = _time(response.headers.get("date", ""))
     return None if date is None else (date.timestamp() + 0.5) * 1_000.0
 
 
 def seconds_to_reset(response: Response, seconds: float) -> float | None:
-    """Return how long until a window ends that begins at multiples of ``seconds`` of the venue's clock, by ``Date``."""
+    """Return how long until a window ends that begins at multiples of its length, by ``Date``.
+
+    Args:
+        response: An answer of the venue.
+        seconds: How long the window is.
+    """
     date = _time(response.headers.get("date", ""))
     return None if date is None else seconds - date.timestamp() % seconds + _DATE_SLACK_SECONDS
 

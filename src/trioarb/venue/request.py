@@ -13,7 +13,9 @@ __all__ = ["Credentials", "Request", "Response"]
 class Credentials:
     """What a venue knows an account by. Neither is ever shown.
 
-    ``secret`` is what the venue calls so, or a private key as PEM text.
+    Attributes:
+        api_key: What it calls so.
+        secret: What the venue calls so, or a private key as PEM text.
     """
 
     api_key: str = attrs.field(repr=False)
@@ -22,11 +24,17 @@ class Credentials:
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """One request, signed where it has to be.
+    """One request, signed where it has to be. Query, headers and body may hold keys and signatures, and are not shown.
 
-    ``path`` begins with ``/``; ``query`` is what stands behind the ``?``, percent-encoded. ``group`` names which of the
-    venue's limits it counts in, ``weight`` how much of it. ``is_read``: it changes nothing, so it may be sent again.
-    Query, headers and body may hold keys and signatures, and are not shown.
+    Attributes:
+        method: Such as ``GET``.
+        path: Begins with ``/``.
+        query: What stands behind the ``?``, percent-encoded.
+        headers: Names and values.
+        body: Sent as it is.
+        group: Which of the venue's limits it counts in.
+        weight: How much of it.
+        is_read: It changes nothing, so it may be sent again.
     """
 
     method: str
@@ -46,7 +54,13 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Response:
-    """What a venue answered. Names of ``headers`` are in lower case."""
+    """What a venue answered.
+
+    Attributes:
+        status: Of HTTP.
+        headers: Names are in lower case.
+        body: Unpacked.
+    """
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)

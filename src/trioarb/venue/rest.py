@@ -52,22 +52,29 @@ class RestClient:
         *,
         patience: float = inf,
     ) -> Response:
-        """Send a request, when the venue's limits allow it, and return the answer: of a status of 2xx or 4xx.
-
-        What is signed is given as what makes it: it is made for each try, and again where it had to wait, so that its
-        time is of then, and no nonce is sent twice.
+        """Send a request, when the venue's limits allow it, and return the answer.
 
         A read is sent up to three times where it fails by what may pass. Anything else is sent once, and is never sent
-        again, whatever happens. ``patience``: how many seconds it may wait for the limits.
+        again, whatever happens.
 
-        Cancelled: it may have been sent.
+        Args:
+            request: What to send. What is signed is given as what makes it: it is made for each try, and again where it
+                had to wait, so that its time is of then, and no nonce is sent twice.
+            priority: Who goes first where the limits make requests wait.
+            patience: How many seconds it may wait for the limits.
+
+        Returns:
+            An answer of a status of 2xx or 4xx.
 
         Raises:
-            NotSent: it is certain that nothing of it left: it could not be made, as the venue's time isn't known; or it
+            NotSent: It is certain that nothing of it left: it could not be made, as the venue's time isn't known; or it
                 is no read, and this client may only read, the limits have no room in time, or there is no connection.
-            LimitReached: a read for which the limits have no room in time.
-            RequestFailed: no answer, none that can be read, or one of a status of 3xx or 5xx. Of what is no read it is
+            LimitReached: A read for which the limits have no room in time.
+            RequestFailed: No answer, none that can be read, or one of a status of 3xx or 5xx. Of what is no read it is
                 unknown what became of it.
+
+        Cancellation:
+            It may have been sent.
         """
         make = _made_by(request)
         made = make()
@@ -153,8 +160,18 @@ async def open_rest(
 ) -> AsyncIterator[RestClient]:
     """Open what requests to a venue's host go over, and close it at the end of the block.
 
-    ``venue`` is the name that errors have. Without ``can_trade`` there is no connection for anything but reads; with
-    it, so many ``connections`` are kept open, each for one request at a time.
+    Args:
+        venue: The name that errors have.
+        host: Where it answers, and how it is reached.
+        limits: Of `open_limits`; asked before each request.
+        can_trade: Without it there is no connection for anything but reads.
+        connections: With it, so many are kept open, each for one request at a time.
+
+    Yields:
+        The client.
+
+    Ownership:
+        Connections, and the tasks that hold them, end with the block.
     """
     lines = [Line(venue, host) for _ in range(connections if can_trade else 0)]
     async with Reader(venue, host) as reader, run_beside(*(line.run for line in lines)):

@@ -59,7 +59,11 @@ class Resync:
     _stirred: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def need(self, key: Key) -> None:
-        """Have a key's snapshot fetched, unless that is under way, or was given up."""
+        """Have a key's snapshot fetched, unless that is under way, or was given up.
+
+        Args:
+            key: Whose.
+        """
         if key not in self._mending and key not in self._given_up:
             self._mending[key] = trio.CancelScope()
             self._wanted.append((key, self._mending[key]))
@@ -77,8 +81,11 @@ class Resync:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Fetch what is needed until cancelled.
 
+        Args:
+            task_status: Says ``started()`` at once.
+
         Raises:
-            ExceptionGroup: what ``fetch`` raised that is no `VenueError`, or another callback.
+            ExceptionGroup: What ``fetch`` raised that is no `VenueError`, or another callback.
         """
         at_once = trio.CapacityLimiter(self.at_once)
         async with trio.open_nursery() as nursery:

@@ -13,10 +13,11 @@ __all__ = ["runtime_folder"]
 def runtime_folder(base: Path | None = None) -> Path:
     """Return the folder in which campaigns of one user meet, and which nobody else can look into; make it if need be.
 
-    ``base`` stands for where the operating system has such folders.
+    Args:
+        base: Stands for where the operating system has such folders.
 
     Raises:
-        VenueError: it can't be made, belongs to somebody else, or is open to others.
+        VenueError: It can't be made, belongs to somebody else, or is open to others.
     """
     try:
         return runtime.runtime_folder(base)

@@ -118,15 +118,19 @@ class WebSocketSession:
     _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Stay connected until cancelled; say ``started()`` when all is subscribed to for the first time.
+        """Stay connected until cancelled. It can be run again.
 
-        Cancelled: connections are cut, nothing is told any more, and nothing is left running. It can be run again.
+        Args:
+            task_status: Says ``started()`` when all is subscribed to for the first time.
 
         Raises:
-            VenueError: the first connection was refused for a reason that no other try would change: a certificate, a
+            VenueError: The first connection was refused for a reason that no other try would change: a certificate, a
                 key, an address. Later the session goes on trying, as such answers are also given by mistake.
-            MissingPackage: see `Endpoint`.
-            ExceptionGroup: what a callback raised.
+            MissingPackage: See `Endpoint`.
+            ExceptionGroup: What a callback raised.
+
+        Cancellation:
+            Connections are cut, nothing is told any more, and nothing is left running.
         """
         refused: str | None = None
         async with trio.open_nursery() as nursery:
@@ -156,10 +160,13 @@ class WebSocketSession:
     async def send(self, message: str | bytes, *, patience: float = inf) -> None:
         """Send a message by the connection of the moment, at its pace. That it arrives is known by an answer only.
 
+        Args:
+            message: Text or bytes.
+            patience: How many seconds its pace may have it wait.
+
         Raises:
-            NotSent: there is none, its pace would have had it wait for longer than ``patience`` seconds, or it may not
-                trade.
-            VenueError: it ended meanwhile. Whether the venue has got the message is unknown.
+            NotSent: There is no connection, its pace would have had it wait for longer, or it may not trade.
+            VenueError: It ended meanwhile. Whether the venue has got the message is unknown.
         """
         if not self.can_trade:
             raise NotSent(
@@ -176,7 +183,11 @@ class WebSocketSession:
             self._current.stirred.set()
 
     def ask_again(self, key: Key) -> None:
-        """Subscribe to a key again, as to get another snapshot. While it isn't connected, that is to come anyway."""
+        """Subscribe to a key again, as to get another snapshot. While it isn't connected, that is to come anyway.
+
+        Args:
+            key: Which one.
+        """
         if self._current is None:
             return
         self._to_ask[key] = None

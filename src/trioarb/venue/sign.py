@@ -12,17 +12,32 @@ __all__ = ["account_id", "base64_of", "hmac_digest", "json_web_token"]
 
 
 def hmac_digest(secret: str | bytes, text: str | bytes, algorithm: str = "sha256") -> bytes:
-    """Return the HMAC of a text, by RFC 2104; ``algorithm`` is one of `hashlib`'s names."""
+    """Return the HMAC of a text, by RFC 2104.
+
+    Args:
+        secret: The key, as text (UTF-8) or bytes.
+        text: What is signed.
+        algorithm: One of `hashlib`'s names.
+    """
     return hmac.digest(_bytes(secret), _bytes(text), algorithm)
 
 
 def base64_of(digest: bytes) -> str:
-    """Return bytes in the standard base64 alphabet, padded."""
+    """Return bytes in the standard base64 alphabet, padded.
+
+    Args:
+        digest: Any bytes.
+    """
     return b64encode(digest).decode("ascii")
 
 
 def json_web_token(claims: Mapping[str, object], secret: str | bytes) -> str:
-    """Return a signed JSON web token of the algorithm HS256, by RFC 7515 and 7519. Claims keep their order."""
+    """Return a signed JSON web token of the algorithm HS256, by RFC 7515 and 7519.
+
+    Args:
+        claims: What it says, as JSON knows values; they keep their order.
+        secret: The key, as text (UTF-8) or bytes.
+    """
     header = {"alg": "HS256", "typ": "JWT"}
     parts = ".".join(_url_safe(json.dumps(part, separators=(",", ":")).encode()) for part in (header, claims))
     return f"{parts}.{_url_safe(hmac_digest(secret, parts))}"
@@ -37,5 +52,10 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 def account_id(venue: str, api_key: str) -> str:
-    """Return what tells a key's account from others, and doesn't show the key: `Exchange.account_id`."""
+    """Return what tells a key's account from others, and doesn't show the key: `Exchange.account_id`.
+
+    Args:
+        venue: The venue's name.
+        api_key: The key.
+    """
     return f"{venue}-{hashlib.blake2b(api_key.encode(), digest_size=8).hexdigest()}"

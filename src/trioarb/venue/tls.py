@@ -11,10 +11,13 @@ __all__ = ["tls_context"]
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Return a context that trusts whom the operating system trusts, and the authorities in ``ca_file`` (PEM) as well.
+    """Return a context that trusts whom the operating system trusts.
+
+    Args:
+        ca_file: Further authorities to trust, as PEM.
 
     Raises:
-        VenueError: that file can't be read, or holds no certificate.
+        VenueError: That file can't be read, or holds no certificate.
     """
     import truststore
 

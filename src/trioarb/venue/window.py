@@ -26,10 +26,13 @@ _KEPT, _PART, _PART_SECONDS = 0.5, 4, 300.0
 
 @attrs.frozen(kw_only=True)
 class Limit:
-    """At most ``count`` in any ``seconds``.
+    """At most so much in any so many seconds.
 
-    ``aligned``: the venue's windows begin at multiples of that by its own clock (a minute, a day of UTC); when its
-    count begins anew is then known from the time in its answers.
+    Attributes:
+        count: So much.
+        seconds: In so many seconds.
+        aligned: The venue's windows begin at multiples of that by its own clock (a minute, a day of UTC); when its
+            count begins anew is then known from the time in its answers.
     """
 
     count: int = attrs.field(validator=attrs.validators.ge(1))

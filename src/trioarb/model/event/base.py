@@ -14,7 +14,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Record(NamedTuple):
-    """An event at its place in the journal. A tuple, since it is made of every event that is read again."""
+    """An event at its place in the journal. A tuple, since it is made of every event that is read again.
+
+    Attributes:
+        seq: Its number, from 1 on.
+        ts_ns: Campaign time in nanoseconds.
+        event: What happened.
+    """
 
     seq: int
     ts_ns: int

@@ -67,9 +67,17 @@ class DecisionsRepeated(Event, frozen=True, kw_only=True):
 
 
 class GuardTripped(Event, frozen=True, kw_only=True):
-    """A guard changed its state: a breaker that denies until ``until_ns``, or a latch that stops the campaign.
+    """A guard changed its state: a breaker that denies for a while, or a latch that stops the campaign.
 
-    ``answer`` is what it gives from now on; ALLOW where it recovered. ``venue``: it concerns that venue only.
+    Attributes:
+        tier: The tier's name, `GuardContext.name`.
+        rule: The rule's.
+        answer: What it gives from now on; ALLOW where it recovered.
+        value: What was measured, as text.
+        limit: What is allowed, as text.
+        symbol: It concerns that symbol only.
+        venue: It concerns that venue only.
+        until_ns: Until when it denies, campaign time in nanoseconds.
     """
 
     tier: str
