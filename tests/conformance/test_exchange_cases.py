@@ -88,6 +88,11 @@ class HasNoAccountId(Right):
         self.account_id = ""
 
 
+class DoesNotSayHowItStands(Right):
+    async def standing(self) -> Any:
+        raise VenueError("the venue doesn't say")
+
+
 def close(sockets: Iterable[socket.socket]) -> None:
     for one in sockets:
         one.close()
@@ -447,6 +452,7 @@ BROKEN: Mapping[str, type[Right]] = {
     "EX-04": LeavesASocketWhereItFails,
     "EX-05": LeavesATaskWhenCancelled,
     "EX-06": HasNoAccountId,
+    "EX-07": DoesNotSayHowItStands,
     "EX-10": changed(lambda one, order, report: replace(report, fills=report.fills[:-1])),
     "EX-11": changed(
         lambda one, order, report: (

@@ -456,8 +456,13 @@ def plugin(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> 
 
     @asynccontextmanager
     async def open_exchange(settings: Any, context: Any) -> AsyncIterator[Any]:
-        kind = made(exchange, Exchange) if context.venue == "a" else PaperExchange
-        yield kind(settings, context)
+        kind = made(exchange, Exchange) if context.venue != "b" else PaperExchange
+        venue = kind(settings, context)
+        venue.open()
+        try:
+            yield venue
+        finally:
+            venue.close()
 
     @asynccontextmanager
     async def open_market(settings: Any, context: Any) -> AsyncIterator[Any]:

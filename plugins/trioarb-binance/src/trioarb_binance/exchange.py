@@ -20,6 +20,7 @@ from trioarb.api import (
     Listing,
     Offer,
     Order,
+    OrderRejected,
     OrderReport,
     OrderSink,
     OrderStatus,
@@ -176,8 +177,13 @@ class BinanceExchange(Exchange):
         return {self._ours(asset): amount for asset, amount in account.owned().items()}
 
     async def place(self, order: Order) -> OrderReport:
-        """As in the contract. Where it could not be sent, it is rejected: nothing of it has left."""
+        """As in the contract. Where it could not be sent, it is rejected: nothing of it has left.
+
+        Binance takes an id again once its order has ended: one that was sent from here is refused here.
+        """
         session = self._trading()
+        if order.client_order_id in self._sent:
+            raise OrderRejected(f"Binance: the client order id {order.client_order_id} was used before")
         instrument = self._instruments[order.symbol]
         client_id = CLIENT_IDS.encode(order.client_order_id)
         self._remember(order.client_order_id, order.symbol)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
+import attrs
+
 from trioarb.api import ZERO, Instrument, Listing, Order, OrderReport, OrderUpdate
 from trioarb.venue import Credentials, Endpoint, Request, Response, RestClient, VenueClock
 from trioarb_bithumb import wire
@@ -20,6 +22,16 @@ _MS = 1_000_000
 _MOST_CLOSED = 1_000
 _OPEN_A_PAGE = 100
 _MARKETS_A_REQUEST = 100
+
+
+@attrs.frozen
+class _Paid:
+    """What an order had paid before its last trade and after it, and how much of it was executed then."""
+
+    trade_id: str
+    before: Decimal | None
+    after: Decimal
+    executed: Decimal
 
 
 class BithumbExchange(AccountExchange):
@@ -56,7 +68,7 @@ class BithumbExchange(AccountExchange):
             clock=clock,
             submitted_ns=submitted_ns,
         )
-        self._paid: dict[str, Decimal] = {}
+        self._paid: dict[str, _Paid] = {}
 
     async def instruments(self, listings: Sequence[Listing]) -> Mapping[str, Instrument]:
         """Return the markets among ``listings`` with the account's own fees: a request for each."""
@@ -117,11 +129,12 @@ class BithumbExchange(AccountExchange):
         return [*waiting, *watched]
 
     async def all_closed(self, start_ms: int, end_ms: int) -> Sequence[RestOrder]:
-        return await self._pages(
+        newest_first = await self._pages(
             lambda key: wire.get_closed_orders(
                 states=("done", "cancel"), start_ms=start_ms, end_ms=end_ms, limit=_MOST_CLOSED, next_key=key
             )
         )
+        return newest_first[::-1]
 
     def decoded(self, frame: bytes) -> Sequence[Wire | Unknown]:
         return wire.decode(frame)
@@ -129,15 +142,24 @@ class BithumbExchange(AccountExchange):
     def update(self, message: Wire | Unknown) -> OrderUpdate | None:
         if not isinstance(message, wire.MyOrder):
             return None
-        paid_before = self._paid.get(message.order_id)
-        if paid_before is None and message.executed_quantity == message.trade_quantity:
-            paid_before = ZERO  # it is the order's first trade
+        paid_before = self._paid_before(message)
         update = wire.order_update(message, self.ids, paid_before=paid_before)
         if update.status.is_final:
             self._paid.pop(message.order_id, None)
-        elif isinstance(message.paid_fee, Decimal):
-            self._paid[message.order_id] = message.paid_fee
+        elif isinstance(message.paid_fee, Decimal) and (message.trade_id or message.order_id not in self._paid):
+            executed = update.filled or ZERO
+            self._paid[message.order_id] = _Paid(message.trade_id or "", paid_before, message.paid_fee, executed)
         return update
+
+    def _paid_before(self, message: wire.MyOrder) -> Decimal | None:
+        """Return what an order had paid before a message; ``None``: not known, or it tells of an earlier trade."""
+        known = self._paid.get(message.order_id)
+        if known is None:
+            return ZERO if message.executed_quantity == message.trade_quantity else None  # the order's first trade
+        if message.trade_id == known.trade_id:
+            return known.before  # the same once more
+        is_earlier = isinstance(message.executed_quantity, Decimal) and message.executed_quantity <= known.executed
+        return None if message.trade_id and is_earlier else known.after
 
     def stream_begins(self) -> None:
         self._paid.clear()

@@ -126,8 +126,14 @@ class AccountExchange(Exchange):
         return report
 
     async def cancel(self, client_order_id: str) -> None:
+        """As in the contract. By which word a venue refuses to cancel what has ended, no document says: it is asked."""
         response = await self.signed(self.cancellation(self.ids.encode(client_order_id)), Priority.CANCEL)
-        self.cancelled(response, client_order_id)
+        try:
+            self.cancelled(response, client_order_id)
+        except VenueError:
+            report = await self.order(client_order_id)
+            if report is not None and not report.status.is_final:
+                raise
 
     async def order(self, client_order_id: str) -> OrderReport | None:
         """As in the contract. While an order may still be on its way, that there is none says nothing."""

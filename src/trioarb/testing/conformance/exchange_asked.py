@@ -97,20 +97,25 @@ async def cancelled_while_it_opens(trial: ExchangeTrial) -> None:
 
 @CASES("EX-06", "A real venue says whose account it is", needs=("EX-01",), prerequisites="a plugin that is `real`")
 async def names_its_account(trial: ExchangeTrial) -> None:
-    """It has an `account_id`, the same each time it is opened, of which no part is one of its secrets; and `standing`
-    is answered.
-    """
+    """It has an `account_id`, the same each time it is opened, of which no part is one of its secrets."""
     if not trial.trial.subject.is_real:
         not_offered("its orders cost no money")
     names = []
     for _ in range(2):
         async with trial.exchange() as exchange:
             names.append(exchange.account_id)
-            with trial.trial.in_time("standing"):
-                await exchange.standing()
     expect(bool(names[0]), "an account_id", "none")
     expect(names[0] == names[1], f"the account_id {names[0]} again", names[1])
     table = trial.trial.subject.table(trial.stage.settings)
     secrets = [str(getattr(table.settings, one.name)) for one in attrs.fields(type(table.settings)) if not one.repr]
     shown = [secret for secret in secrets if len(secret) >= _SHORTEST and secret in names[0]]
     expect(not shown, "an account_id without a secret", "one that shows a secret")
+
+
+@CASES("EX-07", "Says how its account stands", needs=("EX-01",))
+async def says_how_it_stands(trial: ExchangeTrial) -> None:
+    """It answers `standing`, and `limits_used` at once."""
+    async with trial.exchange() as exchange:
+        with trial.trial.in_time("standing"):
+            await exchange.standing()
+        exchange.limits_used()

@@ -125,9 +125,13 @@ async def _opens(trial: GuardTrial) -> None:
 
 @_cases("GU-02", "Answers every entry", needs=("GU-01",))
 async def _answers(trial: GuardTrial) -> None:
-    """Asked about entries of all sizes and edges, it answers each with None or a Refusal whose fields can be."""
+    """Asked about entries of all sizes and edges, and before that whether their prices can be relied on, it answers
+    each time with None or a Refusal whose fields can be.
+    """
     async with trial.tier() as tier:
         for probe in trial.probes():
+            if tier.doubts:
+                tier.doubt(probe.route, float(probe.edge_bps), trial.now_ns)
             tier.check(probe, trial.now_ns)
 
 

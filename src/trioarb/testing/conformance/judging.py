@@ -41,13 +41,15 @@ def judge(
     stage: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
     plugins: Plugins | Mapping[str, object] | None = None,
     cases: Collection[str] = (),
+    until_one_fails: bool = False,
     tell: Callable[[Case[Any]], None] = lambda case: None,
 ) -> Report:
     """Judge a plugin by the numbered cases of its kind; return what came of each.
 
     ``settings`` is the plugin's table, ``symbols`` what it is asked about (BTCUSDT), ``stage`` what stands behind it
     (see `Stage`). ``plugins`` are modules or objects that are registered beside the installed ones, by a name for
-    errors. ``cases``: only these, and those that they need. ``tell`` is called with each case before it begins.
+    errors. ``cases``: only these, and those that they need; ``until_one_fails``: none after one that fails. ``tell`` is
+    called with each case before it begins.
 
     A plugin that is `live` is judged in real time, any other in virtual time. Calls `trio.run`, once a case: use it in
     plain functions.
@@ -73,7 +75,9 @@ def judge(
     outcomes: dict[str, Outcome] = {}
     for case in _chosen(found, cases):
         tell(case)
-        outcomes[case.id] = _kept_from(case, outcomes) or _run(found, case, subject)
+        outcome = outcomes[case.id] = _kept_from(case, outcomes) or _run(found, case, subject)
+        if until_one_fails and outcome.verdict is Verdict.FAIL:
+            break
     redact = Redactor.of(subject.secrets.values).text
     return Report(
         kind=found.spec.kind,

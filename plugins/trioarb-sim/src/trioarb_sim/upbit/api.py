@@ -354,7 +354,7 @@ class Api:
             quantity=volume,
             amount=price if kind == "price" else ZERO,
             client_id=params.get(self._dialect.id_field, ""),
-            self_trade=_SELF_TRADES.get(params.get("smp_type", "")),
+            self_trade=_SELF_TRADES.get(params.get("smp_type", ""), self._dialect.self_trade),
         )
 
     def _cancel(self, params: Mapping[str, str], account: str) -> Any:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import attrs
 
+from trioarb.api import SelfTrade
 from trioarb_sim.limits import Limit
 
 __all__ = ["BITHUMB", "KRW_TICKS", "UPBIT", "Dialect"]
@@ -40,7 +41,7 @@ class Dialect:
 
     ``limits`` are by group; ``public_socket`` and ``private_socket`` paths. ``is_timed``: a token says when it was
     made, ``tells_left``: an answer says what is left of a limit. ``ioc_state``: how an order ends that was filled in
-    part at once.
+    part at once. ``self_trade``: what becomes of an order that meets one of its own account, unless it says so itself.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dialect:
     fee: Decimal
     limits: Mapping[str, Limit]
     connects: Limit
+    self_trade: SelfTrade | None = None
 
 
 UPBIT = Dialect(
@@ -101,4 +103,5 @@ BITHUMB = Dialect(
         "order": Limit(most=140, seconds=1),
     },
     connects=Limit(most=10, seconds=1),
+    self_trade=SelfTrade.CANCEL_NEW,
 )

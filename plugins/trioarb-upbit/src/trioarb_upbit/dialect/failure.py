@@ -72,7 +72,7 @@ _REFUSED_ORDERS = (
     "under_min_total",
     "under_price_limit",
 )
-#: The request came from nobody who may ask it, or can't be read: nothing was done.
+#: The request came from nobody who may ask it, can't be read, or its market is closed: nothing was done.
 _REFUSED_REQUESTS = (
     "NotAllowIP",
     "bank_account_required",
@@ -83,6 +83,7 @@ _REFUSED_REQUESTS = (
     "invalid_parameter",
     "invalid_query_payload",
     "jwt_verification",
+    "market_offline",
     "no_authorization_i_p",
     "no_authorization_ip",
     "out_of_scope",
