@@ -50,6 +50,15 @@ b = 2
 exit code 1
 ```
 
+```diff
+--- acme/edge.py
++++ acme/edge.py
+@@ -1,2 +1,2 @@
+ # src/acme/edge.py
+-EDGE = 3
++EDGE = 4
+```
+
 ```python
 import sys
 
@@ -120,11 +129,12 @@ def test_a_page_is_run_in_one_shell_with_its_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("8\n9\n", "8\n10\n", r"page.md:56 shows\n\n10\n"),
+        ("8\n9\n", "8\n10\n", r"page.md:65 shows\n\n10\n"),
         ("blue sky", "grey sky", "page.md:28 shows\n\ngrey sky\n"),
-        ("print(edge.EDGE)", "print(edge.OTHER)", "(?s)page.md:42: exit code 1 .*has no attribute 'OTHER'"),
-        ("seq 9\n", "seq 9\nfalse\n", "page.md:51: exit code 1 of"),
-        ("```bash\nseq 9\nprintf unended\n```\n", "", "page.md:52 shows what no command before it has printed"),
+        ("-EDGE = 3", "-EDGE = 2", "(?s)page.md:42: exit code 1 .*patch does not apply"),
+        ("print(edge.EDGE)", "print(edge.OTHER)", "(?s)page.md:51: exit code 1 .*has no attribute 'OTHER'"),
+        ("seq 9\n", "seq 9\nfalse\n", "page.md:60: exit code 1 of"),
+        ("```bash\nseq 9\nprintf unended\n```\n", "", "page.md:61 shows what no command before it has printed"),
         ("a = 1\n```", "a = \n```", "Invalid value"),
     ],
 )

@@ -7,6 +7,7 @@ What is done with a block is said by its language and its first line:
 - A first line such as ``# my.toml`` or ``# src/acme/edge.py`` makes it that file; ``# at the end of my.toml`` adds it
   to a file that is there. ``toml`` has to load, with a file's name or without.
 - ``python`` without a file's name is run.
+- ``diff`` is what to change in files that are there, as ``git apply -p0 --recount`` takes it.
 - Nothing is done with other languages.
 
 In what a page shows, ``…`` stands for what is another thing each time: within a line for some of its text, alone in a
@@ -42,6 +43,8 @@ _FENCE = re.compile(
 _FILE = re.compile(r"# (?P<added>at the end of )?(?P<name>[\w./-]+\.\w+)\n")
 #: What would make a terminal of its own.
 _NOT_KEPT = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PYTHONPATH"}
+#: Who reads a block without a file's name.
+_READ_BY = {"python": "python", "diff": "git apply -p0 --recount"}
 _END = "~~ end of block ~~"
 
 
@@ -135,8 +138,8 @@ def run_page(path: Path, folder: Path) -> None:
                 _compare(where, block.code, printed)
             elif block.file is not None:
                 _write(shell.folder(), *block.file, block.code)
-            elif block.language == "python":
-                shell.run(f"python - <<'~~ end ~~'\n{block.code}~~ end ~~\n", where)
+            elif block.language in _READ_BY:
+                shell.run(f"{_READ_BY[block.language]} - <<'~~ end ~~'\n{block.code}~~ end ~~\n", where)
             elif block.language in ("bash", "console"):
                 for script, shown in block.commands():
                     printed = shell.run(script, where)
