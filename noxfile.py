@@ -1,6 +1,7 @@
 """Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -29,21 +30,38 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *WORKERS, *session.posargs)
 
 
+def new_packages(session: nox.Session) -> list[Path]:
+    """Write a package for a plugin of each kind, as `trioarb plugins new` does; return their folders."""
+    folder = Path(session.create_tmp())
+    shutil.rmtree(folder / "new", ignore_errors=True)
+    kinds = ("exchange", "source", "market", "guard", "strategy", "alert")
+    for kind in kinds:
+        session.run("trioarb", "plugins", "new", kind, f"new-{kind}", "--out", str(folder / "new" / kind), silent=True)
+    return [folder / "new" / kind for kind in kinds]
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install(*group("lint"))
+    """Check style and formatting, those of new packages for plugins included."""
+    session.install(".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    for package in new_packages(session):
+        with session.chdir(package):
+            session.run("ruff", "check", ".")
+            session.run("ruff", "format", "--check", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly."""
+    """Check the types, strictly, those of new packages for plugins included."""
     session.install("-e", ".[venue,dashboard]", *PLUGINS, *group("types"))
     session.run("mypy")
     for path in sorted(Path("plugins").glob("trioarb-*/src")):
         session.run("mypy", "--strict", str(path))
+    for package in new_packages(session):
+        with session.chdir(package):
+            session.run("mypy", env={"MYPYPATH": "src"})
 
 
 @nox.session

@@ -29,6 +29,21 @@ __all__ = ["plugins"]
 #: What stands in its help: `trioarb.cli.commands`.
 plugins = cyclopts.App(name="plugins")
 plugins.command(
+    "trioarb.cli.plugins_new:new_plugin",
+    name="new",
+    help=with_examples(
+        """Write a package for a plugin: it works, has tests, and is for you to change.
+
+        Settings, an implementation, its entry point, tests that hold it to the numbered cases of its kind, a
+        configuration that uses it, and what to do next.
+        """,
+        """
+        trioarb plugins new guard acme-hours
+        trioarb plugins new exchange acme-venue --out work/acme
+        """,
+    ),
+)
+plugins.command(
     "trioarb.cli.plugins_check:check_plugin",
     name="check",
     help=with_examples(
