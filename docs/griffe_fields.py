@@ -91,4 +91,4 @@ def _default(written: str) -> str | None:
     """Return what a field is without a value, as far as its declaration says; None: it has to be given."""
     if not written.startswith(("attrs.field(", "setting(")):
         return written
-    return "…" if "factory=" in written or "default=" in written or written.startswith("setting(") else None
+    return "..." if "factory=" in written or "default=" in written or written.startswith("setting(") else None
