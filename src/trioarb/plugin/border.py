@@ -24,6 +24,7 @@ from trioarb.plugin import answer
 from trioarb.plugin.call import Where
 from trioarb.plugin.columns import ahead, batched, in_order
 from trioarb.plugin.contract import (
+    AlertChannel,
     Exchange,
     ExitBand,
     Feed,
@@ -71,6 +72,8 @@ def checked(opened: Any, where: Where, venue: str = "") -> Any:
                 return CheckedGuard(opened, where)
             case Strategy():
                 return CheckedStrategy(opened, where)
+            case AlertChannel():
+                return opened  # it answers nothing, and what it raises is for who sends
     raise AssertionError(f"{opened!r} is of no contract")
 
 

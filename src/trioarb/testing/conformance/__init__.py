@@ -7,13 +7,14 @@ from trioarb.testing.conformance.case import Case, Cases, Failed, NotOffered, Ou
 from trioarb.testing.conformance.judging import judge
 from trioarb.testing.conformance.kinds import KINDS, Kind, kind_named
 from trioarb.testing.conformance.report import Report
-from trioarb.testing.conformance.stage import Stage, Trouble
+from trioarb.testing.conformance.stage import ChannelStage, Stage, Trouble
 from trioarb.testing.conformance.subject import Subject, Trial
 
 __all__ = [
     "KINDS",
     "Case",
     "Cases",
+    "ChannelStage",
     "Failed",
     "Kind",
     "NotOffered",

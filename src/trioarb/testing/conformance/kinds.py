@@ -34,9 +34,11 @@ class Kind:
 
 #: Where the `Kind` of each is, by what its spec is called.
 KINDS: Mapping[str, str] = {
+    "alert channel": "trioarb.testing.conformance.alert:KIND",
     "exchange": "trioarb.testing.conformance.exchange:KIND",
     "guard tier": "trioarb.testing.conformance.guard:KIND",
     "strategy": "trioarb.testing.conformance.strategy:KIND",
+    "symbol source": "trioarb.testing.conformance.source:KIND",
 }
 
 #: As `trioarb plugins new` has them.

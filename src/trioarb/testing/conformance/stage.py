@@ -12,7 +12,7 @@ import attrs
 from trioarb.api import Book, Listing, Quote
 from trioarb.testing.conformance.case import not_offered
 
-__all__ = ["Level", "QuotedStage", "Stage", "Trouble"]
+__all__ = ["ChannelStage", "Level", "QuotedStage", "Stage", "Trouble"]
 
 #: A price and a size in base asset.
 Level = tuple[Decimal, Decimal]
@@ -73,6 +73,18 @@ class Stage:
 
     def orders(self, symbol: str) -> int | None:
         """Return how many orders the account has sent of a symbol, whatever became of them; ``None``: unknown."""
+        return None
+
+
+class ChannelStage(Stage):
+    """What stands behind an alert channel while it is judged: somebody who is told.
+
+    Of ``troubles`` matter SERVER_ERROR, TOO_MANY and MALFORMED, by which a message fails, and LOST_ANSWER, by which its
+    sender waits for ever.
+    """
+
+    def arrived(self) -> Sequence[str] | None:
+        """Return the texts of all messages that arrived, whole; ``None``: it can't say."""
         return None
 
 

@@ -100,7 +100,9 @@ class Trial:
 
     @asynccontextmanager
     async def open(self, context: Any, *, more: Mapping[str, Any] | None = None, venue: str = "") -> AsyncIterator[Any]:
-        """Open the plugin, and give what it opens behind the border; ``more`` settings go before its own.
+        """Open the plugin with this try's time, and give what it opens behind the border.
+
+        ``more`` settings go before its own.
 
         Raises:
             TrioarbError: it doesn't open.
@@ -114,6 +116,7 @@ class Trial:
                 calls=Calls(ANSWER_SECONDS),
                 close_seconds=ANSWER_SECONDS,
             )
+            context = attrs.evolve(context, time=self.time)
             opened = await opener.open(type(self.subject.spec), self.subject.table(more or {}), context, venue=venue)
             yield opened
         if opener.errors:

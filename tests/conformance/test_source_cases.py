@@ -1,0 +1,150 @@
+"""Symbol sources that are broken, each in one way: exactly that case fails, and what needs it is blocked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from trioarb.api import Listing, NoSettings, SourceContext, SymbolSource, SymbolSourceSpec
+from trioarb.testing import listing, plugin_of
+from trioarb.testing.conformance import Report, Verdict, judge, kind_named
+
+
+class Right(SymbolSource):
+    """Lists three symbols, after a while; of one it doesn't know the volume."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def listings(self) -> Sequence[Listing]:
+        await trio.sleep(0.1)
+        volumes = {"BTC": Decimal(5_000), "ETH": Decimal(700), "XRP": None}
+        return [listing(base, volume_24h_quote=volume) for base, volume in volumes.items()]
+
+
+class LeavesATask(Right):
+    pass
+
+
+class LeavesATaskOnlyAfterAnError(Right):
+    """Closes behind its ``yield``, where no error comes by."""
+
+
+class LeavesATaskWhenCancelled(Right):
+    pass
+
+
+class Hangs(Right):
+    async def listings(self) -> Sequence[Listing]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+class ListsTwice(Right):
+    async def listings(self) -> Sequence[Listing]:
+        found = await super().listings()
+        return [*found, found[0]]
+
+
+class CutsNames(Right):
+    """Takes the symbol for the base asset."""
+
+    async def listings(self) -> Sequence[Listing]:
+        return [attrs.evolve(one, base=one.symbol) for one in await super().listings()]
+
+
+class SaysZero(Right):
+    async def listings(self) -> Sequence[Listing]:
+        return [attrs.evolve(one, volume_24h_quote=Decimal(0)) for one in await super().listings()]
+
+
+class TurnsAround(Right):
+    async def listings(self) -> Sequence[Listing]:
+        self.asked += 1
+        return list(await super().listings())[:: 1 if self.asked % 2 else -1]
+
+
+class IsDoneOnceCancelled(Right):
+    async def listings(self) -> Sequence[Listing]:
+        try:
+            return [] if self.asked else await super().listings()
+        except trio.Cancelled:
+            self.asked = 1
+            raise
+
+
+BROKEN: Mapping[str, type[Right]] = {
+    "SO-01": LeavesATask,
+    "SO-02": LeavesATaskWhenCancelled,
+    "SO-03": Hangs,
+    "SO-04": ListsTwice,
+    "SO-05": CutsNames,
+    "SO-06": SaysZero,
+    "SO-07": TurnsAround,
+    "SO-08": IsDoneOnceCancelled,
+}
+
+
+def judged(kind: type[Right]) -> Report:
+    @asynccontextmanager
+    async def open_source(settings: NoSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled:
+            if kind is LeavesATaskWhenCancelled:
+                trio.lowlevel.spawn_system_task(trio.sleep_forever)
+            raise
+        scope = trio.CancelScope()
+
+        async def beside() -> None:
+            with scope:
+                await trio.sleep_forever()
+
+        if kind in (LeavesATask, LeavesATaskOnlyAfterAnError):
+            trio.lowlevel.spawn_system_task(beside)
+        yield kind()
+        if kind is LeavesATaskOnlyAfterAnError:
+            scope.cancel()
+            await trio.sleep(0.1)
+
+    spec = SymbolSourceSpec(name="mine", doc="", open=open_source)
+    return judge(kind="source", name="mine", plugins={"mine": plugin_of(spec)})
+
+
+def test_the_right_one_passes_every_case() -> None:
+    report = judged(Right)
+    assert {one.verdict for one in report.outcomes} == {Verdict.PASS}, list(report.lines())
+
+
+def test_every_case_has_one_that_fails_it() -> None:
+    assert [case.id for case in kind_named("source").cases] == list(BROKEN)
+
+
+@pytest.mark.parametrize(("case_id", "kind"), BROKEN.items(), ids=lambda value: getattr(value, "__name__", value))
+def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Right]) -> None:
+    report = judged(kind)
+
+    assert [one.case.id for one in report.failed] == [case_id], str(report)
+    failed = report.of(case_id)
+    assert failed.expected
+    assert failed.got
+
+
+def test_what_is_left_where_an_error_ended_it_is_found() -> None:
+    assert "because of an error" in judged(LeavesATaskOnlyAfterAnError).of("SO-01").expected
+
+
+def test_the_first_party_ones_conform(tmp_path: Path) -> None:
+    listed = tmp_path / "symbols.csv"
+    listed.write_text("symbol,base,quote,volume_24h_quote\nBTCUSDT,BTC,USDT,\nETHUSDT,ETH,USDT,5\n")
+    settings: Mapping[str, Mapping[str, Any]] = {"dummy": {}, "recorded": {}, "csv": {"path": str(listed)}}
+    for name, table in settings.items():
+        report = judge(kind="source", name=name, settings=table, symbols=[listing("BTC"), listing("ETH")])
+        assert report.conforms, str(report)
