@@ -17,7 +17,9 @@ from troubled import SETTINGS, Right, judged
 from trioarb.api import (
     Exchange,
     ExchangeSpec,
+    Fill,
     Instrument,
+    Liquidation,
     Listing,
     Order,
     OrderRejected,
@@ -440,6 +442,18 @@ class RoundsItsPrices(Right):
         return {name: attrs.evolve(one, cost=one.cost + 1) for name, one in held.items()}
 
 
+class ChargesWhatItDoesNotTell(Right):
+    async def charges(self, since_ns: int) -> Any:
+        return [replace(one, amount=one.amount * 2) for one in await super().charges(since_ns)]
+
+
+class TellsOfEveryForcedClose(Right):
+    async def liquidations(self, since_ns: int) -> Any:
+        await super().liquidations(since_ns)
+        fill = Fill(fill_id="1", quantity=Decimal(1), price=Decimal(90), fee=Decimal(0), fee_asset="USDT")
+        return [Liquidation(liquidation_id="l1", ts_ns=1, symbol="BTCUSDT", side=Side.SELL, fills=(fill,))]
+
+
 LEFT: list[socket.socket] = []
 _IOC = TimeInForce.IOC
 
@@ -515,20 +529,22 @@ BROKEN: Mapping[str, type[Right]] = {
     "EX-81": GrantsAgain,
     "EX-82": MovesTwice,
     "EX-90": RoundsItsPrices,
+    "EX-91": ChargesWhatItDoesNotTell,
+    "EX-92": TellsOfEveryForcedClose,
 }
-CONTRACTS = {**SETTINGS, "account": "perpetual", "inventory_usd_per_symbol": 0}
+CONTRACTS = {**SETTINGS, "account": "perpetual", "inventory_usd_per_symbol": 0, "funding_rate_bps": "1"}
 
 
 def tried(case_id: str, kind: type[Right], cases: Sequence[str] = ()) -> Report:
     """Judge a class by what that case is about."""
     if case_id == "EX-06":
         return judged(kind, real=True, cases=["EX-06"])
-    return judged(kind, settings=CONTRACTS if case_id == "EX-90" else SETTINGS, cases=cases)
+    return judged(kind, settings=CONTRACTS if case_id >= "EX-90" else SETTINGS, cases=cases)
 
 
 def test_the_right_one_passes_every_case() -> None:
     outcomes = [*judged().outcomes, judged(real=True, cases=["EX-06"]).of("EX-06")]
-    outcomes.append(judged(settings=CONTRACTS, cases=["EX-90"]).of("EX-90"))
+    outcomes += judged(settings=CONTRACTS, cases=["EX-90", "EX-91", "EX-92"]).outcomes
 
     assert {one.case.id for one in outcomes if one.verdict is Verdict.PASS} == set(BROKEN)
     assert not [one for one in outcomes if one.verdict is Verdict.FAIL]
@@ -597,6 +613,13 @@ def test_paper_conforms() -> None:
 
     assert report.conforms, str(report)
     lacking = {one.case.id for one in report.outcomes if one.verdict is not Verdict.PASS}
-    assert lacking == {"EX-04", "EX-06", "EX-26", "EX-34", *(f"EX-5{n}" for n in range(1, 5)), "EX-90"} | {
-        f"EX-6{n}" for n in range(4)
-    }
+    assert lacking == {
+        "EX-04",
+        "EX-06",
+        "EX-26",
+        "EX-34",
+        *(f"EX-5{n}" for n in range(1, 5)),
+        "EX-90",
+        "EX-91",
+        "EX-92",
+    } | {f"EX-6{n}" for n in range(4)}

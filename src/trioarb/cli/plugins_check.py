@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,13 +18,18 @@ from trioarb.cli.output import print_json
 from trioarb.cli.progress import Progress
 from trioarb.config.plugin_files import plugins_named
 from trioarb.config.read import read_toml
+from trioarb.config.schema import LogLevel
+from trioarb.config.secrets import SecretReader
 from trioarb.errors import ConfigError, Interrupt, describe
 from trioarb.model.market import Listing
 from trioarb.plugin.registry import Plugins
 from trioarb.plugin.venue_spec import VenueSpec
+from trioarb.report.console import LastingConsole
+from trioarb.report.log import configure_logging
 from trioarb.report.visible import say
 from trioarb.settings.convert import structure
 from trioarb.settings.problem import Problem, nearest
+from trioarb.settings.redact import Redactor
 from trioarb.settings.types import setting
 
 __all__ = ["check_plugin"]
@@ -69,11 +75,12 @@ def check_plugin(
     as_json: AsJson = False,
 ) -> int:
     """Judge a plugin by the numbered cases of its kind; return 0, or 1 if a case has failed."""
-    from trioarb.testing.conformance import judge  # loaded by nothing else of the command line
+    from trioarb.testing.conformance import judge, kind_named  # loaded by nothing else of the command line
 
     plugins = plugins_named(plugin)
-    found = _kind(plugins, name, kind)
+    found = kind_named(_kind(plugins, name, kind)).spec.kind
     plan = _plan(config)
+    configure_logging(LogLevel.ERROR, LastingConsole(stderr=True), None, _redactor(plugins, name, found, plan))
     with Progress() as progress:
         report = judge(
             kind=found,
@@ -119,6 +126,15 @@ def _kind(plugins: Plugins, name: str, kind: str | None) -> str:
         )
     )
     raise ConfigError([problem])
+
+
+def _redactor(plugins: Plugins, name: str, kind: str, plan: _Plan) -> Redactor:
+    """Return what keeps the secrets of a plugin's settings out of its log."""
+    secrets = SecretReader(environment=os.environ, origin=lambda key: "")
+    for one in plugins.registered:
+        if (one.spec.kind, one.spec.name) == (kind, name):
+            secrets.read(plan.settings, one.spec.settings, kind)
+    return Redactor.of(secrets.values)
 
 
 def _plan(path: Path | None) -> _Plan:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import trio
 
-from trioarb.api import SECOND_NS, ZERO, Account, Quote, Side, VenueError, text
+from trioarb.api import SECOND_NS, ZERO, Account, Charge, Liquidation, Quote, Side, VenueError, text
 from trioarb.testing.conformance.case import Failed, expect, not_offered
 from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
+
+#: Longer than any time between two fundings.
+_FUNDED_SECONDS = 25 * 3_600
+
+_ToldT = TypeVar("_ToldT", Charge, Liquidation)
 
 
 @CASES("EX-80", "Knows when it answers", needs=("EX-03", "EX-15"), prerequisites=f"`answers_at_ns`; {SHOWS}")
@@ -21,6 +28,8 @@ async def knows_when_it_answers(desk: Desk) -> None:
     order = desk.order(Side.BUY)
     at_ns = desk.exchange.answers_at_ns(order)
     if at_ns is None:
+        wrong = desk.owner.trial.beside
+        expect(not wrong, "a time, or None", "; ".join(wrong))
         not_offered("it doesn't say when it answers")
     time = desk.owner.trial.time
     expect(at_ns >= time.now_ns(), "a time that has not passed", f"{time.now_ns() - at_ns} ns ago")
@@ -109,3 +118,59 @@ async def says_positions(desk: Desk) -> None:
     with desk.owner.trial.in_time("positions"):
         held = await desk.exchange.positions()
     expect(desk.symbol not in held, "nothing held after as much was sold", held.get(desk.symbol))
+
+
+@CASES("EX-91", "Tells what is charged for holding", needs=("EX-03", "EX-10"), prerequisites=f"`charges`; {SHOWS}")
+@on_desk
+async def tells_charges(desk: Desk) -> None:
+    """What was charged since a time, `charges` tells in order, each with an id of its own, the same when it is asked
+    again; nothing of before that time, and in all what the wallet has changed by.
+    """
+    if not desk.exchange.charging:
+        not_offered("it has no `charges`")
+    await desk.send(desk.order(Side.BUY))
+    time = desk.owner.trial.time
+    since_ns, before = time.now_ns(), await desk.balances()
+    if time.jumps:
+        await trio.sleep(_FUNDED_SECONDS)
+    told = await _told_since(desk, "charges", desk.exchange.charges, since_ns, lambda one: one.charge_id)
+    after = await desk.balances()
+    for asset in sorted({*before, *after}):
+        change = after.get(asset, ZERO) - before.get(asset, ZERO)
+        charged = sum((one.amount for one in told if one.asset == asset), ZERO)
+        expect(change == charged, f"{text(charged)} {asset} in the wallet, as is charged", text(change))
+
+
+@CASES("EX-92", "Tells what was closed by force", needs=("EX-10",), prerequisites=f"`liquidations`; {SHOWS}")
+@on_desk
+async def tells_liquidations(desk: Desk) -> None:
+    """Of what was closed by force since a time, `liquidations` tells each with an id of its own, the same when it is
+    asked again, and nothing of before that time.
+    """
+    if not desk.exchange.liquidating:
+        not_offered("it has no `liquidations`")
+    await desk.send(desk.order(Side.BUY))
+    since_ns = desk.owner.trial.time.now_ns()
+    await _told_since(desk, "liquidations", desk.exchange.liquidations, since_ns, lambda one: one.liquidation_id)
+
+
+async def _told_since(
+    desk: Desk,
+    method: str,
+    ask: Callable[[int], Awaitable[Sequence[_ToldT]]],
+    since_ns: int,
+    id_of: Callable[[_ToldT], str],
+) -> Sequence[_ToldT]:
+    """Return what was told since a time, if that is told the same way again."""
+    with desk.owner.trial.in_time(method):
+        told = await ask(since_ns)
+    with desk.owner.trial.in_time(method):
+        again = await ask(since_ns)
+    ids = [id_of(one) for one in told]
+    expect(
+        [id_of(one) for one in again] == ids, f"the ids {', '.join(ids) or 'of nothing'} again", list(map(id_of, again))
+    )
+    expect(len(set(ids)) == len(ids), "ids of their own", ", ".join(ids))
+    early = [id_of(one) for one in told if one.ts_ns < since_ns]
+    expect(not early, f"nothing of before {since_ns}", ", ".join(early))
+    return told

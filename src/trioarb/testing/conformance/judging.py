@@ -26,10 +26,10 @@ from trioarb.testing.tapes import listing
 from trioarb.time.campaign_time import RealTime
 from trioarb.time.virtual import VirtualClock, VirtualTime
 
-__all__ = ["CASE_SECONDS", "judge"]
+__all__ = ["judge"]
 
-#: How long a case may take in all, in the time of its clock.
-CASE_SECONDS = 120.0
+#: How long a case may take in all; in virtual time, which costs nothing, it may be that of some fundings.
+_CASE_SECONDS, _VIRTUAL_CASE_SECONDS = 120.0, 7 * 86_400.0
 
 
 def judge(
@@ -137,11 +137,12 @@ def _run(kind: Kind, case: Case[Any], subject: Subject) -> Outcome:
 
 async def _tried(kind: Kind, case: Case[Any], subject: Subject, clock: VirtualClock | None) -> None:
     now: CampaignTime = RealTime(time.time_ns()) if clock is None else VirtualTime(clock, START_NS)
-    with trio.move_on_after(CASE_SECONDS) as scope:
+    seconds = _CASE_SECONDS if clock is None else _VIRTUAL_CASE_SECONDS
+    with trio.move_on_after(seconds) as scope:
         async with kind.trial(Trial(subject=subject, time=now, clock=clock)) as trial:
             await case.run(trial)
     if scope.cancelled_caught:
-        raise Failed(f"an end of the case within {CASE_SECONDS:g} s", "none")
+        raise Failed(f"an end of the case within {seconds:g} s", "none")
 
 
 def _outcome(case: Case[Any], found: Sequence[BaseException], error: BaseException) -> Outcome:

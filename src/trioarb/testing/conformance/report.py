@@ -49,9 +49,9 @@ class Report:
     def lines(self, *, all_cases: bool = True) -> Iterator[str]:
         """Yield a line for each case, and below it what was expected and got, or why it was not tried.
 
-        Without ``all_cases`` only those that failed, and those that therefore could not be tried.
+        Without ``all_cases`` only those that failed, and the ids of those that therefore could not be tried.
         """
-        shown = [one for one in self.outcomes if all_cases or one.verdict in (Verdict.FAIL, Verdict.BLOCKED)]
+        shown = [one for one in self.outcomes if all_cases or one.verdict is Verdict.FAIL]
         width = max((len(one.case.title) for one in shown), default=0)
         for one in shown:
             yield f"{one.case.id}  {one.case.title:<{width}}  {one.verdict.value}".rstrip()
@@ -60,6 +60,8 @@ class Report:
                 yield f"       got      {one.got}"
             elif one.why:
                 yield f"       {one.why}"
+        if not all_cases and (blocked := [one.case.id for one in self.outcomes if one.verdict is Verdict.BLOCKED]):
+            yield f"blocked by these: {', '.join(blocked)}"
 
     def to_json_object(self) -> dict[str, Any]:
         """Return it as JSON has it."""

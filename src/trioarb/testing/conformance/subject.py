@@ -97,6 +97,8 @@ class Trial:
     subject: Subject
     time: CampaignTime
     clock: VirtualClock | None = None
+    #: What it did wrong where nobody waited for it, as the border says it.
+    beside: list[str] = attrs.field(factory=list)
 
     @asynccontextmanager
     async def open(self, context: Any, *, more: Mapping[str, Any] | None = None, venue: str = "") -> AsyncIterator[Any]:
@@ -113,7 +115,7 @@ class Trial:
             opener = Opener(
                 stack=stack,
                 plugins=self.subject.plugins,
-                calls=Calls(ANSWER_SECONDS),
+                calls=Calls(ANSWER_SECONDS, beside=self.beside),
                 close_seconds=ANSWER_SECONDS,
             )
             context = attrs.evolve(context, time=self.time)
