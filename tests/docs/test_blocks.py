@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from decimal import Decimal
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,11 @@ import pytest
 import tomli
 from markdown_links import repository_pages
 from page import Block, blocks_of
+
+from trioarb.config.load import load_table
+from trioarb.errors import ConfigError
+from trioarb.plugin.registry import load_plugins
+from trioarb.testing import two_venues
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path: list(blocks_of(text)) for path, text in repository_pages(ROOT).items()}
@@ -44,9 +50,34 @@ def test_python_can_be_read_and_imports_what_is_there(block: Block) -> None:
     assert missing(block.code) == []
 
 
+#: Beginnings of what is said of keys and values; the rest of a configuration, or a page's own plugin, mends the others.
+_WRONG = ("unknown key", "wrong")
+
+
+def wrong_keys(code: str) -> list[str]:
+    """Return what a piece of a configuration says that no configuration may, whatever its plugins are."""
+    table = tomli.loads(code, parse_float=Decimal)
+    if "project" in table or "settings" in table:  # of a package; or of a plugin alone
+        return []
+    whole = two_venues("dummy") | {"session": {"clock": "real"}}
+    for key, value in table.items():
+        whole[key] = whole.get(key, {}) | value if isinstance(value, dict) else value
+    try:
+        load_table(whole, load_plugins())
+    except ConfigError as error:
+        return [f"{one.key}: {one.message}" for one in error.problems if one.message.startswith(_WRONG)]
+    return []
+
+
 @pytest.mark.parametrize("block", of("toml"))
-def test_toml_can_be_read(block: Block) -> None:
-    tomli.loads(block.code)
+def test_toml_says_what_a_configuration_may(block: Block) -> None:
+    assert wrong_keys(block.code) == []
+
+
+def test_a_key_that_no_configuration_has_is_named() -> None:
+    assert wrong_keys("[engine]\nopen_seconds = 3\nspeed = 4\n[guards.edge]\nplugin = 'edge-cap'") == [
+        "engine.speed: unknown key"
+    ]
 
 
 def test_what_is_not_there_is_named() -> None:
