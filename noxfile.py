@@ -14,6 +14,9 @@ PROJECT = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
 #: Packages of their own beside the engine, as options of ``pip install``.
 PLUGINS = [part for path in sorted(Path("plugins").glob("trioarb-*")) for part in ("-e", str(path))]
 
+#: What plugins and their tests import from.
+FACADES = ("trioarb.api", "trioarb.testing", "trioarb.testing.conformance", "trioarb.venue")
+
 #: Two workers, who take over what the other has not begun.
 WORKERS = ("-n", "2", "--dist", "worksteal")
 
@@ -54,7 +57,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly, those of new packages for plugins included."""
+    """Check the types, those of new packages for plugins included; what plugins import is typed completely."""
     session.install("-e", ".[venue,dashboard]", *PLUGINS, *group("types"))
     session.run("mypy")
     for path in sorted(Path("plugins").glob("trioarb-*/src")):
@@ -62,6 +65,8 @@ def types(session: nox.Session) -> None:
     for package in new_packages(session):
         with session.chdir(package):
             session.run("mypy", env={"MYPYPATH": "src"})
+    for facade in FACADES:
+        session.run("pyright", "--verifytypes", facade, "--ignoreexternal")
 
 
 @nox.session

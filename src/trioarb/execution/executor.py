@@ -78,7 +78,7 @@ class Executor:
         fee_value_of: Callable[[OrderFilled], Decimal | None],
         stages: Stages | None = None,
     ) -> None:
-        self.order_prefix = f"{campaign_id}-"
+        self.order_prefix: str = f"{campaign_id}-"
         self._journal = journal
         self._trades = trades
         self._time = time
@@ -107,7 +107,7 @@ class Executor:
         self._level_ns = seconds_to_ns(settings.hedge_deadline_seconds)
         self._retry_ns = seconds_to_ns(settings.hedge_retry_ms / 1000)
         self._shields: set[trio.CancelScope] = set()
-        self.hurry_until = inf
+        self.hurry_until: float = inf
         #: What is sent later would not be answered before the campaign has to end, even if nobody hurries that.
         self._last_at = inf
         #: The entries that are quoted, by their pair.

@@ -43,8 +43,8 @@ class Journal:
     """
 
     def __init__(self, now_ns: Callable[[], int], redactor: Redactor | None = None) -> None:
-        self.seq = 0
-        self.last_ns = 0
+        self.seq: int = 0
+        self.last_ns: int = 0
         self._now_ns = now_ns
         self._redactor = redactor or Redactor()
         self._writer: JournalWriter | None = None

@@ -70,7 +70,7 @@ class Log:
     def __init__(self, path: Path, fd: int, *, head: bytes, size: int) -> None:
         self.path = path
         #: The hash of the last line that was appended.
-        self.head = head
+        self.head: bytes = head
         self._fd = fd
         self._size = size
         self._synced = -1
@@ -225,6 +225,11 @@ class LogReader:
     whole step, of a step that was cut off; ``sound_size`` is where that begins.
     """
 
+    path: Path
+    head: bytes
+    position: int
+    sound_size: int
+
     def __init__(self, path: Path, kind: str, noun: str, *, claimed: bool = False) -> None:
         """``claimed``: nobody else may append to it until this is closed. ``noun`` is what messages call it.
 
@@ -240,7 +245,7 @@ class LogReader:
         real = find(path, noun)
         try:
             self._fd = _locked(real, os.O_RDWR) if claimed else os.open(real, os.O_RDONLY | os.O_CLOEXEC)
-            self.size = os.fstat(self._fd).st_size
+            self.size: int = os.fstat(self._fd).st_size
             first = self._first_line()
         except OSError as error:
             self.close()
@@ -250,14 +255,14 @@ class LogReader:
             self.close()
             raise
         try:
-            self.header = self._header(first, kind)
+            self.header: Mapping[str, Any] = self._header(first, kind)
         except BaseException:
             self.close()
             raise
         self.head = self._first_hash = hash_of(first)
         #: How far it was read.
         self.position = self.sound_size = self._start = len(first) + 1
-        self.torn = 0
+        self.torn: int = 0
 
     def blocks(self) -> Iterator[list[bytes]]:
         """Yield the lines from the second on, as they stand in the file; each list ends where a step does.

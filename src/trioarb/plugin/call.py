@@ -124,9 +124,9 @@ class Call:
     __slots__ = ("method", "since", "where")
 
     def __init__(self, where: Where, method: str) -> None:
-        self.where = where
-        self.method = method
-        self.since = 0.0
+        self.where: Where = where
+        self.method: str = method
+        self.since: float = 0.0
 
     @contextmanager
     def seen(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from trioarb.model.contract import Charge, Contracts, contract_of
 from trioarb.model.liquidation import Liquidation
 from trioarb.model.market import Instrument, Listing, Quote
 from trioarb.model.number import EXACT, ZERO
-from trioarb.model.order import Order, OrderReport, OrderUpdate, VenueOrder
+from trioarb.model.order import Offer, Order, OrderReport, OrderUpdate, VenueOrder
 from trioarb.model.trade import Account
 from trioarb.plugin import answer
 from trioarb.plugin.call import Where
@@ -29,17 +29,19 @@ class CheckedExchange(Exchange):
     """A venue whose bad answer to `place` or `order` is an error like that of a venue that doesn't answer."""
 
     def __init__(self, inner: Exchange, where: Where, venue: str) -> None:
-        self.account = answer.is_a(inner.account, Account, "account")
-        self.max_borrow_usd = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
-        self.grants_inventory = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
-        self.offers = answer.check_offers(inner.offers)
-        self.streams = answer.is_a(inner.streams, bool, "streams")
-        self.account_id = answer.check_account_id(inner.account_id)
-        self.simulates_transfers = answer.is_a(inner.simulates_transfers, bool, "simulates_transfers")
-        self.charging = answer.is_a(inner.charging, bool, "charging")
-        self.liquidating = answer.is_a(inner.liquidating, bool, "liquidating")
-        self.charge_every_seconds = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
-        self.arrival_ns = None if inner.arrival_ns is None else answer.check_whole(inner.arrival_ns, "arrival_ns")
+        self.account: Account = answer.is_a(inner.account, Account, "account")
+        self.max_borrow_usd: Decimal = answer.check_amount(inner.max_borrow_usd, "max_borrow_usd", at_least=ZERO)
+        self.grants_inventory: bool = answer.is_a(inner.grants_inventory, bool, "grants_inventory")
+        self.offers: frozenset[Offer] = answer.check_offers(inner.offers)
+        self.streams: bool = answer.is_a(inner.streams, bool, "streams")
+        self.account_id: str = answer.check_account_id(inner.account_id)
+        self.simulates_transfers: bool = answer.is_a(inner.simulates_transfers, bool, "simulates_transfers")
+        self.charging: bool = answer.is_a(inner.charging, bool, "charging")
+        self.liquidating: bool = answer.is_a(inner.liquidating, bool, "liquidating")
+        self.charge_every_seconds: int = answer.check_whole(inner.charge_every_seconds, "charge_every_seconds")
+        self.arrival_ns: int | None = (
+            None if inner.arrival_ns is None else answer.check_whole(inner.arrival_ns, "arrival_ns")
+        )
         borrow_bps = inner.borrow_bps_per_day
         if borrow_bps is not None:
             borrow_bps = answer.check_amount(borrow_bps, "borrow_bps_per_day", at_least=ZERO)

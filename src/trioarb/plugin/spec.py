@@ -94,7 +94,7 @@ class SymbolSourceSpec(PluginSpec[SourceContext, SymbolSource]):
     """A source of symbols, which ``[universe] source`` may name. Opened once, after all markets."""
 
     kind = "symbol source"
-    opens = (SymbolSource,)
+    opens: ClassVar[tuple[type, ...]] = (SymbolSource,)
 
 
 @attrs.frozen(kw_only=True)
@@ -102,7 +102,7 @@ class MarketDataSpec(PluginSpec[MarketContext, MarketData]):
     """Market data, which ``[exchanges.NAME] market`` may name. Opened once a venue, first of all."""
 
     kind = "market data"
-    opens = (Tape, Feed)
+    opens: ClassVar[tuple[type, ...]] = (Tape, Feed)
     can_wrap = True
 
 
@@ -120,7 +120,7 @@ class ExchangeSpec(PluginSpec[ExchangeContext, Exchange]):
     """
 
     kind = "exchange"
-    opens = (Exchange,)
+    opens: ClassVar[tuple[type, ...]] = (Exchange,)
     can_wrap = True
 
     real: bool = False
@@ -141,7 +141,7 @@ class GuardTierSpec(PluginSpec[GuardContext, GuardTier]):
     """
 
     kind = "guard tier"
-    opens = (GuardTier,)
+    opens: ClassVar[tuple[type, ...]] = (GuardTier,)
 
     rank: int = 1000
     by_symbol: bool = False
@@ -157,7 +157,7 @@ class StrategySpec(PluginSpec[StrategyContext, Strategy]):
     """
 
     kind = "strategy"
-    opens = (Strategy,)
+    opens: ClassVar[tuple[type, ...]] = (Strategy,)
 
     loops: bool = False
 
@@ -173,6 +173,6 @@ class AlertChannelSpec(PluginSpec[AlertContext, AlertChannel]):
     """
 
     kind = "alert channel"
-    opens = (AlertChannel,)
+    opens: ClassVar[tuple[type, ...]] = (AlertChannel,)
 
     needs: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -52,7 +52,7 @@ class VenueSpec(PluginSpec[VenueContext, Any]):
     """
 
     kind = "venue"
-    opens = (object,)
+    opens: ClassVar[tuple[type, ...]] = (object,)
 
     account: type[Any] | None = None
     source: Callable[[Any, SourceContext], SymbolSource | AbstractAsyncContextManager[SymbolSource]] | None = None

@@ -92,14 +92,14 @@ class QuoteBoard:
 
     def __init__(self, venues: Sequence[str]) -> None:
         count = len(venues)
-        self.venues = tuple(venues)
-        self.followed = Followed()
-        self.bid = [nan] * count
-        self.bid_size = [0.0] * count
-        self.ask = [nan] * count
-        self.ask_size = [0.0] * count
-        self.received_ns = [-1] * count
-        self.serial = [0] * count
+        self.venues: tuple[str, ...] = tuple(venues)
+        self.followed: Followed = Followed()
+        self.bid: list[float] = [nan] * count
+        self.bid_size: list[float] = [0.0] * count
+        self.ask: list[float] = [nan] * count
+        self.ask_size: list[float] = [0.0] * count
+        self.received_ns: list[int] = [-1] * count
+        self.serial: list[int] = [0] * count
         self.levels: list[Levels | InColumn | None] = [None] * count
         self.watches: list[See | None] = [None] * count
         self.source: LooksBack | None = None

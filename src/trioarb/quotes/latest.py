@@ -22,6 +22,11 @@ class Latest:
     ``waiting``: how many quotes were taken, less what its reader took off.
     """
 
+    bid: Array
+    bid_size: Array
+    ask: Array
+    ask_size: Array
+
     def __init__(self, boards: Sequence[QuoteBoard], venues: int) -> None:
         import numpy as np
 
@@ -32,11 +37,11 @@ class Latest:
             np.array([getattr(board, name) for board in boards], dtype=float).reshape(shape)
             for name in ("bid", "bid_size", "ask", "ask_size")
         )
-        self.came_ns = np.array([board.received_ns for board in boards], dtype=np.int64).reshape(shape)
-        self.serial = np.array([board.serial for board in boards], dtype=np.int64).reshape(shape)
-        self.waiting = np.zeros(shape, dtype=np.int64)
+        self.came_ns: Array = np.array([board.received_ns for board in boards], dtype=np.int64).reshape(shape)
+        self.serial: Array = np.array([board.serial for board in boards], dtype=np.int64).reshape(shape)
+        self.waiting: Array = np.zeros(shape, dtype=np.int64)
         #: How often rows were taken.
-        self.times = 0
+        self.times: int = 0
 
     def take(self, window: Window, first: int, until: int) -> Array:
         """Take the rows of a window from one up to another; return the last one of each cell among them."""

@@ -146,7 +146,7 @@ class Player:
         # By cell of a window.
         self._boards = [one.board for one in followers for _ in range(venues)]
         self._awaits_first = np.array([one.awaits_first(venue) for one in followers for venue in range(venues)])
-        self.is_paced = takers is not None
+        self.is_paced: bool = takers is not None
         self._time = time
         self._on_end = on_end
         self._bell = time.bell(Turn.MARKET.order())
@@ -171,7 +171,7 @@ class Player:
         self._latest = Latest([one.board for one in followers], venues)
         #: All rows before this one are in the columns of what is latest.
         self._taken_row = 0
-        self.rounds = None if takers is None else Rounds(takers, self._latest, after=after)
+        self.rounds: Rounds | None = None if takers is None else Rounds(takers, self._latest, after=after)
 
     def ask_again(self, symbol: int) -> None:
         """Read a symbol's bands again before the next row."""

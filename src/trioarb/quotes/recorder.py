@@ -66,7 +66,7 @@ class QuoteRecorder:
         self.take_beside: Callable[[], Callable[[], None]] = lambda: _nothing
         self.close_beside: Callable[[], None] = _nothing
         #: Whether all that came is in files, and nothing more will be.
-        self.complete = False
+        self.complete: bool = False
         self._room = _INLINE_ROWS if inline else _MOST_WAITING
         #: Filled by the sinks, emptied by `flush`, perhaps in another thread: both ends of a deque may be used at once.
         self._waiting: dict[str, deque[Row]] = {}

@@ -53,6 +53,9 @@ class Guards:
     of an opportunity or whether they doubt prices.
     """
 
+    asking: LatencyHistogram
+    doubting: LatencyHistogram
+
     def __init__(
         self,
         *,

@@ -190,7 +190,7 @@ class Attributions(Folding):
     """Folds trades from their decision to their end. ``on_over`` is told of each that is over."""
 
     def __init__(self, on_over: Callable[[Attributed], None] = lambda trade: None) -> None:
-        self.totals = AttributionTotals()
+        self.totals: AttributionTotals = AttributionTotals()
         self._on_over = on_over
         self._fx: dict[str, Decimal] = {}
         #: By symbol and venue.

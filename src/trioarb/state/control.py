@@ -17,7 +17,7 @@ class Control(Folding):
 
     def __init__(self) -> None:
         self.paused: Commanded | None = None
-        self.flattens = False
+        self.flattens: bool = False
         self.blacklisted: dict[str, Commanded] = {}
         self.settings: dict[str, str] = {}
 

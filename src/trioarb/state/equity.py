@@ -135,12 +135,12 @@ class Equity(Folding):
         self._converted: dict[str, str] = {}
         self._came: defaultdict[tuple[str, str], _Came] = defaultdict(_Came)
         self._pnl = ZERO
-        self.drawdown = Drawdown(ZERO)
+        self.drawdown: Drawdown = Drawdown(ZERO)
         self._is_present = False
         #: From the first statement on; what it fell is known from the second on.
         self._stated: Drawdown | None = None
         self._is_stated_again = False
-        self.peak_exposure_usd = ZERO
+        self.peak_exposure_usd: Decimal = ZERO
 
     @property
     def drawdown_usd(self) -> Decimal:

@@ -115,12 +115,15 @@ class Performance(Folding):
     trades of a symbol that ended within one minute of the clock.
     """
 
+    fills: int
+    free: int
+
     def __init__(self) -> None:
-        self.all = Outcomes(Series(_MOST))
+        self.all: Outcomes = Outcomes(Series(_MOST))
         self.routes: dict[Route, Outcomes] = {}
-        self.turnover_usd = ZERO
+        self.turnover_usd: Decimal = ZERO
         self.fills = self.free = 0
-        self.most_a_minute = 0
+        self.most_a_minute: int = 0
         self._fx: dict[str, Decimal] = {}
         #: What the money is worth that an instrument is counted in, by symbol and venue.
         self._usd: dict[tuple[str, str], Decimal] = {}

@@ -15,7 +15,7 @@ class Soundness(Folding):
     """``wall_step_seconds``: how far the wall clock went on otherwise than the monotonic one, both ways added up."""
 
     def __init__(self) -> None:
-        self.wall_step_seconds = ZERO
+        self.wall_step_seconds: Decimal = ZERO
         self._silent_ns: dict[str, int] = {}
         self._since_ns: dict[str, int] = {}
 

@@ -34,23 +34,25 @@ class State:
     ``on_over`` is told of each trade that is over, as the event that ended it is folded.
     """
 
+    margins: Margins
+
     def __init__(self, on_over: Callable[[Attributed], None] = lambda trade: None) -> None:
-        self.ledger = Ledger()
-        self.trades = Trades()
-        self.exposure = Exposure()
-        self.statistics = Statistics()
-        self.marks = Marks(self.exposure, self.trades, self.ledger)
+        self.ledger: Ledger = Ledger()
+        self.trades: Trades = Trades()
+        self.exposure: Exposure = Exposure()
+        self.statistics: Statistics = Statistics()
+        self.marks: Marks = Marks(self.exposure, self.trades, self.ledger)
         self.margins = self.marks.margins = Margins(self.ledger, self.marks.prices)
-        self.transfers = Transfers()
-        self.equity = Equity(self.ledger, self.trades, self.exposure, self.marks, self.transfers)
-        self.attributions = Attributions(on_over)
-        self.missed = Missed()
-        self.markouts = Markouts()
-        self.shadow = Shadow()
-        self.fx = Fx()
-        self.control = Control()
-        self.performance = Performance()
-        self.soundness = Soundness()
+        self.transfers: Transfers = Transfers()
+        self.equity: Equity = Equity(self.ledger, self.trades, self.exposure, self.marks, self.transfers)
+        self.attributions: Attributions = Attributions(on_over)
+        self.missed: Missed = Missed()
+        self.markouts: Markouts = Markouts()
+        self.shadow: Shadow = Shadow()
+        self.fx: Fx = Fx()
+        self.control: Control = Control()
+        self.performance: Performance = Performance()
+        self.soundness: Soundness = Soundness()
         self._folds = Folds(self.projections)
 
     @property

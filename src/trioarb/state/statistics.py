@@ -181,16 +181,21 @@ class Statistics(Folding):
     came.
     """
 
+    unwound_count: int
+    unwound_won: int
+    stretch_started_ns: int
+    opened_ns: int
+
     def __init__(self) -> None:
         self.opened: CampaignOpened | None = None
         self.universe: Sequence[str] = ()
         self.traded: Sequence[str] = ()
         self.listed: int | None = None
-        self.version = ""
+        self.version: str = ""
         self.warnings: Sequence[str] = ()
         #: What an earlier campaign of the day lost, if that counts.
         self.carried: LossCarried | None = None
-        self.phase = Phase.STARTING
+        self.phase: Phase = Phase.STARTING
         self.instruments: dict[str, dict[str, InstrumentListed | InstrumentChanged]] = {}
         self.heard: set[str] = set()
         self.symbols: dict[str, SymbolStatistics] = {}
@@ -207,8 +212,8 @@ class Statistics(Folding):
         self.funding_usd: dict[ChargeKind, Decimal] = {}
         #: What venues closed by force, by venue and symbol.
         self.liquidated: dict[tuple[str, str], Liquidated] = {}
-        self.closed = 0
-        self.won = 0
+        self.closed: int = 0
+        self.won: int = 0
         self.unwound: deque[Unwound] = deque(maxlen=RECENT_TRADES)
         self.unwound_count = self.unwound_won = 0
         #: The entries in flight that opened a position.
@@ -218,10 +223,10 @@ class Statistics(Folding):
         self.marks: dict[str, PositionMarked] = {}
         self.ended: CampaignEnded | None = None
         self.ended_ns: int | None = None
-        self.is_stopped = False
+        self.is_stopped: bool = False
         self.resumed: CampaignResumed | None = None
         self.stretch_started_ns = self.opened_ns = 0
-        self.ran_before_ns = 0
+        self.ran_before_ns: int = 0
         self._unsent_entries: dict[str, str] = {}
 
     def of(self, symbol: str) -> SymbolStatistics:

@@ -251,13 +251,13 @@ class Trades(Folding):
         self._learnt: dict[str, OpenOrder] = {}
         #: By symbol and venue.
         self.dust: dict[tuple[str, str], Dust] = {}
-        self.orders_submitted = 0
+        self.orders_submitted: int = 0
         self._pairs_opened = 0
         #: The orders of the last time, and when they were submitted. The eldest is first, and found at once: a dict
         #: looks for it past all that were taken from its front.
         self._recent: OrderedDict[str, tuple[int, OpenOrder]] = OrderedDict()
         self._unsent: dict[str, Intent] = {}
-        self.entries_in_flight = 0
+        self.entries_in_flight: int = 0
         self._positions: dict[str, Position] = {}
         #: The open positions of each symbol that has any; another tuple once one of them is another.
         self._held: dict[str, tuple[Position, ...]] = {}

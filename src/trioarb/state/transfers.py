@@ -32,8 +32,8 @@ class Transfers(Folding):
     """Folds transfers. ``in_transit`` by id, in the order in which they were sent; ``moved`` by asset."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.fees_usd = ZERO
+        self.count: int = 0
+        self.fees_usd: Decimal = ZERO
         self.in_transit: dict[str, TransferSent] = {}
         self.moved: dict[str, Moved] = {}
         self._arrived: OrderedDict[str, tuple[int, TransferArrived]] = OrderedDict()

@@ -19,8 +19,8 @@ class LatencyHistogram:
 
     def __init__(self) -> None:
         self._counts = [0] * _COUNT
-        self.count = 0
-        self.total_ns = 0
+        self.count: int = 0
+        self.total_ns: int = 0
 
     def add(self, duration_ns: int) -> None:
         """Count a duration; one below zero, which clocks that are set can bring about, counts as 0."""

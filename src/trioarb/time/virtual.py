@@ -46,7 +46,7 @@ class VirtualClock(trio.abc.Clock):
     """
 
     def __init__(self) -> None:
-        self.elapsed_ns = 0
+        self.elapsed_ns: int = 0
         #: Until then nobody has to be woken; ``None``: not looked for since the clock woke somebody.
         self.horizon_ns: int | None = 0
         #: Called before anybody wakes, with the time up to which everything of order class 0 has had its turn.
@@ -195,7 +195,7 @@ class VirtualTime(CampaignTime):
     def __init__(self, clock: VirtualClock, start_ns: int) -> None:
         self._clock = clock
         #: What it shows at the clock's zero.
-        self.zero_ns = start_ns - clock.elapsed_ns
+        self.zero_ns: int = start_ns - clock.elapsed_ns
 
     def begin(self, start_ns: int) -> None:
         """Let it be ``start_ns`` now, whatever it was before. Who waits goes on waiting for as long as before."""

@@ -101,12 +101,12 @@ class OrderBook:
         #: Another one with each message that changed it.
         self._version = 0
         #: Number of the last change that is in it.
-        self.last = 0
+        self.last: int = 0
         #: Times of the last message that counted.
-        self.received_ns = 0
+        self.received_ns: int = 0
         self.venue_ts_ns: int | None = None
         #: Why it waits for a snapshot, for people.
-        self.why = "no snapshot yet"
+        self.why: str = "no snapshot yet"
 
     @property
     def is_valid(self) -> bool:

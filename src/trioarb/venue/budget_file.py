@@ -89,7 +89,7 @@ class BudgetFile:
         """
         self.path = path
         #: How often it turned out to be another file, or overwritten: what was known of it is nothing any more.
-        self.generation = 0
+        self.generation: int = 0
         self._places: dict[tuple[str, float], tuple[int, bytes]] = {}
         self._head = _HEAD.pack(_MARK, _boot())
         self._fd = -1

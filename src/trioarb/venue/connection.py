@@ -57,15 +57,15 @@ class Connection:
         self._leave_at = inf
         #: When the handshake was done, by Trio's clock; `None`: it wasn't.
         self.opened_at: float | None = None
-        self.ended = trio.Event()
+        self.ended: trio.Event = trio.Event()
         #: Why it ended.
-        self.why = ""
+        self.why: str = ""
         #: Whether another try would end the same way, as far as can be known.
-        self.is_hopeless = False
+        self.is_hopeless: bool = False
         #: Whether the venue ended it since a rule was broken (code 1008), as of how often something is sent.
-        self.broke_a_rule = False
+        self.broke_a_rule: bool = False
         #: How long the venue wants to be left alone.
-        self.retry_after_seconds = 0.0
+        self.retry_after_seconds: float = 0.0
 
     async def run(
         self,

@@ -27,9 +27,9 @@ class Silence:
     def __init__(self, keys: Mapping[Key, float | None], other_seconds: float | None = None) -> None:
         limits = {key: seconds for key, seconds in keys.items() if seconds is not None}
         spans = [*limits.values(), *([] if other_seconds is None else [other_seconds])]
-        self.step_seconds = min([1.0, *(seconds / _STEPS for seconds in spans)])
+        self.step_seconds: float = min([1.0, *(seconds / _STEPS for seconds in spans)])
         #: The step of now. To note it with each message costs next to nothing.
-        self.step = 0
+        self.step: int = 0
         #: The step at which each key was heard last: whoever hears one sets it.
         self.heard: dict[Key, int] = {}
         self._allowed = {key: self.steps(seconds) for key, seconds in limits.items()}

@@ -81,8 +81,8 @@ class Window:
     """
 
     def __init__(self, limit: Limit) -> None:
-        self.limit = limit
-        self.count = limit.count
+        self.limit: Limit = limit
+        self.count: int = limit.count
         self._steps = deque[_Step]()
         #: The latest answers.
         self._lately = deque[Spent](maxlen=_LATELY)
