@@ -131,9 +131,11 @@ def test_the_core_names_no_setting_of_a_default_plugin() -> None:
     }
     assert {"latency_ms", "reject_rate", "exit_bps", "circuit_breaker_loss_count"} <= of_plugins
     named = of_plugins - of_core - CORE_WORDS
+    # `trioarb replay` puts recorded quotes in the place of whatever is configured, and has to say which. A first
+    # campaign is made of default plugins, whose keys it writes.
+    exempt = ("trioarb.config.quotes", "trioarb.config.first_campaign")
     for module in CORE:
-        # `trioarb replay` puts recorded quotes in the place of whatever is configured, and has to say which.
-        if layer(module) in ("config", "state", "report", "cli") and module != "trioarb.config.quotes":
+        if layer(module) in ("config", "state", "report", "cli") and module not in exempt:
             nodes = ast.walk(ast.parse(MODULES[module].read_text()))
             assert not named.intersection(node.value for node in nodes if isinstance(node, ast.Constant)), module
 

@@ -150,5 +150,11 @@ def trioarb_market_data() -> Sequence[MarketDataSpec]:
             doc="prices computed from the seed: a common random walk, and a mean-reverting basis of each venue",
             open=_open_market,
             settings=DummySettings,
+            example={  # made after recordings of real venues; docs/performance.md says which
+                "basis_bps": Decimal("0.4"),
+                "basis_half_life_seconds": Decimal(1),
+                "dislocations_per_hour": 85,
+                "dislocation_half_life_seconds": Decimal("0.2"),
+            },
         )
     ]

@@ -254,15 +254,20 @@ COMMANDS = {
         "List the installed plugins: kind, name, and the distribution or file they come from; or show one.",
         """
         trioarb plugins
-        trioarb plugins paper                       # its settings, with type, default and meaning
+        trioarb plugins paper                       # its settings, each explained
         trioarb plugins --plugin my_source.py       # and what this file has
         """,
     ),
     "init": with_examples(
-        "Write a commented configuration: every key, its default and its unit.",
+        """Write a commented configuration: every key, its default and its unit.
+
+        With --wizard it is a short one, after five questions: which market, which symbols, how much money, how
+        careful, for how long. Answers may also come line by line from a pipe.
+        """,
         """
         trioarb init                                        # trioarb.toml
         trioarb init my.toml
+        trioarb init my.toml --wizard
         """,
     ),
     "--install-completion": with_examples(

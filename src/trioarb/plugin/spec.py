@@ -62,7 +62,8 @@ class PluginSpec(Generic[ContextT, OpenedT]):
             ``wraps = { plugin = "…", that plugin's settings }``. Exchanges and market data can.
         live: It talks to the outside (a network, another process), so it needs real time: the virtual clock refuses it,
             and `trioarb check` opens it only when asked to.
-        example: Settings that `trioarb init` writes out, whether they are the default or not.
+        example: Settings that `trioarb init` writes out, whether they are the default or not; of a real venue
+            ``same_as``, if it needs that, and ``paper``, a stand-in that holds about 20,000 USD.
         is_part: It was made of a `VenueSpec`; plugins don't set it.
 
     Raises:

@@ -57,5 +57,15 @@ def trioarb_exchanges() -> list[ExchangeSpec]:
             warnings=exchange_warnings,
             live=True,
             real=True,
+            example={
+                "api_key": {"env": "BINANCE_API_KEY"},
+                "api_secret": {"env": "BINANCE_API_SECRET"},
+                "paper": {
+                    "taker_fee_bps": 10,  # of an account without discounts
+                    "fee_asset": "received",
+                    "latency_ms": 30,
+                    "balances": {"USDT": "20000"},
+                },
+            },
         )
     ]

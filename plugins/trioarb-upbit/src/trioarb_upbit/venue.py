@@ -37,6 +37,12 @@ def venue_spec(
         warnings=account_warnings,
         live=True,
         real=True,
+        example={
+            "api_key": {"env": f"{name.upper()}_API_KEY"},
+            "api_secret": {"env": f"{name.upper()}_API_SECRET"},
+            "same_as": {"KRW": "USDT"},
+            "paper": {"taker_fee_bps": 5, "latency_ms": 60, "balances": {"KRW": "28000000"}},
+        },
     )
 
 
