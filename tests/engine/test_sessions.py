@@ -21,6 +21,7 @@ from trioarb.api import (
     MarketDataSpec,
     NoSettings,
     SymbolSource,
+    VenueSpec,
 )
 from trioarb.cli.opened import without_orders
 from trioarb.config.load import Loaded, load_table
@@ -267,7 +268,7 @@ def test_a_session_that_is_nothing_is_named() -> None:
     async def nothing(settings: HouseSettings, context: object) -> AsyncIterator[None]:
         yield None
 
-    (item,) = (one for one in load_plugins({"house": house.plugin}).registered if one.spec.kind == "venue")
-    plugin = plugin_of(attrs.evolve(item.spec, open=nothing))
+    spec = load_plugins({"house": house.plugin}).get(VenueSpec, "house")
+    plugin = plugin_of(attrs.evolve(spec, open=nothing))
     with pytest.raises(PluginFault, match=r"^\[exchanges\.a\]: plugin 'house': open gave nothing to share"):
         run_virtual(table(), plugins={"house": plugin})

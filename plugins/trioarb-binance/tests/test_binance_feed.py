@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from math import isnan
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import pytest
 import trio
+from binance_asking import open_asking
 from venue_server import VenueServer, venue_server
 from websockets.datastructures import Headers
 from websockets.http11 import Response as WebResponse
@@ -21,6 +24,7 @@ from trioarb.api import (
     MarketDataError,
     MarketDataSpec,
     OrderRejected,
+    SourceContext,
     SymbolSourceSpec,
     UniverseError,
     VenueError,
@@ -28,10 +32,10 @@ from trioarb.api import (
 from trioarb.errors import leaves
 from trioarb.plugin.registry import load_plugins
 from trioarb.venue import Backoff, Request, Response
-from trioarb_binance.asking import open_asking
+from trioarb_binance.asking import Ask
 from trioarb_binance.dialect import SPOT, USDM, Dialect
 from trioarb_binance.feed import BinanceFeed
-from trioarb_binance.settings import BinanceMarketSettings, market_warnings
+from trioarb_binance.settings import BinanceExchangeSettings, BinanceMarketSettings, warnings_of
 from trioarb_binance.source import BinanceSource
 from trioarb_binance.wire import spot
 from trioarb_binance.wire.limits import LimitKind, VenueLimit
@@ -160,6 +164,11 @@ def snapshot(last_id: int, bid: str = "1.50") -> dict[str, object]:
     return {"lastUpdateId": last_id, "bids": [[bid, "1"]], "asks": [["2.00", "1"]]}
 
 
+def source_of(ask: Ask) -> BinanceSource:
+    session: Any = SimpleNamespace(listed=partial(SPOT.listed, ask))
+    return BinanceSource(session, SourceContext(markets={}))
+
+
 async def test_what_is_traded_is_known_by_two_requests() -> None:
     ask = answers()
     listed = await SPOT.listed(ask)
@@ -167,8 +176,8 @@ async def test_what_is_traded_is_known_by_two_requests() -> None:
     assert list(listed.markets) == ["BTCUSDT", "ETHUSDT"]
     assert listed.markets["BTCUSDT"].listing.volume_24h_quote == 100.5
     assert listed.markets["ETHUSDT"].listing.volume_24h_quote is None
-    assert listed.limits == (VenueLimit(kind=LimitKind.WEIGHT, seconds=60, count=6_000),)
-    assert [one.symbol for one in await BinanceSource(SPOT, ask).listings()] == ["BTCUSDT", "ETHUSDT"]
+    assert (await SPOT.ask_info(answers())).limits == (VenueLimit(kind=LimitKind.WEIGHT, seconds=60, count=6_000),)
+    assert [one.symbol for one in await source_of(ask).listings()] == ["BTCUSDT", "ETHUSDT"]
     usdm = Answers(
         {
             "/fapi/v1/exchangeInfo": {"rateLimits": [], "symbols": [CONTRACT]},
@@ -177,7 +186,6 @@ async def test_what_is_traded_is_known_by_two_requests() -> None:
     )
     contracts = await USDM.listed(usdm)
     assert contracts.markets["BTCUSDT"].listing.volume_24h_quote == 7
-    assert contracts.limits == ()
 
 
 async def test_a_source_that_gets_no_answer_says_so() -> None:
@@ -185,7 +193,7 @@ async def test_a_source_that_gets_no_answer_says_so() -> None:
         raise VenueError("closed for today")
 
     with pytest.raises(UniverseError, match="closed for today"):
-        await BinanceSource(SPOT, refuse).listings()
+        await source_of(refuse).listings()
 
 
 async def test_best_prices() -> None:
@@ -505,5 +513,8 @@ async def test_what_a_plugin_opens() -> None:
 
 
 def test_half_an_address_is_questionable() -> None:
-    assert list(market_warnings(BinanceMarketSettings(rest_url="http://localhost:1")))
-    assert not list(market_warnings(BinanceMarketSettings()))
+    half: dict[str, Any] = {"rest_url": "http://localhost:1"}
+    assert [one.split(":")[0] for one in warnings_of(BinanceMarketSettings(**half))] == ["rest_url and stream_url"]
+    account = BinanceExchangeSettings(api_key="a", api_secret="b", **half)
+    assert [one.split(":")[0] for one in warnings_of(account)] == ["rest_url and stream_url", "rest_url and api_url"]
+    assert not list(warnings_of(BinanceMarketSettings()))

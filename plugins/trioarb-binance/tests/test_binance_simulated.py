@@ -10,19 +10,20 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from binance_asking import open_asking
 from stopped import StoppedTime
 
 from trioarb.api import Levels, LevelsLater, MarketContext, MarketDataError
 from trioarb.venue import Backoff
-from trioarb_binance.asking import open_asking
 from trioarb_binance.dialect import SPOT
 from trioarb_binance.feed import BinanceFeed
-from trioarb_binance.opening import open_market
+from trioarb_binance.plugin import trioarb_venues
 from trioarb_binance.settings import BinanceMarketSettings
 
 simulated = pytest.importorskip("trioarb_sim.simulator", reason="trioarb-sim is not installed")
 faults = pytest.importorskip("trioarb_sim.faults")
 
+_, MARKET, _ = trioarb_venues()[0].parts()
 QUICK = Backoff(first_seconds=0.05, longest_seconds=0.3)
 Side = list[tuple[float, float]]
 
@@ -160,7 +161,7 @@ async def test_snapshots_that_are_refused_are_asked_for_again() -> None:
     context = MarketContext(venue="a", seed=1, depth=30, time=StoppedTime(77))
     async with simulated.open_simulator("binance", every_seconds=0.02) as venue:
         settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url)
-        async with open_market(SPOT, settings, context) as market:
+        async with MARKET.open(settings, context) as market:
             assert isinstance(market, BinanceFeed)
             for fault in ("SERVER_ERROR", "MALFORMED"):
                 venue.faults.switch_on(faults.Fault[fault], times=3)
@@ -180,12 +181,12 @@ async def test_a_listing_that_is_cut_off_is_asked_for_again() -> None:
         settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url)
         context = MarketContext(venue="a", seed=1)
         venue.faults.switch_on(faults.Fault.MALFORMED, times=2)
-        async with open_market(SPOT, settings, context) as market:
+        async with MARKET.open(settings, context) as market:
             assert isinstance(market, BinanceFeed)
             assert len(await market.listings()) == len(venue.venue.markets)
         venue.faults.switch_on(faults.Fault.MALFORMED, times=3)
         with pytest.raises(MarketDataError, match="its symbols aren't known"):
-            async with open_market(SPOT, settings, context):
+            async with MARKET.open(settings, context):
                 pass
 
 
@@ -194,7 +195,7 @@ async def test_over_tls_with_an_authority_of_its_own(tmp_path: Any) -> None:
         ca_file = tmp_path / "ca.pem"
         venue.authority.write(ca_file)
         settings = BinanceMarketSettings(rest_url=venue.rest_url, stream_url=venue.socket_url, ca_file=ca_file)
-        async with open_market(SPOT, settings, MarketContext(venue="a", seed=1)) as market:
+        async with MARKET.open(settings, MarketContext(venue="a", seed=1)) as market:
             assert isinstance(market, BinanceFeed)
             board = Board()
             with trio.fail_after(20):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
 import trio
 
-from trioarb.venue import Host, Limits, Priority, Request, Response, WireError, open_rest, tls_context
-from trioarb_binance.budget import limit_rules, told_of_limits
+from trioarb.venue import Limits, Priority, Request, Response, RestClient, WireError
+from trioarb_binance.budget import told_of_limits
 from trioarb_binance.wire.body import decode
 from trioarb_binance.wire.failure import Meaning, failure_of
 from trioarb_binance.wire.limits import limits_of
 from trioarb_binance.wire.listing_body import RateLimits
 
-__all__ = ["Ask", "open_asking", "read"]
+__all__ = ["Ask", "asking", "read"]
 
 T = TypeVar("T")
 
@@ -32,48 +30,33 @@ _AGAIN_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 
-@asynccontextmanager
-async def open_asking(
-    url: str,
-    *,
-    ca_file: Path | None = None,
-    proxy: str | None = None,
-    limits: Limits | None = None,
-    about_limits: Request | None = None,
-) -> AsyncIterator[Ask]:
-    """Give what sends reads to an address, within limits; absent: those of the documents, shared with nobody.
+def asking(rest: RestClient, limits: Limits, about_limits: Request | None = None) -> Ask:
+    """Return what sends reads by a client that keeps to these limits.
 
     ``about_limits`` is asked after Binance refused more: its limits may be others now.
-
-    Raises:
-        VenueError: ``ca_file`` can't be used.
     """
-    is_secure = any((one or "").startswith("https:") for one in (url, proxy))
-    host = Host(url=url, tls=tls_context(ca_file) if is_secure else None, proxy=proxy)
-    within = limits or Limits("Binance", limit_rules(()))
-    async with open_rest("Binance", host, limits=within, can_trade=False) as rest:
-        refusals = 0
+    refusals = 0
 
-        async def ask(request: Request) -> Response:
-            nonlocal refusals
-            tries = 0
-            while True:
-                tries, known = tries + 1, refusals
-                response = await rest.send(request, patience=_PATIENCE_SECONDS)
-                if response.is_success:
-                    return response
-                failure = failure_of(response)
-                # The limits let the next one wait for as long as Binance said.
-                if failure.meaning is not Meaning.LIMITED or tries == _TRIES:
-                    raise failure.of_request()
-                if about_limits is not None and known == refusals:  # once for all that were refused together
-                    refusals += 1
-                    # Before all that wait for what it tells.
-                    answer = await rest.send(about_limits, Priority.HEDGE, patience=_PATIENCE_SECONDS)
-                    if answer.is_success:
-                        within.learn(*told_of_limits(limits_of(decode(RateLimits, answer.body).rate_limits)))
+    async def ask(request: Request) -> Response:
+        nonlocal refusals
+        tries = 0
+        while True:
+            tries, known = tries + 1, refusals
+            response = await rest.send(request, patience=_PATIENCE_SECONDS)
+            if response.is_success:
+                return response
+            failure = failure_of(response)
+            # The limits let the next one wait for as long as Binance said.
+            if failure.meaning is not Meaning.LIMITED or tries == _TRIES:
+                raise failure.of_request()
+            if about_limits is not None and known == refusals:  # once for all that were refused together
+                refusals += 1
+                # Before all that wait for what it tells.
+                answer = await rest.send(about_limits, Priority.HEDGE, patience=_PATIENCE_SECONDS)
+                if answer.is_success:
+                    limits.learn(*told_of_limits(limits_of(decode(RateLimits, answer.body).rate_limits)))
 
-        yield ask
+    return ask
 
 
 async def read(ask: Ask, request: Request, decoded: Callable[[bytes], T]) -> T:

@@ -24,7 +24,7 @@ from trioarb_binance.wire.listing_body import (
     UsdmSymbol,
 )
 
-__all__ = ["SPOT", "USDM", "Dialect", "Listed", "Market"]
+__all__ = ["SPOT", "USDM", "Dialect", "Info", "Listed", "Market"]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,9 +38,16 @@ class Market:
 
 @attrs.frozen(kw_only=True)
 class Listed:
-    """Everything that is traded, by symbol; and what Binance says of its limits."""
+    """Everything that is traded, by symbol."""
 
     markets: Mapping[str, Market]
+
+
+@attrs.frozen(kw_only=True)
+class Info:
+    """What Binance says of its symbols, traded or not, and of its limits."""
+
+    symbols: tuple[Symbol | UsdmSymbol, ...]
     limits: tuple[VenueLimit, ...]
 
 
@@ -64,16 +71,25 @@ class Dialect:
     about_limits: Callable[[str], Request]
     read: Callable[[bytes], tuple[Iterable[Symbol | UsdmSymbol], Iterable[RateLimit]]]
 
-    async def listed(self, ask: Ask) -> Listed:
-        """Ask what is traded, in two requests.
+    async def ask_info(self, ask: Ask) -> Info:
+        """Ask for symbols and limits.
+
+        Raises:
+            VenueError: they aren't known.
+        """
+        symbols, limits = await read(ask, self.info(), self.read)
+        return Info(symbols=tuple(symbols), limits=limits_of(limits))
+
+    async def listed(self, ask: Ask, info: Info | None = None) -> Listed:
+        """Ask what is traded, in two requests, of which ``info`` is the first, if it was asked already.
 
         Raises:
             VenueError: it isn't known.
         """
-        symbols, limits = await read(ask, self.info(), self.read)
+        info = info or await self.ask_info(ask)
         volumes = volumes_of(await read(ask, self.tickers(), partial(decode_many, Ticker24h)))
-        markets = (_market(one, volumes.get(one.symbol)) for one in symbols if _is_traded(one))
-        return Listed(markets={one.listing.symbol: one for one in markets}, limits=limits_of(limits))
+        markets = (_market(one, volumes.get(one.symbol)) for one in info.symbols if _is_traded(one))
+        return Listed(markets={one.listing.symbol: one for one in markets})
 
 
 def _is_traded(symbol: Symbol | UsdmSymbol) -> bool:

@@ -1,60 +1,32 @@
-"""The plugins named ``binance``: symbols, market data and accounts of spot."""
+"""The venue ``binance``: symbols, market data and accounts of spot."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from trioarb.api import ExchangeSpec, MarketDataSpec, SymbolSourceSpec, hookimpl
-from trioarb_binance.account_opening import open_exchange
+from trioarb.api import VenueSpec, hookimpl
 from trioarb_binance.dialect import SPOT
-from trioarb_binance.opening import open_market, open_source
-from trioarb_binance.settings import (
-    BinanceExchangeSettings,
-    BinanceMarketSettings,
-    BinanceSourceSettings,
-    exchange_warnings,
-    market_warnings,
-)
+from trioarb_binance.opening import open_exchange, open_market
+from trioarb_binance.session import open_session
+from trioarb_binance.settings import BinanceExchangeSettings, BinanceMarketSettings, warnings_of
+from trioarb_binance.source import BinanceSource
 
-__all__ = ["trioarb_exchanges", "trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_venues"]
 
 
 @hookimpl
-def trioarb_market_data() -> list[MarketDataSpec]:
+def trioarb_venues() -> list[VenueSpec]:
     return [
-        MarketDataSpec(
+        VenueSpec(
             name="binance",
-            doc="best prices and books of Binance spot",
+            doc="Binance spot: all its symbols with their volumes, best prices and books, and an account there",
             settings=BinanceMarketSettings,
-            open=partial(open_market, SPOT),
-            warnings=market_warnings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_symbol_sources() -> list[SymbolSourceSpec]:
-    return [
-        SymbolSourceSpec(
-            name="binance",
-            doc="all symbols that Binance spot trades, with their volumes",
-            settings=BinanceSourceSettings,
-            open=partial(open_source, SPOT),
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_exchanges() -> list[ExchangeSpec]:
-    return [
-        ExchangeSpec(
-            name="binance",
-            doc="an account at Binance spot; orders over its WebSocket API",
-            settings=BinanceExchangeSettings,
-            open=open_exchange,
-            warnings=exchange_warnings,
+            account=BinanceExchangeSettings,
+            open=partial(open_session, SPOT),
+            source=BinanceSource,
+            market=open_market,
+            exchange=open_exchange,
+            warnings=warnings_of,
             live=True,
             real=True,
             example={

@@ -13,15 +13,13 @@ from trioarb.api import Seconds, setting
 __all__ = [
     "BinanceExchangeSettings",
     "BinanceMarketSettings",
-    "BinanceSourceSettings",
-    "exchange_warnings",
-    "market_warnings",
+    "warnings_of",
 ]
 
 
 @attrs.frozen(kw_only=True)
-class BinanceSourceSettings:
-    """Where Binance is."""
+class BinanceMarketSettings:
+    """Where Binance is, and how long it may be silent."""
 
     rest_url: str | None = setting(None, doc="address of REST requests; absent: Binance's own")
     proxy: str | None = setting(
@@ -30,12 +28,6 @@ class BinanceSourceSettings:
     ca_file: Path | None = setting(
         None, doc="certificates (PEM) that are trusted beside those that the operating system trusts"
     )
-
-
-@attrs.frozen(kw_only=True)
-class BinanceMarketSettings(BinanceSourceSettings):
-    """Where Binance is, and how long it may be silent."""
-
     stream_url: str | None = setting(None, doc="address of market streams; absent: Binance's own")
     silent_seconds: Seconds = setting(
         Decimal(60),
@@ -44,22 +36,18 @@ class BinanceMarketSettings(BinanceSourceSettings):
 
 
 @attrs.frozen(kw_only=True)
-class BinanceExchangeSettings(BinanceSourceSettings):
+class BinanceExchangeSettings(BinanceMarketSettings):
     """Whose account it is, and where Binance is."""
 
     api_key: str = setting(secret=True, doc="the key's public part")
     api_secret: str = setting(
         secret=True, doc="of the key: its secret (HMAC), or the PEM text of its private key (Ed25519), which is faster"
     )
-    stream_url: str | None = setting(None, doc="address of market streams; absent: Binance's own")
     api_url: str | None = setting(None, doc="address of the WebSocket API, which orders go over; absent: Binance's own")
 
 
-def exchange_warnings(settings: BinanceExchangeSettings) -> Iterable[str]:
-    if (settings.rest_url is None) is not (settings.api_url is None):
-        yield "rest_url and api_url: one is Binance's own and the other isn't; orders and what is asked of them part"
-
-
-def market_warnings(settings: BinanceMarketSettings) -> Iterable[str]:
+def warnings_of(settings: BinanceMarketSettings) -> Iterable[str]:
     if (settings.rest_url is None) is not (settings.stream_url is None):
         yield "rest_url and stream_url: one is Binance's own and the other isn't; their books won't fit together"
+    if isinstance(settings, BinanceExchangeSettings) and (settings.rest_url is None) is not (settings.api_url is None):
+        yield "rest_url and api_url: one is Binance's own and the other isn't; orders and what is asked of them part"

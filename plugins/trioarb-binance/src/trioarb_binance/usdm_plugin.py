@@ -1,39 +1,30 @@
-"""The plugins named ``binance_usdm``: symbols and market data of USDT-margined perpetual contracts."""
+"""The venue ``binance_usdm``: symbols and market data of USDT-margined perpetual contracts."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from trioarb.api import MarketDataSpec, SymbolSourceSpec, hookimpl
+from trioarb.api import VenueSpec, hookimpl
 from trioarb_binance.dialect import USDM
-from trioarb_binance.opening import open_market, open_source
-from trioarb_binance.settings import BinanceMarketSettings, BinanceSourceSettings, market_warnings
+from trioarb_binance.opening import open_market
+from trioarb_binance.session import open_session
+from trioarb_binance.settings import BinanceMarketSettings, warnings_of
+from trioarb_binance.source import BinanceSource
 
-__all__ = ["trioarb_market_data", "trioarb_symbol_sources"]
+__all__ = ["trioarb_venues"]
 
 
 @hookimpl
-def trioarb_market_data() -> list[MarketDataSpec]:
+def trioarb_venues() -> list[VenueSpec]:
     return [
-        MarketDataSpec(
+        VenueSpec(
             name="binance_usdm",
-            doc="best prices and books of Binance's USDT-margined perpetual contracts",
+            doc="Binance's USDT-margined perpetual contracts: all of them with their volumes, best prices and books",
             settings=BinanceMarketSettings,
-            open=partial(open_market, USDM),
-            warnings=market_warnings,
-            live=True,
-        )
-    ]
-
-
-@hookimpl
-def trioarb_symbol_sources() -> list[SymbolSourceSpec]:
-    return [
-        SymbolSourceSpec(
-            name="binance_usdm",
-            doc="all USDT-margined perpetual contracts of Binance, with their volumes",
-            settings=BinanceSourceSettings,
-            open=partial(open_source, USDM),
+            open=partial(open_session, USDM),
+            source=BinanceSource,
+            market=open_market,
+            warnings=warnings_of,
             live=True,
         )
     ]
