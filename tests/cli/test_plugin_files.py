@@ -12,6 +12,10 @@ import structlog
 from command import CommandLine, Ran
 
 from trioarb.cli.main import main
+from trioarb.dashboard.view import Viewed
+from trioarb.errors import PluginError
+from trioarb.plugin.file import PluginFile
+from trioarb.plugin.registry import load_plugins
 
 SOURCE = """
     from contextlib import asynccontextmanager
@@ -163,6 +167,14 @@ def test_verify_runs_no_file_that_a_journal_names(typed: Typed, journal: Path, s
     assert not (tmp_path / "was_run").exists()
 
 
+def test_the_dashboard_knows_the_file_that_a_journal_names(journal: Path, source: Path) -> None:
+    viewed = Viewed("c", journal, load_plugins())
+    while viewed.follower.advance(10_000):
+        pass
+    assert viewed.config is not None
+    assert viewed.config.source.plugin == "three"
+
+
 def test_init_names_the_file_in_what_it_writes(typed: Typed, source: Path, tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
     assert typed("init", "conf/my.toml", "--plugin", source).code == 0
@@ -220,6 +232,28 @@ def test_what_is_no_file_of_a_plugin_is_said_with_where_it_is_named(typed: Typed
     ]
     assert typed("plugins", "--plugin", "gone.py").error == "--plugin: no such file: gone.py"
     assert typed("check", write(tmp_path / "odd.toml", "plugins = 3")).error.startswith(f"{tmp_path}/odd.toml: plugins")
+
+
+def test_a_file_that_raised_is_not_taken_for_a_module_the_next_time(tmp_path: Path) -> None:
+    file = PluginFile.read(write(tmp_path / "zero.py", "1 / 0\n"), file="--plugin")
+    for _ in range(2):
+        with pytest.raises(PluginError, match="ZeroDivisionError"):
+            file.load()
+
+
+def test_what_is_in_a_file_is_part_of_the_digest_and_where_it_is_is_not(
+    typed: Typed, source: Path, tmp_path: Path
+) -> None:
+    config = write(tmp_path / "plain.toml", CONFIG)
+    copy = write(tmp_path / "my_source.py", SOURCE)
+    other = write(tmp_path / "other" / "my_source.py", SOURCE + "# another line\n")
+
+    first, moved, changed = (
+        json.loads(typed("check", config, "--plugin", path, "--json").out)["config_digest"]
+        for path in (source, copy, other)
+    )
+
+    assert first == moved != changed
 
 
 def test_names_are_used_once(typed: Typed, source: Path, tmp_path: Path) -> None:
