@@ -246,7 +246,7 @@ def test_what_is_in_a_file_is_part_of_the_digest_and_where_it_is_is_not(
 ) -> None:
     config = write(tmp_path / "plain.toml", CONFIG)
     copy = write(tmp_path / "my_source.py", SOURCE)
-    other = write(tmp_path / "other" / "my_source.py", SOURCE + "# another line\n")
+    other = write(tmp_path / "other" / "my_source.py", dedent(SOURCE) + "# another line\n")
 
     first, moved, changed = (
         json.loads(typed("check", config, "--plugin", path, "--json").out)["config_digest"]
