@@ -35,7 +35,9 @@ def test_every_case_has_an_id_of_its_kind_and_says_when_it_is_passed() -> None:
 def test_the_stage_of_the_page_is_one() -> None:
     pytest.importorskip("trioarb_sim")
     pytest.importorskip("trioarb_binance")
-    (block,) = (one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "class AcmeStage" in one)
+    (block,) = (
+        one for one in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if "class AcmeStage" in one
+    )
     page: dict[str, Any] = {}
     exec(block, page)
 

@@ -12,9 +12,10 @@ import pytest
 
 import trioarb.api
 import trioarb.testing
+import trioarb.testing.conformance
 import trioarb.venue
 
-FACADES = (trioarb.api, trioarb.testing, trioarb.venue)
+FACADES = (trioarb.api, trioarb.testing, trioarb.testing.conformance, trioarb.venue)
 
 
 def public(kind: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from trioarb.testing.conformance.case import Case, Cases, Failed, NotOffered, Ou
 from trioarb.testing.conformance.judging import judge
 from trioarb.testing.conformance.kinds import KINDS, Kind, kind_named
 from trioarb.testing.conformance.report import Report
-from trioarb.testing.conformance.stage import ChannelStage, Stage, Trouble
+from trioarb.testing.conformance.stage import ChannelStage, Level, Stage, Trouble
 from trioarb.testing.conformance.subject import Subject, Trial
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ChannelStage",
     "Failed",
     "Kind",
+    "Level",
     "NotOffered",
     "Outcome",
     "Report",

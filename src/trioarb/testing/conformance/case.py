@@ -41,8 +41,13 @@ class NotOffered(Exception):
 def expect(holds: bool, expected: str, got: object) -> None:
     """Go on if it holds.
 
+    Args:
+        holds: Whether it does.
+        expected: What the case wants, in words.
+        got: What there is instead.
+
     Raises:
-        Failed: it doesn't.
+        Failed: It doesn't.
     """
     if not holds:
         raise Failed(expected, str(got))
@@ -51,8 +56,11 @@ def expect(holds: bool, expected: str, got: object) -> None:
 def not_offered(why: str) -> NoReturn:
     """End a case that can't be tried here.
 
+    Args:
+        why: What the plugin lacks, or the stage can't do.
+
     Raises:
-        NotOffered: always.
+        NotOffered: Always.
     """
     raise NotOffered(why)
 
@@ -61,12 +69,13 @@ def not_offered(why: str) -> NoReturn:
 class Case(Generic[TrialT]):
     """One thing that a plugin of a kind has to do right.
 
-    ``id`` such as ``EX-07``; ``prerequisites`` in words, '' for none; ``needs`` are the ids of cases without which it
-    would say nothing; ``criteria``: when it is passed. ``run`` returns if it is.
-
-    Raises (``run``):
-        Failed: it isn't.
-        NotOffered: it can't be tried with this plugin, or on this stage.
+    Attributes:
+        id: Such as ``EX-07``.
+        title: What it is about, in a few words.
+        criteria: When it is passed.
+        run: Returns if it is; raises `Failed` if it isn't, and `NotOffered` where it can't be tried.
+        needs: The ids of cases without which it would say nothing; they stand before it.
+        prerequisites: What it takes, in words; '' for nothing.
     """
 
     id: str
@@ -91,8 +100,14 @@ class Cases(Generic[TrialT]):
     ) -> Callable[[Callable[[TrialT], Awaitable[None]]], Callable[[TrialT], Awaitable[None]]]:
         """Add the function below; its docstring says when the case is passed.
 
+        Args:
+            case_id: Such as ``EX-07``.
+            title: What it is about, in a few words.
+            needs: The ids of cases without which it would say nothing.
+            prerequisites: What it takes, in words.
+
         Raises:
-            ValueError: there is one of this id, or none yet of an id that it needs.
+            ValueError: There is one of this id, or none yet of an id that it needs.
         """
         if case_id in self._cases:
             raise ValueError(f"two cases have the id {case_id}")
@@ -114,7 +129,15 @@ class Cases(Generic[TrialT]):
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of one case. ``expected`` and ``got`` of one that failed; ``why`` one was not tried."""
+    """What came of one case.
+
+    Attributes:
+        case: The case.
+        verdict: What came of it.
+        expected: Of one that failed: what was expected.
+        got: Of one that failed: what there was instead.
+        why: Why one was not tried.
+    """
 
     case: Case[Any]
     verdict: Verdict

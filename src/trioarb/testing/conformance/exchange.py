@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from trioarb.api import ExchangeSpec
-from trioarb.testing.conformance.exchange_desk import CASES, trial_of
+from trioarb.testing.conformance.exchange_trial import CASES, trial_of
 from trioarb.testing.conformance.kinds import Kind
 from trioarb.testing.conformance.subject import Subject
 

@@ -7,7 +7,7 @@ import attrs
 from trioarb.api import VenueError
 from trioarb.errors import TrioarbError
 from trioarb.testing.conformance.case import Failed, expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, ExchangeTrial
+from trioarb.testing.conformance.exchange_trial import CASES, ExchangeTrial
 from trioarb.testing.conformance.leaks import Footprint
 from trioarb.testing.conformance.stage import Trouble
 from trioarb.testing.conformance.steps import at_every_step

@@ -9,10 +9,11 @@ import attrs
 import trio
 
 from trioarb.api import Fill, Side, VenueError
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, ExchangeTrial, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
 from trioarb.testing.conformance.exchange_resting import RESTS
 from trioarb.testing.conformance.exchange_telling import expect_told
+from trioarb.testing.conformance.exchange_trial import CASES, ExchangeTrial, on_desk
 from trioarb.testing.conformance.steps import at_every_step
 
 

@@ -1,14 +1,10 @@
-"""An exchange that is tried: opened with a context of the kit's, asked, sent orders, and listened to."""
+"""An exchange that is open: sent orders, asked, held against its balances, and listened to."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
-from itertools import count
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
@@ -17,10 +13,8 @@ from trioarb.api import (
     EXACT,
     ZERO,
     Account,
-    ExchangeContext,
     Fill,
     Instrument,
-    Listing,
     Order,
     OrderRejected,
     OrderReport,
@@ -31,11 +25,17 @@ from trioarb.api import (
     text,
 )
 from trioarb.plugin.exchange_border import CheckedExchange
-from trioarb.testing.conformance.case import Cases, Failed, expect, not_offered
-from trioarb.testing.conformance.stage import Level, QuotedStage, Stage, Trouble
-from trioarb.testing.conformance.subject import ANSWER_SECONDS, Trial
+from trioarb.testing.conformance.case import Failed, expect, not_offered
+from trioarb.testing.conformance.stage import Level, Stage, Trouble
+from trioarb.testing.conformance.subject import ANSWER_SECONDS
 
-__all__ = ["CASES", "VENUE", "Desk", "ExchangeTrial", "on_desk", "trial_of"]
+if TYPE_CHECKING:
+    from trioarb.testing.conformance.exchange_trial import ExchangeTrial
+
+if TYPE_CHECKING:
+    from trioarb.testing.conformance.exchange_trial import ExchangeTrial
+
+__all__ = ["VENUE", "Desk", "Heard"]
 
 VENUE = "judged"
 _PRICE = Decimal(100)
@@ -45,70 +45,6 @@ _QUARTER = Decimal(25)
 _HALF_SPREAD = Decimal("0.001")
 #: How often it is asked what became of an order.
 _PAUSE_SECONDS = 0.05
-
-
-@attrs.define(eq=False, kw_only=True)
-class ExchangeTrial:
-    """An exchange that can be opened, more than once, and what stands behind it.
-
-    ``folder`` is where a simulated venue keeps its memory, if it is to have one.
-    """
-
-    trial: Trial
-    stage: Stage
-    listings: tuple[Listing, ...]
-    folder: Path | None = None
-    submitted: dict[str, int] = attrs.field(factory=dict)
-    _opened: int = 0
-    _numbers: Any = attrs.field(factory=partial(count, 1))
-
-    @property
-    def is_live(self) -> bool:
-        return self.trial.clock is None
-
-    @asynccontextmanager
-    async def exchange(self) -> AsyncIterator[CheckedExchange]:
-        """Open it; the second time it is told that it has been open before."""
-        quoted = self.stage if isinstance(self.stage, QuotedStage) else None
-        context = ExchangeContext(
-            venue=VENUE,
-            seed=1,
-            time=self.trial.time,
-            touch=quoted.touch if quoted else lambda symbol: None,
-            book=quoted.book if quoted else lambda symbol: None,
-            watch=quoted.watch if quoted else lambda symbol, see: None,
-            follow=quoted.follow if quoted else lambda symbol, told: None,
-            market_rules=lambda symbol: None,
-            fx={one.quote: Decimal(1) for one in self.listings},
-            state=None if self.folder is None else self.folder / "state",
-            resumed=self.folder is not None and self._opened > 0,
-            can_trade=True,
-            submitted_ns=self.submitted.get,
-        )
-        async with self.trial.open(context, more=self.stage.settings, venue=VENUE) as opened:
-            self._opened += 1
-            yield opened
-
-    @asynccontextmanager
-    async def desk(self, *, listens: bool = True) -> AsyncIterator[Desk]:
-        """Open it, list its instruments, show prices, and, if it has a stream, listen to that."""
-        async with self.exchange() as exchange, trio.open_nursery() as nursery:
-            with self.trial.in_time("instruments"):
-                instruments = await exchange.instruments(self.listings)
-            symbol = self.listings[0].symbol
-            expect(symbol in instruments, f"an instrument of {symbol}", ", ".join(instruments) or "none")
-            desk = Desk(
-                owner=self, exchange=exchange, instruments=instruments, symbol=symbol, heard=Heard(), stage=self.stage
-            )
-            if exchange.streams and listens:
-                with self.trial.in_time("updates"):
-                    await nursery.start(desk.listen)
-            yield desk
-            nursery.cancel_scope.cancel()
-
-    def new_id(self) -> str:
-        """Return a client order id as campaigns have them."""
-        return f"{self.trial.time.now_ns():x}-c0ffee-{next(self._numbers)}"
 
 
 @attrs.define(eq=False)
@@ -357,32 +293,6 @@ class Up:
         self.heard.ups += 1
         if self.heard.ups == 1:
             self.status.started()
-
-
-CASES = Cases[ExchangeTrial]()
-
-
-def on_desk(run: Callable[[Desk], Awaitable[None]]) -> Callable[[ExchangeTrial], Awaitable[None]]:
-    """Let a case have an exchange that is open, with prices, and listened to."""
-
-    async def opened(trial: ExchangeTrial) -> None:
-        async with trial.desk() as desk:
-            await desk.quote()
-            await run(desk)
-
-    opened.__doc__ = run.__doc__
-    return opened
-
-
-@asynccontextmanager
-async def trial_of(trial: Trial) -> AsyncIterator[ExchangeTrial]:
-    """Open the stage that was given, or that of an exchange which fills by the quotes that it is shown."""
-    if trial.subject.stage is None:
-        stage = Stage() if trial.subject.is_live else QuotedStage(trial.time.now_ns)
-        yield ExchangeTrial(trial=trial, stage=stage, listings=trial.subject.listings)
-        return
-    async with trial.subject.stage() as given:
-        yield ExchangeTrial(trial=trial, stage=given, listings=tuple(given.listings) or trial.subject.listings)
 
 
 def _said(order: Order) -> str:

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 from trioarb.api import BPS, ZERO, Account, OrderReport, OrderStatus, Side, text
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 
 _CANCELLED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 #: How far a fee may be from what the instrument says: a hundredth part, or what a venue rounds to.

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 from trioarb.api import ZERO, Offer, Order, OrderRejected, OrderStatus, OrderType, SelfTrade, Side, TimeInForce, text
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 
 
 def require(desk: Desk, offer: Offer) -> None:

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 
 from trioarb.api import SECOND_NS, Account, OrderReport, OrderStatus, Side, VenueError, VenueOrder, text
 from trioarb.testing.conformance.case import Failed, expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, ExchangeTrial, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
+from trioarb.testing.conformance.exchange_trial import CASES, ExchangeTrial, on_desk
 
 _AN_HOUR_NS = 3_600 * SECOND_NS
 

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 from trioarb.api import Offer, Order, OrderReport, OrderStatus, Side, VenueError, text
 from trioarb.testing.conformance.case import Failed, expect
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
 from trioarb.testing.conformance.exchange_offering import require
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 
 RESTS = f"GTC; {SHOWS}"
 

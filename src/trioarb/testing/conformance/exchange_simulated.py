@@ -10,8 +10,9 @@ import trio
 
 from trioarb.api import SECOND_NS, ZERO, Account, Charge, Liquidation, Quote, Side, VenueError, text
 from trioarb.testing.conformance.case import Failed, expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 
 #: Longer than any time between two fundings.
 _FUNDED_SECONDS = 25 * 3_600

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from trioarb.api import OrderStatus, text
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_resting import RESTS, meet, rest
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 from trioarb.testing.conformance.stage import Trouble
 
 _TELLS = f"`updates`; {RESTS}"

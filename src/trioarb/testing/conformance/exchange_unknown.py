@@ -6,8 +6,9 @@ import trio
 
 from trioarb.api import OrderRejected, OrderReport, Side, VenueError, text
 from trioarb.testing.conformance.case import Failed, expect
-from trioarb.testing.conformance.exchange_desk import CASES, Desk, on_desk
+from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_filling import SHOWS
+from trioarb.testing.conformance.exchange_trial import CASES, on_desk
 from trioarb.testing.conformance.stage import Trouble
 
 _LONG = 1_000

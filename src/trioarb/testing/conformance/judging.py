@@ -46,17 +46,24 @@ def judge(
 ) -> Report:
     """Judge a plugin by the numbered cases of its kind; return what came of each.
 
-    ``settings`` is the plugin's table, ``symbols`` what it is asked about (BTCUSDT), ``stage`` what stands behind it
-    (see `Stage`). ``plugins`` are modules or objects that are registered beside the installed ones, by a name for
-    errors. ``cases``: only these, and those that they need; ``until_one_fails``: none after one that fails. ``tell`` is
-    called with each case before it begins.
+    One that is `live` is judged in real time, any other in virtual time. Calls `trio.run`, once a case: use it in plain
+    functions.
 
-    A plugin that is `live` is judged in real time, any other in virtual time. Calls `trio.run`, once a case: use it in
-    plain functions.
+    Args:
+        kind: Its kind, such as ``exchange``.
+        name: Its name.
+        settings: Its table; values as TOML has them, or floats and paths.
+        symbols: What it is asked about; BTCUSDT where there are none.
+        stage: Opens what stands behind it; see `Stage`.
+        plugins: Modules or objects with hooks, by a name for errors, that are registered beside the installed ones; or
+            all that there are.
+        cases: Only these, by their ids, and those that they need; all where there are none.
+        until_one_fails: Run none after one that fails.
+        tell: Called with each case before it begins.
 
     Raises:
-        ConfigError: there is no such plugin, case or kind, or a setting is wrong.
-        PluginError: it can't be judged as asked for; says what to do.
+        ConfigError: There is no such plugin, case or kind, or a setting is wrong.
+        PluginError: It can't be judged as asked for; says what to do.
     """
     found = kind_named(kind)
     registered = plugins if isinstance(plugins, Plugins) else load_plugins(plugins)

@@ -22,8 +22,11 @@ __all__ = ["KINDS", "Kind", "kind_named"]
 class Kind:
     """A kind of plugins, and its cases.
 
-    ``trial`` makes one try of it in the running loop; a case gets what that gives. ``refusal`` says why a subject can't
-    be judged at all, or ''.
+    Attributes:
+        spec: The class of its specs.
+        cases: Its cases, in the order in which they are run.
+        trial: Makes one try of it in the running loop; a case gets what that gives.
+        refusal: Says why a subject can't be judged at all, or ''.
     """
 
     spec: type[PluginSpec[Any, Any]]
@@ -53,8 +56,11 @@ _SHORT = {
 def kind_named(name: str) -> Kind:
     """Return a kind by its name, such as ``guard tier``, or the short one, ``guard``.
 
+    Args:
+        name: The name; what `PluginSpec.kind` says, or what `trioarb plugins new` takes.
+
     Raises:
-        ConfigError: there are no cases for it.
+        ConfigError: There are no cases for it.
     """
     place = KINDS.get(_SHORT.get(name, name))
     if place is None:

@@ -15,7 +15,13 @@ __all__ = ["Report"]
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """The outcomes of a plugin's cases, in order."""
+    """The outcomes of a plugin's cases.
+
+    Attributes:
+        kind: The plugin's kind.
+        plugin: Its name.
+        outcomes: What came of each case that was asked for, in order.
+    """
 
     kind: str
     plugin: str
@@ -23,6 +29,7 @@ class Report:
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
+        """The outcomes of the cases that failed, in order."""
         return tuple(one for one in self.outcomes if one.verdict is Verdict.FAIL)
 
     @property
@@ -33,8 +40,11 @@ class Report:
     def of(self, case_id: str) -> Outcome:
         """Return what came of one case.
 
+        Args:
+            case_id: Its id.
+
         Raises:
-            KeyError: it was not among them.
+            KeyError: It was not among them.
         """
         for one in self.outcomes:
             if one.case.id == case_id:
@@ -49,7 +59,9 @@ class Report:
     def lines(self, *, all_cases: bool = True) -> Iterator[str]:
         """Yield a line for each case, and below it what was expected and got, or why it was not tried.
 
-        Without ``all_cases`` only those that failed, and the ids of those that therefore could not be tried.
+        Args:
+            all_cases: Without it only those that failed are shown, and the ids of those that therefore could not be
+                tried.
         """
         shown = [one for one in self.outcomes if all_cases or one.verdict is Verdict.FAIL]
         width = max((len(one.case.title) for one in shown), default=0)

@@ -43,12 +43,15 @@ class Stage:
     """What stands behind an exchange plugin while it is judged: a simulator, or a venue's own place for trials.
 
     A class that derives from it says by ``troubles`` what it can make the venue do wrong, and overrides what it can do;
-    cases that need more are *not offered*. ``settings`` go before the plugin's own, such as addresses and keys that
-    only the stage knows. ``listings``: what the plugin is asked about instead of the symbols that the judge was given.
-    ``prices``: what each symbol is worth, in quote asset (100 unless told otherwise); the account has to have enough of
-    both assets for some orders of a hundred units of quote asset, or of forty times the least that the venue takes.
+    cases that need more are *not offered*. The account has to have enough of both assets for some orders of a hundred
+    units of quote asset, or of forty times the least that the venue takes. Methods are called in Trio's thread, and
+    return once the venue has changed.
 
-    Methods are called in Trio's thread, and return once the venue has changed.
+    Attributes:
+        settings: Settings that only the stage knows, such as addresses and keys; they go before those of the test.
+        listings: What the plugin is asked about, the first of which is traded; empty: what the test says.
+        prices: What a symbol is worth, in quote asset; 100 where it isn't there.
+        troubles: What it can make the venue do wrong.
     """
 
     settings: Mapping[str, Any] = {}
@@ -57,22 +60,41 @@ class Stage:
     troubles: frozenset[Trouble] = frozenset()
 
     async def show(self, symbol: str, bids: Sequence[Level], asks: Sequence[Level]) -> None:
-        """Let others show these levels, best first, instead of those that they showed; they may fill what rests."""
+        """Let others show these levels instead of those that they showed; they meet what rests there.
+
+        Args:
+            symbol: Of which symbol.
+            bids: Prices and sizes, best first.
+            asks: The same of the other side.
+        """
         not_offered("the stage can't show prices")
 
     async def halt(self, symbol: str) -> None:
-        """Let nothing of a symbol be traded from now on."""
+        """Let nothing of a symbol be traded from now on.
+
+        Args:
+            symbol: Of which symbol.
+        """
         not_offered("the stage can't halt a symbol")
 
     async def trouble(self, trouble: Trouble, times: int = 1) -> None:
-        """Let the venue do something wrong that is among ``troubles``."""
+        """Let the venue do something wrong.
+
+        Args:
+            trouble: What; one of ``troubles``.
+            times: How often; one that is *standing* lasts until `calm`.
+        """
         not_offered(f"the stage can't make the venue {trouble.value}")
 
     async def calm(self) -> None:
         """Let the venue do nothing wrong any more."""
 
     def orders(self, symbol: str) -> int | None:
-        """Return how many orders the account has sent of a symbol, whatever became of them; ``None``: unknown."""
+        """Return how many orders the account has sent of a symbol, whatever became of them; ``None``: unknown.
+
+        Args:
+            symbol: Of which symbol.
+        """
         return None
 
 

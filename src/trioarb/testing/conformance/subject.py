@@ -34,10 +34,15 @@ START_NS = 1_735_689_600_000_000_000
 
 @attrs.frozen(kw_only=True)
 class Subject:
-    """A plugin, its settings as a table, and what it is tried on.
+    """A plugin, and what it is tried on.
 
-    ``listings``: the symbols that it is asked about. ``stage`` opens what stands behind the plugin, in a try's own
-    loop, where there is something. ``secrets`` reads what settings refer to.
+    Attributes:
+        plugins: All plugins that there are, for those that wrap another.
+        spec: Its spec.
+        settings: Its settings, as a table of the configuration.
+        listings: The symbols that it is asked about.
+        stage: Opens what stands behind it, in a try's own loop; ``None``: nothing does.
+        secrets: Reads what its settings refer to.
     """
 
     plugins: Plugins
@@ -67,10 +72,13 @@ class Subject:
             yield spec
 
     def table(self, more: Mapping[str, Any]) -> PluginTable:
-        """Return what it is opened with; ``more`` is what a stage has to say, such as its address.
+        """Return what it is opened with.
+
+        Args:
+            more: What a stage has to say, such as its address; goes before its own settings.
 
         Raises:
-            ConfigError: with every setting that is wrong.
+            ConfigError: With every setting that is wrong.
         """
         return self._table(self.spec, as_toml({**self.settings, **more}), self.spec.kind)
 
@@ -92,23 +100,32 @@ class Subject:
 
 @attrs.define(eq=False, kw_only=True)
 class Trial:
-    """One try of a case, in a loop of its own. ``clock`` is its clock, if that is virtual."""
+    """One try of a case, in a loop of its own.
+
+    Attributes:
+        subject: What is tried.
+        time: The time that the plugin gets.
+        clock: The loop's clock, if that is virtual.
+        beside: What the plugin did wrong where nobody waited for it, as the border says it.
+    """
 
     subject: Subject
     time: CampaignTime
     clock: VirtualClock | None = None
-    #: What it did wrong where nobody waited for it, as the border says it.
     beside: list[str] = attrs.field(factory=list)
 
     @asynccontextmanager
     async def open(self, context: Any, *, more: Mapping[str, Any] | None = None, venue: str = "") -> AsyncIterator[Any]:
         """Open the plugin with this try's time, and give what it opens behind the border.
 
-        ``more`` settings go before its own.
+        Args:
+            context: The context of its kind.
+            more: Settings that go before its own.
+            venue: The name of its venue, if it belongs to one.
 
         Raises:
-            TrioarbError: it doesn't open.
-            Failed: it doesn't close, or leaves something behind.
+            TrioarbError: It doesn't open.
+            Failed: It doesn't close, or leaves something behind.
         """
         before = Footprint.now()
         async with AsyncExitStack() as stack:
@@ -129,8 +146,11 @@ class Trial:
     def in_time(self, method: str) -> Iterator[None]:
         """Let what is asked inside be answered within ten seconds.
 
+        Args:
+            method: What is asked, for the error.
+
         Raises:
-            Failed: it wasn't; names the method.
+            Failed: It wasn't answered.
         """
         with trio.move_on_after(ANSWER_SECONDS) as scope:
             yield
