@@ -6,6 +6,8 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +29,11 @@ from trioarb.api import (
     SymbolSourceSpec,
     event,
 )
+from trioarb.course.kept import KeptCourse
+from trioarb.course.told import CourseFile, ToldCourse
+from trioarb.settings.redact import Redactor
 from trioarb.testing import CampaignResult, ScriptedTape, listing, plugin_of, run_real, run_virtual, two_venues
+from trioarb.time.campaign_time import RealTime
 from trioarb.verify.verification import Verifier
 
 SECONDS = 240
@@ -151,6 +157,69 @@ def test_a_symbol_that_stays_sees_the_same_quotes_as_without_a_refresh() -> None
     assert entries(changed, "AAAUSDT") == entries(left_alone, "AAAUSDT")
     seen = [result.campaign.symbols["AAAUSDT"].funnel.seen for result in (changed, left_alone)]
     assert seen[0] == seen[1] == 2 * SECONDS
+
+
+class Growing(ScriptedTape):
+    """Lists a symbol more from the third time on that it is asked, and takes a second for each answer."""
+
+    asked = 0
+
+    async def listings(self) -> Sequence[Listing]:
+        self.asked += 1
+        await trio.sleep(1)
+        listed = await super().listings()
+        return listed if self.asked > 2 else [one for one in listed if one.symbol != "CCCUSDT"]
+
+
+def test_a_market_is_asked_what_it_lists_when_the_symbols_are_chosen_anew() -> None:
+    """Where there are new ones; it may take its time for that."""
+    tapes: list[Growing] = []
+
+    def growing(context: MarketContext) -> Growing:
+        of_all = tape(context)
+        tapes.append(Growing(of_all._rows, listings=of_all._listings))
+        return tapes[-1]
+
+    ranks = [CHANGING[0], CHANGING[0], ["AAA", "CCC", "BBB"]]
+    result = run_virtual(config(), plugins={"source": source(ranks), "market": market(growing)})
+
+    assert result.exit_code == 0
+    refreshed = result.of_type("universe_refreshed")
+    assert [one["symbols"] for one in refreshed] == [
+        ["AAAUSDT", "BBBUSDT"],
+        ["AAAUSDT"],  # nobody listed the other one when asked
+        ["AAAUSDT", "CCCUSDT"],
+    ]
+    assert [one.asked for one in tapes] == [3, 3]
+    assert min(entries(result, "CCCUSDT")) > second_of(result, refreshed[2])
+
+
+async def test_what_a_market_lists_when_it_is_asked_anew_is_told_again(tmp_path: Path) -> None:
+    course = KeptCourse(tmp_path, Redactor())
+    course.time(RealTime(10**18))
+    await course.market("a", Ticking([], MarketContext(venue="a", seed=1)))
+    course.begin("c", 10**18, 0)
+
+    async def more() -> Sequence[Listing]:
+        return [listing("AAA"), listing("ZZZ")]
+
+    assert await course.asked("a", "listings", more) == await more()
+    course.close()
+
+    told = ToldCourse(CourseFile.at(tmp_path / "c.0.course"), [], {}, depth=1)
+
+    async def ask() -> tuple[Sequence[Listing], Sequence[Listing], Sequence[Listing]]:
+        market = told.told_market("a")
+        before = await market.listings()
+        answer = await told.asked("a", "listings", more_than_that)
+        return before, answer, await market.listings()
+
+    async def more_than_that() -> Sequence[Listing]:
+        raise AssertionError("nobody is asked")
+
+    before, answer, after = await trio.to_thread.run_sync(partial(trio.run, ask, clock=told.clock))
+    assert list(before) == [*map(listing, BASES)]
+    assert list(answer) == list(after) == await more()
 
 
 def test_two_runs_are_the_same_to_the_byte() -> None:
