@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest."""
+"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest, release."""
 
 import re
 import shutil
@@ -132,6 +132,13 @@ def taken_out(session: nox.Session) -> None:
     """Take each guarantee out, and see its tests fail: nox -s taken-out -- [--list] [--only NAME ...] [--long]."""
     session.install("-e", ".[venue]", *PLUGINS, *group("test"))
     session.run("python", "benchmarks/taken_out.py", *session.posargs)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build what is published, twice, compare it, try it, and write its SBOM: nox -s release [-- --out dist]."""
+    session.install(*group("release"))
+    session.run("python", "release/build.py", *session.posargs)
 
 
 #: Clients that others wrote: the script that uses one, its venue, options of the judge, and what it needs.
