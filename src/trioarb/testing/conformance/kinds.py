@@ -40,6 +40,7 @@ KINDS: Mapping[str, str] = {
     "alert channel": "trioarb.testing.conformance.alert:KIND",
     "exchange": "trioarb.testing.conformance.exchange:KIND",
     "guard tier": "trioarb.testing.conformance.guard:KIND",
+    "market data": "trioarb.testing.conformance.market:KIND",
     "strategy": "trioarb.testing.conformance.strategy:KIND",
     "symbol source": "trioarb.testing.conformance.source:KIND",
 }

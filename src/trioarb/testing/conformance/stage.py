@@ -1,4 +1,4 @@
-"""What the kit can do at the venue behind an exchange: show prices there, and make it misbehave."""
+"""What the kit can do at the venue behind a plugin: show prices there, and make it misbehave."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Trouble(Enum):
     MALFORMED = "answer by half a message"
     """A request that asks something is answered by what can't be read."""
     CUT = "cut streams"
-    """Every stream of the account is cut."""
+    """Every stream is cut: of an exchange those of the account, of market data all."""
+    SILENT = "fall silent"
+    """Standing: streams of market data stay open, and nothing comes by them."""
     LATE = "tell of fills late"
     """A fill is told to the account a while after it happened."""
     REPEATED = "tell everything twice"
@@ -40,7 +42,7 @@ class Trouble(Enum):
 
 
 class Stage:
-    """What stands behind an exchange plugin while it is judged: a simulator, or a venue's own place for trials.
+    """What stands behind an exchange or market data while it is judged: a simulator, or a venue's own place for trials.
 
     A class that derives from it says by ``troubles`` what it can make the venue do wrong, and overrides what it can do;
     cases that need more are *not offered*. The account has to have enough of both assets for some orders of a hundred

@@ -132,7 +132,12 @@ class Trial:
             opener = Opener(
                 stack=stack,
                 plugins=self.subject.plugins,
-                calls=Calls(ANSWER_SECONDS, beside=self.beside),
+                calls=Calls(
+                    ANSWER_SECONDS,
+                    depth=getattr(context, "depth", 1),
+                    beside=self.beside,
+                    now_ns=self.time.now_ns,
+                ),
                 close_seconds=ANSWER_SECONDS,
             )
             context = attrs.evolve(context, time=self.time)
