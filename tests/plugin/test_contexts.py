@@ -225,6 +225,16 @@ def test_market_data_of_the_shape_of_before_is_refused(is_wrapped: bool) -> None
     )
 
 
+def test_market_data_that_reads_the_time_as_before_is_refused() -> None:
+    told, table = Told(), config()
+    table["exchanges"]["b"]["market"] = {"plugin": "earlier"}
+    specs = plugin_of(told.spec(MarketDataSpec, "earlier", lambda settings, context: context.now_ns()))
+    said = r"\[exchanges.b.market\]: plugin 'earlier': MarketContext has no now_ns .* write context.time.now_ns, or"
+    with pytest.raises(TrioarbError, match=said) as refused:
+        run_virtual(table, plugins={"told": plugin(told), "earlier": specs})
+    assert refused.value.exit_code == 2
+
+
 def test_what_nobody_waits_for_is_refused_if_it_is_async() -> None:
     told, table = Told(), config()
     table["guards"]["mine"]["plugin"] = "waiting"

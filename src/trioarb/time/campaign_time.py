@@ -198,12 +198,12 @@ class RealTime(CampaignTime):
         self._start_ns, self._start = start_ns, self._now()
         return self._start
 
-    def _begun(self) -> float:
-        return self.begin(wall.time_ns()) if self._start is None else self._start  # noqa: TID251  there is no other
+    def _begin_now(self) -> float:
+        return self.begin(wall.time_ns())  # noqa: TID251  there is no other time
 
     def now_ns(self) -> int:
-        begun = self._begun()
-        return self._start_ns + round((self._now() - begun) * SECOND_NS)
+        start = self._begin_now() if self._start is None else self._start
+        return self._start_ns + round((self._now() - start) * SECOND_NS)
 
     def reach(self, at_ns: int) -> bool:
         return self.now_ns() >= at_ns
@@ -218,8 +218,8 @@ class RealTime(CampaignTime):
         return _RealBell(self)
 
     def deadline(self, at_ns: int) -> float:
-        begun = self._begun()
-        return begun + (at_ns - self._start_ns) / SECOND_NS
+        start = self._begin_now() if self._start is None else self._start
+        return start + (at_ns - self._start_ns) / SECOND_NS
 
     def yield_soon(self) -> None:
         pass  # whoever reads a tape in real time lets the others run every few rows anyway

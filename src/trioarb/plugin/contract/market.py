@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import attrs
 import trio
 
+from trioarb.errors import PluginError
 from trioarb.model.market import Listing, TradingRules
 from trioarb.plugin.contract.context import PluginContext
 
@@ -289,3 +290,15 @@ class MarketContext(PluginContext):
     session: Any = None
     hold: Callable[[str], None] = lambda reason: None
     release: Callable[[str], None] = lambda reason: None
+
+    @property
+    def now_ns(self) -> NoReturn:
+        """Gone: ``time.now_ns`` is what it was.
+
+        Raises:
+            PluginError: Always. The plugin is refused.
+        """
+        raise PluginError(
+            "MarketContext has no now_ns any more, which was the campaign's time in earlier versions; write "
+            "context.time.now_ns, or install a newer version of the plugin"
+        )
