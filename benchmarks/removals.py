@@ -46,6 +46,7 @@ _KILLED = "tests/cli/test_kill_rounds.py::"
 _FULL = "tests/cli/test_full_disk.py::"
 _COMMANDS = "tests/cli/test_journal_commands.py::"
 _SECRETS = "tests/cli/test_secrets.py::"
+_SESSIONS = "tests/engine/test_sessions.py::"
 _LIVE = "tests/cli/test_live_plugins.py::"
 _LIFE = "tests/execution/test_life.py::"
 _QUOTES = "tests/engine/test_maker_taker.py::"
@@ -1386,6 +1387,30 @@ _SECRET = (
         text="observed(spec) if isinstance(spec, ExchangeSpec) else",
         instead="observed(spec) if False else",
         tests=(f"{_LIVE}test_an_exchange_that_is_looked_at_refuses_orders",),
+    ),
+    Removal(
+        name="a session without an account can't trade",
+        promise="**A venue's session knows a key only where its account is opened**",
+        file="src/trioarb/engine/opener.py",
+        text="can_trade=context.can_trade and one.is_account",
+        instead="can_trade=context.can_trade",
+        tests=(f"{_SESSIONS}test_in_live_mode_too_a_session_of_quotes_alone_has_no_key_and_cant_trade",),
+    ),
+    Removal(
+        name="recording opens no account",
+        promise="**A venue's session knows a key only where its account is opened**",
+        file="src/trioarb/engine/world.py",
+        text="await opener.share(tables.exchange if accounts else None,",
+        instead="await opener.share(tables.exchange,",
+        tests=(f"{_SESSIONS}test_who_records_quotes_opens_no_account",),
+    ),
+    Removal(
+        name="looking opens no session that trades",
+        promise="`check --online` and `symbols` send no order",
+        file="src/trioarb/cli/opened.py",
+        text="return spec.open(settings, attrs.evolve(context, can_trade=False))",
+        instead="return spec.open(settings, context)",
+        tests=(f"{_SESSIONS}test_where_a_live_configuration_is_only_looked_at_no_session_can_trade",),
     ),
     Removal(
         name="secrets in a course",

@@ -204,6 +204,17 @@ def test_in_live_mode_one_session_trades_and_shows_quotes() -> None:
     assert house.used["market a"] is house.used["exchange a"]
 
 
+def test_in_live_mode_too_a_session_of_quotes_alone_has_no_key_and_cant_trade() -> None:
+    house = House(is_real=True)
+    given = real("live")
+    given["exchanges"]["a"] = given["exchanges"]["a"] | {"market": {"url": "for quotes only"}}
+    assert open_for(house, given=given)
+    quotes = house.used["market a"]
+    assert type(quotes.settings) is HouseSettings
+    assert not quotes.context.can_trade
+    assert house.used["exchange a"].context.can_trade
+
+
 def test_where_a_live_configuration_is_only_looked_at_no_session_can_trade() -> None:
     house = House(is_real=True)
     plugins = load_plugins({"house": house.plugin})
