@@ -101,6 +101,24 @@ def test_a_session_that_doesnt_open_in_time_is_given_up_and_named() -> None:
     assert house.left_open == []
 
 
+def test_a_session_whose_own_task_fails_ends_the_campaign_in_order() -> None:
+    house = House(fails_after_seconds=2)
+    result = run_virtual(table(), plugins={"house": house.plugin})
+    assert result.exit_code == 1
+    assert "[exchanges.a]: plugin 'house': close raised VenueError: the line is dead" in result.campaign.error
+    assert result.of_type("phase_entered")[-1]["phase"] == "CLOSED"
+    assert house.left_open == []
+
+
+def test_a_session_may_let_nothing_be_entered_at_its_venue() -> None:
+    house = House(holds="closed for maintenance")
+    result = run_virtual(table(), plugins={"house": house.plugin})
+    assert result.of_type("order_submitted") == []
+    held = [(one["venue"], one["reason"]) for one in result.of_type("entries_held")]
+    assert held == [("a", "closed for maintenance"), ("b", "closed for maintenance")]
+    assert house.left_open == []
+
+
 def test_a_market_of_another_plugin_leaves_the_session_to_the_exchange() -> None:
     rows = [(1.0, "BTCUSDT", 100.0, 5.0, 100.1, 5.0)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +32,7 @@ from trioarb.api import (
     setting,
 )
 from trioarb.testing import ScriptedTape, listing, plugin_of
+from trioarb.venue import run_beside
 
 #: Bid, its size, ask, its size: what is bought at a is sold at b.
 QUOTES = {"a": (100.0, 50.0, 100.1, 50.0), "b": (101.0, 50.0, 101.1, 50.0)}
@@ -58,10 +59,16 @@ class HouseSession:
 
 @attrs.define
 class House:
-    """Opens sessions and parts. ``breaks``: what raises when it is opened, ``takes``: how long each opening takes."""
+    """Opens sessions and parts.
+
+    ``breaks``: what raises when it is opened; ``takes_seconds``: how long each opening takes; ``fails_after_seconds``:
+    when a session's own task fails; ``holds``: for which reason sessions let nothing be entered.
+    """
 
     breaks: str = ""
     takes_seconds: float = 0
+    fails_after_seconds: float = 0
+    holds: str = ""
     is_real: bool = False
     diary: list[str] = attrs.field(factory=list)
     sessions: list[HouseSession] = attrs.field(factory=list)
@@ -99,7 +106,10 @@ class House:
         await self._wait(f"session {context.venue}")
         with self._noted(f"session {context.venue}"):
             self.sessions.append(session)
-            yield session
+            if self.holds:
+                context.hold(self.holds)
+            async with run_beside(self._fail) if self.fails_after_seconds else nullcontext():
+                yield session
 
     @asynccontextmanager
     async def source(self, session: HouseSession, context: SourceContext) -> AsyncIterator[SymbolSource]:
@@ -122,6 +132,11 @@ class House:
         with self._noted(f"exchange {context.venue}"):
             self.used[f"exchange {context.venue}"] = session
             yield HouseExchange(session, str(context.venue))
+
+    async def _fail(self, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await trio.sleep(self.fails_after_seconds)
+        raise VenueError("the line is dead")
 
     async def _wait(self, what: str) -> None:
         await trio.sleep(self.takes_seconds)

@@ -97,7 +97,7 @@ def test_two_of_one_name_are_said_once_and_a_part_that_is_taken_too() -> None:
     with pytest.raises(PluginError) as caught:
         load_plugins({"one": plugin_of(spec()), "two": plugin_of(spec())})
     assert str(caught.value) == (
-        "two plugins claim the venue 'house': one and two; uninstall one of them or rename its plugin"
+        "two plugins claim the venue 'house': one and two; uninstall one of them, leave it out, or rename its plugin"
     )
     with pytest.raises(PluginError, match="two plugins claim the market data 'dummy': "):
         load_plugins({"house": plugin_of(spec(name="dummy", source=None, exchange=None, account=None))})
@@ -106,7 +106,7 @@ def test_two_of_one_name_are_said_once_and_a_part_that_is_taken_too() -> None:
 def test_it_is_listed_as_one_with_what_it_gives(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(listing, "load_plugins", lambda: load_plugins({"house": plugin_of(spec())}))
+    monkeypatch.setattr(listing, "plugins_named", lambda files: load_plugins({"house": plugin_of(spec())}))
     assert listing.list_plugins(as_json=True) == 0
     (row,) = (one for one in json.loads(capsys.readouterr().out) if one["name"] == "house")
     assert (row["kind"], row["gives"]) == ("venue", ["symbol source", "market data", "exchange"])

@@ -145,7 +145,9 @@ async def open_markets(
             )
             if not course.is_told:
                 may_trade = config.session.mode is Mode.LIVE
-                session = VenueContext(venue=name, time=own_time, can_trade=may_trade)
+                session = VenueContext(
+                    venue=name, time=own_time, can_trade=may_trade, hold=market.hold, release=market.release
+                )
                 await opener.share(tables.exchange if accounts else None, tables.market, session)
             markets[name] = await opener.open(
                 MarketDataSpec,

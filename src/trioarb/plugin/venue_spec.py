@@ -126,10 +126,16 @@ async def _given(made: Any) -> AsyncIterator[Any]:
 
 def _of_its_own(settings: Any, context: PartContext) -> VenueContext:
     """Return what a session is opened with that serves a single part."""
+
+    def nothing(reason: str) -> None:
+        """Symbols are of no venue at which anything could be entered."""
+
     return VenueContext(
         time=context.time,
         log=context.log,
         settings=settings,
         venue=context.venue,
         can_trade=isinstance(context, ExchangeContext) and context.can_trade,
+        hold=nothing if isinstance(context, SourceContext) else context.hold,
+        release=nothing if isinstance(context, SourceContext) else context.release,
     )
