@@ -11,7 +11,7 @@ from trioarb_upbit.dialect.client_id import ours_of
 from trioarb_upbit.dialect.market import assets_of
 from trioarb_upbit.dialect.order import status_and_reason
 from trioarb_upbit.dialect.stream import StreamDecoder, Unknown
-from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType, Wire, renamed
+from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType, Wire, or_zero, renamed
 from trioarb_upbit.wire.message import MY_ASSET
 
 __all__ = ["MyOrder", "decode", "order_update"]
@@ -108,7 +108,7 @@ def order_update(message: MyOrder, ids: ClientIds, *, paid_before: Decimal | Non
     Raises:
         WireError: it isn't what the documents say.
     """
-    executed = _or_zero(message.executed_quantity)
+    executed = or_zero(message.executed_quantity)
     status, reason = status_and_reason(
         message.state,
         rest=_rest(message, executed),
@@ -128,7 +128,7 @@ def order_update(message: MyOrder, ids: ClientIds, *, paid_before: Decimal | Non
 
 def _rest(message: MyOrder, executed: Decimal) -> Decimal:
     """Return what is not filled of an order by quantity; of one by money there is no such thing."""
-    quantity = _or_zero(message.order_quantity)
+    quantity = or_zero(message.order_quantity)
     return EXACT.subtract(quantity, executed) if quantity else ZERO
 
 
@@ -143,7 +143,3 @@ def _fill(message: MyOrder, paid_before: Decimal) -> Fill:
         raise WireError(f"order {message.order_id}: {paid} of fees are paid, after {paid_before}")
     _, quote = assets_of(message.code)
     return Fill(fill_id=message.trade_id, quantity=quantity, price=price, fee=fee, fee_asset=quote)
-
-
-def _or_zero(value: Decimal | UnsetType) -> Decimal:
-    return value if isinstance(value, Decimal) else ZERO

@@ -30,7 +30,7 @@ from trioarb.api import (
 from trioarb.venue import WireError
 from trioarb_upbit.dialect.client_id import ours_of
 from trioarb_upbit.dialect.market import assets_of, symbol_of
-from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType
+from trioarb_upbit.dialect.struct import UNSET, Exact, UnsetType, or_zero
 
 __all__ = ["RestOrder", "RestTrade", "report_of", "status_and_reason", "update_of", "venue_order_of"]
 
@@ -120,7 +120,7 @@ def report_of(order: RestOrder, ids: ClientIds, *, asked: str = "") -> OrderRepo
         VenueError: it counts more than its trades, which are told later then.
     """
     status, reason = _status(order)
-    fills, executed = _fills(order), _or_zero(order.executed_volume)
+    fills, executed = _fills(order), or_zero(order.executed_volume)
     filled = sum((fill.quantity for fill in fills), ZERO)
     if filled != executed:
         raise VenueError(
@@ -143,7 +143,7 @@ def update_of(order: RestOrder, ids: ClientIds) -> OrderUpdate:
         client_order_id=ours_of(ids, order.client_id or None, order.venue_order_id),
         venue_order_id=order.venue_order_id,
         status=status,
-        filled=_or_zero(order.executed_volume),
+        filled=or_zero(order.executed_volume),
         reason=reason,
     )
 
@@ -152,10 +152,10 @@ def venue_order_of(order: RestOrder, ids: ClientIds, venue: str) -> VenueOrder:
     """Return an order of a list as the engine would have sent it, and what became of it where nothing was filled."""
     status, reason = _status(order)
     ours = ours_of(ids, order.client_id or None, order.venue_order_id)
-    price, volume = _or_zero(order.price), _or_zero(order.volume)
+    price, volume = or_zero(order.price), or_zero(order.volume)
     is_limit = order.type == "limit"
     time = order.time_in_force or ""
-    is_known = status.is_final and not _or_zero(order.executed_volume)
+    is_known = status.is_final and not or_zero(order.executed_volume)
     return VenueOrder(
         order=Order(
             client_order_id=ours,
@@ -179,10 +179,10 @@ _TIMES: Mapping[str, TimeInForce] = {"ioc": TimeInForce.IOC, "fok": TimeInForce.
 
 
 def _status(order: RestOrder) -> tuple[OrderStatus, str]:
-    volume = _or_zero(order.volume)
+    volume = or_zero(order.volume)
     return status_and_reason(
         order.state or "",
-        rest=EXACT.subtract(volume, _or_zero(order.executed_volume)) if volume else ZERO,
+        rest=EXACT.subtract(volume, or_zero(order.executed_volume)) if volume else ZERO,
         time_in_force=order.time_in_force or None,
         cancel_type=order.cancel_type or None,
     )
@@ -231,7 +231,3 @@ def _side(side: str) -> Side:
     if side not in ("bid", "ask"):
         raise WireError(f"an order's side is {side!r:.40}; expected bid or ask")
     return Side.BUY if side == "bid" else Side.SELL
-
-
-def _or_zero(value: Decimal | UnsetType | None) -> Decimal:
-    return value if isinstance(value, Decimal) else ZERO

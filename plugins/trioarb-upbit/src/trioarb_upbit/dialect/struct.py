@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from trioarb.api import ZERO
 from trioarb.venue import WireError, require_exact
 
-__all__ = ["UNSET", "Exact", "UnsetType", "Wire", "decode", "encode", "renamed"]
+__all__ = ["UNSET", "Exact", "UnsetType", "Wire", "decode", "encode", "or_zero", "renamed"]
 
 T = TypeVar("T")
 StructT = TypeVar("StructT", bound="Wire")
@@ -30,6 +32,11 @@ class Exact(Wire, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_exact(self)
+
+
+def or_zero(value: Decimal | UnsetType | None) -> Decimal:
+    """Return a number that may be absent, and is nothing then."""
+    return value if isinstance(value, Decimal) else ZERO
 
 
 def renamed(kind: type[StructT], names: Mapping[str, str], prefix: str, **types: Any) -> type[StructT]:
