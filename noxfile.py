@@ -1,9 +1,10 @@
 """Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest, release."""
 
 import re
-import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 
@@ -33,14 +34,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *WORKERS, *session.posargs)
 
 
-def new_packages(session: nox.Session) -> list[Path]:
-    """Write a package for a plugin of each kind, as `trioarb plugins new` does; return their folders."""
-    folder = Path(session.create_tmp())
-    shutil.rmtree(folder / "new", ignore_errors=True)
-    kinds = ("exchange", "source", "market", "guard", "strategy", "alert")
-    for kind in kinds:
-        session.run("trioarb", "plugins", "new", kind, f"new-{kind}", "--out", str(folder / "new" / kind), silent=True)
-    return [folder / "new" / kind for kind in kinds]
+def new_packages(session: nox.Session) -> Iterator[None]:
+    """Write a package for a plugin of each kind, as `trioarb plugins new` does, and go there, one after the other."""
+    with TemporaryDirectory() as folder:  # ruff passes over what is in .nox
+        for kind in ("exchange", "source", "market", "guard", "strategy", "alert"):
+            package = f"{folder}/{kind}"
+            session.run("trioarb", "plugins", "new", kind, f"new-{kind}", "--out", package, silent=True)
+            with session.chdir(package):
+                yield
 
 
 @nox.session
@@ -49,22 +50,20 @@ def lint(session: nox.Session) -> None:
     session.install(".", *group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    for package in new_packages(session):
-        with session.chdir(package):
-            session.run("ruff", "check", ".")
-            session.run("ruff", "format", "--check", ".")
+    for _ in new_packages(session):
+        session.run("ruff", "check", ".")
+        session.run("ruff", "format", "--check", ".")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types, those of new packages for plugins included; what plugins import is typed completely."""
-    session.install("-e", ".[venue,dashboard]", *PLUGINS, *group("types"))
+    session.install("-e", ".[venue,dashboard]", *PLUGINS, *group("types"), "pytest>=8.0")
     session.run("mypy")
     for path in sorted(Path("plugins").glob("trioarb-*/src")):
         session.run("mypy", "--strict", str(path))
-    for package in new_packages(session):
-        with session.chdir(package):
-            session.run("mypy", env={"MYPYPATH": "src"})
+    for _ in new_packages(session):
+        session.run("mypy", env={"MYPYPATH": "src"})
     for facade in FACADES:
         session.run("pyright", "--verifytypes", facade, "--ignoreexternal")
 
