@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from trioarb.api import (
+    Account,
     Exchange,
     ExchangeContext,
     ExchangeSpec,
@@ -96,6 +97,8 @@ class Right(ExchangeWrapper):
         super().__init__(inner)
         self.stage, self.context = stage, context
         self.offers = frozenset({*inner.offers, Offer.SELF_TRADE})
+        if self.account is Account.PERPETUAL:
+            self.offers |= {Offer.REDUCE_ONLY}
         self.account_id = "an-account"
         self.own: dict[str, Order] = {}
 
@@ -127,6 +130,8 @@ class Right(ExchangeWrapper):
             raise OrderRejected(f"{order.symbol} is halted")
         if order.self_trade is SelfTrade.CANCEL_NEW and self.meets_own(order):
             raise OrderRejected("it would trade with an order of one's own")
+        if order.reduce_only and not await self.would_reduce(order):
+            raise OrderRejected("it would make the position larger")
         self.stage.arrived.append(order.client_order_id)
         report = await self.inner.place(order)
         if not report.status.is_final:
@@ -134,6 +139,10 @@ class Right(ExchangeWrapper):
         if self.stage.happens(Trouble.LOST_ANSWER):
             raise VenueError("no answer came")
         return report
+
+    async def would_reduce(self, order: Order) -> bool:
+        held = (await self.inner.positions()).get(order.symbol)
+        return held is not None and (held.quantity > 0) is (order.side is Side.SELL)
 
     def meets_own(self, order: Order) -> bool:
         return any(

@@ -10,7 +10,7 @@ stage = pytest.importorskip("trioarb_sim.stage", reason="trioarb-sim is not inst
 
 #: Those in which something is waited for, in real time.
 SLOW = {"EX-04", "EX-05", "EX-52", "EX-60", "EX-61", "EX-62", "EX-70", "EX-71"}
-NOT_OFFERED = {"EX-31", "EX-80", "EX-81", "EX-82", "EX-90", "EX-91", "EX-92"}
+NOT_OFFERED = {"EX-35", "EX-31", "EX-80", "EX-81", "EX-82", "EX-90", "EX-91", "EX-92"}
 
 
 def test_it_conforms() -> None:

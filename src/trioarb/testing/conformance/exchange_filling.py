@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from trioarb.api import BPS, ZERO, Account, OrderReport, OrderStatus, Side, text
+import trio
+
+from trioarb.api import BPS, ZERO, Account, Order, OrderReport, OrderStatus, Side, text
 from trioarb.testing.conformance.case import expect, not_offered
 from trioarb.testing.conformance.exchange_desk import Desk
 from trioarb.testing.conformance.exchange_trial import CASES, on_desk
@@ -123,6 +125,49 @@ async def keeps_to_the_limit(desk: Desk) -> None:
     wanted = desk.unit * (prices[0] + prices[1])
     expect(report.filled == desk.unit * 2, f"{text(desk.unit * 2)} filled", text(report.filled))
     expect(value == wanted, f"{text(wanted)} paid for it", text(value))
+
+
+@CASES("EX-17", "Answers several orders at once", needs=("EX-03", "EX-15"), prerequisites=SHOWS)
+@on_desk
+async def answers_several_at_once(desk: Desk) -> None:
+    """Sent four orders of different sizes at the same time, it answers each by its own report: filled with its own
+    quantity, by fills that no other has; and the account has paid for all of them.
+    """
+    before = await desk.balances()
+    orders = [desk.order(Side.BUY, desk.unit * number) for number in range(1, 5)]
+    reports: dict[str, OrderReport] = {}
+
+    async def send(order: Order) -> None:
+        reports[order.client_order_id] = await desk.send(order)
+
+    async with trio.open_nursery() as nursery:
+        for order in orders:
+            nursery.start_soon(send, order)
+    for order in orders:
+        report = reports[order.client_order_id]
+        expect(report.client_order_id == order.client_order_id, order.client_order_id, report.client_order_id)
+        expect(report.filled == order.quantity, f"{text(order.quantity)} filled", text(report.filled))
+    fills = [fill for report in reports.values() for fill in report.fills]
+    ids = [fill.fill_id for fill in fills]
+    expect(len(set(ids)) == len(ids), "fills with ids of their own", ", ".join(ids))
+    await desk.expect_balances(before, "after four orders at the same time", (Side.BUY, fills))
+
+
+@CASES("EX-18", "Sends exact numbers", needs=("EX-10",), prerequisites=SHOWS)
+@on_desk
+async def sends_exact_numbers(desk: Desk) -> None:
+    """An order whose quantity and limit have as many digits as the venue's steps allow is filled with just that
+    quantity, at a price that has just those digits.
+    """
+    rules = desk.instrument.rules
+    lot = rules.lot_size or Decimal("1e-8")
+    tick = rules.tick_at(desk.ask) if rules.tick_size or rules.ticks else Decimal("1e-8")
+    quantity, price = desk.unit * 4 + lot * 7, desk.ask + tick * 3
+    await desk.quote(asks=[(price, quantity * 2)])
+    report = await desk.send(desk.order(Side.BUY, quantity, price))
+    expect(report.filled == quantity, f"{text(quantity)} filled", text(report.filled))
+    prices = {fill.price for fill in report.fills}
+    expect(prices == {price}, f"a price of {text(price)}", ", ".join(map(text, sorted(prices))))
 
 
 def _expect_cancelled(report: OrderReport, what: str) -> None:

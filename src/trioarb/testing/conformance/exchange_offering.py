@@ -92,6 +92,17 @@ async def does_not_trade_with_itself(desk: Desk) -> None:
     await desk.known(own)
 
 
+@CASES("EX-35", "Only reduces", needs=("EX-10",), prerequisites=f"REDUCE_ONLY; {SHOWS}")
+@on_desk
+async def only_reduces(desk: Desk) -> None:
+    """A reduce-only order fills nothing where nothing is held, and what it was sent for where as much is held."""
+    require(desk, Offer.REDUCE_ONLY)
+    await _expect_nothing(desk, desk.order(Side.SELL, reduce_only=True), "a reduce-only order where nothing is held")
+    await desk.send(desk.order(Side.BUY))
+    report = await desk.send(desk.order(Side.SELL, reduce_only=True))
+    expect(report.filled == desk.unit * 4, f"{text(desk.unit * 4)} filled", text(report.filled))
+
+
 async def _expect_nothing(desk: Desk, order: Order, what: str) -> None:
     """See that an order is refused, or ends without a fill."""
     try:
