@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest, release."""
+"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest, release, changelog."""
 
 import re
 import tomllib
@@ -138,6 +138,12 @@ def release(session: nox.Session) -> None:
     """Build what is published, twice, compare it, try it, and write its SBOM: nox -s release [-- --out dist]."""
     session.install(*group("release"))
     session.run("python", "release/build.py", *session.posargs)
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Put the fragments of changelog.d into CHANGELOG.md: nox -s changelog [-- --draft | --released DATE]."""
+    session.run("python", "release/changelog.py", *session.posargs)
 
 
 #: Clients that others wrote: the script that uses one, its venue, options of the judge, and what it needs.

@@ -98,8 +98,7 @@ def install(environment: Path, built: Path, names: Sequence[str]) -> None:
 
 def sbom(environment: Path, out: Path) -> None:
     """Write what a bare install of trioarb is made of, as CycloneDX."""
-    (wheel,) = out.glob("trioarb-[0-9]*.whl")
-    path = out / f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json"
+    path = out / "trioarb.cdx.json"
     command = ["cyclonedx-py", "environment", environment / "bin/python", "--pyproject", ROOT / "pyproject.toml"]
     run([*command, "--output-reproducible", "--output-format", "JSON", "--output-file", path])
 
