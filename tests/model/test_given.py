@@ -164,7 +164,7 @@ def test_ids_and_words_are_taken_as_venues_write_them() -> None:
         client_order_id="x", venue_order_id="998877", status=OrderStatus.FILLED, fills=(A_FILL,)
     )
     for wrong, said in (
-        ({"status": "DONE"}, r"^OrderReport\.status = 'DONE'; expected a OrderStatus: open, filled, "),
+        ({"status": "DONE"}, r"^OrderReport\.status = 'DONE'; expected OrderStatus, one of open, filled, "),
         ({"client_order_id": ""}, r"^OrderReport\.client_order_id = ''; expected text that isn't empty"),
         ({"client_order_id": True}, r"^OrderReport\.client_order_id = True; "),
         ({"fills": [FILL]}, r"^OrderReport\.fills\[0\] = .*; expected a Fill, as Fill\.of makes it$"),

@@ -168,7 +168,7 @@ class Given:
         for one in kind:
             if isinstance(value, str) and value.lower() == one.value:
                 return one
-        raise self.error(field, value, f"a {kind.__name__}: {', '.join(str(one.value) for one in kind)}")
+        raise self.error(field, value, f"{kind.__name__}, one of {', '.join(str(one.value) for one in kind)}")
 
     def all_of(self, field: str, values: Iterable[T], kind: type[T]) -> tuple[T, ...]:
         """Return values of one kind, whatever they were listed in."""
