@@ -249,7 +249,7 @@ class BeginsOnOneSide(RightFeed):
 
 class Rounds(RightFeed):
     def give(self, sink: QuoteSink, bid: float, bid_size: float, ask: float, ask_size: float, levels: Any) -> None:
-        super().give(sink, bid - bid % 1, bid_size, ask, ask_size, levels)
+        super().give(sink, bid, bid_size - bid_size % 1, ask, ask_size, levels)
 
 
 class StampsInAnyOrder(RightFeed):

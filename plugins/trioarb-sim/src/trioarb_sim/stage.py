@@ -17,7 +17,17 @@ from trioarb_sim.market import MarketState
 from trioarb_sim.simulator import Simulator, open_simulator
 from trioarb_sim.upbit.dialect import BITHUMB, UPBIT
 
-__all__ = ["SimulatedStage", "binance", "bithumb", "upbit"]
+__all__ = [
+    "SimulatedMarket",
+    "SimulatedStage",
+    "binance",
+    "binance_market",
+    "binance_usdm_market",
+    "bithumb",
+    "bithumb_market",
+    "upbit",
+    "upbit_market",
+]
 
 _FAULTS: Mapping[Trouble, Fault] = {
     Trouble.LOST_ANSWER: Fault.LOST_ACKNOWLEDGEMENT,
@@ -29,7 +39,16 @@ _FAULTS: Mapping[Trouble, Fault] = {
     Trouble.REPEATED: Fault.DUPLICATE,
     Trouble.UNKNOWN: Fault.UNKNOWN,
 }
+#: What market data can be told of.
+_MARKET_FAULTS: Mapping[Trouble, Fault] = {
+    Trouble.SERVER_ERROR: Fault.SERVER_ERROR,
+    Trouble.MALFORMED: Fault.MALFORMED,
+    Trouble.CUT: Fault.CUT,
+    Trouble.SILENT: Fault.SILENT,
+}
 _ACCOUNT = "main"
+#: How long a market of which nothing comes is believed.
+_SILENT_SECONDS = 2
 
 
 class SimulatedStage(Stage):
@@ -69,6 +88,27 @@ class SimulatedStage(Stage):
         return len(self.simulator.venue.orders(_ACCOUNT, self._names[symbol]))
 
 
+class SimulatedMarket(SimulatedStage):
+    """A simulated venue behind market data, or a source: without an account."""
+
+    troubles = frozenset(_MARKET_FAULTS)
+
+    def __init__(self, simulator: Simulator, quote: str, name: str, path: str = "") -> None:
+        """``name``: what the venue calls a market, ``{}`` being its base asset; ``path``: of the stream."""
+        super().__init__(simulator, quote, {base: name.format(base) for base in ("BTC", "ETH")})
+        self.settings = {
+            "rest_url": simulator.rest_url,
+            "stream_url": simulator.socket_url + path,
+            "silent_seconds": _SILENT_SECONDS,
+        }
+        for symbol, market in self._names.items():  # what has no price has no volume in money either
+            price = self.prices[symbol]
+            simulator.venue.show(market, [(price, Decimal(1))], [(price * 2, Decimal(1))])
+
+    async def trouble(self, trouble: Trouble, times: int = 1) -> None:
+        self.simulator.faults.switch_on(_MARKET_FAULTS[trouble], times=times)
+
+
 @asynccontextmanager
 async def binance() -> AsyncIterator[SimulatedStage]:
     """Open a simulated Binance, as a stage."""
@@ -94,3 +134,31 @@ async def bithumb() -> AsyncIterator[SimulatedStage]:
 def _korean(simulator: Simulator, socket: str) -> SimulatedStage:
     names = {base: f"KRW-{base}" for base in ("BTC", "ETH")}
     return SimulatedStage(simulator, "KRW", names, private_stream_url=f"{simulator.socket_url}{socket}")
+
+
+@asynccontextmanager
+async def binance_market() -> AsyncIterator[SimulatedMarket]:
+    """Open a simulated Binance, as a stage of market data or of a source."""
+    async with open_simulator("binance", every_seconds=0) as simulator:
+        yield SimulatedMarket(simulator, "USDT", "{}USDT")
+
+
+@asynccontextmanager
+async def binance_usdm_market() -> AsyncIterator[SimulatedMarket]:
+    """Open simulated futures of Binance, as a stage of market data or of a source."""
+    async with open_simulator("binance_usdm", every_seconds=0) as simulator:
+        yield SimulatedMarket(simulator, "USDT", "{}USDT", path="/public")
+
+
+@asynccontextmanager
+async def upbit_market() -> AsyncIterator[SimulatedMarket]:
+    """Open a simulated Upbit, as a stage of market data or of a source."""
+    async with open_simulator("upbit", every_seconds=0) as simulator:
+        yield SimulatedMarket(simulator, "KRW", "KRW-{}")
+
+
+@asynccontextmanager
+async def bithumb_market() -> AsyncIterator[SimulatedMarket]:
+    """Open a simulated Bithumb, as a stage of market data or of a source."""
+    async with open_simulator("bithumb", every_seconds=0) as simulator:
+        yield SimulatedMarket(simulator, "KRW", "KRW-{}")

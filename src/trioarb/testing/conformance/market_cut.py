@@ -6,7 +6,7 @@ import attrs
 import trio
 
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.market_desk import CASES, MarketTrial
+from trioarb.testing.conformance.market_desk import CASES, DEPTHS, MarketTrial
 from trioarb.testing.conformance.stage import Trouble
 from trioarb.testing.conformance.steps import at_every_step
 
@@ -18,18 +18,19 @@ async def _cut(trial: MarketTrial) -> None:
     """
     if Trouble.CUT not in trial.stage.troubles:
         not_offered("no stage cuts streams")
-    async with trial.feed() as feed:
-        symbols = await trial.symbols(feed)
-        await trial.try_to_show(feed, symbols)
-        async with trial.listening(feed, symbols) as heard:
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            symbols = await trial.symbols(feed)
             await trial.try_to_show(feed, symbols)
-            await trial.until_whole(heard, symbols)
-            counts = {symbol: len(heard.told[symbol]) for symbol in symbols}
-            await trial.stage.trouble(Trouble.CUT)
-            for symbol, count in counts.items():
-                await trial.until_withdrawn(heard, symbol, f"{symbol} withdrawn after the cut", since=count)
-            await trial.stage.calm()
-            await trial.until_whole_again(feed, heard, symbols)
+            async with trial.listening(feed, symbols) as heard:
+                await trial.try_to_show(feed, symbols)
+                await trial.until_whole(heard, symbols)
+                counts = {symbol: len(heard.told[symbol]) for symbol in symbols}
+                await trial.stage.trouble(Trouble.CUT)
+                for symbol, count in counts.items():
+                    await trial.until_withdrawn(heard, symbol, f"{symbol} withdrawn after the cut", since=count)
+                await trial.stage.calm()
+                await trial.until_whole_again(feed, heard, symbols)
 
 
 @CASES("MD-31", "Notices silence", needs=("MD-22",), prerequisites="a feed; a stage that falls silent")
@@ -45,9 +46,10 @@ async def _silence(trial: MarketTrial) -> None:
         async with trial.listening(feed, symbols) as heard:
             await trial.try_to_show(feed, symbols)
             await trial.until_whole(heard, symbols)
+            counts = {symbol: len(heard.told[symbol]) for symbol in symbols}
             await trial.stage.trouble(Trouble.SILENT)
-            for symbol in symbols:
-                await trial.until_withdrawn(heard, symbol, f"{symbol} withdrawn where nothing comes")
+            for symbol, count in counts.items():
+                await trial.until_withdrawn(heard, symbol, f"{symbol} withdrawn where nothing comes", since=count)
             await trial.stage.calm()
             await trial.until_whole_again(feed, heard, symbols)
 

@@ -18,9 +18,11 @@ from trioarb.testing.conformance.case import Cases, Failed, NotOffered, expect, 
 from trioarb.testing.conformance.stage import Level, Stage
 from trioarb.testing.conformance.subject import ANSWER_SECONDS, Trial
 
-__all__ = ["CASES", "VENUE", "Heard", "MarketTrial", "Row", "Told", "flaw", "is_whole", "trial_of"]
+__all__ = ["CASES", "DEPTHS", "VENUE", "Heard", "MarketTrial", "Row", "Told", "flaw", "is_whole", "trial_of"]
 
 VENUE = "judged"
+#: Feeds may have other streams for best prices than for books, whose changes follow a snapshot.
+DEPTHS = (1, 50)
 #: A tape's row as it can be compared: what is no number is None.
 Row = tuple[Any, ...]
 _PRICE = Decimal(100)
@@ -277,8 +279,8 @@ class MarketTrial:
         await self.until(lambda: len(told) > count, f"another quote of {symbol}", lambda: "none")
         return told[count]
 
-    async def until_withdrawn(self, heard: Heard, symbol: str, expected: str, *, since: int = -1) -> None:
-        """Wait until both sides of a symbol were withdrawn: since so many quotes, or by the last one."""
+    async def until_withdrawn(self, heard: Heard, symbol: str, expected: str, *, since: int) -> None:
+        """Wait until both sides of a symbol were withdrawn, after so many quotes of it."""
         told = heard.told[symbol]
         await self.until(
             lambda: any(not (one.has_bid or one.has_ask) for one in told[since:]),

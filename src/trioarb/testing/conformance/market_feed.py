@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.market_desk import CASES, MarketTrial, flaw, is_whole, same
+from trioarb.testing.conformance.market_desk import CASES, DEPTHS, MarketTrial, flaw, is_whole, same
 
 #: The stage can show prices.
 SHOWS = "a feed; a stage that shows prices"
@@ -27,33 +27,37 @@ async def _quotes(trial: MarketTrial) -> None:
 
 @CASES("MD-21", "Begins with a whole quote", needs=("MD-20",), prerequisites="a feed")
 async def _begins_whole(trial: MarketTrial) -> None:
-    """Subscribed while prices change, the first that it tells of a symbol has both sides, as shown together, and isn't
-    crossed: no change is told before the snapshot that it belongs to.
+    """Subscribed while prices change, with a depth of 1 and of 50, the first that it tells of a symbol has both sides,
+    and isn't crossed: no change is told before the snapshot that it belongs to.
     """
-    async with trial.feed() as feed:
-        symbols = await trial.symbols(feed)
-        shown = [await trial.show(feed, symbols[0])] if await trial.try_to_show(feed, symbols) else []
-        async with trial.listening(feed, symbols) as heard:
-            for _ in range(5 if shown else 0):
-                shown.append(await trial.show(feed, symbols[0]))
-            await trial.until_whole(heard, symbols)
-        for symbol in symbols:
-            first = next(one for one in heard.told[symbol] if one.has_bid or one.has_ask)
-            expect(is_whole(first), f"a first quote of {symbol} with both sides", first)
-            found = flaw(first.bid, first.bid_size, first.ask, first.ask_size, first.levels)
-            expect(not found, f"a first quote of {symbol} that can be", found)
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            symbols = await trial.symbols(feed)
+            await trial.try_to_show(feed, symbols)
+            async with trial.listening(feed, symbols) as heard:
+                for _ in range(5):
+                    await trial.try_to_show(feed, symbols)
+                await trial.until_whole(heard, symbols)
+            for symbol in symbols:
+                first = next(one for one in heard.told[symbol] if one.has_bid or one.has_ask)
+                expect(is_whole(first), f"a first quote of {symbol} with both sides", first)
+                found = flaw(first.bid, first.bid_size, first.ask, first.ask_size, None)
+                expect(not found, f"a first quote of {symbol} that can be", found)
 
 
 @CASES("MD-22", "Tells what is shown", needs=("MD-20",), prerequisites=SHOWS)
 async def _tells(trial: MarketTrial) -> None:
-    """Whatever is shown becomes the last that it tells, to the last digit, price and size of both sides."""
-    async with trial.feed() as feed:
-        symbols = await trial.symbols(feed)
-        wanted = await trial.show(feed, symbols[0])
-        async with trial.listening(feed, symbols) as heard:
-            for _ in range(4):
-                wanted = await trial.show(feed, symbols[0])
-                await trial.until_told(heard, symbols[0], wanted)
+    """With a depth of 1 and of 50, whatever is shown becomes the last that it tells, to the last digit, price and size
+    of both sides.
+    """
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            symbols = await trial.symbols(feed)
+            wanted = await trial.show(feed, symbols[0])
+            async with trial.listening(feed, symbols) as heard:
+                for _ in range(4):
+                    wanted = await trial.show(feed, symbols[0])
+                    await trial.until_told(heard, symbols[0], wanted)
 
 
 @CASES("MD-23", "Stamps quotes as they come", needs=("MD-20",), prerequisites="a feed")
@@ -82,13 +86,14 @@ async def _withdraws(trial: MarketTrial) -> None:
     """Where a side is empty, it tells NaN or 0 of it, and goes on telling the other one; where both are, of both; and
     what is shown after that it tells again.
     """
-    async with trial.feed() as feed:
-        (symbol, *_) = await trial.symbols(feed)
-        await trial.show(feed, symbol)
-        async with trial.listening(feed, [symbol]) as heard:
-            await trial.until_told(heard, symbol, await trial.show(feed, symbol))
-            for sides in ({"ask": False}, {}, {"bid": False}, {"bid": False, "ask": False}, {}):
-                await trial.until_told(heard, symbol, await trial.show(feed, symbol, **sides))
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            (symbol, *_) = await trial.symbols(feed)
+            await trial.show(feed, symbol)
+            async with trial.listening(feed, [symbol]) as heard:
+                await trial.until_told(heard, symbol, await trial.show(feed, symbol))
+                for sides in ({"ask": False}, {}, {"bid": False}, {"bid": False, "ask": False}, {}):
+                    await trial.until_told(heard, symbol, await trial.show(feed, symbol, **sides))
 
 
 @CASES("MD-25", "Gives levels in order", needs=("MD-22",), prerequisites=SHOWS)
@@ -123,6 +128,7 @@ async def _burst(trial: MarketTrial) -> None:
         (symbol, *_) = await trial.symbols(feed)
         shown = [await trial.show(feed, symbol)]
         async with trial.listening(feed, [symbol]) as heard:
+            shown.append(await trial.show(feed, symbol))
             await trial.until_whole(heard, [symbol])
             shown += [await trial.show(feed, symbol) for _ in range(_BURST)]
             await trial.until_told(heard, symbol, shown[-1], seconds=_BURST_SECONDS)

@@ -21,6 +21,7 @@ __all__ = ["MAX_STREAMS", "MarketStreams"]
 
 MAX_STREAMS = 1024
 _TICK_SECONDS = 0.1
+_NOTHING = (Decimal(0), Decimal(0))
 _NAME = re.compile(r"([^@!]+)@(bookTicker|trade|aggTrade|depth(?:5|10|20)?)(?:@(100ms|1000ms))?")
 
 
@@ -174,11 +175,12 @@ class MarketStreams:
 
     def _tell_best(self, market: str, last_id: int) -> None:
         _, bids, asks = self._venue.book(market, 1)
-        best = (bids, asks)
-        if best == self._best.get(market) or not bids or not asks:
+        # A side that is empty has price and size 0, as in the answer to a request.
+        best = ((*bids, _NOTHING)[0], (*asks, _NOTHING)[0])
+        if best == self._best.get(market, (_NOTHING, _NOTHING)):
             return
         self._best[market] = best
-        self._send(f"{market.lower()}@bookTicker", self.best_event(market, last_id, bids[0], asks[0]))
+        self._send(f"{market.lower()}@bookTicker", self.best_event(market, last_id, *best))
 
     async def _tick(self) -> None:
         """Tell of books in the pace of their streams."""
