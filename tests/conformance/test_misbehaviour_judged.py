@@ -9,7 +9,7 @@ import pytest
 from misbehaviour import CASES, Case, plugin
 from troubled import SETTINGS
 
-from trioarb.api import Exchange, GuardTier, Strategy
+from trioarb.api import Exchange, Feed, GuardTier, Strategy, SymbolSource, Tape
 from trioarb.testing.conformance import Report, judge
 
 CONTRACTS = {**SETTINGS, "account": "perpetual", "inventory_usd_per_symbol": 0}
@@ -18,7 +18,12 @@ JUDGED: Mapping[type[Any], tuple[str, Mapping[str, Any]]] = {
     Exchange: ("exchange", SETTINGS),
     GuardTier: ("guard tier", {}),
     Strategy: ("strategy", {}),
+    SymbolSource: ("symbol source", {}),
+    Tape: ("market data", {}),
+    Feed: ("market data", {}),
 }
+#: Ahead of the campaigns' time there, which is of 2001, and not of the kit's.
+NO_MISBEHAVIOUR = {"Feed.run: received_ns is an hour ahead"}
 OF_CONTRACTS = {"positions", "charges", "liquidations"}
 
 
@@ -34,7 +39,7 @@ def of_each_method() -> list[Any]:
     seen: set[tuple[type[Any], str]] = set()
     found = []
     for case in CASES:
-        if case.contract in JUDGED:
+        if case.name not in NO_MISBEHAVIOUR:
             place = case.contract, case.method
             found.append(pytest.param(case, marks=[pytest.mark.long] if place in seen else [], id=case.name))
             seen.add(place)
@@ -43,7 +48,8 @@ def of_each_method() -> list[Any]:
 
 @pytest.mark.parametrize("contract", JUDGED, ids=lambda contract: contract.__name__)
 def test_without_a_misbehaviour_it_conforms(contract: type[Any]) -> None:
-    report = judged(None, contract)
+    right = Case(Feed, "run", "", "as it should") if contract is Feed else None  # else there is a tape
+    report = judged(right, contract)
     assert report.conforms, str(report)
 
 

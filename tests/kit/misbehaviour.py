@@ -356,6 +356,7 @@ class _Feed(Feed):
     """The quotes of a tape as they come, with what ``case`` says is wrong of how the sinks are called."""
 
     case: Case | None = None
+    right_until_ns = 10**18 + 5 * 10**9
     sinks: Mapping[str, QuoteSink]
 
     def __init__(self, inner: Tape) -> None:
@@ -382,7 +383,7 @@ class _Feed(Feed):
             await trio.sleep((ts_ns - 10**18 + before_ns) / 10**9 - trio.current_time())
             quote: dict[str, Any] = dict(zip(("bid", "bid_size", "ask", "ask_size"), numbers, strict=True))
             quote |= {"received_ns": ts_ns, "venue_ts_ns": None}
-            if case is not None and case.field and ts_ns > 10**18 + 5 * 10**9:
+            if case is not None and case.field and ts_ns > self.right_until_ns:
                 quote[case.field] = FIELD_VALUES[case.what]
             if what == "calls a sink of no symbol":
                 sinks["NOPE"](*quote.values())
@@ -467,17 +468,19 @@ def plugin(case: Case | None, exchange: type[PaperExchange] = PaperExchange) -> 
     @asynccontextmanager
     async def open_market(settings: Any, context: Any) -> AsyncIterator[Any]:
         right = tape(context.venue, columns=case is not None and case.method == "batches")
-        if context.venue == "a" and contract is Feed:
+        if context.venue != "b" and contract is Feed:
             assert case is not None
             by_itself = case.method == "run"
             feed = (_Feed if by_itself else made(_Feed, Feed))(right)
             feed.case = case if by_itself else None
+            if context.venue != "a":  # where nothing is traded before
+                feed.right_until_ns = 0
             yield feed
             if case.what == "calls a sink after its end":
                 with suppress(TrioarbError):
                     feed.sinks["BTCUSDT"](1.0, 1.0, 1.0, 1.0, 10**18)
             return
-        if context.venue == "a":
+        if context.venue != "b":
             right.__class__ = made(type(right), Tape)
         yield right
 

@@ -16,6 +16,7 @@ from trioarb.model.market import Listing
 from trioarb.model.trade import EndedBy
 from trioarb.plugin.border import CheckedTape
 from trioarb.plugin.contract import Feed, QuoteSink
+from trioarb.plugin.tap import StartedOnce
 from trioarb.quotes.deliver import deliver
 from trioarb.quotes.merge import TapeFailed
 from trioarb.quotes.player import Player
@@ -40,7 +41,7 @@ async def start_market(campaign: Campaign, services: trio.Nursery, watch: Market
 async def _run_market(
     campaign: Campaign, watch: MarketWatch, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    status, after_ns = _StartedOnce(task_status), -1
+    status, after_ns = StartedOnce(task_status), -1
     while True:
         with trio.CancelScope() as campaign.market_scope:
             async with trio.open_nursery() as nursery:
@@ -208,7 +209,7 @@ async def _serve_feed(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    status = _StartedOnce(task_status)
+    status = StartedOnce(task_status)
 
     async def run_feed() -> None:
         try:
@@ -223,16 +224,3 @@ async def _serve_feed(
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, TrioarbError) else describe(error)
-
-
-class _StartedOnce(trio.TaskStatus[None]):
-    """Passes ``started`` on once, so that a feed that failed before it can still let its caller go on."""
-
-    def __init__(self, status: trio.TaskStatus[None]) -> None:
-        self._status = status
-        self._is_started = False
-
-    def started(self, value: None = None) -> None:
-        if not self._is_started:
-            self._is_started = True
-            self._status.started()

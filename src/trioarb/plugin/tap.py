@@ -12,7 +12,7 @@ import trio
 from trioarb.errors import PluginFault
 from trioarb.plugin.call import Where
 
-__all__ = ["Subscribed", "Tap"]
+__all__ = ["StartedOnce", "Subscribed", "Tap"]
 
 
 class Tap:
@@ -63,3 +63,16 @@ class Subscribed(trio.TaskStatus[None]):
     def started(self, value: None = None) -> None:
         self._scope.deadline = inf
         self._status.started()
+
+
+class StartedOnce(trio.TaskStatus[None]):
+    """Passes ``started`` on once: what connects again by itself may say it again."""
+
+    def __init__(self, status: trio.TaskStatus[None]) -> None:
+        self._status = status
+        self._is_started = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._status.started()

@@ -14,6 +14,7 @@ import trio
 
 from trioarb.api import Feed, Levels, LevelsLater, Listing, MarketContext, MarketData, TradingRules
 from trioarb.plugin.border import CheckedTape
+from trioarb.plugin.tap import StartedOnce
 from trioarb.testing.conformance.case import Cases, Failed, NotOffered, expect, not_offered
 from trioarb.testing.conformance.stage import Level, Stage
 from trioarb.testing.conformance.subject import ANSWER_SECONDS, Trial
@@ -213,9 +214,13 @@ class MarketTrial:
         """Run it with a sink for each symbol, until the end of the block; it has to be subscribed before that."""
         heard = Heard(self.trial.time.now_ns)
         sinks = {symbol: heard.sink(symbol) for symbol in symbols}
+
+        async def run(*, task_status: trio.TaskStatus[None]) -> None:
+            await feed.run(sinks, task_status=StartedOnce(task_status))
+
         async with trio.open_nursery() as nursery:
             with self.trial.in_time("run, until it says started(),"):
-                await nursery.start(feed.run, sinks)
+                await nursery.start(run)
             yield heard
             nursery.cancel_scope.cancel()
 
