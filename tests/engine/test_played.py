@@ -231,6 +231,15 @@ def crowded_loop() -> dict[str, Any]:
     return table
 
 
+def levels_at_a_look() -> dict[str, Any]:
+    """Return a table with which quotes with levels come before a look, and are put on boards after it."""
+    table = crowded_loop()
+    table["session"]["loop_interval_ms"] = 700
+    table["engine"] = {"market_stale_seconds": "0.5", "depth": 3}
+    table["strategy"] |= {"order_size_base": 12, "max_quote_age_ms": 500}
+    return table
+
+
 @settings(
     max_examples=examples(80, 16),
     suppress_health_check=list(HealthCheck),
@@ -252,6 +261,9 @@ def crowded_loop() -> dict[str, Any]:
     table=bolder_while_in_flight(), seed=3, window_rows=65_536, zone_rows=256, exit_rows=512, batch_rows=1_000, few=8
 )
 @example(table=crowded_loop(), seed=3, window_rows=65_536, zone_rows=256, exit_rows=512, batch_rows=1_000, few=0)
+@example(
+    table=levels_at_a_look(), seed=897_346_962, window_rows=65_536, zone_rows=256, exit_rows=512, batch_rows=1, few=0
+)
 @example(table=replanned_in_vain(), seed=880, window_rows=65_536, zone_rows=256, exit_rows=1, batch_rows=1_000, few=8)
 def test_the_events_are_those_of_every_quote_shown(
     table: dict[str, Any],

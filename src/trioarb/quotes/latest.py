@@ -43,8 +43,8 @@ class Latest:
         #: How often rows were taken.
         self.times: int = 0
 
-    def take(self, window: Window, first: int, until: int) -> Array:
-        """Take the rows of a window from one up to another; return the last one of each cell among them."""
+    def take(self, window: Window, first: int, until: int) -> None:
+        """Take the rows of a window from one up to another: the last one of each cell among them."""
         import numpy as np
 
         self.times += 1
@@ -59,19 +59,17 @@ class Latest:
         serial, number = self.serial.reshape(-1), window.number.take(place)
         self.waiting.reshape(-1)[cell] += number - serial.take(cell)
         serial[cell] = number
-        return rows
 
-    def put(self, window: Window, rows: Array, after: int) -> None:
-        """Put all boards in step, of which these rows were taken; of those up to ``after`` they show something."""
+    def put(self, window: Window, rows: Array) -> None:
+        """Put all boards in step with what was taken; ``rows``: each cell's last one, if its board doesn't show it."""
         columns = (self.bid, self.bid_size, self.ask, self.ask_size, self.came_ns, self.serial)
         now = (column.tolist() for column in columns)
         for board, bid, bid_size, ask, ask_size, came_ns, serial in zip(self.boards, *now, strict=True):
             board.put_all(bid, bid_size, ask, ask_size, came_ns, serial)
         if not window.is_all_accepted:
-            refused = rows[(window.kind[window.place[rows]] == REFUSED) & (rows >= after)]
+            refused = rows[window.kind[window.place[rows]] == REFUSED]
             for cell in window.cell[refused].tolist():
                 self.boards[cell // self.venues].forget_touch(cell % self.venues)
         if window.levels is not None:
             for row, cell in zip(rows.tolist(), window.cell[rows].tolist(), strict=True):
-                if row >= after:
-                    self.boards[cell // self.venues].levels[cell % self.venues] = window.levels, row
+                self.boards[cell // self.venues].levels[cell % self.venues] = window.levels, row

@@ -328,22 +328,20 @@ class Player:
         else:
             rows = since + (window.next_row[since:until] >= until).nonzero()[0]
             if len(rows) > _FEW_CELLS:
-                self._latest.put(window, self._take(), since)
+                # Some of them were taken before, for a round of the loop, which looks at no board.
+                self._take_the_rest()
+                self._latest.put(window, rows)
                 return
             quotes = self._rows(rows)
         levels = window.levels
         for row, cell, venue, *values in quotes:
             self._boards[cell].put(venue, *values, None if levels is None else (levels, row))
 
-    def _take(self) -> Array:
-        """Bring the columns of what is latest in step; return which rows they took."""
-        assert self._window is not None
-        first, self._taken_row = self._taken_row, self._row
-        return self._latest.take(self._window, first, self._row)
-
     def _take_the_rest(self) -> None:
+        """Bring the columns of what is latest in step."""
         if self._window is not None and self._taken_row < self._row:
-            self._take()
+            first, self._taken_row = self._taken_row, self._row
+            self._latest.take(self._window, first, self._row)
 
     def look(self, takers: Iterable[Taker], now_ns: int) -> None:
         """Let those look at their boards who may have something to decide: a round of the loop."""
