@@ -12,6 +12,8 @@ from typing import Any
 
 import attrs
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import trio
 
@@ -34,6 +36,7 @@ from trioarb.testing.conformance import Report, Stage, Trouble, Verdict, judge, 
 
 LISTED = (listing("BTC"), listing("ETH"))
 RULES = TradingRules(tick_size=Decimal("0.01"))
+START_NS = 1_735_689_600_000_000_000
 #: Bids and asks.
 Book = tuple[Sequence[Any], Sequence[Any]]
 Change = tuple[str, Book]
@@ -137,7 +140,7 @@ class Falls(RightTape):
 
 class BeginsAtAYearOfItsOwn(RightTape):
     def rows(self, symbols: Sequence[str], start_ns: int) -> Iterator[TapeRow]:
-        yield from super().rows(symbols, 1_735_689_600_000_000_000)
+        yield from super().rows(symbols, START_NS)
 
 
 class Crosses(RightTape):
@@ -442,10 +445,16 @@ def test_the_simulated_ones_conform(name: str, settings: Mapping[str, Any]) -> N
     assert report.of("MD-15").verdict is Verdict.PASS
 
 
-def test_the_one_that_reads_a_rate_conforms(tmp_path: Path) -> None:
-    rate = tmp_path / "usdtkrw.txt"
-    rate.write_text("1380.5 1381.5")
-    settings = {"path": str(rate), "base": "USDT", "quote": "KRW"}
-    report = judge(kind="market", name="rate-file", settings=settings, symbols=[listing("USDT", "KRW")])
+def test_the_recorded_one_conforms(tmp_path: Path) -> None:
+    quotes = [
+        (START_NS + number * SECOND_NS, "A", f"{base}-USDT", price, 1.0, price + 0.1 * (number % 9 != 0), 2.0)
+        for number in range(400)
+        for base, price in (("BTC", 100.0 + number % 13), ("ETH", 10.0))
+    ]
+    names = ("ts_ns", "exchange", "symbol", "bid", "bid_size", "ask", "ask_size")
+    pq.write_table(pa.table(dict(zip(names, zip(*quotes, strict=True), strict=True))), tmp_path / "quotes.parquet")
+
+    report = judge(kind="market", name="recorded", settings={"path": str(tmp_path), "exchange": "A"})
+
     assert report.conforms, str(report)
-    assert report.of("MD-33").verdict is Verdict.PASS
+    assert {report.of(f"MD-{number}").verdict for number in range(10, 16)} == {Verdict.PASS}
