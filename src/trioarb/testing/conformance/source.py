@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from trioarb.api import Listing, SourceContext, SymbolSource, SymbolSourceSpec
+from trioarb.api import Listing, SourceContext, SymbolSource, SymbolSourceSpec, TrioarbError
+from trioarb.errors import PluginFault
 from trioarb.plugin.border import checked
 from trioarb.plugin.call import Calls, Where
-from trioarb.testing.conformance.case import Cases, expect, not_offered
+from trioarb.testing.conformance.case import Cases, Failed, expect, not_offered
 from trioarb.testing.conformance.kinds import Kind
 from trioarb.testing.conformance.opening import expect_cancellable, expect_closed
-from trioarb.testing.conformance.stage import Stage
+from trioarb.testing.conformance.stage import Stage, Trouble
 from trioarb.testing.conformance.steps import at_every_step
 from trioarb.testing.conformance.subject import ANSWER_SECONDS, START_NS, Trial
 from trioarb.testing.tapes import ScriptedTape
@@ -22,6 +23,7 @@ from trioarb.testing.tapes import ScriptedTape
 __all__ = ["KIND"]
 
 _VENUES = ("a", "b")
+_FAILURES = (Trouble.MALFORMED, Trouble.SERVER_ERROR)
 
 
 @attrs.define(eq=False)
@@ -135,6 +137,31 @@ async def _cancelled_asking(trial: SourceTrial) -> None:
         if not steps:
             not_offered("it waits for nothing")
         expect(len(await source.listings()) > 0, "a symbol when it is asked again", "none")
+
+
+@_cases("SO-09", "Says that it can't know", needs=("SO-03",), prerequisites="a stage that fails requests")
+async def _fails(trial: SourceTrial) -> None:
+    """Where what it asks for isn't answered, or can't be read, `listings` raises one of trioarb's errors, instead of
+    listing less; once that is over it lists what it did.
+    """
+    failures = [one for one in _FAILURES if one in trial.stage.troubles]
+    if not failures:
+        not_offered("no stage fails requests")
+    async with trial.source() as source:
+        wanted, raised = _names(await source.listings()), False
+        for failure in failures:
+            await trial.stage.trouble(failure, 1_000)
+            try:
+                got = _names(await source.listings())
+                expect(got == wanted, "an error, or the same as before", _shown(got) or "no symbols")
+            except PluginFault as error:
+                raise Failed("a UniverseError or VenueError", str(error)) from None
+            except TrioarbError:
+                raised = True
+            await trial.stage.calm()
+            expect(_names(await source.listings()) == wanted, f"{_shown(wanted)} once that is over", "others")
+    if not raised:
+        not_offered("it asks for nothing while it lists")
 
 
 def _names(listings: Sequence[Listing]) -> list[str]:
