@@ -47,14 +47,24 @@ class Street(Stage):
     """A venue in memory: whoever listens is told which symbol has changed."""
 
     listings: Sequence[Listing] = LISTED
-    troubles: frozenset[Trouble] = frozenset({Trouble.CUT, Trouble.SILENT, Trouble.SERVER_ERROR})
+    troubles: frozenset[Trouble] = frozenset(
+        {Trouble.CUT, Trouble.SILENT, Trouble.SERVER_ERROR, Trouble.GAP, Trouble.UNKNOWN}
+    )
     books: dict[str, Book] = attrs.field(factory=dict)
     streams: list[trio.MemorySendChannel[Change]] = attrs.field(factory=list)
     is_silent: bool = False
     fails: bool = False
+    leaves_out: bool = False
+    is_strange: bool = False
+    #: What stood before a change that was told to nobody.
+    before: Book | None = None
 
     async def show(self, symbol: str, bids: Sequence[Any], asks: Sequence[Any]) -> None:
+        before = self.books.get(symbol)
         self.books[symbol] = (bids, asks)
+        if self.leaves_out:
+            self.leaves_out, self.before = False, before
+            return
         for stream in self.streams if not self.is_silent else ():
             stream.send_nowait((symbol, self.books[symbol]))
 
@@ -65,9 +75,11 @@ class Street(Stage):
             self.streams.clear()
         self.is_silent = trouble is Trouble.SILENT
         self.fails = trouble is Trouble.SERVER_ERROR
+        self.leaves_out = trouble is Trouble.GAP
+        self.is_strange = trouble is Trouble.UNKNOWN
 
     async def calm(self) -> None:
-        self.is_silent = self.fails = False
+        self.is_silent = self.fails = self.leaves_out = self.is_strange = False
 
     @contextmanager
     def stream(self) -> Iterator[trio.MemoryReceiveChannel[Change]]:
@@ -309,6 +321,22 @@ class WaitsForEver(RightFeed):
     silent_seconds = inf
 
 
+class KeepsWhatWasBeforeAGap(RightFeed):
+    """Counts what has gone to what is there, where nobody told it so."""
+
+    def give(self, sink: QuoteSink, bid: float, bid_size: float, ask: float, ask_size: float, levels: Any) -> None:
+        if self.street.before is not None:
+            bid_size += float(self.street.before[0][0][1])
+        super().give(sink, bid, bid_size, ask, ask_size, levels)
+
+
+class StumblesOverWhatNobodyKnows(RightFeed):
+    def tell(self, sink: QuoteSink, symbol: str, book: Book) -> None:
+        if self.street.is_strange:
+            sink(nan, nan, nan, nan, self.context.time.now_ns())
+        super().tell(sink, symbol, book)
+
+
 class KeepsItsFirstSinks(RightFeed):
     first: Mapping[str, QuoteSink] = {}
 
@@ -376,6 +404,8 @@ BROKEN: Mapping[str, type[Market]] = {
     "MD-31": WaitsForEver,
     "MD-32": KeepsItsFirstSinks,
     "MD-33": LeavesATaskWhenItIsCancelled,
+    "MD-34": KeepsWhatWasBeforeAGap,
+    "MD-35": StumblesOverWhatNobodyKnows,
 }
 
 

@@ -20,7 +20,7 @@ VENUES = [
     for venue, package in PACKAGES.items()
 ]
 #: Those in which something is waited for, in real time.
-SLOW = {"MD-03", "MD-30", "MD-31"}
+SLOW = {"MD-03", "MD-30", "MD-31", "MD-34"}
 #: It waits for nothing while it is asked; and it is no tape.
 NOT_OFFERED = {"MD-07"} | {f"MD-{number}" for number in range(10, 16)}
 

@@ -45,6 +45,8 @@ _MARKET_FAULTS: Mapping[Trouble, Fault] = {
     Trouble.MALFORMED: Fault.MALFORMED,
     Trouble.CUT: Fault.CUT,
     Trouble.SILENT: Fault.SILENT,
+    Trouble.GAP: Fault.GAP,
+    Trouble.UNKNOWN: Fault.UNKNOWN,
 }
 _ACCOUNT = "main"
 #: How long a market of which nothing comes is believed.

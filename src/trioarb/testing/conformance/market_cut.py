@@ -6,9 +6,12 @@ import attrs
 import trio
 
 from trioarb.testing.conformance.case import expect, not_offered
-from trioarb.testing.conformance.market_desk import CASES, DEPTHS, MarketTrial
+from trioarb.testing.conformance.market_desk import CASES, DEPTHS, MarketTrial, is_whole
 from trioarb.testing.conformance.stage import Trouble
 from trioarb.testing.conformance.steps import at_every_step
+
+#: So many shows are all prices that a stage goes through, up and down.
+_ROUND = 9
 
 
 @CASES("MD-30", "Comes back after a cut", needs=("MD-22",), prerequisites="a feed; a stage that cuts streams")
@@ -90,6 +93,50 @@ async def _cancelled(trial: MarketTrial) -> None:
         async with trial.listening(feed, symbols) as heard:
             await trial.try_to_show(feed, symbols)
             await trial.until_whole(heard, symbols)
+
+
+@CASES("MD-34", "Mends a gap", needs=("MD-22",), prerequisites="a feed; a stage that leaves changes out")
+async def _gap(trial: MarketTrial) -> None:
+    """Where a change of a book is told to nobody, nothing of the book before it stays: after a while it tells again
+    what is shown, whatever that is (V-4).
+    """
+    if Trouble.GAP not in trial.stage.troubles:
+        not_offered("no stage leaves changes out")
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            symbols = await trial.symbols(feed)
+            await trial.try_to_show(feed, symbols)
+            async with trial.listening(feed, symbols) as heard:
+                await trial.try_to_show(feed, symbols)
+                await trial.until_whole(heard, symbols)
+                for symbol in symbols:
+                    await trial.stage.trouble(Trouble.GAP)
+                    await trial.show(feed, symbol)
+                    await trial.until_whole_again(feed, heard, [symbol])
+                    for _ in range(_ROUND):
+                        await trial.until_told(heard, symbol, await trial.show(feed, symbol))
+
+
+@CASES("MD-35", "Bears what nobody knows", needs=("MD-22",), prerequisites="a feed; a stage that tells such")
+async def _what_nobody_knows(trial: MarketTrial) -> None:
+    """Where messages have fields, and the stream messages, that no document names, it goes on telling what is shown,
+    and withdraws nothing (V-7).
+    """
+    if Trouble.UNKNOWN not in trial.stage.troubles:
+        not_offered("no stage tells what nobody knows")
+    for depth in DEPTHS:
+        async with trial.feed(depth) as feed:
+            symbols = await trial.symbols(feed)
+            await trial.try_to_show(feed, symbols)
+            async with trial.listening(feed, symbols) as heard:
+                await trial.try_to_show(feed, symbols)
+                await trial.until_whole(heard, symbols)
+                counts = {symbol: len(heard.told[symbol]) for symbol in symbols}
+                await trial.stage.trouble(Trouble.UNKNOWN)
+                for symbol, count in counts.items():
+                    for _ in range(_ROUND):
+                        await trial.until_told(heard, symbol, await trial.show(feed, symbol))
+                    expect(all(map(is_whole, heard.told[symbol][count:])), f"nothing withdrawn of {symbol}", "a side")
 
 
 def _ignored(*quote: object) -> None:

@@ -33,6 +33,8 @@ class Trouble(Enum):
     """Every stream is cut: of an exchange those of the account, of market data all."""
     SILENT = "fall silent"
     """Standing: streams of market data stay open, and nothing comes by them."""
+    GAP = "leave a change out"
+    """A change of a book is told to nobody."""
     LATE = "tell of fills late"
     """A fill is told to the account a while after it happened."""
     REPEATED = "tell everything twice"
