@@ -54,6 +54,7 @@ def test_each_table_has_a_session_of_its_own_and_the_source_shares_the_first() -
     run_virtual(table(), plugins={"house": house.plugin})
     first, second = house.sessions
     assert first is not second
+    assert first.context.can_trade  # its orders cost nothing, on paper too
     assert [house.used[f"{part} a"] for part in ("market", "exchange")] == [first, first]
     assert [house.used[f"{part} b"] for part in ("market", "exchange")] == [second, second]
     assert house.used["source"] is first

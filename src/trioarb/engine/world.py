@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import trio
 
-from trioarb.config.schema import ClockKind, Config, EngineMode, Mode
+from trioarb.config.schema import ClockKind, Config, EngineMode, Mode, PluginTable
 from trioarb.config.tuning import Tuning
 from trioarb.course.course import Course
 from trioarb.engine.aliases import aliased
@@ -144,9 +144,12 @@ async def open_markets(
                 release=course.call(name, "release", plea.release, VenuePart.MARKET),
             )
             if not course.is_told:
-                may_trade = config.session.mode is Mode.LIVE
                 session = VenueContext(
-                    venue=name, time=own_time, can_trade=may_trade, hold=market.hold, release=market.release
+                    venue=name,
+                    time=own_time,
+                    can_trade=_can_trade(config, plugins, tables.exchange),
+                    hold=market.hold,
+                    release=market.release,
                 )
                 await opener.share(tables.exchange if accounts else None, tables.market, session)
             markets[name] = await opener.open(
@@ -243,7 +246,7 @@ async def open_world(
                 release=course.call(name, "release", plea.release, VenuePart.EXCHANGE),
                 fee_price=fee_prices.price,
                 aliases=tables.aliases,
-                can_trade=config.session.mode is Mode.LIVE,
+                can_trade=_can_trade(config, plugins, tables.exchange),
                 submitted_ns=submitted.at_ns,
             )
             exchanges[name] = await opener.open(
@@ -339,6 +342,16 @@ async def _named(
 ) -> Any:
     named = await aliased(market, venue, aliases, same_as) if aliases or same_as else market
     return await course.market(venue, named)
+
+
+def _can_trade(config: Config, plugins: Plugins, table: PluginTable) -> bool:
+    """Return whether orders are sent there: wherever they cost nothing, and at real venues in the mode ``live``."""
+    part: PluginTable | None = table
+    while part is not None:
+        if plugins.get(ExchangeSpec, part.plugin, key=part.key).real and config.session.mode is not Mode.LIVE:
+            return False
+        part = part.wraps
+    return True
 
 
 async def _list_at(

@@ -507,7 +507,8 @@ class ExchangeContext(PluginContext):
             is recorded: a short text of what is wrong, the same in both, of which no number changes from time to time.
         release: ``release(reason)`` takes back what ``hold`` said, and does nothing where that wasn't said.
         aliases: Our names of assets by the venue's own, where these are others; listings have ours.
-        can_trade: Whether orders may be sent; where not, a real venue's plugin opens nothing that could send one.
+        can_trade: Whether orders are sent: where they cost nothing on paper, too; where they aren't, open nothing that
+            could send one.
         submitted_ns: ``submitted_ns(client_order_id)`` is the campaign time at which an order was submitted, by an
             earlier process perhaps, and ``None`` of one of long ago: until what was sent then can't arrive any more,
             that there is no such order says nothing.
