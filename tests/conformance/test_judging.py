@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import trio
 from trioarb.api import GuardTier, GuardTierSpec, NoSettings, Opportunity, setting
 from trioarb.errors import ConfigError
 from trioarb.testing import plugin_of
-from trioarb.testing.conformance import Case, Cases, Report, Verdict, judge, kind_named
+from trioarb.testing.conformance import Case, Cases, Report, Verdict, judge, judging, kind_named
 
 
 @attrs.frozen(kw_only=True)
@@ -187,3 +188,25 @@ def test_the_fixture_fails_a_test_with_the_cases_that_failed_and_loads_nothing_b
     assert "1 failed, 1 passed" in ran.stdout, ran.stdout + ran.stderr
     assert "GU-02  Answers every entry" in ran.stdout
     assert "check returned 'no'; expected a Refusal" in ran.stdout
+
+
+def test_a_plugin_that_cannot_be_ended_does_not_hold_up_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is opened so that nothing cancels it, or holds the thread, which is named."""
+    monkeypatch.setattr(judging, "_HELD_SECONDS", 0.3)
+
+    @asynccontextmanager
+    async def waits(settings: Any, context: Any) -> AsyncIterator[GuardTier]:
+        with trio.CancelScope(shield=True):
+            await trio.sleep_forever()
+        yield Plain()
+
+    @asynccontextmanager
+    async def holds(settings: Any, context: Any) -> AsyncIterator[GuardTier]:
+        time.sleep(2)  # noqa: ASYNC251  what it is about
+        yield Plain()
+
+    waiting, holding = (judge(kind="guard", name="mine", plugins=guards(opened)) for opened in (waits, holds))
+
+    assert waiting.of("GU-01").got == "something waits, and doesn't let itself be cancelled"
+    assert holding.of("GU-01").got.startswith("holds holds the thread, at ")
+    assert {one.verdict for one in waiting.outcomes[1:]} == {Verdict.BLOCKED}

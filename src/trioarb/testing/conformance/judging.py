@@ -20,6 +20,7 @@ from trioarb.settings.problem import Problem
 from trioarb.settings.redact import Redactor
 from trioarb.testing.conformance.case import Case, Failed, NotOffered, Outcome, Verdict
 from trioarb.testing.conformance.kinds import Kind, kind_named
+from trioarb.testing.conformance.patience import run_apart
 from trioarb.testing.conformance.report import Report
 from trioarb.testing.conformance.subject import START_NS, Subject, Trial
 from trioarb.testing.tapes import listing
@@ -30,6 +31,8 @@ __all__ = ["judge"]
 
 #: How long a case may take in all; in virtual time, which costs nothing, it may be that of some fundings.
 _CASE_SECONDS, _VIRTUAL_CASE_SECONDS = 120.0, 7 * 86_400.0
+#: After so long, in real time, a case is left behind that can't be ended.
+_HELD_SECONDS = 150.0
 
 
 def judge(
@@ -131,7 +134,7 @@ def _kept_from(case: Case[Any], outcomes: Mapping[str, Outcome]) -> Outcome | No
 def _run(kind: Kind, case: Case[Any], subject: Subject) -> Outcome:
     clock = None if subject.is_live else VirtualClock()
     try:
-        trio.run(partial(_tried, kind, case, subject, clock), clock=clock)
+        run_apart(partial(trio.run, partial(_tried, kind, case, subject, clock), clock=clock), _HELD_SECONDS)
     except Interrupt:
         raise
     except (Exception, BaseExceptionGroup) as error:
