@@ -71,5 +71,11 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_it_ends_without_a_word_where_nobody_reads() -> None:
+    command = f"{' '.join(TRIOARB)} binance | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
 def test_the_help_names_every_fault() -> None:
     assert [fault.value for fault in Fault if fault.value not in app.help] == []

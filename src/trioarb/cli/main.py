@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"unexpected {type(error).__name__}: {error}", 1, "please report this as a defect")
     finally:
         interrupt.raise_again()
+        _let_go_of_stderr()
     return result if isinstance(result, int) else 0
 
 
@@ -83,6 +84,14 @@ def _give_up_writing() -> int:
     """End without a word, as the usual tools do: whoever read has seen enough."""
     abandon(sys.stdout)
     return _NOBODY_READS
+
+
+def _let_go_of_stderr() -> None:
+    """Give up what nobody reads there: Python would try once more at its end, and make an exit code of that."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        abandon(sys.stderr)
 
 
 def _mend_streams() -> None:

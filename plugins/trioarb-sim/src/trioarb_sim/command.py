@@ -57,6 +57,8 @@ def run(
         shown = replayed_books(book, book_exchange or venue, listed)
     try:
         trio.run(_run, venue, port, tls, folder, seed, every_seconds, wanted, markets, shown)
+    except* BrokenPipeError:
+        raise BrokenPipeError from None  # nobody reads what it says; the port has nothing to do with that
     except* OSError as group:
         raise UsageError(f"port {port} can't be had: {_first(group)}; leave --port out for a free one") from None
     return 0
