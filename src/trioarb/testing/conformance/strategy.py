@@ -59,8 +59,8 @@ async def _cancelled(trial: StrategyTrial) -> None:
 
 @_cases("ST-03", "Answers what it is asked", needs=("ST-01",))
 async def _answers(trial: StrategyTrial) -> None:
-    """Asked about routes and positions at edges of all sizes, with more and with less stock, it answers each with what
-    the contract has, without an error.
+    """Asked about routes and positions at all edges in its bands, with more and with less stock, it answers each with
+    what the contract has, without an error.
     """
     sight = Sight.usual()
     async with trial.strategy(sight) as strategy:
@@ -193,7 +193,10 @@ async def _retuned(trial: StrategyTrial) -> None:
     keys = [one.name for one in attrs.fields(trial.trial.subject.spec.settings) if one.metadata.get("loosens")]
     if not keys:
         not_offered("none of its keys can be set while a campaign runs")
-    for key, other in _others(trial.trial, keys):
+    others = list(_others(trial.trial, keys))
+    if not others:
+        not_offered(f"the kit knows no other value of {', '.join(keys)}")
+    for key, other in others:
         wanted = await _all_answers(trial, other)
         sight = Sight.usual()
         async with trial.strategy(sight) as strategy:

@@ -13,6 +13,7 @@ import attrs
 from trioarb.api import (
     SECOND_NS,
     ZERO,
+    ExitBand,
     Instrument,
     Listing,
     Position,
@@ -123,18 +124,22 @@ class StrategyTrial:
             yield opened
 
     def answers(self, strategy: Strategy, sight: Sight) -> Iterator[object]:
-        """Ask it everything, and yield what it answers, in order; what it sees is other stock each time."""
+        """Ask it what it wants to be asked, and yield what it answers, in order; it sees other stock each time."""
         for one, other in STOCKS:
             sight.stock = dict(zip(VENUES, (one, other), strict=True))
             for route, edge in product(self.routes, EDGES):
-                yield strategy.entry_from_bps(route)
-                yield strategy.entry(route, edge, START_NS)
+                least = strategy.entry_from_bps(route)
+                yield least
+                if edge >= least:
+                    yield strategy.entry(route, edge, START_NS)
         for venue in VENUES:
             yield strategy.needs(venue)
         if strategy.holds:
             for position, held_ns, edge in product(positions(self.routes), _HELD_NS, EDGES):
-                yield strategy.exit_band(position)
-                yield strategy.exit(position, edge, edge / 2, position.opened_ns + held_ns)
+                band, now_ns = strategy.exit_band(position), position.opened_ns + held_ns
+                yield band
+                if _asks(band, edge, edge / 2) or (band.from_ns is not None and now_ns >= band.from_ns):
+                    yield strategy.exit(position, edge, edge / 2, now_ns)
 
 
 def positions(routes: Sequence[Route]) -> Iterator[Position]:
@@ -185,13 +190,18 @@ def expect_exit_in_band(strategy: Strategy, position: Position, edges: Sequence[
     if band.from_ns is not None:
         times = [*(one for one in times if one < band.from_ns), band.from_ns - 1]
     for edge, net in product((*edges, *outside(band.edge_from_bps)), nets):
-        if edge >= band.edge_from_bps or net >= band.net_from_bps or net <= band.net_to_bps:
+        if _asks(band, edge, net):
             continue
         for now_ns in times:
             found = strategy.exit(position, edge, net, now_ns)
             held = (now_ns - position.opened_ns) / SECOND_NS
             where = f"an edge of {edge:g} bps, {net:g} bps earned, after {held:g} s"
             expect(found is None, f"None outside of {band}: {where}", found)
+
+
+def _asks(band: ExitBand, edge: float, net: float) -> bool:
+    """Return whether a band has these prices in it."""
+    return edge >= band.edge_from_bps or net >= band.net_from_bps or net <= band.net_to_bps
 
 
 def _instrument(own: Listing, venue: str) -> Instrument:
