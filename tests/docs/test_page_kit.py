@@ -133,6 +133,7 @@ def test_a_page_is_run_in_one_shell_with_its_files(tmp_path: Path) -> None:
         ("blue sky", "grey sky", "page.md:28 shows\n\ngrey sky\n"),
         ("-EDGE = 3", "-EDGE = 2", "(?s)page.md:42: exit code 1 .*patch does not apply"),
         ("print(edge.EDGE)", "print(edge.OTHER)", "(?s)page.md:51: exit code 1 .*has no attribute 'OTHER'"),
+        ("seq 9\n", "sleep 60 &\nfalse\n", "page.md:60: exit code 1 of"),
         ("seq 9\n", "seq 9\nfalse\n", "page.md:60: exit code 1 of"),
         ("```bash\nseq 9\nprintf unended\n```\n", "", "page.md:61 shows what no command before it has printed"),
         ("a = 1\n```", "a = \n```", "Invalid value"),

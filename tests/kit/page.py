@@ -7,7 +7,7 @@ What is done with a block is said by its language and its first line:
 - A first line such as ``# my.toml`` or ``# src/acme/edge.py`` makes it that file; ``# at the end of my.toml`` adds it
   to a file that is there. ``toml`` has to load, with a file's name or without.
 - ``python`` without a file's name is run.
-- ``diff`` is what to change in files that are there, as ``git apply -p0 --recount`` takes it.
+- ``diff`` is what to change in files that are there, as ``git apply -p0`` takes it.
 - Nothing is done with other languages.
 
 In what a page shows, ``…`` stands for what is another thing each time: within a line for some of its text, alone in a
@@ -44,8 +44,8 @@ _FILE = re.compile(r"# (?P<added>at the end of )?(?P<name>[\w./-]+\.\w+)\n")
 #: What would make a terminal of its own.
 _NOT_KEPT = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "PYTHONPATH"}
 #: Who reads a block without a file's name.
-_READ_BY = {"python": "python", "diff": "git apply -p0 --recount"}
-_END = "~~ end of block ~~"
+_READ_BY = {"python": "python", "diff": "git apply -p0"}
+_END, _GONE = "~~ end of block ~~", "~~ shell has ended ~~"
 
 
 @attrs.frozen(kw_only=True)
@@ -184,6 +184,9 @@ class _Shell:
             printed += line
             if line.endswith(f"{_END}\n"):
                 return printed.removesuffix(f"{_END}\n") + "\n"
+            if line == f"{_GONE}\n":
+                break  # what it has left in the background may hold the pipe open
+        printed = printed.removesuffix(f"{_GONE}\n")
         raise AssertionError(f"{where}: exit code {self._popen.wait()} of\n\n{script}\n{printed}")
 
     def folder(self) -> Path:
@@ -210,6 +213,8 @@ def _shell(environment: Mapping[str, str], folder: Path) -> Iterator[_Shell]:
         patience = Timer(_PATIENCE_SECONDS, end)
         patience.start()
         try:
+            assert popen.stdin is not None
+            popen.stdin.write(f"trap 'echo \"{_GONE}\"' EXIT\n")
             yield _Shell(popen)
         finally:
             patience.cancel()
