@@ -19,8 +19,8 @@ from trioarb.testing.conformance.steps import at_every_step
 
 @CASES("EX-70", "Can be cancelled while it is asked", needs=("EX-02", "EX-03"))
 async def cancelled_while_asked(trial: ExchangeTrial) -> None:
-    """Cancelled at any step of `instruments`, `balances`, `order`, `orders`, `open_orders` or `cancel`, it ends at
-    once, and answers what it is asked next.
+    """Cancelled at any step of `instruments`, `balances`, `order`, `orders`, `open_orders`, `cancel`, `standing`,
+    `positions`, `charges` or `liquidations`, it ends at once, and answers what it is asked next.
     """
     async with trial.desk() as desk:
         asks: dict[str, Callable[[], Awaitable[object]]] = {
@@ -30,6 +30,10 @@ async def cancelled_while_asked(trial: ExchangeTrial) -> None:
             "orders": lambda: desk.exchange.orders([desk.symbol], trial.trial.time.now_ns()),
             "open_orders": lambda: desk.exchange.open_orders([desk.symbol]),
             "cancel": lambda: desk.exchange.cancel(trial.new_id()),
+            "standing": desk.exchange.standing,
+            "positions": desk.exchange.positions,
+            "charges": lambda: desk.exchange.charges(trial.trial.time.now_ns()),
+            "liquidations": lambda: desk.exchange.liquidations(trial.trial.time.now_ns()),
         }
         for name, ask in asks.items():
 
