@@ -1,4 +1,4 @@
-"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, lowest, release, changelog."""
+"""Sessions: tests, lint, types; and bench, swarm, foreign, taken-out, docs, ten-minutes, lowest, release, changelog."""
 
 import re
 import tomllib
@@ -167,6 +167,12 @@ def foreign(session: nox.Session) -> None:
         python = str(folder / "bin" / "python")
         session.run(python, "-m", "pip", "install", "--quiet", *needs, external=True)
         session.run("python", "foreign/judge.py", python, f"foreign/{script}", venue, *options)
+
+
+@nox.session(name="ten-minutes")
+def ten_minutes(session: nox.Session) -> None:
+    """Type the how-tos of a source, an exchange and a guard in a new environment, and say how long each took."""
+    session.run("python", "docs/ten_minutes.py", "--fresh")
 
 
 @nox.session

@@ -117,15 +117,19 @@ def _pattern(shown: str) -> str:
     )
 
 
-def run_page(path: Path, folder: Path) -> None:
+def run_page(path: Path, folder: Path, *, programs: Path | None = None) -> None:
     """Run all blocks of a page in a folder.
+
+    ``programs``: those of an environment that is the page's own, where it may install what it wants from an index;
+    without it, it is run with ours, and offline.
 
     Raises:
         AssertionError: a block fails, doesn't load, or prints something else than the page shows; with its line.
     """
     blocks = list(blocks_of(path.read_text(encoding="utf-8")))
     printed: str | None = None
-    with _shell(_environment(folder, installs=any(block.installs for block in blocks)), folder) as shell:
+    environment = _environment(folder, programs, installs=any(block.installs for block in blocks))
+    with _shell(environment, folder) as shell:
         for block in blocks:
             if block.not_run is not None:
                 printed = None
@@ -222,7 +226,7 @@ def _shell(environment: Mapping[str, str], folder: Path) -> Iterator[_Shell]:
             end()
 
 
-def _environment(folder: Path, *, installs: bool) -> Mapping[str, str]:
+def _environment(folder: Path, programs: Path | None, *, installs: bool) -> Mapping[str, str]:
     """What a newcomer's terminal has: the installed programs, and nothing of ours.
 
     Where the page ``installs`` packages, they come into an environment of its own, on top of ours. What they need is
@@ -230,7 +234,12 @@ def _environment(folder: Path, *, installs: bool) -> Mapping[str, str]:
     """
     home = folder.with_name(f"{folder.name}-home")
     home.mkdir(exist_ok=True)
-    programs = _layered(folder.with_name(f"{folder.name}-venv")) if installs else Path(sys.executable).parent
+    if programs is None:
+        programs = _layered(folder.with_name(f"{folder.name}-venv")) if installs else Path(sys.executable).parent
+        # Pip takes the second so: no isolation.
+        alone = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONWARNINGS": "error"}
+    else:
+        alone = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -241,11 +250,8 @@ def _environment(folder: Path, *, installs: bool) -> Mapping[str, str]:
         "HOME": str(home),
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "TZ": "UTC",
-        "PYTHONWARNINGS": "error",
         "TRIOARB_CACHE_DIR": "",
-        "PIP_NO_INDEX": "1",
-        # Pip takes it so: no isolation.
-        "PIP_NO_BUILD_ISOLATION": "0",
+        **alone,
     }
 
 
