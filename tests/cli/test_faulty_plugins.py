@@ -51,7 +51,7 @@ AT_THE_START = {
     "market, rules": (market("rules"), raised("exchanges.b.market", "rules")),
     "market, of a wrong type": (
         market("wrong type"),
-        "[exchanges.b.market]: plugin 'broken': open gave a object, not a Tape or Feed",
+        "[exchanges.b.market]: plugin 'broken': open gave a object, not a Tape or Feed; derive its class from it",
     ),
     "exchange, open": (exchange("open"), raised("exchanges.b", "open")),
     "exchange, instruments": (exchange("instruments"), raised("exchanges.b", "instruments")),

@@ -102,3 +102,34 @@ def test_what_can_not_be_judged_is_said_in_a_line(
     assert not out
     assert said in err
     assert "Traceback" not in err
+
+
+def test_a_setting_that_is_missing_says_where_it_belongs(trioarb: CommandLine) -> None:
+    trioarb = trioarb.install("half", "half_done", BROKEN)
+    ran = trioarb("plugins", "check", "half-done")
+    assert ran.code == 2
+    assert "guard tier.answer: missing" in ran.err
+    assert "write it into the table [settings] of a file, and name that by --config FILE" in ran.err
+
+    (trioarb.folder / "half.toml").write_text("[settings]\n")
+    ran = trioarb("plugins", "check", "half-done", "--config", "half.toml")
+    assert "its place is the table [settings] of half.toml" in ran.err
+
+
+def test_a_campaigns_configuration_is_told_from_a_plugins(trioarb: CommandLine) -> None:
+    (trioarb.folder / "my.toml").write_text('[universe]\nsource = "dummy"\n[exchanges.a]\n')
+    ran = trioarb("plugins", "check", "symbol", "--config", "my.toml")
+    assert ran.code == 2
+    (line,) = ran.err.splitlines()
+    assert line == (
+        "error: my.toml: it is a campaign's configuration; "
+        "--config takes a file of its own, with the plugin's table as [settings]"
+    )
+
+
+def test_what_a_case_expected_fits_a_terminal(trioarb: CommandLine) -> None:
+    trioarb = trioarb.install("half", "half_done", BROKEN)
+    (trioarb.folder / "half.toml").write_text('[settings]\nanswer = "yes, but not today"\n')
+    ran = trioarb("plugins", "check", "half-done", "--config", "half.toml", "--case", "GU-02")
+    assert all(len(line) <= 80 for line in ran.out.splitlines())
+    assert "\n       got      [guard tier]" in ran.out

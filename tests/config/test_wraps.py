@@ -358,4 +358,7 @@ def test_a_wrapped_plugin_of_the_wrong_type_is_blamed_on_its_own_table() -> None
     with pytest.raises(CampaignError) as caught:
         run_virtual(wrapped_a(), plugins={"thin": wrappers([], "market type")})
 
-    assert str(caught.value) == "[exchanges.a.market.wraps]: plugin 'thin': open gave a object, not a Tape or Feed"
+    assert (
+        str(caught.value)
+        == "[exchanges.a.market.wraps]: plugin 'thin': open gave a object, not a Tape or Feed; derive its class from it"
+    )

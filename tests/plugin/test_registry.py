@@ -179,7 +179,7 @@ TIER = "[GuardTierSpec(name='papaya', doc='a test', open=open_it)]"
         (f"def trioarb_guard_tiers(config): return {TIER}", "doesn't fit its hook"),
         (
             "def trioarb_guard_tiers(): return [GuardTierSpec(name='papaya', doc='', open=open_it, settings=dict)]",
-            "the settings of 'papaya' must be an attrs class",
+            "the settings of 'papaya' must be an attrs class; put @attrs.frozen(kw_only=True) before it",
         ),
         (
             "def trioarb_guard_tiers(): return [GuardTierSpec(name='', doc='', open=open_it)]",
@@ -188,6 +188,12 @@ TIER = "[GuardTierSpec(name='papaya', doc='a test', open=open_it)]"
         (
             "def trioarb_guard_tiers():\n    return [GuardTierSpec(name='papaya', doc='', open=open_it.__wrapped__)]",
             "put @contextlib.asynccontextmanager before it",
+        ),
+        (
+            "def trioarb_guard_tiers():\n"
+            "    async def opens(settings, context): return None\n"
+            "    return [GuardTierSpec(name='papaya', doc='', open=asynccontextmanager(opens))]",
+            "`open` of 'papaya' has no yield; write `yield` where it has `return`",
         ),
     ],
 )

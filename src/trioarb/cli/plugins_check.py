@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +34,12 @@ from trioarb.settings.types import setting
 
 __all__ = ["check_plugin"]
 
+#: How wide the lines of a report are.
+_WIDTH = 80
+#: Tables that only a campaign has.
+_CAMPAIGNS = frozenset({"session", "universe", "exchanges", "strategy", "guards"})
+#: What `judge` calls wrong that stands on the command line.
+_OPTIONS = ("case", "kind", "name")
 Stage = Callable[[], AbstractAsyncContextManager[Any]]
 
 
@@ -81,7 +87,7 @@ def check_plugin(
     found = kind_named(_kind(plugins, name, kind)).spec.kind
     plan = _plan(config)
     configure_logging(LogLevel.ERROR, LastingConsole(stderr=True), None, _redactor(plugins, name, found, plan))
-    with Progress() as progress:
+    with Progress() as progress, _told_where(config):
         report = judge(
             kind=found,
             name=name,
@@ -95,7 +101,7 @@ def check_plugin(
     if as_json:
         print_json(report.to_json_object())
     else:
-        for line in report.lines():
+        for line in report.lines(width=_WIDTH):
             say(line)
         say(f"{report.kind} {report.plugin}: {report.counted()}")
     return 0 if report.conforms else 1
@@ -140,10 +146,40 @@ def _redactor(plugins: Plugins, name: str, kind: str, plan: _Plan) -> Redactor:
 def _plan(path: Path | None) -> _Plan:
     if path is None:
         return _Plan()
+    read = read_toml(path)
+    if _CAMPAIGNS & read.keys():
+        raise ConfigError(
+            [
+                Problem(
+                    file=str(path),
+                    message="it is a campaign's configuration",
+                    remedy="--config takes a file of its own, with the plugin's table as [settings]",
+                )
+            ]
+        )
     try:
-        return structure(read_toml(path), _Plan, key="")
+        return structure(read, _Plan, key="")
     except ConfigError as error:
         raise ConfigError([attrs.evolve(one, file=one.file or str(path)) for one in error.problems]) from None
+
+
+@contextmanager
+def _told_where(config: Path | None) -> Iterator[None]:
+    """Say of a setting that is wrong where it belongs."""
+    try:
+        yield
+    except ConfigError as error:
+        remedy = (
+            f"its place is the table [settings] of {config}"
+            if config
+            else "write it into the table [settings] of a file, and name that by --config FILE"
+        )
+        raise ConfigError(
+            [
+                attrs.evolve(one, remedy=one.remedy or (remedy if one.key not in _OPTIONS else ""))
+                for one in error.problems
+            ]
+        ) from None
 
 
 def _stage(place: str, file: Path | None) -> Stage | None:

@@ -147,7 +147,9 @@ class Opener:
         opened = await self._enter(spec, table, with_own(context, spec.kind, table, about), where, scope)
         if not isinstance(opened, spec.opens):
             expected = " or ".join(cls.__name__ for cls in spec.opens)
-            raise PluginFault(f"{where}: open gave a {type(opened).__name__}, not a {expected}")
+            raise PluginFault(
+                f"{where}: open gave a {type(opened).__name__}, not a {expected}; derive its class from it"
+            )
         if type(opened) not in self._checked:
             if flaw := shape_flaw(opened, spec.opens):
                 raise PluginError(f"{where}: {flaw}")
@@ -164,6 +166,11 @@ class Opener:
         try:
             with where.call("open"):
                 manager = spec.open(table.settings, context)
+                if not hasattr(type(manager), "__aenter__"):
+                    raise PluginError(
+                        f"`open` gave a {type(manager).__name__}, which is no async context manager; write an async "
+                        "generator that yields what is opened, and put @contextlib.asynccontextmanager before it"
+                    )
                 opened = await manager.__aenter__()
         except BaseException as error:
             if scope.cancel_called and _is_cancellation(error):

@@ -112,6 +112,8 @@ def check_amount(
     expected = "a finite Decimal"
     if above is not None or at_least is not None:
         expected += f" > {above}" if above is not None else f" ≥ {at_least}"
+    if isinstance(value, float):
+        expected += ", not a float: `decimal_of`, `Fill.of` and the like make one, exactly"
     if not isinstance(value, Decimal) or not value.is_finite():
         raise _nonsense(field, value, expected)
     if not _is_plain(value) and is_too_long(value, digits, after):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import Distribution, entry_points
 from typing import Any, NoReturn, TypeVar
 
@@ -105,7 +105,7 @@ def load_plugins(extra: Mapping[str, object] | None = None, files: Sequence[Plug
         return _load(extra or {}, files)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _interrupts() -> Iterator[None]:
     """Let Ctrl-C raise `Interrupt`, which no plugin raises: what else comes as a KeyboardInterrupt is a plugin's."""
     if threading.current_thread() is not threading.main_thread() or (
@@ -252,7 +252,10 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
     if isinstance(spec, GuardTierSpec) and (isinstance(spec.rank, bool) or not isinstance(spec.rank, int)):
         raise PluginError(f"hook {hook}: `rank` of {spec.name!r} must be a whole number, not {shown(spec.rank)}")
     if not isinstance(spec.settings, type) or not attrs.has(spec.settings):
-        raise PluginError(f"hook {hook}: the settings of {spec.name!r} must be an attrs class")
+        raise PluginError(
+            f"hook {hook}: the settings of {spec.name!r} must be an attrs class; "
+            "put @attrs.frozen(kw_only=True) before it"
+        )
     if isinstance(spec, VenueSpec):
         for name in ("source", "market", "exchange"):
             make = getattr(spec, name)
@@ -266,6 +269,21 @@ def _check(spec: PluginSpec[Any, Any], hook: str) -> None:
             f"hook {hook}: `open` of {spec.name!r} must return an async context manager; "
             "write an async generator and put @contextlib.asynccontextmanager before it"
         )
+    if _yields_nothing(spec.open):
+        raise PluginError(
+            f"hook {hook}: `open` of {spec.name!r} has no yield; write `yield` where it has `return`, "
+            "and what closes behind it"
+        )
+
+
+def _yields_nothing(open_: Callable[..., Any]) -> bool:
+    """Return whether @asynccontextmanager stands before a function that is no generator."""
+    code = getattr(open_, "__code__", None)
+    return (
+        code is not None
+        and code.co_filename == contextlib.__file__
+        and inspect.iscoroutinefunction(inspect.unwrap(open_))
+    )
 
 
 def _name_clashes(registered: Iterable[Registered]) -> Iterable[str]:

@@ -45,7 +45,7 @@ async def told_late(desk: Desk) -> None:
 @on_desk
 async def cut(desk: Desk) -> None:
     """Where the account's stream is cut, `updates` raises VenueError, and can be called again. What was filled
-    meanwhile is found by `order`, each fill once (V-6); and what happens from then on is told.
+    meanwhile is found by `order`, each fill once; and what happens from then on is told.
     """
     order = await rest(desk)
     await desk.trouble(Trouble.CUT)
@@ -60,7 +60,7 @@ async def cut(desk: Desk) -> None:
 @CASES("EX-54", "What nobody knows", needs=("EX-50",), prerequisites=f"a stage that tells what nobody knows; {_TELLS}")
 @on_desk
 async def what_nobody_knows(desk: Desk) -> None:
-    """Where messages have fields, and the stream messages, that no document names, orders are told of as ever (V-7)."""
+    """Where messages have fields, and the stream messages, that no document names, orders are told of as ever."""
     await desk.trouble(Trouble.UNKNOWN)
     await expect_told(desk)
     expect(not desk.heard.cuts, "a stream that goes on", f"one that was cut {desk.heard.cuts} times")

@@ -25,7 +25,7 @@ _LEG_SECONDS = 1.0
 @on_desk
 async def lost_answer(desk: Desk) -> None:
     """Where an order was taken and its answer is lost, `place` raises VenueError or waits, but doesn't raise
-    OrderRejected nor send it again: `order` says what became of it, and the account has paid once (V-2).
+    OrderRejected nor send it again: `order` says what became of it, and the account has paid once.
     """
     before = await desk.balances()
     order = desk.order(Side.BUY)
@@ -55,7 +55,7 @@ async def lost_answer(desk: Desk) -> None:
 @on_desk
 async def an_error_is_no_answer(desk: Desk) -> None:
     """Where the venue answers `order` by an error of its own, that raises VenueError: only the venue's "no such order"
-    is None (V-1).
+    is None.
     """
     name = desk.owner.new_id()
     await desk.trouble(Trouble.SERVER_ERROR, _LONG)
@@ -79,8 +79,7 @@ async def an_error_is_no_answer(desk: Desk) -> None:
 @on_desk
 async def too_many_requests(desk: Desk) -> None:
     """Where the venue refuses an order for too many requests, it raises OrderRejected and nothing of it is filled; or
-    VenueError, and `order` tells; or is sent once more, later: the account has paid for what is told, and no more
-    (V-1).
+    VenueError, and `order` tells; or is sent once more, later: the account has paid for what is told, and no more.
     """
     before = await desk.balances()
     order = desk.order(Side.BUY)

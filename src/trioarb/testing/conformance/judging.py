@@ -127,7 +127,11 @@ def _kept_from(case: Case[Any], outcomes: Mapping[str, Outcome]) -> Outcome | No
             return Outcome(case=case, verdict=Verdict.BLOCKED, why=f"needs {need}, which did not pass")
     for need in case.needs:
         if outcomes[need].verdict is Verdict.NOT_OFFERED:
-            return Outcome(case=case, verdict=Verdict.NOT_OFFERED, why=f"as {need}: {outcomes[need].why}")
+            why = outcomes[need].why
+            # The first that isn't offered says why; what needs that one in turn names it, and no chain of them.
+            return Outcome(
+                case=case, verdict=Verdict.NOT_OFFERED, why=why if why.startswith("as ") else f"as {need}: {why}"
+            )
     return None
 
 

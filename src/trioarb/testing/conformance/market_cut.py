@@ -98,7 +98,7 @@ async def _cancelled(trial: MarketTrial) -> None:
 @CASES("MD-34", "Mends a gap", needs=("MD-22",), prerequisites="a feed; a stage that leaves changes out")
 async def _gap(trial: MarketTrial) -> None:
     """Where a change of a book is told to nobody, nothing of the book before it stays: after a while it tells again
-    what is shown, whatever that is (V-4).
+    what is shown, whatever that is.
     """
     if Trouble.GAP not in trial.stage.troubles:
         not_offered("no stage leaves changes out")
@@ -120,7 +120,7 @@ async def _gap(trial: MarketTrial) -> None:
 @CASES("MD-35", "Bears what nobody knows", needs=("MD-22",), prerequisites="a feed; a stage that tells such")
 async def _what_nobody_knows(trial: MarketTrial) -> None:
     """Where messages have fields, and the stream messages, that no document names, it goes on telling what is shown,
-    and withdraws nothing (V-7).
+    and withdraws nothing.
     """
     if Trouble.UNKNOWN not in trial.stage.troubles:
         not_offered("no stage tells what nobody knows")

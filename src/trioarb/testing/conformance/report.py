@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -56,22 +57,23 @@ class Report:
         counts = Counter(one.verdict for one in self.outcomes)
         return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
 
-    def lines(self, *, all_cases: bool = True) -> Iterator[str]:
+    def lines(self, *, all_cases: bool = True, width: int = 0) -> Iterator[str]:
         """Yield a line for each case, and below it what was expected and got, or why it was not tried.
 
         Args:
             all_cases: Without it only those that failed are shown, and the ids of those that therefore could not be
                 tried.
+            width: No line is longer, where a word allows it; 0 for lines as long as they are.
         """
         shown = [one for one in self.outcomes if all_cases or one.verdict is Verdict.FAIL]
-        width = max((len(one.case.title) for one in shown), default=0)
+        titles = max((len(one.case.title) for one in shown), default=0)
         for one in shown:
-            yield f"{one.case.id}  {one.case.title:<{width}}  {one.verdict.value}".rstrip()
+            yield f"{one.case.id}  {one.case.title:<{titles}}  {one.verdict.value}".rstrip()
             if one.verdict is Verdict.FAIL:
-                yield f"       expected {one.expected}"
-                yield f"       got      {one.got}"
+                yield from _wrapped("       expected ", one.expected, width)
+                yield from _wrapped("       got      ", one.got, width)
             elif one.why:
-                yield f"       {one.why}"
+                yield from _wrapped("       ", one.why, width)
         if not all_cases and (blocked := [one.case.id for one in self.outcomes if one.verdict is Verdict.BLOCKED]):
             yield f"blocked by these: {', '.join(blocked)}"
 
@@ -95,3 +97,12 @@ class Report:
 
     def __str__(self) -> str:
         return "\n".join([f"{self.kind} {self.plugin}: {self.counted()}", *self.lines(all_cases=False)])
+
+
+def _wrapped(before: str, said: str, width: int) -> Iterator[str]:
+    """Yield what is said behind a word, in lines that are no wider; paths and numbers stay whole."""
+    lines = [said]
+    if width:
+        lines = textwrap.wrap(said, width - len(before), break_long_words=False, break_on_hyphens=False) or [""]
+    yield before + lines[0]
+    yield from (" " * len(before) + line for line in lines[1:])
