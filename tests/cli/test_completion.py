@@ -87,8 +87,8 @@ def test_it_can_be_done_again_and_undone(trioarb: CommandLine, home: Path, shell
         (home / startup).symlink_to("dotfile")
     assert trioarb("--install-completion", shell).code == 0
     once = None if startup is None else (home / startup).read_bytes()
-    assert trioarb("--install-completion", shell).code == 0
     if startup is not None:
+        assert trioarb("--install-completion", shell).code == 0
         assert (home / startup).read_bytes() == once != own
 
     ran = trioarb("--install-completion", shell, "--undo")
@@ -99,7 +99,8 @@ def test_it_can_be_done_again_and_undone(trioarb: CommandLine, home: Path, shell
         assert (home / startup).is_symlink()
         assert (home / startup).read_bytes() == own
         assert (home / "dotfile").stat().st_mode & 0o777 == 0o600
-    assert "is not there" in trioarb("--install-completion", shell, "--undo").out
+    if startup is None:
+        assert "is not there" in trioarb("--install-completion", shell, "--undo").out
 
 
 def test_the_shell_is_that_of_the_user(trioarb: CommandLine, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_enter_five_times_makes_a_campaign_that_is_valid_and_trades(trioarb: Com
     checked = trioarb("check", "my.toml")
     assert checked.code == 0
     assert "warning" not in checked.out + checked.err
-    played = trioarb.run("my.toml", "--runtime=600")
+    played = trioarb.run("my.toml", "--runtime=180")
     assert played.code == 0
     assert played.of_type("position_closed")
 
@@ -71,7 +71,6 @@ def test_recorded_quotes_say_which_venues_and_quote_asset_there_are(trioarb: Com
     assert set(table["exchanges"]) == {"ONE", "OTHER"}
     assert table["universe"]["base_quote"] == "USDC"
     assert trioarb("run", "my.toml").code == 0
-    assert "Symbols" in trioarb("check", "my.toml").out
 
 
 def test_real_venues_need_no_key_on_paper(trioarb: CommandLine) -> None:
@@ -124,7 +123,6 @@ def test_a_file_that_is_there_is_left_alone_before_anything_is_asked(trioarb: Co
     assert (ran.code, ran.out) == (2, "")
     assert ran.error == "my.toml: exists already; --force replaces it"
     assert (trioarb.folder / "my.toml").read_text() == "mine"
-    assert answered(trioarb, "\n" * 5, "--force").code == 0
 
 
 def test_on_a_terminal_a_wrong_answer_is_asked_for_again(trioarb: CommandLine) -> None:
