@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ import trio
 from trioarb.api import GuardTier, GuardTierSpec, NoSettings, Opportunity, setting
 from trioarb.errors import ConfigError
 from trioarb.testing import plugin_of
-from trioarb.testing.conformance import Case, Cases, Report, Verdict, judge, judging, kind_named
+from trioarb.testing.conformance import Case, Cases, Report, Verdict, judge, judging, kind_named, patience
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +60,7 @@ def test_what_needs_a_case_that_failed_is_blocked_also_at_second_hand() -> None:
 
     assert not report.conforms
     assert [one.case.id for one in report.failed] == ["GU-01"]
-    assert "OSError: no such file" in report.failed[0].got
+    assert re.search(r"OSError: no such file, at .*test_judging\.py:\d+$", report.failed[0].got)
     assert {one.verdict for one in report.outcomes[1:]} == {Verdict.BLOCKED}
     assert report.of("GU-06").why == "needs GU-03, which did not pass"
 
@@ -210,3 +211,24 @@ def test_a_plugin_that_cannot_be_ended_does_not_hold_up_the_judge(monkeypatch: p
     assert waiting.of("GU-01").got == "something waits, and doesn't let itself be cancelled"
     assert holding.of("GU-01").got.startswith("holds holds the thread, at ")
     assert {one.verdict for one in waiting.outcomes[1:]} == {Verdict.BLOCKED}
+
+
+def test_a_call_that_holds_the_thread_fails_though_its_answer_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_MOST_HELD_SECONDS", 0.2)
+
+    class Slow(Plain):
+        def check(self, opportunity: Opportunity, now_ns: int) -> None:
+            if not held:
+                held.append(True)
+                time.sleep(0.6)  # what it is about
+
+    @asynccontextmanager
+    async def opened(settings: Any, context: Any) -> AsyncIterator[GuardTier]:
+        yield Slow()
+
+    held = list[bool]()
+    report = judge(kind="guard", name="mine", plugins=guards(opened), cases=["GU-02"])
+
+    assert report.of("GU-01").verdict is Verdict.PASS
+    assert report.of("GU-02").verdict is Verdict.FAIL
+    assert report.of("GU-02").got.startswith("check holds the thread, at ")

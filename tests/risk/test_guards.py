@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 from asking import ask
 from checked import checked
 
@@ -860,6 +861,14 @@ class Raising(GuardTier):
     def _raise(self, where: str) -> None:
         if where == self._where:
             raise ZeroDivisionError("no answer")
+
+
+def test_what_a_tier_raises_again_and_again_is_logged_once() -> None:
+    desk = Desk(more={"mine": Raising("check")})
+    with structlog.testing.capture_logs() as logged:
+        answers = [desk.answer(usd) for usd in (10, 20, 30)]
+    assert answers == ["DENY mine.error"] * 3
+    assert [row["event"] for row in logged] == ["guard tier failed; denied"]
 
 
 @pytest.mark.parametrize("where", ["check", "apply", "react"])

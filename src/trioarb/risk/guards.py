@@ -35,6 +35,8 @@ _ENGINE = "engine"
 _DEEPEST, _MOST_ANSWERS = 8, 1_000
 #: How often an opportunity may be reduced; who leaves less and less of it each time means no.
 _MOST_REDUCTIONS = 8
+#: So many failures of tiers are told; a text may be another one each time.
+_MOST_TOLD = 100
 
 
 @attrs.define
@@ -76,6 +78,8 @@ class Guards:
         #: By symbol, of each of its routes.
         self._streaks: defaultdict[str, dict[Route, _Streak]] = defaultdict(dict)
         self._broken: dict[str, str] = {}
+        #: What failed in which tier: told once, and counted each time by its refusal.
+        self._told: set[tuple[str, str]] = set()
         self._endless: set[str] = set()
         self._depth = self._answered = 0
         self.holds = holds
@@ -139,7 +143,7 @@ class Guards:
             try:
                 refusal = tier.doubt(route, edge_bps, now_ns)
             except PluginFault as error:
-                self._log.error("guard tier failed; denied", tier=name, exc_info=error)
+                self._tell(name, error)
                 refusal = _no_answer(str(error))
             if refusal is not None:
                 return name, refusal
@@ -256,13 +260,18 @@ class Guards:
             try:
                 refusal = tier.check(opportunity, now_ns)
             except PluginFault as error:
-                self._log.error("guard tier failed; denied", tier=name, exc_info=error)
+                self._tell(name, error)
                 return name, _no_answer(str(error))
             if refusal is not None:
                 return name, refusal
         if self.capital is not None:
             return _ENGINE, self.capital.claim(self._marks.exposure_usd(), opportunity.notional_usd)
         return "", None
+
+    def _tell(self, name: str, error: PluginFault) -> None:
+        if (name, str(error)) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((name, str(error)))
+            self._log.error("guard tier failed; denied", tier=name, exc_info=error)
 
     def retunes(self, name: str) -> bool:
         """Return whether a tier takes other settings."""

@@ -20,7 +20,7 @@ from trioarb.settings.problem import Problem
 from trioarb.settings.redact import Redactor
 from trioarb.testing.conformance.case import Case, Failed, NotOffered, Outcome, Verdict
 from trioarb.testing.conformance.kinds import Kind, kind_named
-from trioarb.testing.conformance.patience import run_apart
+from trioarb.testing.conformance.patience import raised_at, run_apart
 from trioarb.testing.conformance.report import Report
 from trioarb.testing.conformance.subject import START_NS, Subject, Trial
 from trioarb.testing.tapes import listing
@@ -166,4 +166,6 @@ def _outcome(case: Case[Any], found: Sequence[BaseException], error: BaseExcepti
     for one in found:
         if isinstance(one, NotOffered):
             return Outcome(case=case, verdict=Verdict.NOT_OFFERED, why=str(one))
-    return Outcome(case=case, verdict=Verdict.FAIL, expected=case.criteria, got=describe(error))
+    return Outcome(
+        case=case, verdict=Verdict.FAIL, expected=case.criteria, got=f"{describe(error)}{raised_at(found[0])}"
+    )
