@@ -66,6 +66,7 @@ ALLOWED: Mapping[tuple[str, str], str] = {
     ("quotes.exact", "time.time_ns"): "times of recorded quotes that lie in the future are refused",
     ("risk.guards", "time.perf_counter_ns"): _MEASURES,
     ("testing.conformance.patience", "time.monotonic"): "how long a plugin has held the thread, or not ended",
+    ("testing.conformance.patience", "id"): "whether the call that has the thread is the same as before",
     ("testing.conformance.judging", "time.time_ns"): "where the time of a case starts that is tried in real time",
     ("venue.backoff", "random"): "how long until a real venue is connected to again; no event depends on it",
     ("venue.clock", "time.time_ns"): "how far the machine's clock is from a venue's, which requests are signed with",
