@@ -296,3 +296,10 @@ def test_one_plugin_is_shown_with_its_settings(typed: Typed) -> None:
     assert "  from trioarb " in shown
     assert "taker_fee_bps" in shown
     assert "default 4" in shown
+
+
+def test_a_plugins_settings_fit_a_terminal(typed: Typed) -> None:
+    lines = typed("plugins", "paper").out.splitlines()
+    at = lines.index("  taker_fee_bps  number, bps, ≥ -100 and ≤ 1_000  default 4")
+    assert lines[at + 1].startswith("      fee")
+    assert all(len(line) <= 80 for line in lines if line.startswith("      "))

@@ -311,7 +311,12 @@ def _print(console: LastingConsole, plan: dict[str, Any]) -> None:
 
 def _rules(symbols: dict[str, Any]) -> Table:
     """Return a table with a row for each symbol, or some where its venues' rules differ. No figure is cut off."""
-    table = Table(title=f"{len(symbols)} symbols", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title="1 symbol" if len(symbols) == 1 else f"{len(symbols)} symbols",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("symbol", overflow="fold")
     table.add_column("venues", overflow="fold")
     for heading in ("tick size", "lot size", "min. value", "min. size", "fee bps", "status"):

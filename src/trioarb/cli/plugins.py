@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import attrs
 import cyclopts
 from cyclopts import Parameter
+from rich.padding import Padding
 from rich.table import Table
 
 from trioarb.cli.commands import with_examples
@@ -88,7 +89,7 @@ def list_plugins(
     for item in chosen:
         if keys := plugin_keys(item.spec):
             console.print(f"\n{item.spec.kind} {item.spec.name}", style="bold")
-            console.print(_settings(keys))
+            _show_settings(console, keys)
     return 0
 
 
@@ -130,7 +131,10 @@ def _show(console: LastingConsole, item: Registered) -> None:
     console.print(f"  {_doc(item.spec)}", soft_wrap=True)
     console.print(f"  from {item.distribution}{_manners(item)}", soft_wrap=True)
     keys = plugin_keys(item.spec)
-    console.print(_settings(keys) if keys else "  It has no settings.")
+    if keys:
+        _show_settings(console, keys)
+    else:
+        console.print("  It has no settings.")
 
 
 def _manners(item: Registered) -> str:
@@ -154,10 +158,9 @@ def _doc(spec: PluginSpec[Any, Any]) -> str:
     return f"{spec.doc} ({', '.join(gives)})" if gives else spec.doc
 
 
-def _settings(keys: Sequence[KeyDoc]) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, overflow="ignore")
+def _show_settings(console: LastingConsole, keys: Sequence[KeyDoc]) -> None:
+    """Print a line with name, type and default for each key, and below it what it is."""
     for key in keys:
         default = "required" if key.required else f"default {key.default}" if key.default else "absent"
-        grid.add_row(f"  {key.name}", key.type, default, key.doc)
-    return grid
+        console.print(f"  {key.name}  {key.type}  {default}", soft_wrap=True)
+        console.print(Padding(key.doc, (0, 0, 0, 6)))

@@ -102,12 +102,12 @@ def check(
         times = [{"exchange": exchange, **_delays(clock)} for exchange, clock in clocks.items()]
         print_json({"files": len(files), "problems": problems, "quality": quality, "venue_times": times})
         return 1 if problems else 0
-    table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD)
+    table = Table("exchange", "symbol", "quotes", "noteworthy", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for (exchange, symbol), one in sorted(found.items()):
         counts = _counts(one)
         notes = [f"{name} {counts[name]:,}" for name in _COUNTED if counts[name]]
         if one.longest_gap_ns:
-            notes.append(f"longest wait {counts['longest_wait_seconds']:.3f} s, at {counts['longest_wait_at']}")
+            notes.append(f"longest wait {counts['longest_wait_seconds']:.3f} s at {counts['longest_wait_at']}")
         table.add_row(exchange, symbol, f"{one.rows:,}", "; ".join(notes))
     console = LastingConsole()
     console.print(table)
