@@ -187,6 +187,28 @@ def test_a_third_partys_rule_is_named(run: Callable[..., Any]) -> None:
     assert "see [guards.curfew]" in text
 
 
+class _Wrong(GuardTier):
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        raise ValueError("no such symbol")
+
+
+class _WrongPlugin:
+    @hookimpl
+    def trioarb_guard_tiers(self) -> list[GuardTierSpec]:
+        @asynccontextmanager
+        async def opened(settings: NoSettings, context: GuardContext) -> AsyncIterator[GuardTier]:
+            yield _Wrong()
+
+        return [GuardTierSpec(name="wrong", doc="", settings=NoSettings, open=opened, rank=50)]
+
+
+def test_a_tier_that_fails_is_no_limit(run: Callable[..., Any]) -> None:
+    text = advice(run("guards.wrong={}", plugins={"wrong": _WrongPlugin()}))
+
+    assert "check raised ValueError: no such symbol. Its plugin has to be mended." in text
+    assert "against a limit" not in text
+
+
 def test_allowed_but_rejected(run: Callable[..., Any]) -> None:
     text = advice(run("exchanges.b.reject_rate=1"))
 

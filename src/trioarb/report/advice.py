@@ -175,6 +175,8 @@ def _measured(report: Report, rule: str) -> str:
     tier, _, name = rule.partition(".")
     found = rule_keys(report.config, tier, name)
     last = report.statistics.denied.get(rule)
+    if name == "error" and last is not None:
+        return f"It failed, which denies: {_brief(str(last.value))}. Its plugin has to be mended."
     measured = "It has a limit"
     if last is not None:
         measured = f"It last recorded {_brief(str(last.value))} against a limit of {_brief(str(last.limit))}"

@@ -219,7 +219,7 @@ class MarketTrial:
             await feed.run(sinks, task_status=StartedOnce(task_status))
 
         async with trio.open_nursery() as nursery:
-            with self.trial.in_time("run, until it says started(),"):
+            with self.trial.in_time("run", "none: it did not say task_status.started()"):
                 await nursery.start(run)
             yield heard
             nursery.cancel_scope.cancel()

@@ -148,11 +148,12 @@ class Trial:
         await before.expect_again("once it is closed", patient=self.clock is None)
 
     @contextmanager
-    def in_time(self, method: str) -> Iterator[None]:
+    def in_time(self, method: str, got: str = "") -> Iterator[None]:
         """Let what is asked inside be answered within ten seconds.
 
         Args:
             method: What is asked, for the error.
+            got: What there is instead of an answer; absent: that it hangs.
 
         Raises:
             Failed: It wasn't answered.
@@ -160,4 +161,4 @@ class Trial:
         with trio.move_on_after(ANSWER_SECONDS) as scope:
             yield
         if scope.cancelled_caught:
-            raise Failed(f"an answer of {method} within {ANSWER_SECONDS:g} s", f"none: {method} hangs")
+            raise Failed(f"an answer of {method} within {ANSWER_SECONDS:g} s", got or f"none: {method} hangs")
