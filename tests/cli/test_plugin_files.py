@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -232,6 +233,26 @@ def test_what_is_no_file_of_a_plugin_is_said_with_where_it_is_named(typed: Typed
     ]
     assert typed("plugins", "--plugin", "gone.py").error == "--plugin: no such file: gone.py"
     assert typed("check", write(tmp_path / "odd.toml", "plugins = 3")).error.startswith(f"{tmp_path}/odd.toml: plugins")
+
+
+def test_what_never_ends_or_is_no_source_is_not_read(typed: Typed, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "large.py").touch()
+    os.truncate(tmp_path / "large.py", 9 * 2**20)
+
+    assert "no regular file" in typed("plugins", "--plugin", tmp_path / "pipe.py").error
+    assert "larger than 8 MiB" in typed("plugins", "--plugin", tmp_path / "large.py").error
+
+
+def test_what_a_file_prints_is_no_part_of_what_a_command_prints(typed: Typed, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "my_source.py",
+        'print("loaded")\n' + dedent(SOURCE).replace("    yield", '    print("opened")\n    yield'),
+    )
+
+    ran = typed("plugins", "check", "three", "--plugin", path, "--json")
+
+    assert json.loads(ran.out)["plugin"] == "three"
 
 
 def test_a_file_that_raised_is_not_taken_for_a_module_the_next_time(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import attrs
 import pytest
@@ -395,6 +399,42 @@ class HoldsOnWhileItIsAsked(Right):
         return await super().orders(symbols, since_ns)
 
 
+class AnswersInsteadOfEnding(Right):
+    """Catches everything, and says that it has nothing."""
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        try:
+            return await super().balances()
+        except BaseException:
+            return {}
+
+
+class TakesItsEndForTheVenues(Right):
+    async def place(self, order: Order) -> OrderReport:
+        try:
+            return await super().place(order)
+        except trio.Cancelled:
+            raise VenueError("no answer came") from None
+
+
+class LeavesAThread(Right):
+    async def begin(self) -> None:
+        await super().begin()
+        threading.Thread(target=GO_ON.wait, name="pinger", daemon=True).start()
+
+
+class LeavesAFile(Right):
+    async def begin(self) -> None:
+        await super().begin()
+        LEFT_OPEN.append(tempfile.TemporaryFile())  # noqa: SIM115  # it is left open
+
+
+class GoesElsewhere(Right):
+    async def begin(self) -> None:
+        await super().begin()
+        os.chdir("/")
+
+
 class LosesWhatIsCancelled(Right):
     """Believes that an order was never sent, of which the sending was cancelled."""
 
@@ -466,6 +506,8 @@ class TellsOfEveryForcedClose(Right):
 
 
 LEFT: list[socket.socket] = []
+LEFT_OPEN: list[IO[bytes]] = []
+GO_ON = threading.Event()
 _IOC = TimeInForce.IOC
 
 
@@ -645,3 +687,33 @@ def test_paper_conforms(account: str) -> None:
     assert report.conforms, str(report)
     lacking = {one.case.id for one in report.outcomes if one.verdict is not Verdict.PASS}
     assert lacking == OF_A_STAGE | NOT_OF_PAPER | OF_AN_ACCOUNT[account]
+
+
+@pytest.mark.parametrize(("case_id", "kind"), [("EX-70", AnswersInsteadOfEnding), ("EX-71", TakesItsEndForTheVenues)])
+def test_who_swallows_a_cancellation_fails(case_id: str, kind: type[Right]) -> None:
+    report = judged(kind, cases=[case_id])
+
+    assert [one.case.id for one in report.failed] == [case_id], str(report)
+    assert report.of(case_id).got == "one swallowed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (LeavesAThread, "a thread that goes on: pinger"),
+        (LeavesAFile, "1 open file"),
+        (GoesElsewhere, "another working folder, /"),
+    ],
+)
+def test_what_is_left_in_the_process_is_found(
+    kind: type[Right], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        report = judged(kind, cases=["EX-01"])
+    finally:
+        GO_ON.set()
+        while LEFT_OPEN:
+            LEFT_OPEN.pop().close()
+
+    assert report.of("EX-01").got == said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,7 +87,8 @@ def check_plugin(
     found = kind_named(_kind(plugins, name, kind)).spec.kind
     plan = _plan(config)
     configure_logging(LogLevel.ERROR, LastingConsole(stderr=True), None, _redactor(plugins, name, found, plan))
-    with Progress() as progress, _told_where(config):
+    # What a plugin prints is no part of the report.
+    with Progress() as progress, _told_where(config), redirect_stdout(sys.stderr):
         report = judge(
             kind=found,
             name=name,

@@ -6,8 +6,10 @@ import hashlib
 import importlib.util
 import os
 import re
+import stat
 import sys
 import traceback
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +21,8 @@ from trioarb.settings.problem import Problem
 __all__ = ["PluginFile"]
 
 _SUFFIX = ".py"
+#: A larger one takes minutes to compile.
+_MOST_BYTES = 8 * 2**20
 _PACKAGE = "`trioarb plugins new` makes a package, which may have several modules"
 
 
@@ -46,6 +50,12 @@ class PluginFile:
         if path.suffix != _SUFFIX or not path.stem:
             raise refuse("a plugin's file is named NAME.py")
         try:
+            found = path.stat()
+            # Others, such as a pipe, may never end.
+            if not stat.S_ISREG(found.st_mode):
+                raise refuse("no regular file; a plugin is one file, NAME.py")
+            if found.st_size > _MOST_BYTES:
+                raise refuse(f"larger than {_MOST_BYTES // 2**20} MiB; a plugin is one file of source", _PACKAGE)
             text = path.read_bytes()
         except FileNotFoundError:
             raise refuse("no such file", missing) from None
@@ -76,7 +86,9 @@ class PluginFile:
         # Classes look for their annotations there.
         sys.modules[name] = module
         try:
-            exec(compile(self._text, str(self.path), "exec", dont_inherit=True), module.__dict__)
+            # What it prints must not come before what a command prints for programs.
+            with redirect_stdout(sys.stderr):
+                exec(compile(self._text, str(self.path), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:  # a file that calls sys.exit must not end the program without a word
             del sys.modules[name]
             if isinstance(error, Interrupt):

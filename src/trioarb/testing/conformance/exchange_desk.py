@@ -32,9 +32,6 @@ from trioarb.testing.conformance.subject import ANSWER_SECONDS
 if TYPE_CHECKING:
     from trioarb.testing.conformance.exchange_trial import ExchangeTrial
 
-if TYPE_CHECKING:
-    from trioarb.testing.conformance.exchange_trial import ExchangeTrial
-
 __all__ = ["VENUE", "Desk", "Heard"]
 
 VENUE = "judged"

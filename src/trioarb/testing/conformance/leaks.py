@@ -1,10 +1,13 @@
-"""What a plugin left behind: tasks that go on without it, and sockets that nobody closed."""
+"""What a plugin left behind: tasks and threads that go on without it, sockets and files that nobody closed."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import attrs
@@ -17,18 +20,32 @@ __all__ = ["Footprint"]
 #: How long the other end of a connection may take to close its own socket, which is of this process on a stage.
 _PATIENCE_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
+#: Threads of pools, which wait for work: Trio keeps its own for a while, a library one for the whole process.
+_POOLED = ("Trio thread", "trio", "ThreadPoolExecutor")
 
 
 @attrs.frozen(kw_only=True)
 class Footprint:
-    """The tasks that there are, and how many sockets are open."""
+    """What there is of this process: tasks, open sockets and files, threads, processes below it, its working folder.
+
+    ``open``: what each open descriptor stands for. ``threads``: without those of pools.
+    """
 
     tasks: tuple[trio.lowlevel.Task, ...]
-    sockets: int
+    open: Mapping[int, str]
+    threads: frozenset[threading.Thread]
+    processes: frozenset[str]
+    folder: str
 
     @classmethod
     def now(cls) -> Footprint:
-        return cls(tasks=tuple(_tasks()), sockets=_sockets())
+        return cls(
+            tasks=tuple(_tasks()),
+            open=dict(_open()),
+            threads=frozenset(_threads()),
+            processes=frozenset(_processes()),
+            folder=_folder(),
+        )
 
     async def expect_again(self, when: str, *, patient: bool) -> None:
         """Go on if there is no more than there was. ``patient``: sockets may take a moment, in real time.
@@ -44,11 +61,15 @@ class Footprint:
 
     def left(self) -> str:
         """Return what there is beyond it now, or ''."""
-        tasks = sorted(task.name for task in _tasks() if task not in self.tasks)
-        sockets = _sockets() - self.sockets
-        said = [f"a task that goes on: {name}" for name in tasks]
-        if sockets > 0:
-            said.append(f"{sockets} open socket{'s' if sockets > 1 else ''}")
+        said = [
+            f"a task that goes on: {name}" for name in sorted(one.name for one in _tasks() if one not in self.tasks)
+        ]
+        more = Counter(dict(_open()).values()) - Counter(self.open.values())
+        said += [f"{count} open {what}{'s' if count > 1 else ''}" for what, count in sorted(more.items())]
+        said += sorted(f"a thread that goes on: {one.name}" for one in _threads() if one not in self.threads)
+        said += [f"process {one} that goes on" for one in sorted(_processes()) if one not in self.processes]
+        if (folder := _folder()) != self.folder:
+            said.append(f"another working folder, {folder}")
         return "; ".join(said)
 
 
@@ -62,11 +83,39 @@ def _tasks() -> Iterator[trio.lowlevel.Task]:
         yield task
 
 
-def _sockets() -> int:
-    """Return how many sockets this process has open; 0 where the system doesn't say."""
-    count = 0
+def _threads() -> Iterator[threading.Thread]:
+    """Yield the threads that run, but for those of pools."""
+    for one in threading.enumerate():
+        if not one.name.startswith(_POOLED):
+            yield one
+
+
+def _processes() -> Iterator[str]:
+    """Yield the ids of the processes that this one began; nothing where the system doesn't say."""
+    for thread in threading.enumerate():
+        with suppress(OSError), open(f"/proc/self/task/{thread.native_id}/children") as file:
+            yield from file.read().split()
+
+
+def _open() -> Iterator[tuple[int, str]]:
+    """Yield what is open: sockets, pipes and files that are written; nothing where the system doesn't say.
+
+    What is only read may well be kept by the standard library, such as a table of time zones.
+    """
     with suppress(OSError):
         for name in os.listdir("/dev/fd"):
             with suppress(OSError, ValueError):
-                count += stat.S_ISSOCK(os.fstat(int(name)).st_mode)
-    return count
+                mode = os.fstat(number := int(name)).st_mode
+                if stat.S_ISSOCK(mode):
+                    yield number, "socket"
+                elif stat.S_ISFIFO(mode):
+                    yield number, "pipe"
+                elif stat.S_ISREG(mode) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE:
+                    yield number, "file"
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "one that is gone"
