@@ -259,3 +259,34 @@ def built_in() -> Iterator[tuple[str, Mapping[str, Any], Sequence[Any]]]:
 def test_the_built_in_ones_conform(name: str, settings: Mapping[str, Any], symbols: Sequence[Any]) -> None:
     report = judge(kind="strategy", name=name, settings=settings, symbols=symbols)
     assert report.conforms, str(report)
+
+
+class EntersDearCoinsBelowItsBand(Right):
+    def entry(self, route: Route, edge_bps: float, now_ns: int) -> OrderSize | None:
+        quote = self.context.touch(route.buy_venue)
+        if quote is not None and quote.ask > 100_000 and edge_bps > 1:
+            return OrderSize(base=BTC)
+        return super().entry(route, edge_bps, now_ns)
+
+
+class LeavesAtAHugeLoss(Right):
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        return super().exit(position, edge_bps, net_bps, now_ns) or (ExitReason.STOP_LOSS if net_bps < -2e6 else None)
+
+
+class LeavesWhatIsNearlyClosed(Right):
+    def exit(self, position: Position, edge_bps: float, net_bps: float, now_ns: int) -> ExitReason | None:
+        nearly = position.quantity < position.opened_quantity / 10
+        return super().exit(position, edge_bps, net_bps, now_ns) or (ExitReason.EDGE if nearly else None)
+
+
+@pytest.mark.parametrize(
+    ("case_id", "kind"),
+    [
+        ("ST-05", EntersDearCoinsBelowItsBand),
+        ("ST-06", LeavesAtAHugeLoss),
+        ("ST-06", LeavesWhatIsNearlyClosed),
+    ],
+)
+def test_a_band_that_is_too_narrow_only_far_out_fails(case_id: str, kind: type[Right]) -> None:
+    assert [one.case.id for one in judged(kind).failed] == [case_id]

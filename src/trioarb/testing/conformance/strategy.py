@@ -18,6 +18,7 @@ from trioarb.testing.conformance.kinds import Kind
 from trioarb.testing.conformance.opening import expect_cancellable, expect_closed
 from trioarb.testing.conformance.strategy_asking import (
     EDGES,
+    PRICES,
     STOCKS,
     VENUES,
     Sight,
@@ -82,14 +83,15 @@ async def _without_prices(trial: StrategyTrial) -> None:
 @_cases("ST-05", "Enters within its band only", needs=("ST-03",))
 async def _enters_within(trial: StrategyTrial) -> None:
     """At no edge below the one that `entry_from_bps` says of a route does `entry` want to enter it, however the stock
-    lies.
+    lies, and at prices of a hundred, of a hundred-thousandth and of a quarter of a million.
     """
-    sight = Sight.usual()
-    async with trial.strategy(sight) as strategy:
-        for stock in STOCKS:
-            sight.stock = dict(zip(VENUES, stock, strict=True))
-            for route in trial.routes:
-                expect_entry_in_band(strategy, route, START_NS)
+    for price in PRICES:
+        sight = Sight.usual(price)
+        async with trial.strategy(sight) as strategy:
+            for stock in STOCKS:
+                sight.stock = dict(zip(VENUES, stock, strict=True))
+                for route in trial.routes:
+                    expect_entry_in_band(strategy, route, START_NS)
 
 
 @_cases("ST-06", "Leaves within its band only", needs=("ST-03",))

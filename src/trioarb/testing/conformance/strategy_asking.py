@@ -30,17 +30,31 @@ from trioarb.testing.conformance.case import expect
 from trioarb.testing.conformance.subject import START_NS, Trial
 from trioarb.testing.tapes import listing
 
-__all__ = ["EDGES", "Sight", "StrategyTrial", "expect_entry_in_band", "expect_exit_in_band", "outside", "positions"]
+__all__ = [
+    "EDGES",
+    "PRICES",
+    "Sight",
+    "StrategyTrial",
+    "expect_entry_in_band",
+    "expect_exit_in_band",
+    "outside",
+    "positions",
+]
 
 VENUES = ("a", "b")
 _PRICE = 100.0
+#: Of coins there are some of a hundred thousand and some of millionths.
+PRICES = (_PRICE, 0.000_01, 250_000.0)
 #: What routes earn, in bps, around the usual thresholds and far from them.
 EDGES = (
-    -1e6, -500.0, -80.0, -40.5, -20.0, -10.0, -6.0, -5.5, -1.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 2.5, 4.999, 5.0, 7.0, 9.999,
-    10.0, 10.001, 15.0, 25.0, 60.0, 100.0, 480.0, 5_000.0, 1e6,
+    -1e9, -1e6, -500.0, -80.0, -40.5, -20.0, -10.0, -6.0, -5.5, -1.0, -1e-9, 0.0, 1e-9, 0.5, 1.0, 2.5, 4.999, 5.0, 7.0,
+    9.999, 10.0, 10.001, 15.0, 25.0, 60.0, 100.0, 480.0, 5_000.0, 1e6, 1e9,
 )  # fmt: skip
 #: What of the base asset the two venues hold.
-STOCKS = tuple((Decimal(one), Decimal(other)) for one, other in ((5, 5), (10, 0), (0, 10), (6, 2), (0, 0), (-1, 5)))
+STOCKS = tuple(
+    (Decimal(one), Decimal(other)) for one, other in ((5, 5), (10, 0), (0, 10), (6, 2), (0, 0), (-1, 5), (1_000, 1_000))
+)
+_QUANTITIES = tuple(map(Decimal, ("0.2", "0.5", "0.001")))
 _HELD_NS = (0, 1, SECOND_NS, 60 * SECOND_NS, 3_600 * SECOND_NS, 10 * 86_400 * SECOND_NS)
 
 
@@ -52,9 +66,9 @@ class Sight:
     stock: Mapping[str, Decimal] = attrs.field(factory=dict)
 
     @classmethod
-    def usual(cls) -> Sight:
+    def usual(cls, price: float = _PRICE) -> Sight:
         return cls(
-            quotes={venue: quote(_PRICE + gap) for venue, gap in zip(VENUES, (0.0, 0.3), strict=True)},
+            quotes={venue: quote(price * gap) for venue, gap in zip(VENUES, (1.0, 1.003), strict=True)},
             stock=dict(zip(VENUES, STOCKS[0], strict=True)),
         )
 
@@ -62,9 +76,9 @@ class Sight:
 def quote(price: float, *, bid: bool = True, ask: bool = True, received_ns: int = START_NS) -> Quote:
     """Return a quote around a price, or with a side that was withdrawn."""
     return Quote(
-        bid=price - 0.05 if bid else nan,
+        bid=price * 0.9995 if bid else nan,
         bid_size=5.0 if bid else 0.0,
-        ask=price + 0.05 if ask else nan,
+        ask=price * 1.0005 if ask else nan,
         ask_size=5.0 if ask else 0.0,
         received_ns=received_ns,
         serial=1,
@@ -143,9 +157,9 @@ class StrategyTrial:
 
 
 def positions(routes: Sequence[Route]) -> Iterator[Position]:
-    """Yield positions that are open: in both directions, one that was closed in part, one of long ago."""
+    """Yield positions that are open: in both directions, one that was closed in part, one nearly, one of long ago."""
     for number, (route, opened_ns) in enumerate(product(routes, (START_NS, START_NS - 86_400 * SECOND_NS))):
-        quantity = Decimal("0.5") if number % 2 else Decimal("0.2")
+        quantity = _QUANTITIES[number % len(_QUANTITIES)]
         yield Position(
             trade_id=f"t{number}",
             route=route,
