@@ -32,7 +32,7 @@ from trioarb.api import (
     TradingRules,
 )
 from trioarb.testing import listing, plugin_of
-from trioarb.testing.conformance import Report, Stage, Trouble, Verdict, judge, kind_named
+from trioarb.testing.conformance import Report, Stage, Trouble, Verdict, judge, kind_named, subject
 
 LISTED = (listing("BTC"), listing("ETH"))
 RULES = TradingRules(tick_size=Decimal("0.01"))
@@ -461,6 +461,19 @@ def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Mark
     failed = report.of(case_id)
     assert failed.expected
     assert failed.got
+
+
+class NeverSaysStarted(RightFeed):
+    async def run(
+        self, sinks: Mapping[str, QuoteSink], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        await super().run(sinks)
+
+
+def test_a_feed_that_never_says_started_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "ANSWER_SECONDS", 0.3)
+    report = judged(NeverSaysStarted, ["MD-20"])
+    assert report.of("MD-20").got == "none: it did not say task_status.started()"
 
 
 def test_a_level_that_stands_twice_is_found() -> None:
