@@ -134,6 +134,26 @@ class ForgetsAtRetune(Right):
         self.settings = Settings(least_bps=Decimal(100))
 
 
+class CountsWhatItAllows(Right):
+    """Has its state from its own answers, of which a campaign that goes on after a crash knows nothing."""
+
+    allowed = 0
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        found = super().check(opportunity, now_ns)
+        self.allowed += found is None
+        return found if self.allowed < 100 else refusal()
+
+
+class CountsPolls(Right):
+    def poll(self, now_ns: int) -> Iterable[GuardTripped]:
+        self.polled += 1
+        return ()
+
+    def check(self, opportunity: Opportunity, now_ns: int) -> Refusal | None:
+        return super().check(opportunity, now_ns) if self.polled < 10 else refusal()
+
+
 BROKEN: Mapping[str, type[Right]] = {
     "GU-01": LeavesATask,
     "GU-02": AnswersNaN,
@@ -178,6 +198,11 @@ def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Righ
     failed = report.of(case_id)
     assert failed.expected
     assert failed.got
+
+
+@pytest.mark.parametrize("kind", [CountsWhatItAllows, CountsPolls])
+def test_a_state_that_is_not_of_events_is_found(kind: type[Right]) -> None:
+    assert judged(kind).of("GU-06").verdict is Verdict.FAIL
 
 
 def test_one_that_answers_its_own_events_for_ever_is_found() -> None:

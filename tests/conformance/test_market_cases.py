@@ -379,6 +379,30 @@ class RaisesWhatComes(RightTape):
     pass
 
 
+class GoesBackAfterACut(RightFeed):
+    """Its clock begins anew with each connection."""
+
+    cuts = 0
+
+    def lost(self, sinks: Mapping[str, QuoteSink]) -> None:
+        super().lost(sinks)
+        self.cuts += 1
+
+    def give(self, sink: QuoteSink, bid: float, bid_size: float, ask: float, ask_size: float, levels: Any) -> None:
+        received_ns = self.context.time.now_ns() - (3 * SECOND_NS if self.cuts else 0)
+        sink(bid, bid_size, ask, ask_size, received_ns, None, levels)
+
+
+class ComesBackOnce(GoesBackAfterACut):
+    def lost(self, sinks: Mapping[str, QuoteSink]) -> None:
+        super().lost(sinks)
+        if self.cuts > 1:
+            raise MarketDataError("cut too often")
+
+    def give(self, sink: QuoteSink, bid: float, bid_size: float, ask: float, ask_size: float, levels: Any) -> None:
+        RightFeed.give(self, sink, bid, bid_size, ask, ask_size, levels)
+
+
 BROKEN: Mapping[str, type[Market]] = {
     "MD-01": LeavesATask,
     "MD-02": LeavesATaskWhenOpeningIsCancelled,
@@ -474,6 +498,11 @@ def test_a_feed_that_never_says_started_is_told_what_is_missing(monkeypatch: pyt
     monkeypatch.setattr(subject, "ANSWER_SECONDS", 0.3)
     report = judged(NeverSaysStarted, ["MD-20"])
     assert report.of("MD-20").got == "none: it did not say task_status.started()"
+
+
+@pytest.mark.parametrize("kind", [GoesBackAfterACut, ComesBackOnce])
+def test_who_does_not_come_back_as_before_is_found(kind: type[RightFeed]) -> None:
+    assert judged(kind, ["MD-30"]).of("MD-30").verdict is Verdict.FAIL
 
 
 def test_a_level_that_stands_twice_is_found() -> None:

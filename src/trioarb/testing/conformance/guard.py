@@ -193,16 +193,22 @@ async def _follows(trial: GuardTrial) -> None:
 
 @_cases("GU-06", "Its state is a fold over events", needs=("GU-03", "GU-05"))
 async def _folds(trial: GuardTrial) -> None:
-    """A tier that was asked between the events of a campaign, and one that is given them all at once, as after a crash,
-    answer the same afterwards.
+    """A tier that was asked about all entries, and polled, between the events of a campaign, and one that is given them
+    all at once, as after a crash, answer the same afterwards.
     """
-    records = await trial.records()
+    records, recorded, probes = await trial.records(), list[Record](), trial.probes()
     async with trial.tier() as asked, trial.tier() as resumed:
         for record in records:
+            recorded.append(record)
             asked.apply(record)
             asked.react(record)
-            asked.check(trial.probes()[0], record.ts_ns)
-        for record in records:
+            for probe in probes:
+                asked.check(probe, record.ts_ns)
+            if asked.polls:
+                for tripped in asked.poll(record.ts_ns):
+                    recorded.append(Record(record.seq, record.ts_ns, tripped))
+                    asked.apply(recorded[-1])
+        for record in recorded:
             resumed.apply(record)
         _expect_alike(trial, asked, resumed, records, "a resumed campaign")
 

@@ -122,6 +122,19 @@ class Heard:
         quotes = self.told.get(symbol)
         return quotes[-1] if quotes else None
 
+    def expect_stamped(self) -> None:
+        """See that no time of receipt falls, nor is ahead of the campaign's.
+
+        Raises:
+            Failed: one does, or is.
+        """
+        for symbol, told in self.told.items():
+            newest_ns = 0
+            for one in told:
+                expect(one.received_ns <= one.now_ns, f"quotes of {symbol} not from the future", one.received_ns)
+                expect(one.received_ns >= newest_ns, f"times of {symbol} that never fall", one.received_ns)
+                newest_ns = one.received_ns
+
 
 def _looked_up(levels: Any) -> Levels | None:
     """Return levels, those too that a function gives: behind the border it is one of ours, with what it calls."""

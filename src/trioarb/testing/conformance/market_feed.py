@@ -73,12 +73,7 @@ async def _stamps(trial: MarketTrial) -> None:
                 count = len(heard.told[symbols[0]])
                 if await trial.try_to_show(feed, symbols[:1]):
                     await trial.until_more(heard, symbols[0], count)
-        for symbol, told in heard.told.items():
-            newest_ns = 0
-            for one in told:
-                expect(one.received_ns <= one.now_ns, f"quotes of {symbol} not from the future", one.received_ns)
-                expect(one.received_ns >= newest_ns, f"times of {symbol} that never fall", one.received_ns)
-                newest_ns = one.received_ns
+        heard.expect_stamped()
 
 
 @CASES("MD-24", "Withdraws a side that is shown no more", needs=("MD-22",), prerequisites=SHOWS)
