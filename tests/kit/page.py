@@ -219,6 +219,7 @@ def _shell(environment: Mapping[str, str], folder: Path) -> Iterator[_Shell]:
         try:
             assert popen.stdin is not None
             popen.stdin.write(f"trap 'echo \"{_GONE}\"' EXIT\n")
+            popen.stdin.flush()
             yield _Shell(popen)
         finally:
             patience.cancel()
