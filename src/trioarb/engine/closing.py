@@ -78,13 +78,21 @@ async def _learn_late_orders(campaign: Campaign) -> None:
     """Ask once more about the orders that never got an answer."""
     with _time_to_ask(campaign) as campaign.closing:
         await campaign.parts.reconciler.learn_late_orders()
+    await _go_on(campaign, 36)
 
 
 async def _learn_missed_fills(campaign: Campaign) -> bool:
     """Ask about what venues did beyond what they told; return whether it was anything."""
+    has_learnt = False
     with _time_to_ask(campaign) as campaign.closing:
-        return await campaign.parts.reconciler.learn_missed_fills()
-    return False  # time was up
+        has_learnt = await campaign.parts.reconciler.learn_missed_fills()
+    await _go_on(campaign, 37)
+    return has_learnt
+
+
+async def _go_on(campaign: Campaign, number: int) -> None:
+    """Say that the end goes on, whether what was waited for came or time was up: told again, it does so then."""
+    await campaign.parts.time.pick_up(Turn.SERVICE.order(number=number))
 
 
 def _time_to_ask(campaign: Campaign) -> trio.CancelScope:
@@ -102,7 +110,7 @@ async def _close_positions(campaign: Campaign, reason: ExitReason) -> None:
             for task in campaign.symbols.values():
                 if campaign.parts.trades.positions(task.symbol):
                     nursery.start_soon(close_symbol, campaign, task, reason)
-        await campaign.parts.time.pick_up(Turn.SERVICE.order(number=35))
+    await _go_on(campaign, 35)
 
 
 async def close_symbol(campaign: Campaign, task: SymbolTask, reason: ExitReason) -> None:
