@@ -23,6 +23,7 @@ from trioarb.api import (
     OrderReport,
     VenueError,
 )
+from trioarb.cli.running import report_of
 from trioarb.engine.telemetry import telemetry_of
 from trioarb.journal.log import Log
 from trioarb.journal.writer import JournalWriter
@@ -161,6 +162,12 @@ def test_what_is_used_of_limits_is_what_the_plugins_say() -> None:
     used = (LimitUsed(name="orders", count=10, seconds=1.0, used=4),)
     assert telemetry_of(real(slow=True).campaign).limits == {"a": used, "b": used}
     assert telemetry_of(real().campaign).limits == {}
+
+
+def test_exchanges_that_are_closed_are_asked_nothing() -> None:
+    telemetry = report_of(real(slow=True).campaign).telemetry
+    assert telemetry is not None
+    assert telemetry.limits == {}
 
 
 def raising(error: BaseException) -> Callable[[], object]:

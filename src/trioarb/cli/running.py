@@ -234,7 +234,7 @@ def report_of(
         state=campaign.state,
         at_ns=at_ns,
         tier_figures=tier_figures(campaign.tiers, at_ns) if figures is None else figures,
-        telemetry=telemetry_of(campaign),
+        telemetry=telemetry_of(campaign, has_venues=campaign.ended_ns is None),
         sensitivity=sensitivity,
         head=campaign.head,
         error=campaign.error,

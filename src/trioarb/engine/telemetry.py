@@ -33,9 +33,10 @@ _BOUNDS_NS = tuple(round(us * 1_000) for us in (*_BOUNDS_US, 1e6, 2.5e6, 5e6, 1e
 _STATM = Path("/proc/self/statm")
 
 
-def telemetry_of(campaign: Campaign) -> Telemetry:
-    """Return what the journal doesn't hold. Nothing is changed by it."""
+def telemetry_of(campaign: Campaign, *, has_venues: bool = True) -> Telemetry:
+    """Return what the journal doesn't hold. Nothing is changed by it. ``has_venues``: they aren't closed yet."""
     parts = campaign.parts
+    venues = parts.venues if has_venues else {}
     loop = _durations(parts.latency)
     return Telemetry(
         loop_latency_us=None if loop.p50_us is None or loop.p99_us is None else (loop.p50_us, loop.p99_us),
@@ -49,7 +50,7 @@ def telemetry_of(campaign: Campaign) -> Telemetry:
         quotes=_quotes(campaign),
         quote_ages={} if parts.time.jumps else _quote_ages(campaign),
         fx_ages=_fx_ages(campaign),
-        limits={venue: used for venue, exchange in parts.venues.items() if (used := tuple(exchange.limits_used()))},
+        limits={venue: used for venue, exchange in venues.items() if (used := tuple(exchange.limits_used()))},
         journal=_journal(campaign),
         channels=campaign.channel_figures(),
         memory_bytes=_memory_bytes(),
