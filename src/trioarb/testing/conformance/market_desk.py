@@ -128,9 +128,9 @@ class Heard:
         Raises:
             Failed: one does, or is.
         """
-        for symbol, told in self.told.items():
+        for symbol, quotes in self.told.items():
             newest_ns = 0
-            for one in told:
+            for one in quotes:
                 expect(one.received_ns <= one.now_ns, f"quotes of {symbol} not from the future", one.received_ns)
                 expect(one.received_ns >= newest_ns, f"times of {symbol} that never fall", one.received_ns)
                 newest_ns = one.received_ns
