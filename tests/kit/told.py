@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from trioarb.cli.journal import keep_anew, keep_on
-from trioarb.cli.resume import _stored
+from trioarb.cli.resume import _stored, _table
 from trioarb.config.load import load_table
 from trioarb.control.message import Answer, Request
 from trioarb.engine.campaign import Campaign
@@ -123,7 +123,7 @@ def telling(
 
     if as_stored:
         with claim(journal) as claimed:
-            loaded = _stored(claimed, plugins, force=False)
+            loaded = _stored(claimed, _table(claimed), plugins, force=False)
 
     async def tell() -> None:
         await is_open.wait()
