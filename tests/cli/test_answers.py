@@ -18,8 +18,10 @@ from command import SPREAD, CommandLine, Ran
 
 from trioarb.journal.log import Log
 from trioarb.journal.recorded import KIND, open_journal
-from trioarb.model.event import OrderFilled, Record
+from trioarb.model.event import OrderFilled, PositionClosed, Record
+from trioarb.model.trade import ExitReason
 from trioarb.model.wire import encode
+from trioarb.time.campaign_time import Turn
 
 pytest.importorskip("trioarb_faults")
 
@@ -180,6 +182,25 @@ def test_a_run_that_was_killed_and_resumed_comes_to_the_same_in_both_stretches(t
     said = [line for line in again.err.splitlines() if "of the run" in line and " are the same" in line]
     assert len(said) == 2
     assert "where it was resumed, are the same, at the same times" in said[1]
+
+
+def test_an_end_whose_time_was_up_says_in_its_course_when_it_went_on(trioarb: CommandLine) -> None:
+    # Positions that nothing else closes, and orders that take longer than closing may.
+    held = ("--set=strategy.exit_bps=900", "--set=strategy.max_holding_seconds=900", "--set=exchanges.*.latency_ms=400")
+    short = ("--runtime=8", "--set=execution.close_deadline_seconds=0.2", "--journal=run.journal", "--record=quotes")
+    trioarb("run", SPREAD, "--set=session.clock=real", "--set=session.speed=4", "--plain", *held, *short)
+
+    closed = [one for one in records_of(trioarb.folder / "run.journal") if isinstance(one.event, PositionClosed)]
+    assert {one.event.reason for one in closed} == {ExitReason.CAMPAIGN_END}
+    (course,) = trioarb.folder.glob("quotes/*.course")
+    _, *entries = map(json.loads, course.read_text().splitlines())
+    order = list(Turn.SERVICE.order(number=35))
+    went_on = [entry[1] for entry in entries if entry[0] == "woken" and entry[2] == order]
+    assert went_on
+    assert went_on[0] >= max(one.ts_ns for one in closed)
+    again = trioarb(*AGAIN, "run.journal")
+    assert again.code == 0, again.err
+    assert "are the same, at the same times" in again.err
 
 
 def test_a_run_that_a_signal_ended_ends_there_again(trioarb: CommandLine) -> None:
