@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from broken import expect_failed_alone
 
 from trioarb.api import (
     Answer,
@@ -189,15 +190,7 @@ def test_every_case_has_one_that_fails_it() -> None:
 
 @pytest.mark.parametrize(("case_id", "kind"), BROKEN.items(), ids=lambda value: getattr(value, "__name__", value))
 def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Right]) -> None:
-    report = judged(kind)
-
-    assert [one.case.id for one in report.failed] == [case_id], str(report)
-    assert not report.conforms
-    rest = {one.verdict for one in report.outcomes if one.case.id != case_id}
-    assert rest <= {Verdict.PASS, Verdict.BLOCKED, Verdict.NOT_OFFERED}
-    failed = report.of(case_id)
-    assert failed.expected
-    assert failed.got
+    expect_failed_alone(judged(kind), case_id)
 
 
 @pytest.mark.parametrize("kind", [CountsWhatItAllows, CountsPolls])

@@ -9,6 +9,7 @@ from decimal import Decimal
 import attrs
 import pytest
 import trio
+from broken import expect_failed_alone
 
 from trioarb.api import Listing, NoSettings, SourceContext, SymbolSource, SymbolSourceSpec, UniverseError
 from trioarb.testing import listing, plugin_of
@@ -163,12 +164,7 @@ def test_every_case_has_one_that_fails_it() -> None:
 
 @pytest.mark.parametrize(("case_id", "kind"), BROKEN.items(), ids=lambda value: getattr(value, "__name__", value))
 def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Right]) -> None:
-    report = judged(kind)
-
-    assert [one.case.id for one in report.failed] == [case_id], str(report)
-    failed = report.of(case_id)
-    assert failed.expected
-    assert failed.got
+    expect_failed_alone(judged(kind), case_id)
 
 
 def test_an_error_that_is_none_of_trioarbs_is_found() -> None:

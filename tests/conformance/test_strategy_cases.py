@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from broken import expect_failed_alone
 
 from trioarb.api import (
     Bps,
@@ -223,12 +224,7 @@ def test_every_case_has_one_that_fails_it() -> None:
 
 @pytest.mark.parametrize(("case_id", "kind"), BROKEN.items(), ids=lambda value: getattr(value, "__name__", value))
 def test_a_broken_one_fails_that_case_and_no_other(case_id: str, kind: type[Right]) -> None:
-    report = judged(kind)
-
-    assert [one.case.id for one in report.failed] == [case_id], str(report)
-    failed = report.of(case_id)
-    assert failed.expected
-    assert failed.got
+    expect_failed_alone(judged(kind), case_id)
 
 
 def test_a_band_that_begins_too_late_is_found() -> None:

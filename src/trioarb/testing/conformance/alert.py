@@ -118,10 +118,7 @@ class AlertTrial:
 
 @asynccontextmanager
 async def _alert_trial(trial: Trial) -> AsyncIterator[AlertTrial]:
-    if trial.subject.stage is None:
-        yield AlertTrial(trial, Stage())
-        return
-    async with trial.subject.stage() as stage:
+    async with trial.stage(Stage()) as stage:
         yield AlertTrial(trial, stage)
 
 

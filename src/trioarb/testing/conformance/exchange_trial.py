@@ -105,9 +105,6 @@ def on_desk(run: Callable[[Desk], Awaitable[None]]) -> Callable[[ExchangeTrial],
 @asynccontextmanager
 async def trial_of(trial: Trial) -> AsyncIterator[ExchangeTrial]:
     """Open the stage that was given, or that of an exchange which fills by the quotes that it is shown."""
-    if trial.subject.stage is None:
-        stage = Stage() if trial.subject.is_live else QuotedStage(trial.time.now_ns)
-        yield ExchangeTrial(trial=trial, stage=stage, listings=trial.subject.listings)
-        return
-    async with trial.subject.stage() as given:
-        yield ExchangeTrial(trial=trial, stage=given, listings=tuple(given.listings) or trial.subject.listings)
+    without = Stage() if trial.subject.is_live else QuotedStage(trial.time.now_ns)
+    async with trial.stage(without) as stage:
+        yield ExchangeTrial(trial=trial, stage=stage, listings=tuple(stage.listings) or trial.subject.listings)

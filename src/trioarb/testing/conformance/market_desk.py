@@ -356,8 +356,5 @@ CASES = Cases[MarketTrial]()
 @asynccontextmanager
 async def trial_of(trial: Trial) -> AsyncIterator[MarketTrial]:
     """Open the stage that was given, if one was."""
-    if trial.subject.stage is None:
-        yield MarketTrial(trial, Stage())
-        return
-    async with trial.subject.stage() as stage:
+    async with trial.stage(Stage()) as stage:
         yield MarketTrial(trial, stage)

@@ -58,10 +58,7 @@ def _market(venue: str, listings: Sequence[Listing]) -> ScriptedTape:
 
 @asynccontextmanager
 async def _source_trial(trial: Trial) -> AsyncIterator[SourceTrial]:
-    if trial.subject.stage is None:
-        yield SourceTrial(trial, Stage())
-        return
-    async with trial.subject.stage() as stage:
+    async with trial.stage(Stage()) as stage:
         yield SourceTrial(trial, stage)
 
 

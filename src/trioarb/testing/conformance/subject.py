@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import trio
@@ -25,6 +25,8 @@ from trioarb.testing.conformance.leaks import Footprint
 from trioarb.time.virtual import VirtualClock
 
 __all__ = ["ANSWER_SECONDS", "START_NS", "Subject", "Trial"]
+
+StageT = TypeVar("StageT")
 
 #: How long a plugin may take to open, to answer, and to close.
 ANSWER_SECONDS = 10.0
@@ -146,6 +148,15 @@ class Trial:
         if opener.errors:
             raise Failed("a plugin that closes", "; ".join(opener.errors))
         await before.expect_again("once it is closed", patient=self.clock is None)
+
+    @asynccontextmanager
+    async def stage(self, without: StageT) -> AsyncIterator[StageT]:
+        """Open the stage that was given, for as long as the try; ``without`` is what there is where none was."""
+        if self.subject.stage is None:
+            yield without
+            return
+        async with self.subject.stage() as stage:
+            yield stage
 
     @contextmanager
     def in_time(self, method: str, got: str = "") -> Iterator[None]:
