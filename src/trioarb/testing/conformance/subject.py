@@ -151,7 +151,14 @@ class Trial:
 
     @asynccontextmanager
     async def stage(self, without: StageT) -> AsyncIterator[StageT]:
-        """Open the stage that was given, for as long as the try; ``without`` is what there is where none was."""
+        """Open the stage that was given, for as long as the try.
+
+        Args:
+            without: What there is where none was given.
+
+        Yields:
+            The stage.
+        """
         if self.subject.stage is None:
             yield without
             return
