@@ -53,6 +53,20 @@ def test_what_was_written_is_read(path: Path, steps: Steps, store: Store) -> Non
     assert [plain(line) for line in lines] == [encode(record) + b"}\n" for record in flat(steps)]
 
 
+@pytest.mark.parametrize("chunk", [7, 8, 11, 4096])
+def test_a_word_is_found_wherever_it_begins(path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    # A log of its own, whose lines are short enough to be gone through in small pieces.
+    log = Log.create(path, KIND, {})
+    log.append([b'{"word":"abcdefg"', b'{"word":"hijklmn"'])
+    log.write()
+    log.close()
+    monkeypatch.setattr(log_module, "_CHUNK", chunk)
+    reader = LogReader(path, KIND, "journal")
+    assert all(reader.mentions([word]) for word in (b"abcdefg", b"bcdef", b"hijklmn", b'"word":"'))
+    assert not reader.mentions([b"gfedcba", b"abcdefgh"])
+    reader.close()
+
+
 def test_only_its_owner_may_read_it(path: Path, steps: Steps, store: Store) -> None:
     store(steps)
 
