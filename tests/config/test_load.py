@@ -234,6 +234,7 @@ def test_every_problem_is_reported_at_once_in_the_order_of_the_file() -> None:
     [
         ("session.seed=true", "session.seed", "whole number"),
         ("session.seed=9999999999999999999999", "session.seed", "whole number"),
+        ("dashboard.port=65536", "dashboard.port", "≤ 65_535"),
         ("session.max_iterations=1.0", "session.max_iterations", "whole number, ≥ 1"),
         ('session.close_positions_at_end="false"', "session.close_positions_at_end", "true or false"),
         ("session.loop_interval_ms={}", "session.loop_interval_ms", "number, ms"),

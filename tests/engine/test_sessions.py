@@ -198,6 +198,15 @@ def test_on_paper_the_session_of_a_real_venue_has_no_key_and_cant_trade() -> Non
     assert set(house.used) == {"market a", "market b", "source"}
 
 
+def test_a_real_venue_that_got_into_a_paper_campaign_cant_trade() -> None:
+    # The configuration keeps it out; this is what holds if that fails.
+    loaded = load_table(table(), load_plugins({"house": House().plugin}), environment=KEYS)
+    house = House(is_real=True)
+    assert trio.run(_open, loaded, load_plugins({"house": house.plugin}), 5, None)
+    assert set(house.used) >= {"exchange a", "exchange b"}
+    assert not any(one.context.can_trade for one in house.sessions)
+
+
 def test_in_shadow_mode_the_account_is_asked_by_a_session_that_is_closed_again() -> None:
     house = House(is_real=True)
     assert open_for(house, given=real("shadow"))
